@@ -1,0 +1,127 @@
+"""How a thing of the language is defined: a class with settings, declared once.
+
+Operators, losses, optimizers, metrics, data sources and the sections of a spec are all definitions. Checking of
+arguments, suggestions, documentation and completion follow from them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from dlc.compiler.kinds import Kind, Reject
+
+__all__ = ["REQUIRED", "Definition", "Kind", "Reject", "Setting", "family", "setting"]
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED = _Required()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a definition.
+
+    `keyword` settings are given by name alone; a `rest` setting takes all the positional arguments that are
+    left, as a tuple. `shown` says in words what a default of none means.
+    """
+
+    doc: str
+    kind: Kind
+    default: Any = REQUIRED
+    keyword: bool = False
+    rest: bool = False
+    shown: str = ""
+    name: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+def setting(doc: str, kind: Kind, default: Any = REQUIRED, *, keyword: bool = False, rest: bool = False,
+            shown: str = "") -> Any:  # fmt: skip
+    """Declare a setting in the body of a definition, in the order in which positional arguments fill them."""
+    return Setting(doc, kind, default, keyword, rest, shown)
+
+
+class Definition:
+    """A thing of the language with settings. Instances hold checked values and never change.
+
+    A subclass given `family=` opens a family (operators, losses, ...); the classes below it that have a
+    docstring of their own are its members, by the name of the class in snake case or by `name`.
+    """
+
+    families: ClassVar[dict[str, dict[str, type[Definition]]]] = {}
+    family: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    settings: ClassVar[dict[str, Setting]] = {}
+
+    def __init_subclass__(cls, family: str = "", **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        own = {key: value for key, value in vars(cls).items() if isinstance(value, Setting)}
+        cls.settings = cls.settings | {
+            key: Setting(s.doc, s.kind, s.default, s.keyword, s.rest, s.shown, key) for key, s in own.items()
+        }
+        if family:
+            cls.family = family
+            Definition.families.setdefault(family, {})
+        elif cls.__doc__ and "__doc__" in vars(cls) and not cls.__name__.startswith("_"):
+            cls.name = vars(cls).get("name") or snake_case(cls.__name__)
+            Definition.families[cls.family][cls.name] = cls
+
+    def __init__(self, **values: Any):
+        for key, declared in self.settings.items():
+            value = values.pop(key, declared.default)
+            if value is REQUIRED:
+                raise TypeError(f"{self.name} needs {key}")
+            object.__setattr__(self, key, value)
+        if values:
+            raise TypeError(f"{self.name} has no setting {', '.join(values)}")
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} never changes")
+
+    def values(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in self.settings}
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.values() == self.values()
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        """As a spec would write it, settings at their defaults left out."""
+        given = [f"{k}={spell_value(v)}" for k, v in self.values().items() if v != self.settings[k].default]
+        return f"{self.name}({', '.join(given)})" if given else self.name
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first sentence of the documentation."""
+        return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def family(name: str) -> dict[str, type[Definition]]:
+    """All members of a family by name."""
+    return Definition.families[name]
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def spell_value(value: Any) -> str:
+    """A static value as the language writes it."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(spell_value, value))}]"
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[A-Za-z_]\w*", value) else f'"{value}"'
+    return str(value)

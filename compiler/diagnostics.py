@@ -1,0 +1,93 @@
+"""Problems as values: what is wrong, where, why, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler.source import Span
+
+
+@dataclass(frozen=True)
+class Label:
+    """A place with a few words drawn under it."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One problem. The first label is the place of the mistake; codes that begin with W are warnings."""
+
+    code: str
+    message: str
+    labels: tuple[Label, ...]
+    notes: tuple[str, ...] = ()  # e.g. "in: block basic, used at resnet.dl:25:6"
+    help: str = ""
+
+    @property
+    def severity(self) -> str:
+        return "warning" if self.code.startswith("W") else "error"
+
+    @property
+    def span(self) -> Span | None:
+        return self.labels[0].span if self.labels else None
+
+    @property
+    def line(self) -> int | None:
+        return self.span.source.position(self.span.start)[0] if self.span else None
+
+    @property
+    def column(self) -> int | None:
+        return self.span.source.position(self.span.start)[1] if self.span else None
+
+    def with_notes(self, *notes: str) -> Diagnostic:
+        return replace(self, notes=(*self.notes, *notes))
+
+
+class CompileError(Exception):
+    """A spec that cannot be compiled; `diagnostics` say why, errors and warnings both, in order of place."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]):
+        self.diagnostics = tuple(diagnostics)
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        from dlc.compiler.render import render
+
+        return "\n".join(render(d) for d in self.diagnostics)
+
+
+class Problems:
+    """Collects diagnostics; the same code at the same place counts once."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+        self._seen: set[tuple[str, str, int]] = set()
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        span = diagnostic.span
+        key = (diagnostic.code, span.source.name if span else "", span.start if span else hash(diagnostic.message))
+        if key not in self._seen:
+            self._seen.add(key)
+            self.found.append(diagnostic)
+
+    def report(self, code: str, span: Span, message: str, *, help: str = "", label: str = "",
+               more: Iterable[Label] = (), notes: Iterable[str] = ()) -> None:
+        self.add(Diagnostic(code, message, (Label(span, label), *more), tuple(notes), help))
+
+    @property
+    def failed(self) -> bool:
+        return any(d.severity == "error" for d in self.found)
+
+    def sorted(self) -> list[Diagnostic]:
+        return sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1))
+
+    def check(self) -> None:
+        """Raise what was found if an error is among it."""
+        if self.failed:
+            raise CompileError(self.sorted())

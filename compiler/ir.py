@@ -1,0 +1,135 @@
+"""The graph: values, the nodes that make them, and the program around them. Frozen, fully typed, batch implied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.initial import Initial
+    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.source import Span
+    from dlc.compiler.types import Tensor
+
+
+@dataclass(frozen=True)
+class Use:
+    """A block or net that was entered, and where."""
+
+    what: str  # "block basic"
+    span: Span
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where something was made: a place, and the uses of blocks that led to it, innermost first."""
+
+    span: Span
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def place(self) -> str:
+        return self.span.place
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """One tensor of the graph. Compared by identity."""
+
+    name: str
+    type: Tensor
+    site: Site
+
+    def __repr__(self) -> str:
+        return f"%{self.name}: {self.type}"
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """A stored tensor: a trainable weight, or a buffer.
+
+    `role` is `weight` (what regularizers act on), `bias`, `norm` (scale and offset of a normalization),
+    `statistic` (running statistics) or `learnt` (fitted to the training rows before training).
+    `fans` are the numbers of values that one result depends on, and that one operand acts on.
+    """
+
+    value: Value
+    initial: Initial
+    role: str
+    fans: tuple[int, int] = (1, 1)
+    net: str | None = None  # the net that owns it
+
+    @property
+    def name(self) -> str:
+        return self.value.name
+
+    @property
+    def trainable(self) -> bool:
+        return self.role in ("weight", "bias", "norm")
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One use of an operator. `operator` holds its settings and the types of its operands."""
+
+    operator: Operator
+    operands: tuple[Value, ...]
+    weights: Mapping[str, Value]  # by leaf name: "weight", "bias"
+    results: tuple[Value, ...]
+    name: str
+    site: Site
+    net: str | None = None
+
+    @property
+    def reads(self) -> tuple[Value, ...]:
+        return (*self.operands, *self.weights.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes in an order in which each reads only what stands before it."""
+
+    inputs: tuple[Value, ...]
+    weights: tuple[Weight, ...]
+    nodes: tuple[Node, ...]
+    outputs: Mapping[str, Value]
+
+    def producers(self) -> dict[Value, Node]:
+        return {result: node for node in self.nodes for result in node.results}
+
+    def readers(self) -> dict[Value, list[Node]]:
+        readers: dict[Value, list[Node]] = {}
+        for node in self.nodes:
+            for value in node.reads:
+                readers.setdefault(value, []).append(node)
+        return readers
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """A declared input. `declared` is its type as written; `value` is what flows (`bool` for `binary`)."""
+
+    name: str
+    declared: Tensor
+    value: Value
+    site: Site
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """A declared output with what flows into it.
+
+    `flowed` is the value as written; `scores` what the loss takes: the same, or what stands before a matching
+    activation. `target` is the name of the field that it is held against, `target_value` that field in the
+    training graph.
+    """
+
+    name: str
+    declared: Tensor
+    flowed: Value
+    scores: Value
+    target: str
+    target_value: Value
+    site: Site

@@ -1,0 +1,335 @@
+"""The kinds of values that settings take: what they accept and how they are called in messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.dims import Dim
+
+if TYPE_CHECKING:
+    from dlc.compiler import syntax
+
+
+class Reject(Exception):
+    """What an operator or a kind says of something it cannot take.
+
+    `at` names the operand (by name or place) or the setting that is to blame; none means the whole call. The
+    elaborator adds the place, the shapes on the way and the chain of block uses.
+    """
+
+    def __init__(self, message: str, *, at: str | int | None = None, help: str = "", code: str = "E0201"):
+        super().__init__(message)
+        self.message, self.at, self.help, self.code = message, at, help, code
+
+
+class Kind:
+    """A kind of value. `words` are taken bare: `padding=same`."""
+
+    words: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        raise NotImplementedError
+
+    def accept(self, value: Any) -> Any:
+        """The value as the definition gets it; `Reject` if it is not of this kind."""
+        raise self.mismatch(value)
+
+    def families(self) -> tuple[str, ...]:
+        """Families of definitions whose members may stand here by name: `init=zeros`, `optimizer=adam(...)`."""
+        return ()
+
+    def item(self) -> Kind | None:
+        """The kind of the entries, where a list is taken."""
+        return None
+
+    def read(self, expr: syntax.Expr) -> Any:
+        """For kinds of bare names (`stratify = label`): what the syntax itself says; `None` to evaluate it."""
+        return None
+
+    def mismatch(self, value: Any) -> Reject:
+        return Reject(f"expected {self.describe()}, found {describe(value)}", code="E0403")
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number; a `symbolic` one may hold free dimensions or a class count not yet known."""
+
+    minimum: int | None = None
+    maximum: int | None = 10**9
+    symbolic: bool = False
+
+    def describe(self) -> str:
+        return "a whole number" + bounds(self.minimum, self.maximum if self.maximum != 10**9 else None)
+
+    def accept(self, value: Any) -> Any:
+        if self.symbolic and isinstance(value, Dim):
+            return value
+        if isinstance(value, Dim):
+            raise Reject(f"expected {self.describe()}, found the free dimension `{value}`", code="E0403")
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.mismatch(value)
+        if self.minimum is not None and value < self.minimum:
+            raise self.mismatch(value)
+        if self.maximum is not None and value > self.maximum:
+            raise Reject(f"expected at most {self.maximum:_}, found {value}", code="E0403")
+        return value
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A real number, bounds included (`minimum`, `maximum`) or not (`above`, `below`)."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def describe(self) -> str:
+        return "a number" + bounds(self.minimum, self.maximum, self.above, self.below)
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+            raise self.mismatch(value)
+        too_small = (self.minimum is not None and value < self.minimum) or (
+            self.above is not None and value <= self.above
+        )
+        too_large = (self.maximum is not None and value > self.maximum) or (
+            self.below is not None and value >= self.below
+        )
+        if too_small or too_large:
+            raise self.mismatch(value)
+        return value
+
+
+@dataclass(frozen=True)
+class Flag(Kind):
+    def describe(self) -> str:
+        return "true or false"
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.mismatch(value)
+        return value
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    def describe(self) -> str:
+        return "a text in quotes"
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.mismatch(value)
+        return value
+
+
+@dataclass(frozen=True)
+class Nothing(Kind):
+    """`none`."""
+
+    def describe(self) -> str:
+        return "none"
+
+    def accept(self, value: Any) -> Any:
+        if value is not None:
+            raise self.mismatch(value)
+        return value
+
+
+class Word(Kind):
+    """One of some words, written bare."""
+
+    def __init__(self, *words: str):
+        self.words = words
+
+    def describe(self) -> str:
+        return alternatives([f"`{w}`" for w in self.words])
+
+    def accept(self, value: Any) -> Any:
+        if value not in self.words:
+            raise self.mismatch(value)
+        return value
+
+
+class Bare(Kind):
+    """A name written bare, which the compiler looks up later: an input, a column, an output. Text also goes."""
+
+    def __init__(self, what: str = "a name"):
+        self.what = what
+
+    def describe(self) -> str:
+        return self.what
+
+    def read(self, expr: syntax.Expr) -> Any:
+        from dlc.compiler import syntax
+
+        return expr.id if isinstance(expr, syntax.Name) else None
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.mismatch(value)
+        return value
+
+
+class PerAxis(Kind):
+    """One value, or a list of one per axis."""
+
+    def __init__(self, each: Kind):
+        self.each = each
+
+    def describe(self) -> str:
+        return f"{self.each.describe()}, or a list of one per axis"
+
+    def item(self) -> Kind:
+        return self.each
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return tuple(self.each.accept(v) for v in value)
+        return self.each.accept(value)
+
+
+class ListOf(Kind):
+    """A list; a single entry stands for a list of one."""
+
+    def __init__(self, each: Kind):
+        self.each = each
+
+    def describe(self) -> str:
+        return f"a list, each entry {self.each.describe()}"
+
+    def families(self) -> tuple[str, ...]:
+        return self.each.families()
+
+    def item(self) -> Kind:
+        return self.each
+
+    def read(self, expr: syntax.Expr) -> Any:
+        return self.each.read(expr)
+
+    @property
+    def words(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.each.words
+
+    def accept(self, value: Any) -> Any:
+        entries = value if isinstance(value, (list, tuple)) else (value,)
+        return tuple(self.each.accept(v) for v in entries)
+
+
+class OneOf(Kind):
+    """Whichever of several kinds takes the value, the first that does."""
+
+    def __init__(self, *kinds: Kind):
+        self.kinds = kinds
+        self.words = tuple(w for k in kinds for w in k.words)
+
+    def describe(self) -> str:
+        return alternatives([k.describe() for k in self.kinds])
+
+    def families(self) -> tuple[str, ...]:
+        return tuple(f for k in self.kinds for f in k.families())
+
+    def item(self) -> Kind | None:
+        return next((k.item() for k in self.kinds if k.item()), None)
+
+    def read(self, expr: syntax.Expr) -> Any:
+        return next((r for k in self.kinds if (r := k.read(expr)) is not None), None)
+
+    def accept(self, value: Any) -> Any:
+        for kind in self.kinds:
+            try:
+                return kind.accept(value)
+            except Reject:
+                continue
+        raise self.mismatch(value)
+
+
+class Defined(Kind):
+    """A member of a family of definitions, with or without settings: `adam`, `adam(lr=1e-3)`."""
+
+    def __init__(self, of: str):
+        self.of = of
+
+    def describe(self) -> str:
+        return f"{article(self.of)} {self.of}"
+
+    def families(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    def accept(self, value: Any) -> Any:
+        if getattr(value, "family", None) != self.of:
+            raise self.mismatch(value)
+        return value
+
+
+class Constant(Kind):
+    """Numbers fixed in the file: one, or lists of lists of them."""
+
+    def describe(self) -> str:
+        return "a number or lists of numbers"
+
+    def item(self) -> Kind:
+        return self
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return tuple(self.accept(v) for v in value)
+        if not isinstance(value, (int, float)):
+            raise self.mismatch(value)
+        return value
+
+
+class TensorValue(Kind):
+    """A tensor of the graph."""
+
+    def describe(self) -> str:
+        return "a tensor"
+
+    def accept(self, value: Any) -> Any:
+        from dlc.compiler.ir import Value
+
+        if not isinstance(value, Value):
+            raise self.mismatch(value)
+        return value
+
+
+def bounds(minimum: float | None, maximum: float | None, above: float | None = None,
+           below: float | None = None) -> str:  # fmt: skip
+    parts = [
+        f"{words} {bound}"
+        for words, bound in (
+            ("of at least", minimum),
+            ("above", above),
+            ("of at most" if minimum is None and above is None else "at most", maximum),
+            ("below", below),
+        )
+        if bound is not None
+    ]
+    return f" {' and '.join(parts)}" if parts else ""
+
+
+def alternatives(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
+
+
+def article(noun: str) -> str:
+    return "an" if noun[:1] in "aeiou" else "a"
+
+
+def describe(value: Any) -> str:
+    """A static value in the words of a message."""
+    from dlc.compiler.ir import Value
+
+    if isinstance(value, Value):
+        return f"a tensor {value.type}"
+    if value is None or isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, (int, float, Dim)):
+        return f"`{value}`"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}" if value else "an empty list"
+    describer = getattr(value, "describe", None)
+    return describer() if describer else f"`{value}`"

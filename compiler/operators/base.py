@@ -1,0 +1,171 @@
+"""What an operator is.
+
+An operator is one class: its settings, its type and shape rule, its weights, its form in PyTorch, its form in
+ONNX, what it becomes at inference, and example rows. Everything else is derived from that: checking, the
+reference, completion, and tests of every example row in torch, ONNX Runtime and `onnx.reference`.
+
+An operator names its settings and its rule as the field does, and it never sees places of the text: it says
+what is wrong and with which operand (`Reject`), the elaborator knows where.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dlc.compiler.definition import Definition, Reject, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dlc.compiler.dims import Size
+    from dlc.compiler.initial import Initial
+    from dlc.compiler.types import Tensor
+
+__all__ = ["Example", "Operator", "Reject", "WeightSpec", "per_axis", "setting"]
+
+
+@dataclass(frozen=True)
+class WeightSpec:
+    """A weight that an operator owns, under its leaf name (`weight`, `bias`).
+
+    `initial` none means `auto`: chosen from what follows. `fans` is the number of values that one result
+    depends on, and the number of results that one value reaches. See `ir.Weight` for the roles.
+    """
+
+    leaf: str
+    shape: tuple[Size, ...]
+    role: str = "weight"
+    initial: Initial | None = None
+    fans: tuple[Size, Size] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row of the tests and of the documentation: a call, the types that flow in, the type that comes out.
+
+    `low` and `high` bound the random values that flow in. A row with `rejects` shows a mistake: the call must
+    be refused with that code.
+    """
+
+    call: str
+    takes: str | tuple[str, ...]
+    gives: str | tuple[str, ...] = ""
+    low: float = -2.0
+    high: float = 2.0
+    rejects: str = ""
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        return (self.takes,) if isinstance(self.takes, str) else self.takes
+
+
+class Operator(Definition, family="operator"):
+    """The base of all operators; see the module's text."""
+
+    # What its operands are turned into before `type` sees them: "float" (any number becomes a float),
+    # "number" (whole numbers and booleans become int64, floats float, mixed ones float), "any" (as they are; several
+    # must agree), "bool"; a tuple says it for each operand.
+    takes: ClassVar[str | tuple[str, ...]] = "float"
+    # True if the operator works on values without a batch axis (declared weights) as well.
+    batchless: ClassVar[bool] = False
+    # True if it follows NumPy broadcasting on sample shapes; operands of lower rank are then given axes of
+    # size 1 behind the batch before the forms see them, and batched and batchless operands mix.
+    broadcasts: ClassVar[bool] = False
+    # The activation that an output of this element exports by itself: "class" for softmax, "binary" for sigmoid.
+    matches: ClassVar[str] = ""
+    # False for nodes that the compiler puts in by itself and that no spec names.
+    public: ClassVar[bool] = True
+    # True if the training form draws random numbers.
+    random: ClassVar[bool] = False
+    examples: ClassVar[tuple[Example, ...]] = ()
+
+    operands: tuple[Tensor, ...]
+    results: tuple[Tensor, ...]
+
+    def bind(self, *operands: Tensor) -> Operator:
+        """The same operator with the types of its operands, and of what it makes, known; may raise `Reject`."""
+        bound = type(self)(**self.values())
+        object.__setattr__(bound, "operands", operands)
+        made = bound.type(*operands)
+        object.__setattr__(bound, "results", made if isinstance(made, tuple) else (made,))
+        return bound
+
+    # --- what each operator says --------------------------------------------------------------------------
+
+    def type(self, *operands: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The type of what is made, or `Reject`. Its parameters name the operands."""
+        raise NotImplementedError
+
+    def weights(self, *operands: Tensor) -> Iterable[WeightSpec]:
+        """The weights it owns, in the order in which they are made."""
+        return ()
+
+    def torch(self, F: Any, *operands: Any, **weights: Any) -> Any:
+        """Its training form in plain PyTorch.
+
+        `F` finds functions of `torch.nn.functional`, then of `torch`; `F.size(dim)` is a dimension as a number,
+        free ones included. Operands are whole tensors, batch first; weights come by leaf name. `self.operands` and
+        `self.results` are the types.
+        """
+        raise NotImplementedError
+
+    def onnx(self, op: Any, *operands: Any, **weights: Any) -> Any:
+        """Its inference form in plain ONNX.
+
+        `op.Relu(x)`, `op.Conv(x, w, b, strides=[1, 1])` make nodes; `op.constant(array or list, dtype)` a
+        constant (dtype "float32", "int64", "bool", "string"); `op.size(dim)` a dimension as an int64 scalar, `op.shape(type)` a
+        whole shape, batch included, as an int64 vector.
+        """
+        raise NotImplementedError
+
+    def inference(self) -> Operator:
+        """The operator that stands in its place at inference; itself unless it acts differently in training."""
+        return self
+
+    def fit(self, np: Any, batches: Any) -> dict[str, Any]:
+        """What is learnt from the training rows: weights by leaf name, for operators with `learnt` weights.
+
+        `batches()` starts a new pass over what flows in, as arrays with the batch first.
+        """
+        raise NotImplementedError
+
+    # --- derived ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def operand_names(cls) -> tuple[str, ...]:
+        return tuple(p for p in inspect.signature(cls.type).parameters if p != "self")
+
+    @classmethod
+    def arity(cls) -> tuple[int, int | None]:
+        """The least and the greatest number of operands; none for any."""
+        parameters = list(inspect.signature(cls.type).parameters.values())[1:]
+        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            return 1, None
+        return sum(p.default is p.empty for p in parameters), len(parameters)
+
+    @classmethod
+    def learns(cls) -> bool:
+        """True if something is learnt from the training rows before training."""
+        return cls.fit is not Operator.fit
+
+
+def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:
+    """A setting of one number or one per axis, as one per axis."""
+    if not isinstance(value, tuple):
+        return (value,) * axes
+    if len(value) != axes:
+        raise Reject(f"`{setting}` has {len(value)} entries for {axes} space axes", at=setting, code="E0404")
+    return value
+
+
+def need_rank(x: Tensor, low: int, high: int, what: str, help: str = "") -> None:
+    """Reject a tensor whose sample has too few or too many axes."""
+    if not low <= x.rank <= high:
+        count = f"{low}" if low == high else f"{low} to {high}"
+        raise Reject(f"{what} needs {count} ax{'i' if (low, high) == (1, 1) else 'e'}s, found {x}", at=0, help=help)
+
+
+def iterate(*specs: WeightSpec | None) -> Iterator[WeightSpec]:
+    return (s for s in specs if s is not None)

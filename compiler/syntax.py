@@ -1,0 +1,249 @@
+"""The syntax tree: what was written and where, before any name or type is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlc.compiler.source import Source, Span
+
+# --- expressions ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Expr:
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Literal(Expr):
+    """A number, string, `true`, `false` or `none`."""
+
+    value: int | float | str | bool | None
+
+
+@dataclass(frozen=True, eq=False)
+class Name(Expr):
+    id: str
+
+
+@dataclass(frozen=True, eq=False)
+class ListExpr(Expr):
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TupleExpr(Expr):
+    """`(a, b)`; the span includes the brackets."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Conditional(Expr):
+    """`value if condition else other`."""
+
+    value: Expr
+    condition: Expr
+    other: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Flow(Expr):
+    """`a -> f -> g`: two or more steps."""
+
+    steps: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Unary(Expr):
+    """`operator` is `-`, `+` or `not`."""
+
+    operator: str
+    operand: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Binary(Expr):
+    """`operator` is one of `+ - * / // % @ ** == != < <= > >= and or`."""
+
+    operator: str
+    left: Expr
+    right: Expr
+    operator_span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Argument:
+    """`value` or `name=value`."""
+
+    value: Expr
+    name: str | None = None
+    name_span: Span | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Call(Expr):
+    function: Expr
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Slice(Expr):
+    """`start:stop:step` inside an index."""
+
+    start: Expr | None
+    stop: Expr | None
+    step: Expr | None
+
+
+@dataclass(frozen=True, eq=False)
+class Ellipsis_(Expr):
+    """`...` inside an index."""
+
+
+@dataclass(frozen=True, eq=False)
+class Index(Expr):
+    """`value[i, j:k, ...]`; also how shapes of types are written: `float[64, 28]`."""
+
+    value: Expr
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribute(Expr):
+    value: Expr
+    name: str
+    name_span: Span
+
+
+# --- statements -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Ident:
+    """A name where it is declared."""
+
+    id: str
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Import(Statement):
+    """`import f, g from "other.dl"`, or `from std` (then `path` is the word `std` and `is_std` is true)."""
+
+    names: tuple[Ident, ...]
+    path: str
+    path_span: Span
+    is_std: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Param(Statement):
+    name: Ident
+    value: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Statement):
+    """`input a, b: type as group`."""
+
+    names: tuple[Ident, ...]
+    type: Expr
+    group: Ident | None
+
+
+@dataclass(frozen=True, eq=False)
+class Output(Statement):
+    """`output name: type = other`."""
+
+    name: Ident
+    type: Expr
+    target: Ident | None
+
+
+@dataclass(frozen=True, eq=False)
+class Weight(Statement):
+    """`weight name: type = init`."""
+
+    name: Ident
+    type: Expr
+    init: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSetting:
+    name: Ident
+    default: Expr | None
+
+
+@dataclass(frozen=True, eq=False)
+class Block(Statement):
+    """`block f(x, y; setting, other = 1) { ... }`; `is_net` for `net`."""
+
+    name: Ident
+    tensors: tuple[Ident, ...]
+    settings: tuple[BlockSetting, ...]
+    body: tuple[Statement, ...]
+    is_net: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Bind(Statement):
+    """`a = value`, `a, b = value`."""
+
+    targets: tuple[Ident, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluate(Statement):
+    """An expression as a statement: a flow, or a comparison in `expect`."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class If(Statement):
+    """`if c { } else { }`; an `else if` is an `If` alone in `otherwise`."""
+
+    condition: Expr
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class For(Statement):
+    targets: tuple[Ident, ...]
+    iterable: Expr
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Return(Statement):
+    values: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Section(Statement):
+    """`data { }`, `train { }`, `step a, b { }`, `phase name { }`, ...; `name` is the word that opens it."""
+
+    name: Ident
+    of: tuple[Ident, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class File:
+    """A whole spec. `description` is the comment block at its top, without the signs."""
+
+    source: Source
+    description: str
+    body: tuple[Statement, ...]
+    comments: tuple[tuple[Span, str], ...]  # each comment with its text, `#` included, in order

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dlc.compiler.definition import Definition, Reject, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
     from dlc.compiler.dims import Size
     from dlc.compiler.initial import Initial
@@ -163,9 +162,5 @@ def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:
 def need_rank(x: Tensor, low: int, high: int, what: str, help: str = "") -> None:
     """Reject a tensor whose sample has too few or too many axes."""
     if not low <= x.rank <= high:
-        count = f"{low}" if low == high else f"{low} to {high}"
-        raise Reject(f"{what} needs {count} ax{'i' if (low, high) == (1, 1) else 'e'}s, found {x}", at=0, help=help)
-
-
-def iterate(*specs: WeightSpec | None) -> Iterator[WeightSpec]:
-    return (s for s in specs if s is not None)
+        count = str(low) if low == high else f"{low} to {high}"
+        raise Reject(f"{what} needs {count} {'axis' if count == '1' else 'axes'}, found {x}", at=0, help=help)

@@ -1,0 +1,63 @@
+"""A whole compiled spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler import syntax
+    from dlc.compiler.diagnostics import Diagnostic
+    from dlc.compiler.ir import Graph, Input, Output, Value
+    from dlc.compiler.sections import Data, Export, Train
+    from dlc.compiler.source import Source
+    from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.types import Classes
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What only the data can tell: the classes of `class(auto)` fields, by the name of the input or output."""
+
+    classes: Mapping[str, Classes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One comparison of `expect`, kept as syntax; `text` is how it was written."""
+
+    comparison: syntax.Binary
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A spec, checked to the last shape.
+
+    `graph` is everything as written: the flow, and the losses behind it; passes make the training and the
+    inference form of it. `loss` is the value that training makes small (none where nothing is trained);
+    `metrics` are the pairs of an output's name and a metric of it, in the order in which they are shown.
+    """
+
+    source: Source
+    sources: tuple[Source, ...]  # the file and what it imports
+    name: str
+    description: str
+    params: Mapping[str, Any]
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    graph: Graph
+    loss: Value | None
+    data: Data | None
+    train: Train
+    export: Export
+    expectations: tuple[Expectation, ...]
+    metrics: tuple[tuple[str, Metric], ...]
+    warnings: tuple[Diagnostic, ...]
+    bindings: Mapping[str, Any]  # what the names of the file stand for at its end
+    facts: Facts = field(default_factory=Facts)
+
+    def output(self, name: str) -> Output:
+        return next(o for o in self.outputs if o.name == name)

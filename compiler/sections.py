@@ -1,0 +1,97 @@
+"""The sections of a spec and their settings, declared as every other definition is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.definition import Definition, setting
+from dlc.compiler.kinds import Bare, Constant, Defined, Flag, ListOf, Nothing, Number, OneOf, Text, Whole, Word
+
+
+class Section(Definition, family="section"):
+    """A part of the file in braces."""
+
+
+class Source(Definition, family="source"):
+    """Where rows come from."""
+
+
+class Field(Definition, family="field"):
+    """Where the values of one input or target come from."""
+
+
+class Builtin(Source):
+    """A data set that scikit-learn ships: iris, wine, digits, breast_cancer, diabetes."""
+
+    set: str = setting("which one", OneOf(Text()))
+
+
+class Csv(Source):
+    """A table of text, a heading in its first line."""
+
+    path: str = setting("the file, relative to the spec", Text())
+    missing: str | None = setting("the text that stands for a missing value", OneOf(Text(), Nothing()), None)
+
+
+class Parquet(Source):
+    """An Apache Parquet file."""
+
+    path: str = setting("the file, relative to the spec", Text())
+
+
+class Npz(Source):
+    """A NumPy archive of arrays, a row along the first axis of each."""
+
+    path: str = setting("the file, relative to the spec", Text())
+
+
+class Idx(Source):
+    """A folder in the format of MNIST: `train-images-idx3-ubyte`, ... (also gzipped), its own test set with it."""
+
+    path: str = setting("the folder, relative to the spec", Text())
+
+
+class Table(Source):
+    """Rows written in the spec."""
+
+    rows: Any = setting("a list of rows", ListOf(ListOf(OneOf(Constant(), Text()))))
+    columns: Any = setting("the names of the columns, one a place", ListOf(Bare("a column's name")), None,
+                           shown="inputs, then targets, in order")  # fmt: skip
+
+
+class Column(Field):
+    """One column under another name."""
+
+    column: str = setting("its name in the source", Text())
+
+
+class Columns(Field):
+    """Several columns as one vector."""
+
+    columns: tuple[str, ...] = setting("their names in the source", Text(), rest=True)
+
+
+class Normal(Field):
+    """Drawn anew for every batch from the normal distribution with mean 0 and deviation 1."""
+
+
+class Uniform(Field):
+    """Drawn anew for every batch, even between 0 and 1."""
+
+
+class Data(Section):
+    """The rows, and how they are parted into training, validation and test.
+
+    Any other key is the name of an input or target, and its value says where it comes from: `column("Other
+    name")`, `columns("a", "b")`, `normal()`, `uniform()`.
+    """
+
+    source: Any = setting("where the rows come from", Defined("source"), None)
+    validation: Any = setting("rows for validation: a fraction, a count, or a source of their own",
+                              OneOf(Whole(0), Number(minimum=0, below=1), Defined("source")), 0)  # fmt: skip
+    test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
+                        OneOf(Whole(0), Number(minimum=0, below=1), Defined("source")), 0)  # fmt: skip
+    stratify: Any = setting("keep the shares of this target's classes in every part", Bare("an output's name"), None)
+    seed: int = setting("seed of the parting", Whole(0, 2**31 - 1), 0)
+
+    fields: dict[str, Field]  # by the name of the input or target, set by the elaborator

@@ -1,0 +1,278 @@
+"""What to say of a statement that the grammar does not know: what was found, what was expected, the likely mend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.source import Source, Span
+from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.tokens import CLOSERS, GOES_ON_AFTER, OPENERS, clipped, span_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from lark import Token
+
+SECTIONS = frozenset({"data", "train", "export", "expect", "tune"})
+DECLARATIONS = frozenset({"import", "param", "input", "output", "weight", "block", "net", "step", "phase"})
+TYPES = frozenset(
+    {"float", "float16", "bfloat16", "float64", "uint8", "int8", "int16", "int32", "int64", "bool"}
+    | {"binary", "class", "string"}
+)
+RESERVED = frozenset({"IF", "ELSE", "FOR", "IN", "RETURN", "AND", "OR", "NOT", "TRUE", "FALSE", "NONE", "AS"})
+
+# Words that open a statement in other languages.
+FOREIGN_WORDS = {
+    **dict.fromkeys(
+        ("def", "function", "func", "fn", "layer"), "a template is declared `block f(x) { ... }`"
+    ),
+    **dict.fromkeys(("class", "model", "module", "network"), "a network is declared `net f(x) { ... }`"),
+    **dict.fromkeys(("let", "var", "const", "val"), "a binding is written `x = value`"),
+    **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
+    "while": "the one loop is `for x in list { ... }`",
+    "from": 'write `import f, g from "other.dl"`',
+}
+
+# What the grammar may want next, in the words of the language and in the order they are told.
+WANTED = {
+    "EQUAL": "`=`", "COLON": "`:`", "LPAR": "`(`", "LBRACE": "`{`", "IN": "`in`", "FROM": "`from`", "ELSE": "`else`",
+    "COMMA": "`,`", "SEMICOLON": "`;`", "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`", "$END": "a newline",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """The tokens of one statement; of a body in braces only the braces are among them.
+
+    `bodies` leads from the place of a `{` to the first and the last index of its body in the whole text.
+    """
+
+    tokens: list[Token]
+    bodies: dict[int, tuple[int, int]]
+    section: str  # the section it opens or stands in
+
+    @property
+    def word(self) -> str:
+        """The first word, if it is a name to the grammar."""
+        return str(self.tokens[0]) if self.tokens[0].type == "NAME" else ""
+
+
+@dataclass(frozen=True)
+class _Slip:
+    """A token that does not fit, and its surroundings; `found` is `$END` where the statement ends too early."""
+
+    line: Line
+    found: Token
+    at: int
+    accepts: Collection[str]
+
+    @property
+    def before(self) -> Token | None:
+        return self.line.tokens[self.at - 1] if self.at else None
+
+    @property
+    def after(self) -> Token | None:
+        return self.line.tokens[self.at + 1] if self.at + 1 < len(self.line.tokens) else None
+
+    @property
+    def starts_line(self) -> bool:
+        return self.found.type != "$END" and self.before is not None and self.before.line < self.found.line
+
+    @property
+    def opener(self) -> Token | None:
+        """The bracket that is open here."""
+        open_: list[Token] = []
+        for token in self.line.tokens[: self.at]:
+            if token.type in OPENERS:
+                open_.append(token)
+            elif token.type in CLOSERS:
+                open_.pop()
+        return open_[-1] if open_ else None
+
+
+def leading_sign(line: Line, source: Source) -> Diagnostic | None:
+    """The mistake of a statement that begins with a sign."""
+    first = line.tokens[0]
+    if first.type not in ("PLUS", "MINUS"):
+        return None
+    help = f"write `({first}x) -> f`: a line that begins with a sign continues the line before"
+    return Diagnostic(
+        "E0102", "a statement cannot begin with a sign", (Label(span_of(source, first)),), (), help
+    )
+
+
+def explain(line: Line, found: Token, accepts: Collection[str], source: Source) -> Diagnostic:
+    """The mistake of a statement that the grammar leaves at `found`, where it would have gone on with `accepts`."""
+    ends = found.type == "$END"
+    at = (
+        len(line.tokens)
+        if ends
+        else next(i for i, t in enumerate(line.tokens) if t.start_pos == found.start_pos)
+    )
+    slip = _Slip(line, found, at, accepts)
+    end = line.tokens[-1].end_pos
+    labels = [Label(Span(source, end, end) if ends else span_of(source, found))]
+    if (opener := slip.opener) is not None and opener.line < (line.tokens[-1] if ends else found).line:
+        labels.append(Label(span_of(source, opener), "opened here"))
+    message = f"expected {_wanted(slip)}, found {_found(slip, source)}"
+    return Diagnostic("E0102", message, tuple(labels), (), _help(slip))
+
+
+def _found(slip: _Slip, source: Source) -> str:
+    token = slip.found
+    if token.type == "$END":
+        rest = source.text[slip.line.tokens[-1].end_pos :].lstrip(" \t\r")
+        if rest.startswith("}"):
+            return "`}`"
+        return "the end of the line" if rest.strip() else "the end of the file"
+    kinds = {"NAME": "the name ", "NUMBER": "the number ", "STRING": "the text "}
+    return f"{kinds.get(token.type, '')}`{clipped(token)}`"
+
+
+def _wanted(slip: _Slip) -> str:
+    if slip.at == 0:
+        return "a statement"
+    accepts = slip.accepts
+    words = ["an expression"] if "NUMBER" in accepts else ["a name"] if "NAME" in accepts else []
+    for kind, word in WANTED.items():
+        if kind not in accepts or (kind == "ELSE" and "$END" in accepts):
+            continue
+        if kind in ("LPAR", "COLON") and ("NUMBER" in accepts or "DOT" in accepts):
+            continue
+        words.append(word)
+    if not words:
+        return "something else"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _help(slip: _Slip) -> str:
+    return next((help for mend in _MENDS if (help := mend(slip))), "")
+
+
+# --- the likely mends, the surest first --------------------------------------------------------------------------
+
+
+def _foreign_word(slip: _Slip) -> str:
+    if str(slip.found) in ("elif", "elseif", "elsif"):
+        return FOREIGN_WORDS[str(slip.found)]
+    return FOREIGN_WORDS.get(slip.line.word, "") if slip.at == 1 else ""
+
+
+def _sign_at_line_start(slip: _Slip) -> str:
+    if slip.found.type in ("PLUS", "MINUS") and slip.starts_line:
+        return f"no statement begins with a sign: write `({slip.found}x) -> f`"
+    return ""
+
+
+def _slash_comment(slip: _Slip) -> str:
+    if slip.at == 0:
+        return "a comment begins with `#`" if slip.found.type == "FLOOR" else ""
+    line = slip.found.line if slip.found.type != "$END" else slip.line.tokens[-1].line
+    same_line = [t for t in slip.line.tokens[: slip.at] if t.line == line]
+    return "a comment begins with `#`" if any(t.type == "FLOOR" for t in same_line) else ""
+
+
+def _reserved_name(slip: _Slip) -> str:
+    if slip.found.type in RESERVED and "NAME" in slip.accepts and slip.at > 0:
+        return f"`{slip.found}` is a reserved word and cannot be a name"
+    if slip.at == 0 and slip.found.type == "ELSE":
+        return "`else` follows the `}` of its `if`"
+    if slip.at == 0 and slip.found.type in RESERVED:
+        return f"`{slip.found}` is a reserved word and cannot be a name"
+    return ""
+
+
+def _colon(slip: _Slip) -> str:
+    if slip.found.type != "COLON":
+        return ""
+    if "LBRACE" in slip.accepts or (slip.line.tokens[0].type in ("IF", "FOR")):
+        return "a body stands in braces: `{ ... }`"
+    if slip.before is None or slip.before.type != "NAME":
+        return ""
+    if slip.at == 1 and slip.after is not None and str(slip.after) in TYPES:
+        return f"a declaration begins with its word: `input {slip.before}: {slip.after}`"
+    value = (
+        slip.after if slip.after is not None and slip.after.type in ("NUMBER", "NAME", "STRING") else "..."
+    )
+    return f"a value is given with `=`: `{slip.before} = {value}`"
+
+
+def _equal(slip: _Slip) -> str:
+    if slip.found.type == "EQUAL":
+        if slip.line.tokens[0].type == "IF" or slip.line.section == "expect":
+            return "`==` compares"
+        return "a type is given with `:`" if "COLON" in slip.accepts else ""
+    if slip.found == "==" and "EQUAL" in slip.accepts:
+        return "a value is given with `=`; `==` compares"
+    if slip.found.type == "COMPARE" and any(t.type == "COMPARE" for t in slip.line.tokens[: slip.at]):
+        return "compare two at a time: `a < b and b < c`"
+    return ""
+
+
+def _unknown_section(slip: _Slip) -> str:
+    if slip.found.type == "LBRACE" and slip.line.word and slip.at == 1:
+        return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {_listed(SECTIONS)}"
+    return ""
+
+
+def _declaration(slip: _Slip) -> str:
+    if slip.at != 1:
+        return ""
+    if slip.line.word in DECLARATIONS:
+        return f"after `{slip.line.word}` comes a name" if slip.found.type in ("NUMBER", "STRING") else ""
+    if slip.line.word in SECTIONS:
+        return f"a section is written `{slip.line.word} {{ ... }}`" if slip.found.type != "EQUAL" else ""
+    return did_you_mean(slip.line.word, DECLARATIONS) if slip.line.word and slip.found.type == "NAME" else ""
+
+
+def _continued_line(slip: _Slip) -> str:
+    """A line goes on that was not meant to."""
+    tokens = slip.line.tokens[: slip.at + 1]
+    for first, second in pairwise(tokens):
+        if first.line < second.line == slip.found.line and first.type in GOES_ON_AFTER:
+            return f"the line before ends in `{first}`, so this line continues it"
+    return ""
+
+
+def _brace_below(slip: _Slip) -> str:
+    if slip.found.type == "$END" and "LBRACE" in slip.accepts:
+        return "the `{` stands at the end of this line"
+    return ""
+
+
+def _two_values(slip: _Slip) -> str:
+    values = ("NAME", "NUMBER", "STRING", "LSQB", "LPAR")
+    if slip.before is None or slip.found.type not in values or "NUMBER" in slip.accepts:
+        return ""
+    if slip.opener is not None:
+        return "a comma may be missing" if "COMMA" in slip.accepts else ""
+    return "a `->` may be missing between the two, or a new line" if "$END" in slip.accepts else ""
+
+
+def _several_values(slip: _Slip) -> str:
+    if slip.found.type == "COMMA" and "$END" in slip.accepts:
+        return "several values stand in brackets: `(a, b)`"
+    return ""
+
+
+_MENDS = (
+    _foreign_word,
+    _sign_at_line_start,
+    _slash_comment,
+    _reserved_name,
+    _colon,
+    _equal,
+    _unknown_section,
+    _declaration,
+    _continued_line,
+    _brace_below,
+    _two_values,
+    _several_values,
+)
+
+
+def _listed(words: Collection[str]) -> str:
+    return ", ".join(f"`{word}`" for word in sorted(words))

@@ -1,0 +1,177 @@
+"""From text to the syntax tree."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lark import Lark, Token, UnexpectedToken
+
+from dlc import grammar
+from dlc.compiler import syntax
+from dlc.compiler.build import Builder, Reject
+from dlc.compiler.mends import DECLARATIONS, SECTIONS, Line, explain, leading_sign
+from dlc.compiler.source import Source
+from dlc.compiler.tokens import MAX_PROBLEMS, Tokens, TooMuch, span_of, tokenize
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from dlc.compiler.diagnostics import Diagnostic, Problems
+
+COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
+
+_parsing = threading.Lock()  # the one parser calls back to the one builder
+
+
+def parse(source: Source, problems: Problems) -> syntax.File:
+    """The syntax tree of a text; mistakes go to `problems`, and the statements that have one are left out."""
+    lark, builder = _parser()
+    with _parsing:
+        builder.begin(source)
+        try:
+            tokens = tokenize(lark, source, problems)
+        except TooMuch:
+            return syntax.File(source, "", (), ())
+        body = _Reader(lark, tokens, source, problems).statements(0, len(tokens.items))
+    comments = tuple((span_of(source, token), str(token)) for token in tokens.comments)
+    return syntax.File(source, _description(tokens), body, comments)
+
+
+@cache
+def _parser() -> tuple[Lark, Builder]:
+    builder = Builder()
+    return grammar.load(builder), builder
+
+
+def _description(tokens: Tokens) -> str:
+    """The comment lines at the very top."""
+    words = (token.line for token in tokens.items if token.type != "NEWLINE")
+    stop = next(words, len(tokens.comments) + tokens.comments[-1].line if tokens.comments else 0)
+    lines: list[str] = []
+    next_line = 0
+    for comment in tokens.comments:
+        if comment.line >= stop or (lines and comment.line != next_line):
+            break
+        lines.append(comment[1:].removeprefix(" ").rstrip())
+        next_line = comment.line + 1
+    return "\n".join(lines)
+
+
+class _Reader:
+    """Cuts the tokens into statements and has each parsed by itself."""
+
+    def __init__(self, lark: Lark, tokens: Tokens, source: Source, problems: Problems) -> None:
+        self.lark = lark
+        self.tokens = tokens
+        self.source = source
+        self.problems = problems
+
+    def statements(self, start: int, end: int, section: str = "") -> tuple[syntax.Statement, ...]:
+        """The statements among the tokens from `start` to `end`, which stand in this section."""
+        found: list[syntax.Statement] = []
+        margin = None  # lines further in than this belong to a statement with an unclosed bracket
+        for line in self._lines(start, end, section):
+            column = line.tokens[0].column
+            if margin is not None and column > margin:
+                continue
+            broken = any(token.start_pos in self.tokens.broken for token in line.tokens)
+            margin = column if broken else None
+            found += self._without(line) if broken else self._statement(line)
+        return tuple(found)
+
+    def _lines(self, start: int, end: int, section: str) -> Iterator[Line]:
+        items, i = self.tokens.items, start
+        while i < end and len(self.problems.found) < MAX_PROBLEMS:
+            if items[i].type == "NEWLINE":
+                i += 1
+                continue
+            head: list[Token] = []
+            bodies: dict[int, tuple[int, int]] = {}
+            while i < end and items[i].type != "NEWLINE":
+                head.append(items[i])
+                i += 1
+                if head[-1].type == "LBRACE":
+                    stop = min(self.tokens.pairs[head[-1].start_pos], end)
+                    bodies[head[-1].start_pos] = (i, stop)
+                    i = stop
+            head = _with_keywords(head)
+            opens = head[0].type in ("SECTION", "STEP", "PHASE")
+            yield Line(head, bodies, str(head[0]) if opens else section)
+
+    def _statement(self, line: Line) -> list[syntax.Statement]:
+        if sign := leading_sign(line, self.source):
+            return self._without(line, sign)
+        parser = self.lark.parse_interactive(start="statement")
+        read: set[int] = set()
+        try:
+            for token in line.tokens:
+                parser.feed_token(token)
+                if token.type == "LBRACE":
+                    read.add(token.start_pos)
+                    for inner in self.statements(*line.bodies[token.start_pos], line.section):
+                        parser.feed_token(_carrier(inner))
+            made = parser.feed_eof(line.tokens[-1])
+            self._check_comparison(made, line)
+        except UnexpectedToken as error:
+            return self._without(line, explain(line, error.token, parser.accepts(), self.source), read)
+        except Reject as reject:
+            return self._without(line, reject.diagnostic, read)
+        return made if isinstance(made, list) else [made]
+
+    def _without(self, line: Line, mistake: Diagnostic | None = None, read: Collection[int] = ()) -> list:
+        """No statement, since it has this mistake; but what is wrong in its bodies that are not yet read is told."""
+        if mistake:
+            self.problems.add(mistake)
+        for token in line.tokens:
+            if token.type == "LBRACE" and token.start_pos not in read and self._opens_body(token, line):
+                self.statements(*line.bodies[token.start_pos], line.section)
+        return []
+
+    def _opens_body(self, brace: Token, line: Line) -> bool:
+        """Whether a `{` ends its line and follows a word or a bracket, as that of a body does."""
+        first, end = line.bodies[brace.start_pos]
+        if first < 2 or first >= end or self.tokens.items[first].type != "NEWLINE":
+            return False
+        return self.tokens.items[first - 2].type in ("NAME", "NUMBER", "RPAR", "RSQB", "ELSE")
+
+    def _check_comparison(self, made: object, line: Line) -> None:
+        """Only in `expect` a comparison says something by itself."""
+        value = made.value if isinstance(made, syntax.Evaluate) else None
+        if (
+            not isinstance(value, syntax.Binary)
+            or value.operator not in COMPARISONS
+            or line.section == "expect"
+        ):
+            return
+        help = ""
+        if value.operator == "==" and isinstance(value.left, syntax.Name):
+            help = f"a value is given with `=`: `{value.left.id} = ...`"
+        message = "a comparison stands by itself only in `expect`"
+        raise Reject("E0102", value.operator_span, message, help)
+
+
+def _with_keywords(line: list[Token]) -> list[Token]:
+    """The words that are special only at the start of a statement, as tokens of their own."""
+    first, follower = line[0], line[1].type if len(line) > 1 else ""
+    if first.type != "NAME":
+        return line
+    if first in SECTIONS and follower == "LBRACE":
+        return [first.update(type="SECTION"), *line[1:]]
+    if first not in DECLARATIONS or follower != "NAME":
+        return line
+    line = [first.update(type=first.upper()), *line[1:]]
+    if first == "import":
+        for i in range(2, len(line)):
+            if line[i] == "from" and line[i - 1].type == "NAME":
+                line[i] = line[i].update(type="FROM")
+                break
+    return line
+
+
+def _carrier(statement: syntax.Statement) -> Token:
+    """A token that stands for a statement that is parsed already."""
+    token = Token("STATEMENT", "")
+    token.value = statement
+    return token

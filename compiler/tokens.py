@@ -1,0 +1,356 @@
+"""From text to the tokens that statements are made of: brackets paired, newlines that end nothing dropped."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dlc.compiler.source import Source, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lark import Lark, Token
+
+    from dlc.compiler.diagnostics import Problems
+
+MAX_TEXT = 1_000_000
+MAX_TOKENS = 100_000
+MAX_NAME = 200
+MAX_NESTING = 100
+MAX_PROBLEMS = 100
+
+OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
+SIGNS = {
+    "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}",
+}  # fmt: skip
+
+OPERATORS = frozenset(
+    {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR"}
+)
+GOES_ON_AFTER = OPERATORS | {"ARROW", "EQUAL", "COMMA"}
+GOES_ON_BEFORE = OPERATORS | {"ARROW", "ELSE"}
+
+# What other languages write, and the token that is meant.
+MEANT = {
+    "=>": ("->", "ARROW"),
+    "|>": ("->", "ARROW"),
+    "→": ("->", "ARROW"),
+    "&&": ("and", "AND"),
+    "||": ("or", "OR"),
+    "!": ("not", "NOT"),
+    "===": ("==", "COMPARE"),
+    "!==": ("!=", "COMPARE"),
+    "<>": ("!=", "COMPARE"),
+    ":=": ("=", "EQUAL"),
+}
+
+_UNSEEN = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class TooMuch(Exception):
+    """The text is past a bound, which has been reported; nothing more is read of it."""
+
+
+@dataclass
+class Tokens:
+    """The tokens of a text without its comments.
+
+    `pairs` leads from the place of an opening bracket to the index of its partner (the end where it has none);
+    `broken` holds the places of tokens whose statement cannot be read, since their mistake is already told.
+    """
+
+    items: list[Token]
+    comments: list[Token]
+    pairs: dict[int, int]
+    broken: set[int]
+
+
+def tokenize(lark: Lark, source: Source, problems: Problems) -> Tokens:
+    """Split a text into tokens and report what no statement can hold."""
+    return _Tokenizer(lark, source, problems).run()
+
+
+class _Tokenizer:
+    def __init__(self, lark: Lark, source: Source, problems: Problems) -> None:
+        self.lark = lark
+        self.source = source
+        self.problems = problems
+        self.comments: list[Token] = []
+        self.broken: set[int] = set()
+        self.open_string_lines: set[int] = set()
+
+    def run(self) -> Tokens:
+        self._check_text()
+        items = list(self._words())
+        unpaired = self._unpaired(items)
+        self.broken |= unpaired
+        items = self._without_idle_newlines(items, unpaired)
+        return Tokens(items, self.comments, _pairs(items, unpaired), self.broken)
+
+    def report(self, code: str, token: Token, message: str, help: str = "") -> None:
+        if len(self.problems.found) < MAX_PROBLEMS:
+            self.problems.report(code, span_of(self.source, token), message, help=help)
+
+    # --- single tokens --------------------------------------------------------------------------------------
+
+    def _check_text(self) -> None:
+        text = self.source.text
+        if len(text) > MAX_TEXT:
+            place = Span(self.source, MAX_TEXT, MAX_TEXT + 1)
+            self.problems.report("E0104", place, f"this text is longer than {MAX_TEXT:_} characters")
+            raise TooMuch
+        for unseen in list(_UNSEEN.finditer(text))[:MAX_PROBLEMS]:
+            message = f"the character U+{ord(unseen[0]):04X} cannot stand in a spec"
+            self.problems.report("E0101", Span(self.source, *unseen.span()), message)
+        if self.problems.failed:
+            raise TooMuch
+
+    def _words(self) -> Iterable[Token]:
+        """The tokens as the grammar has them, those that it does not know replaced by what is meant."""
+        reader = self.lark.parse_interactive(self.source.text, start="statement")
+        for count, token in enumerate(reader.lexer_thread.lex(reader.parser_state)):
+            if count >= MAX_TOKENS:
+                self.report("E0104", token, f"this text has more than {MAX_TOKENS:_} words and signs")
+                raise TooMuch
+            if token.type == "COMMENT":
+                self.comments.append(token)
+            elif token.type in _CHECKS:
+                yield _CHECKS[token.type](self, token)
+            else:
+                yield token
+
+    def _name(self, token: Token) -> Token:
+        if len(token) > MAX_NAME:
+            self.report("E0104", token, f"this name is longer than {MAX_NAME} characters")
+        if not token.isascii():
+            self._foreign_name(token)
+        return token
+
+    def _foreign_name(self, token: Token) -> None:
+        from unicodedata import normalize
+
+        plain = normalize("NFKC", token)
+        if not token.isidentifier():
+            self.report(
+                "E0101", token, f"`{clipped(token)}` holds a character that cannot stand in a name", _NAMES
+            )
+        elif plain != token:
+            self.report(
+                "E0101",
+                token,
+                f"`{clipped(token)}` is not written in plain letters",
+                f"write `{clipped(plain)}`",
+            )
+
+    def _open_string(self, token: Token) -> Token:
+        self.open_string_lines.add(token.line)
+        help = 'close it with `"` on the same line; `\\n` stands for a newline in it'
+        self.report("E0105", token, "this string has no end", help)
+        return self._as(token, "STRING", token.rstrip("\\") + '"')
+
+    def _quoted(self, token: Token) -> Token:
+        inside = token[1:].removesuffix("'").replace('"', '\\"')
+        if not token.endswith("'") or len(token) == 1:
+            self.open_string_lines.add(token.line)
+        help = f'write `"{inside}"`' if len(inside) <= 40 else ""
+        self.report("E0105", token, "strings stand in double quotes", help)
+        return self._as(token, "STRING", '"string"')
+
+    def _bad_number(self, token: Token) -> Token:
+        self.report("E0105", token, f"`{clipped(token)}` is not a number", _number_help(token))
+        return self._as(token, "NUMBER", "1")
+
+    def _unexpected(self, token: Token) -> Token:
+        if token in MEANT:
+            meant, kind = MEANT[token]
+            self.report("E0101", token, f"`{token}` means nothing here", f"write `{meant}`")
+            return self._as(token, kind, meant)
+        if token.type == "FOREIGN":
+            help = f"a name may be bound again: write `x = x {token[0]} ...`"
+            self.report("E0101", token, f"`{token}` means nothing here", help)
+        elif token.start_pos - 1 not in self.broken:  # of several in a row only the first is told
+            self.report("E0101", token, f"unexpected character {shown(token)}", _character_help(token))
+        self.broken.add(token.start_pos)
+        return token
+
+    def _as(self, token: Token, type: str, text: str) -> Token:
+        """Another token at the same place."""
+        return token.new_borrow_pos(type, text, token)
+
+    # --- brackets and newlines --------------------------------------------------------------------------------
+
+    def _unpaired(self, items: list[Token]) -> set[int]:
+        """The places of brackets without a partner, reported."""
+        open_: list[Token] = []
+        unclosed: list[Token] = []
+        stray: list[Token] = []
+        crossed: list[tuple[Token, Token]] = []
+        for token in items:
+            if token.type in OPENERS:
+                open_.append(token)
+                if len(open_) > MAX_NESTING:
+                    message = f"brackets are nested more than {MAX_NESTING} levels deep here"
+                    self.report("E0104", token, message, "give the inner parts names of their own")
+                    raise TooMuch
+            elif token.type in CLOSERS:
+                if not any(t.type == CLOSERS[token.type] for t in open_):
+                    if open_ and "BRACE" not in open_[-1].type + token.type:
+                        crossed.append((open_.pop(), token))
+                    else:
+                        stray.append(token)
+                    continue
+                while open_[-1].type != CLOSERS[token.type]:
+                    unclosed.append(open_.pop())
+                open_.pop()
+        unclosed += open_
+        self._report_unpaired(unclosed, stray)
+        for opener, closer in crossed:
+            message = f"this `{opener}` is closed by `{closer}`"
+            self.report("E0103", opener, message, f"close it with `{SIGNS[OPENERS[opener.type]]}`")
+        return {token.start_pos for token in (*unclosed, *stray, *(t for pair in crossed for t in pair))}
+
+    def _report_unpaired(self, unclosed: list[Token], stray: list[Token]) -> None:
+        for token in unclosed:
+            if token.line not in self.open_string_lines:
+                self.report("E0103", token, f"this `{token}` is never closed", self._missing(token))
+        spare = [token.type for token in unclosed]
+        for token in stray:
+            if CLOSERS[token.type] in spare:  # put in the wrong order: told at the opener
+                spare.remove(CLOSERS[token.type])
+            else:
+                opener = SIGNS[CLOSERS[token.type]]
+                self.report("E0103", token, f"this `{token}` closes nothing", f"no `{opener}` is open here")
+
+    def _missing(self, opener: Token) -> str:
+        """Where the partner of a bracket may be missing."""
+        closer = SIGNS[OPENERS[opener.type]]
+        if opener.type == "LBRACE":
+            margin = _indent(self.source.line(opener.line))
+            for number in range(opener.line + 1, len(self.source.line_starts) + 1):
+                text = self.source.line(number).strip()
+                if text and not text.startswith("}") and _indent(self.source.line(number)) <= margin:
+                    return f"a `{closer}` seems to be missing before line {number}"
+        return f"a `{closer}` is missing"
+
+    def _without_idle_newlines(self, items: list[Token], unpaired: set[int]) -> list[Token]:
+        """Drop the newlines that end no statement, and mend `;` at the end of one."""
+        kept: list[Token] = []
+        open_: list[str] = []
+        followers = _next_words(items)
+        for token, follower in zip(items, followers, strict=True):
+            if token.type in OPENERS and token.start_pos not in unpaired:
+                open_.append(token.type)
+            elif token.type in CLOSERS and token.start_pos not in unpaired:
+                while open_.pop() != CLOSERS[token.type]:
+                    pass
+            elif token.type == "SEMICOLON" and _ends_statement(kept, open_):
+                message = "a statement ends with its line, not with `;`"
+                self.report(
+                    "E0102", token, message, "leave the `;` out, and begin a new line for each statement"
+                )
+                token = self._as(token, "NEWLINE", "\n")
+            elif token.type == "NEWLINE" and follower == "LBRACE" and _ends_statement(kept, open_):
+                message = "a `{` stands at the end of the line that it belongs to"
+                self.report("E0102", token, message, "move the `{` of the next line here")
+                continue
+            if token.type != "NEWLINE" or (_ends_statement(kept, open_) and follower not in GOES_ON_BEFORE):
+                kept.append(token)
+        return kept
+
+
+def _ends_statement(kept: list[Token], open_: list[str]) -> bool:
+    """Whether a statement can end after what was kept, in these brackets."""
+    inside = bool(open_) and open_[-1] != "LBRACE"
+    return not inside and bool(kept) and kept[-1].type not in GOES_ON_AFTER | {"NEWLINE"}
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _next_words(items: list[Token]) -> list[str]:
+    """For each token the type of the next one that is no newline."""
+    following = ""
+    types = []
+    for token in reversed(items):
+        types.append(following)
+        if token.type != "NEWLINE":
+            following = token.type
+    return types[::-1]
+
+
+def _pairs(items: list[Token], unpaired: set[int]) -> dict[int, int]:
+    pairs: dict[int, int] = {}
+    open_: list[Token] = []
+    for i, token in enumerate(items):
+        if token.type in OPENERS:
+            open_.append(token)
+        elif token.type in CLOSERS and token.start_pos not in unpaired:
+            while (opener := open_.pop()).type != CLOSERS[token.type]:
+                pairs[opener.start_pos] = i
+            pairs[opener.start_pos] = i
+    return pairs | {token.start_pos: len(items) for token in open_}
+
+
+# --- wording --------------------------------------------------------------------------------------------------
+
+_NAMES = "names are made of letters, digits and `_`"
+
+
+def span_of(source: Source, token: Token) -> Span:
+    return Span(source, token.start_pos, token.end_pos)
+
+
+def clipped(text: str) -> str:
+    """A text short enough for a message."""
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def shown(character: str) -> str:
+    return f"`{character}`" if character.isprintable() and character != "`" else f"U+{ord(character):04X}"
+
+
+def _character_help(character: str) -> str:
+    if character in "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb`":
+        return 'strings stand in plain double quotes: `"`'
+    if character == "^":
+        return "a power is written `**`"
+    if character in "\u2212\u2013\u2014":
+        return "write `-`"
+    if character in "\u00d7\u00b7":
+        return "write `*`"
+    if character in "&|~":
+        return "logic is written `and`, `or`, `not`"
+    if character == "?":
+        return "a choice is written `a if condition else b`"
+    return ""
+
+
+def _number_help(text: str) -> str:
+    if text.startswith("."):
+        return f"write `0{text}`"
+    if text.endswith("."):
+        return f"write `{text}0`"
+    if text[:2].lower() in ("0x", "0b", "0o"):
+        return "numbers are written in tens: `255`, `0.5`, `1e-3`"
+    if (
+        text[0].isdigit()
+        and text.replace("_", "").isalnum()
+        and not re.fullmatch("[0-9_]+|[0-9]+e", text.lower())
+    ):
+        return "a name does not begin with a digit"
+    return "numbers are written like `3`, `61_706`, `0.5`, `1e-3`"
+
+
+_CHECKS = {
+    "NAME": _Tokenizer._name,
+    "OPEN_STRING": _Tokenizer._open_string,
+    "QUOTED": _Tokenizer._quoted,
+    "BAD_NUMBER": _Tokenizer._bad_number,
+    "POINT_NUMBER": _Tokenizer._bad_number,
+    "FOREIGN": _Tokenizer._unexpected,
+    "UNEXPECTED": _Tokenizer._unexpected,
+}

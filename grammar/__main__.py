@@ -1,0 +1,8 @@
+"""`python -m dlc.grammar` makes the parser tables anew from the grammar."""
+
+from __future__ import annotations
+
+from dlc.grammar import TABLES, write_tables
+
+write_tables()
+print(f"wrote {TABLES.name}")

@@ -112,6 +112,15 @@ class Ones(Initial):
         return np.ones(shape, np.float32)
 
 
+class Full(Initial):
+    """All the same value."""
+
+    value: float = setting("the value", Number())
+
+    def draw(self, np, rng, shape, fans):
+        return np.full(shape, self.value, np.float32)
+
+
 class Auto(Initial):
     """Chosen from what follows: He before the ReLU family, LeCun before `selu`, Xavier otherwise."""
 

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from dlc.compiler.operators.base import Example, Operator
+from math import pi, sqrt
+from typing import Any
+
+from dlc.compiler.initial import Full
+from dlc.compiler.kinds import Nothing, Number, OneOf, Whole, Word
+from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.types import Tensor
+
+
+def shapes(call: str, *more: Example) -> tuple[Example, ...]:
+    """The rows that every function of single elements has: each rank, free dimensions, large values."""
+    types = ("float", "float[3]", "float[5, 4]", "float[T, 4]", "float[3, H, W]", "float[2, 2, 3, 2]")
+    return (
+        *(Example(call, t, t) for t in types),
+        Example(call, "float[9]", "float[9]", low=-200, high=200),
+        *more,
+    )
 
 
 class Activation(Operator):
@@ -11,6 +26,46 @@ class Activation(Operator):
 
     def type(self, x: Tensor) -> Tensor:
         return x
+
+
+class Identity(Activation):
+    """`x`, unchanged (ONNX `Identity`)."""
+
+    takes = "any"
+
+    def torch(self, F, x):
+        return x
+
+    def onnx(self, op, x):
+        return op.Identity(x)
+
+    examples = shapes("identity", Example("identity", "uint8[3]", "uint8[3]", low=0, high=255))
+
+
+class Sigmoid(Activation):
+    """`1 / (1 + exp(-x))` (torch `sigmoid`, ONNX `Sigmoid`)."""
+
+    matches = "binary"
+
+    def torch(self, F, x):
+        return F.sigmoid(x)
+
+    def onnx(self, op, x):
+        return op.Sigmoid(x)
+
+    examples = shapes("sigmoid")
+
+
+class Tanh(Activation):
+    """`(exp(x) - exp(-x)) / (exp(x) + exp(-x))` (torch `tanh`, ONNX `Tanh`)."""
+
+    def torch(self, F, x):
+        return F.tanh(x)
+
+    def onnx(self, op, x):
+        return op.Tanh(x)
+
+    examples = shapes("tanh")
 
 
 class Relu(Activation):
@@ -22,4 +77,304 @@ class Relu(Activation):
     def onnx(self, op, x):
         return op.Relu(x)
 
-    examples = (Example("relu", "float[3]", "float[3]"), Example("relu", "float[T, 4]", "float[T, 4]"))
+    examples = shapes("relu", Example("relu", "uint8[3]", "float[3]", low=0, high=255))
+
+
+class Relu6(Activation):
+    """`min(max(x, 0), 6)` (torch `relu6`, ONNX `Clip`)."""
+
+    def torch(self, F, x):
+        return F.relu6(x)
+
+    def onnx(self, op, x):
+        return op.Clip(x, op.constant(0.0, "float32"), op.constant(6.0, "float32"))
+
+    examples = shapes("relu6")
+
+
+class LeakyRelu(Activation):
+    """`x` where x >= 0, `slope * x` elsewhere (torch `leaky_relu`, ONNX `LeakyRelu`)."""
+
+    slope: float = setting("slope below 0", Number(), 0.01)
+
+    def torch(self, F, x):
+        return F.leaky_relu(x, self.slope)
+
+    def onnx(self, op, x):
+        return op.LeakyRelu(x, alpha=self.slope)
+
+    examples = shapes("leaky_relu", Example("leaky_relu(0.2)", "float[3]", "float[3]"))
+
+
+class Prelu(Activation):
+    """`x` where x >= 0, `weight * x` elsewhere, one learnt slope that begins at 0.25 (torch `prelu`, ONNX `PRelu`)."""
+
+    def weights(self, x: Tensor):
+        yield WeightSpec("weight", (1,), "norm", Full(value=0.25))
+
+    def torch(self, F, x, weight):
+        return F.prelu(x, weight)
+
+    def onnx(self, op, x, weight):
+        return op.PRelu(x, weight)
+
+    examples = shapes("prelu")
+
+
+class Elu(Activation):
+    """`x` where x >= 0, `alpha * (exp(x) - 1)` elsewhere (torch `elu`, ONNX `Elu`)."""
+
+    alpha: float = setting("how far below 0 it goes", Number(), 1.0)
+
+    def torch(self, F, x):
+        return F.elu(x, self.alpha)
+
+    def onnx(self, op, x):
+        return op.Elu(x, alpha=self.alpha)
+
+    examples = shapes("elu", Example("elu(0.5)", "float[3]", "float[3]"))
+
+
+class Selu(Activation):
+    """`elu` scaled so that layers keep mean 0 and variance 1 (torch `selu`, ONNX `Selu`)."""
+
+    def torch(self, F, x):
+        return F.selu(x)
+
+    def onnx(self, op, x):
+        return op.Selu(x)
+
+    examples = shapes("selu")
+
+
+class Celu(Activation):
+    """`max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))` (torch `celu`, ONNX `Celu`)."""
+
+    alpha: float = setting("how far below 0 it goes", Number(above=0), 1.0)
+
+    def torch(self, F, x):
+        return F.celu(x, self.alpha)
+
+    def onnx(self, op, x):
+        return op.Celu(x, alpha=self.alpha)
+
+    examples = shapes(
+        "celu",
+        Example("celu(alpha=0.5)", "float[3]", "float[3]"),
+        Example("celu(alpha=0)", "float[3]", rejects="E0403"),
+    )
+
+
+class Gelu(Activation):
+    """`x * P(X <= x)` for a standard normal X (torch `gelu`, ONNX `Erf` or `Tanh` with arithmetic).
+
+    `x / 2 * (1 + erf(x / sqrt(2)))`, or with `approximate=tanh` the formula
+    `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3)))`.
+    """
+
+    approximate: Any = setting("formula to use", OneOf(Nothing(), Word("tanh")), None, shown="the exact one")
+
+    def torch(self, F, x):
+        return F.gelu(x, approximate=self.approximate or "none")
+
+    def onnx(self, op, x):
+        def number(value: float) -> Any:
+            return op.constant(value, "float32")
+
+        if self.approximate is None:
+            bend = op.Erf(op.Mul(x, number(sqrt(0.5))))
+        else:
+            square = op.Mul(x, x)
+            inner = op.Add(number(1.0), op.Mul(number(0.044715), square))
+            bend = op.Tanh(op.Mul(op.Mul(number(sqrt(2 / pi)), x), inner))
+        return op.Mul(op.Mul(x, number(0.5)), op.Add(bend, number(1.0)))
+
+    examples = shapes(
+        "gelu",
+        Example("gelu(approximate=none)", "float[3]", "float[3]"),
+        *shapes("gelu(approximate=tanh)"),
+        Example("gelu(approximate=sigmoid)", "float[3]", rejects="E0403"),
+    )
+
+
+class Silu(Activation):
+    """`x * sigmoid(x)` (torch `silu`, ONNX `Sigmoid` and `Mul`)."""
+
+    def torch(self, F, x):
+        return F.silu(x)
+
+    def onnx(self, op, x):
+        return op.Mul(x, op.Sigmoid(x))
+
+    examples = shapes("silu")
+
+
+class Swish(Silu):
+    """Another name of `silu`: `x * sigmoid(x)`."""
+
+    examples = shapes("swish")
+
+
+class Mish(Activation):
+    """`x * tanh(softplus(x))` (torch `mish`, ONNX `Softplus`, `Tanh` and `Mul`)."""
+
+    def torch(self, F, x):
+        return F.mish(x)
+
+    def onnx(self, op, x):
+        return op.Mul(x, op.Tanh(op.Softplus(x)))
+
+    examples = shapes("mish")
+
+
+class Softplus(Activation):
+    """`log(1 + exp(x))`, computed without overflow (torch `softplus`, ONNX `Softplus`)."""
+
+    def torch(self, F, x):
+        return F.softplus(x)
+
+    def onnx(self, op, x):
+        return op.Softplus(x)
+
+    examples = shapes("softplus")
+
+
+class Softsign(Activation):
+    """`x / (1 + abs(x))` (torch `softsign`, ONNX `Softsign`)."""
+
+    def torch(self, F, x):
+        return F.softsign(x)
+
+    def onnx(self, op, x):
+        return op.Softsign(x)
+
+    examples = shapes("softsign")
+
+
+class HardSigmoid(Activation):
+    """`min(max(x / 6 + 1 / 2, 0), 1)` (torch `hardsigmoid`, ONNX `HardSigmoid` with alpha 1/6)."""
+
+    def torch(self, F, x):
+        return F.hardsigmoid(x)
+
+    def onnx(self, op, x):
+        return op.HardSigmoid(x, alpha=1 / 6, beta=0.5)
+
+    examples = shapes("hard_sigmoid")
+
+
+class HardSwish(Activation):
+    """`x * hard_sigmoid(x)` (torch `hardswish`, ONNX `HardSwish`)."""
+
+    def torch(self, F, x):
+        return F.hardswish(x)
+
+    def onnx(self, op, x):
+        return op.HardSwish(x)
+
+    examples = shapes("hard_swish")
+
+
+class Threshold(Activation):
+    """1 where x >= 0, else 0: the unit of McCulloch and Pitts and of the perceptron (ONNX `GreaterOrEqual`, `Where`).
+
+    Its gradient is 0 everywhere, so nothing before it learns, except through a loss that looks behind it.
+    """
+
+    matches = "binary"
+
+    def torch(self, F, x):
+        return F.clamp(F.sign(x) + 1, max=1)  # unlike a comparison, it has a gradient, of 0
+
+    def onnx(self, op, x):
+        reached = op.GreaterOrEqual(x, op.constant(0.0, "float32"))
+        return op.Where(reached, op.constant(1.0, "float32"), op.constant(0.0, "float32"))
+
+    examples = shapes("threshold", Example("threshold", "int8[8]", "float[8]"))
+
+
+class _OverAxis(Activation):
+    axis: int = setting("axis that adds up to 1", Whole(), -1)
+
+    def type(self, x: Tensor) -> Tensor:
+        if not x.rank:
+            raise Reject(f"`{self.name}` works over an axis, and a single value, {x}, has none", at="x",
+                         help="`sigmoid` makes a probability of a single score")  # fmt: skip
+        if not -x.rank <= self.axis < x.rank:
+            raise Reject(f"`{self.name}` over axis {self.axis}: no such axis in {x}", at="axis",
+                         help=f"its axes are 0 to {x.rank - 1}, or -1 to -{x.rank} from the end")  # fmt: skip
+        return x
+
+    def place(self) -> int:
+        return self.operands[0].axis(self.axis)
+
+
+class Softmax(_OverAxis):
+    """`exp(x) / sum(exp(x))` over one axis (torch `softmax`, ONNX `Softmax`)."""
+
+    matches = "class"
+
+    def torch(self, F, x):
+        return F.softmax(x, self.place())
+
+    def onnx(self, op, x):
+        return op.Softmax(x, axis=self.place())
+
+    examples = (
+        Example("softmax", "float[4]", "float[4]"),
+        Example("softmax", "float[4]", "float[4]", low=-200, high=200),
+        Example("softmax", "float[T]", "float[T]"),
+        Example("softmax", "float[T, 4]", "float[T, 4]"),
+        Example("softmax(axis=0)", "float[3, H, W]", "float[3, H, W]"),
+        Example("softmax(-2)", "float[2, 3, 4]", "float[2, 3, 4]"),
+        Example("softmax", "float", rejects="E0201"),
+        Example("softmax(axis=1)", "float[4]", rejects="E0201"),
+    )
+
+
+class LogSoftmax(_OverAxis):
+    """`x - log(sum(exp(x)))` over one axis (torch `log_softmax`, ONNX `LogSoftmax`)."""
+
+    def torch(self, F, x):
+        return F.log_softmax(x, self.place())
+
+    def onnx(self, op, x):
+        return op.LogSoftmax(x, axis=self.place())
+
+    examples = (
+        Example("log_softmax", "float[4]", "float[4]"),
+        Example("log_softmax", "float[4]", "float[4]", low=-200, high=200),
+        Example("log_softmax", "float[T, 4]", "float[T, 4]"),
+        Example("log_softmax(axis=0)", "float[3, H, W]", "float[3, H, W]"),
+        Example("log_softmax(-2)", "float[2, 3, 4]", "float[2, 3, 4]"),
+        Example("log_softmax", "float", rejects="E0201"),
+        Example("log_softmax(axis=-2)", "float[4]", rejects="E0201"),
+    )
+
+
+class Glu(Activation):
+    """`a * sigmoid(b)` for the two halves a, b of the last axis (torch `glu`, ONNX `Split`, `Sigmoid` and `Mul`)."""
+
+    def type(self, x: Tensor) -> Tensor:
+        if not x.rank or x.shape[-1] % 2 != 0:
+            raise Reject(f"`glu` halves the last axis, which must be of even size, found {x}", at="x",
+                         help="a `dense` of twice the size wanted stands before it")  # fmt: skip
+        return x.with_axis(-1, x.shape[-1] // 2)
+
+    def torch(self, F, x):
+        return F.glu(x, -1)
+
+    def onnx(self, op, x):
+        a, b = op.Split(x, axis=-1, num_outputs=2, outputs=2)
+        return op.Mul(a, op.Sigmoid(b))
+
+    examples = (
+        Example("glu", "float[4]", "float[2]"),
+        Example("glu", "float[5, 4]", "float[5, 2]"),
+        Example("glu", "float[T, 6]", "float[T, 3]"),
+        Example("glu", "float[3, 2 * T]", "float[3, T]"),
+        Example("glu", "float[2, 3, 4]", "float[2, 3, 2]"),
+        Example("glu", "float[3]", rejects="E0201"),
+        Example("glu", "float[4, T]", rejects="E0201"),
+        Example("glu", "float", rejects="E0201"),
+    )

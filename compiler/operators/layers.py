@@ -8,6 +8,7 @@ from dlc.compiler.dims import Size
 from dlc.compiler.initial import Zeros
 from dlc.compiler.kinds import Constant, Defined, Flag, OneOf, TensorValue, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.operators.window import is_known, need_known
 from dlc.compiler.types import Tensor
 
 
@@ -21,26 +22,48 @@ class Layer(Operator):
         shown="own",
     )
 
+    def features_first(self) -> bool:
+        """Whether its features are the first axis of what it makes: a norm over them can be folded into it."""
+        return True
 
-class Dense(Layer):
-    """Affine map over the last axis: `y = x W^T + b` (torch `linear`, ONNX `Gemm` or `MatMul` and `Add`).
+    def scaled(self, np: Any, weights: dict[str, Any], scale: Any, offset: Any) -> dict[str, Any]:
+        """The weights with which it makes `y * scale + offset`, one number a feature each, where it made `y`."""
+        bias = np.asarray(weights.get("bias", 0), np.float64) * scale + offset
+        weight = np.asarray(weights["weight"], np.float64)
+        return {
+            "weight": self.scaled_weight(weight, scale).astype(np.float32),
+            "bias": bias.astype(np.float32),
+        }
 
-    The other axes pass through unchanged.
-    """
+    def scaled_weight(self, weight: Any, scale: Any) -> Any:
+        """Features stand on the first axis of the weight, unless a layer says otherwise."""
+        return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
 
-    units: Size = setting("size of the last axis of the result", Whole(1, symbolic=True))
-    bias: Any = setting(
+
+def bias_setting() -> Any:
+    return setting(
         "add a learnt offset; or a constant or declared weight to add",
         OneOf(Flag(), TensorValue(), Constant()),
         True,
     )
 
+
+class Dense(Layer):
+    """Affine map over the last axis: `y = x W^T + b` (torch `linear`, ONNX `Gemm` or `MatMul` and `Add`).
+
+    The other axes pass through unchanged. A single value per sample counts as one feature.
+    """
+
+    units: Size = setting("size of the last axis of the result", Whole(1, symbolic=True))
+    bias: Any = bias_setting()
+
     def type(self, x: Tensor) -> Tensor:
+        need_known(self.units, "units")
         if x.rank == 0:
-            x = x.with_shape(1)
-        if not isinstance(x.shape[-1], int) and not x.shape[-1].is_count:
+            return x.with_shape(self.units)
+        if not is_known(x.shape[-1]):
             raise Reject(f"`dense` needs a last axis of known size, found {x}", at="x",
-                         help="move the free dimension to the front, or reduce it first: `mean(axis=0)`")  # fmt: skip
+                         help="move the free dimension to the front, or reduce it first: `mean(axis=-1)`")  # fmt: skip
         return x.with_axis(-1, self.units)
 
     def weights(self, x: Tensor):
@@ -48,6 +71,9 @@ class Dense(Layer):
         yield WeightSpec("weight", (self.units, features), initial=self.init, fans=(features, self.units))
         if self.bias is not False:
             yield WeightSpec("bias", (self.units,), "bias", Zeros())
+
+    def features_first(self) -> bool:
+        return self.results[0].rank == 1
 
     def torch(self, F, x, weight, bias=None):
         if self.operands[0].rank == 0:
@@ -58,15 +84,22 @@ class Dense(Layer):
         if self.operands[0].rank == 0:
             x = op.Unsqueeze(x, op.constant([-1], "int64"))
         if self.operands[0].rank <= 1:
-            return op.Gemm(x, weight, *([] if bias is None else [bias]), transB=1)
+            return op.Gemm(x, weight, bias, transB=1)
         y = op.MatMul(x, op.transposed(weight))
         return y if bias is None else op.Add(y, bias)
 
     examples = (
         Example("dense(3)", "float[4]", "float[3]"),
+        Example("dense(3)", "float", "float[3]"),
+        Example("dense(3)", "uint8[4]", "float[3]", low=0, high=255),
+        Example("dense(3, bias=false)", "float[4]", "float[3]"),
         Example("dense(3, bias=false)", "float[5, 4]", "float[5, 3]"),
         Example("dense(3)", "float[T, 4]", "float[T, 3]"),
+        Example("dense(3)", "float[H, W, 2, 4]", "float[H, W, 2, 3]"),
+        Example("dense(3, init=he_uniform)", "float[4]", "float[3]"),
         Example("dense(1, weight=[[1, 1]], bias=[-1.5])", "float[2]", "float[1]"),
+        Example("dense(1, [-1.5], weight=[[1, 1]])", "float[T, 2]", "float[T, 1]"),
         Example("dense(3)", "float[4, T]", rejects="E0201"),
+        Example("dense(T)", "float[T, 4]", rejects="E0403"),
         Example("dense(0)", "float[4]", rejects="E0403"),
     )

@@ -1,0 +1,257 @@
+"""Convolutions over one to three space axes, channels first."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from dlc.compiler.dims import Size
+from dlc.compiler.initial import Zeros
+from dlc.compiler.kinds import OneOf, PerAxis, Whole, Word
+from dlc.compiler.operators.base import Example, Reject, WeightSpec, per_axis, setting
+from dlc.compiler.operators.layers import Layer, bias_setting
+from dlc.compiler.operators.window import (
+    Pads,
+    are_even,
+    extents,
+    need_known,
+    need_space,
+    onnx_pads,
+    pad_onnx,
+    pad_torch,
+    same_pads,
+    slide,
+)
+from dlc.compiler.types import Tensor
+
+ONE_OR_MORE = PerAxis(Whole(1))
+ZERO_OR_MORE = PerAxis(Whole(0))
+
+
+class _Convolution(Layer):
+    """What the two convolutions share; `kernel` and the like are told per axis by `axes`."""
+
+    def axes(self, setting: str) -> tuple[int, ...]:
+        return per_axis(getattr(self, setting), self.operands[0].rank - 1, setting)
+
+    def need_groups(self, x: Tensor) -> None:
+        for what, count in (("input", x.shape[0]), ("result", self.channels)):
+            if count % self.groups != 0:
+                raise Reject(f"{self.groups} groups need channels that divide by {self.groups}; the {what} has {count}",
+                             at="groups", code="E0404")  # fmt: skip
+
+    def bias_spec(self):
+        if self.bias is not False:
+            yield WeightSpec("bias", (self.channels,), "bias", Zeros())
+
+
+class Conv(_Convolution):
+    """Convolution over one to three space axes, channels first (torch `conv1d` to `conv3d`, ONNX `Conv`).
+
+    `y[o] = b[o] + sum over i of w[o, i] * x[i]`, where `*` is the cross-correlation. The space axes of the
+    result are `(size + pads - dilation * (kernel - 1) - 1) // stride + 1`. `padding=same` keeps
+    `ceil(size / stride)`, an odd pad behind; `padding=causal` pads the past of the one axis of `[channels, time]`.
+    """
+
+    channels: Size = setting("channels of the result", Whole(1, symbolic=True))
+    kernel: Any = setting("extent of the window", ONE_OR_MORE)
+    stride: Any = setting("step of the window", ONE_OR_MORE, 1)
+    padding: Any = setting("zeros around each axis", OneOf(Word("same", "causal"), ZERO_OR_MORE), 0)
+    dilation: Any = setting("distance between the values of a window", ONE_OR_MORE, 1)
+    groups: int = setting("groups of channels that do not see each other", Whole(1), 1)
+    bias: Any = bias_setting()
+
+    def type(self, x: Tensor) -> Tensor:
+        need_space(x, "conv")
+        need_known(self.channels, "channels")
+        self.need_groups(x)
+        return x.with_shape(
+            self.channels, *slide(x, "conv", self.extents(), self.axes("stride"), self.pads())
+        )
+
+    def extents(self) -> list[int]:
+        return extents(self.axes("kernel"), self.axes("dilation"))
+
+    def pads(self) -> Pads:
+        if self.padding == "same":
+            sizes = self.operands[0].shape[1:]
+            return [same_pads(*a) for a in zip(sizes, self.extents(), self.axes("stride"), strict=True)]
+        if self.padding != "causal":
+            return [(p, p) for p in self.axes("padding")]
+        if self.operands[0].rank != 2:
+            raise Reject(f"`padding=causal` needs one axis of time, [channels, time], found {self.operands[0]}",
+                         at="padding", help="`padding=same` pads all sides of an image")  # fmt: skip
+        return [(self.extents()[0] - 1, 0)]
+
+    def weights(self, x: Tensor):
+        kernel = self.axes("kernel")
+        seen, reached = x.shape[0] // self.groups, self.channels // self.groups
+        fans = (seen * prod(kernel), reached * prod(kernel))
+        yield WeightSpec("weight", (self.channels, seen, *kernel), initial=self.init, fans=fans)
+        yield from self.bias_spec()
+
+    def torch(self, F, x, weight, bias=None):
+        pads = self.pads()
+        padding = tuple(before for before, _ in pads)
+        if not are_even(pads):
+            x, padding = pad_torch(F, x, pads), 0
+        conv = (F.conv1d, F.conv2d, F.conv3d)[len(pads) - 1]
+        return conv(x, weight, bias, self.axes("stride"), padding, self.axes("dilation"), self.groups)
+
+    def onnx(self, op, x, weight, bias=None):
+        pads = self.pads()
+        if not all(isinstance(p, int) for p in onnx_pads(pads)):
+            x, pads = pad_onnx(op, x, pads), [(0, 0)] * len(pads)
+        return op.Conv(
+            x,
+            weight,
+            bias,
+            kernel_shape=list(self.axes("kernel")),
+            strides=list(self.axes("stride")),
+            pads=onnx_pads(pads),
+            dilations=list(self.axes("dilation")),
+            group=self.groups,
+        )
+
+    examples = (
+        Example("conv(3, 2)", "float[2, 8]", "float[3, 7]"),
+        Example("conv(3, 3)", "float[2, 8, 7]", "float[3, 6, 5]"),
+        Example("conv(3, 3)", "uint8[1, 8, 8]", "float[3, 6, 6]", low=0, high=255),
+        Example("conv(3, 2)", "float[2, 4, 5, 6]", "float[3, 3, 4, 5]"),
+        Example("conv(3, [3, 2])", "float[2, 8, 7]", "float[3, 6, 6]"),
+        Example("conv(3, 3, stride=2, padding=1)", "float[2, 8, 7]", "float[3, 4, 4]"),
+        Example("conv(3, 3, 2, 1)", "float[2, 8, 7]", "float[3, 4, 4]"),
+        Example("conv(3, 3, stride=[2, 1], padding=[0, 2])", "float[2, 8, 7]", "float[3, 3, 9]"),
+        Example("conv(3, 3, dilation=2)", "float[2, 9]", "float[3, 5]"),
+        Example("conv(3, 3, dilation=[1, 2], bias=false)", "float[2, 8, 7]", "float[3, 6, 3]"),
+        Example("conv(4, 3, groups=2)", "float[6, 8, 7]", "float[4, 6, 5]"),
+        Example("conv(4, 3, groups=4)", "float[4, 8]", "float[4, 6]"),
+        Example("conv(3, 3, padding=same)", "float[2, 8, 7]", "float[3, 8, 7]"),
+        Example("conv(3, 4, padding=same)", "float[2, 8, 7]", "float[3, 8, 7]"),
+        Example("conv(3, [4, 3, 2], padding=same)", "float[2, 4, 5, 6]", "float[3, 4, 5, 6]"),
+        Example("conv(3, 3, stride=2, padding=same)", "float[2, 8, 7]", "float[3, 4, 4]"),
+        Example("conv(3, 2, stride=3, padding=same)", "float[2, 8, 7]", "float[3, 3, 3]"),
+        Example("conv(3, 3, dilation=2, padding=same)", "float[2, 8]", "float[3, 8]"),
+        Example("conv(3, 3, padding=same)", "float[2, H, W]", "float[3, H, W]"),
+        Example("conv(3, 4, padding=same)", "float[2, T]", "float[3, T]"),
+        Example("conv(3, 3, stride=2, padding=same)", "float[2, T]", "float[3, (T + 1) // 2]"),
+        Example(
+            "conv(3, [4, 3], stride=[3, 2], padding=same)", "float[2, H, 7]", "float[3, (H + 2) // 3, 4]"
+        ),
+        Example("conv(3, 1, stride=2, padding=same)", "float[2, T]", "float[3, (T + 1) // 2]"),
+        Example("conv(3, 3, padding=causal)", "float[2, T]", "float[3, T]"),
+        Example("conv(3, 2, padding=causal, dilation=4, stride=2)", "float[2, 8]", "float[3, 4]"),
+        Example("conv(3, 3, stride=2, padding=1)", "float[2, H, W]", "float[3, (H + 1) // 2, (W + 1) // 2]"),
+        Example("conv(1, [1, 2], weight=[[[[1, -1]]]], bias=[0.5])", "float[1, 3, 4]", "float[1, 3, 3]"),
+        Example("conv(3, 3, init=he_normal)", "float[2, 8, 7]", "float[3, 6, 5]"),
+        Example("conv(3, 3)", "float[784]", rejects="E0201"),
+        Example("conv(3, 3)", "float[2, 2, 2, 2, 2]", rejects="E0201"),
+        Example("conv(3, 3)", "float[T, 8]", rejects="E0201"),
+        Example("conv(3, 5)", "float[2, 8, 4]", rejects="E0201"),
+        Example("conv(3, 3, dilation=4)", "float[2, 8]", rejects="E0201"),
+        Example("conv(3, 3, padding=causal)", "float[2, 8, 7]", rejects="E0201"),
+        Example("conv(3, 2, stride=3, padding=same)", "float[2, T]", rejects="E0201"),
+        Example("conv(3, [3, 3, 3])", "float[2, 8, 7]", rejects="E0404"),
+        Example("conv(4, 3, groups=2)", "float[3, 8, 7]", rejects="E0404"),
+        Example("conv(3, 3, groups=2)", "float[4, 8, 7]", rejects="E0404"),
+        Example("conv(3, 0)", "float[2, 8, 7]", rejects="E0403"),
+        Example("conv(3, 3, padding=valid)", "float[2, 8, 7]", rejects="E0403"),
+        Example("conv(T, 3)", "float[2, T]", rejects="E0403"),
+    )
+
+
+class ConvTranspose(_Convolution):
+    """The transpose of a convolution, which widens space axes (torch `conv_transpose1d` to `3d`, ONNX `ConvTranspose`).
+
+    The space axes of the result are
+    `(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1`.
+    """
+
+    channels: Size = setting("channels of the result", Whole(1, symbolic=True))
+    kernel: Any = setting("extent of the window", ONE_OR_MORE)
+    stride: Any = setting("step of the window in the result", ONE_OR_MORE, 1)
+    padding: Any = setting("values taken off both ends of each axis of the result", ZERO_OR_MORE, 0)
+    output_padding: Any = setting("values added to the end of each axis of the result", ZERO_OR_MORE, 0)
+    dilation: Any = setting("distance between the values of a window", ONE_OR_MORE, 1)
+    groups: int = setting("groups of channels that do not see each other", Whole(1), 1)
+    bias: Any = bias_setting()
+
+    def type(self, x: Tensor) -> Tensor:
+        need_space(x, "conv_transpose")
+        need_known(self.channels, "channels")
+        self.need_groups(x)
+        settings = zip(*map(self.axes, ("stride", "padding", "output_padding")), self.extents(),
+                       self.axes("dilation"), strict=True)  # fmt: skip
+        made = []
+        for size, (stride, padding, more, extent, dilation) in zip(x.shape[1:], settings, strict=True):
+            if more >= max(stride, dilation):
+                raise Reject(f"`output_padding`, {more}, must be smaller than the stride, {stride}, or the dilation, "
+                             f"{dilation}", at="output_padding", code="E0404")  # fmt: skip
+            wide = (size - 1) * stride + extent + more
+            if isinstance(wide, int) and wide <= 2 * padding:
+                raise Reject(f"padding {padding} takes {2 * padding} values off an axis that `conv_transpose` makes "
+                             f"{wide} long of {x}", at="padding", help="take less padding")  # fmt: skip
+            made.append(wide - 2 * padding)
+        return x.with_shape(self.channels, *made)
+
+    def extents(self) -> list[int]:
+        return extents(self.axes("kernel"), self.axes("dilation"))
+
+    def weights(self, x: Tensor):
+        kernel = self.axes("kernel")
+        seen, reached = x.shape[0] // self.groups, self.channels // self.groups
+        # How many windows meet in one value of the result.
+        overlaps = max(prod(kernel) // prod(self.axes("stride")), 1)
+        fans = (seen * overlaps, reached * prod(kernel))
+        yield WeightSpec("weight", (x.shape[0], reached, *kernel), initial=self.init, fans=fans)
+        yield from self.bias_spec()
+
+    def scaled_weight(self, weight, scale):
+        grouped = weight.reshape(self.groups, -1, *weight.shape[1:])
+        scale = scale.reshape(self.groups, 1, -1, *[1] * (weight.ndim - 2))
+        return (grouped * scale).reshape(weight.shape)
+
+    def torch(self, F, x, weight, bias=None):
+        conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.operands[0].rank - 2]
+        stride, padding, more = self.axes("stride"), self.axes("padding"), self.axes("output_padding")
+        return conv(x, weight, bias, stride, padding, more, self.groups, self.axes("dilation"))
+
+    def onnx(self, op, x, weight, bias=None):
+        return op.ConvTranspose(
+            x,
+            weight,
+            bias,
+            kernel_shape=list(self.axes("kernel")),
+            strides=list(self.axes("stride")),
+            pads=list(self.axes("padding")) * 2,
+            output_padding=list(self.axes("output_padding")),
+            dilations=list(self.axes("dilation")),
+            group=self.groups,
+        )
+
+    examples = (
+        Example("conv_transpose(3, 2)", "float[2, 5]", "float[3, 6]"),
+        Example("conv_transpose(3, 3)", "float[2, 5, 4]", "float[3, 7, 6]"),
+        Example("conv_transpose(3, 2)", "float[2, 3, 4, 2]", "float[3, 4, 5, 3]"),
+        Example("conv_transpose(3, [3, 2])", "float[2, 5, 4]", "float[3, 7, 5]"),
+        Example("conv_transpose(3, 4, stride=2, padding=1)", "float[2, 5, 4]", "float[3, 10, 8]"),
+        Example("conv_transpose(3, 3, stride=[2, 1], padding=[1, 0])", "float[2, 5, 4]", "float[3, 9, 6]"),
+        Example(
+            "conv_transpose(3, 3, stride=2, padding=1, output_padding=1)", "float[2, 5, 4]", "float[3, 10, 8]"
+        ),
+        Example("conv_transpose(3, 3, stride=2, output_padding=[1, 0])", "float[2, 5, 4]", "float[3, 12, 9]"),
+        Example("conv_transpose(3, 3, dilation=2)", "float[2, 5, 4]", "float[3, 9, 8]"),
+        Example("conv_transpose(3, 3, padding=4)", "float[2, 9]", "float[3, 3]"),
+        Example("conv_transpose(4, 3, groups=2)", "float[6, 5, 4]", "float[4, 7, 6]"),
+        Example("conv_transpose(3, 3, bias=false)", "float[2, 5]", "float[3, 7]"),
+        Example("conv_transpose(3, 4, stride=2, padding=1)", "float[2, H, W]", "float[3, 2 * H, 2 * W]"),
+        Example("conv_transpose(3, 3, stride=2)", "float[2, T]", "float[3, 2 * T + 1]"),
+        Example("conv_transpose(1, 2, weight=[[[1, -1]]], bias=[0.5])", "float[1, 4]", "float[1, 5]"),
+        Example("conv_transpose(3, 3, init=he_normal)", "float[2, 5, 4]", "float[3, 7, 6]"),
+        Example("conv_transpose(3, 3)", "float[784]", rejects="E0201"),
+        Example("conv_transpose(3, 1, padding=2)", "float[2, 4]", rejects="E0201"),
+        Example("conv_transpose(3, 3, output_padding=1)", "float[2, 4]", rejects="E0404"),
+        Example("conv_transpose(3, 3, groups=2)", "float[4, 8]", rejects="E0404"),
+        Example("conv_transpose(3, [3, 3])", "float[2, 4]", rejects="E0404"),
+        Example("conv_transpose(3, 3, padding=same)", "float[2, 4]", rejects="E0403"),
+    )

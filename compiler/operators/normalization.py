@@ -1,0 +1,144 @@
+"""Normalization: values brought to mean 0 and variance 1, then scaled and moved by learnt numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.dims import Size
+from dlc.compiler.initial import Ones, Zeros
+from dlc.compiler.kinds import Number, Whole
+from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.operators.window import is_known
+from dlc.compiler.types import Tensor
+
+
+class _OverBatch(Operator):
+    momentum: float = setting(
+        "share of the batch in the running statistics", Number(minimum=0, maximum=1), 0.1
+    )
+    eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
+
+    def type(self, x: Tensor) -> Tensor:
+        if not 1 <= x.rank <= 4:
+            raise Reject(f"`batchnorm` needs features or channels on axis 0 and at most three axes behind, found {x}",
+                         at="x", help="" if x.rank else "`reshape(1)` makes one feature of a single value")  # fmt: skip
+        if not is_known(x.shape[0]):
+            raise Reject(f"`batchnorm` needs features or channels of known number on axis 0, found {x}",
+                         at="x", help="`layernorm` normalizes over the last axis, whatever the length")  # fmt: skip
+        return x
+
+    def weights(self, x: Tensor):
+        shape = x.shape[:1]
+        yield WeightSpec("weight", shape, "norm", Ones())
+        yield WeightSpec("bias", shape, "norm", Zeros())
+        yield WeightSpec("running_mean", shape, "statistic", Zeros())
+        yield WeightSpec("running_var", shape, "statistic", Ones())
+
+
+class Batchnorm(_OverBatch):
+    """Normalization of each channel over batch and space (torch `batch_norm`, ONNX `BatchNormalization`).
+
+    `y = (x - mean) / sqrt(var + eps) * weight + bias`, the channel on axis 0. In training, mean and variance are
+    the batch's, and the running statistics move towards them: `running = (1 - momentum) * running + momentum * batch`
+    (the variance that is kept divides by n - 1). At inference the running statistics stand in.
+    """
+
+    def torch(self, F, x, weight, bias, running_mean, running_var):
+        return F.batch_norm(x, running_mean, running_var, weight, bias, True, self.momentum, self.eps)
+
+    def inference(self) -> Operator:
+        return BatchnormInference(**self.values()).bind(*self.operands)
+
+    examples = (
+        Example("batchnorm", "float[3]", "float[3]"),
+        Example("batchnorm", "float[3, 5]", "float[3, 5]"),
+        Example("batchnorm", "float[3, 4, 5]", "float[3, 4, 5]"),
+        Example("batchnorm", "float[3, 2, 4, 5]", "float[3, 2, 4, 5]"),
+        Example("batchnorm", "float[3, T]", "float[3, T]"),
+        Example("batchnorm", "float[3, H, W]", "float[3, H, W]"),
+        Example("batchnorm(momentum=0.5, eps=0.1)", "float[3, 4, 5]", "float[3, 4, 5]"),
+        Example("batchnorm(0.5, 0.1)", "float[3]", "float[3]"),
+        Example("batchnorm", "float", rejects="E0201"),
+        Example("batchnorm", "float[T, 3]", rejects="E0201"),
+        Example("batchnorm", "float[2, 2, 2, 2, 2]", rejects="E0201"),
+        Example("batchnorm(momentum=2)", "float[3]", rejects="E0403"),
+    )
+
+
+class BatchnormInference(_OverBatch):
+    """`batchnorm` with its running statistics: `y = (x - running_mean) / sqrt(running_var + eps) * weight + bias`."""
+
+    public = False
+
+    def scale_and_offset(
+        self, np: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any
+    ) -> tuple[Any, Any]:
+        """What it does to each channel, as `y = x * scale + offset` in float64."""
+        scale = weight.astype(np.float64) / np.sqrt(running_var.astype(np.float64) + self.eps)
+        return scale, bias - running_mean * scale
+
+    def torch(self, F, x, weight, bias, running_mean, running_var):
+        return F.batch_norm(x, running_mean, running_var, weight, bias, False, self.momentum, self.eps)
+
+    def onnx(self, op, x, weight, bias, running_mean, running_var):
+        return op.BatchNormalization(x, weight, bias, running_mean, running_var, epsilon=self.eps)
+
+
+class Layernorm(Operator):
+    """Normalization of each sample over one axis (torch `layer_norm`, ONNX `LayerNormalization`).
+
+    `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and variance over the axis.
+    """
+
+    eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
+    axis: int = setting("axis to normalize over", Whole(), -1)
+
+    def type(self, x: Tensor) -> Tensor:
+        if not -x.rank <= self.axis < x.rank:
+            raise Reject(f"`layernorm` over axis {self.axis}: no such axis in {x}", at="axis" if x.rank else "x",
+                         help="" if x.rank else "a single value has nothing to be normalized over")  # fmt: skip
+        if not is_known(self.size(x)):
+            raise Reject(f"`layernorm` has weights for its axis, which must be of known size; axis {self.axis} of {x} "
+                         "is free", at="x", help="give the `axis` that holds the features")  # fmt: skip
+        return x
+
+    def size(self, x: Tensor) -> Size:
+        return x.shape[self.axis]
+
+    def weights(self, x: Tensor):
+        yield WeightSpec("weight", (self.size(x),), "norm", Ones())
+        yield WeightSpec("bias", (self.size(x),), "norm", Zeros())
+
+    def over_last(self) -> bool:
+        return self.axis % self.operands[0].rank == self.operands[0].rank - 1
+
+    def torch(self, F, x, weight, bias):
+        axis = self.operands[0].axis(self.axis)
+        if self.over_last():
+            return F.layer_norm(x, (self.size(self.operands[0]),), weight, bias, self.eps)
+        x = F.transpose(x, axis, -1)
+        return F.transpose(F.layer_norm(x, (self.size(self.operands[0]),), weight, bias, self.eps), axis, -1)
+
+    def onnx(self, op, x, weight, bias):
+        if self.over_last():
+            return op.LayerNormalization(x, weight, bias, axis=-1, epsilon=self.eps)
+        swap = list(range(self.operands[0].rank + 1))
+        axis = self.operands[0].axis(self.axis)
+        swap[axis], swap[-1] = swap[-1], swap[axis]
+        y = op.LayerNormalization(op.Transpose(x, perm=swap), weight, bias, axis=-1, epsilon=self.eps)
+        return op.Transpose(y, perm=swap)
+
+    examples = (
+        Example("layernorm", "float[4]", "float[4]"),
+        Example("layernorm", "float[5, 4]", "float[5, 4]"),
+        Example("layernorm", "float[T, 4]", "float[T, 4]"),
+        Example("layernorm(eps=0.1)", "float[2, 3, 4]", "float[2, 3, 4]"),
+        Example("layernorm(axis=0)", "float[3, 4, 5]", "float[3, 4, 5]"),
+        Example("layernorm(0.1, -2)", "float[4, T]", "float[4, T]"),
+        Example("layernorm(axis=1)", "float[2, 3]", "float[2, 3]"),
+        Example("layernorm(axis=0)", "float[4]", "float[4]"),
+        Example("layernorm", "float", rejects="E0201"),
+        Example("layernorm(axis=2)", "float[3, 4]", rejects="E0201"),
+        Example("layernorm", "float[4, T]", rejects="E0201"),
+        Example("layernorm(eps=-1)", "float[4]", rejects="E0403"),
+    )

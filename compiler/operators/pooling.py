@@ -1,0 +1,138 @@
+"""Pooling: the greatest or the mean value of windows, or of everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.kinds import PerAxis, Whole
+from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
+from dlc.compiler.operators.window import Pads, reshape_hint, slide
+from dlc.compiler.types import Tensor
+
+
+def need_space(x: Tensor, what: str) -> None:
+    if not 2 <= x.rank <= 4:
+        raise Reject(f"`{what}` needs [channels, ...] with one to three space axes, found {x}",
+                     at="x", help=reshape_hint(x))  # fmt: skip
+
+
+class _Pool(Operator):
+    kernel: Any = setting("extent of the window", PerAxis(Whole(1)))
+    stride: Any = setting("step of the window", PerAxis(Whole(1)), None, shown="kernel")
+    padding: Any = setting("values added around each axis, at most half the kernel", PerAxis(Whole(0)), 0)
+
+    def type(self, x: Tensor) -> Tensor:
+        need_space(x, self.name)
+        kernel = self.axes("kernel")
+        for extent, (padding, _) in zip(kernel, self.pads(), strict=True):
+            if padding > extent // 2:
+                raise Reject(f"`padding`, {padding}, is more than half of the kernel, {extent}", at="padding",
+                             code="E0404", help="a window would see nothing but padding")  # fmt: skip
+        return x.with_shape(x.shape[0], *slide(x, self.name, list(kernel), self.axes("stride"), self.pads()))
+
+    def axes(self, setting: str) -> tuple[int, ...]:
+        value = getattr(self, setting)
+        return self.axes("kernel") if value is None else per_axis(value, self.operands[0].rank - 1, setting)
+
+    def pads(self) -> Pads:
+        return [(p, p) for p in self.axes("padding")]
+
+    def window(self) -> dict[str, list[int]]:
+        """The attributes that ONNX's two pools share."""
+        kernel, stride, padding = (list(self.axes(s)) for s in ("kernel", "stride", "padding"))
+        return {"kernel_shape": kernel, "strides": stride, "pads": padding * 2}
+
+
+def rows(name: str) -> tuple[Example, ...]:
+    return (
+        Example(f"{name}(2)", "float[3, 8]", "float[3, 4]"),
+        Example(f"{name}(2)", "float[3, 8, 7]", "float[3, 4, 3]"),
+        Example(f"{name}(2)", "float[3, 4, 5, 6]", "float[3, 2, 2, 3]"),
+        Example(f"{name}(2)", "uint8[1, 4, 4]", "float[1, 2, 2]", low=0, high=255),
+        Example(f"{name}(3, stride=2, padding=1)", "float[3, 8, 7]", "float[3, 4, 4]"),
+        Example(f"{name}(3, 1, 1)", "float[3, 8, 7]", "float[3, 8, 7]"),
+        Example(f"{name}([3, 2])", "float[3, 8, 7]", "float[3, 2, 3]"),
+        Example(f"{name}([3, 2], stride=[1, 2], padding=[1, 0])", "float[3, 8, 7]", "float[3, 8, 3]"),
+        Example(f"{name}(1, stride=3)", "float[3, 8]", "float[3, 3]"),
+        Example(f"{name}(2)", "float[3, H, W]", "float[3, H // 2, W // 2]"),
+        Example(f"{name}(3, stride=2, padding=1)", "float[3, T]", "float[3, (T + 1) // 2]"),
+        Example(f"{name}(2)", "float[T, 8]", "float[T, 4]"),
+        Example(f"{name}(2)", "float[784]", rejects="E0201"),
+        Example(f"{name}(2)", "float[2, 2, 2, 2, 2]", rejects="E0201"),
+        Example(f"{name}(5)", "float[3, 8, 4]", rejects="E0201"),
+        Example(f"{name}(3, padding=2)", "float[3, 8]", rejects="E0404"),
+        Example(f"{name}([2, 2])", "float[3, 8]", rejects="E0404"),
+        Example(f"{name}(0)", "float[3, 8]", rejects="E0403"),
+    )
+
+
+class Maxpool(_Pool):
+    """The greatest value of each window (torch `max_pool1d` to `3d`, ONNX `MaxPool`); padding never counts."""
+
+    def torch(self, F, x):
+        pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[self.operands[0].rank - 2]
+        return pool(x, self.axes("kernel"), self.axes("stride"), self.axes("padding"))
+
+    def onnx(self, op, x):
+        return op.MaxPool(x, **self.window())
+
+    examples = rows("maxpool")
+
+
+class Avgpool(_Pool):
+    """The mean of each window (torch `avg_pool1d` to `3d`, ONNX `AveragePool`); padding counts as 0."""
+
+    def torch(self, F, x):
+        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[self.operands[0].rank - 2]
+        return pool(x, self.axes("kernel"), self.axes("stride"), self.axes("padding"))
+
+    def onnx(self, op, x):
+        return op.AveragePool(x, count_include_pad=1, **self.window())
+
+    examples = rows("avgpool")
+
+
+class _GlobalPool(Operator):
+    def type(self, x: Tensor) -> Tensor:
+        need_space(x, self.name)
+        return x.with_shape(x.shape[0])
+
+    def space(self) -> tuple[int, ...]:
+        return tuple(range(2, self.operands[0].rank + 1))
+
+
+def global_rows(name: str) -> tuple[Example, ...]:
+    return (
+        Example(name, "float[3, 8]", "float[3]"),
+        Example(name, "float[3, 4, 5]", "float[3]"),
+        Example(name, "float[3, 2, 4, 5]", "float[3]"),
+        Example(name, "float[3, H, W]", "float[3]"),
+        Example(name, "float[C, 4]", "float[C]"),
+        Example(name, "float[3]", rejects="E0201"),
+        Example(name, "float", rejects="E0201"),
+        Example(name, "float[2, 2, 2, 2, 2]", rejects="E0201"),
+    )
+
+
+class GlobalAvgpool(_GlobalPool):
+    """The mean of each channel over all space axes (torch `mean`, ONNX `GlobalAveragePool` and `Flatten`)."""
+
+    def torch(self, F, x):
+        return F.mean(x, self.space())
+
+    def onnx(self, op, x):
+        return op.Flatten(op.GlobalAveragePool(x), axis=1)
+
+    examples = global_rows("global_avgpool")
+
+
+class GlobalMaxpool(_GlobalPool):
+    """The greatest value of each channel over all space axes (torch `amax`, ONNX `GlobalMaxPool` and `Flatten`)."""
+
+    def torch(self, F, x):
+        return F.amax(x, self.space())
+
+    def onnx(self, op, x):
+        return op.Flatten(op.GlobalMaxPool(x), axis=1)
+
+    examples = global_rows("global_maxpool")

@@ -1,0 +1,1 @@
+from dlc.compiler.training import clipping, metrics, optimizers, regularizers, schedules, stopping  # noqa: F401

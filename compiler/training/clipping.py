@@ -1,0 +1,32 @@
+"""Clipping: gradients kept from growing too large."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.definition import Definition, setting
+from dlc.compiler.kinds import Number
+
+
+class Clip(Definition, family="clip"):
+    def torch(self, utils: Any, weights: list[Any]) -> None:
+        """Clip the gradients of the weights in place; `utils` is `torch.nn.utils`."""
+        raise NotImplementedError
+
+
+class Norm(Clip):
+    """All gradients scaled together so that their norm is at most `limit` (torch `clip_grad_norm_`)."""
+
+    limit: float = setting("greatest norm", Number(above=0))
+
+    def torch(self, utils, weights):
+        utils.clip_grad_norm_(weights, self.limit)
+
+
+class Value(Clip):
+    """Each entry of the gradients clipped to -limit..limit (torch `clip_grad_value_`)."""
+
+    limit: float = setting("greatest absolute value", Number(above=0))
+
+    def torch(self, utils, weights):
+        utils.clip_grad_value_(weights, self.limit)

@@ -1,0 +1,81 @@
+"""Regularizers: what is added to the loss to keep weights, or values of the network, small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.definition import Definition, setting
+from dlc.compiler.kinds import Kind, Nothing, Number, OneOf
+
+
+class NetOrTensor(Kind):
+    """A net, whose weights are meant, or a tensor of the graph."""
+
+    def describe(self) -> str:
+        return "a net or a tensor"
+
+    def accept(self, value):
+        from dlc.compiler.ir import Value
+
+        if not isinstance(value, Value) and not isinstance(getattr(value, "net", None), str):
+            raise self.mismatch(value)
+        return value
+
+
+class Regularizer(Definition, family="regularizer"):
+    """Acts on the weights of layers (role `weight`), never on biases or norms.
+
+    On a tensor it acts on the entries of a sample, and the mean over the batch is taken.
+    """
+
+    on: Any = setting("the net whose weights, or the tensor whose entries, are kept small",
+                      OneOf(NetOrTensor(), Nothing()), None, keyword=True, shown="all weights of layers")  # fmt: skip
+
+    @property
+    def value(self) -> Any:
+        """The tensor it acts on, an `ir.Value`, or none where it acts on weights."""
+        from dlc.compiler.ir import Value
+
+        return self.on if isinstance(self.on, Value) else None
+
+    def acts_on(self, weight: Any) -> bool:
+        """True if it acts on this `ir.Weight`."""
+        if weight.role != "weight" or self.value is not None:
+            return False
+        return self.on is None or weight.net == self.on.net
+
+    def torch(self, torch: Any, tensors: list[Any]) -> Any:
+        """What is added to the loss, a scalar, for these weights."""
+        raise NotImplementedError
+
+
+class L1(Regularizer):
+    """Adds `x * sum(abs(w))`: draws weights to exactly 0."""
+
+    x: float = setting("strength", Number(minimum=0))
+
+    def torch(self, torch, tensors):
+        return self.x * total(torch, [t.abs().sum() for t in tensors])
+
+
+class L2(Regularizer):
+    """Adds `x * sum(w ** 2)`: keeps weights small."""
+
+    x: float = setting("strength", Number(minimum=0))
+
+    def torch(self, torch, tensors):
+        return self.x * total(torch, [t.square().sum() for t in tensors])
+
+
+class Elastic(Regularizer):
+    """Adds `a * sum(abs(w)) + b * sum(w ** 2)`: both at once (elastic net)."""
+
+    a: float = setting("strength of the absolute values", Number(minimum=0))
+    b: float = setting("strength of the squares", Number(minimum=0))
+
+    def torch(self, torch, tensors):
+        return L1(x=self.a).torch(torch, tensors) + L2(x=self.b).torch(torch, tensors)
+
+
+def total(torch: Any, sums: list[Any]) -> Any:
+    return torch.stack(sums).sum() if len(sums) > 1 else sums[0]

@@ -1,0 +1,106 @@
+"""Schedules: the learning rate at each step, as a pure function of the step."""
+
+from __future__ import annotations
+
+from math import cos, pi
+
+from dlc.compiler.definition import Definition, setting
+from dlc.compiler.kinds import Number, Reject, Whole
+
+
+class Schedule(Definition, family="schedule"):
+    def check(self, lr: float) -> None:
+        """Reject settings that do not go with the optimizer's learning rate."""
+
+    def rate(self, lr: float, step: int, steps: int) -> float:
+        """The learning rate of a step, counted from 0, out of so many; `lr` is the optimizer's."""
+        raise NotImplementedError
+
+
+class Constant(Schedule):
+    """The same learning rate throughout."""
+
+    def rate(self, lr, step, steps):
+        return lr
+
+
+class Step(Schedule):
+    """The learning rate times `by` after every `every` steps (torch `StepLR`)."""
+
+    every: int = setting("steps between two changes", Whole(1))
+    by: float = setting("factor of each change", Number(above=0))
+
+    def rate(self, lr, step, steps):
+        return lr * self.by ** (step // self.every)
+
+
+class Exponential(Schedule):
+    """The learning rate times `by` after every step (torch `ExponentialLR`)."""
+
+    by: float = setting("factor of each step", Number(above=0))
+
+    def rate(self, lr, step, steps):
+        return lr * self.by**step
+
+
+class Cosine(Schedule):
+    """Half a cosine from the learning rate down to `to`, after a linear warm-up (torch `CosineAnnealingLR`)."""
+
+    warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
+    to: float = setting("learning rate at the end", Number(minimum=0), 0)
+
+    def check(self, lr):
+        if self.to > lr:
+            raise Reject(f"`to` is {self.to}, above the learning rate {lr}", at="to", code="E0408")
+
+    def rate(self, lr, step, steps):
+        if step < self.warmup:
+            return lr * warm(step, self.warmup)
+        return self.to + (lr - self.to) * (1 + cos(pi * progress(step, steps, self.warmup))) / 2
+
+
+class Linear(Schedule):
+    """A straight line from the learning rate down to 0, after a linear warm-up (torch `LinearLR`)."""
+
+    warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
+
+    def rate(self, lr, step, steps):
+        if step < self.warmup:
+            return lr * warm(step, self.warmup)
+        return lr * (1 - progress(step, steps, self.warmup))
+
+
+class OneCycle(Schedule):
+    """Up from the learning rate to `peak` in the first 30 % of the steps, then down to almost 0, along cosines
+    (Smith and Topin 2017; torch `OneCycleLR`, which starts at peak / 25)."""
+
+    peak: float = setting("greatest learning rate", Number(above=0))
+
+    rise = 0.3
+    end = 1e-4  # of the learning rate
+
+    def check(self, lr):
+        if self.peak < lr:
+            raise Reject(f"the peak {self.peak} is below the learning rate {lr}", at="peak", code="E0408",
+                         help=f"the cycle rises from `lr` to `peak`: try lr={self.peak / 25:g}")  # fmt: skip
+
+    def rate(self, lr, step, steps):
+        top = self.rise * steps
+        if step < top:
+            return between(lr, self.peak, step / top)
+        return between(self.peak, lr * self.end, (step - top) / max(steps - top, 1))
+
+
+def warm(step: int, warmup: int) -> float:
+    """Rises evenly; the step after the warm-up has the full rate."""
+    return (step + 1) / (warmup + 1)
+
+
+def progress(step: int, steps: int, warmup: int) -> float:
+    """From 0 after the warm-up towards 1 after the last step."""
+    return min((step - warmup) / max(steps - warmup, 1), 1.0)
+
+
+def between(start: float, stop: float, share: float) -> float:
+    """Half a cosine from `start` (share 0) to `stop` (share 1)."""
+    return stop + (start - stop) * (1 + cos(pi * share)) / 2

@@ -1,0 +1,68 @@
+"""The section `train`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.definition import setting
+from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, OneOf, Reject, Whole, Word
+from dlc.compiler.sections import Section
+from dlc.compiler.training.later import LATER, not_built
+from dlc.compiler.training.optimizers import Adam
+from dlc.compiler.training.schedules import Constant
+
+EPOCHS = 10
+
+
+class LossExpression(Kind):
+    """A scalar of the graph that training makes small; axes that are left are averaged by the elaborator."""
+
+    def describe(self) -> str:
+        return "a loss, such as `cross_entropy(y)` or `mse(a) + 0.1 * mae(b)`"
+
+    def accept(self, value):
+        from dlc.compiler.ir import Value
+
+        if not isinstance(value, Value):
+            raise self.mismatch(value)
+        return value
+
+
+class Precision(Word):
+    """How training computes; the words of later work say that they are not built yet."""
+
+    def __init__(self) -> None:
+        super().__init__("float32", *LATER["precision"])
+
+    def accept(self, value):
+        if super().accept(value) in LATER["precision"]:
+            raise not_built("precision", value, help="leave it out: training computes in float32")
+        return value
+
+
+class Train(Section):
+    """How the weights are learnt."""
+
+    loss: Any = setting("what is made small", OneOf(LossExpression(), Nothing()), None,
+                        shown="the sum of the losses that the outputs' types imply")  # fmt: skip
+    optimizer: Any = setting("how weights follow their gradients", Defined("optimizer"), Adam())
+    schedule: Any = setting("the learning rate at each step", Defined("schedule"), Constant())
+    regularize: Any = setting("added to the loss to keep weights small", ListOf(Defined("regularizer")), ())
+    clip: Any = setting("bound on the gradients", OneOf(Defined("clip"), Nothing()), None)
+    batch: Any = setting("rows in a step", OneOf(Whole(1), Word("all")), 32)
+    epochs: int | None = setting("passes over the training rows", OneOf(Whole(1), Nothing()), None,
+                                 shown=f"{EPOCHS}, unless `steps` is given")  # fmt: skip
+    steps: int | None = setting("steps of training, in place of `epochs`", OneOf(Whole(1), Nothing()), None)
+    early_stop: Any = setting("when to stop early", OneOf(Defined("stopping"), Nothing()), None)
+    metrics: Any = setting("what is measured beside the loss", OneOf(Nothing(), ListOf(Defined("metric"))), None,
+                           shown="chosen by the outputs' types")  # fmt: skip
+    seed: int = setting("seed of initial values, order of rows and draws", Whole(0, 2**31 - 1), 0)
+    precision: str = setting("how training computes", Precision(), "float32")
+
+    def check(self) -> None:
+        """Reject settings that do not go together."""
+        if self.epochs is not None and self.steps is not None:
+            raise Reject("`epochs` and `steps` cannot both be given", at="steps", code="E0408",
+                         help="leave one of them out")  # fmt: skip
+        self.optimizer.check()
+        self.schedule.check(self.optimizer.lr)

@@ -1,0 +1,63 @@
+"""Early stopping: when training ends before its last epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.definition import Definition, setting
+from dlc.compiler.kinds import Kind, Reject, Whole
+
+if TYPE_CHECKING:
+    from dlc.compiler import syntax
+
+WATCHED = ("train", "validation")
+
+
+class Figure(Kind):
+    """A figure of an epoch, written as `expect` writes it: `validation.loss`, `train.accuracy`,
+    `validation.OUTPUT.f1`. Whether there is such a metric is for the elaborator to see."""
+
+    def describe(self) -> str:
+        return "a figure such as `validation.loss` or `validation.accuracy`"
+
+    def read(self, expr: syntax.Expr) -> str | None:
+        from dlc.compiler import syntax
+
+        if isinstance(expr, syntax.Name):
+            return expr.id
+        if isinstance(expr, syntax.Attribute):
+            before = self.read(expr.value)
+            return before and f"{before}.{expr.name}"
+        return None
+
+    def accept(self, value):
+        if not isinstance(value, str):
+            raise self.mismatch(value)
+        part, dot, figure = value.partition(".")
+        if part == "test":
+            raise Reject("the test rows take no part in training", code="E0408",
+                         help=f"write `validation.{figure or 'loss'}`")  # fmt: skip
+        if part not in WATCHED or not dot:
+            raise Reject(f"expected {self.describe()}, found `{value}`", code="E0403")
+        return value
+
+
+class Stopping(Definition, family="stopping"):
+    pass
+
+
+class Patience(Stopping):
+    """Stop after `n` epochs without a better figure, and keep the weights of the best epoch."""
+
+    n: int = setting("epochs to wait", Whole(1))
+    on: str = setting("what is watched", Figure(), "validation.loss", keyword=True)
+
+    @property
+    def part(self) -> str:
+        """`validation` or `train`."""
+        return self.on.partition(".")[0]
+
+    @property
+    def figure(self) -> str:
+        """`loss`, `accuracy`, `OUTPUT.accuracy`."""
+        return self.on.partition(".")[2]

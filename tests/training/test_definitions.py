@@ -1,0 +1,170 @@
+"""Optimizers, schedules, clips, regularizers, stopping and the section `train`, without the loop."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dlc.compiler.definition import Reject, family
+from dlc.compiler.ir import Site, Value, Weight
+from dlc.compiler.source import Source, Span
+from dlc.compiler.training import later
+from dlc.compiler.training.clipping import Norm
+from dlc.compiler.training.clipping import Value as ClipValue
+from dlc.compiler.training.optimizers import Adam, Adamw, Rmsprop, Sgd
+from dlc.compiler.training.regularizers import L1, L2, Elastic
+from dlc.compiler.training.schedules import Constant, Cosine, Exponential, Linear, OneCycle, Step
+from dlc.compiler.training.section import Train
+from dlc.compiler.training.stopping import Patience
+from dlc.compiler.types import Tensor
+
+SITE = Site(Span(Source("m.dl", "x"), 0, 1))
+
+
+def weights():
+    torch.manual_seed(0)
+    return [torch.randn(3, 2, requires_grad=True), torch.randn(3, requires_grad=True)]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (Sgd(lr=0.1), lambda w: torch.optim.SGD(w, 0.1)),
+        (Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+         lambda w: torch.optim.SGD(w, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01)),
+        (Rmsprop(), lambda w: torch.optim.RMSprop(w)),
+        (Rmsprop(lr=0.1, alpha=0.9, momentum=0.5, centered=True, weight_decay=0.1),
+         lambda w: torch.optim.RMSprop(w, 0.1, 0.9, momentum=0.5, centered=True, weight_decay=0.1)),
+        (Adam(), lambda w: torch.optim.Adam(w)),
+        (Adam(lr=0.1, beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.1),
+         lambda w: torch.optim.Adam(w, 0.1, (0.5, 0.9), 1e-3, 0.1)),
+        (Adamw(), lambda w: torch.optim.AdamW(w)),
+        (Adamw(lr=0.1, weight_decay=0.5), lambda w: torch.optim.AdamW(w, 0.1, weight_decay=0.5)),
+    ],
+)  # fmt: skip
+def test_an_optimizer_steps_as_torch_does_by_default(ours, theirs):
+    results = []
+    for make in (lambda w: ours.torch(torch.optim, w), theirs):
+        w = weights()
+        optimizer = make(w)
+        for _ in range(5):
+            optimizer.zero_grad()
+            sum((x**3).sum() for x in w).backward()
+            optimizer.step()
+        results.append(torch.cat([x.detach().ravel() for x in w]))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)
+
+
+def torch_rates(make, lr, steps):
+    optimizer = torch.optim.SGD(weights(), lr)
+    scheduler, rates = make(optimizer), []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (Constant(), lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)),
+        (Step(every=3, by=0.1), lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.1)),
+        (Exponential(by=0.9), lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.9)),
+        (Cosine(to=0.01), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 20, 0.01)),
+        (Linear(), lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 0.0, 20)),
+    ],
+)
+def test_a_schedule_gives_the_rates_of_torch(ours, theirs):
+    rates = [ours.rate(0.1, step, 20) for step in range(20)]
+    assert rates == pytest.approx(torch_rates(theirs, 0.1, 20), abs=1e-9)
+
+
+@pytest.mark.parametrize("schedule", [Cosine(warmup=5), Linear(warmup=5)])
+def test_a_warm_up_rises_to_the_full_rate(schedule):
+    rates = [schedule.rate(0.1, step, 20) for step in range(20)]
+    assert rates[0] == pytest.approx(0.1 / 6)
+    assert rates[:6] == sorted(rates[:6])
+    assert rates[5] == pytest.approx(0.1)
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert 0 < schedule.rate(0.1, 3, 4) < 0.1  # a training shorter than its warm-up
+
+
+def test_one_cycle_rises_to_its_peak_and_ends_near_zero():
+    rates = [OneCycle(peak=0.5).rate(0.02, step, 101) for step in range(101)]
+    assert rates[0] == pytest.approx(0.02)
+    assert max(rates) == pytest.approx(0.5, rel=1e-2)
+    assert rates.index(max(rates)) in (30, 31)
+    assert rates[-1] < 1e-3
+    with pytest.raises(Reject, match="below the learning rate"):
+        OneCycle(peak=0.01).check(0.02)
+
+
+def test_regularizers_add_their_formula_and_see_only_weights_of_layers():
+    a, b = weights()
+    l1 = sum(x.abs().sum() for x in (a, b))
+    l2 = sum((x**2).sum() for x in (a, b))
+    torch.testing.assert_close(L1(x=0.1).torch(torch, [a, b]), 0.1 * l1)
+    torch.testing.assert_close(L2(x=0.1).torch(torch, [a]), 0.1 * (a**2).sum())
+    torch.testing.assert_close(Elastic(a=0.1, b=0.2).torch(torch, [a, b]), 0.1 * l1 + 0.2 * l2)
+
+    def weight(role, net=None):
+        return Weight(Value("w", Tensor("float", (3,), batched=False), SITE), None, role, net=net)
+
+    class Net:
+        net = "critic"
+
+    assert [L2(x=1).acts_on(weight(r)) for r in ("weight", "bias", "norm", "statistic")] == [1, 0, 0, 0]
+    on_net = L2(x=1, on=L2.settings["on"].kind.accept(Net()))
+    assert on_net.acts_on(weight("weight", "critic"))
+    assert not on_net.acts_on(weight("weight"))
+    tensor = Value("h", Tensor("float", (3,)), SITE)
+    assert L1(x=1, on=tensor).value is tensor
+    assert not L1(x=1, on=tensor).acts_on(weight("weight"))
+    with pytest.raises(Reject, match="a net or a tensor"):
+        L2.settings["on"].kind.accept(3)
+
+
+def test_clips_bound_gradients():
+    for clip, norm, largest in ((Norm(limit=1.0), 1.0, 1.0), (ClipValue(limit=0.5), None, 0.5)):
+        w = weights()
+        sum((100 * x).sum() for x in w).backward()
+        clip.torch(torch.nn.utils, w)
+        gradients = torch.cat([x.grad.ravel() for x in w])
+        assert gradients.abs().max() <= largest
+        if norm:
+            assert gradients.norm() == pytest.approx(norm, rel=1e-4)
+
+
+def test_patience_watches_a_figure_of_training_or_validation():
+    assert (Patience(n=3).part, Patience(n=3).figure) == ("validation", "loss")
+    kind = Patience.settings["on"].kind
+    assert Patience(n=3, on=kind.accept("validation.digit.f1")).figure == "digit.f1"
+    with pytest.raises(Reject, match="take no part") as caught:
+        kind.accept("test.loss")
+    assert caught.value.help == "write `validation.loss`"
+    with pytest.raises(Reject, match="a figure such as"):
+        kind.accept("loss")
+
+
+def test_the_section_has_defaults_and_refuses_what_contradicts_itself():
+    train = Train()
+    assert (train.optimizer, train.batch, train.schedule, train.seed) == (Adam(), 32, Constant(), 0)
+    with pytest.raises(Reject, match="cannot both be given"):
+        Train(epochs=3, steps=10).check()
+    with pytest.raises(Reject, match="needs a momentum"):
+        Train(optimizer=Sgd(lr=0.1, nesterov=True)).check()
+    with pytest.raises(Reject, match="above the learning rate"):
+        Train(optimizer=Sgd(lr=0.1), schedule=Cosine(to=1)).check()
+    Train(optimizer=Sgd(lr=0.1, momentum=0.9, nesterov=True), schedule=OneCycle(peak=1), steps=10).check()
+
+
+def test_words_of_later_work_are_undefined_and_say_so():
+    for name in ("optimizer", "schedule", "metric"):
+        assert not set(later.LATER[name]) & set(family(name))
+    assert "not built yet" in later.not_built("optimizer", "muon").message
+    assert later.is_later("train", "ema") and not later.is_later("train", "epochs")
+    with pytest.raises(Reject, match="`bf16` is not built yet"):
+        Train.settings["precision"].kind.accept("bf16")
+    with pytest.raises(Reject, match="expected"):
+        Train.settings["precision"].kind.accept("int3")

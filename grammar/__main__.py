@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
 from dlc.grammar import TABLES, write_tables
 
 write_tables()
-print(f"wrote {TABLES.name}")
+print(f"wrote {os.path.basename(TABLES)}")

@@ -5,7 +5,58 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
-from dlc.compiler.kinds import Bare, Constant, Defined, Flag, ListOf, Nothing, Number, OneOf, Text, Whole, Word
+from dlc.compiler.kinds import (
+    Bare,
+    Constant,
+    Defined,
+    ListOf,
+    Nothing,
+    Number,
+    OneOf,
+    Reject,
+    Text,
+    Whole,
+    describe,
+)
+
+BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
+
+
+class BuiltinName(Text):
+    """The name of a set that scikit-learn ships."""
+
+    def describe(self) -> str:
+        return f"one of {', '.join(BUILTINS)} in quotes"
+
+    def accept(self, value: Any) -> Any:
+        if value in BUILTINS:
+            return value
+        if not isinstance(value, str):
+            raise self.mismatch(value)
+        from dlc.compiler.suggest import did_you_mean
+
+        help = did_you_mean(value, BUILTINS) or f"there are {', '.join(BUILTINS)}"
+        raise Reject(f'there is no built-in set "{value}"', help=help, code="E0403")
+
+
+class RowsOfTable(ListOf):
+    """A list of rows, all of one length."""
+
+    def __init__(self) -> None:
+        super().__init__(ListOf(OneOf(Constant(), Text())))
+
+    def describe(self) -> str:
+        return "a list of rows, each a list of numbers or texts"
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)) or not value:
+            raise Reject(f"expected {self.describe()}, found {describe(value)}", code="E0403")
+        rows = super().accept(value)
+        for number, row in enumerate(rows, 1):
+            if len(row) != len(rows[0]):
+                message = f"row {number} of the table has {len(row)} entries, and row 1 has {len(rows[0])}"
+                raise Reject(message, help="give every row one entry per column", code="E0403")
+        return rows
 
 
 class Section(Definition, family="section"):
@@ -23,14 +74,16 @@ class Field(Definition, family="field"):
 class Builtin(Source):
     """A data set that scikit-learn ships: iris, wine, digits, breast_cancer, diabetes."""
 
-    set: str = setting("which one", OneOf(Text()))
+    set: str = setting("which one", BuiltinName())
 
 
 class Csv(Source):
-    """A table of text, a heading in its first line."""
+    """A table of text in UTF-8, a heading in its first line, between commas (semicolons, tabs)."""
 
     path: str = setting("the file, relative to the spec", Text())
-    missing: str | None = setting("the text that stands for a missing value", OneOf(Text(), Nothing()), None)
+    missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value",
+                                              OneOf(ListOf(Text()), Nothing()), None,
+                                              shown="an empty cell alone")  # fmt: skip
 
 
 class Parquet(Source):
@@ -54,7 +107,7 @@ class Idx(Source):
 class Table(Source):
     """Rows written in the spec."""
 
-    rows: Any = setting("a list of rows", ListOf(ListOf(OneOf(Constant(), Text()))))
+    rows: Any = setting("a list of rows", RowsOfTable())
     columns: Any = setting("the names of the columns, one a place", ListOf(Bare("a column's name")), None,
                            shown="inputs, then targets, in order")  # fmt: skip
 
@@ -91,7 +144,8 @@ class Data(Section):
                               OneOf(Whole(0), Number(minimum=0, below=1), Defined("source")), 0)  # fmt: skip
     test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
                         OneOf(Whole(0), Number(minimum=0, below=1), Defined("source")), 0)  # fmt: skip
-    stratify: Any = setting("keep the shares of this target's classes in every part", Bare("an output's name"), None)
+    stratify: Any = setting("the output whose classes keep their shares in every part", Bare("an output's name"),
+                            None)  # fmt: skip
     seed: int = setting("seed of the parting", Whole(0, 2**31 - 1), 0)
 
     fields: dict[str, Field]  # by the name of the input or target, set by the elaborator

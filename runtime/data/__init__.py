@@ -1,0 +1,167 @@
+"""Rows for training, validation, test and use: sources, and how their columns become arrays.
+
+A program, or an artifact, says what it wants (`Wanted`); a source is opened; columns meet fields (`match`); values
+become arrays (`encode`), parted as the `data` section asks (`split`). Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.compiler import sections
+from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.program import Facts
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.classes import learn
+from dlc.runtime.data.decode import Filled, arrays, drawn, fill, told
+from dlc.runtime.data.mistakes import fail, mistake
+from dlc.runtime.data.rows import Dataset, Rows
+from dlc.runtime.data.sources import open_source, source_of
+from dlc.runtime.data.split import Parts, part
+from dlc.runtime.data.wanted import Wanted, wanted_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.program import Program
+    from dlc.compiler.sections import Data
+    from dlc.compiler.types import Classes
+
+__all__ = ["Dataset", "Rows", "Wanted", "facts", "gather", "load", "read_rows", "wanted_by"]
+
+PARTS = ("train", "validation", "test")
+
+
+def load(
+    program: Program, folder: Path, *, splits: Sequence[str] = PARTS, source: Path | None = None
+) -> Dataset:
+    """The rows of a program whose spec lies in `folder`; `source` is read in place of the one that it names."""
+    return gather(_data_of(program, source), wanted_by(program), folder, splits)
+
+
+def facts(program: Program, folder: Path, *, source: Path | None = None) -> Facts:
+    """What only the data can tell about a program, without decoding more than that takes."""
+    wanted = wanted_by(program)
+    if not any(w.learns for w in wanted):
+        return program.facts
+    return Facts(gather(_data_of(program, source), wanted, folder, ()).classes)
+
+
+def read_rows(path: Path, wanted: Sequence[Wanted]) -> Rows:
+    """All rows of one file as an artifact takes them: classes with names as text, targets as numbers.
+
+    The file is csv, parquet or npz by its ending, or a folder in the format of MNIST.
+    """
+    known = [Wanted(w.name, w.declared, w.role, None if w.drawn else w.source, w.place) for w in wanted]
+    return arrays(fill(open_source(source_of(path), Path()), known), {}, raw=True)
+
+
+def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[str] = PARTS) -> Dataset:
+    """Read the sources, learn classes from the training rows, decode, and part."""
+    _check_drawn(wanted)
+    if all(w.drawn for w in wanted):
+        return Dataset(train=Rows({}, 0, drawn=drawn(wanted)) if "train" in splits else None)
+    if data.source is None:
+        lacking = [w for w in wanted if not w.drawn]
+        places = [(w.place, "has no rows to come from") for w in lacking]
+        message = f"the `data` section names no source for {', '.join(map(str, lacking))}"
+        raise fail(mistakes.NO_SOURCE, message, *places, help='give it one: source = csv("...")')
+    main = fill(open_source(data.source, folder), wanted)
+    parts = part(main.opened.count, data, _labels(data, main), main.opened.file)
+    classes = _learn(main, parts)
+    own = _own_sources(data, folder)
+    dataset = {
+        name: _decode(source, name, wanted, folder, classes) for name, source in own.items() if name in splits
+    }
+    if asked := [name for name in splits if name not in own]:
+        decoded = arrays(main, classes)
+        dataset |= {name: _take(decoded, getattr(parts, name)) for name in asked}
+    columns = {m.wanted.name: main.names(m.wanted.name) for m in main.matches}
+    return Dataset(**dataset, classes=classes, columns=columns)
+
+
+def _data_of(program: Program, source: Path | None) -> Data:
+    data = program.data or sections.Data()
+    if source is None:
+        return data
+    return sections.Data(**data.values() | {"source": source_of(source.resolve())})
+
+
+def _check_drawn(wanted: Sequence[Wanted]) -> None:
+    """Only real numbers can be drawn."""
+    problems = [
+        mistake(
+            mistakes.DRAWN, f"{w} is {w.declared}, and only a float can be drawn", (w.source or w.place, "")
+        )
+        for w in wanted
+        if w.drawn and not w.declared.is_float
+    ]
+    if problems:
+        raise CompileError(problems)
+
+
+def _labels(data: Data, filled: Filled) -> np.ndarray | None:
+    """The classes by which the rows are stratified, as numbers."""
+    if data.stratify is None:
+        return None
+    found = next((m for m in filled.matches if m.wanted.name == data.stratify), None)
+    place = (data, "asked for here")
+    if found is None:
+        from dlc.compiler.suggest import did_you_mean
+
+        help = did_you_mean(data.stratify, [m.wanted.name for m in filled.matches])
+        message = f"the rows cannot be stratified by `{data.stratify}`, which is no field of the data"
+        raise fail(mistakes.PARTING, message, place, help=help)
+    declared = found.wanted.declared
+    column = filled.columns[data.stratify][0]
+    if declared.element not in ("class", "binary", "bool", "string") or declared.rank:
+        message = f"the rows cannot be stratified by {found.wanted}, which is {declared} and not one class"
+        raise fail(mistakes.PARTING, message, place)
+    if column.is_text:
+        return column.trimmed.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return column.values.reshape(filled.opened.count)
+
+
+def _learn(filled: Filled, parts: Parts) -> dict[str, Classes]:
+    """The classes of the fields that learn them; those that share a count share the classes."""
+    groups: dict[object, list] = {}
+    for m in filled.matches:
+        if m.wanted.learns:
+            groups.setdefault(m.wanted.declared.classes.count, []).append(m)
+    classes, problems = {}, []
+    for matches in groups.values():
+        columns = [column for m in matches for column in filled.columns[m.wanted.name]]
+        try:
+            found = learn(columns, parts.train)
+        except mistakes.Refused as refused:
+            problems.append(told(filled.opened, matches[0].wanted, matches[0].places[0], refused))
+            continue
+        classes |= {m.wanted.name: found for m in matches}
+    if problems:
+        raise CompileError(problems)
+    return classes
+
+
+def _own_sources(data: Data, folder: Path) -> dict[str, sections.Source]:
+    """Parts with a source of their own; a folder in the format of MNIST has its test set with it."""
+    own = {n: s for n in ("validation", "test") if isinstance(s := getattr(data, n), sections.Source)}
+    if isinstance(data.source, sections.Idx) and not data.test:
+        from dlc.runtime.data.sources.idx import has_test
+
+        if has_test(data.source, folder):
+            own["test"] = data.source
+    return own
+
+
+def _decode(source: sections.Source, name: str, wanted: Sequence[Wanted], folder: Path,
+            classes: Mapping[str, Classes]) -> Rows:  # fmt: skip
+    return arrays(fill(open_source(source, folder, name), wanted), classes)
+
+
+def _take(rows: Rows, index: np.ndarray) -> Rows | None:
+    if not len(index):
+        return None
+    return rows if len(index) == rows.count else rows.take(index)

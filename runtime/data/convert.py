@@ -1,0 +1,163 @@
+"""Values of a column as numbers or as places among names, and the refusal of those that are neither."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.mistakes import Refused, shorten
+
+if TYPE_CHECKING:
+    from dlc.runtime.data.source import Column
+
+MOST_ROWS = 5  # rows that a refusal names, and whether there are more
+EXACT = 2**53  # whole numbers below are the same in float64
+MISSING_HELP = "fill it in, or take the row out"
+
+
+def as_numbers(column: Column) -> np.ndarray:
+    """The column as numbers, NaN where one is missing."""
+    if not column.is_text:
+        return column.values
+    values = column.parsed
+    if values is None:
+        bad = unparsable(column)
+        word = first_text(column, bad)
+        help = (
+            f'if it stands for a missing value, say so: csv(..., missing="{word}")' if len(word) < 8 else ""
+        )
+        raise refusal(mistakes.VALUE, f'"{shorten(word)}" is not a number', bad, help)
+    return values
+
+
+def as_whole_numbers(column: Column) -> np.ndarray:
+    """The column as whole numbers; what is missing or has a fraction is refused."""
+    values = as_numbers(column)
+    if values.dtype.kind != "f":
+        return values
+    refuse_missing(values)
+    bad = ~np.isfinite(values) | (values != np.floor(values))
+    if bad.any():
+        raise refusal(mistakes.VALUE, f"{spelled(first(values, bad))} is not a whole number", bad)
+    if column.is_text and values.size and np.abs(values).max() >= EXACT:
+        return _exact(column, values)
+    bad = np.abs(values) >= 2.0**63
+    if bad.any():
+        raise refusal(mistakes.VALUE, f"{spelled(first(values, bad))} is too large", bad)
+    return values.astype(np.int64)
+
+
+def unparsable(column: Column) -> np.ndarray:
+    """Which texts are no number: cast by halves, so that a long column with one slip is soon done."""
+    import pyarrow as pa
+
+    cells = column.trimmed
+    bad = np.zeros(len(cells), bool)
+    spans = [(0, len(cells))]
+    found = 0
+    while spans and found < MOST_ROWS:
+        start, end = spans.pop()
+        try:
+            cells.slice(start, end - start).cast(pa.float64())
+        except pa.ArrowInvalid:
+            if end - start == 1:
+                bad[start] = True
+                found += 1
+            else:
+                middle = (start + end) // 2
+                spans += [(middle, end), (start, middle)]
+    return bad.reshape(-1, *column.shape)
+
+
+def _exact(column: Column, values: np.ndarray) -> np.ndarray:
+    """Whole numbers past what float64 holds exactly."""
+    import pyarrow as pa
+
+    try:
+        return column.trimmed.cast(pa.int64()).to_numpy(zero_copy_only=False).reshape(values.shape)
+    except pa.ArrowInvalid:
+        bad = np.abs(values) >= EXACT
+        raise refusal(mistakes.VALUE, f"{spelled(first(values, bad))} is too large", bad) from None
+
+
+# --- text -------------------------------------------------------------------------------------------------
+
+
+def codes_of(column: Column, names: tuple[str, ...], lower: bool = False) -> np.ndarray:
+    """The place of each value among the names, -1 where it is none of them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column.labels:
+        places = {name: place for place, name in enumerate(names)}
+        return np.array([places.get(label, -1) for label in column.labels], np.int64)[column.values]
+    if not column.is_text:
+        cells = pa.array([spelled(value) for value in column.values.ravel().tolist()], pa.large_string())
+    else:
+        cells = column.trimmed
+    if lower:
+        cells = pc.utf8_lower(cells)
+    places = pc.index_in(cells, value_set=pa.array([n.strip() for n in names], pa.large_string()))
+    return pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64).reshape(-1, *column.shape)
+
+
+def text_at(column: Column, place: int) -> str:
+    """One value, by its place among all of them, as text."""
+    if column.labels:
+        return column.labels[int(column.values.ravel()[place])]
+    if column.is_text:
+        return (column.values[place].as_py() or "").strip()
+    return spelled(column.values.ravel()[place].item())
+
+
+# --- refusing ---------------------------------------------------------------------------------------------
+
+
+def refusal(code: str, what: str, bad: np.ndarray, help: str = "") -> Refused:
+    """The refusal of the rows in which something is bad."""
+    rows = bad.reshape(len(bad), -1).any(axis=1)
+    return Refused(code, what, np.flatnonzero(rows)[:MOST_ROWS], help)
+
+
+def refuse_missing(values: np.ndarray) -> None:
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise refusal(mistakes.MISSING_VALUE, "the value is missing", np.isnan(values), MISSING_HELP)
+
+
+def refuse_missing_text(column: Column) -> None:
+    cells = column.trimmed
+    if cells.null_count:
+        missing = cells.is_null().to_numpy(zero_copy_only=False).reshape(-1, *column.shape)
+        raise refusal(mistakes.MISSING_VALUE, "the value is missing", missing, MISSING_HELP)
+
+
+def alternatives(names: tuple[str, ...]) -> str:
+    return f"{', '.join(f'`{name}`' for name in names[:-1])} nor `{names[-1]}`"
+
+
+def named_by_numbers(names: tuple[str, ...] | None) -> bool:
+    """True for classes such as "3" and "7", which numbers in the data mean by name, not by place."""
+    return any(is_number(name) for name in names or ())
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def first(values: np.ndarray, bad: np.ndarray) -> Any:
+    return values[bad][0].item()
+
+
+def first_text(column: Column, bad: np.ndarray) -> str:
+    return text_at(column, int(np.flatnonzero(bad.ravel())[0]))
+
+
+def spelled(value: float) -> str:
+    """A number as a person writes it: 3, not 3.0."""
+    return str(int(value)) if isinstance(value, bool) or (value == value // 1) else f"{value:g}"

@@ -1,0 +1,158 @@
+"""Reads a source and makes of its columns the arrays that the fields want."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.compiler import dims
+from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.types import spell
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.encode import Purpose, encode
+from dlc.runtime.data.match import Match, match
+from dlc.runtime.data.mistakes import Refused, mistake
+from dlc.runtime.data.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.sections import Field
+    from dlc.compiler.types import Classes
+    from dlc.runtime.data.source import Column, Opened
+    from dlc.runtime.data.wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A source that was read: the fields, and the columns that fill each."""
+
+    opened: Opened
+    wanted: Sequence[Wanted]
+    matches: Sequence[Match]
+    columns: Mapping[str, Sequence[Column]]
+
+    def names(self, wanted: str) -> tuple[str, ...]:
+        """What a field was read from."""
+        places = next(m.places for m in self.matches if m.wanted.name == wanted)
+        return tuple(self.opened.names[p] if self.opened.names else self.opened.name(p) for p in places)
+
+
+def fill(opened: Opened, wanted: Sequence[Wanted]) -> Filled:
+    """Read the columns that the fields take, and check that their shapes fit."""
+    matches = match(opened, wanted)
+    places = sorted({place for m in matches for place in m.places})
+    read = dict(zip(places, opened.read(places), strict=True))
+    columns = {m.wanted.name: [read[place] for place in m.places] for m in matches}
+    sizes: dict[str, int] = {}
+    problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
+    if problems:
+        raise CompileError(problems)
+    return Filled(opened, wanted, matches, columns)
+
+
+def arrays(filled: Filled, classes: Mapping[str, Classes], *, raw: bool = False) -> Rows:
+    """Every field as an array; what does not fit is told for all columns together."""
+    problems: list[Diagnostic] = []
+    made = {}
+    for m in filled.matches:
+        known = m.wanted.classes or classes.get(m.wanted.name)
+        pieces = []
+        for place, column in zip(m.places, filled.columns[m.wanted.name], strict=True):
+            try:
+                pieces.append(encode(column, m.wanted.declared, known, _purpose(m.wanted, raw)))
+            except Refused as refused:
+                problems.append(told(filled.opened, m.wanted, place, refused))
+        if not problems:
+            made[m.wanted.name] = _joined(pieces, m.wanted, filled.opened.count)
+    if problems:
+        raise CompileError(problems)
+    return Rows(made, filled.opened.count, filled.opened, None, drawn(filled.wanted))
+
+
+def drawn(wanted: Sequence[Wanted]) -> dict[str, Field]:
+    """The fields that are drawn anew for every batch."""
+    return {w.name: w.source for w in wanted if w.drawn and w.source is not None}
+
+
+def _purpose(wanted: Wanted, raw: bool) -> Purpose:
+    if wanted.is_target:
+        return Purpose(target=True)
+    return Purpose(raw=raw, unknown=wanted.auto and not raw)
+
+
+def told(opened: Opened, wanted: Wanted, place: int, refused: Refused) -> Diagnostic:
+    at = (
+        (wanted.source or wanted.place, f"`{wanted.name}` is {wanted.declared}"),
+        (opened.definition, "read here"),
+    )
+    return refused.diagnostic(opened.file, opened.row, opened.name(place), *at)
+
+
+def _joined(pieces: list[np.ndarray], wanted: Wanted, count: int) -> np.ndarray:
+    """The columns of a field side by side, in its shape; a free size is what the data has."""
+    joined = pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
+    shape = wanted.declared.shape
+    if all(isinstance(size, int) for size in shape):
+        return joined.reshape(count, *shape)
+    return joined
+
+
+def _shape_problem(
+    opened: Opened, m: Match, columns: Sequence[Column], sizes: dict[str, int]
+) -> Diagnostic | None:
+    """Say why what fills a field does not have its shape. `sizes` collects the free dimensions."""
+    shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
+    found = shape if len(columns) == 1 else (len(columns), *shape)
+    declared = m.wanted.declared.shape
+    if any(not isinstance(size, int) for size in declared):
+        return _free_problem(opened, m, found, sizes)
+    flat = int(np.prod(found, dtype=np.int64)) == int(np.prod(declared, dtype=np.int64))
+    squeezed = [size for size in found if size != 1] == [size for size in declared if size != 1]
+    one_line = len([size for size in found if size != 1]) <= 1 or len(declared) == 1
+    if flat and (squeezed or one_line or opened.free_layout):
+        return None
+    return _complain(opened, m, found, _layout_help(m, found, flat))
+
+
+def _free_problem(
+    opened: Opened, m: Match, found: tuple[int, ...], sizes: dict[str, int]
+) -> Diagnostic | None:
+    declared = m.wanted.declared.shape
+    if len(found) != len(declared):
+        return _complain(opened, m, found, "")
+    for size, here in zip(declared, found, strict=True):
+        if not isinstance(size, int) and dims.is_free(size):
+            known = sizes.setdefault(str(size), here)
+            if known != here:
+                return _complain(opened, m, found, f"`{size}` is {known} in the fields before it")
+    for size, here in zip(declared, found, strict=True):
+        if isinstance(size, int):
+            if size != here:
+                return _complain(opened, m, found, "")
+        elif dims.names(size) <= sizes.keys() and dims.evaluate(size, sizes) != here:
+            return _complain(opened, m, found, f"`{size}` is {dims.evaluate(size, sizes)} here")
+    return None
+
+
+def _layout_help(m: Match, found: tuple[int, ...], flat: bool) -> str:
+    if flat and len(found) == 3:
+        return "the axes stand in another order; images have their channels first"
+    if len(found) == 0 and len(m.wanted.declared.shape) == 1:
+        return f'name as many columns as it has places: {m.wanted.name} = columns("...", "...") in `data`'
+    return ""
+
+
+def _complain(opened: Opened, m: Match, found: tuple[int, ...], help: str) -> Diagnostic:
+    declared = m.wanted.declared
+    named = opened.name(m.places[0]) if len(m.places) == 1 else f"{len(m.places)} columns"
+    have = f"values of shape [{', '.join(map(str, found))}]" if found else "single values"
+    if len(m.places) > 1:
+        have = f"[{', '.join(map(str, found))}]"
+    message = (
+        f"{opened.file}, {named}: found {have}, and {m.wanted} is {spell(declared.element, declared.shape)}"
+    )
+    at = ((m.wanted.source or m.wanted.place, "wanted here"), (opened.definition, "read here"))
+    return mistake(mistakes.SHAPE, message, *at, help=help)

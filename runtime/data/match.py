@@ -1,0 +1,153 @@
+"""Which columns of a source fill which field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.sections import Column, Columns
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.mistakes import listed, mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlc.runtime.data.source import Opened
+    from dlc.runtime.data.wanted import Wanted
+
+MOST_SUGGESTED = 20  # missing columns for which the nearest name is looked up
+
+
+@dataclass(frozen=True)
+class Match:
+    """A field and the places of the columns that fill it, in order."""
+
+    wanted: Wanted
+    places: tuple[int, ...]
+
+
+def match(opened: Opened, wanted: Sequence[Wanted]) -> list[Match]:
+    """The columns of each field that is not drawn; everything that is missing is told together."""
+    wanted = [w for w in wanted if not w.drawn]
+    matches, problems = by_name(opened, wanted) if opened.names is not None else by_order(opened, wanted)
+    if problems:
+        raise CompileError(problems)
+    return matches
+
+
+def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list[Diagnostic]]:
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(opened.names or ()):
+        places.setdefault(name, []).append(place)
+    found = {w.name: tuple(p for name in names_of(w) for p in places.get(name, ())) for w in wanted}
+    problems = [problem for w in wanted if (problem := _repeated(opened, w, places))]
+    lacking = [w for w in wanted if not all(name in places for name in names_of(w))]
+    found |= _unnamed(opened, [w for w in lacking if w.source is None], found)
+    lacking = [w for w in lacking if not found[w.name] or w.source is not None]
+    helped = opened.heading_help() if lacking else ""
+    if helped and len(lacking) == len(wanted):
+        message = f"{opened.file} has none of the columns wanted"
+        problems.append(
+            mistake(mistakes.MISSING_COLUMN, message, (opened.definition, "read here"), help=helped)
+        )
+    else:
+        problems += [_missing(opened, w, number < MOST_SUGGESTED) for number, w in enumerate(lacking)]
+    return [Match(w, found[w.name]) for w in wanted], problems
+
+
+def names_of(wanted: Wanted) -> tuple[str, ...]:
+    """The columns that a field is to be filled from: its own name, unless `data` says otherwise."""
+    if isinstance(wanted.source, Column):
+        return (wanted.source.column,)
+    return wanted.source.columns if isinstance(wanted.source, Columns) else (wanted.name,)
+
+
+def _unnamed(
+    opened: Opened, lacking: Sequence[Wanted], found: dict[str, tuple[int, ...]]
+) -> dict[str, tuple]:
+    """What fields get without being named: the target of a set, and the vector that takes all that remains."""
+    taken = {place for places in found.values() for place in places}
+    given: dict[str, tuple[int, ...]] = {}
+    targets = [w for w in lacking if w.is_target]
+    if opened.target is not None and opened.target not in taken and len(targets) == 1:
+        given[targets[0].name] = (opened.target,)
+    vectors = [w for w in lacking if w.declared.rank and w.name not in given]
+    if opened.remaining and len(vectors) == 1:
+        columns = range(len(opened.names or ()))
+        given[vectors[0].name] = tuple(p for p in columns if p not in taken and p != opened.target)
+    return given
+
+
+def _repeated(opened: Opened, wanted: Wanted, places: dict[str, list[int]]) -> Diagnostic | None:
+    """A name that stands twice in a heading is right only for a vector with as many places."""
+    for name in names_of(wanted):
+        times = len(places.get(name, ()))
+        if times > 1 and (isinstance(wanted.source, Columns) or not wanted.declared.rank):
+            message = f'{opened.file} has {times} columns named "{name}", and {wanted} takes one'
+            return mistake(mistakes.REPEATED, message, (wanted.place, "wanted here"),
+                           (opened.definition, "read here"), help="give each column a name of its own")  # fmt: skip
+    return None
+
+
+def _missing(opened: Opened, wanted: Wanted, suggest: bool) -> Diagnostic:
+    names = opened.names or ()
+    lacking = [name for name in names_of(wanted) if name not in names]
+    what = "column" if len(lacking) == 1 else "columns"
+    message = f"{opened.file} has no {what} {listed(lacking)}, which {wanted} takes"
+    places = ((wanted.source or wanted.place, "wanted here"), (opened.definition, "read here"))
+    notes = [f"it has {listed(names)}"] if suggest else []
+    help = _nearest(wanted, lacking[0], names) if suggest else ""
+    return mistake(mistakes.MISSING_COLUMN, message, *places, help=help, notes=notes)
+
+
+def _nearest(wanted: Wanted, lacking: str, names: Sequence[str]) -> str:
+    from dlc.compiler.suggest import nearest
+
+    plain = {_plain(name): name for name in names}
+    meant = plain.get(_plain(lacking)) or nearest(lacking, names)
+    if meant is None:
+        return (
+            f'say which column it is: {wanted.name} = column("...") in `data`'
+            if wanted.source is None
+            else ""
+        )
+    if wanted.source is not None:
+        return f'did you mean "{meant}"?'
+    return f'if "{meant}" is meant, write {wanted.name} = column("{meant}") in `data`'
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def by_order(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list[Diagnostic]]:
+    """A source without names: its fields in order go to the inputs, then to the targets."""
+    matches, problems, place = [], [], 0
+    for w in sorted(wanted, key=lambda w: w.is_target):
+        if w.source is not None:
+            message = f"{opened.file} has no names, so `{w.name}` cannot be told which column to take"
+            places = ((w.source, "asked for here"), (opened.definition, "read here"))
+            help = "leave it out: fields without names go to the inputs, then the targets, in order"
+            problems.append(mistake(mistakes.MISSING_COLUMN, message, *places, help=help))
+            continue
+        count = _count(opened, w, place)
+        places = tuple(range(place, min(place + count, len(opened.sizes))))
+        if len(places) < count:
+            message = f"{opened.file} has {len(opened.sizes)} fields, and nothing is left for {w}"
+            problems.append(mistake(mistakes.MISSING_COLUMN, message, (w.place, "wanted here"),
+                                    (opened.definition, "read here")))  # fmt: skip
+        matches.append(Match(w, places))
+        place += count
+    return matches, problems
+
+
+def _count(opened: Opened, wanted: Wanted, place: int) -> int:
+    """How many fields of the source fill it: one, unless a vector meets single values."""
+    if place >= len(opened.sizes) or opened.sizes[place] != 1:
+        return 1
+    sizes = [size for size in wanted.declared.shape if isinstance(size, int)]
+    product = 1
+    for size in sizes:
+        product *= size
+    return product if len(sizes) == wanted.declared.rank else 1

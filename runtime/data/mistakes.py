@@ -1,0 +1,73 @@
+"""Mistakes in data, told as the compiler tells its own: with a code, the place in the spec, and the mend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+NO_SOURCE = "E0700"  # nothing says where rows come from
+NO_FILE = "E0701"  # the file is not there, or cannot be opened
+BROKEN = "E0702"  # the file is not what it should be
+MISSING_COLUMN = "E0703"
+SHAPE = "E0704"
+VALUE = "E0705"  # a value that the type does not know
+MISSING_VALUE = "E0706"
+CLASS = "E0707"  # a class that nobody declared
+NO_ROWS = "E0708"
+PARTING = "E0709"  # rows cannot be parted as asked
+RAGGED = "E0711"
+REPEATED = "E0712"  # two columns under one name
+DRAWN = "E0713"
+
+
+def span_of(thing: Any) -> Span | None:
+    """The place of a definition in the spec, if it came from one."""
+    span = thing if isinstance(thing, Span) else getattr(thing, "span", None)
+    return span if isinstance(span, Span) else None
+
+
+def mistake(code: str, message: str, *places: tuple[Any, str], help: str = "",
+            notes: Iterable[str] = ()) -> Diagnostic:  # fmt: skip
+    """A diagnostic; each place is a span, or a definition that may have one, with the words under it."""
+    labels = tuple(Label(span, text) for thing, text in places if (span := span_of(thing)))
+    return Diagnostic(code, message, labels, tuple(notes), help)
+
+
+def fail(code: str, message: str, *places: tuple[Any, str], help: str = "") -> CompileError:
+    """The same as an exception."""
+    return CompileError([mistake(code, message, *places, help=help)])
+
+
+class Refused(Exception):
+    """Values of one column that cannot be what they should be; `rows` are the first of them, counted from 0."""
+
+    def __init__(self, code: str, what: str, rows: Sequence[int], help: str = "") -> None:
+        super().__init__(what)
+        self.code, self.what, self.rows, self.help = code, what, [int(row) for row in rows], help
+
+    def diagnostic(
+        self, file: str, row: Callable[[int], str], column: str, *places: tuple[Any, str]
+    ) -> Diagnostic:
+        where = ", ".join(part for part in (file, row(self.rows[0]), column) if part)
+        more = [str(r + 1) for r in self.rows[1:4]]
+        notes = [f"the same in {'row' if len(more) == 1 else 'rows'} {', '.join(more)}"] if more else []
+        if len(self.rows) > 4:
+            notes = [f"{notes[0]} and more"]
+        return mistake(self.code, f"{where}: {self.what}", *places, help=self.help, notes=notes)
+
+
+def shorten(text: object, most: int = 40) -> str:
+    """A value of the data as a message shows it."""
+    words = str(text)
+    return words if len(words) <= most else f"{words[: most - 3]}..."
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names one after the other, the end of a long list left out."""
+    shown = ", ".join(f'"{shorten(name)}"' for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,129 @@
+"""What every source of rows offers once it is opened: names of columns, and the columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.runtime.data import mistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dlc.compiler.sections import Source
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values as the source has them, rows first.
+
+    Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, `shape` being that of one
+    row. `labels` are the names behind the class numbers of a set that has both.
+    """
+
+    values: Any
+    shape: tuple[int, ...] = ()
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return not isinstance(self.values, np.ndarray)
+
+    @cached_property
+    def trimmed(self) -> Any:
+        """Text without white space around it; what is empty is missing."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        cells = pc.utf8_trim_whitespace(self.values)
+        empty = pc.equal(cells, "")
+        return (
+            pc.if_else(empty, pa.scalar(None, pa.large_string()), cells) if pc.any(empty).as_py() else cells
+        )
+
+    @cached_property
+    def parsed(self) -> np.ndarray | None:
+        """Text as numbers, NaN where it is missing; none if some of it is no number."""
+        import pyarrow as pa
+
+        try:
+            values = self.trimmed.cast(pa.float64())
+        except pa.ArrowInvalid:
+            return None
+        return values.to_numpy(zero_copy_only=False).reshape(-1, *self.shape)
+
+
+def numbers(values: np.ndarray, labels: Sequence[str] | None = None) -> Column:
+    """A column of numbers or booleans."""
+    return Column(values, values.shape[1:], tuple(labels) if labels is not None else None)
+
+
+def texts(values: Any, shape: tuple[int, ...] = ()) -> Column:
+    """A column of text, from an Arrow array or a list; none is a missing text."""
+    import pyarrow as pa
+
+    if not isinstance(values, (pa.Array, pa.ChunkedArray)):
+        values = pa.array(values, pa.large_string())
+    if values.type != pa.large_string():
+        values = values.cast(pa.large_string())
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.large_string())
+    return Column(values, shape)
+
+
+class Opened:
+    """A source that was opened. Only the columns that are read are decoded.
+
+    `names` are none where the source has no names; `sizes` is then the number of values in a row of each.
+    `remaining` says that the columns nobody named fill a vector together; `target` is the column that goes to the
+    only output that no column is named for.
+    """
+
+    file: str  # as messages call it
+    count: int
+    names: tuple[str, ...] | None
+    sizes: tuple[int, ...] = ()
+    remaining: bool = False
+    target: int | None = None
+    definition: Source | None = None
+    free_layout: bool = False  # an array fills any shape of as many values
+
+    def read(self, places: Sequence[int]) -> list[Column]:
+        """The columns at these places."""
+        raise NotImplementedError
+
+    def row(self, number: int) -> str:
+        """How a row, counted from 0, is called: the file's own rows are counted from 1."""
+        return f"row {number + 1}"
+
+    def name(self, place: int) -> str:
+        return f'column "{self.names[place]}"' if self.names else f"field {place + 1}"
+
+    def heading_help(self) -> str:
+        """What else to say where no column has the name wanted."""
+        return ""
+
+
+def need_file(path: Path, shown: str, definition: Source | None) -> None:
+    """Say so kindly if there is no such file."""
+    if path.is_file():
+        return
+    place = (definition, "looked for here")
+    if path.is_dir():
+        raise mistakes.fail(mistakes.NO_FILE, f"{shown} is a folder, and a file is wanted", place)
+    help = _nearest_file(path) or "paths are relative to the spec"
+    raise mistakes.fail(mistakes.NO_FILE, f"there is no file {shown}", place, help=help)
+
+
+def _nearest_file(path: Path) -> str:
+    from itertools import islice
+
+    from dlc.compiler.suggest import did_you_mean
+
+    if not path.parent.is_dir():
+        return ""
+    return did_you_mean(path.name, [p.name for p in islice(path.parent.iterdir(), 500)])

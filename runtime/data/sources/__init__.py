@@ -1,0 +1,61 @@
+"""One module for each kind of source; `open_source` finds the one for a definition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler import sections
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dlc.runtime.data.source import Opened
+
+SUFFIXES = {
+    ".csv": sections.Csv,
+    ".tsv": sections.Csv,
+    ".parquet": sections.Parquet,
+    ".pq": sections.Parquet,
+    ".npz": sections.Npz,
+}
+
+
+def source_of(path: Path) -> sections.Source:
+    """The source that a path stands for: by its ending, a folder for the format of MNIST."""
+    from dlc.runtime.data import mistakes
+
+    if path.is_dir():
+        return sections.Idx(path=str(path))
+    endings = [suffix for suffix in path.suffixes[-2:] if suffix != ".gz"]
+    kind = SUFFIXES.get(endings[-1].lower()) if endings else None
+    if kind is None:
+        help = "known are .csv, .tsv, .parquet, .npz, and a folder in the format of MNIST"
+        raise mistakes.fail(mistakes.NO_FILE, f"{path} has no ending that says what it holds", help=help)
+    return kind(path=str(path))
+
+
+def open_source(source: sections.Source, folder: Path, part: str = "train") -> Opened:
+    """Open a source whose paths are relative to `folder`; `part` matters where a source has a test set."""
+    if isinstance(source, sections.Csv):
+        from dlc.runtime.data.sources.csv import CsvFile
+
+        return CsvFile(source, folder)
+    if isinstance(source, sections.Parquet):
+        from dlc.runtime.data.sources.parquet import ParquetFile
+
+        return ParquetFile(source, folder)
+    if isinstance(source, sections.Npz):
+        from dlc.runtime.data.sources.npz import NpzFile
+
+        return NpzFile(source, folder)
+    if isinstance(source, sections.Idx):
+        from dlc.runtime.data.sources.idx import IdxFolder
+
+        return IdxFolder(source, folder, part)
+    if isinstance(source, sections.Table):
+        from dlc.runtime.data.sources.table import TableRows
+
+        return TableRows(source)
+    from dlc.runtime.data.sources.builtin import BuiltinSet
+
+    return BuiltinSet(source)

@@ -1,0 +1,51 @@
+"""The sets that scikit-learn ships."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.compiler.sections import BUILTINS
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.source import Column, Opened, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlc.compiler.sections import Builtin
+
+
+class BuiltinSet(Opened):
+    """Measurements in columns, then what they are measured for."""
+
+    def __init__(self, source: Builtin) -> None:
+        from sklearn import datasets
+
+        if source.set not in BUILTINS:
+            help = f"there are {', '.join(BUILTINS)}"
+            raise mistakes.fail(
+                mistakes.NO_FILE, f'there is no built-in set "{source.set}"', (source, ""), help=help
+            )
+        self.file, self.definition, self.free_layout = source.set, source, True
+        bunch = getattr(datasets, f"load_{source.set}")()
+        self._measured, self._target = bunch.data, bunch.target
+        labels = bunch.get("target_names")
+        self._labels = (
+            labels.tolist() if labels is not None and np.asarray(labels).dtype.kind == "U" else None
+        )
+        self.names = (*map(_plain, bunch.feature_names), "target")
+        self.count, self.target = len(self._target), len(self.names) - 1
+        self.remaining = True
+
+    def read(self, places: Sequence[int]) -> list[Column]:
+        return [
+            numbers(self._target, self._labels) if place == self.target else numbers(self._measured[:, place])
+            for place in places
+        ]
+
+
+def _plain(name: str) -> str:
+    """`sepal length (cm)` as `sepal_length`."""
+    return re.sub(r"\s*\(.*\)$", "", name).strip().replace(" ", "_")

@@ -1,0 +1,99 @@
+"""A folder in the format of MNIST: images and labels of a training and a test set, perhaps gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.source import Column, Opened, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from dlc.compiler.sections import Idx
+
+PREFIXES = {"train": "train", "test": "t10k"}
+PIECES = (("images", "idx3"), ("labels", "idx1"))
+ELEMENTS = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+STEP = 1 << 24
+
+
+class IdxFolder(Opened):
+    def __init__(self, source: Idx, folder: Path, part: str) -> None:
+        self.definition, self.names = source, None
+        self.file, self.free_layout = source.path, True
+        self._paths = [_find(folder / source.path, PREFIXES[part], *piece) for piece in PIECES]
+        if not all(self._paths):
+            self._complain(folder / source.path, PREFIXES[part])
+        self._shapes = [self._open(path, header_only=True) for path in self._paths]
+        self.sizes = tuple(int(np.prod(shape[1:], dtype=np.int64)) for shape in self._shapes)
+        self.count, labels = (shape[0] for shape in self._shapes)
+        if self.count != labels:
+            message = f"{self.file}: there are {self.count} images and {labels} labels"
+            raise mistakes.fail(mistakes.SHAPE, message, (source, "read here"))
+        if not self.count:
+            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no rows", (source, "read here"))
+
+    def read(self, places: Sequence[int]) -> list[Column]:
+        return [numbers(self._open(self._paths[place])) for place in places]
+
+    def name(self, place: int) -> str:
+        return PIECES[place][0]
+
+    def _open(self, path: Path, header_only: bool = False):
+        try:
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+                return self._decode(stream, path, header_only)
+        except (OSError, EOFError, zlib.error) as error:
+            raise self._broken(path, str(error)) from None
+
+    def _decode(self, stream: BinaryIO, path: Path, header_only: bool):
+        """The shape that the header tells, or the array. No more is read than the header announces."""
+        head = stream.read(4)
+        if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in ELEMENTS or not 1 <= head[3] <= 8:
+            raise self._broken(path, "it does not begin as such a file does")
+        sizes = stream.read(4 * head[3])
+        if len(sizes) < 4 * head[3]:
+            raise self._broken(path, "it ends within its header")
+        shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+        if header_only:
+            return shape
+        dtype = np.dtype(ELEMENTS[head[2]])
+        wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        data = bytearray()
+        while len(data) <= wanted and (piece := stream.read(min(STEP, wanted + 1 - len(data)))):
+            data += piece
+        if len(data) != wanted:
+            more = "less" if len(data) < wanted else "more"
+            raise self._broken(path, f"it holds {more} than the {wanted} bytes that its header announces")
+        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+    def _complain(self, folder: Path, prefix: str) -> None:
+        place = (self.definition, "looked for here")
+        if not folder.is_dir():
+            help = "paths are relative to the spec"
+            raise mistakes.fail(mistakes.NO_FILE, f"there is no folder {self.file}", place, help=help)
+        lacking = [f"{prefix}-{what}-{kind}-ubyte"
+                   for path, (what, kind) in zip(self._paths, PIECES, strict=True) if not path]  # fmt: skip
+        message = f"the folder {self.file} has no file {' and no file '.join(lacking)}"
+        raise mistakes.fail(mistakes.NO_FILE, message, place, help="gzipped (.gz) goes as well")
+
+    def _broken(self, path: Path, why: str) -> mistakes.CompileError:
+        message = f"{self.file}/{path.name} cannot be read as an idx file: {mistakes.shorten(why, 200)}"
+        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
+
+
+def has_test(source: Idx, folder: Path) -> bool:
+    """Whether the folder has a test set of its own."""
+    return any(_find(folder / source.path, PREFIXES["test"], *piece) for piece in PIECES)
+
+
+def _find(folder: Path, prefix: str, what: str, kind: str) -> Path | None:
+    names = [f"{prefix}-{what}{sign}{kind}-ubyte{end}" for sign in "-." for end in ("", ".gz")]
+    return next((folder / name for name in names if (folder / name).is_file()), None)

@@ -1,0 +1,48 @@
+"""Rows written in the spec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.source import Column, Opened, numbers, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlc.compiler.sections import Table
+
+
+class TableRows(Opened):
+    def __init__(self, source: Table) -> None:
+        self.file, self.definition = "the table", source
+        self._rows = source.rows
+        self.count, width = len(source.rows), len(source.rows[0]) if source.rows else 0
+        if not width:
+            raise mistakes.fail(mistakes.NO_ROWS, "the table has no entries", (source, "written here"))
+        self.names = tuple(source.columns) if source.columns is not None else None
+        if self.names is not None and len(self.names) != width:
+            message = f"the table's rows have {width} entries, and {len(self.names)} columns are named"
+            raise mistakes.fail(mistakes.RAGGED, message, (source, "written here"))
+        self.remaining = self.names is not None
+        self.sizes = tuple(int(np.size(entry)) for entry in source.rows[0])
+
+    def read(self, places: Sequence[int]) -> list[Column]:
+        return [self._column([row[place] for row in self._rows], place) for place in places]
+
+    def _column(self, entries: list[Any], place: int) -> Column:
+        if any(isinstance(entry, str) for entry in entries):
+            return texts([str(entry) for entry in entries])
+        try:
+            array = np.array(entries)
+        except ValueError:
+            array = np.array(entries, object)
+        if array.dtype == object:  # lists of different lengths, or whole numbers past 64 bits
+            try:
+                array = np.array(entries, np.float64)
+            except ValueError:
+                message = f"the table, {self.name(place)}: the entries are lists of different lengths"
+                raise mistakes.fail(mistakes.RAGGED, message, (self.definition, "written here")) from None
+        return numbers(array)

@@ -1,0 +1,92 @@
+"""What a program asks of its data: fields with a name, a type and a role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dlc.compiler.dims import Dim
+from dlc.compiler.sections import Normal, Uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler.ir import Graph, Value
+    from dlc.compiler.program import Program
+    from dlc.compiler.sections import Field
+    from dlc.compiler.source import Span
+    from dlc.compiler.types import Classes, Tensor
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One field. `declared` is its type as written, `source` where its values come from if not by its name.
+
+    `auto` says that its classes come from the data, also when they are known already: an input may then meet
+    classes that training has not seen, which are -1.
+    """
+
+    name: str
+    declared: Tensor
+    role: str = "input"  # or "target"
+    source: Field | None = None
+    place: Span | None = None
+    auto: bool = False
+
+    @property
+    def drawn(self) -> bool:
+        return isinstance(self.source, (Normal, Uniform))
+
+    @property
+    def is_target(self) -> bool:
+        return self.role == "target"
+
+    @property
+    def classes(self) -> Classes | None:
+        """Its classes, if they are known without the data."""
+        known = self.declared.classes
+        return None if known is None or self.learns else known
+
+    @property
+    def learns(self) -> bool:
+        """True if its classes are still to be found in the training rows."""
+        classes = self.declared.classes
+        return classes is not None and isinstance(classes.count, Dim)
+
+    def __str__(self) -> str:
+        return f"{'target' if self.is_target else 'input'} `{self.name}`"
+
+
+def wanted_by(program: Program) -> list[Wanted]:
+    """The inputs and targets that training and its metrics read, inputs first, in order of declaration."""
+    outputs = {o.name: o for o in program.outputs}
+    roots = [program.loss] if program.loss is not None else []
+    for name, _ in program.metrics:
+        roots += [outputs[name].flowed, outputs[name].target_value]
+    read = reached(program.graph, roots or program.graph.outputs.values())
+    sources = getattr(program.data, "fields", {})
+    learnt = program.facts.classes
+    fields = {
+        i.name: Wanted(i.name, i.declared, "input", sources.get(i.name), i.site.span, i.name in learnt)
+        for i in program.inputs
+        if i.value in read
+    }
+    for output in sorted(program.outputs, key=lambda o: o.name != o.target):  # the target's own output first
+        if output.target_value in read and output.target not in fields:
+            declared, source = output.declared, sources.get(output.target)
+            auto = output.name in learnt
+            fields[output.target] = Wanted(output.target, declared, "target", source, output.site.span, auto)
+    order = {name: place for place, name in enumerate([*(i.name for i in program.inputs), *outputs])}
+    return sorted(fields.values(), key=lambda w: (w.is_target, order.get(w.name, len(order))))
+
+
+def reached(graph: Graph, roots: Iterable[Value]) -> set[Value]:
+    """The values that these depend on, themselves included."""
+    producers, found, waiting = graph.producers(), set(), list(roots)
+    while waiting:
+        value = waiting.pop()
+        if value not in found:
+            found.add(value)
+            if value in producers:
+                waiting += producers[value].reads
+    return found

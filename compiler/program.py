@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler import syntax
     from dlc.compiler.diagnostics import Diagnostic
     from dlc.compiler.ir import Graph, Input, Output, Value
     from dlc.compiler.sections import Data, Export, Train
-    from dlc.compiler.source import Source
+    from dlc.compiler.source import Source, Span
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.types import Classes
 
@@ -25,11 +24,34 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """One comparison of `expect`, kept as syntax; `text` is how it was written."""
+class Measure:
+    """A figure that `expect` names: `parameters`, `flops`, `test.accuracy`, `validation.OUTPUT.f1`."""
 
-    comparison: syntax.Binary
-    text: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One comparison of `expect`; each side is a static value or a `Measure`."""
+
+    left: Any
+    comparison: str
+    right: Any
+    span: Span
+
+    @property
+    def text(self) -> str:
+        return self.span.text
+
+    def measures(self) -> list[str]:
+        return [side.path for side in (self.left, self.right) if isinstance(side, Measure)]
+
+    def holds(self, measured: Mapping[str, Any]) -> bool:
+        """Whether it is met, given every figure that it names."""
+        from dlc.compiler.elaborate.static import compute
+
+        left, right = (measured[s.path] if isinstance(s, Measure) else s for s in (self.left, self.right))
+        return compute(self.comparison, left, right)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +75,7 @@ class Program:
     data: Data | None
     train: Train
     export: Export
+    exports: tuple[tuple[str, Output | Value], ...]  # what the artifact answers: outputs, and tensors by name
     expectations: tuple[Expectation, ...]
     metrics: tuple[tuple[str, Metric], ...]
     warnings: tuple[Diagnostic, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
@@ -9,6 +11,7 @@ from dlc.compiler.kinds import (
     Bare,
     Constant,
     Defined,
+    Kind,
     ListOf,
     Nothing,
     Number,
@@ -149,3 +152,71 @@ class Data(Section):
     seed: int = setting("seed of the parting", Whole(0, 2**31 - 1), 0)
 
     fields: dict[str, Field]  # by the name of the input or target, set by the elaborator
+
+
+class ExportName(Kind):
+    """What is exported: an output, its `.logits`, or any tensor that has a name. Read as its name and syntax."""
+
+    def describe(self) -> str:
+        return "the name of an output or a tensor, or `y.logits`"
+
+    def read(self, expr: Any) -> Any:
+        from dlc.compiler import syntax
+
+        if isinstance(expr, syntax.Name):
+            return Exported(expr.id, expr)
+        if isinstance(expr, syntax.Attribute) and isinstance(expr.value, syntax.Name):
+            return Exported(f"{expr.value.id}_{expr.name}", expr)
+        return None
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, Exported):
+            raise self.mismatch(value)
+        return value
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A name in the artifact and the expression that it stands for."""
+
+    name: str
+    expr: Any
+
+
+class TargetText(Text):
+    """The runtime that the artifact is made for."""
+
+    def describe(self) -> str:
+        return 'a runtime and its least version, such as "onnxruntime>=1.17"'
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, str) or runtime_version(value) is None:
+            raise self.mismatch(value)
+        if runtime_opset(value) is None:
+            oldest = ".".join(map(str, RUNTIMES[0][0]))
+            raise Reject(f"artifacts need onnxruntime {oldest} or newer, found {value}", code="E0403")
+        return value
+
+
+# ONNX Runtime from this version on runs these: opset of ai.onnx, opset of ai.onnx.ml, IR version.
+RUNTIMES = (((1, 14), 18, 3, 8), ((1, 15), 19, 3, 8), ((1, 17), 20, 4, 9), ((1, 18), 21, 4, 10))
+
+
+def runtime_version(target: str) -> tuple[int, ...] | None:
+    match = re.fullmatch(r"\s*onnxruntime\s*>=\s*(\d+(?:\.\d+){0,2})\s*", target)
+    return tuple(map(int, match[1].split("."))) if match else None
+
+
+def runtime_opset(target: str) -> tuple[int, int, int] | None:
+    """Opset of ai.onnx, opset of ai.onnx.ml and IR version that the runtime is sure to run."""
+    version = runtime_version(target)
+    fitting = [r[1:] for r in RUNTIMES if version is not None and r[0] <= (*version, 0)[:2]]
+    return fitting[-1] if fitting else None
+
+
+class Export(Section):
+    """How the artifact is written."""
+
+    outputs: Any = setting("what it answers", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs")
+    target: str = setting("the runtime it is made for; chooses opset and IR version", TargetText(), "onnxruntime>=1.17")
+    opset: int | None = setting("opset of ai.onnx", OneOf(Whole(18, 21), Nothing()), None, shown="that of the target")

@@ -74,6 +74,8 @@ class Operator(Definition, family="operator"):
     broadcasts: ClassVar[bool] = False
     # The activation that an output of this element exports by itself: "class" for softmax, "binary" for sigmoid.
     matches: ClassVar[str] = ""
+    # What an activation asks of the weights before it: "he", "lecun" or "" (Xavier); none for other operators.
+    initial: ClassVar[str | None] = None
     # False for nodes that the compiler puts in by itself and that no spec names.
     public: ClassVar[bool] = True
     # True if the training form draws random numbers.
@@ -122,6 +124,10 @@ class Operator(Definition, family="operator"):
     def inference(self) -> Operator:
         """The operator that stands in its place at inference; itself unless it acts differently in training."""
         return self
+
+    def multiply_adds(self) -> Size:
+        """Multiplications with an addition, for one sample."""
+        return 0
 
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
         """What is learnt from the training rows: weights by leaf name, for operators with `learnt` weights.

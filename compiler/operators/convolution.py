@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from dlc.compiler.dims import Size
+from dlc.compiler.dims import Size, product
 from dlc.compiler.initial import Zeros
 from dlc.compiler.kinds import OneOf, PerAxis, Whole, Word
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, per_axis, setting
@@ -40,6 +40,11 @@ class _Convolution(Layer):
                 raise Reject(f"{self.groups} groups need channels that divide by {self.groups}; the {what} has {count}",
                              at="groups", code="E0404")  # fmt: skip
 
+    def multiply_adds(self) -> Size:
+        """Every value of the side with the windows (the result, or a transpose's input) meets a whole window."""
+        seen, reached = self.operands[0].shape[0] // self.groups, self.channels
+        return product([*self.windows().shape[1:], seen, reached, *self.axes("kernel")])
+
     def bias_spec(self):
         if self.bias is not False:
             yield WeightSpec("bias", (self.channels,), "bias", Zeros())
@@ -71,6 +76,9 @@ class Conv(_Convolution):
 
     def extents(self) -> list[int]:
         return extents(self.axes("kernel"), self.axes("dilation"))
+
+    def windows(self) -> Tensor:
+        return self.results[0]
 
     def pads(self) -> Pads:
         if self.padding == "same":
@@ -197,6 +205,9 @@ class ConvTranspose(_Convolution):
     def extents(self) -> list[int]:
         return extents(self.axes("kernel"), self.axes("dilation"))
 
+    def windows(self) -> Tensor:
+        return self.operands[0]
+
     def weights(self, x: Tensor):
         kernel = self.axes("kernel")
         seen, reached = x.shape[0] // self.groups, self.channels // self.groups
@@ -242,7 +253,7 @@ class ConvTranspose(_Convolution):
         Example("conv_transpose(3, 3, stride=2, output_padding=[1, 0])", "float[2, 5, 4]", "float[3, 12, 9]"),
         Example("conv_transpose(3, 3, dilation=2)", "float[2, 5, 4]", "float[3, 9, 8]"),
         Example("conv_transpose(3, 3, padding=4)", "float[2, 9]", "float[3, 3]"),
-        Example("conv_transpose(4, 3, groups=2)", "float[6, 5, 4]", "float[4, 7, 6]"),
+        Example("conv_transpose(4, 3, groups=4, bias=false)", "float[4, 5, 4]", "float[4, 7, 6]"),
         Example("conv_transpose(3, 3, bias=false)", "float[2, 5]", "float[3, 7]"),
         Example("conv_transpose(3, 4, stride=2, padding=1)", "float[2, H, W]", "float[3, 2 * H, 2 * W]"),
         Example("conv_transpose(3, 3, stride=2)", "float[2, T]", "float[3, 2 * T + 1]"),

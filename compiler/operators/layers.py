@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.dims import Size
+from dlc.compiler.dims import Size, product
 from dlc.compiler.initial import Zeros
 from dlc.compiler.kinds import Constant, Defined, Flag, OneOf, TensorValue, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
@@ -74,6 +74,9 @@ class Dense(Layer):
 
     def features_first(self) -> bool:
         return self.results[0].rank == 1
+
+    def multiply_adds(self) -> Size:
+        return product(self.results[0].shape) * (self.operands[0].shape[-1] if self.operands[0].rank else 1)
 
     def torch(self, F, x, weight, bias=None):
         if self.operands[0].rank == 0:

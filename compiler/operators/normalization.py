@@ -8,6 +8,7 @@ from dlc.compiler.dims import Size
 from dlc.compiler.initial import Ones, Zeros
 from dlc.compiler.kinds import Number, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.operators.operands import sample_axis
 from dlc.compiler.operators.window import is_known
 from dlc.compiler.types import Tensor
 
@@ -47,7 +48,7 @@ class Batchnorm(_OverBatch):
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, self.momentum, self.eps)
 
     def inference(self) -> Operator:
-        return BatchnormInference(**self.values()).bind(*self.operands)
+        return BatchnormInference(**self.values())
 
     examples = (
         Example("batchnorm", "float[3]", "float[3]"),
@@ -94,9 +95,7 @@ class Layernorm(Operator):
     axis: int = setting("axis to normalize over", Whole(), -1)
 
     def type(self, x: Tensor) -> Tensor:
-        if not -x.rank <= self.axis < x.rank:
-            raise Reject(f"`layernorm` over axis {self.axis}: no such axis in {x}", at="axis" if x.rank else "x",
-                         help="" if x.rank else "a single value has nothing to be normalized over")  # fmt: skip
+        sample_axis(x, self.axis)
         if not is_known(self.size(x)):
             raise Reject(f"`layernorm` has weights for its axis, which must be of known size; axis {self.axis} of {x} "
                          "is free", at="x", help="give the `axis` that holds the features")  # fmt: skip

@@ -127,12 +127,12 @@ class GlobalAvgpool(_GlobalPool):
 
 
 class GlobalMaxpool(_GlobalPool):
-    """The greatest value of each channel over all space axes (torch `amax`, ONNX `GlobalMaxPool` and `Flatten`)."""
+    """The greatest value of each channel over all space axes (torch `amax`, ONNX `ReduceMax`)."""
 
     def torch(self, F, x):
         return F.amax(x, self.space())
 
     def onnx(self, op, x):
-        return op.Flatten(op.GlobalMaxPool(x), axis=1)
+        return op.ReduceMax(x, op.constant(list(self.space()), "int64"), keepdims=0)
 
     examples = global_rows("global_maxpool")

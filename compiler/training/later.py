@@ -11,6 +11,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "schedule": ("plateau",),
     "metric": ("perplexity", "edit_distance"),
     "train": ("freeze", "weights", "accumulate", "ema", "step", "phase"),
+    "export": ("quantize", "precision", "decode", "lengths"),
     "precision": ("bf16", "float64"),
 }
 

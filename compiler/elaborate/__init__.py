@@ -1,0 +1,192 @@
+"""From the syntax tree to the graph: names, settings, static control flow, shapes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import syntax
+from dlc.compiler.elaborate import declared, imports, params, statements
+from dlc.compiler.elaborate.builder import Builder
+from dlc.compiler.elaborate.evaluate import Evaluator
+from dlc.compiler.elaborate.scope import File, Scope
+from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Template
+from dlc.compiler.ir import Graph, Input, Output, Value
+from dlc.compiler.program import Facts, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dlc.compiler.diagnostics import Problems
+    from dlc.compiler.source import Source, Span
+    from dlc.compiler.types import Tensor
+
+RECURSION = 20_000  # frames; the limits of the builder and of the parser keep far below
+
+
+class Elaborator:
+    """Unfolds one spec. `read` gives the source of an imported path, relative to the importing source."""
+
+    def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
+                 read: Callable[[Source, str], Source]):  # fmt: skip
+        self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
+        self.builder = Builder(problems)
+        self.sources: list[Source] = []
+        self.inputs: list[Input] = []
+        self.targets: dict[str, Value] = {}
+        self.input_names: frozenset[str] = frozenset()
+        self.top: Scope | None = None
+        self.file_names: set[str] = set()
+
+    def top_names(self) -> set[str]:
+        """The bindings of the main file, which blocks do not see."""
+        return self.file_names
+
+    def run(self, tree: syntax.File) -> Program:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, RECURSION))
+        try:
+            return self._run(tree)
+        finally:
+            sys.setrecursionlimit(limit)
+
+    def _run(self, tree: syntax.File) -> Program:
+        from dlc.compiler.elaborate import sections
+
+        self.sources.append(tree.source)
+        file = File(tree.source)
+        scope = self.top = Scope(file, top=True)
+        ev = Evaluator(self, scope)
+        self.file_names = {t.id for s in tree.body if isinstance(s, syntax.Bind) for t in s.targets}
+        self.declare(ev, tree)
+        params.refuse_unknown(ev)
+        self._inputs(ev, tree)
+        self._outputs(ev, tree)
+        declarations = (syntax.Import, syntax.Param, syntax.Input, syntax.Output, syntax.Block, syntax.Section)
+        statements.run(ev, [s for s in tree.body if not isinstance(s, declarations)])
+        self._check_outputs(ev)
+        return sections.assemble(self, ev, tree)
+
+    # --- declarations -------------------------------------------------------------------------------------
+
+    def declare(self, ev: Evaluator, tree: syntax.File) -> None:
+        """What any place of the file may use: imports, params, blocks, nets, weights."""
+        file = ev.scope.file
+        for statement in tree.body:
+            try:
+                if isinstance(statement, syntax.Import):
+                    imports.run(ev, statement)
+                elif isinstance(statement, syntax.Param):
+                    declared.declare(ev, statement.name)
+                    file.params[statement.name.id] = params.value(ev, statement)
+                elif isinstance(statement, syntax.Block):
+                    declared.declare(ev, statement.name)
+                    self._check_block(ev, statement)
+                    file.templates[statement.name.id] = Template(statement, ev.scope)
+                    if statement.is_net:
+                        self.builder.root.taken.add(statement.name.id)
+                elif isinstance(statement, syntax.Weight):
+                    declared.declare(ev, statement.name)
+                    file.weights[statement.name.id] = statement
+            except Halt:
+                statements.break_names(ev, [statement])
+                imports.break_declared(file, statement)
+
+    def _check_block(self, ev: Evaluator, block: syntax.Block) -> None:
+        seen: set[str] = set()
+        for ident in (*block.tensors, *(s.name for s in block.settings)):
+            declared.check_name(ev, ident)
+            if ident.id in seen:
+                raise ev.fail("E0303", ident.span, f"`{ident.id}` is declared twice")
+            seen.add(ident.id)
+
+    def _inputs(self, ev: Evaluator, tree: syntax.File) -> None:
+        file = ev.scope.file
+        for statement in tree.body:
+            if not isinstance(statement, syntax.Input):
+                continue
+            group: list[Value] = []
+            for ident in statement.names:
+                try:
+                    declared.declare(ev, ident)
+                    group.append(self._input(ev, ident, statement.type))
+                except Halt:
+                    imports.break_declared(file, statement)
+            if statement.group is not None:
+                try:
+                    declared.declare(ev, statement.group)
+                    file.groups[statement.group.id] = tuple(group)
+                except Halt:
+                    imports.break_declared(file, statement)
+        self.input_names = frozenset(file.free)
+
+    def _input(self, ev: Evaluator, ident: syntax.Ident, type: syntax.Expr) -> Value:
+        wanted = declared.read_type(ev, type, ident.id)
+        flows = wanted.with_element("bool") if wanted.element == "binary" else wanted
+        value = self.builder.value(ident.id, flows, ident.span)
+        self.inputs.append(Input(ident.id, wanted, value, self.builder.site(ident.span)))
+        ev.scope.file.inputs[ident.id] = InputRef(ident.id, value)
+        return value
+
+    def _outputs(self, ev: Evaluator, tree: syntax.File) -> None:
+        file = ev.scope.file
+        for statement in tree.body:
+            if not isinstance(statement, syntax.Output):
+                continue
+            name = statement.name.id
+            try:
+                declared.declare(ev, statement.name)
+                field = statement.target.id if statement.target else name
+                type = declared.read_type(ev, statement.type, field)
+                if type.element == "string":
+                    raise ev.fail("E0210", statement.type.span, "an output cannot be text; a `class` answers with names")
+                file.outputs[name] = OutputRef(name, type, field, statement.name.span)
+            except Halt:
+                imports.break_declared(file, statement)
+        for statement in tree.body:
+            if isinstance(statement, syntax.Output) and statement.target and statement.target.id not in file.outputs:
+                with_halt(lambda s=statement: ev.unknown(s.target.id, s.target.span))
+
+    def _check_outputs(self, ev: Evaluator) -> None:
+        for output in ev.scope.file.outputs.values():
+            if isinstance(output, OutputRef) and output.scores is None and not output.broken:
+                self.problems.report("E0504", output.span, f"nothing flows into the output `{output.name}`",
+                                     help=f"let a flow end in it: `... -> {output.name}`")  # fmt: skip
+
+    # --- used from all over -------------------------------------------------------------------------------
+
+    def weight(self, name: str, statement: syntax.Weight, scope: Scope) -> Value:
+        """A weight of a file, made where it is first wanted if its line has not been reached."""
+        level, self.builder.level = self.builder.level, self.builder.root
+        try:
+            return declared.weight(Evaluator(self, Scope(scope.file, top=True)), statement)
+        finally:
+            self.builder.level = level
+
+    def target(self, field: str, type: Tensor, span: Span) -> Value:
+        """The data field that an output is held against; outputs that share one share the value."""
+        if field not in self.targets:
+            self.targets[field] = self.builder.value(f"{field}.target", type, span)
+        found = self.targets[field]
+        if found.type != type:
+            raise self.builder.fail("E0511", span, f"the target `{field}` is {found.type} for one output and {type} for this one")
+        return found
+
+    def graph(self, outputs: Mapping[str, Value]) -> Graph:
+        inputs = (*(i.value for i in self.inputs), *self.targets.values())
+        return Graph(inputs, tuple(self.builder.weights.values()), tuple(self.builder.nodes), outputs)
+
+    def outputs(self, file: File) -> tuple[Output, ...]:
+        made = []
+        for o in file.outputs.values():
+            if isinstance(o, OutputRef) and o.scores is not None and o.flowed is not None:
+                made.append(Output(o.name, o.declared, o.flowed, o.scores, o.target, o.target_value, self.builder.site(o.span)))
+        return tuple(made)
+
+
+def with_halt(report: Callable[[], Any]) -> None:
+    """Report a mistake and go on."""
+    try:
+        report()
+    except Halt:
+        return

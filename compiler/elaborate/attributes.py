@@ -1,0 +1,62 @@
+"""What stands behind a point: what tensors, inputs and outputs know of themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import syntax
+from dlc.compiler.elaborate import flow, outputs
+from dlc.compiler.elaborate.values import InputRef, OutputRef
+from dlc.compiler.ir import Value
+from dlc.compiler.kinds import describe
+from dlc.compiler.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from dlc.compiler.elaborate.evaluate import Evaluator
+
+OF_TENSORS = ("shape", "rank", "features", "channels", "classes")
+OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")
+LATER = ("mask", "length")
+
+
+def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
+    value = ev.evaluate(expr.value)
+    known = OF_OUTPUTS if isinstance(value, OutputRef) else OF_TENSORS
+    if not isinstance(value, (Value, InputRef, OutputRef)):
+        raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`")
+    if expr.name in LATER:
+        raise ev.fail("E0901", expr.name_span, f"`.{expr.name}` is not built yet")
+    if expr.name not in known:
+        raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`",
+                      help=did_you_mean(expr.name, known) or f"it knows {', '.join(known)}")  # fmt: skip
+    if isinstance(value, OutputRef) and expr.name in ("target", "logits", "probabilities"):
+        return of_output(ev, value, expr)
+    if isinstance(value, OutputRef) and value.scores is None:
+        type = value.declared
+    else:
+        type = value.scores.type if isinstance(value, OutputRef) else value.value.type if isinstance(value, InputRef) else value.type  # type: ignore[union-attr]
+    if expr.name == "classes":
+        return classes(ev, value, expr)
+    if expr.name == "shape":
+        return list(type.shape)
+    if expr.name == "rank":
+        return type.rank
+    if not type.shape:
+        raise ev.fail("E0306", expr.name_span, f"{type} is one value per sample and has no axis for `.{expr.name}`")
+    return type.shape[-1] if expr.name == "features" else type.shape[0]
+
+
+def classes(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
+    type = value.declared if isinstance(value, OutputRef) else value.value.type if isinstance(value, InputRef) else value.type
+    if type.element != "class" or type.classes is None:
+        raise ev.fail("E0306", expr.name_span, f"only a value of type `class` has `.classes`, this is {type}")
+    return type.classes.count
+
+
+def of_output(ev: Evaluator, output: OutputRef, expr: syntax.Attribute) -> Any:
+    if expr.name == "target":
+        return outputs.target(ev, output)
+    scores = flow.flowed(ev, output, expr.span)
+    if expr.name == "logits":
+        return scores
+    return outputs.probabilities(ev, output, expr.span)

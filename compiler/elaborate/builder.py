@@ -1,0 +1,289 @@
+"""Makes the graph: nodes with their weights, names as section 4 of the language gives them, and the limits."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.dims import Dim, product
+from dlc.compiler.elaborate.values import Halt, Operand
+from dlc.compiler.initial import Auto
+from dlc.compiler.ir import Node, Site, Use, Value, Weight
+from dlc.compiler.kinds import Reject
+from dlc.compiler.operators.arithmetic import Cast, Constant
+from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
+from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dlc.compiler.diagnostics import Problems
+    from dlc.compiler.operators.base import Operator, WeightSpec
+    from dlc.compiler.source import Span
+
+MAX_NODES = 20_000
+MAX_WORK = 200_000
+MAX_DEPTH = 100
+MAX_WEIGHTS = 10**10
+MAX_SIZE = 10**12
+
+
+class Level:
+    """The surroundings within which names are numbered."""
+
+    def __init__(self, prefix: str = "", *, net: str | None = None, shared: bool = False):
+        self.prefix, self.net, self.shared = prefix, net, shared
+        self.taken: set[str] = set()
+
+    def name(self, base: str) -> str:
+        """The next free name: `conv`, `conv_2`, ..."""
+        number, name = 1, base
+        while name in self.taken:
+            number += 1
+            name = f"{base}_{number}"
+        return name
+
+
+class Builder:
+    def __init__(self, problems: Problems):
+        self.problems = problems
+        self.nodes: list[Node] = []
+        self.weights: dict[str, Weight] = {}
+        self.producers: dict[Value, Node] = {}
+        self.root = self.level = Level()
+        self.uses: tuple[Use, ...] = ()
+        self.work = 0
+        self.size = 0
+        self._value_names: set[str] = set()
+        self._nets: dict[str, bool] = {}
+
+    # --- places and limits --------------------------------------------------------------------------------
+
+    def site(self, span: Span) -> Site:
+        return Site(span, self.uses)
+
+    def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
+        """Report a mistake at a place, with the blocks that led there; to be raised."""
+        notes = [f"in: {u.what}, used at {u.span.place}" for u in self.uses[:6]]
+        if len(self.uses) > 6:
+            notes.append(f"... and {len(self.uses) - 6} more uses around it")
+        self.problems.report(code, span, message, notes=[*more.pop("notes", ()), *notes], **more)
+        return Halt()
+
+    def spend(self, span: Span, work: int = 1) -> None:
+        self.work += work
+        if self.work > MAX_WORK:
+            raise self.fail("E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps",
+                            help="look for a loop, a `repeat` or a block that unfolds far more often than meant")  # fmt: skip
+
+    # --- names --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def enter_block(self, name: str, span: Span) -> Iterator[None]:
+        """The surroundings of one use of a block; its name counts only if weights were made within."""
+        outer, before = self.level, len(self.weights)
+        own = outer.name(name)
+        self.level = Level(f"{outer.prefix}{own}.", net=outer.net, shared=outer.shared)
+        with self._use(Use(f"block {name}", span)):
+            try:
+                yield
+            finally:
+                if len(self.weights) > before or outer.shared and self.level.taken:
+                    outer.taken.add(own)
+                self.level = outer
+
+    @contextmanager
+    def enter_net(self, name: str, span: Span) -> Iterator[None]:
+        """The surroundings of a net, the same at every use; weights are made at the first."""
+        outer = self.level
+        first = name not in self._nets
+        self.level = Level(f"{name}.", net=name, shared=not first)
+        self._nets.setdefault(name, False)
+        with self._use(Use(f"net {name}", span)):
+            try:
+                yield
+                self._nets[name] = True
+            finally:
+                self.level = outer
+
+    @contextmanager
+    def _use(self, use: Use) -> Iterator[None]:
+        if len(self.uses) >= MAX_DEPTH:
+            raise self.fail("E0903", use.span, f"{use.what} is used within itself more than {MAX_DEPTH} levels deep",
+                            help="a block that calls itself needs an `if` that ends it")  # fmt: skip
+        outer, self.uses = self.uses, (use, *self.uses)
+        try:
+            yield
+        finally:
+            self.uses = outer
+
+    def value(self, name: str, type: Tensor, span: Span) -> Value:
+        """A new value under a name that no other has."""
+        unique, number = name, 1
+        while unique in self._value_names:
+            number += 1
+            unique = f"{name}_{number}"
+        self._value_names.add(unique)
+        if all(isinstance(s, int) for s in type.shape) and product(type.shape) > MAX_SIZE:
+            raise self.fail("E0904", span, f"too large: {type} has more than {MAX_SIZE:_} numbers a sample")
+        return Value(unique, type, self.site(span))
+
+    # --- weights ------------------------------------------------------------------------------------------
+
+    def declare_weight(self, name: str, spec: WeightSpec, span: Span) -> Value:
+        """A weight under its leaf in the present surroundings, or, within a net used again, the one it has."""
+        level = self.level
+        full = f"{level.prefix}{name}"
+        if level.shared and full in self.weights:
+            found = self.weights[full]
+            if found.value.type.shape != spec.shape:
+                raise self.fail("E0505", span, f"the weights of net `{level.net}` are shared, and `{full}` was "
+                                f"{found.value.type} at its first use, {Tensor('float', spec.shape)} here",
+                                help="use a `block` for new weights at every use")  # fmt: skip
+            return found.value
+        if level.shared:
+            raise self.fail("E0505", span, f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
+                            help="give it the same settings at every use, or use a `block`")  # fmt: skip
+        size = product([s for s in spec.shape if isinstance(s, int)])
+        self.size += size
+        if self.size > MAX_WEIGHTS:
+            raise self.fail("E0904", span, f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}")
+        value = self.value(full, Tensor("float", spec.shape, batched=False), span)
+        fans = tuple(f if isinstance(f, int) else 1 for f in spec.fans)
+        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, fans, level.net)  # type: ignore[arg-type]
+        return value
+
+    # --- nodes --------------------------------------------------------------------------------------------
+
+    def constant(self, number: Any, span: Span) -> Value:
+        return self._node(Constant(value=number).bind(), (), {}, "constant", span)[0]
+
+    def tensor(self, operand: Operand) -> Value:
+        """The operand as a value of the graph: a number becomes a constant."""
+        return operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
+
+    def apply(self, operator: Operator, operands: list[Operand], span: Span,
+              spans: Mapping[str, Span] | None = None) -> tuple[Value, ...]:  # fmt: skip
+        """A node of the operator over the operands, each turned into what the operator takes."""
+        self.spend(span)
+        try:
+            taken = self._take(operator, operands, span)
+            bound = operator.bind(*(v.type for v in taken))
+            specs = list(bound.weights(*(v.type for v in taken)))
+        except Reject as reject:
+            raise self.rejected(reject, operator, operands, span, spans or {}) from None
+        name = self._name_for(operator, specs)
+        weights = {s.leaf: self._weight(operator, name, s, span, spans or {}) for s in specs}
+        weights = {leaf: value for leaf, value in weights.items() if value is not None}
+        return self._node(bound, tuple(taken), weights, name, span)
+
+    def _name_for(self, operator: Operator, specs: list[WeightSpec]) -> str:
+        name = self.level.name(operator.name)
+        if any(self._given(operator, s.leaf) is None for s in specs):
+            self.level.taken.add(name)
+        return name
+
+    def _given(self, operator: Operator, leaf: str) -> Any:
+        """A constant or tensor that a setting puts in place of an own weight."""
+        given = getattr(operator, leaf, None) if leaf in operator.settings else None
+        return None if isinstance(given, bool) else given
+
+    def _weight(self, operator: Operator, name: str, spec: WeightSpec, span: Span, spans: Mapping[str, Span]) -> Value | None:
+        given = self._given(operator, spec.leaf)
+        if given is None:
+            return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
+        place = spans.get(spec.leaf, span)
+        value = given if isinstance(given, Value) else self._constant_weight(given, place)
+        if value.type.shape != spec.shape or value.type.batched:
+            raise self.fail("E0406", place, f"`{spec.leaf}` of `{operator.name}` has to be {Tensor('float', spec.shape)}, "
+                            f"found {value.type}" + (", which differs from sample to sample" if value.type.batched else ""))  # fmt: skip
+        return value
+
+    def _constant_weight(self, numbers: Any, span: Span) -> Value:
+        constant = self.constant(numbers, span)
+        return constant if constant.type.element == "float" else self._cast(constant, "float", span)
+
+    def rejected(self, reject: Reject, operator: Any, operands: list[Operand], span: Span, spans: Mapping[str, Span]) -> Halt:
+        """What an operator says, put where it belongs."""
+        from dlc.compiler.diagnostics import Label
+
+        at = reject.at
+        names = operator.operand_names() if hasattr(operator, "operand_names") else ()
+        if isinstance(at, str) and at in names:
+            at = names.index(at)
+        if isinstance(at, str) and at in spans:
+            return self.fail(reject.code, spans[at], reject.message, help=reject.help)
+        if isinstance(at, int) and at < len(operands) and len(operands) > 1:
+            return self.fail(reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at]))
+        shapes = [Label(o.span, shown(o)) for o in operands if o.span != span] if len(operands) > 1 else []
+        return self.fail(reject.code, shapes[0].span if shapes and at is None else span, reject.message, help=reject.help,
+                         label=shapes[0].text if shapes and at is None else "", more=shapes[1:] if at is None else ())  # fmt: skip
+
+    def _node(self, operator: Operator, operands: tuple[Value, ...], weights: dict[str, Value], name: str, span: Span):
+        if len(self.nodes) >= MAX_NODES:
+            raise self.fail("E0902", span, f"this spec unfolds to more than {MAX_NODES:_} operators",
+                            help="look for a loop, a `repeat` or a block that unfolds far more often than meant")  # fmt: skip
+        full = f"{self.level.prefix}{name}"
+        results = tuple(self.value(full, type, span) for type in operator.results)
+        node = Node(operator, operands, weights, results, results[0].name, self.site(span), self.level.net)
+        self.nodes.append(node)
+        self.producers.update(dict.fromkeys(results, node))
+        return results
+
+    # --- operands -----------------------------------------------------------------------------------------
+
+    def _take(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
+        values = [self.tensor(o) for o in operands]
+        values = self._convert(operator, values, span)
+        batched = [v.type.batched for v in values]
+        if not operator.batchless or (any(batched) and not all(batched) and not operator.broadcasts):
+            values = [v if v.type.batched else self._expand(v, span) for v in values]
+        if operator.broadcasts and len(values) > 1:
+            rank = max(v.type.rank for v in values)
+            values = [self._raise_rank(v, rank, span) for v in values]
+        return values
+
+    def _convert(self, operator: Operator, values: list[Value], span: Span) -> list[Value]:
+        takes = operator.takes if isinstance(operator.takes, tuple) else (operator.takes,) * len(values)
+        takes = (*takes, *takes[-1:] * (len(values) - len(takes)))
+        numbers = [v for v, t in zip(values, takes, strict=False) if t == "number"]
+        common = "float" if any(v.type.is_float for v in numbers) else "int64"
+        wanted = {"float": "float", "bool": "bool", "number": common}
+        converted = []
+        for index, (value, take) in enumerate(zip(values, takes, strict=False)):
+            if take == "any":
+                converted.append(value)
+                continue
+            if not value.type.is_number:
+                raise Reject(f"`{operator.name}` works on numbers, found {value.type}", at=index, code="E0202",
+                             help=not_a_number(value.type))  # fmt: skip
+            to = wanted[take]
+            converted.append(value if value.type.element == to else self._cast(value, to, span))
+        return converted
+
+    def _cast(self, value: Value, to: str, span: Span) -> Value:
+        return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
+
+    def _expand(self, value: Value, span: Span) -> Value:
+        return self._node(ExpandBatch().bind(value.type), (value,), {}, "expand_batch", span)[0]
+
+    def _raise_rank(self, value: Value, rank: int, span: Span) -> Value:
+        """Axes of size 1 behind the batch, so that plain broadcasting means broadcasting of samples."""
+        missing = rank - value.type.rank
+        if not value.type.batched or not missing:
+            return value
+        return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]
+
+
+def shown(operand: Operand) -> str:
+    return str(operand.value.type if isinstance(operand.value, Value) else operand.value)
+
+
+def not_a_number(type: Tensor) -> str:
+    if type.element == "class":
+        return "a class is not a number: `embedding` or `one_hot` comes first"
+    return "a `vocabulary` or `tokenize` turns text into classes" if type.element == "string" else ""
+
+
+def is_unknown(size: Any) -> bool:
+    return isinstance(size, Dim)

@@ -1,0 +1,191 @@
+"""Declarations: names, types as they are written, declared weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import syntax
+from dlc.compiler.definition import Definition
+from dlc.compiler.dims import Dim, free
+from dlc.compiler.elaborate import calls
+from dlc.compiler.elaborate.scope import FUNCTIONS, OPERATOR_FAMILIES, is_public
+from dlc.compiler.elaborate.values import InputRef, OutputRef
+from dlc.compiler.initial import Initial
+from dlc.compiler.ir import Value
+from dlc.compiler.kinds import Defined, describe
+from dlc.compiler.operators.base import WeightSpec
+from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.types import ELEMENTS, Classes, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.elaborate.evaluate import Evaluator
+
+MAX_RANK = 8
+MAX_CLASSES = 1_000_000
+
+
+# --- names ------------------------------------------------------------------------------------------------
+
+
+def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> None:
+    """Refuse a name that belongs to the language or, for a binding, to a declaration."""
+    name, file = ident.id, ev.scope.file
+    families = [f for f in (*OPERATOR_FAMILIES, "initial") if name in Definition.families[f] and is_public(f, name)]
+    if families or name in FUNCTIONS:
+        what = families[0] if families else "function"
+        what = "initial value" if what == "initial" else what
+        raise ev.fail("E0302", ident.span, f"`{name}` is {'an' if what[0] in 'aeiou' else 'a'} {what} of the language and cannot be given to anything else",
+                      help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip
+    if binding and ev.scope.top and name in {*file.params, *file.templates, *file.inputs, *file.groups, *file.outputs, *file.weights}:
+        raise ev.fail("E0303", ident.span, f"`{name}` is declared already, at {file.declared[name].place}",
+                      help="a flow ends in an output with `->`; `=` binds a new name" if name in file.outputs else "choose another name")  # fmt: skip
+
+
+def declare(ev: Evaluator, ident: syntax.Ident) -> None:
+    """Note a declaration of the file; its name must be new."""
+    check_name(ev, ident)
+    declared = ev.scope.file.declared
+    if ident.id in declared:
+        raise ev.fail("E0303", ident.span, f"`{ident.id}` is declared twice, first at {declared[ident.id].place}", help="choose another name")
+    declared[ident.id] = ident.span
+
+
+# --- types ------------------------------------------------------------------------------------------------
+
+
+def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
+    """A declared type; `field` is the input, output or weight that it is of."""
+    dims: tuple[syntax.Expr, ...] = ()
+    if isinstance(expr, syntax.Index):
+        expr, dims = expr.value, expr.items
+    head = expr.function if isinstance(expr, syntax.Call) else expr
+    if not isinstance(head, syntax.Name):
+        raise ev.fail("E0210", expr.span, "expected a type, such as `float[28, 28]` or `class(10)`")
+    if head.id not in ELEMENTS:
+        raise ev.fail("E0210", head.span, f"there is no type `{head.id}`",
+                      help=did_you_mean(head.id, ELEMENTS) or f"types are {', '.join(ELEMENTS)}")  # fmt: skip
+    shape = tuple(dimension(ev, d) for d in dims)
+    if len(shape) > MAX_RANK:
+        raise ev.fail("E0210", expr.span, f"a type has at most {MAX_RANK} dimensions, found {len(shape)}")
+    arguments = expr.arguments if isinstance(expr, syntax.Call) else None
+    if head.id == "class":
+        return Tensor("class", shape, read_classes(ev, expr, arguments, field))
+    if head.id == "binary":
+        return Tensor("binary", shape, Classes(2, binary_names(ev, expr, arguments)))
+    if arguments is not None:
+        raise ev.fail("E0210", expr.span, f"`{head.id}` takes no brackets of this kind", help=f"a shape stands in `[ ]`: `{head.id}[...]`")
+    return Tensor(head.id, shape)
+
+
+def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
+    for name in free_names(expr):
+        if name.id[0].isupper() and name.id not in ev.scope.file.known():
+            ev.scope.file.free.add(name.id)
+    size = ev.evaluate(expr)
+    if isinstance(size, bool) or not isinstance(size, (int, Dim)):
+        raise ev.fail("E0210", expr.span, f"a dimension is a whole number or a free name, found {describe(size)}",
+                      help="a capitalised name, such as `T`, is free")  # fmt: skip
+    if isinstance(size, int) and not 1 <= size <= 10**9:
+        raise ev.fail("E0210", expr.span, f"a dimension is at least 1 and at most {10**9:_}, found {size}")
+    return size
+
+
+def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
+    """The names in the arithmetic of a dimension."""
+    if isinstance(expr, syntax.Name):
+        yield expr
+    elif isinstance(expr, syntax.Binary):
+        yield from free_names(expr.left)
+        yield from free_names(expr.right)
+    elif isinstance(expr, syntax.Unary):
+        yield from free_names(expr.operand)
+
+
+def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -> Classes:
+    if not arguments:
+        raise ev.fail("E0211", expr.span, "`class` wants its classes", help="a count, names, or `auto`: `class(10)`, `class(cat, dog)`, `class(auto)`")
+    first = arguments[0]
+    if first.name == "like":
+        return like(ev, first.value)
+    if any(a.name for a in arguments):
+        raise ev.fail("E0402", expr.span, "`class` has only the setting `like`")
+    if len(arguments) > 1:
+        return named(ev, [a.value for a in arguments])
+    if isinstance(first.value, syntax.ListExpr):
+        return named(ev, list(first.value.items))
+    if isinstance(first.value, syntax.Name) and first.value.id == "auto":
+        return ev.e.facts.classes.get(field) or Classes(free(f"{field}.classes"))
+    value = ev.evaluate(first.value)
+    if isinstance(value, (list, tuple)):
+        return checked_names(ev, [str(v) for v in value], expr)
+    if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= MAX_CLASSES:
+        raise ev.fail("E0211", first.value.span, f"expected a count of 2 to {MAX_CLASSES:_} classes, `auto`, or a list of names, found {describe(value)}")
+    return Classes(value)
+
+
+def named(ev: Evaluator, items: list[syntax.Expr]) -> Classes:
+    names = []
+    for item in items:
+        if isinstance(item, syntax.Name):
+            names.append(item.id)
+        elif isinstance(item, syntax.Literal) and isinstance(item.value, str):
+            names.append(item.value)
+        else:
+            raise ev.fail("E0211", item.span, "a class is a name, bare or in quotes")
+    return checked_names(ev, names, items[0])
+
+
+def checked_names(ev: Evaluator, names: list[str], expr: syntax.Expr) -> Classes:
+    twice = next((n for i, n in enumerate(names) if n in names[:i]), None)
+    if twice is not None or len(names) < 2:
+        raise ev.fail("E0211", expr.span, f"class `{twice}` is named twice" if twice else "there have to be two classes at least")
+    return Classes(len(names), tuple(names))
+
+
+def like(ev: Evaluator, expr: syntax.Expr) -> Classes:
+    value = ev.evaluate(expr)
+    type = value.declared if isinstance(value, OutputRef) else value.value.type if isinstance(value, InputRef) else getattr(value, "type", None)
+    if not isinstance(type, Tensor) or type.classes is None or type.element != "class":
+        raise ev.fail("E0211", expr.span, f"{describe(value)} has no classes to share")
+    return type.classes
+
+
+def binary_names(ev: Evaluator, expr: syntax.Expr, arguments: Any) -> tuple[str, ...] | None:
+    if not arguments:
+        return None
+    if len(arguments) != 2 or any(a.name for a in arguments):
+        raise ev.fail("E0211", expr.span, "`binary` takes two names, the one for no first", help='write `binary("no", "yes")`')
+    return named(ev, [a.value for a in arguments]).names
+
+
+# --- declared weights -------------------------------------------------------------------------------------
+
+
+def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
+    """A declared weight: at the top once, in a block anew at every use."""
+    name = statement.name.id
+    file = ev.scope.file
+    if ev.scope.top and isinstance(file.weights.get(name), Value):
+        return file.weights[name]
+    check_name(ev, statement.name)
+    type = read_type(ev, statement.type, name)
+    if not type.is_float:
+        raise ev.fail("E0210", statement.type.span, f"a weight is of type float, found {type.element}")
+    if any(isinstance(s, Dim) and not str(s).endswith(".classes") for s in type.shape):
+        raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
+    initial = calls.directed_value(ev, Defined("initial"), statement.init)
+    if not isinstance(initial, Initial):
+        raise ev.fail("E0403", statement.init.span, f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}")
+    own = ev.builder.level.name(name)
+    fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
+    value = ev.builder.declare_weight(own, WeightSpec(own, type.shape, initial=initial, fans=fans), statement.name.span)
+    ev.builder.level.taken.add(own)
+    if ev.scope.top:
+        file.weights[name] = value
+    else:
+        ev.scope.names[name] = value
+    return value
+
+

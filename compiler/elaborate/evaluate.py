@@ -1,0 +1,240 @@
+"""Expressions: from syntax to static values, stages and tensors of the graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import syntax
+from dlc.compiler.definition import Definition
+from dlc.compiler.dims import Dim, free
+from dlc.compiler.elaborate import attributes, calls, flow, static
+from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
+from dlc.compiler.elaborate.values import (
+    BlockStage, Broken, Halt, Operand, Pipeline, Stage, Template, is_tensor,
+)  # fmt: skip
+from dlc.compiler.ir import Value
+from dlc.compiler.kinds import Reject, describe
+from dlc.compiler.operators import arithmetic
+from dlc.compiler.operators.indexing import Slice
+from dlc.compiler.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from dlc.compiler.elaborate import Elaborator
+    from dlc.compiler.elaborate.scope import Scope
+    from dlc.compiler.source import Span
+
+OPERATORS = {
+    "+": arithmetic.Add, "-": arithmetic.Subtract, "*": arithmetic.Multiply, "/": arithmetic.Divide,
+    "//": arithmetic.FloorDivide, "%": arithmetic.Modulo, "**": arithmetic.Power, "@": arithmetic.Matmul,
+    "==": arithmetic.Equal, "!=": arithmetic.NotEqual, "<": arithmetic.Less, "<=": arithmetic.LessEqual,
+    ">": arithmetic.Greater, ">=": arithmetic.GreaterEqual, "and": arithmetic.LogicalAnd, "or": arithmetic.LogicalOr,
+}  # fmt: skip
+
+
+class Evaluator:
+    """Evaluates the expressions of one scope. `losses` says whether losses may stand here."""
+
+    def __init__(self, e: Elaborator, scope: Scope, *, losses: bool = False):
+        self.e, self.builder, self.scope, self.losses = e, e.builder, scope, losses
+
+    def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
+        return self.builder.fail(code, span, message, **more)
+
+    def evaluate(self, expr: syntax.Expr) -> Any:
+        """The value of an expression; `Halt` when it has none, which has then been reported."""
+        self.builder.spend(expr.span)
+        method = getattr(self, f"_{type(expr).__name__.lower()}")
+        try:
+            return method(expr)
+        except Reject as reject:
+            raise self.fail(reject.code, expr.span, reject.message, help=reject.help) from None
+
+    # --- leaves -------------------------------------------------------------------------------------------
+
+    def _literal(self, expr: syntax.Literal) -> Any:
+        return expr.value
+
+    def _name(self, expr: syntax.Name) -> Any:
+        value = self.lookup(expr.id, expr.span)
+        if isinstance(value, Broken):
+            raise Halt
+        if isinstance(value, Template):
+            return BlockStage(value, (), None, expr.span)
+        if isinstance(value, type) and issubclass(value, Definition):
+            return calls.bare_stage(self, value, expr.span)
+        return value
+
+    def lookup(self, name: str, span: Span) -> Any:
+        scope, file = self.scope, self.scope.file
+        for table in (scope.names, file.params, file.templates, file.outputs, file.weights):
+            if name in table:
+                found = table[name]
+                return self.e.weight(name, found, scope) if isinstance(found, syntax.Weight) else found
+        if name in file.groups and scope.top:
+            return file.groups[name]
+        if name in file.inputs:
+            return file.inputs[name].value if scope.top else file.inputs[name]
+        found = find_operator(name, losses=self.losses)
+        if found is not None:
+            return found
+        if name in file.free:
+            return free(name)
+        raise self.unknown(name, span)
+
+    def unknown(self, name: str, span: Span) -> Halt:
+        from dlc.compiler.operators.later import LATER
+
+        if name in LATER:
+            return self.fail("E0901", span, f"`{name}` is not built yet", help="it will come with a later version of dlc")
+        if name in FUNCTIONS:
+            return self.fail("E0303", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
+        if find_operator(name, losses=True):
+            return self.fail("E0302", span, f"the loss `{name}` may stand only in `train {{ loss = ... }}`")
+        if not self.scope.top and name in self.e.top_names():
+            return self.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
+                             help=f"pass `{name}` to it, as a tensor or as a setting")  # fmt: skip
+        return self.fail("E0301", span, f"nothing is called `{name}` here", help=did_you_mean(name, self.scope.candidates()))
+
+    def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
+        return [self.evaluate(item) for item in expr.items]
+
+    def _tupleexpr(self, expr: syntax.TupleExpr) -> tuple[Any, ...]:
+        return tuple(self.evaluate(item) for item in expr.items)
+
+    # --- static control -----------------------------------------------------------------------------------
+
+    def _conditional(self, expr: syntax.Conditional) -> Any:
+        return self.evaluate(expr.value if self.condition(expr.condition) else expr.other)
+
+    def condition(self, expr: syntax.Expr) -> bool:
+        value = self.evaluate(expr)
+        if is_tensor(value):
+            raise self.fail("E0208", expr.span, f"a condition is decided when the file is compiled, and this is {describe(value)}",
+                            help="choose between tensors with `where(condition, a, b)`")  # fmt: skip
+        try:
+            return static.truth(value)
+        except Reject as reject:
+            raise self.fail(reject.code, expr.span, reject.message, help=reject.help) from None
+
+    # --- flow ---------------------------------------------------------------------------------------------
+
+    def _flow(self, expr: syntax.Flow) -> Any:
+        first, *rest = expr.steps
+        try:
+            value = self.evaluate(first)
+        except Halt:
+            self._check_stages(rest)
+            raise
+        for place, step in enumerate(rest):
+            try:
+                value = self._step(value, expr.steps[place], step, last=place == len(rest) - 1)
+            except Halt:
+                self._check_stages(rest[place + 1 :])
+                raise
+        return value
+
+    def _step(self, value: Any, before: syntax.Expr, step: syntax.Expr, *, last: bool) -> Any:
+        stage = self.evaluate(step)
+        if flow.is_sink(stage):
+            if not last:
+                raise self.fail("E0503", step.span, "an output ends a flow; nothing can follow it",
+                                help="bind what flows to a name first, and use that name twice")  # fmt: skip
+            return flow.into_outputs(self, value, before, stage, step)
+        if not isinstance(stage, Stage):
+            raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}",
+                            help="what stands behind `->` is an operator, a block, a stage or an output")  # fmt: skip
+        if isinstance(value, Stage):
+            return Pipeline(((value, before.span), (stage, step.span)))
+        operands = flow.operands(self, value, before)
+        return flow.apply(self, stage, operands, step.span)
+
+    def _check_stages(self, steps: Any) -> None:
+        """What else is wrong behind a step that failed, as far as it can be told without the tensor."""
+        for step in steps:
+            try:
+                self.evaluate(step)
+            except Halt:
+                continue
+
+    # --- operators ----------------------------------------------------------------------------------------
+
+    def _unary(self, expr: syntax.Unary) -> Any:
+        value = self.evaluate(expr.operand)
+        if is_tensor(value):
+            if expr.operator == "+":
+                return value
+            operator = arithmetic.Negate() if expr.operator == "-" else arithmetic.LogicalNot()
+            return self.builder.apply(operator, [flow.operand(self, value, expr.operand.span)], expr.span)[0]
+        if expr.operator == "not":
+            return not static.truth(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float, Dim)):
+            raise Reject(f"`{expr.operator}` does not work on {describe(value)}", code="E0205")
+        return -value if expr.operator == "-" else value
+
+    def _binary(self, expr: syntax.Binary) -> Any:
+        left = self.evaluate(expr.left)
+        if expr.operator in ("and", "or") and not is_tensor(left):
+            if static.truth(left) == (expr.operator == "or"):
+                return left
+            right = self.evaluate(expr.right)
+            return right if is_tensor(right) else static.truth(right)
+        right = self.evaluate(expr.right)
+        if not is_tensor(left) and not is_tensor(right):
+            return static.compute(expr.operator, left, right)
+        operands = [flow.operand(self, left, expr.left.span), flow.operand(self, right, expr.right.span)]
+        return self.builder.apply(OPERATORS[expr.operator](), operands, expr.span)[0]
+
+    # --- calls, attributes, indexing ----------------------------------------------------------------------
+
+    def _call(self, expr: syntax.Call) -> Any:
+        return calls.call(self, expr)
+
+    def _attribute(self, expr: syntax.Attribute) -> Any:
+        return attributes.read(self, expr)
+
+    def _index(self, expr: syntax.Index) -> Any:
+        value = self.evaluate(expr.value)
+        if isinstance(value, (list, tuple)):
+            return self._index_list(value, expr)
+        if not is_tensor(value):
+            raise self.fail("E0205", expr.span, f"{describe(value)} has no entries to index")
+        operand = flow.operand(self, value, expr.value.span)
+        return self.builder.apply(Slice(entries=self._entries(expr, operand)), [operand], expr.span)[0]
+
+    def _index_list(self, value: Any, expr: syntax.Index) -> Any:
+        if len(expr.items) != 1:
+            raise self.fail("E0205", expr.span, "a list takes one index")
+        index = self._entry(expr.items[0])
+        if isinstance(index, tuple):
+            return value[slice(*index)]
+        if not -len(value) <= index < len(value):
+            raise self.fail("E0209", expr.items[0].span, f"the list has {len(value)} entries, there is no number {index}")
+        return value[index]
+
+    def _entries(self, expr: syntax.Index, operand: Operand) -> tuple[Any, ...]:
+        rank = operand.value.type.rank if isinstance(operand.value, Value) else 0
+        dots = [i for i, item in enumerate(expr.items) if isinstance(item, syntax.Ellipsis_)]
+        if len(dots) > 1:
+            raise self.fail("E0209", expr.items[dots[1]].span, "`...` may stand once in an index")
+        entries = [self._entry(item) for item in expr.items if not isinstance(item, syntax.Ellipsis_)]
+        missing = rank - len(entries)
+        if missing < 0:
+            raise self.fail("E0209", expr.span, f"{len(entries)} indices for a sample with {rank} axes",
+                            help="the batch is never written: indices begin with the sample's first axis")  # fmt: skip
+        place = dots[0] if dots else len(entries)
+        return (*entries[:place], *[(None, None, None)] * missing, *entries[place:])
+
+    def _entry(self, item: syntax.Expr) -> Any:
+        if isinstance(item, syntax.Slice):
+            return tuple(None if part is None else self._whole(part) for part in (item.start, item.stop, item.step))
+        return self._whole(item)
+
+    def _whole(self, expr: syntax.Expr) -> Any:
+        value = self.evaluate(expr)
+        if isinstance(value, bool) or not isinstance(value, (int, Dim)):
+            raise self.fail("E0209", expr.span, f"an index is a whole number, found {describe(value)}",
+                            help="`gather` takes entries by a tensor of numbers")  # fmt: skip
+        return value
+
+
+

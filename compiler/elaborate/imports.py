@@ -1,0 +1,87 @@
+"""`import`: blocks and nets of another file, or of the shipped ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler import syntax
+from dlc.compiler.elaborate import declared
+from dlc.compiler.elaborate.scope import File, Scope
+from dlc.compiler.elaborate.values import BROKEN
+from dlc.compiler.parse import parse
+from dlc.compiler.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.source import Source
+
+MAX_FILES = 50
+
+
+def run(ev: Evaluator, statement: syntax.Import) -> None:
+    file = load(ev, statement)
+    for ident in statement.names:
+        declared.declare(ev, ident)
+        found = file.templates.get(ident.id)
+        if found is None:
+            raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`", help=did_you_mean(ident.id, file.templates))
+        ev.scope.file.templates[ident.id] = found
+        if found is not BROKEN and found.is_net:
+            ev.e.builder.root.taken.add(ident.id)
+
+
+def load(ev: Evaluator, statement: syntax.Import) -> File:
+    """The declarations of the file, read once however often it is imported."""
+    from dlc.compiler.elaborate.evaluate import Evaluator as At
+
+    e = ev.e
+    source = read(ev, statement)
+    loaded = e.__dict__.setdefault("_files", {})
+    if source.name in loaded:
+        if loaded[source.name] is None:
+            raise ev.fail("E0308", statement.path_span, f"{source.name} imports itself in a circle")
+        return loaded[source.name]
+    if source.name == e.sources[0].name:
+        raise ev.fail("E0308", statement.path_span, f"{source.name} imports itself")
+    if len(loaded) >= MAX_FILES:
+        raise ev.fail("E0902", statement.path_span, f"more than {MAX_FILES} files are imported")
+    loaded[source.name] = None
+    e.sources.append(source)
+    file = File(source)
+    e.declare(At(e, Scope(file, top=True)), parse(source, e.problems))
+    loaded[source.name] = file
+    return file
+
+
+def read(ev: Evaluator, statement: syntax.Import) -> Source:
+    from dlc.compiler.source import Source
+
+    if statement.is_std:
+        from importlib.resources import files
+
+        return Source("std", files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8"))
+    if not statement.path.endswith(".dl"):
+        raise ev.fail("E0307", statement.path_span, f"expected the path of a `.dl` file, found {statement.path}")
+    try:
+        return ev.e.read(ev.scope.file.source, statement.path)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a text file"
+        raise ev.fail("E0307", statement.path_span, f"{statement.path} cannot be read: {reason}",
+                      help="the path is relative to this file") from None  # fmt: skip
+
+
+def break_declared(file: File, statement: syntax.Statement) -> None:
+    """What a failed declaration would have declared is broken."""
+    if isinstance(statement, syntax.Param):
+        file.params.setdefault(statement.name.id, BROKEN)
+    elif isinstance(statement, syntax.Block):
+        file.templates.setdefault(statement.name.id, BROKEN)
+    elif isinstance(statement, syntax.Import):
+        for ident in statement.names:
+            file.templates.setdefault(ident.id, BROKEN)
+    elif isinstance(statement, syntax.Input):
+        for ident in (*statement.names, *([statement.group] if statement.group else [])):
+            if ident.id not in file.inputs and ident.id not in file.groups:
+                file.groups[ident.id] = BROKEN
+    elif isinstance(statement, syntax.Output):
+        file.outputs.setdefault(statement.name.id, BROKEN)

@@ -1,0 +1,148 @@
+"""What flows into an output: its scores, the shape that its type asks for, its target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dlc.compiler.diagnostics import Label
+from dlc.compiler.dims import is_free, names, substitute
+from dlc.compiler.elaborate.values import Operand, OutputRef
+from dlc.compiler.ir import Value
+from dlc.compiler.operators.activations import Sigmoid, Softmax
+from dlc.compiler.operators.indexing import Slice
+from dlc.compiler.types import Classes, Tensor
+
+if TYPE_CHECKING:
+    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.ir import Node
+    from dlc.compiler.source import Span
+
+# Activations that cannot be meant before an output of that element, and what is.
+MISTAKEN = {
+    "binary": ({"relu", "softmax", "tanh", "log_softmax"}, "a score, or `sigmoid`"),
+    "class": ({"sigmoid", "relu", "tanh", "log_softmax", "threshold"}, "scores, or `softmax`"),
+    "float": ({"softmax", "log_softmax"}, "the value itself; a choice of classes is an output of type `class`"),
+}
+
+
+def class_axis(declared: Tensor) -> int:
+    """The axis of the classes in the scores: the last, or the first for image-like outputs."""
+    return 0 if declared.rank >= 2 else -1
+
+
+def wanted_shape(declared: Tensor) -> tuple:
+    """The sample shape of what flows into an output of that type."""
+    if declared.element != "class" or declared.classes is None:
+        return declared.shape
+    count = declared.classes.count
+    return (count, *declared.shape) if class_axis(declared) == 0 else (*declared.shape, count)
+
+
+def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
+    value = ev.builder.tensor(tensor)
+    if not value.type.is_number:
+        help = "what flows into it are scores, one per class" if output.declared.element == "class" else ""
+        raise ev.fail("E0507", span, f"`{output.name}` takes numbers, found {value.type}", help=help)
+    if not value.type.batched:
+        raise ev.fail("E0507", span, f"what flows into `{output.name}` is the same for every sample: it depends on no input")
+    if not wanted_shape(output.declared) and value.type.shape == (1,):
+        value = ev.builder.apply(Slice(entries=(0,)), [Operand(value, span)], span)[0]
+    output.declared = bind_free(ev, output.declared, value.type)
+    wanted = wanted_shape(output.declared)
+    if value.type.shape != wanted:
+        raise mismatch(ev, output, value, wanted, span)
+    producer = behind_index(ev, value)
+    output.flowed = value
+    output.scores = value
+    if producer is not None and matches(producer, output.declared):
+        output.scores = scores_before(ev, producer, value, span)
+    warn_of_mistaken(ev, output, producer, span)
+
+
+def behind_index(ev: Evaluator, value: Value) -> Node | None:
+    """The node that made a value, looking behind the index that turns [1] into one value."""
+    node = ev.builder.producers.get(value)
+    if node is not None and node.operator.name == "slice" and node.operands[0].type.shape == (1,):
+        return ev.builder.producers.get(node.operands[0])
+    return node
+
+
+def scores_before(ev: Evaluator, producer: Node, value: Value, span: Span) -> Value:
+    before = producer.operands[0]
+    if before.type.shape == value.type.shape:
+        return before
+    return ev.builder.apply(Slice(entries=(0,)), [Operand(before, span)], span)[0]
+
+
+def matches(node: Node, declared: Tensor) -> bool:
+    if not node.operator.matches or node.operator.matches != declared.element:
+        return False
+    if declared.element != "class":
+        return True
+    operator, x = node.operator, node.operands[0].type
+    return x.axis(operator.axis) == x.axis(class_axis(declared))  # type: ignore[attr-defined]
+
+
+def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
+    """A free name that only outputs have stands for what flows in."""
+    bound = {}
+    for wanted, size in zip(wanted_shape(declared), found.shape, strict=False):
+        if is_free(wanted) and not names(wanted) & ev.e.input_names and not str(wanted).endswith(".classes"):
+            bound.setdefault(str(wanted), size)
+    shape = tuple(substitute(s, bound) for s in declared.shape)
+    classes = declared.classes and Classes(declared.classes.count, declared.classes.names)
+    return replace(declared, shape=shape, classes=classes)
+
+
+def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span: Span):
+    declared, found = output.declared, value.type
+    want = found.with_shape(*wanted)
+    message = f"`{output.name}` takes {want}, found {found}"
+    help = ""
+    if declared.element == "class" and found.rank == len(wanted):
+        help = f"one score for each of the {declared.classes.count} classes: give the layer before it {declared.classes.count} units"  # type: ignore[union-attr]
+        if any(a != b for i, (a, b) in enumerate(zip(found.shape, wanted, strict=True)) if i != class_axis(declared) % len(wanted)):
+            help = ""
+    elif found.rank > len(wanted) and found.rank > 1:
+        help = "`flatten` or a pooling makes fewer axes"
+    elif not wanted and found.shape:
+        help = "one value is wanted: end in `dense(1)` or a reduction"
+    elif declared.element != "class" and len(wanted) == 1 and found.rank == 1:
+        help = f"give the layer before it {wanted[0]} units"
+    return ev.fail("E0507", span, message, help=help, more=[Label(output.span, f"declared as {spelled(declared)}")])
+
+
+def spelled(declared: Tensor) -> str:
+    if declared.element == "class" and declared.classes is not None:
+        return str(replace(declared, element=f"class({declared.classes.count})"))
+    return str(declared)
+
+
+def warn_of_mistaken(ev: Evaluator, output: OutputRef, producer: Node | None, span: Span) -> None:
+    mistaken, right = MISTAKEN.get(output.declared.element, (set(), ""))
+    if producer is None or producer.operator.name not in mistaken:
+        return
+    name = producer.operator.name
+    ev.e.problems.report("W0401", producer.site.span, f"`{name}` before the {output.declared.element} output `{output.name}` can hardly be meant",
+                         help=f"what flows into a {output.declared.element} is {right}")  # fmt: skip
+
+
+def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
+    """The output's probabilities: as its activation gives them, or that of its type."""
+    if output.declared.element not in ("class", "binary"):
+        raise ev.fail("E0306", span, f"only a class or binary has `.probabilities`, `{output.name}` is {output.declared}")
+    assert output.flowed is not None and output.scores is not None
+    if output.flowed is not output.scores:
+        return output.flowed
+    operator = Sigmoid() if output.declared.element == "binary" else Softmax(axis=class_axis(output.declared))
+    return ev.builder.apply(operator, [Operand(output.scores, span)], span)[0]
+
+
+def target(ev: Evaluator, output: OutputRef) -> Value:
+    """The field that the output is held against, an input of the training graph."""
+    if output.target_value is None:
+        declared = output.declared
+        element = "float" if declared.element == "binary" or declared.is_float else declared.element
+        output.target_value = ev.e.target(output.target, replace(declared, element=element), output.span)
+    return output.target_value

@@ -1,0 +1,68 @@
+"""What names stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definition import Definition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler.source import Source
+
+# Plain functions of static values.
+FUNCTIONS = ("range", "len", "reversed", "zip")
+# Families whose members' names cannot be given to anything else.
+OPERATOR_FAMILIES = ("operator", "combinator", "loss")
+
+
+class File:
+    """What one file declares. Blocks and nets see all of it but `bindings`."""
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.params: dict[str, Any] = {}
+        self.templates: dict[str, Any] = {}
+        self.inputs: dict[str, Any] = {}  # name -> InputRef
+        self.groups: dict[str, Any] = {}  # name -> tuple of Values
+        self.outputs: dict[str, Any] = {}
+        self.weights: dict[str, Any] = {}
+        self.free: set[str] = set()
+        self.declared: dict[str, Any] = {}  # name -> the span of its declaration
+
+    def known(self) -> Iterable[str]:
+        for table in (self.params, self.templates, self.inputs, self.groups, self.outputs, self.weights):
+            yield from table
+
+
+class Scope:
+    """The names of one body: the file's statements, or one use of a block."""
+
+    def __init__(self, file: File, *, top: bool = False):
+        self.file = file
+        self.top = top
+        self.names: dict[str, Any] = {}
+
+    def candidates(self) -> list[str]:
+        """Every name that could have been meant, for suggestions."""
+        return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS]
+
+
+def operator_names() -> list[str]:
+    return [name for family in OPERATOR_FAMILIES for name in Definition.families[family] if is_public(family, name)]
+
+
+def is_public(family: str, name: str) -> bool:
+    return getattr(Definition.families[family][name], "public", True)
+
+
+def find_operator(name: str, *, losses: bool) -> type[Definition] | None:
+    """The operator, combinator or, where losses may stand, loss of that name."""
+    for family in OPERATOR_FAMILIES:
+        if family == "loss" and not losses:
+            continue
+        found = Definition.families[family].get(name)
+        if found is not None and is_public(family, name):
+            return found
+    return None

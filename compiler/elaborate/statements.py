@@ -1,0 +1,162 @@
+"""The statements of a file, a block or a net, run in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import syntax
+from dlc.compiler.elaborate import declared
+from dlc.compiler.elaborate.values import BROKEN, Broken, Halt, OutputRef, Template, is_tensor, is_tensors
+from dlc.compiler.kinds import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dlc.compiler.elaborate import Elaborator
+    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.scope import Scope
+
+
+class Returned:
+    def __init__(self, value: Any):
+        self.value = value
+
+
+def run_body(e: Elaborator, scope: Scope, template: Template, *, losses: bool) -> Any:
+    """The body of a block or net; what it returns."""
+    from dlc.compiler.elaborate.evaluate import Evaluator
+
+    ev = Evaluator(e, scope, losses=losses)
+    returned = run(ev, template.declaration.body)
+    if returned is None:
+        if any(isinstance(v, Broken) for v in scope.names.values()):
+            raise Halt
+        name = template.declaration.name
+        raise ev.fail("E0508", name.span, f"{template.what} `{name.id}` ends without a `return`", help="every way through it has to return a value")
+    return returned.value
+
+
+def run(ev: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
+    """Run statements until one returns. One that fails breaks the names that it would have bound."""
+    halted = False
+    for statement in body:
+        ev.builder.spend(statement.span)
+        try:
+            returned = run_one(ev, statement)
+        except Halt:
+            break_names(ev, [statement])
+            halted = True
+            if isinstance(statement, syntax.Return) or returns([statement]):
+                raise
+            continue
+        if returned is not None:
+            return returned
+    if halted and not ev.scope.top and not returns(body):
+        raise Halt
+    return None
+
+
+def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
+    if isinstance(statement, syntax.Bind):
+        bind(ev, statement.targets, ev.evaluate(statement.value), statement.value)
+    elif isinstance(statement, syntax.Evaluate):
+        end_flow(ev, statement)
+    elif isinstance(statement, syntax.If):
+        return run(ev, statement.then if ev.condition(statement.condition) else statement.otherwise)
+    elif isinstance(statement, syntax.For):
+        return run_for(ev, statement)
+    elif isinstance(statement, syntax.Return):
+        if ev.scope.top:
+            raise ev.fail("E0508", statement.span, "`return` stands only in a block or net")
+        values = tuple(decay(ev, ev.evaluate(v), v) for v in statement.values)
+        return Returned(values[0] if len(values) == 1 else values)
+    elif isinstance(statement, syntax.Weight):
+        declared.weight(ev, statement)
+    elif not ev.scope.top:
+        word = statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
+        raise ev.fail("E0509", statement.span, f"`{word}` stands only at the top of the file, not in a block")
+    return None
+
+
+def decay(ev: Evaluator, value: Any, expr: syntax.Expr) -> Any:
+    from dlc.compiler.elaborate import flow
+
+    return flow.flowed(ev, value, expr.span) if isinstance(value, OutputRef) and not ev.losses else value
+
+
+def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
+    entries = ev.evaluate(statement.iterable)
+    if not isinstance(entries, (list, tuple)):
+        raise ev.fail("E0403", statement.iterable.span, f"`for` goes over a list, found {describe(entries)}", help="count with `range(n)`")
+    for entry in entries:
+        bind(ev, statement.targets, entry, statement.iterable)
+        returned = run(ev, statement.body)
+        if returned is not None:
+            return returned
+    return None
+
+
+def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: syntax.Expr) -> None:
+    for target in targets:
+        declared.check_name(ev, target, binding=True)
+    if value is None and isinstance(expr, syntax.Flow):
+        raise ev.fail("E0503", expr.span, "this flow ends in an output; it has no value to bind", help="leave out the name, or bind the tensor before it reaches the output")
+    if len(targets) == 1:
+        ev.scope.names[targets[0].id] = value
+        return
+    if not isinstance(value, (tuple, list)) or len(value) != len(targets):
+        found = f"{len(value)} values" if isinstance(value, (tuple, list)) else "one value"
+        raise ev.fail("E0510", expr.span, f"{len(targets)} names for {found}")
+    for target, part in zip(targets, value, strict=True):
+        ev.scope.names[target.id] = part
+
+
+def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
+    value = ev.evaluate(statement.value)
+    if value is None:
+        return
+    if is_tensor(value) or is_tensors(value):
+        raise ev.fail("E0506", statement.span, f"this flow ends nowhere: {shown(value)} is made and then dropped",
+                      help="let it flow on, `-> OUTPUT`, or give it a name, `name = ...`")  # fmt: skip
+    raise ev.fail("E0506", statement.span, f"{describe(value)} stands here and does nothing", help="give it a name, `name = ...`")
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return "a tuple"
+    return describe(value)
+
+
+# --- after a mistake --------------------------------------------------------------------------------------
+
+
+def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
+    """What the statements would have bound or filled is broken, and using it says nothing more."""
+    for statement in body:
+        if isinstance(statement, (syntax.Bind, syntax.For)):
+            ev.scope.names.update({t.id: BROKEN for t in statement.targets})
+        if isinstance(statement, syntax.Weight):
+            ev.scope.names[statement.name.id] = BROKEN
+        if isinstance(statement, syntax.If):
+            break_names(ev, (*statement.then, *statement.otherwise))
+        if isinstance(statement, syntax.For):
+            break_names(ev, statement.body)
+        if isinstance(statement, syntax.Evaluate) and isinstance(statement.value, syntax.Flow):
+            break_outputs(ev, statement.value.steps[-1])
+
+
+def break_outputs(ev: Evaluator, sink: syntax.Expr) -> None:
+    items = sink.items if isinstance(sink, syntax.TupleExpr) else (sink,)
+    for item in items:
+        if isinstance(item, syntax.Name) and item.id in ev.scope.file.outputs:
+            ev.scope.file.outputs[item.id].broken = True
+
+
+def returns(body: Iterable[syntax.Statement]) -> bool:
+    """True if a `return` stands in the statements."""
+    return any(
+        isinstance(s, syntax.Return)
+        or (isinstance(s, syntax.If) and (returns(s.then) or returns(s.otherwise)))
+        or (isinstance(s, syntax.For) and returns(s.body))
+        for s in body
+    )

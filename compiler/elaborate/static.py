@@ -1,0 +1,88 @@
+"""Arithmetic on static values: numbers, dimensions, texts and lists, within bounds."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from dlc.compiler.dims import Dim, DimError, minimum
+from dlc.compiler.kinds import Reject, describe
+
+MAX_LIST = 10_000
+MAX_INTEGER = 2**63
+
+PLAIN = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "%": operator.mod, "**": operator.pow, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+def compute(sign: str, left: Any, right: Any) -> Any:
+    """`left sign right`; `Reject` says what does not work."""
+    if sign in ("==", "!="):
+        return (equal(left, right)) == (sign == "==")
+    if sign == "+" and isinstance(left, list) and isinstance(right, list):
+        if len(left) + len(right) > MAX_LIST:
+            raise Reject(f"a list of more than {MAX_LIST:_} entries", code="E0904")
+        return left + right
+    if sign == "+" and isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= MAX_LIST:
+        return left + right
+    if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or sign == "@":
+        raise Reject(f"`{sign}` does not work between {describe(left)} and {describe(right)}", code="E0205")
+    if sign in ("<", "<=", ">", ">="):
+        return compare(sign, left, right)
+    if sign in ("/", "//", "%") and right == 0:
+        raise Reject("division by zero", code="E0206")
+    return bounded(sign, left, right)
+
+
+def bounded(sign: str, left: Any, right: Any) -> Any:
+    if sign == "**" and not isinstance(left, Dim) and (isinstance(right, Dim) or abs(right) > 64):
+        raise Reject(f"the exponent {right} is too large", code="E0206")
+    try:
+        result = PLAIN[sign](left, right)
+    except DimError as error:
+        raise Reject(str(error), code="E0207") from None
+    except (OverflowError, ZeroDivisionError, TypeError):
+        raise Reject(f"`{left} {sign} {right}` has no value", code="E0206") from None
+    if isinstance(result, complex) or (isinstance(result, int) and abs(result) > MAX_INTEGER):
+        raise Reject(f"`{left} {sign} {right}` is too large or no real number", code="E0206")
+    return result
+
+
+def compare(sign: str, left: Any, right: Any) -> bool:
+    if not isinstance(left, Dim) and not isinstance(right, Dim):
+        return PLAIN[sign](left, right)
+    difference = left - right
+    low, high = minimum(difference), minimum(right - left)
+    if not isinstance(difference, Dim):
+        return PLAIN[sign](difference, 0)
+    if low is not None and PLAIN[sign](low, 0) and sign in (">", ">="):
+        return True
+    if high is not None and PLAIN[sign](0, high) and sign in ("<", "<="):
+        return True
+    raise Reject(f"whether `{left} {sign} {right}` holds is not known: it depends on a free dimension", code="E0207",
+                 help="conditions are decided when the file is compiled; give that dimension a number")  # fmt: skip
+
+
+def equal(left: Any, right: Any) -> bool:
+    if isinstance(left, Dim) != isinstance(right, Dim) and all(isinstance(v, (int, Dim)) for v in (left, right)):
+        difference = left - right
+        low, high = minimum(difference), minimum(-difference)
+        if (low is not None and low > 0) or (high is not None and high > 0):
+            return False
+        raise Reject(f"whether `{left}` is `{right}` is not known: it depends on a free dimension", code="E0207",
+                     help="conditions are decided when the file is compiled; give that dimension a number")  # fmt: skip
+    if isinstance(left, Dim) and isinstance(right, Dim) and left != right:
+        raise Reject(f"whether `{left}` is `{right}` is not known: they depend on free dimensions", code="E0207")
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
+    return type(left) in (int, float, bool, Dim) and type(right) in (int, float, bool, Dim) and left == right or (
+        type(left) is type(right) and left == right
+    )
+
+
+def truth(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise Reject(f"a condition has to be true or false, found {describe(value)}", code="E0208")

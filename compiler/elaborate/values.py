@@ -1,0 +1,145 @@
+"""What expressions stand for while a spec is unfolded, beside plain numbers, texts, lists and tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definition import Definition
+from dlc.compiler.ir import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler import syntax
+    from dlc.compiler.elaborate.scope import Scope
+    from dlc.compiler.source import Span
+    from dlc.compiler.types import Tensor
+
+
+class Halt(Exception):
+    """Evaluation cannot go on; the problem has been reported."""
+
+
+class Broken:
+    """What a name stands for after its statement failed: using it fails in silence."""
+
+    def describe(self) -> str:
+        return "a broken value"
+
+
+BROKEN = Broken()
+
+
+class Stage:
+    """A pipeline that waits for its tensors."""
+
+    def describe(self) -> str:
+        return "a stage"
+
+
+@dataclass(frozen=True, eq=False)
+class DefinedStage(Stage):
+    """An operator, loss or combinator with its settings and the tensors that it was given."""
+
+    definition: Definition
+    given: tuple[Operand, ...]
+    span: Span
+    spans: Mapping[str, Span]  # where each setting was given
+
+    def describe(self) -> str:
+        return f"the stage `{self.definition.name}`"
+
+
+@dataclass(frozen=True, eq=False)
+class BlockStage(Stage):
+    """A block or net with its settings and the tensors that it was given; settings are none until it is called."""
+
+    template: Template
+    given: tuple[Operand, ...]
+    settings: Mapping[str, Any] | None
+    span: Span
+
+    @property
+    def net(self) -> str | None:
+        """The name of the net, where it is one: what `freeze` and `on=` refer to."""
+        return self.template.name if self.template.is_net else None
+
+    def describe(self) -> str:
+        return f"the {self.template.what} `{self.template.name}`"
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline(Stage):
+    """Stages one behind the other."""
+
+    steps: tuple[tuple[Stage, Span], ...]
+
+    def describe(self) -> str:
+        return "a pipeline of stages"
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A declared block or net and the file scope that its body sees."""
+
+    declaration: syntax.Block
+    home: Scope
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name.id
+
+    @property
+    def is_net(self) -> bool:
+        return self.declaration.is_net
+
+    @property
+    def what(self) -> str:
+        return "net" if self.is_net else "block"
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A tensor, or a number that stands for one, on its way into an operator."""
+
+    value: Value | int | float | bool
+    span: Span
+    output: OutputRef | None = None  # where it was written as the name of an output
+
+
+@dataclass(eq=False)
+class InputRef:
+    """An input as blocks see it: what it knows, not its values."""
+
+    name: str
+    value: Value
+
+    def describe(self) -> str:
+        return f"the input `{self.name}`"
+
+
+@dataclass(eq=False)
+class OutputRef:
+    """A declared output; `flowed` and `scores` are none until something has flowed into it."""
+
+    name: str
+    declared: Tensor
+    target: str
+    span: Span
+    flowed: Value | None = None
+    scores: Value | None = None
+    broken: bool = False
+    target_value: Value | None = field(default=None)
+
+    def describe(self) -> str:
+        return f"the output `{self.name}`"
+
+
+def is_tensor(value: Any) -> bool:
+    return isinstance(value, (Value, OutputRef))
+
+
+def is_tensors(value: Any) -> bool:
+    """A tuple or list that flows as several tensors."""
+    return isinstance(value, (tuple, list)) and any(is_tensor(v) or is_tensors(v) for v in value)

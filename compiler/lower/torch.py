@@ -1,0 +1,152 @@
+"""A graph as a torch module: one walk that traces each operator's PyTorch form into torch.fx."""
+
+from __future__ import annotations
+
+import operator as signs
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx, nn
+
+from dlc.compiler.dims import Dim, evaluate
+from dlc.compiler.lower.dims import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+
+    from dlc.compiler.dims import Size
+    from dlc.compiler.ir import Graph, Node, Value, Weight
+
+
+class Tracer(fx.proxy.GraphAppendingTracer):
+    """Writes fx nodes, each with the place in the spec that made it."""
+
+    def __init__(self, graph: fx.Graph, root: nn.Module):
+        super().__init__(graph)
+        self.root_module, self.meta = root, {}
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        node.meta.update(self.meta)
+        return node
+
+    def create_arg(self, a: Any) -> Any:
+        """Constant tensors become buffers of the module, so that they move between devices with it."""
+        if isinstance(a, torch.Tensor):
+            name = f"constant_{sum(1 for _ in self.root_module.buffers())}"
+            self.root_module.register_buffer(name, a, persistent=False)
+            return self.create_node("get_attr", name, (), {})
+        return super().create_arg(a)
+
+
+class Functions:
+    """What operators see of torch: functions by name, and sizes."""
+
+    def __init__(self, inputs: Mapping[Value, Any]):
+        self._inputs = inputs
+        self._sizes: dict[str, Any] = {}
+        self._batch: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(nn.functional, name, None) or getattr(torch, name)
+
+    @property
+    def batch(self) -> Any:
+        """The number of samples."""
+        if self._batch is None:
+            self._batch = next(p for v, p in self._inputs.items() if v.type.batched).shape[0]
+        return self._batch
+
+    def size(self, size: Size) -> Any:
+        """A dimension as a number, or as one that is known when the module runs."""
+        if not isinstance(size, Dim):
+            return size
+        from dlc.compiler.dims import names
+
+        return evaluate(size, {name: self._free(name) for name in names(size)})
+
+    def _free(self, name: str) -> Any:
+        if name not in self._sizes:
+            value, axis, scale, offset = place_of(name, self._inputs)
+            size = self._inputs[value].shape[axis]
+            size = signs.sub(size, offset) if offset else size
+            self._sizes[name] = size // scale if scale != 1 else size
+        return self._sizes[name]
+
+
+class Model(nn.Module):
+    """A compiled spec. Takes a dict of tensors, batch first, and gives a dict of tensors under the outputs' names.
+
+    Weights are held under their dotted names in the order in which the file makes them.
+    """
+
+    def __init__(self, graph: Graph, weights: Iterable[Weight], values: Mapping[str, np.ndarray]):
+        super().__init__()
+        for weight in weights:
+            tensor = torch.from_numpy(values[weight.name].copy())
+            if weight.trainable:
+                self._parameters[weight.name] = nn.Parameter(tensor)
+            else:
+                self._buffers[weight.name] = tensor
+        self.attach(graph)
+
+    def attach(self, graph: Graph) -> None:
+        """Compute this graph, another form of the same program, with the weights held."""
+        self._inputs = [v.name.removesuffix(".target") if v.name.endswith(".target") else v.name for v in graph.inputs]
+        self._reads = [w.name for w in graph.weights]
+        self._run = trace(graph)
+
+    def weight_tensors(self) -> list[torch.Tensor]:
+        """The weights that the graph reads, in its order."""
+        return [self._parameters.get(n) if n in self._parameters else self._buffers[n] for n in self._reads]  # type: ignore[misc]
+
+    def forward(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        missing = [n for n in self._inputs if n not in inputs]
+        if missing:
+            raise KeyError(f"the model wants the inputs {', '.join(missing)}")
+        return self._run(*(inputs[n] for n in self._inputs), *self.weight_tensors())
+
+
+def trace(graph: Graph) -> fx.GraphModule:
+    """The graph as a function of its inputs and its weights, in this order, that gives a dict."""
+    fx_graph, root = fx.Graph(), nn.Module()
+    tracer = Tracer(fx_graph, root)
+    values: dict[Value, Any] = {}
+    for number, value in enumerate((*graph.inputs, *(w.value for w in graph.weights))):
+        node = fx_graph.placeholder(f"{identifier(value.name)}_{number}")
+        node.meta.update(name=value.name, place=value.site.place)
+        values[value] = fx.Proxy(node, tracer)
+    functions = Functions({v: values[v] for v in graph.inputs})
+    for node in graph.nodes:
+        tracer.meta = {"name": node.name, "place": node.site.place}
+        values.update(zip(node.results, run_node(node, functions, values), strict=True))
+    tracer.meta = {}
+    fx_graph.output({name: argument(values[v], fx_graph) for name, v in graph.outputs.items()})
+    fx_graph.eliminate_dead_code(is_impure_node=is_impure)
+    return fx.GraphModule(root, fx_graph, "Compiled")
+
+
+def is_impure(node: fx.Node) -> bool:
+    return node.op in ("placeholder", "output")
+
+
+def run_node(node: Node, functions: Functions, values: Mapping[Value, Any]) -> tuple[Any, ...]:
+    operands = [values[v] for v in node.operands]
+    weights = {leaf: values[v] for leaf, v in node.weights.items()}
+    made = node.operator.torch(functions, *operands, **weights)
+    if len(node.results) == 1:
+        return (made[0] if isinstance(made, (tuple, list)) else made,)
+    return tuple(made[i] for i in range(len(node.results)))
+
+
+def argument(value: Any, graph: fx.Graph) -> Any:
+    """What the output node takes: the node behind a proxy, or a constant."""
+    if isinstance(value, fx.Proxy):
+        return value.node
+    return graph.call_function(torch.as_tensor, (value,)) if isinstance(value, (int, float, bool)) else value
+
+
+def identifier(name: str) -> str:
+    return "".join(c if c.isalnum() and c.isascii() else "_" for c in name)

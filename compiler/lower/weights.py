@@ -1,0 +1,52 @@
+"""The numbers that weights begin with."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.compiler.dims import names
+from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.ir import Graph, Weight
+
+
+def draw(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+    """Initial values by name. Each weight has a generator of its own, so one does not depend on the others."""
+    return {w.name: draw_one(w, seed) for w in graph.weights}
+
+
+def draw_one(weight: Weight, seed: int) -> np.ndarray:
+    rng = np.random.default_rng([seed, zlib.crc32(weight.name.encode())])
+    return np.ascontiguousarray(weight.initial.draw(np, rng, weight.value.type.shape, weight.fans), np.float32)
+
+
+def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
+    """Refuse a graph that waits for the training rows: class counts, and what operators learn."""
+    waiting = []
+    for node in graph.nodes:
+        counts = sorted({n for v in (*node.results, *node.weights.values()) for s in v.type.shape for n in names(s) if n.endswith(".classes")})
+        learnt = [w.name for w in graph.weights if w.role == "learnt" and w.value in node.weights.values() and w.name not in (known or {})]
+        if counts or learnt:
+            what = f"the classes of `{counts[0].removesuffix('.classes')}`" if counts else f"what `{node.operator.name}` learns"
+            waiting.append(Diagnostic("E0801", f"`{node.name}` waits for the training rows: {what} is not known yet",
+                                      (Label(node.site.span),), help="train the spec, or give weights: `program.fit(data)`"))  # fmt: skip
+    if waiting:
+        raise CompileError(waiting)
+
+
+def check_given(graph: Graph, given: Mapping[str, np.ndarray]) -> None:
+    """Refuse weights that are not those of the graph."""
+    wanted = {w.name: w.value.type.shape for w in graph.weights}
+    problems = [f"`{n}` is missing" for n in wanted if n not in given]
+    problems += [f"`{n}` is no weight of the spec" for n in given if n not in wanted]
+    problems += [f"`{n}` has the shape {list(given[n].shape)} instead of {list(s)}" for n, s in wanted.items() if n in given and tuple(given[n].shape) != s]
+    if problems:
+        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise CompileError([Diagnostic("E0803", f"these are not the weights of this spec: {'; '.join(problems[:5])}{more}", (),
+                                       help="`dlc show --weights` lists the names and shapes that the spec has")])  # fmt: skip

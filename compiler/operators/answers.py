@@ -1,0 +1,162 @@
+"""What stands behind an output: how scores become the answers that the artifact gives.
+
+Classes and yes or no may have names. In PyTorch they are numbers throughout; the artifact reads and writes names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.kinds import ListOf, Text, Whole, Word
+from dlc.compiler.operators.base import Operator, setting
+from dlc.compiler.operators.operands import DTYPES, FLOAT_RANGES, RANGES, sample_axis, torch_dtype
+from dlc.compiler.types import INTEGERS, Classes, Tensor
+
+
+class Answer(Operator):
+    public = False
+    batchless = True
+
+
+class ClassNumber(Answer):
+    """The number of the class with the highest score, the first of several (torch `argmax`, ONNX `ArgMax`)."""
+
+    axis: int = setting("the axis of the classes", Whole(), -1)
+
+    def type(self, scores: Tensor) -> Tensor:
+        axis = sample_axis(scores, self.axis)
+        shape = scores.shape[:axis] + scores.shape[axis + 1 :]
+        return Tensor("class", shape, Classes(scores.shape[axis]), scores.batched)
+
+    def torch(self, F, scores):
+        return scores.argmax(self.operands[0].axis(self.axis))
+
+    def onnx(self, op, scores):
+        return op.ArgMax(scores, axis=self.operands[0].axis(self.axis), keepdims=0)
+
+
+class ClassName(Answer):
+    """The name of a class, by its number (torch: the number itself; ONNX `Gather`)."""
+
+    takes = "any"
+    names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
+
+    def type(self, number: Tensor) -> Tensor:
+        return Tensor("string", number.shape, batched=number.batched)
+
+    def torch(self, F, number):
+        return number
+
+    def onnx(self, op, number):
+        return op.Gather(op.constant(list(self.names), "string"), number, axis=0)
+
+
+class ClassIndex(Answer):
+    """The number of a class, by its name; -1 for a name that is none (torch: numbers come in; ONNX `LabelEncoder`)."""
+
+    takes = "any"
+    names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
+
+    def type(self, name: Tensor) -> Tensor:
+        return Tensor("class", name.shape, Classes(len(self.names), self.names), name.batched)
+
+    def torch(self, F, name):
+        return name
+
+    def onnx(self, op, name):
+        return name_number(op, name, self.names)
+
+
+class BinaryAnswer(Answer):
+    """True where the score is at least 0 (torch `ge`, ONNX `GreaterOrEqual`)."""
+
+    def type(self, score: Tensor) -> Tensor:
+        return score.with_element("bool")
+
+    def torch(self, F, score):
+        return score >= 0
+
+    def onnx(self, op, score):
+        return op.GreaterOrEqual(score, op.constant(0.0, "float32"))
+
+
+class BinaryName(Answer):
+    """The name for no or for yes (torch: the answer itself; ONNX `Where`)."""
+
+    takes = "bool"
+    names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))
+
+    def type(self, answer: Tensor) -> Tensor:
+        return answer.with_element("string")
+
+    def torch(self, F, answer):
+        return answer
+
+    def onnx(self, op, answer):
+        no, yes = (op.constant(name, "string") for name in self.names)
+        return op.Where(answer, yes, no)
+
+
+class BinaryIndex(Answer):
+    """True for the name of yes (torch: 0 and 1 come in; ONNX `LabelEncoder` and `Equal`)."""
+
+    takes = "any"
+    names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))
+
+    def type(self, name: Tensor) -> Tensor:
+        return name.with_element("bool")
+
+    def torch(self, F, name):
+        return name
+
+    def onnx(self, op, name):
+        return op.Equal(name_number(op, name, self.names), op.constant(1, "int64"))
+
+
+class RoundTo(Answer):
+    """The nearest whole number, halves to the even one, held in the range of its element (ONNX `Round`, `Clip`, `Cast`)."""
+
+    takes = "number"
+    element: str = setting("the element of the result", Word(*INTEGERS))
+
+    def type(self, x: Tensor) -> Tensor:
+        return x.with_element(self.element)
+
+    def range(self) -> tuple[Any, Any] | None:
+        """Bounds in the operand's own element; none if it holds only what the result can."""
+        if self.operands[0].element == self.element:
+            return None
+        return (RANGES if self.operands[0].is_integer else FLOAT_RANGES)[self.element]
+
+    def torch(self, F, x):
+        if not self.operands[0].is_integer:
+            x = F.round(x)
+        bounds = self.range()
+        return x if bounds is None else x.clamp(*bounds).to(torch_dtype(F, self.element))
+
+    def onnx(self, op, x):
+        have, bounds = self.operands[0], self.range()
+        if bounds is None:
+            return op.Identity(x)
+        number = int if have.is_integer else float
+        low, high = (op.constant(number(bound), DTYPES[have.element][0]) for bound in bounds)
+        return op.Cast(op.Clip(x if have.is_integer else op.Round(x), low, high), to=DTYPES[self.element][1])
+
+
+class AtLeastHalf(Answer):
+    """True where the value is at least 0.5 (torch `ge`, ONNX `GreaterOrEqual`)."""
+
+    def type(self, x: Tensor) -> Tensor:
+        return x.with_element("bool")
+
+    def torch(self, F, x):
+        return x >= 0.5
+
+    def onnx(self, op, x):
+        return op.GreaterOrEqual(x, op.constant(0.5, "float32"))
+
+
+def name_number(op: Any, name: Any, names: tuple[str, ...]) -> Any:
+    """The place of a text in a list, -1 if it is not there."""
+    places = list(range(len(names)))
+    return op.ml.LabelEncoder(name, keys_strings=list(names), values_int64s=places, default_int64=-1)

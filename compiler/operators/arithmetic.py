@@ -1,0 +1,376 @@
+"""Arithmetic, comparisons and logic: what the signs of the language stand for, and constants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from dlc.compiler import kinds
+from dlc.compiler.operators.base import Operator, Reject, setting
+from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
+from dlc.compiler.operators.operands import (
+    DTYPES,
+    RANGES,
+    broadcast,
+    onnx_cast,
+    spell_classes,
+    torch_cast,
+    torch_dtype,
+    unify,
+)
+from dlc.compiler.types import Tensor
+
+LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
+
+
+# --- signs ------------------------------------------------------------------------------------------------
+
+
+class Sign(Operator):
+    public = False
+    takes = "number"
+    broadcasts = True
+    batchless = True
+    verb: ClassVar[str]
+
+    def type(self, a: Tensor, b: Tensor) -> Tensor:
+        shape = broadcast((a, b), self.verb)
+        return replace(unify((a, b), self.verb), shape=shape, batched=a.batched or b.batched)
+
+
+class Add(Sign):
+    """`a + b` (torch `add`, ONNX `Add`)."""
+
+    verb = "added"
+
+    def torch(self, F, a, b):
+        return a + b
+
+    def onnx(self, op, a, b):
+        return op.Add(a, b)
+
+
+class Subtract(Sign):
+    """`a - b` (torch `sub`, ONNX `Sub`)."""
+
+    verb = "subtracted"
+
+    def torch(self, F, a, b):
+        return a - b
+
+    def onnx(self, op, a, b):
+        return op.Sub(a, b)
+
+
+class Multiply(Sign):
+    """`a * b` (torch `mul`, ONNX `Mul`)."""
+
+    verb = "multiplied"
+
+    def torch(self, F, a, b):
+        return a * b
+
+    def onnx(self, op, a, b):
+        return op.Mul(a, b)
+
+
+class Divide(Sign):
+    """`a / b`, always a float (torch `div`, ONNX `Div`)."""
+
+    verb = "divided"
+    takes = "float"
+
+    def torch(self, F, a, b):
+        return a / b
+
+    def onnx(self, op, a, b):
+        return op.Div(a, b)
+
+
+class Modulo(Sign):
+    """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`)."""
+
+    verb = "divided"
+
+    def torch(self, F, a, b):
+        return F.remainder(a, b)
+
+    def onnx(self, op, a, b):
+        return onnx_modulo(op, a, b, whole=self.results[0].is_integer)
+
+
+class FloorDivide(Sign):
+    """`a // b`, rounded down as in Python: what is left after `a - a % b` is divided by `b`."""
+
+    verb = "divided"
+
+    def torch(self, F, a, b):
+        if self.results[0].is_integer:
+            return F.div(a, b, rounding_mode="floor")
+        return F.round((a - F.remainder(a, b)) / b)
+
+    def onnx(self, op, a, b):
+        whole = self.results[0].is_integer
+        quotient = op.Div(op.Sub(a, onnx_modulo(op, a, b, whole)), b)
+        return quotient if whole else op.Round(quotient)
+
+
+def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
+    """ONNX knows the sign of the divisor for whole numbers alone; a float remainder is mended by one `b`."""
+    if whole:
+        return op.Mod(a, b, fmod=0)
+    rest, zero = op.Mod(a, b, fmod=1), op.constant(0.0, "float32")
+    exact = op.Equal(rest, zero)
+    wrong = op.And(op.Not(exact), op.Xor(op.Less(rest, zero), op.Less(b, zero)))
+    return op.Where(wrong, op.Add(rest, b), rest)
+
+
+class Power(Sign):
+    """`a ** b` (torch `pow`, ONNX `Pow`)."""
+
+    verb = "raised to a power"
+
+    def torch(self, F, a, b):
+        return F.pow(a, b)
+
+    def onnx(self, op, a, b):
+        return op.Pow(a, b)
+
+
+class Negate(Operator):
+    """`-x` (torch `neg`, ONNX `Neg`)."""
+
+    public = False
+    takes = "number"
+    batchless = True
+
+    def type(self, x: Tensor) -> Tensor:
+        return x
+
+    def torch(self, F, x):
+        return -x
+
+    def onnx(self, op, x):
+        return op.Neg(x)
+
+
+# --- comparisons ------------------------------------------------------------------------------------------
+
+
+class Comparison(Sign):
+    verb = "compared"
+
+    def type(self, a: Tensor, b: Tensor) -> Tensor:
+        return super().type(a, b).with_element("bool")
+
+
+class Less(Comparison):
+    """`a < b` (torch `lt`, ONNX `Less`)."""
+
+    def torch(self, F, a, b):
+        return a < b
+
+    def onnx(self, op, a, b):
+        return op.Less(a, b)
+
+
+class LessEqual(Comparison):
+    """`a <= b` (torch `le`, ONNX `LessOrEqual`)."""
+
+    def torch(self, F, a, b):
+        return a <= b
+
+    def onnx(self, op, a, b):
+        return op.LessOrEqual(a, b)
+
+
+class Greater(Comparison):
+    """`a > b` (torch `gt`, ONNX `Greater`)."""
+
+    def torch(self, F, a, b):
+        return a > b
+
+    def onnx(self, op, a, b):
+        return op.Greater(a, b)
+
+
+class GreaterEqual(Comparison):
+    """`a >= b` (torch `ge`, ONNX `GreaterOrEqual`)."""
+
+    def torch(self, F, a, b):
+        return a >= b
+
+    def onnx(self, op, a, b):
+        return op.GreaterOrEqual(a, b)
+
+
+class Equal(Comparison):
+    """`a == b`, of numbers or of class values (torch `eq`, ONNX `Equal`)."""
+
+    takes = "any"
+
+    def type(self, a: Tensor, b: Tensor) -> Tensor:
+        for x, other in ((a, b), (b, a)):
+            if x.element == "string":
+                raise Reject(
+                    f"text cannot be compared: {a} and {b}", help="`vocabulary` makes classes of text"
+                )
+            if x.element == "class" and other.element not in ("class", "int64"):
+                raise Reject(f"these two cannot be compared: {spell_classes(a)} and {spell_classes(b)}",
+                             help="a class value is compared with one of the same classes, or with a class number")  # fmt: skip
+        return super().type(self.plain(a, b), self.plain(b, a))
+
+    @staticmethod
+    def plain(x: Tensor, other: Tensor) -> Tensor:
+        """A class value beside a class number is that number."""
+        return x if x.element == other.element else x.with_element("int64") if x.element == "class" else x
+
+    def common(self) -> tuple[str, str, str]:
+        a, b = self.operands
+        return a.element, b.element, unify((self.plain(a, b), self.plain(b, a)), self.verb).element
+
+    def torch(self, F, a, b):
+        left, right, both = self.common()
+        return torch_cast(F, a, left, both) == torch_cast(F, b, right, both)
+
+    def onnx(self, op, a, b):
+        left, right, both = self.common()
+        return op.Equal(onnx_cast(op, a, left, both), onnx_cast(op, b, right, both))
+
+
+class NotEqual(Equal):
+    """`a != b`, of numbers or of class values (torch `ne`, ONNX `Equal` and `Not`)."""
+
+    def torch(self, F, a, b):
+        return F.logical_not(super().torch(F, a, b))
+
+    def onnx(self, op, a, b):
+        return op.Not(super().onnx(op, a, b))
+
+
+# --- logic ------------------------------------------------------------------------------------------------
+
+
+class LogicalAnd(Sign):
+    """`a and b` (torch `logical_and`, ONNX `And`)."""
+
+    takes = "bool"
+    verb = "joined by `and`"
+
+    def torch(self, F, a, b):
+        return F.logical_and(a, b)
+
+    def onnx(self, op, a, b):
+        return op.And(a, b)
+
+
+class LogicalOr(Sign):
+    """`a or b` (torch `logical_or`, ONNX `Or`)."""
+
+    takes = "bool"
+    verb = "joined by `or`"
+
+    def torch(self, F, a, b):
+        return F.logical_or(a, b)
+
+    def onnx(self, op, a, b):
+        return op.Or(a, b)
+
+
+class LogicalNot(Operator):
+    """`not x` (torch `logical_not`, ONNX `Not`)."""
+
+    public = False
+    takes = "bool"
+    batchless = True
+
+    def type(self, x: Tensor) -> Tensor:
+        return x
+
+    def torch(self, F, x):
+        return F.logical_not(x)
+
+    def onnx(self, op, x):
+        return op.Not(x)
+
+
+# --- constants and casts ----------------------------------------------------------------------------------
+
+
+class Constant(Operator):
+    """Numbers written in the file, the same for every sample.
+
+    Whole numbers are `int64`, true and false `bool`; one real number among them makes all of them `float`.
+    """
+
+    public = False
+    batchless = True
+    value: Any = setting("a number, or lists of lists of numbers", kinds.Constant())
+
+    def type(self) -> Tensor:
+        found = {type(v) for v in numbers(self.value)}
+        element = "float" if float in found else "int64" if int in found else "bool"
+        for v in numbers(self.value):
+            check_number(v, element)
+        return Tensor(element, nested_shape(self.value), batched=False)
+
+    def torch(self, F):
+        return F.tensor(nested_list(self.value), dtype=torch_dtype(F, self.results[0].element))
+
+    def onnx(self, op):
+        return op.constant(nested_list(self.value), DTYPES[self.results[0].element][0])
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Constant and repr(other.value) == repr(self.value)  # 1, 1.0 and true differ
+
+    def __hash__(self) -> int:
+        return hash(repr(self.value))
+
+
+class Cast(Operator):
+    """Another element; a float becomes a whole number by dropping its fraction (torch `to`, ONNX `Cast`)."""
+
+    public = False
+    takes = "any"
+    batchless = True
+    to: str = setting("the element of the result", kinds.Word(*(e for e in DTYPES if e != "class")))
+
+    def type(self, x: Tensor) -> Tensor:
+        if x.element not in DTYPES:
+            raise Reject(f"{x} cannot be made {self.to}", at="x")
+        return x.with_element(self.to)
+
+    def torch(self, F, x):
+        return torch_cast(F, x, self.operands[0].element, self.to)
+
+    def onnx(self, op, x):
+        if self.operands[0].element == self.to:
+            return op.Identity(x)
+        return onnx_cast(op, x, self.operands[0].element, self.to)
+
+
+def numbers(value: Any) -> list[Any]:
+    """All numbers of nested tuples."""
+    return [n for v in value for n in numbers(v)] if isinstance(value, tuple) else [value]
+
+
+def nested_list(value: Any) -> Any:
+    return [nested_list(v) for v in value] if isinstance(value, tuple) else value
+
+
+def nested_shape(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, tuple):
+        return ()
+    shapes = {nested_shape(v) for v in value}
+    if len(shapes) != 1:
+        found = "an empty list" if not shapes else "lists of different lengths"
+        raise Reject(f"a constant needs the same number of entries in every list, found {found}", at="value")
+    return (len(value), *shapes.pop())
+
+
+def check_number(value: Any, element: str) -> None:
+    low, high = RANGES["int64"]
+    if element == "int64" and not low <= value <= high:
+        raise Reject(f"a whole number must fit into 64 bits, found {value}", at="value")
+    if element == "float" and not abs(value) < LARGEST_FLOAT:
+        raise Reject(f"a number must be below 3.4e38, as float32 is, found {value}", at="value")

@@ -1,0 +1,75 @@
+"""Combinators: stages made of stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.definition import Definition, setting
+from dlc.compiler.kinds import Kind, Whole
+from dlc.compiler.operators.arithmetic import Add
+
+
+class StageValue(Kind):
+    """A stage: an operator, a block, a net or a pipeline of them."""
+
+    def describe(self) -> str:
+        return "a stage, such as `dense(8) -> relu`"
+
+    def accept(self, value: Any) -> Any:
+        from dlc.compiler.elaborate.values import Stage
+
+        if not isinstance(value, Stage):
+            raise self.mismatch(value)
+        return value
+
+
+class Combinator(Definition, family="combinator"):
+    """A stage made of stages. It owns no weights; the stages name theirs as if they stood here."""
+
+    def flow(self, ev: Any, tensors: list[Any], span: Any) -> Any:
+        """What it makes of the operands that flow in; `ev.run(stage, tensors, span)` applies a stage."""
+        raise NotImplementedError
+
+
+class Repeat(Combinator):
+    """`n` copies of a stage, one behind the other, each with weights of its own; with 0 what flows in comes out."""
+
+    n: int = setting("how many", Whole(0, 10_000))
+    stage: Any = setting("what is repeated", StageValue())
+
+    def flow(self, ev, tensors, span):
+        for _ in range(self.n):
+            tensors = ev.tensors(ev.run(self.stage, tensors, span), span)
+        return ev.values(tensors)
+
+
+class Residual(Combinator):
+    """`stage(x) + skip(x)` (He et al. 2015); the weights of the stage are made first."""
+
+    stage: Any = setting("the main path", StageValue())
+    skip: Any = setting("the path beside it", StageValue(), None, shown="identity")
+
+    def flow(self, ev, tensors, span):
+        main = ev.run(self.stage, tensors, span)
+        skip = ev.values(tensors) if self.skip is None else ev.run(self.skip, tensors, span)
+        return ev.node(Add(), [*ev.tensors(main, span), *ev.tensors(skip, span)], span)
+
+
+class Each(Combinator):
+    """One copy of the stage for every tensor of a tuple, each with weights of its own."""
+
+    stage: Any = setting("what is done to each", StageValue())
+
+    def flow(self, ev, tensors, span):
+        return tuple(ev.run(self.stage, [tensor], span) for tensor in tensors)
+
+
+class Branch(Combinator):
+    """A tuple of what each stage makes of the same tensors."""
+
+    stages: Any = setting("the stages side by side", StageValue(), rest=True)
+
+    def flow(self, ev, tensors, span):
+        return tuple(ev.run(stage, tensors, span) for stage in self.stages)
+
+

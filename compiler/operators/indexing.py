@@ -1,0 +1,153 @@
+"""Indexing: `x[0]`, `x[1:9]`, `x[..., -1]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.dims import Dim, Size, ceil_div, minimum
+from dlc.compiler.kinds import Kind, Whole
+from dlc.compiler.operators.base import Operator, Reject, setting
+from dlc.compiler.types import Tensor
+
+END = 2**63 - 1  # ONNX's word for the end of an axis
+
+
+class Entries(Kind):
+    """What stands in the brackets: for each axis an index, or (start, stop, step) with `none` for what is left out."""
+
+    def describe(self) -> str:
+        return "an index or a slice for each axis"
+
+    def accept(self, value: Any) -> Any:
+        whole = Whole(-END, END, symbolic=True)
+        if not isinstance(value, (list, tuple)):
+            raise self.mismatch(value)
+        return tuple(
+            tuple(p if p is None else whole.accept(p) for p in e) if isinstance(e, tuple) else whole.accept(e)
+            for e in value
+        )
+
+
+class Slice(Operator):
+    """Some entries of the sample's axes (torch indexing, ONNX `Slice` and `Gather`).
+
+    An index takes one entry and drops its axis; a slice keeps every `step`-th entry from `start` up to `stop`.
+    Negative numbers count from the end; axes without an entry are kept whole.
+    """
+
+    public = False
+    takes = "any"
+    batchless = True
+    entries: tuple[Any, ...] = setting("what stands in the brackets, for each axis of the sample", Entries())
+
+    def type(self, x: Tensor) -> Tensor:
+        if len(self.entries) > x.rank:
+            raise Reject(f"{len(self.entries)} indices for {x}, which has {x.rank} axes", code="E0209")
+        shape: list[Size] = []
+        for axis, (entry, size) in enumerate(zip(self.entries, x.shape, strict=False)):
+            if isinstance(entry, tuple):
+                shape.append(sliced_size(x, axis, size, *entry))
+            else:
+                check_index(x, axis, size, entry)
+        return x.with_shape(*shape, *x.shape[len(self.entries) :])
+
+    def indices(self) -> list[tuple[int, Size]]:
+        """Axes of the whole tensor that an index drops, with the index, the last axis first."""
+        batch = self.operands[0].batched
+        found = [
+            (axis + batch, entry) for axis, entry in enumerate(self.entries) if not isinstance(entry, tuple)
+        ]
+        return found[::-1]
+
+    def slices(self) -> list[tuple[int, Any, Any, Any]]:
+        """Axes of the whole tensor that a slice shortens, with start, stop and step."""
+        batch = self.operands[0].batched
+        return [
+            (axis + batch, *entry)
+            for axis, entry in enumerate(self.entries)
+            if isinstance(entry, tuple) and entry != (None, None, None)
+        ]
+
+    def torch(self, F, x):
+        def whole(number: Any) -> Any:
+            return F.size(number) if isinstance(number, Dim) else number
+
+        keys = [slice(*map(whole, e)) if isinstance(e, tuple) else whole(e) for e in self.entries]
+        batch = [slice(None)] * self.operands[0].batched
+        return x[(*batch, *keys)] if keys else x
+
+    def onnx(self, op, x):
+        slices = self.slices()
+        if slices:
+            axes, starts, stops, steps = zip(*slices, strict=True)
+            starts = vector(op, [0 if start is None else start for start in starts])
+            stops = vector(op, [END if stop is None else stop for stop in stops])
+            steps = op.constant([1 if step is None else step for step in steps], "int64")
+            x = op.Slice(x, starts, stops, op.constant(list(axes), "int64"), steps)
+        for axis, index in self.indices():
+            place = op.size(index) if isinstance(index, Dim) else op.constant(index, "int64")
+            x = op.Gather(x, place, axis=axis)
+        return x if slices or self.indices() else op.Identity(x)
+
+
+def vector(op: Any, sizes: list[Size]) -> Any:
+    if any(isinstance(size, Dim) for size in sizes):
+        return op.shape(Tensor("int64", tuple(sizes), batched=False))
+    return op.constant(sizes, "int64")
+
+
+# --- sizes ------------------------------------------------------------------------------------------------
+
+
+def at_least(size: Size, bound: int) -> bool:
+    low = minimum(size)
+    return low is not None and low >= bound
+
+
+def check_index(x: Tensor, axis: int, size: Size, index: Size) -> None:
+    place = index + size if isinstance(index, int) and index < 0 else index
+    if at_least(place, 0) and at_least(size - place, 1):
+        return
+    if isinstance(size, int) and isinstance(index, int):
+        entry = "1 entry" if size == 1 else f"{size} entries"
+        raise Reject(f"axis {axis} of {x} has {entry}, there is no number {index}", code="E0209",
+                     help=f"counting begins at 0: the last is {size - 1}, or -1")  # fmt: skip
+    raise Reject(f"that axis {axis} of {x} has an entry {index} cannot be proved", code="E0204",
+                 help=f"its size is `{size}`; `x[0]` and `x[-1]` are always there")  # fmt: skip
+
+
+def sliced_size(x: Tensor, axis: int, size: Size, start: Any, stop: Any, step: Any) -> Size:
+    step = 1 if step is None else step
+    if isinstance(step, Dim) or step < 1:
+        raise Reject(f"the step of a slice is a whole number of at least 1, found {step}", code="E0209",
+                     help="entries cannot be taken backwards" if at_most_minus_one(step) else "")  # fmt: skip
+    if all(not isinstance(number, Dim) for number in (size, start, stop)):
+        kept = len(range(*slice(start, stop, step).indices(size)))
+        if not kept:
+            raise Reject(f"nothing is left of axis {axis} of {x}, which has {size} entries", code="E0209")
+        return kept
+    first, last = edge(size, start, 0), edge(size, stop, size)
+    rooms = (
+        (first, "begins before the first entry"),
+        (size - first, "begins past the last entry"),
+        (last, "ends before the first entry"),
+        (size - last, "ends past the last entry"),
+        (last - first, "ends before it begins"),
+    )
+    for room, trouble in rooms:
+        if not at_least(room, 0):
+            spelled = ":".join("" if n is None else str(n) for n in (start, stop))
+            raise Reject(f"what `[{spelled}]` leaves of axis {axis} of {x} cannot be proved", code="E0204",
+                         help=f"whether the slice {trouble} depends on `{size}`")  # fmt: skip
+    return ceil_div(last - first, step)
+
+
+def edge(size: Size, number: Any, missing: Size) -> Size:
+    """A start or stop counted from the first entry."""
+    if number is None:
+        return missing
+    return number + size if isinstance(number, int) and number < 0 else number
+
+
+def at_most_minus_one(step: Any) -> bool:
+    return isinstance(step, int) and step < 0

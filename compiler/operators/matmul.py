@@ -1,0 +1,97 @@
+"""The matrix product, `@`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dlc.compiler.dims import Size, same
+from dlc.compiler.operators.base import Operator, Reject
+from dlc.compiler.operators.operands import broadcast, mismatch
+from dlc.compiler.types import Tensor
+
+VERB = "multiplied as matrices"
+
+
+class Matmul(Operator):
+    """`a @ b`, NumPy's `matmul` on samples (torch `matmul`, ONNX `MatMul`).
+
+    The last axis of `a` meets the last but one of `b`; axes before these broadcast. A vector on the left
+    counts as a row, on the right as a column, and that axis is gone in the result.
+    """
+
+    public = False
+    takes = "number"
+    batchless = True
+    # Batched and batchless operands of any rank come to the forms as they are.
+    mixes: ClassVar[bool] = True
+
+    def type(self, a: Tensor, b: Tensor) -> Tensor:
+        if not a.rank or not b.rank:
+            raise Reject(f"`@` needs at least one axis on both sides, found {a} and {b}",
+                         help="`*` multiplies by a single number")  # fmt: skip
+        if not same(a.shape[-1], column(b)):
+            raise self.unequal(a, b)
+        lead = broadcast((a.with_shape(*a.shape[:-2]), b.with_shape(*b.shape[:-2])), VERB)
+        rows, columns = a.shape[-2:-1], b.shape[-1:] if b.rank > 1 else ()
+        element = "float" if a.is_float or b.is_float else "int64"
+        return Tensor(element, (*lead, *rows, *columns), batched=a.batched or b.batched)
+
+    @staticmethod
+    def unequal(a: Tensor, b: Tensor) -> Reject:
+        found = mismatch((a, b), VERB, a.shape[-1], column(b), a.rank - 1)
+        if found.code == "E0203":
+            found.help = (
+                f"the rows of the first have {a.shape[-1]} entries, the columns of the second {column(b)}"
+            )
+            if b.rank > 1 and same(a.shape[-1], b.shape[-1]):
+                found.help += "; `transpose` of the second would fit"
+        return found
+
+    @property
+    def plain(self) -> bool:
+        """True where the whole tensors multiply as the samples do: the batch is one more row of `a`, or is not there."""
+        a, b = self.operands
+        return not b.batched and (b.rank <= 2 or not a.batched)
+
+    def insertions(self) -> tuple[list[int], list[int], list[int]]:
+        """Axes to insert into either operand, and those to drop from the result.
+
+        A vector becomes a matrix, so that its batch is not taken for rows; then batches come to stand at one place.
+        """
+        a, b = self.operands
+        rank = max(a.rank, b.rank, 2)
+        into_a, into_b = (
+            [vector] * (x.rank == 1) + [1] * (rank - max(x.rank, 2)) * x.batched
+            for x, vector in ((a, -2), (b, -1))
+        )
+        return into_a, into_b, [axis for x, axis in ((a, -2), (b, -1)) if x.rank == 1]
+
+    def torch(self, F, a, b):
+        whole = self.results[0].is_integer  # torch multiplies matrices of whole numbers on the CPU alone
+        if self.plain and not whole:
+            return F.matmul(a, b)
+        into_a, into_b, drop = self.insertions()
+        for axis in into_a:
+            a = a.unsqueeze(axis)
+        for axis in into_b:
+            b = b.unsqueeze(axis)
+        y = (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2) if whole else F.matmul(a, b)
+        for axis in drop:
+            y = y.squeeze(axis)
+        return y
+
+    def onnx(self, op, a, b):
+        if self.plain:
+            return op.MatMul(a, b)
+        into_a, into_b, drop = self.insertions()
+        for axis in into_a:
+            a = op.Unsqueeze(a, op.constant([axis], "int64"))
+        for axis in into_b:
+            b = op.Unsqueeze(b, op.constant([axis], "int64"))
+        y = op.MatMul(a, b)
+        return op.Squeeze(y, op.constant(drop, "int64")) if drop else y
+
+
+def column(b: Tensor) -> Size:
+    """The size of the axis that meets the last one of the left operand."""
+    return b.shape[-2] if b.rank > 1 else b.shape[0]

@@ -1,0 +1,142 @@
+"""What operators ask of their operands: elements they share, shapes that broadcast, axes that are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.dims import Size, same
+from dlc.compiler.kinds import Reject
+from dlc.compiler.types import INTEGERS, Tensor
+
+# name of the torch dtype, number of the ONNX one (TensorProto.DataType)
+DTYPES = {
+    "float": ("float32", 1),
+    "float16": ("float16", 10),
+    "bfloat16": ("bfloat16", 16),
+    "float64": ("float64", 11),
+    "uint8": ("uint8", 2),
+    "int8": ("int8", 3),
+    "int16": ("int16", 5),
+    "int32": ("int32", 6),
+    "int64": ("int64", 7),
+    "class": ("int64", 7),
+    "bool": ("bool", 9),
+}
+# The least and the greatest value; where float32 has no such number, the nearest that it has within the range.
+RANGES = {
+    "uint8": (0, 255),
+    "int8": (-128, 127),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+}
+FLOAT_RANGES = RANGES | {"int32": (-(2**31), 2**31 - 2**7), "int64": (-(2**63), 2**63 - 2**39)}
+
+
+def torch_dtype(F: Any, element: str) -> Any:
+    return getattr(F, DTYPES[element][0])
+
+
+def torch_cast(F: Any, x: Any, have: str, want: str) -> Any:
+    return x if have == want else x.to(torch_dtype(F, want))
+
+
+def onnx_cast(op: Any, x: Any, have: str, want: str) -> Any:
+    return x if have == want else op.Cast(x, to=DTYPES[want][1])
+
+
+def unify(operands: tuple[Tensor, ...], verb: str) -> Tensor:
+    """A tensor of the element that holds them all: the same where they agree, else `int64` or `float`."""
+    first = operands[0]
+    for other in operands[1:]:
+        if "class" in (first.element, other.element) and first.classes != other.classes:
+            raise Reject(
+                f"these cannot be {verb}: {spell_classes(first)} and {spell_classes(other)}",
+                help="class values go only with values of the same classes; `embedding` or `one_hot` makes numbers of them",
+            )
+        if first.element != other.element and not (first.is_number and other.is_number):
+            raise Reject(f"these cannot be {verb}: {first} and {other}")
+    elements = {x.element for x in operands}
+    if len(elements) == 1:
+        return first
+    return first.with_element("int64" if elements <= {*INTEGERS, "bool"} else "float")
+
+
+def spell_classes(x: Tensor) -> str:
+    """A type with its classes: `class(3)[4]`, `class(red, green)`."""
+    if x.classes is None:
+        return str(x)
+    names = x.classes.names
+    shown = (
+        str(x.classes.count) if names is None else ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    )
+    return str(x).replace(x.element, f"{x.element}({shown})", 1)
+
+
+# --- shapes ---------------------------------------------------------------------------------------------
+
+
+def broadcast(operands: tuple[Tensor, ...], verb: str) -> tuple[Size, ...]:
+    """The shape that NumPy broadcasting gives them: axes matched from the last, an axis of 1 fits any."""
+    rank = max(x.rank for x in operands)
+    shape: list[Size] = []
+    for axis in range(-rank, 0):
+        size: Size = 1
+        for x in operands:
+            found = x.shape[axis] if x.rank >= -axis else 1
+            if same(size, 1):
+                size = found
+            elif not same(found, 1) and not same(found, size):
+                raise mismatch(operands, verb, size, found, axis + rank)
+        shape.append(size)
+    return tuple(shape)
+
+
+def mismatch(operands: tuple[Tensor, ...], verb: str, a: Size, b: Size, axis: int) -> Reject:
+    """What is said of shapes that do not fit: E0203, or E0204 where a free dimension is in the way."""
+    these = "these two" if len(operands) == 2 else "these"
+    message = f"{these} cannot be {verb}: {' and '.join(map(str, operands))}"
+    if isinstance(a, int) and isinstance(b, int):
+        return Reject(
+            message, code="E0203", help=axis_help(operands) or f"axis {axis} is {a} here and {b} there"
+        )
+    return Reject(message, code="E0204", help=f"`{a}` and `{b}` cannot be proved equal")
+
+
+def axis_help(operands: tuple[Tensor, ...]) -> str:
+    """The mend where the shorter shape fits the other's first axes instead of its last ones."""
+    low, high = sorted(operands[:2], key=lambda x: x.rank)
+    if not 0 < low.rank < high.rank or high.shape[: low.rank] != low.shape:
+        return ""
+    sizes = ", ".join(map(str, (*low.shape, *[1] * (high.rank - low.rank))))
+    return f"axes are matched from the last one; `reshape({sizes})` makes {low} fit the first axes of {high}"
+
+
+# --- axes -----------------------------------------------------------------------------------------------
+
+
+def sample_axis(x: Tensor, axis: int, at: str = "axis") -> int:
+    """An axis of the sample counted from its first, or `Reject`."""
+    if -x.rank <= axis < x.rank:
+        return axis % x.rank
+    known = "has no axes" if not x.rank else f"has axis 0 alone, found {axis}" if x.rank == 1 \
+        else f"has axes 0 to {x.rank - 1}, found {axis}"  # fmt: skip
+    raise Reject(f"{x} {known}", at=at, code="E0201",
+                 help="the batch is not counted; negative axes count from the last" if x.rank else "")  # fmt: skip
+
+
+def only_axis(x: Tensor, axis: int | None, name: str) -> int:
+    """The axis given, or the only one there is."""
+    if axis is not None or not x.rank:
+        return sample_axis(x, axis or 0)
+    if x.rank > 1:
+        raise Reject(f"`{name}` needs `axis`: {x} has {x.rank} axes", code="E0405",
+                     help="`axis=0` for the first, `axis=-1` for the last")  # fmt: skip
+    return 0
+
+
+def total(sizes: Any) -> Size:
+    result: Size = 0
+    for size in sizes:
+        result = result + size
+    return result

@@ -1,0 +1,432 @@
+"""Operators that change the shape of a sample and keep its values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from dlc.compiler.dims import Dim, DimError, Size, product, same
+from dlc.compiler.kinds import ListOf, Nothing, Number, OneOf, Whole
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.operators.operands import (
+    DTYPES,
+    mismatch,
+    only_axis,
+    onnx_cast,
+    sample_axis,
+    torch_cast,
+    total,
+    unify,
+)
+from dlc.compiler.types import Tensor
+
+
+class Shape(Operator):
+    takes = "any"
+    batchless = True
+
+
+class Flatten(Shape):
+    """All axes of the sample as one (torch `flatten`, ONNX `Flatten`)."""
+
+    def type(self, x: Tensor) -> Tensor:
+        return x.with_shape(product(x.shape))
+
+    def torch(self, F, x):
+        if self.operands[0].rank == 0:
+            return x.unsqueeze(-1)
+        return x.flatten(int(self.operands[0].batched))
+
+    def onnx(self, op, x):
+        if self.operands[0].batched:
+            return op.Flatten(x, axis=1)
+        return op.Reshape(x, op.constant([-1], "int64"))
+
+    examples = (
+        Example("flatten", "float[2, 3, 4]", "float[24]"),
+        Example("flatten", "float[5]", "float[5]"),
+        Example("flatten", "float", "float[1]"),
+        Example("flatten", "float[T, 4]", "float[4 * T]"),
+        Example("flatten", "bool[2, 3]", "bool[6]"),
+    )
+
+
+class Reshape(Shape):
+    """The same values in another shape; one size may be -1 and follows from the others (torch `reshape`, ONNX `Reshape`)."""
+
+    sizes: tuple[Size, ...] = setting(
+        "sizes of the result's axes; -1 for what is left", Whole(-1, symbolic=True), rest=True
+    )
+
+    def type(self, x: Tensor) -> Tensor:
+        if any(size == 0 for size in self.sizes):
+            raise Reject(
+                "`reshape` cannot make an axis of size 0", at="sizes", help="-1 stands for what is left"
+            )
+        if self.sizes.count(-1) > 1:
+            raise Reject(
+                f"`reshape` can find out one size alone, found {self.sizes.count(-1)} of -1", at="sizes"
+            )
+        have, known = product(x.shape), product(size for size in self.sizes if size != -1)
+        if -1 in self.sizes:
+            return x.with_shape(*(self.left(x, have, known) if size == -1 else size for size in self.sizes))
+        if not same(have, known):
+            raise self.unequal(x, have, known)
+        return x.with_shape(*self.sizes)
+
+    def left(self, x: Tensor, have: Size, known: Size) -> Size:
+        try:
+            size = have // known
+        except DimError:
+            raise self.unequal(x, have, known) from None
+        if not same(size * known, have):
+            raise self.unequal(x, have, known)
+        return size
+
+    def unequal(self, x: Tensor, have: Size, known: Size) -> Reject:
+        to = x.with_shape(*self.sizes)
+        if isinstance(have, Dim) or isinstance(known, Dim):
+            return Reject(f"{x} cannot be proved to fit into {to}", code="E0204",
+                          help=f"a sample has `{have}` values, the sizes given make `{known}`")  # fmt: skip
+        fits = "is no multiple of" if -1 in self.sizes else "is not"
+        return Reject(f"{x} cannot be reshaped to {to}", code="E0203",
+                      help=f"a sample has {have} values, which {fits} {known}")  # fmt: skip
+
+    def torch(self, F, x):
+        shape = self.results[0].shape
+        free = any(isinstance(size, Dim) for size in shape)
+        batch = [F.batch if free else -1] if self.results[0].batched else []
+        return x.reshape(*batch, *map(F.size, shape)) if batch or shape else x.reshape(())
+
+    def onnx(self, op, x):
+        result = self.results[0]
+        free = [size for size in result.shape if isinstance(size, Dim)]
+        if len(free) > 1:
+            return op.Reshape(x, op.shape(result))
+        batch = [0] if result.batched else []  # 0 keeps what is there
+        return op.Reshape(x, op.constant([*batch, *(-1 if s in free else s for s in result.shape)], "int64"))
+
+    examples = (
+        Example("reshape(2, 6)", "float[3, 4]", "float[2, 6]"),
+        Example("reshape(2, -1, 3)", "float[12]", "float[2, 2, 3]"),
+        Example("reshape(12)", "float[3, 4]", "float[12]"),
+        Example("reshape(-1)", "float", "float[1]"),
+        Example("reshape(T, 2, 3)", "float[T, 6]", "float[T, 2, 3]"),
+        Example("reshape(-1, 3)", "float[T, 6]", "float[2 * T, 3]"),
+        Example("reshape(H * W, 4)", "float[H, W, 4]", "float[H * W, 4]"),
+        Example("reshape(H, 2, W, 2)", "float[H, W, 4]", "float[H, 2, W, 2]"),
+        Example("reshape(5, 2)", "float[3, 4]", rejects="E0203"),
+        Example("reshape(5, -1)", "float[3, 4]", rejects="E0203"),
+        Example("reshape(-1, 3)", "float[T, 4]", rejects="E0204"),
+        Example("reshape(-1, -1)", "float[4]", rejects="E0201"),
+        Example("reshape(0, 4)", "float[4]", rejects="E0201"),
+        Example("reshape(-2, 4)", "float[4]", rejects="E0403"),
+    )
+
+
+class Transpose(Shape):
+    """The axes of the sample in another order; bare, the last two change places (torch `permute`, ONNX `Transpose`)."""
+
+    axes: tuple[int, ...] = setting("all axes of the sample in their new order", Whole(), (), rest=True, shown="the last two change places")  # fmt: skip
+
+    def type(self, x: Tensor) -> Tensor:
+        return x.with_shape(*(x.shape[axis] for axis in self.order(x)))
+
+    def order(self, x: Tensor) -> list[int]:
+        if not self.axes and x.rank < 2:
+            raise Reject(f"`transpose` needs two axes to exchange, found {x}", at="x")
+        if not self.axes:
+            return [*range(x.rank - 2), x.rank - 1, x.rank - 2]
+        order = [sample_axis(x, axis, "axes") for axis in self.axes]
+        if sorted(order) != list(range(x.rank)):
+            raise Reject(f"`transpose` needs all axes of {x}, each once, found {list(self.axes)}", at="axes",
+                         help=f"for example `transpose({', '.join(map(str, reversed(range(x.rank))))})`")  # fmt: skip
+        return order
+
+    def whole(self) -> list[int]:
+        """The order of the whole tensor's axes."""
+        x = self.operands[0]
+        return [0] * x.batched + [axis + x.batched for axis in self.order(x)]
+
+    def torch(self, F, x):
+        return x.permute(*self.whole())
+
+    def onnx(self, op, x):
+        return op.Transpose(x, perm=self.whole())
+
+    examples = (
+        Example("transpose", "float[3, 4]", "float[4, 3]"),
+        Example("transpose", "float[2, T, 4]", "float[2, 4, T]"),
+        Example("transpose(2, 0, 1)", "float[3, 4, 5]", "float[5, 3, 4]"),
+        Example("transpose(-1, 0)", "float[T, 4]", "float[4, T]"),
+        Example("transpose(0)", "float[3]", "float[3]"),
+        Example("transpose", "float[3]", rejects="E0201"),
+        Example("transpose(0, 1)", "float[3, 4, 5]", rejects="E0201"),
+        Example("transpose(0, 0)", "float[3, 4]", rejects="E0201"),
+        Example("transpose(0, 2)", "float[3, 4]", rejects="E0201"),
+    )
+
+
+class Joining(Shape):
+    def held(self) -> str:
+        return self.results[0].element
+
+    def torch_operands(self, F: Any, xs: tuple[Any, ...]) -> list[Any]:
+        return [
+            torch_cast(F, x, have.element, self.held()) for x, have in zip(xs, self.operands, strict=True)
+        ]
+
+    def onnx_operands(self, op: Any, xs: tuple[Any, ...]) -> list[Any]:
+        return [
+            onnx_cast(op, x, have.element, self.held()) for x, have in zip(xs, self.operands, strict=True)
+        ]
+
+
+class Concat(Joining):
+    """Tensors one after the other along an axis (torch `cat`, ONNX `Concat`).
+
+    Scalars count as vectors of one entry. The axis may be left out where there is only one.
+    """
+
+    axis: int | None = setting(
+        "the axis to join along", OneOf(Whole(), Nothing()), None, shown="the only one"
+    )
+
+    def type(self, *tensors: Tensor) -> Tensor:
+        vectors = tuple(x if x.rank else x.with_shape(1) for x in tensors)
+        first = max(vectors, key=lambda x: x.rank)
+        axis = only_axis(first, self.axis, "concat")
+        for x in vectors:
+            self.check(x, first, axis)
+        return replace(unify(tensors, "joined"), shape=first.shape).with_axis(
+            axis, total(x.shape[axis] for x in vectors)
+        )
+
+    def check(self, x: Tensor, first: Tensor, axis: int) -> None:
+        if x.rank != first.rank:
+            raise Reject(f"only tensors of as many axes can be joined, found {x} beside {first}", code="E0203",
+                         help="`flatten` makes vectors of them, `stack` gives them a new axis")  # fmt: skip
+        for other in range(x.rank):
+            if other != axis and not same(x.shape[other], first.shape[other]):
+                found = mismatch(
+                    (first, x), f"joined along axis {axis}", first.shape[other], x.shape[other], other
+                )
+                if found.code == "E0203":
+                    found.help = f"all axes but axis {axis} must agree; axis {other} is {first.shape[other]} and {x.shape[other]}"
+                raise found
+
+    def place(self) -> int:
+        return self.results[0].axis(only_axis(self.results[0], self.axis, "concat"))
+
+    def torch(self, F, *xs):
+        xs = self.torch_operands(F, xs)
+        xs = [x if have.rank else x.unsqueeze(-1) for x, have in zip(xs, self.operands, strict=True)]
+        return F.cat(xs, self.place())
+
+    def onnx(self, op, *xs):
+        xs = self.onnx_operands(op, xs)
+        last = op.constant([-1], "int64") if any(not x.rank for x in self.operands) else None
+        xs = [x if have.rank else op.Unsqueeze(x, last) for x, have in zip(xs, self.operands, strict=True)]
+        return op.Concat(*xs, axis=self.place())
+
+    examples = (
+        Example("concat", ("float[3]", "float[2]"), "float[5]"),
+        Example("concat", ("float", "float", "float"), "float[3]"),
+        Example("concat", ("float", "float[3]"), "float[4]"),
+        Example("concat(axis=0)", ("float[3, 4]", "float[2, 4]"), "float[5, 4]"),
+        Example("concat(-1)", ("float[3, 4]", "float[3, 1]"), "float[3, 5]"),
+        Example("concat(axis=0)", ("float[T, 4]", "float[1, 4]"), "float[T + 1, 4]"),
+        Example("concat(axis=1)", ("float[2, 3, 4]", "float[2, 1, 4]"), "float[2, 4, 4]"),
+        Example("concat", ("bool[3]", "float[2]"), "float[5]"),
+        Example("concat", ("uint8[3]", "int32[2]"), "int64[5]", low=0, high=9),
+        Example("concat", ("float[3, 4]", "float[3, 4]"), rejects="E0405"),
+        Example("concat(axis=0)", ("float[3, 4]", "float[3, 5]"), rejects="E0203"),
+        Example("concat(axis=0)", ("float[3, 4]", "float[4]"), rejects="E0203"),
+        Example("concat(axis=0)", ("float[3, T]", "float[3, 4]"), rejects="E0204"),
+        Example("concat(axis=2)", ("float[3, 4]", "float[3, 4]"), rejects="E0201"),
+    )
+
+
+class Stack(Joining):
+    """Tensors of one shape side by side on a new axis (torch `stack`, ONNX `Unsqueeze` and `Concat`)."""
+
+    axis: int = setting("the place of the new axis in the result", Whole(), 0)
+
+    def type(self, *tensors: Tensor) -> Tensor:
+        first = tensors[0]
+        for x in tensors[1:]:
+            if x.rank != first.rank:
+                raise Reject(
+                    f"only tensors of one shape can be stacked, found {x} beside {first}", code="E0203"
+                )
+            for axis, (a, b) in enumerate(zip(first.shape, x.shape, strict=True)):
+                if not same(a, b):
+                    raise mismatch((first, x), "stacked", a, b, axis)
+        shape = list(first.shape)
+        shape.insert(self.place(first), len(tensors))
+        return replace(unify(tensors, "stacked"), shape=tuple(shape))
+
+    def place(self, x: Tensor) -> int:
+        return sample_axis(x.with_shape(*x.shape, 1), self.axis)
+
+    def torch(self, F, *xs):
+        x = self.operands[0]
+        return F.stack(self.torch_operands(F, xs), self.place(x) + x.batched)
+
+    def onnx(self, op, *xs):
+        x = self.operands[0]
+        axis = self.place(x) + x.batched
+        new = op.constant([axis], "int64")
+        return op.Concat(*(op.Unsqueeze(x, new) for x in self.onnx_operands(op, xs)), axis=axis)
+
+    examples = (
+        Example("stack", ("float", "float"), "float[2]"),
+        Example("stack", ("float[3]", "float[3]", "float[3]"), "float[3, 3]"),
+        Example("stack(axis=-1)", ("float[3, 4]", "float[3, 4]"), "float[3, 4, 2]"),
+        Example("stack(1)", ("float[T, 4]", "float[T, 4]"), "float[T, 2, 4]"),
+        Example("stack", ("bool[3]", "float[3]"), "float[2, 3]"),
+        Example("stack", ("float[3]", "float[4]"), rejects="E0203"),
+        Example("stack", ("float[3]", "float"), rejects="E0203"),
+        Example("stack", ("float[T]", "float[3]"), rejects="E0204"),
+        Example("stack(axis=2)", ("float[3]", "float[3]"), rejects="E0201"),
+    )
+
+
+class Split(Shape):
+    """A tuple of pieces along an axis (torch `split`, ONNX `Split`)."""
+
+    parts: Any = setting(
+        "how many equal pieces, or a list of their sizes",
+        OneOf(Whole(1, 1000), ListOf(Whole(1, symbolic=True))),
+    )
+    axis: int | None = setting("the axis to split", OneOf(Whole(), Nothing()), None, shown="the only one")
+
+    def type(self, x: Tensor) -> tuple[Tensor, ...]:
+        axis = only_axis(x, self.axis, "split")
+        return tuple(x.with_axis(axis, size) for size in self.sizes(x, x.shape[axis], axis))
+
+    def sizes(self, x: Tensor, size: Size, axis: int) -> tuple[Size, ...]:
+        if isinstance(self.parts, int):
+            each = size // self.parts
+            if same(each * self.parts, size) and each != 0:
+                return (each,) * self.parts
+            raise self.uneven(x, axis, size, f"into {self.parts} equal parts")
+        if not same(total(self.parts), size):
+            listed = ", ".join(map(str, self.parts))
+            raise self.uneven(x, axis, size, f"into parts of {listed}, which make {total(self.parts)}")
+        return self.parts
+
+    @staticmethod
+    def uneven(x: Tensor, axis: int, size: Size, into: str) -> Reject:
+        proved = "" if isinstance(size, int) else "be proved to "
+        message = (
+            f"axis {axis} of {x}, of size {size}, cannot {proved}{'split' if proved else 'be split'} {into}"
+        )
+        return Reject(message, at="parts", code="E0204" if proved else "E0203")
+
+    def torch(self, F, x):
+        made, axis = self.results, only_axis(self.operands[0], self.axis, "split")
+        pieces = x.split([F.size(y.shape[axis]) for y in made], self.operands[0].axis(axis))
+        return tuple(pieces[i] for i in range(len(made)))
+
+    def onnx(self, op, x):
+        made, axis = self.results, only_axis(self.operands[0], self.axis, "split")
+        if len(made) == 1:
+            return (op.Identity(x),)
+        sizes = tuple(y.shape[axis] for y in made)
+        vector = op.shape(Tensor("float", sizes, batched=False)) if any(isinstance(s, Dim) for s in sizes) \
+            else op.constant(list(sizes), "int64")  # fmt: skip
+        return op.Split(x, vector, axis=self.operands[0].axis(axis), outputs=len(made))
+
+    examples = (
+        Example("split(2)", "float[6]", ("float[3]", "float[3]")),
+        Example("split(3, axis=0)", "float[6, 4]", ("float[2, 4]",) * 3),
+        Example("split([1, 3], axis=-1)", "float[T, 4]", ("float[T, 1]", "float[T, 3]")),
+        Example("split([T, 1], axis=0)", "float[T + 1, 4]", ("float[T, 4]", "float[1, 4]")),
+        Example("split(2, axis=0)", "float[2 * T, 4]", ("float[T, 4]", "float[T, 4]")),
+        Example("split(1)", "float[3]", "float[3]"),
+        Example("split(4)", "float[6]", rejects="E0203"),
+        Example("split([2, 3])", "float[6]", rejects="E0203"),
+        Example("split(2, axis=0)", "float[T, 4]", rejects="E0204"),
+        Example("split(2)", "float[4, 6]", rejects="E0405"),
+        Example("split(2, axis=3)", "float[4, 6]", rejects="E0201"),
+    )
+
+
+class Pad(Shape):
+    """More entries before and after those of an axis (torch `pad`, ONNX `Pad`)."""
+
+    takes = "number"
+    before: int = setting("how many entries before", Whole(0))
+    after: int = setting("how many entries after", Whole(0))
+    axis: int | None = setting(
+        "the axis to make longer", OneOf(Whole(), Nothing()), None, shown="the only one"
+    )
+    value: float = setting("what the new entries hold", Number(), 0)
+
+    def type(self, x: Tensor) -> Tensor:
+        axis = only_axis(x, self.axis, "pad")
+        if x.is_integer and self.value != int(self.value):
+            raise Reject(f"{x} holds whole numbers and cannot be padded with {self.value}", at="value")
+        return x.with_axis(axis, x.shape[axis] + self.before + self.after)
+
+    def torch(self, F, x):
+        have = self.operands[0]
+        behind = have.rank - 1 - only_axis(have, self.axis, "pad")
+        return F.pad(x, [0, 0] * behind + [self.before, self.after], value=self.value)
+
+    def onnx(self, op, x):
+        have = self.operands[0]
+        axis = op.constant([have.axis(only_axis(have, self.axis, "pad"))], "int64")
+        number = int(self.value) if have.is_integer else float(self.value)
+        value = op.constant(number, DTYPES[have.element][0])
+        return op.Pad(x, op.constant([self.before, self.after], "int64"), value, axis, mode="constant")
+
+    examples = (
+        Example("pad(1, 2)", "float[3]", "float[6]"),
+        Example("pad(1, 0, axis=0)", "float[3, 4]", "float[4, 4]"),
+        Example("pad(0, 2, -1, value=-1.5)", "float[2, 3, 4]", "float[2, 3, 6]"),
+        Example("pad(2, 1, axis=0)", "float[T, 4]", "float[T + 3, 4]"),
+        Example("pad(1, 1, value=7)", "int64[3]", "int64[5]"),
+        Example("pad(1, 1)", "float[3, 4]", rejects="E0405"),
+        Example("pad(1, 1, axis=2)", "float[3, 4]", rejects="E0201"),
+        Example("pad(-1, 1, axis=0)", "float[3, 4]", rejects="E0403"),
+        Example("pad(1, 1, value=0.5)", "int64[3]", rejects="E0201"),
+    )
+
+
+# --- put in by the compiler -------------------------------------------------------------------------------
+
+
+class Unsqueeze(Shape):
+    """Axes of size 1 before those of the sample, behind the batch (torch `unsqueeze`, ONNX `Unsqueeze`)."""
+
+    public = False
+    axes: int = setting("how many", Whole(1))
+
+    def type(self, x: Tensor) -> Tensor:
+        return x.with_shape(*[1] * self.axes, *x.shape)
+
+    def torch(self, F, x):
+        for _ in range(self.axes):
+            x = x.unsqueeze(int(self.operands[0].batched))
+        return x
+
+    def onnx(self, op, x):
+        first = int(self.operands[0].batched)
+        return op.Unsqueeze(x, op.constant(list(range(first, first + self.axes)), "int64"))
+
+
+class ExpandBatch(Shape):
+    """The same value for every sample of the batch (torch `expand`, ONNX `Expand`)."""
+
+    public = False
+
+    def type(self, x: Tensor) -> Tensor:
+        return replace(x, batched=True)
+
+    def torch(self, F, x):
+        return x.unsqueeze(0).expand(F.batch, *[-1] * self.operands[0].rank)
+
+    def onnx(self, op, x):
+        return op.Expand(x, op.shape(self.results[0]))

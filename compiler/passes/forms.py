@@ -1,0 +1,185 @@
+"""The two forms of a program's graph: for training, and for inference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dlc.compiler.ir import Graph, Node, Value, Weight
+from dlc.compiler.operators import answers
+from dlc.compiler.operators.activations import Sigmoid, Softmax
+from dlc.compiler.operators.arithmetic import Add, Cast
+from dlc.compiler.training.objective import Penalty
+from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dlc.compiler.ir import Output, Site
+    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.program import Program
+
+
+class Extension:
+    """Nodes put behind those of a graph."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.inputs = list(graph.inputs)
+        self.nodes = list(graph.nodes)
+        self.renamed: dict[Value, Value] = {}
+        self.names = {v.name for n in graph.nodes for v in n.results} | {v.name for v in graph.inputs}
+
+    def name(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self.names:
+            number += 1
+            name = f"{wanted}_{number}"
+        self.names.add(name)
+        return name
+
+    def add(self, operator: Operator, operands: Iterable[Value], name: str, site: Site) -> Value:
+        operands = tuple(operands)
+        bound = operator.bind(*(v.type for v in operands))
+        name = self.name(name)
+        result = Value(name, bound.results[0], site)
+        self.nodes.append(Node(bound, operands, {}, (result,), name, site))
+        return result
+
+    def done(self, outputs: Mapping[str, Value]) -> Graph:
+        return prune(replace(self.graph, inputs=tuple(self.inputs), nodes=tuple(self.nodes), outputs=dict(outputs)))
+
+
+def prune(graph: Graph) -> Graph:
+    """The graph without what no output needs."""
+    needed = set(graph.outputs.values())
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.results):
+            kept.append(node)
+            needed.update(node.reads)
+    weights = tuple(w for w in graph.weights if w.value in needed)
+    inputs = tuple(v for v in graph.inputs if v in needed)
+    return Graph(inputs, weights, tuple(reversed(kept)), graph.outputs)
+
+
+# --- training ---------------------------------------------------------------------------------------------
+
+
+def training(program: Program) -> Graph:
+    """What a step computes: `loss` as written, and `objective`, which is that with the regularizers added."""
+    loss = program.loss
+    if loss is None:
+        raise ValueError("nothing is trained")
+    extension = Extension(program.graph)
+    objective = loss
+    for regularizer in program.train.regularize:
+        operands = penalized(program, regularizer)
+        if operands:
+            penalty = extension.add(Penalty(regularizer=regularizer), operands, regularizer.name, loss.site)
+            objective = extension.add(Add(), (objective, penalty), "objective", loss.site)
+    return extension.done({"objective": objective, "loss": loss})
+
+
+def penalized(program: Program, regularizer) -> list[Value]:
+    """What a regularizer acts on: a tensor, or the weights of layers."""
+    if regularizer.value is not None:
+        return [regularizer.value]
+    return [w.value for w in program.graph.weights if regularizer.acts_on(w)]
+
+
+# --- inference --------------------------------------------------------------------------------------------
+
+
+def inference(program: Program, *, loss: bool = False) -> Graph:
+    """What the artifact computes: raw inputs to answers, by the names that they have there.
+
+    With `loss` the loss of the same form is an output too, which validation reads.
+    """
+    graph = at_inference(program.graph)
+    return answering(program, graph, {"loss": program.loss} if loss and program.loss else {})
+
+
+def training_answers(program: Program) -> Graph:
+    """The answers in the training form: dropout drops, norms use the batch."""
+    return answering(program, program.graph, {})
+
+
+def at_inference(graph: Graph) -> Graph:
+    return replace(graph, nodes=tuple(fixed(node) for node in graph.nodes))
+
+
+def fixed(node: Node) -> Node:
+    """The node with the operator that stands in its place at inference."""
+    operator = node.operator.inference()
+    if operator is node.operator:
+        return node
+    return replace(node, operator=operator.bind(*node.operator.operands))
+
+
+def answering(program: Program, graph: Graph, outputs: dict[str, Value]) -> Graph:
+    extension = Extension(graph)
+    replaced = raw_inputs(program, extension)
+    if replaced:
+        extension.nodes = [rewired(n, replaced) for n in extension.nodes]
+    for name, exported in program.exports:
+        outputs |= {name: exported} if isinstance(exported, Value) else answer(extension, exported)
+    return extension.done({name: replaced.get(value, value) for name, value in outputs.items()})
+
+
+def raw_inputs(program: Program, extension: Extension) -> dict[Value, Value]:
+    """Inputs that take names come as text and are turned into numbers first."""
+    replaced: dict[Value, Value] = {}
+    for input in program.inputs:
+        classes = input.declared.classes
+        if input.declared.element not in ("class", "binary") or classes is None or classes.names is None:
+            continue
+        raw = Value(input.name, Tensor("string", input.declared.shape), input.site)
+        operator = answers.ClassIndex(names=classes.names) if input.declared.element == "class" else answers.BinaryIndex(names=classes.names)
+        number = extension.add(operator, (raw,), f"{input.name}_number", input.site)
+        extension.nodes.insert(0, extension.nodes.pop())
+        extension.inputs[extension.inputs.index(input.value)] = raw
+        replaced[input.value] = number
+    return replaced
+
+
+def rewired(node: Node, replaced: dict[Value, Value]) -> Node:
+    if not any(v in replaced for v in node.operands):
+        return node
+    return replace(node, operands=tuple(replaced.get(v, v) for v in node.operands))
+
+
+def answer(extension: Extension, output: Output) -> dict[str, Value]:
+    """The answers of one output, as section 3 of the language lists them."""
+    declared, name, site = output.declared, output.name, output.site
+    if declared.element == "class":
+        return class_answer(extension, output)
+    if declared.element == "binary":
+        yes = extension.add(answers.BinaryAnswer(), (output.scores,), f"{name}_yes", site)
+        if declared.classes and declared.classes.names:
+            yes = extension.add(answers.BinaryName(names=declared.classes.names), (yes,), f"{name}_name", site)
+        probability = output.flowed if output.flowed is not output.scores else extension.add(Sigmoid(), (output.scores,), f"{name}_sigmoid", site)
+        return {name: yes, f"{name}_probability": probability}
+    value = output.flowed
+    if declared.is_float:
+        operator: Operator | None = None if value.type.element == declared.element else Cast(to=declared.element)
+    elif declared.element == "bool":
+        operator = None if value.type.element == "bool" else answers.AtLeastHalf()
+    else:
+        operator = None if value.type.element == declared.element else answers.RoundTo(element=declared.element)
+    return {name: value if operator is None else extension.add(operator, (value,), f"{name}_{operator.name}", site)}
+
+
+def class_answer(extension: Extension, output: Output) -> dict[str, Value]:
+    from dlc.compiler.elaborate.outputs import class_axis
+
+    declared, name, site = output.declared, output.name, output.site
+    axis = class_axis(declared)
+    number = extension.add(answers.ClassNumber(axis=axis), (output.scores,), f"{name}_number", site)
+    if declared.classes and declared.classes.names:
+        number = extension.add(answers.ClassName(names=declared.classes.names), (number,), f"{name}_name", site)
+    written = output.flowed is not output.scores
+    probabilities = output.flowed if written else extension.add(Softmax(axis=axis), (output.scores,), f"{name}_softmax", site)
+    return {name: number, f"{name}_probabilities": probabilities}
+
+

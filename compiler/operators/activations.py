@@ -25,7 +25,6 @@ def shapes(call: str, *more: Example) -> tuple[Example, ...]:
 class Activation(Operator):
     batchless = True
     initial = ""
-    initial = ""
 
     def type(self, x: Tensor) -> Tensor:
         return x
@@ -77,8 +76,6 @@ class Relu(Activation):
 
     initial = "he"
 
-    initial = "he"
-
     def torch(self, F, x):
         return F.relu(x)
 
@@ -90,8 +87,6 @@ class Relu(Activation):
 
 class Relu6(Activation):
     """`min(max(x, 0), 6)` (torch `relu6`, ONNX `Clip`)."""
-
-    initial = "he"
 
     initial = "he"
 
@@ -109,7 +104,6 @@ class LeakyRelu(Activation):
 
     initial = "he"
 
-    initial = "he"
     slope: float = setting("slope below 0", Number(), 0.01)
 
     def torch(self, F, x):
@@ -123,8 +117,6 @@ class LeakyRelu(Activation):
 
 class Prelu(Activation):
     """`x` where x >= 0, `weight * x` elsewhere, one learnt slope that begins at 0.25 (torch `prelu`, ONNX `PRelu`)."""
-
-    initial = "he"
 
     initial = "he"
 
@@ -145,7 +137,6 @@ class Elu(Activation):
 
     initial = "he"
 
-    initial = "he"
     alpha: float = setting("how far below 0 it goes", Number(), 1.0)
 
     def torch(self, F, x):
@@ -159,8 +150,6 @@ class Elu(Activation):
 
 class Selu(Activation):
     """`elu` scaled so that layers keep mean 0 and variance 1 (torch `selu`, ONNX `Selu`)."""
-
-    initial = "lecun"
 
     initial = "lecun"
 
@@ -178,7 +167,6 @@ class Celu(Activation):
 
     initial = "he"
 
-    initial = "he"
     alpha: float = setting("how far below 0 it goes", Number(above=0), 1.0)
 
     def torch(self, F, x):
@@ -203,7 +191,6 @@ class Gelu(Activation):
 
     initial = "he"
 
-    initial = "he"
     approximate: Any = setting("formula to use", OneOf(Nothing(), Word("tanh")), None, shown="the exact one")
 
     def torch(self, F, x):
@@ -234,8 +221,6 @@ class Silu(Activation):
 
     initial = "he"
 
-    initial = "he"
-
     def torch(self, F, x):
         return F.silu(x)
 
@@ -253,8 +238,6 @@ class Swish(Silu):
 
 class Mish(Activation):
     """`x * tanh(softplus(x))` (torch `mish`, ONNX `Softplus`, `Tanh` and `Mul`)."""
-
-    initial = "he"
 
     initial = "he"
 
@@ -305,8 +288,6 @@ class HardSigmoid(Activation):
 
 class HardSwish(Activation):
     """`x * hard_sigmoid(x)` (torch `hardswish`, ONNX `HardSwish`)."""
-
-    initial = "he"
 
     initial = "he"
 

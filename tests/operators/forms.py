@@ -1,0 +1,86 @@
+"""Runs single operators as their forms say, without a spec around them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import helper, numpy_helper
+
+from dlc.compiler.operators.base import Operator
+from dlc.compiler.types import Tensor
+
+
+class Functions:
+    """What the torch forms call `F`, for tensors of known size."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch.nn.functional, name, None) or getattr(torch, name)
+
+    def size(self, size: int) -> int:
+        return size
+
+
+class Nodes:
+    """What the ONNX forms call `op`, for weights as initializers."""
+
+    def __init__(self, weights: dict[str, np.ndarray]):
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers = [numpy_helper.from_array(a, name) for name, a in weights.items()]
+
+    def constant(self, value: Any, dtype: str) -> str:
+        name = f"c{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def __getattr__(self, kind: str) -> Any:
+        def node(*inputs: str | None, outputs: int = 1, **attributes: Any) -> Any:
+            names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
+            self.nodes.append(helper.make_node(kind, [i or "" for i in inputs], names, **attributes))
+            return names[0] if outputs == 1 else tuple(names)
+
+        return node
+
+
+def bind(operator: Operator, *shapes: tuple[int, ...]) -> Operator:
+    return operator.bind(*(Tensor("float", shape) for shape in shapes))
+
+
+def at_inference(operator: Operator) -> Operator:
+    """What stands in the place of a bound operator at inference."""
+    return operator.inference().bind(*operator.operands)
+
+
+def run_torch(operator: Operator, *operands: Any, **weights: Any) -> Any:
+    """The torch form of a bound operator, over tensors or arrays."""
+    return operator.torch(
+        Functions(),
+        *(torch.as_tensor(o) for o in operands),
+        **{name: torch.as_tensor(w) for name, w in weights.items()},
+    )
+
+
+def run_onnx(operator: Operator, *operands: np.ndarray, opset: int = 18, **weights: np.ndarray) -> np.ndarray:
+    """The ONNX form of a bound operator in ONNX Runtime."""
+    op = Nodes(weights)
+    feed = {f"x{i}": x for i, x in enumerate(operands)}
+    result = operator.onnx(op, *feed, **{name: name for name in weights})
+    inputs = [helper.make_tensor_value_info(name, 1, x.shape) for name, x in feed.items()]
+    output = helper.make_tensor_value_info(result, 1, [None] * (operator.results[0].rank + 1))
+    graph = helper.make_graph(op.nodes, "one", inputs, [output], op.initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, feed)[0]
+
+
+def draw_weights(operator: Operator, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random weights of a bound operator; variances and deviations are positive."""
+    rng = np.random.default_rng(seed)
+    drawn = {
+        w.leaf: rng.standard_normal(w.shape).astype(np.float32) for w in operator.weights(*operator.operands)
+    }
+    return {k: np.abs(w) + 0.5 if k in ("running_var", "std") else w for k, w in drawn.items()}

@@ -1,0 +1,58 @@
+"""What `standardize` learns from rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from forms import bind, run_onnx, run_torch
+from sklearn.preprocessing import StandardScaler
+
+from dlc.compiler.operators.learnt import Standardize
+
+
+def fit(shape, rows, sizes=(7, 1, 30)):
+    """What is learnt from the rows in batches of uneven sizes."""
+    parts = np.split(rows, np.cumsum(sizes)[: -(-len(rows) // 38) * 3])
+    return bind(Standardize(), shape).fit(np, lambda: iter(parts))
+
+
+def test_it_is_scikit_learns_scaler_missing_values_and_constants_included():
+    rng = np.random.default_rng(0)
+    rows = (rng.standard_normal((200, 5)) * [1, 100, 1e-3, 1, 0] + [0, 5000, 1, 7, 0.1]).astype(np.float32)
+    rows[rng.random((200, 5)) < 0.1] = np.nan
+    learnt = fit((5,), rows)
+    scaler = StandardScaler().fit(rows.astype(np.float64))
+    np.testing.assert_allclose(learnt["mean"], scaler.mean_, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(learnt["std"], scaler.scale_, rtol=1e-6)
+    assert learnt["std"][4] == 1 and learnt["mean"][4] == np.float32(0.1)
+    assert {a.dtype for a in learnt.values()} == {np.dtype(np.float32)}
+
+
+def test_large_numbers_lose_nothing():
+    rows = (np.arange(1000, dtype=np.float64)[:, None] + 1e9).repeat(2, 1)
+    learnt = fit((2,), rows)
+    np.testing.assert_allclose(learnt["std"], rows.std(0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((), 0), ((4,), 0), ((6, 4), (0, 1)), ((3, 5, 6), (0, 2, 3)), ((3, 2, 5, 6), (0, 2, 3, 4))],
+    ids=str,
+)
+def test_features_are_last_and_channels_first(shape, axes):
+    rng = np.random.default_rng(0)
+    rows = rng.uniform(0, 255, (40, *shape)).astype(np.float32)
+    learnt = fit(shape, rows)
+    np.testing.assert_allclose(learnt["mean"], rows.mean(axes, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(learnt["std"], rows.std(axes, dtype=np.float64), rtol=1e-6)
+    operator = bind(Standardize(), shape)
+    assert [w.shape for w in operator.weights(*operator.operands)] == [learnt["mean"].shape] * 2
+    made = run_torch(operator, rows, **learnt).numpy()
+    np.testing.assert_allclose(made.mean(axes), 0, atol=1e-5)
+    np.testing.assert_allclose(made.std(axes), 1, rtol=1e-5)
+    assert np.array_equal(run_onnx(operator, rows, **learnt), made)
+
+
+def test_a_feature_that_is_never_there_stays_as_it_is():
+    learnt = fit((2,), np.array([[np.nan, 1], [np.nan, 3]], np.float32))
+    assert learnt["mean"].tolist() == [0, 2] and learnt["std"].tolist() == [1, 1]

@@ -1,0 +1,63 @@
+"""Batch statistics, running statistics, and the axis of `layernorm`, against PyTorch's own modules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from forms import at_inference, bind, draw_weights, run_onnx, run_torch
+
+from dlc.compiler.operators.normalization import Batchnorm, Layernorm
+
+MODULES = {1: torch.nn.BatchNorm1d, 2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm2d, 4: torch.nn.BatchNorm3d}
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 5), (3, 4, 5), (3, 2, 4, 5)], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.3, "eps": 0.01}], ids=str)
+def test_batchnorm_trains_as_pytorch_does(shape, settings):
+    norm = bind(Batchnorm(**settings), shape)
+    module = MODULES[len(shape)](3, **settings).train()
+    weights = {k: torch.tensor(w) for k, w in draw_weights(norm).items()}
+    module.load_state_dict(weights, strict=False)
+    mine = {k: w.clone().requires_grad_(k in ("weight", "bias")) for k, w in weights.items()}
+    for seed in range(3):
+        x = torch.randn(6, *shape, generator=torch.Generator().manual_seed(seed)) * 3 + 1
+        want, made = module(x), run_torch(norm, x, **mine)
+        torch.testing.assert_close(made, want)
+        assert not torch.allclose(made, run_torch(at_inference(norm), x, **mine))
+        want.square().sum().backward()
+        made.square().sum().backward()
+    torch.testing.assert_close(mine["weight"].grad, module.weight.grad)
+    torch.testing.assert_close(mine["running_mean"], module.running_mean)
+    torch.testing.assert_close(mine["running_var"], module.running_var)
+    x = torch.randn(1, *shape)
+    want = module.eval()(x).detach()
+    torch.testing.assert_close(run_torch(at_inference(norm), x, **mine).detach(), want)
+    arrays = {k: w.detach().numpy() for k, w in mine.items()}
+    np.testing.assert_allclose(run_onnx(at_inference(norm), x.numpy(), **arrays), want, rtol=1e-5, atol=1e-5)
+
+
+def test_scale_and_offset_say_what_the_inference_form_does():
+    norm = at_inference(bind(Batchnorm(eps=0.01), (3, 4)))
+    weights = draw_weights(norm)
+    x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    scale, offset = norm.scale_and_offset(np, **weights)
+    assert scale.dtype == offset.dtype == np.float64
+    want = run_torch(norm, x, **weights).numpy()
+    np.testing.assert_allclose(x * scale[:, None] + offset[:, None], want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+def test_layernorm_over_any_axis(axis):
+    norm = bind(Layernorm(axis=axis, eps=0.01), (3, 4, 5))
+    weights = draw_weights(norm)
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    place = axis % 3 + 1
+    mean, variance = x.mean(place, keepdims=True), x.var(place, keepdims=True)
+    behind = [1] * 4
+    behind[place] = -1
+    want = (x - mean) / np.sqrt(variance + 0.01) * weights["weight"].reshape(behind) + weights[
+        "bias"
+    ].reshape(behind)
+    np.testing.assert_allclose(run_torch(norm, x, **weights), want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(run_onnx(norm, x, **weights), want, rtol=1e-4, atol=1e-5)

@@ -7,6 +7,7 @@ that equal dimensions are, as far as these rules reach, written with equal terms
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd, lcm
@@ -52,6 +53,11 @@ class Floor:
     @cached_property
     def size(self) -> int:
         return _size(self.numerator)
+
+    @cached_property
+    def lowest(self) -> int | None:
+        low = lowest(dict(self.numerator))
+        return None if low is None else low // self.divisor
 
     @cached_property
     def frame(self) -> Sum:
@@ -245,9 +251,9 @@ def _join_group(terms: Terms, members: list[Monomial], frame: Sum, k: int, cofac
     counts: dict[int, int] = {}  # how often each (base + i) // k stands in the sum
     total = {m: c for m, c in terms.items() if m not in members}
     for monomial in members:
-        floor, coefficient = _single_floor(monomial)[0], terms[monomial]
-        constant = dict(floor.numerator).get((), 0)
-        if all(item in floor.numerator for item in frame):
+        numerator = next(dict(f.numerator) for f in floors([(monomial, 1)]))
+        coefficient, constant = terms[monomial], numerator.get((), 0)
+        if all(numerator[m] == c for m, c in frame):
             counts[constant] = counts.get(constant, 0) + coefficient
         else:
             counts[k - 1 - constant] = counts.get(k - 1 - constant, 0) - coefficient
@@ -272,7 +278,9 @@ def shorten(terms: Terms) -> Terms:
     best = terms
     for monomial, coefficient in terms.items():
         floor, cofactor = _single_floor(monomial)
-        if floor:
+        if not floor:
+            continue
+        with suppress(DimError):  # past the bounds it is not shorter
             flipped = add(times(floor.complement, {cofactor: coefficient}), best)
             best = min(best, add(flipped, {monomial: -coefficient}), key=_length)
     return best
@@ -325,10 +333,10 @@ def _lowest_shifted(terms: Terms) -> int | None:
     """Every atom written as its lowest value and a rest of at least 0: the constant, if no term then falls."""
     shift: dict[Any, int] = {}
     for atom in {atom for m in terms for atom, _ in m}:
-        low = 1 if isinstance(atom, str) else lowest(dict(atom.numerator))
+        low = 1 if isinstance(atom, str) else atom.lowest
         if low is None:
             return None
-        shift[atom] = low if isinstance(atom, str) else low // atom.divisor
+        shift[atom] = low
     if all(c > 0 for m, c in terms.items() if m) and min(shift.values(), default=0) >= 0:
         return value(terms, shift, dict(shift))
     total: Terms = {}

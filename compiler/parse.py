@@ -39,6 +39,11 @@ def parse(source: Source, problems: Problems) -> syntax.File:
     return syntax.File(source, _description(tokens), body, comments)
 
 
+def read_tokens(source: Source, problems: Problems) -> Tokens:
+    """The tokens of a text that has been parsed."""
+    return tokenize(_parser()[0], source, problems)
+
+
 @cache
 def _parser() -> tuple[Lark, Builder]:
     builder = Builder()

@@ -236,7 +236,8 @@ class Builder:
         values = [self.tensor(o) for o in operands]
         values = self._convert(operator, values, span)
         batched = [v.type.batched for v in values]
-        if not operator.batchless or (any(batched) and not all(batched) and not operator.broadcasts):
+        alone = not (operator.broadcasts or operator.mixes)
+        if not operator.batchless or (any(batched) and not all(batched) and alone):
             values = [v if v.type.batched else self._expand(v, span) for v in values]
         if operator.broadcasts and len(values) > 1:
             rank = max(v.type.rank for v in values)

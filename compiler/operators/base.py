@@ -72,6 +72,8 @@ class Operator(Definition, family="operator"):
     # True if it follows NumPy broadcasting on sample shapes; operands of lower rank are then given axes of
     # size 1 behind the batch before the forms see them, and batched and batchless operands mix.
     broadcasts: ClassVar[bool] = False
+    # True if its forms take batched and batchless operands, of any ranks, as they are.
+    mixes: ClassVar[bool] = False
     # The activation that an output of this element exports by itself: "class" for softmax, "binary" for sigmoid.
     matches: ClassVar[str] = ""
     # What an activation asks of the weights before it: "he", "lecun" or "" (Xavier); none for other operators.

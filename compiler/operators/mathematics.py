@@ -268,7 +268,12 @@ class Maximum(Extreme):
 
 class Reduction(Operator):
     batchless = True
-    axis: tuple[int, ...] | None = setting("the axis to reduce, or a list of them", OneOf(ListOf(Whole()), Nothing()), None, shown="all axes of the sample")  # fmt: skip
+    axis: int | tuple[int, ...] | None = setting(
+        "the axis to reduce, or a list of them",
+        OneOf(Whole(), ListOf(Whole()), Nothing()),
+        None,
+        shown="all axes of the sample",
+    )
 
     def type(self, x: Tensor) -> Tensor:
         axes = self.axes(x)
@@ -278,9 +283,10 @@ class Reduction(Operator):
         """The sample's axes that are reduced."""
         if self.axis is None:
             return list(range(x.rank))
-        axes = [sample_axis(x, axis) for axis in self.axis]
+        given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        axes = [sample_axis(x, axis) for axis in given]
         if len(set(axes)) != len(axes) or not axes:
-            found = "no axis" if not axes else f"one twice in {list(self.axis)}"
+            found = "no axis" if not axes else f"one twice in {list(given)}"
             raise Reject(f"`{self.name}` needs different axes, found {found}", at="axis")
         return sorted(axes)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from dlc.compiler.dims import Size, same
+from dlc.compiler.dims import Size, product, same
 from dlc.compiler.operators.base import Operator, Reject
 from dlc.compiler.operators.operands import broadcast, mismatch
 from dlc.compiler.types import Tensor
@@ -22,8 +20,7 @@ class Matmul(Operator):
     public = False
     takes = "number"
     batchless = True
-    # Batched and batchless operands of any rank come to the forms as they are.
-    mixes: ClassVar[bool] = True
+    mixes = True
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         if not a.rank or not b.rank:
@@ -35,6 +32,9 @@ class Matmul(Operator):
         rows, columns = a.shape[-2:-1], b.shape[-1:] if b.rank > 1 else ()
         element = "float" if a.is_float or b.is_float else "int64"
         return Tensor(element, (*lead, *rows, *columns), batched=a.batched or b.batched)
+
+    def multiply_adds(self) -> Size:
+        return product(self.results[0].shape) * self.operands[0].shape[-1]
 
     @staticmethod
     def unequal(a: Tensor, b: Tensor) -> Reject:

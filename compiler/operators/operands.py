@@ -95,7 +95,7 @@ def broadcast(operands: tuple[Tensor, ...], verb: str) -> tuple[Size, ...]:
 def mismatch(operands: tuple[Tensor, ...], verb: str, a: Size, b: Size, axis: int) -> Reject:
     """What is said of shapes that do not fit: E0203, or E0204 where a free dimension is in the way."""
     these = "these two" if len(operands) == 2 else "these"
-    message = f"{these} cannot be {verb}: {' and '.join(map(str, operands))}"
+    message = f"{these} cannot be {verb}: {', '.join(map(str, operands[:-1]))} and {operands[-1]}"
     if isinstance(a, int) and isinstance(b, int):
         return Reject(
             message, code="E0203", help=axis_help(operands) or f"axis {axis} is {a} here and {b} there"

@@ -267,7 +267,10 @@ class Stack(Joining):
         return replace(unify(tensors, "stacked"), shape=tuple(shape))
 
     def place(self, x: Tensor) -> int:
-        return sample_axis(x.with_shape(*x.shape, 1), self.axis)
+        """The new axis, counted from the first axis of the result's sample."""
+        if not -x.rank - 1 <= self.axis <= x.rank:
+            raise Reject(f"the result of `stack` has axes 0 to {x.rank}, found {self.axis}", at="axis")
+        return self.axis % (x.rank + 1)
 
     def torch(self, F, *xs):
         x = self.operands[0]

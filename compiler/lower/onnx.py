@@ -1,0 +1,235 @@
+"""A graph as an ONNX model: one walk that writes each operator's ONNX form with onnx-ir."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx_ir as ir
+
+from dlc.compiler.dims import Dim, evaluate, names
+from dlc.compiler.lower.dims import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.dims import Size
+    from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.types import Tensor
+
+DTYPES = {
+    "float": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16, "bfloat16": ir.DataType.BFLOAT16, "float64": ir.DataType.DOUBLE,
+    "uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8, "int16": ir.DataType.INT16, "int32": ir.DataType.INT32,
+    "int64": ir.DataType.INT64, "bool": ir.DataType.BOOL, "class": ir.DataType.INT64, "string": ir.DataType.STRING,
+}  # fmt: skip
+BATCH = "batch"
+
+
+class Shape:
+    """A size that is known when the model runs: an int64 scalar, with the arithmetic of dimensions."""
+
+    def __init__(self, op: Operators, value: ir.Value):
+        self.op, self.value = op, value
+
+    def __add__(self, other: Any) -> Shape:
+        return Shape(self.op, self.op.Add(self.value, self.op.scalar(other)))
+
+    def __mul__(self, other: Any) -> Shape:
+        return Shape(self.op, self.op.Mul(self.value, self.op.scalar(other)))
+
+    def __sub__(self, other: Any) -> Shape:
+        return Shape(self.op, self.op.Sub(self.value, self.op.scalar(other)))
+
+    def __floordiv__(self, other: Any) -> Shape:
+        return Shape(self.op, self.op.Div(self.value, self.op.scalar(other)))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __rsub__(self, other: Any) -> Shape:
+        return Shape(self.op, self.op.Sub(self.op.scalar(other), self.value))
+
+
+class Operators:
+    """What operators see of ONNX: `op.Relu(x)` makes a node of the opset."""
+
+    def __init__(self, builder: Builder, domain: str = ""):
+        self._builder, self._domain = builder, domain
+        self.opset = builder.opset
+
+    def __getattr__(self, op_type: str) -> Any:
+        def make(*operands: Any, outputs: int = 1, **attributes: Any) -> Any:
+            return self._builder.node(self._domain, op_type, operands, attributes, outputs)
+
+        return make
+
+    @property
+    def ml(self) -> Operators:
+        """The operators of ai.onnx.ml."""
+        return Operators(self._builder, "ai.onnx.ml")
+
+    def constant(self, value: Any, dtype: str) -> ir.Value:
+        return self._builder.constant(np.asarray(value, np.dtype(object) if dtype == "string" else np.dtype(dtype)))
+
+    def scalar(self, value: Any) -> ir.Value:
+        return value.value if isinstance(value, Shape) else self.constant(value, "int64")
+
+    def size(self, size: Size) -> ir.Value:
+        """A dimension as an int64 scalar."""
+        return self.scalar(self._builder.evaluate(size, self))
+
+    def batch(self) -> ir.Value:
+        """The number of samples, as an int64 scalar."""
+        return self._builder.batch(self)
+
+    def shape(self, type: Tensor) -> ir.Value:
+        """The whole shape of a type, batch included, as an int64 vector."""
+        if all(isinstance(s, int) for s in type.shape) and not type.batched:
+            return self.constant(list(type.shape), "int64")
+        sizes = [self.batch()] if type.batched else []
+        parts = [self.Unsqueeze(s, self.constant([0], "int64")) for s in (*sizes, *(self.size(s) for s in type.shape))]
+        return self.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
+
+    def transposed(self, weight: ir.Value) -> ir.Value:
+        """The 2-D transpose of a weight, stored transposed under its name with `.T`."""
+        return self._builder.transposed(weight, self)
+
+
+class Builder:
+    """Collects nodes, constants and initializers under unique names."""
+
+    def __init__(self, opset: int):
+        self.opset = opset
+        self.nodes: list[ir.Node] = []
+        self.initializers: dict[str, ir.Value] = {}
+        self.names: set[str] = set()
+        self.inputs: dict[Value, ir.Value] = {}
+        self.name, self.place = "", ""
+        self.answers: list[ir.Value] = []
+        self.uses_ml = False
+        self._constants: dict[tuple, ir.Value] = {}
+        self._sizes: dict[str, Any] = {}
+
+    def unique(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self.names:
+            number += 1
+            name = f"{wanted}_{number}"
+        self.names.add(name)
+        return name
+
+    def node(self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int) -> Any:
+        self.uses_ml |= bool(domain)
+        name = self.unique(f"{self.name}/{op_type}" if self.name else op_type)
+        results = [ir.Value(name=self.unique(f"{name}:{i}" if outputs > 1 else f"{name}:0")) for i in range(outputs)]
+        inputs = list(operands)
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        attrs = {k: v for k, v in attributes.items() if v is not None}
+        node = ir.Node(domain, op_type, inputs, ir.convenience.convert_attributes(attrs), outputs=results, name=name)
+        if self.place:
+            node.metadata_props["place"] = self.place
+        self.nodes.append(node)
+        return results[0] if outputs == 1 else tuple(results)
+
+    def initializer(self, name: str, array: np.ndarray) -> ir.Value:
+        name = self.unique(name)
+        tensor = ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name=name) if array.dtype == object else ir.Tensor(array, name=name)
+        value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+        self.initializers[name] = value
+        return value
+
+    def constant(self, array: np.ndarray) -> ir.Value:
+        """A constant; the same one is stored once."""
+        key = (str(array.dtype), array.shape, tuple(array.ravel().tolist()) if array.dtype == object else array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self.initializer("constant", array)
+        return self._constants[key]
+
+    def transposed(self, weight: ir.Value, op: Operators) -> ir.Value:
+        if weight.name not in self.initializers or weight.const_value is None:
+            return op.Transpose(weight, perm=[1, 0])
+        name = f"{weight.name}.T"
+        if name not in self.initializers:
+            self.initializer(name, np.ascontiguousarray(weight.const_value.numpy().T))
+        return self.initializers[name]
+
+    def batch(self, op: Operators) -> ir.Value:
+        if BATCH not in self._sizes:
+            value = next(o for v, o in self.inputs.items() if v.type.batched)
+            self._sizes[BATCH] = self.at_top(lambda: op.Gather(op.Shape(value), op.constant(0, "int64"), axis=0), BATCH)
+        return self._sizes[BATCH]
+
+    def evaluate(self, size: Size, op: Operators) -> Any:
+        if not isinstance(size, Dim):
+            return size
+        return evaluate(size, {name: self.free(name, op) for name in names(size)})
+
+    def free(self, name: str, op: Operators) -> Shape:
+        if name not in self._sizes:
+            value, axis, scale, offset = place_of(name, self.inputs)
+            size = Shape(op, self.at_top(lambda: op.Gather(op.Shape(self.inputs[value]), op.constant(axis, "int64"), axis=0), name))
+            size = size - offset if offset else size
+            self._sizes[name] = size // scale if scale != 1 else size
+        return self._sizes[name]
+
+    def at_top(self, make: Any, name: str) -> ir.Value:
+        """Sizes are read once, under their own name."""
+        outer, self.name = self.name, name
+        try:
+            return make()
+        finally:
+            self.name = outer
+
+
+def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_opset: int, ir_version: int, name: str,
+          description: str = "", metadata: Mapping[str, str] | None = None) -> ir.Model:  # fmt: skip
+    """The graph, in its inference form, as a model that takes raw inputs and answers under the outputs' names."""
+    builder = Builder(opset)
+    values: dict[Value, ir.Value] = {}
+    builder.names.update(graph.outputs)
+    for value in graph.inputs:
+        builder.names.add(value.name)
+        values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)
+    for weight in graph.weights:
+        values[weight.value] = builder.initializer(weight.name, np.asarray(weights[weight.name], np.float32))
+    op = Operators(builder)
+    for node in graph.nodes:
+        builder.name, builder.place = node.name, node.site.place
+        values.update(zip(node.results, run_node(node, op, values), strict=True))
+    outputs = [answer(builder, op, name, value, values[value]) for name, value in graph.outputs.items()]
+    used = {v.name for n in builder.nodes for v in n.inputs if v is not None}
+    opsets = {"": opset} | ({"ai.onnx.ml": ml_opset} if builder.uses_ml else {})
+    onnx_graph = ir.Graph(
+        [values[v] for v in graph.inputs], outputs, nodes=builder.nodes,
+        initializers=[v for n, v in builder.initializers.items() if n in used], opset_imports=opsets, name=name,
+    )  # fmt: skip
+    return ir.Model(onnx_graph, ir_version=ir_version, producer_name="dlc", doc_string=description or None, metadata_props=dict(metadata or {}))
+
+
+def run_node(node: Node, op: Operators, values: Mapping[Value, ir.Value]) -> tuple[ir.Value, ...]:
+    operands = [values[v] for v in node.operands]
+    weights = {leaf: values[v] for leaf, v in node.weights.items()}
+    made = node.operator.onnx(op, *operands, **weights)
+    return made if isinstance(made, tuple) else (made,)
+
+
+def answer(builder: Builder, op: Operators, name: str, value: Value, made: ir.Value) -> ir.Value:
+    """The output under its own name: the value that was made, or a copy of one that bears another name."""
+    builder.name, builder.place = name, value.site.place
+    if made.producer() is None or made in builder.answers:
+        made = op.Identity(made)
+    builder.answers.append(made)
+    made.name = name
+    return typed(made, value.type)
+
+
+def typed(value: ir.Value, type: Tensor) -> ir.Value:
+    value.type = ir.TensorType(DTYPES[type.element])
+    value.shape = ir.Shape([*([BATCH] if type.batched else []), *(s if isinstance(s, int) else str(s) for s in type.shape)])
+    return value
+
+
+def serialize(model: ir.Model) -> bytes:
+    """The bytes of the model file, the same for the same model."""
+    return ir.to_proto(model).SerializeToString(deterministic=True)
+

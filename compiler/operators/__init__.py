@@ -1,16 +1,18 @@
 """All operators. Importing this package defines them."""
 
 from dlc.compiler.operators import activations as activations
-from dlc.compiler.operators import convolution as convolution
-from dlc.compiler.operators import layers as layers
-from dlc.compiler.operators import learnt as learnt
-from dlc.compiler.operators import normalization as normalization
-from dlc.compiler.operators import pooling as pooling
-from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import answers as answers
 from dlc.compiler.operators import arithmetic as arithmetic
+from dlc.compiler.operators import combinators as combinators
+from dlc.compiler.operators import convolution as convolution
 from dlc.compiler.operators import indexing as indexing
+from dlc.compiler.operators import joining as joining
+from dlc.compiler.operators import layers as layers
+from dlc.compiler.operators import learnt as learnt
 from dlc.compiler.operators import mathematics as mathematics
 from dlc.compiler.operators import matmul as matmul
+from dlc.compiler.operators import normalization as normalization
+from dlc.compiler.operators import pooling as pooling
+from dlc.compiler.operators import reductions as reductions
+from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import shape as shape
-from dlc.compiler.operators import combinators as combinators

@@ -1,0 +1,241 @@
+"""Reductions: sums, means, greatest and least values over axes of the sample; and running sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.operators.operands import DTYPES, only_axis, sample_axis
+from dlc.compiler.types import Tensor
+
+
+class Reduction(Operator):
+    batchless = True
+    axis: int | tuple[int, ...] | None = setting(
+        "the axis to reduce, or a list of them",
+        OneOf(Whole(), ListOf(Whole()), Nothing()),
+        None,
+        shown="all axes of the sample",
+    )
+
+    def type(self, x: Tensor) -> Tensor:
+        axes = self.axes(x)
+        return x.with_shape(*(size for axis, size in enumerate(x.shape) if axis not in axes))
+
+    def axes(self, x: Tensor) -> list[int]:
+        """The sample's axes that are reduced."""
+        if self.axis is None:
+            return list(range(x.rank))
+        given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        axes = [sample_axis(x, axis) for axis in given]
+        if len(set(axes)) != len(axes) or not axes:
+            found = "no axis" if not axes else f"one twice in {list(given)}"
+            raise Reject(f"`{self.name}` needs different axes, found {found}", at="axis")
+        return sorted(axes)
+
+    def places(self) -> list[int]:
+        """The reduced axes of the whole tensor."""
+        x = self.operands[0]
+        return [axis + x.batched for axis in self.axes(x)]
+
+    def torch(self, F, x):
+        return self.torch_reduced(x, self.places()) if self.places() else self.torch_scalar(x)
+
+    def onnx(self, op, x):
+        if not self.places():
+            return self.onnx_scalar(op, x)
+        return self.onnx_reduced(op, x, op.constant(self.places(), "int64"))
+
+    def torch_reduced(self, x: Any, axes: list[int]) -> Any:
+        raise NotImplementedError
+
+    def onnx_reduced(self, op: Any, x: Any, axes: Any) -> Any:
+        raise NotImplementedError
+
+    def torch_scalar(self, x: Any) -> Any:
+        """Of a sample without axes."""
+        return x
+
+    def onnx_scalar(self, op: Any, x: Any) -> Any:
+        return op.Identity(x)
+
+
+class Sum(Reduction):
+    """The sum over axes (torch `sum`, ONNX `ReduceSum`)."""
+
+    takes = "number"
+
+    def torch_reduced(self, x, axes):
+        return x.sum(axes)
+
+    def onnx_reduced(self, op, x, axes):
+        return op.ReduceSum(x, axes, keepdims=0)
+
+    examples = (
+        Example("sum", "float[3, 4]", "float"),
+        Example("sum(axis=0)", "float[3, 4]", "float[4]"),
+        Example("sum(axis=[0, -1])", "float[3, 4, 5]", "float[4]"),
+        Example("sum(axis=0)", "float[T, 4]", "float[4]"),
+        Example("sum", "float", "float"),
+        Example("sum", "int64[3]", "int64"),
+        Example("sum(axis=-1)", "bool[2, 3]", "int64[2]"),
+        Example("sum(axis=2)", "float[3, 4]", rejects="E0201"),
+        Example("sum(axis=[0, 0])", "float[3, 4]", rejects="E0201"),
+        Example("sum(axis=0.5)", "float[3, 4]", rejects="E0403"),
+    )
+
+
+class Mean(Reduction):
+    """The mean over axes (torch `mean`, ONNX `ReduceMean`)."""
+
+    def torch_reduced(self, x, axes):
+        return x.mean(axes)
+
+    def onnx_reduced(self, op, x, axes):
+        return op.ReduceMean(x, axes, keepdims=0)
+
+    examples = (
+        Example("mean", "float[3, 4]", "float"),
+        Example("mean(axis=-1)", "float[T, 4]", "float[T]"),
+        Example("mean(axis=[1, 2])", "float[3, 4, 5]", "float[3]"),
+        Example("mean", "uint8[3]", "float", low=0, high=9),
+        Example("mean(axis=1)", "float[3]", rejects="E0201"),
+    )
+
+
+class Max(Reduction):
+    """The greatest value over axes (torch `amax`, ONNX `ReduceMax`)."""
+
+    takes = "number"
+
+    def torch_reduced(self, x, axes):
+        return x.amax(axes)
+
+    def onnx_reduced(self, op, x, axes):
+        return op.ReduceMax(x, axes, keepdims=0)
+
+    examples = (
+        Example("max", "float[3, 4]", "float"),
+        Example("max(axis=0)", "float[T, 4]", "float[4]"),
+        Example("max(axis=[0, 2])", "float[3, 4, 5]", "float[4]"),
+        Example("max", "int64[3]", "int64"),
+        Example("max(axis=1)", "float[3]", rejects="E0201"),
+    )
+
+
+class Min(Reduction):
+    """The least value over axes (torch `amin`, ONNX `ReduceMin`)."""
+
+    takes = "number"
+
+    def torch_reduced(self, x, axes):
+        return x.amin(axes)
+
+    def onnx_reduced(self, op, x, axes):
+        return op.ReduceMin(x, axes, keepdims=0)
+
+    examples = (
+        Example("min", "float[3, 4]", "float"),
+        Example("min(axis=0)", "float[T, 4]", "float[4]"),
+        Example("min(axis=[0, 2])", "float[3, 4, 5]", "float[4]"),
+        Example("min", "int64[3]", "int64"),
+        Example("min(axis=1)", "float[3]", rejects="E0201"),
+    )
+
+
+class Norm(Reduction):
+    """The Euclidean length, `sqrt(sum(x ** 2))` over axes (torch `norm`, ONNX `ReduceL2`)."""
+
+    def torch_reduced(self, x, axes):
+        return x.norm(p=2, dim=axes)
+
+    def onnx_reduced(self, op, x, axes):
+        return op.ReduceL2(x, axes, keepdims=0)
+
+    def torch_scalar(self, x):
+        return x.abs()
+
+    def onnx_scalar(self, op, x):
+        return op.Abs(x)
+
+    examples = (
+        Example("norm", "float[3, 4]", "float"),
+        Example("norm(axis=-1)", "float[T, 4]", "float[T]"),
+        Example("norm(axis=[0, 1])", "float[3, 4, 5]", "float[5]"),
+        Example("norm", "float[2, 3, 4]", "float"),
+        Example("norm", "float", "float"),
+        Example("norm(axis=1)", "float[3]", rejects="E0201"),
+    )
+
+
+class Argmax(Operator):
+    """The place of the greatest value, the first of several (torch `argmax`, ONNX `ArgMax`).
+
+    Over all axes it counts the values of the sample in order, the last axis fastest.
+    """
+
+    takes = "number"
+    batchless = True
+    axis: int | None = setting("the axis to look along", OneOf(Whole(), Nothing()), None, shown="all axes of the sample")  # fmt: skip
+
+    def type(self, x: Tensor) -> Tensor:
+        if self.axis is None:
+            return x.with_shape().with_element("int64")
+        axis = sample_axis(x, self.axis)
+        return x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :]).with_element("int64")
+
+    def torch(self, F, x):
+        have = self.operands[0]
+        if self.axis is not None:
+            return x.argmax(have.axis(self.axis))
+        return x.reshape(F.batch, -1).argmax(1) if have.batched else x.argmax()
+
+    def onnx(self, op, x):
+        have = self.operands[0]
+        if have.is_integer:
+            x = op.Cast(x, to=DTYPES["float64"][1])  # ONNX Runtime has none for int64
+        if self.axis is not None:
+            return op.ArgMax(x, axis=have.axis(self.axis), keepdims=0)
+        flat = op.Flatten(x, axis=1) if have.batched else op.Reshape(x, op.constant([-1], "int64"))
+        return op.ArgMax(flat, axis=int(have.batched), keepdims=0)
+
+    examples = (
+        Example("argmax", "float[5]", "int64"),
+        Example("argmax", "float[3, 4]", "int64"),
+        Example("argmax", "float", "int64"),
+        Example("argmax(axis=0)", "float[3, T]", "int64[T]"),
+        Example("argmax(axis=-1)", "float[T, 4]", "int64[T]"),
+        Example("argmax", "int64[5]", "int64"),
+        Example("argmax(axis=1)", "float[5]", rejects="E0201"),
+    )
+
+
+class Cumsum(Operator):
+    """The sum of the entries up to each one (torch `cumsum`, ONNX `CumSum`)."""
+
+    takes = "number"
+    batchless = True
+    axis: int | None = setting("the axis to sum along", OneOf(Whole(), Nothing()), None, shown="the only one")
+
+    def type(self, x: Tensor) -> Tensor:
+        only_axis(x, self.axis, "cumsum")
+        return x
+
+    def place(self) -> int:
+        x = self.operands[0]
+        return x.axis(only_axis(x, self.axis, "cumsum"))
+
+    def torch(self, F, x):
+        return x.cumsum(self.place())
+
+    def onnx(self, op, x):
+        return op.CumSum(x, op.constant(self.place(), "int64"))
+
+    examples = (
+        Example("cumsum(axis=0)", "float[T, 4]", "float[T, 4]"),
+        Example("cumsum(axis=-1)", "float[3, 4]", "float[3, 4]"),
+        Example("cumsum", "int64[5]", "int64[5]"),
+        Example("cumsum", "float[3, 4]", rejects="E0405"),
+        Example("cumsum(axis=2)", "float[3, 4]", rejects="E0201"),
+    )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from engines import compile_flow, inference
+from engines import draw_weights as draw_graph_weights
 from forms import at_inference, bind, draw_weights, run_onnx, run_torch
 
+from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.normalization import Batchnorm, Layernorm
 
 MODULES = {1: torch.nn.BatchNorm1d, 2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm2d, 4: torch.nn.BatchNorm3d}
@@ -61,3 +66,24 @@ def test_layernorm_over_any_axis(axis):
     ].reshape(behind)
     np.testing.assert_allclose(run_torch(norm, x, **weights), want, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(run_onnx(norm, x, **weights), want, rtol=1e-4, atol=1e-5)
+
+
+def test_the_modules_buffers_follow_the_batches():
+    """The update in place outlives tracing, and the inference form of the same module reads what was learnt."""
+    made, graph = compile_flow("a -> batchnorm(momentum=0.3)", ("float[3, 4, 5]",))
+    model = Model(
+        replace(graph, outputs={"y0": made[0]}),
+        graph.weights,
+        draw_graph_weights(np.random.default_rng(0), graph),
+    )
+    module = torch.nn.BatchNorm2d(3, momentum=0.3).train()
+    module.load_state_dict(
+        {k.removeprefix("batchnorm."): w for k, w in model.state_dict().items()}, strict=False
+    )
+    for _ in range(3):
+        x = torch.randn(2, 3, 4, 5) * 3 + 1
+        torch.testing.assert_close(model({"a": x})["y0"], module(x))
+    model.attach(inference(graph, made))
+    x = torch.randn(1, 3, 4, 5)
+    torch.testing.assert_close(model({"a": x})["y0"], module.eval()(x))
+    assert int(module.num_batches_tracked) == 3

@@ -1,0 +1,141 @@
+"""Runs a small spec in PyTorch, in ONNX Runtime and in `onnx.reference`, and holds their answers together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx.reference import ReferenceEvaluator
+
+from dlc.compiler import Source, compile
+from dlc.compiler.dims import evaluate, names
+from dlc.compiler.ir import Graph, Value
+from dlc.compiler.lower import onnx as to_onnx
+from dlc.compiler.lower import torch as to_torch
+from dlc.compiler.passes import forms
+from dlc.compiler.types import Tensor
+
+OPSETS = (18, 21)
+BATCHES = (1, 2, 7)
+DTYPES = {"float": "float32", "class": "int64", "string": "object"}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Between which values the random inputs lie."""
+
+    low: float = -2.0
+    high: float = 2.0
+
+
+def compile_flow(flow: str, takes: tuple[str, ...]) -> tuple[tuple[Value, ...], Graph]:
+    """What `y = FLOW` makes of inputs `a`, `b`, ... of these types, and the graph around it."""
+    inputs = [f"input {name}: {type}" for name, type in zip("abcdefgh", takes, strict=False)]
+    program = compile(Source("example.dl", "\n".join([*inputs, f"y = {flow}", ""])))
+    made = program.bindings["y"]
+    return made if isinstance(made, tuple) else (made,), program.graph
+
+
+def inference(graph: Graph, values: tuple[Value, ...]) -> Graph:
+    """The inference form, with these values as outputs `y0`, `y1`, ..."""
+    outputs = {f"y{i}": value for i, value in enumerate(values)}
+    return forms.prune(replace(forms.at_inference(graph), outputs=outputs))
+
+
+def sizes(graph: Graph) -> Iterator[dict[str, int]]:
+    """Two values for every free dimension, all different, even ones and odd ones."""
+    free = sorted({name for v in graph.inputs for size in v.type.shape for name in names(size)})
+    yield {name: 5 + i for i, name in enumerate(free)}
+    if free:
+        yield {name: 10 + i for i, name in enumerate(free)}
+
+
+def draw_input(rng: np.random.Generator, type: Tensor, shape: tuple[int, ...], bounds: Bounds) -> np.ndarray:
+    dtype = DTYPES.get(type.element, type.element)
+    if type.element == "class":
+        assert type.classes is not None and isinstance(type.classes.count, int)
+        return rng.integers(0, type.classes.count, shape)
+    if type.element == "bool":
+        return rng.random(shape) < 0.5
+    if type.is_integer:
+        least = max(bounds.low, np.iinfo(dtype).min)
+        return rng.integers(int(least), int(bounds.high) + 1, shape).astype(dtype)
+    return rng.uniform(bounds.low, bounds.high, shape).astype(dtype)
+
+
+def draw_weights(rng: np.random.Generator, graph: Graph) -> dict[str, np.ndarray]:
+    """Random weights; variances and deviations are positive."""
+    weights = {}
+    for weight in graph.weights:
+        drawn = rng.standard_normal(weight.value.type.shape)
+        positive = weight.name.endswith(("running_var", "std"))
+        weights[weight.name] = np.asarray(np.abs(drawn) + 0.5 if positive else drawn, np.float32)
+    return weights
+
+
+def models(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Engines by name: each takes a dict of arrays and gives one."""
+    engines: dict[str, Any] = {}
+    for opset in OPSETS:
+        written = to_onnx.model(graph, weights, opset=opset, ml_opset=3, ir_version=8, name="example")
+        proto = onnx.load_model_from_string(to_onnx.serialize(written))
+        onnx.checker.check_model(proto, full_check=True)
+        engines[f"ONNX Runtime, opset {opset}"] = run_onnxruntime(proto)
+        engines[f"onnx.reference, opset {opset}"] = run_reference(proto)
+    return engines
+
+
+def run_onnxruntime(proto: onnx.ModelProto) -> Any:
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    outputs = [o.name for o in session.get_outputs()]
+    return lambda feed: dict(zip(outputs, session.run(outputs, feed), strict=True))
+
+
+def run_reference(proto: onnx.ModelProto) -> Any:
+    evaluator = ReferenceEvaluator(proto)
+
+    def run(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        with np.errstate(all="ignore"):
+            return dict(zip(evaluator.output_names, evaluator.run(None, dict(feed)), strict=True))
+
+    return run
+
+
+def agree(graph: Graph, bounds: Bounds | None = None, seed: int = 0) -> None:
+    """Every engine gives what the torch module gives, at several batch sizes and free dimensions."""
+    rng = np.random.default_rng(seed)
+    weights = draw_weights(rng, graph)
+    module = to_torch.Model(graph, graph.weights, weights)
+    engines = models(graph, weights)
+    for free in sizes(graph):
+        for batch in BATCHES:
+            feed = {}
+            for value in graph.inputs:
+                shape = (batch, *(evaluate(size, free) for size in value.type.shape))
+                feed[value.name] = draw_input(rng, value.type, shape, bounds or Bounds())
+            with torch.no_grad():
+                wanted = {
+                    n: t.numpy() for n, t in module({n: torch.from_numpy(x) for n, x in feed.items()}).items()
+                }
+            for name, value in graph.outputs.items():
+                expected = (batch, *(evaluate(size, free) for size in value.type.shape))
+                assert wanted[name].shape == expected
+                assert wanted[name].dtype == np.dtype(DTYPES.get(value.type.element, value.type.element))
+            for engine, run in engines.items():
+                compare(engine, run(feed), wanted)
+
+
+def compare(engine: str, found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> None:
+    assert found.keys() == wanted.keys()
+    for name, want in wanted.items():
+        have = np.asarray(found[name])
+        assert (have.shape, have.dtype) == (want.shape, want.dtype), engine
+        if want.dtype.kind == "f":
+            np.testing.assert_allclose(have, want, rtol=1e-4, atol=1e-5, err_msg=f"torch and {engine}")
+        else:
+            np.testing.assert_array_equal(have, want, err_msg=f"torch and {engine}")

@@ -1,0 +1,60 @@
+"""Every example row of every operator: what it takes, makes and refuses, and that all engines agree on it.
+
+An operator that a spec names stands in the rows as a call that the operands flow into. One that the compiler
+puts in by itself stands there as an expression of `a`, `b`, ...
+"""
+
+from __future__ import annotations
+
+import pytest
+from engines import Bounds, agree, compile_flow, inference
+
+import dlc.compiler.operators  # noqa: F401  (defines them)
+from dlc.compiler import CompileError
+from dlc.compiler.definition import family
+from dlc.compiler.operators.base import Example
+
+OPERATORS = family("operator")
+
+
+def label(row: Example) -> str:
+    return " ".join(filter(None, (", ".join(row.operands), "->", row.call, row.rejects)))
+
+
+ROWS = [
+    pytest.param(name, row, id=label(row))
+    for name, operator in sorted(OPERATORS.items())
+    for row in operator.examples
+]
+
+
+def flow(name: str, row: Example) -> str:
+    if not OPERATORS[name].public:
+        return row.call
+    operands = ", ".join("abcdefgh"[: len(row.operands)])
+    return f"({operands}) -> {row.call}" if len(row.operands) > 1 else f"a -> {row.call}"
+
+
+@pytest.mark.parametrize("name", sorted(n for n, c in OPERATORS.items() if c.public))
+def test_every_operator_has_rows_and_every_setting_a_row_of_its_own(name):
+    accepted = [row for row in OPERATORS[name].examples if not row.rejects]
+    assert accepted
+    graphs = [compile_flow(flow(name, row), row.operands)[1] for row in accepted]
+    used = [node.operator for graph in graphs for node in graph.nodes if node.operator.name == name]
+    assert used
+    for setting in OPERATORS[name].settings.values():
+        values = [getattr(operator, setting.name) for operator in used]
+        assert setting.required or any(v != setting.default for v in values), setting.name
+
+
+@pytest.mark.parametrize(("name", "row"), ROWS)
+def test_row(name, row):
+    if row.rejects:
+        with pytest.raises(CompileError) as caught:
+            compile_flow(flow(name, row), row.operands)
+        assert [d.code for d in caught.value.diagnostics] == [row.rejects], str(caught.value)
+        return
+    made, graph = compile_flow(flow(name, row), row.operands)
+    gives = (row.gives,) if isinstance(row.gives, str) else row.gives
+    assert tuple(str(value.type) for value in made) == gives
+    agree(inference(graph, made), Bounds(row.low, row.high))

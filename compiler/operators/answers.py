@@ -9,16 +9,31 @@ from typing import Any
 
 from dlc.compiler.kinds import ListOf, Text, Whole, Word
 from dlc.compiler.operators.base import Operator, setting
-from dlc.compiler.operators.operands import DTYPES, FLOAT_RANGES, RANGES, sample_axis, torch_dtype
+from dlc.compiler.operators.operands import DTYPES, FLOAT_RANGES, RANGES, onnx_cast, sample_axis, torch_cast
 from dlc.compiler.types import INTEGERS, Classes, Tensor
 
 
 class Answer(Operator):
     public = False
+    takes = "any"
     batchless = True
 
 
-class ClassNumber(Answer):
+class OfScores(Answer):
+    def torch(self, F, x):
+        return self.torch_float(F, torch_cast(F, x, self.operands[0].element, "float"))
+
+    def onnx(self, op, x):
+        return self.onnx_float(op, onnx_cast(op, x, self.operands[0].element, "float"))
+
+    def torch_float(self, F: Any, x: Any) -> Any:
+        raise NotImplementedError
+
+    def onnx_float(self, op: Any, x: Any) -> Any:
+        raise NotImplementedError
+
+
+class ClassNumber(OfScores):
     """The number of the class with the highest score, the first of several (torch `argmax`, ONNX `ArgMax`)."""
 
     axis: int = setting("the axis of the classes", Whole(), -1)
@@ -28,17 +43,16 @@ class ClassNumber(Answer):
         shape = scores.shape[:axis] + scores.shape[axis + 1 :]
         return Tensor("class", shape, Classes(scores.shape[axis]), scores.batched)
 
-    def torch(self, F, scores):
+    def torch_float(self, F, scores):
         return scores.argmax(self.operands[0].axis(self.axis))
 
-    def onnx(self, op, scores):
+    def onnx_float(self, op, scores):
         return op.ArgMax(scores, axis=self.operands[0].axis(self.axis), keepdims=0)
 
 
 class ClassName(Answer):
     """The name of a class, by its number (torch: the number itself; ONNX `Gather`)."""
 
-    takes = "any"
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
     def type(self, number: Tensor) -> Tensor:
@@ -54,7 +68,6 @@ class ClassName(Answer):
 class ClassIndex(Answer):
     """The number of a class, by its name; -1 for a name that is none (torch: numbers come in; ONNX `LabelEncoder`)."""
 
-    takes = "any"
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
     def type(self, name: Tensor) -> Tensor:
@@ -67,23 +80,22 @@ class ClassIndex(Answer):
         return name_number(op, name, self.names)
 
 
-class BinaryAnswer(Answer):
+class BinaryAnswer(OfScores):
     """True where the score is at least 0 (torch `ge`, ONNX `GreaterOrEqual`)."""
 
     def type(self, score: Tensor) -> Tensor:
         return score.with_element("bool")
 
-    def torch(self, F, score):
+    def torch_float(self, F, score):
         return score >= 0
 
-    def onnx(self, op, score):
+    def onnx_float(self, op, score):
         return op.GreaterOrEqual(score, op.constant(0.0, "float32"))
 
 
 class BinaryName(Answer):
     """The name for no or for yes (torch: the answer itself; ONNX `Where`)."""
 
-    takes = "bool"
     names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))
 
     def type(self, answer: Tensor) -> Tensor:
@@ -100,7 +112,6 @@ class BinaryName(Answer):
 class BinaryIndex(Answer):
     """True for the name of yes (torch: 0 and 1 come in; ONNX `LabelEncoder` and `Equal`)."""
 
-    takes = "any"
     names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))
 
     def type(self, name: Tensor) -> Tensor:
@@ -116,43 +127,44 @@ class BinaryIndex(Answer):
 class RoundTo(Answer):
     """The nearest whole number, halves to the even one, held in the range of its element (ONNX `Round`, `Clip`, `Cast`)."""
 
-    takes = "number"
     element: str = setting("the element of the result", Word(*INTEGERS))
 
     def type(self, x: Tensor) -> Tensor:
         return x.with_element(self.element)
 
-    def range(self) -> tuple[Any, Any] | None:
-        """Bounds in the operand's own element; none if it holds only what the result can."""
-        if self.operands[0].element == self.element:
-            return None
-        return (RANGES if self.operands[0].is_integer else FLOAT_RANGES)[self.element]
+    def wide(self) -> str:
+        """The element in which it is rounded and clipped."""
+        x = self.operands[0]
+        return x.element if x.element == "float64" else "float" if x.is_float else "int64"
+
+    def range(self) -> tuple[Any, Any]:
+        return (RANGES if self.wide() == "int64" else FLOAT_RANGES)[self.element]
 
     def torch(self, F, x):
-        if not self.operands[0].is_integer:
+        x = torch_cast(F, x, self.operands[0].element, self.wide())
+        if self.wide() != "int64":
             x = F.round(x)
-        bounds = self.range()
-        return x if bounds is None else x.clamp(*bounds).to(torch_dtype(F, self.element))
+        return torch_cast(F, x.clamp(*self.range()), self.wide(), self.element)
 
     def onnx(self, op, x):
-        have, bounds = self.operands[0], self.range()
-        if bounds is None:
-            return op.Identity(x)
-        number = int if have.is_integer else float
-        low, high = (op.constant(number(bound), DTYPES[have.element][0]) for bound in bounds)
-        return op.Cast(op.Clip(x if have.is_integer else op.Round(x), low, high), to=DTYPES[self.element][1])
+        wide, number = self.wide(), int if self.wide() == "int64" else float
+        x = onnx_cast(op, x, self.operands[0].element, wide)
+        if wide != "int64":
+            x = op.Round(x)
+        low, high = (op.constant(number(bound), DTYPES[wide][0]) for bound in self.range())
+        return onnx_cast(op, op.Clip(x, low, high), wide, self.element)
 
 
-class AtLeastHalf(Answer):
+class AtLeastHalf(OfScores):
     """True where the value is at least 0.5 (torch `ge`, ONNX `GreaterOrEqual`)."""
 
     def type(self, x: Tensor) -> Tensor:
         return x.with_element("bool")
 
-    def torch(self, F, x):
+    def torch_float(self, F, x):
         return x >= 0.5
 
-    def onnx(self, op, x):
+    def onnx_float(self, op, x):
         return op.GreaterOrEqual(x, op.constant(0.5, "float32"))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from dlc.compiler import kinds
-from dlc.compiler.operators.base import Operator, Reject, setting
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
     DTYPES,
@@ -49,6 +49,19 @@ class Add(Sign):
     def onnx(self, op, a, b):
         return op.Add(a, b)
 
+    examples = (
+        Example("a + b", ("float[2, 3]", "float[3]"), "float[2, 3]"),
+        Example("a + b", ("float", "float[T, 4]"), "float[T, 4]"),
+        Example("a + b", ("float[3, 1]", "float[1, 4]"), "float[3, 4]"),
+        Example("a + b", ("uint8[3]", "bool[3]"), "int64[3]", low=0, high=9),
+        Example("a + b", ("int32[3]", "float[3]"), "float[3]"),
+        Example("a + 1", "int64[3]", "int64[3]"),
+        Example("a + b", ("float[64, 28, 28]", "float[128, 14, 14]"), rejects="E0203"),
+        Example("a + b", ("float[3]", "float[3, 5]"), rejects="E0203"),
+        Example("a + b", ("float[T]", "float[T + 1]"), rejects="E0204"),
+        Example("a + b", ("float[3]", "class(3)"), rejects="E0202"),
+    )
+
 
 class Subtract(Sign):
     """`a - b` (torch `sub`, ONNX `Sub`)."""
@@ -61,6 +74,11 @@ class Subtract(Sign):
     def onnx(self, op, a, b):
         return op.Sub(a, b)
 
+    examples = (
+        Example("a - b", ("float[2, 3]", "float[2, 1]"), "float[2, 3]"),
+        Example("1 - a", "bool[3]", "int64[3]"),
+    )
+
 
 class Multiply(Sign):
     """`a * b` (torch `mul`, ONNX `Mul`)."""
@@ -72,6 +90,12 @@ class Multiply(Sign):
 
     def onnx(self, op, a, b):
         return op.Mul(a, b)
+
+    examples = (
+        Example("a * b", ("float[T, 3]", "float[3]"), "float[T, 3]"),
+        Example("2 * a", "int64[3]", "int64[3]"),
+        Example("0.5 * a", "int64[3]", "float[3]"),
+    )
 
 
 class Divide(Sign):
@@ -86,6 +110,11 @@ class Divide(Sign):
     def onnx(self, op, a, b):
         return op.Div(a, b)
 
+    examples = (
+        Example("a / b", ("float[3]", "float[3]"), "float[3]", low=0.5),
+        Example("a / 255", "uint8[3]", "float[3]", low=0, high=255),
+    )
+
 
 class Modulo(Sign):
     """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`)."""
@@ -97,6 +126,13 @@ class Modulo(Sign):
 
     def onnx(self, op, a, b):
         return onnx_modulo(op, a, b, whole=self.results[0].is_integer)
+
+    examples = (
+        Example("a % b", ("float[3]", "float[3]"), "float[3]"),
+        Example("a % 3", "int64[9]", "int64[9]", low=-9, high=9),
+        Example("a % -3", "int64[9]", "int64[9]", low=-9, high=9),
+        Example("a % -0.5", "float[9]", "float[9]"),
+    )
 
 
 class FloorDivide(Sign):
@@ -113,6 +149,13 @@ class FloorDivide(Sign):
         whole = self.results[0].is_integer
         quotient = op.Div(op.Sub(a, onnx_modulo(op, a, b, whole)), b)
         return quotient if whole else op.Round(quotient)
+
+    examples = (
+        Example("a // b", ("float[3]", "float[3]"), "float[3]"),
+        Example("a // 3", "int64[9]", "int64[9]", low=-9, high=9),
+        Example("a // -3", "int64[9]", "int64[9]", low=-9, high=9),
+        Example("a // -0.5", "float[9]", "float[9]"),
+    )
 
 
 def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
@@ -136,6 +179,13 @@ class Power(Sign):
     def onnx(self, op, a, b):
         return op.Pow(a, b)
 
+    examples = (
+        Example("a ** b", ("float[3]", "float[3]"), "float[3]", low=0.1),
+        Example("a ** 2", "float[T]", "float[T]"),
+        Example("a ** 3", "int64[3]", "int64[3]"),
+        Example("2 ** a", "float[3]", "float[3]"),
+    )
+
 
 class Negate(Operator):
     """`-x` (torch `neg`, ONNX `Neg`)."""
@@ -152,6 +202,11 @@ class Negate(Operator):
 
     def onnx(self, op, x):
         return op.Neg(x)
+
+    examples = (
+        Example("-a", "float[3]", "float[3]"),
+        Example("-a", "uint8[3]", "int64[3]", low=0, high=9),
+    )
 
 
 # --- comparisons ------------------------------------------------------------------------------------------
@@ -173,6 +228,12 @@ class Less(Comparison):
     def onnx(self, op, a, b):
         return op.Less(a, b)
 
+    examples = (
+        Example("a < b", ("float[3]", "float[2, 3]"), "bool[2, 3]"),
+        Example("a < 1", "int64[3]", "bool[3]"),
+        Example("a < 0.5", "int64[3]", "bool[3]"),
+    )
+
 
 class LessEqual(Comparison):
     """`a <= b` (torch `le`, ONNX `LessOrEqual`)."""
@@ -182,6 +243,8 @@ class LessEqual(Comparison):
 
     def onnx(self, op, a, b):
         return op.LessOrEqual(a, b)
+
+    examples = (Example("a <= b", ("int64[9]", "int64[9]"), "bool[9]"),)
 
 
 class Greater(Comparison):
@@ -193,6 +256,11 @@ class Greater(Comparison):
     def onnx(self, op, a, b):
         return op.Greater(a, b)
 
+    examples = (
+        Example("a > b", ("float[3]", "float"), "bool[3]"),
+        Example("a > b", ("float[3]", "float[4]"), rejects="E0203"),
+    )
+
 
 class GreaterEqual(Comparison):
     """`a >= b` (torch `ge`, ONNX `GreaterOrEqual`)."""
@@ -202,6 +270,8 @@ class GreaterEqual(Comparison):
 
     def onnx(self, op, a, b):
         return op.GreaterOrEqual(a, b)
+
+    examples = (Example("a >= b", ("int64[9]", "int64[9]"), "bool[9]"),)
 
 
 class Equal(Comparison):
@@ -237,6 +307,17 @@ class Equal(Comparison):
         left, right, both = self.common()
         return op.Equal(onnx_cast(op, a, left, both), onnx_cast(op, b, right, both))
 
+    examples = (
+        Example("a == b", ("int64[9]", "uint8[9]"), "bool[9]", low=0, high=3),
+        Example("a == 1", "float[3]", "bool[3]"),
+        Example("a == b", ("bool[9]", "bool[9]"), "bool[9]"),
+        Example("a == 1", "class(3)[9]", "bool[9]"),
+        Example("a == b", ("class(3)[9]", "class(3)[9]"), "bool[9]"),
+        Example("a == b", ("class(3)", "class(4)"), rejects="E0201"),
+        Example("a == b", ("class(3)", "float"), rejects="E0201"),
+        Example("a == b", ("string", "string"), rejects="E0201"),
+    )
+
 
 class NotEqual(Equal):
     """`a != b`, of numbers or of class values (torch `ne`, ONNX `Equal` and `Not`)."""
@@ -246,6 +327,11 @@ class NotEqual(Equal):
 
     def onnx(self, op, a, b):
         return op.Not(super().onnx(op, a, b))
+
+    examples = (
+        Example("a != b", ("int64[9]", "int64[9]"), "bool[9]", low=0, high=3),
+        Example("1 != a", "class(3)[9]", "bool[9]"),
+    )
 
 
 # --- logic ------------------------------------------------------------------------------------------------
@@ -263,6 +349,8 @@ class LogicalAnd(Sign):
     def onnx(self, op, a, b):
         return op.And(a, b)
 
+    examples = (Example("a and b", ("bool[9]", "bool"), "bool[9]"),)
+
 
 class LogicalOr(Sign):
     """`a or b` (torch `logical_or`, ONNX `Or`)."""
@@ -275,6 +363,8 @@ class LogicalOr(Sign):
 
     def onnx(self, op, a, b):
         return op.Or(a, b)
+
+    examples = (Example("a or b", ("bool[9]", "bool[2, 9]"), "bool[2, 9]"),)
 
 
 class LogicalNot(Operator):
@@ -292,6 +382,8 @@ class LogicalNot(Operator):
 
     def onnx(self, op, x):
         return op.Not(x)
+
+    examples = (Example("not a", "bool[9]", "bool[9]"),)
 
 
 # --- constants and casts ----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.dims import Dim, Size, ceil_div, minimum
 from dlc.compiler.kinds import Kind, Whole
-from dlc.compiler.operators.base import Operator, Reject, setting
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.types import Tensor
 
 END = 2**63 - 1  # ONNX's word for the end of an axis
@@ -88,6 +88,33 @@ class Slice(Operator):
             place = op.size(index) if isinstance(index, Dim) else op.constant(index, "int64")
             x = op.Gather(x, place, axis=axis)
         return x if slices or self.indices() else op.Identity(x)
+
+    examples = (
+        Example("a[0]", "float[3]", "float"),
+        Example("a[-1]", "float[T, 4]", "float[4]"),
+        Example("a[1:3]", "float[5, 2]", "float[2, 2]"),
+        Example("a[..., 0]", "float[2, 3, 4]", "float[2, 3]"),
+        Example("a[:, -2:]", "float[2, 5]", "float[2, 2]"),
+        Example("a[::2]", "float[5]", "float[3]"),
+        Example("a[1, ..., 1:]", "float[2, 3, 4]", "float[3, 3]"),
+        Example("a[1:]", "float[T, 4]", "float[T - 1, 4]"),
+        Example("a[:-1]", "float[T + 1]", "float[T]"),
+        Example("a[::2]", "float[T]", "float[(T + 1) // 2]"),
+        Example("a[2:5]", "float[T + 4]", "float[3]"),
+        Example("a[-3:, 0]", "float[T + 2, 4]", "float[3]"),
+        Example("a[T:]", "float[2 * T, 4]", "float[T, 4]"),
+        Example("a[0]", "class(3)[4]", "class"),
+        Example("a[0]", "bool[4]", "bool"),
+        Example("a[3]", "float[3]", rejects="E0209"),
+        Example("a[-4]", "float[3]", rejects="E0209"),
+        Example("a[3:]", "float[3]", rejects="E0209"),
+        Example("a[::0]", "float[3]", rejects="E0209"),
+        Example("a[::-1]", "float[3]", rejects="E0209"),
+        Example("a[0, 0]", "float[3]", rejects="E0209"),
+        Example("a[5]", "float[T]", rejects="E0204"),
+        Example("a[:5]", "float[T]", rejects="E0204"),
+        Example("a[-3:]", "float[T]", rejects="E0204"),
+    )
 
 
 def vector(op: Any, sizes: list[Size]) -> Any:

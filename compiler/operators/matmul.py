@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlc.compiler.dims import Size, product, same
-from dlc.compiler.operators.base import Operator, Reject
+from dlc.compiler.operators.base import Example, Operator, Reject
 from dlc.compiler.operators.operands import broadcast, mismatch
 from dlc.compiler.types import Tensor
 
@@ -90,6 +90,24 @@ class Matmul(Operator):
             b = op.Unsqueeze(b, op.constant([axis], "int64"))
         y = op.MatMul(a, b)
         return op.Squeeze(y, op.constant(drop, "int64")) if drop else y
+
+    examples = (
+        Example("a @ b", ("float[2, 3]", "float[3, 4]"), "float[2, 4]"),
+        Example("a @ b", ("float[3]", "float[3]"), "float"),
+        Example("a @ b", ("float[3]", "float[3, 4]"), "float[4]"),
+        Example("a @ b", ("float[2, 3]", "float[3]"), "float[2]"),
+        Example("a @ b", ("float[3]", "float[5, 3, 4]"), "float[5, 4]"),
+        Example("a @ b", ("float[5, 2, 3]", "float[3]"), "float[5, 2]"),
+        Example("a @ b", ("float[5, 2, 3]", "float[3, 4]"), "float[5, 2, 4]"),
+        Example("a @ b", ("float[2, 3]", "float[5, 3, 4]"), "float[5, 2, 4]"),
+        Example("a @ b", ("float[5, 1, 2, 3]", "float[4, 3, 2]"), "float[5, 4, 2, 2]"),
+        Example("a @ transpose(a)", "float[T, 3]", "float[T, T]"),
+        Example("a @ b", ("int64[2, 3]", "bool[3]"), "int64[2]"),
+        Example("a @ b", ("float", "float[3]"), rejects="E0201"),
+        Example("a @ b", ("float[2, 3]", "float[4, 3]"), rejects="E0203"),
+        Example("a @ b", ("float[2, T]", "float[3, 2]"), rejects="E0204"),
+        Example("a @ b", ("float[2, 2, 3]", "float[5, 3, 4]"), rejects="E0203"),
+    )
 
 
 def column(b: Tensor) -> Size:

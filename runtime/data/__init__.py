@@ -108,7 +108,7 @@ def _labels(data: Data, filled: Filled) -> np.ndarray | None:
     if data.stratify is None:
         return None
     found = next((m for m in filled.matches if m.wanted.name == data.stratify), None)
-    place = (data, "asked for here")
+    place = (mistakes.place_of(data, "stratify"), "")
     if found is None:
         from dlc.compiler.suggest import did_you_mean
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 5  # rows that a refusal names, and whether there are more
 EXACT = 2**53  # whole numbers below are the same in float64
+MARKS = ("na", "n/a", "nil", "none", "null", "missing", "unknown")
 MISSING_HELP = "fill it in, or take the row out"
 
 
@@ -160,4 +161,5 @@ def first_text(column: Column, bad: np.ndarray) -> str:
 
 def spelled(value: float) -> str:
     """A number as a person writes it: 3, not 3.0."""
-    return str(int(value)) if isinstance(value, bool) or (value == value // 1) else f"{value:g}"
+    short = isinstance(value, float) and value == value // 1 and abs(value) < EXACT
+    return str(int(value)) if short or isinstance(value, int) else f"{value:g}"

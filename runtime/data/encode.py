@@ -105,24 +105,41 @@ def binary_values(column: Column, names: tuple[str, ...] | None, purpose: Purpos
 
 def truths(column: Column, names: tuple[str, ...] | None, probabilities: bool) -> np.ndarray:
     """0 and 1 from numbers, from the names of no and yes, or from `false` and `true`."""
-    codes = None
-    if column.is_text or column.labels or named_by_numbers(names):
-        codes = codes_of(column, names) if names else codes_of(column, WORDS, lower=True)
-        if (codes >= 0).all():
-            return codes
-    if not column.is_text:
+    if column.is_text:
+        values = truths_of_text(column, names)
+    elif names and (column.labels or named_by_numbers(names)):
+        values = codes_of(column, names)
+        refuse_names(column, names, values < 0)
+    else:
         values = as_numbers(column)
-    elif (values := column.parsed) is None:
-        refuse_missing_text(column)
-        words = alternatives(names or (*WORDS, "0", "1"))
-        what = f'"{shorten(first_text(column, codes < 0))}" is neither {words}'
-        raise refusal(mistakes.CLASS, what, codes < 0)
     refuse_missing(values)
     bad = (values < 0) | (values > 1) if probabilities else (values != 0) & (values != 1)
     if bad.any():
         wanted = "0, 1 or a probability between them" if probabilities else "0 or 1"
         raise refusal(mistakes.VALUE, f"{spelled(first(values, bad))} is not {wanted}", bad)
     return values
+
+
+def truths_of_text(column: Column, names: tuple[str, ...] | None) -> np.ndarray:
+    """Names where there are some, numbers elsewhere, NaN where nothing stands."""
+    codes = codes_of(column, names) if names else codes_of(column, WORDS, lower=True)
+    others = codes < 0
+    if not others.any():
+        return codes
+    rest = type(column)(column.values.filter(others.ravel()))
+    if rest.parsed is None:
+        bad = np.zeros_like(others)
+        bad[others] = unparsable(rest)
+        refuse_names(column, names or (*WORDS, "0", "1"), bad)
+    values = codes.astype(np.float64)
+    values[others] = as_numbers(rest)
+    return values
+
+
+def refuse_names(column: Column, names: tuple[str, ...], bad: np.ndarray) -> None:
+    if bad.any():
+        what = f'"{shorten(first_text(column, bad))}" is neither {alternatives(names)}'
+        raise refusal(mistakes.CLASS, what, bad)
 
 
 def class_values(column: Column, classes: Classes, purpose: Purpose) -> np.ndarray:

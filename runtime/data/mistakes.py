@@ -31,6 +31,11 @@ def span_of(thing: Any) -> Span | None:
     return span if isinstance(span, Span) else None
 
 
+def place_of(section: Any, key: str) -> Span | None:
+    """The place of one setting of a section, or of the whole section."""
+    return span_of(getattr(section, "spans", {}).get(key)) or span_of(section)
+
+
 def mistake(code: str, message: str, *places: tuple[Any, str], help: str = "",
             notes: Iterable[str] = ()) -> Diagnostic:  # fmt: skip
     """A diagnostic; each place is a span, or a definition that may have one, with the words under it."""
@@ -55,7 +60,7 @@ class Refused(Exception):
     ) -> Diagnostic:
         where = ", ".join(part for part in (file, row(self.rows[0]), column) if part)
         more = [str(r + 1) for r in self.rows[1:4]]
-        notes = [f"the same in {'row' if len(more) == 1 else 'rows'} {', '.join(more)}"] if more else []
+        notes = [f"also in {'row' if len(more) == 1 else 'rows'} {', '.join(more)}"] if more else []
         if len(self.rows) > 4:
             notes = [f"{notes[0]} and more"]
         return mistake(self.code, f"{where}: {self.what}", *places, help=self.help, notes=notes)

@@ -30,10 +30,11 @@ def part(rows: int, data: Data, labels: np.ndarray | None, file: str) -> Parts:
     """Part the rows as `data` asks. Test rows are drawn first, so that they do not depend on `validation`."""
     test, validation = share(data.test, rows), share(data.validation, rows)
     if test + validation >= rows:
-        asked = [f"{n} for {what}" for n, what in ((validation, "validation"), (test, "the test")) if n]
-        message = f"{file} has {rows} rows, and {' and '.join(asked)} leave none for training"
-        help = "ask for a smaller fraction or count"
-        raise mistakes.fail(mistakes.PARTING, message, (data, "asked for here"), help=help)
+        asked = {"validation": validation, "test": test}
+        shares = " and ".join(f"{n} for {part}" for part, n in asked.items() if n)
+        places = [(mistakes.place_of(data, part), f"{n} rows") for part, n in asked.items() if n]
+        message = f"{file} has {rows} rows, and {shares} leave none for training"
+        raise mistakes.fail(mistakes.PARTING, message, *places, help="ask for a smaller fraction or count")
     if not test + validation:
         nothing = np.arange(0)
         return Parts(np.arange(rows), nothing, nothing)

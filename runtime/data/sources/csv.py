@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-    from pyarrow import csv as arrow_csv
 
+    from dlc.compiler.diagnostics import Diagnostic
     from dlc.compiler.sections import Csv
 
 BLOCK = 1 << 23  # bytes that one thread reads at a time; no row may be longer
+SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}  # between the cells
 MOST_RAGGED = 4  # rows that a message names
 
 
@@ -32,19 +33,18 @@ class CsvFile(Opened):
         self._data = self._read_bytes(folder / source.path)
         first_lines = bytes(self._data[: 1 << 16]).lstrip(b"\xef\xbb\xbf\r\n").splitlines()
         heading = first_lines[0] if first_lines else b""
-        self._delimiter = max(",;\t", key=lambda sign: heading.count(sign.encode()))
-        _, self._heading_lines, names = next(self._lines(), (0, 0, []))
+        self._delimiter = max(SIGNS, key=lambda sign: heading.count(sign.encode()))
+        lines = self._lines()
+        _, self._heading_lines, names = next(lines, (0, 0, []))
         self.names = tuple(name.strip() for name in names)
-        if not self.names:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} is empty", (source, "read here"))
+        if next(lines, None) is None:
+            what = "has a heading and no rows" if names else "is empty"
+            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} {what}", (source, "read here"))
         self.count = -1
 
     def read(self, places: Sequence[int]) -> list[Column]:
-        table = self._parse(places, None)
+        table = self._parse(places)
         self.count = table.num_rows
-        if not self.count:
-            message = f"{self.file} has a heading and no rows"
-            raise mistakes.fail(mistakes.NO_ROWS, message, (self.definition, "read here"))
         return [self._column(table.column(str(place)), place) for place in places]
 
     def row(self, number: int) -> str:
@@ -79,15 +79,10 @@ class CsvFile(Opened):
         except csv.Error as error:
             raise self._broken(str(error)) from None
 
-    def _parse(self, places: Sequence[int], ragged: list[arrow_csv.InvalidRow] | None) -> pa.Table:
-        """The cells as text. With `ragged`, rows of a wrong length are left out and collected there."""
+    def _parse(self, places: Sequence[int]) -> pa.Table:
+        """The cells of these columns as text, each column under its place."""
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
-
-        def collect(row: arrow_csv.InvalidRow) -> str:
-            assert ragged is not None
-            ragged.append(row)
-            return "skip"
 
         wanted = [str(place) for place in places]
         try:
@@ -97,13 +92,8 @@ class CsvFile(Opened):
                     column_names=[str(i) for i in range(len(self.names or ()))],
                     skip_rows=self._heading_lines,
                     block_size=BLOCK,
-                    use_threads=ragged is None,
                 ),
-                arrow_csv.ParseOptions(
-                    delimiter=self._delimiter,
-                    newlines_in_values=b'"' in self._data,
-                    invalid_row_handler=collect if ragged is not None else None,
-                ),
+                arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=b'"' in self._data),
                 arrow_csv.ConvertOptions(
                     include_columns=wanted,
                     column_types=dict.fromkeys(wanted, pa.large_string()),
@@ -113,11 +103,9 @@ class CsvFile(Opened):
             if "UTF8" in str(error):
                 help = "save it as UTF-8"
                 raise self._broken("it holds bytes that are no UTF-8 text", help) from None
-            if "Empty CSV" in str(error):
-                return pa.table({name: pa.array([], pa.large_string()) for name in wanted})
-            if ragged is not None or "Expected" not in str(error):
-                raise self._broken(str(error)) from None
-            raise self._ragged(places) from None
+            if ragged := list(itertools.islice(self._ragged(), MOST_RAGGED)):
+                raise mistakes.CompileError(ragged) from None
+            raise self._broken(str(error)) from None
 
     def _column(self, cells: pa.ChunkedArray, place: int) -> Column:
         column = texts(cells)
@@ -130,22 +118,20 @@ class CsvFile(Opened):
         marked = pc.is_in(pc.utf8_trim_whitespace(column.values), value_set=marks)
         return texts(pc.if_else(marked, pa.scalar(None, pa.large_string()), column.values))
 
-    def _ragged(self, places: Sequence[int]) -> mistakes.CompileError:
-        rows: list[arrow_csv.InvalidRow] = []
-        self._parse(places, rows)
+    def _ragged(self) -> Iterator[Diagnostic]:
+        """Every row that has more or fewer cells than the heading."""
         width = len(self.names or ())
-        found = [
-            mistakes.mistake(
-                mistakes.RAGGED,
-                f"{self.file}, {self.row(row.number - self._heading_lines - 1)}: there are {row.actual_columns} cells, "
-                f"and the heading has {width} columns",
-                (self.definition, "read here"),
-                help="a cell that holds the sign between the columns stands in quotes"
-                if row.actual_columns > width else "",
-            )
-            for row in rows[:MOST_RAGGED]
-        ]  # fmt: skip
-        return mistakes.CompileError(found)
+        for number, (line, _, row) in enumerate(itertools.islice(self._lines(), 1, None), 1):
+            if len(row) != width:
+                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                yield mistakes.mistake(
+                    mistakes.RAGGED,
+                    f"{self.file}, row {number} (line {line}): found {cells}, and the heading has {width} columns",
+                    (self.definition, "read here"),
+                    help=f"put a cell that holds {SIGNS[self._delimiter]} in quotes"
+                    if len(row) > width
+                    else "",
+                )
 
     def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
         message = f"{self.file} cannot be read as a csv file: {mistakes.shorten(why, 200)}"

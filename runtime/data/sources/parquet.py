@@ -39,6 +39,8 @@ class ParquetFile(Opened):
 
         try:
             table = self._parquet.read(columns=sorted({self.names[place] for place in places}))
+            if table.num_rows != self.count:
+                raise self._broken("it does not hold as many rows as it announces")
             return [self._column(table.column(self._index(table, place)), place) for place in places]
         except (pa.ArrowException, OSError) as error:
             raise self._broken(error) from None
@@ -103,7 +105,7 @@ class ParquetFile(Opened):
             [refused.diagnostic(self.file, self.row, self.name(place), (self.definition, "read here"))]
         )
 
-    def _broken(self, error: Exception) -> mistakes.CompileError:
+    def _broken(self, error: object) -> mistakes.CompileError:
         message = f"{self.file} cannot be read as a Parquet file: {mistakes.shorten(error, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
 

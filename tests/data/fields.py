@@ -1,0 +1,64 @@
+"""Short ways to say what is wanted, and to hear what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlc.compiler.dims import free
+from dlc.compiler.sections import Csv, Data, Source, Table
+from dlc.compiler.types import Classes, Tensor
+from dlc.runtime.data import Dataset, Wanted, gather
+
+AUTO = Classes(free("found"))
+
+
+def wanted(name: str, element: str = "float", *shape: Any, classes: Any = None, role: str = "input",
+           source: Any = None, auto: bool = False) -> Wanted:  # fmt: skip
+    """A field; `classes` is a count, names, or AUTO."""
+    if isinstance(classes, int):
+        classes = Classes(classes)
+    elif isinstance(classes, tuple):
+        classes = Classes(len(classes), classes)
+    return Wanted(name, Tensor(element, shape, classes), role, source, None, auto)
+
+
+def target(name: str, element: str = "float", *shape: Any, classes: Any = None, source: Any = None,
+           auto: bool = False) -> Wanted:  # fmt: skip
+    return wanted(name, element, *shape, classes=classes, role="target", source=source, auto=auto)
+
+
+def csv_of(folder: Path, text: str, name: str = "rows.csv", **settings: Any) -> Csv:
+    """A csv file of this text."""
+    (folder / name).write_text(text, encoding="utf-8")
+    return Csv(path=name, **settings)
+
+
+def read(source: Source, *fields: Wanted, folder: Path = Path(), **settings: Any) -> Dataset:
+    return gather(Data(source=source, **settings), fields, folder)
+
+
+def table(*rows: Any, columns: tuple[str, ...] | None = None) -> Table:
+    return Table(rows=tuple(tuple(row) for row in rows), columns=columns)
+
+
+def mistakes_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> list[tuple[str, str]]:
+    """The codes and messages of everything found wrong."""
+    from dlc.compiler.diagnostics import CompileError
+
+    with pytest.raises(CompileError) as caught:
+        act(*arguments, **settings)
+    return [(d.code, d.message) for d in caught.value.diagnostics]
+
+
+def mistake_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
+    """The one thing that is wrong."""
+    from dlc.compiler.diagnostics import CompileError
+
+    with pytest.raises(CompileError) as caught:
+        act(*arguments, **settings)
+    (found,) = caught.value.diagnostics
+    return found

@@ -1,0 +1,114 @@
+"""The sets that scikit-learn ships, as a spec meets them."""
+
+import numpy as np
+import pytest
+from fields import AUTO, mistake_of, mistakes_of, read, target, wanted
+from sklearn import datasets
+
+from dlc.compiler.kinds import Reject
+from dlc.compiler.sections import Builtin, Column, Columns
+from dlc.compiler.types import Classes
+
+FLOWERS = ("setosa", "versicolor", "virginica")
+MEASURES = [wanted(name) for name in ("sepal_length", "sepal_width", "petal_length", "petal_width")]
+
+
+def test_iris_columns_lose_their_units_and_the_target_meets_the_only_output():
+    data = read(Builtin(set="iris"), *MEASURES, target("species", "class", classes=FLOWERS))
+    iris = datasets.load_iris()
+    assert data.train.count == 150 and data.validation is None and data.test is None
+    np.testing.assert_array_equal(data.train["petal_width"], iris.data[:, 3].astype(np.float32))
+    np.testing.assert_array_equal(data.train["species"], iris.target)
+    assert data.train["species"].dtype == np.int64
+    assert data.columns["species"] == ("target",)
+
+
+def test_class_names_are_met_by_name_not_by_place():
+    backwards = read(Builtin(set="iris"), target("species", "class", classes=FLOWERS[::-1]))
+    np.testing.assert_array_equal(backwards.train["species"], 2 - datasets.load_iris().target)
+
+
+def test_a_count_takes_the_numbers_and_auto_the_names():
+    assert read(Builtin(set="iris"), target("y", "class", classes=3)).classes == {}
+    found = read(Builtin(set="iris"), target("y", "class", classes=AUTO))
+    assert found.classes == {"y": Classes(3, FLOWERS)}
+    np.testing.assert_array_equal(found.train["y"], datasets.load_iris().target)
+
+
+def test_wine_fills_a_vector_with_its_remaining_columns():
+    data = read(
+        Builtin(set="wine"), wanted("alcohol"), wanted("rest", "float", 12), target("y", "class", classes=3)
+    )
+    wine = datasets.load_wine().data.astype(np.float32)
+    np.testing.assert_array_equal(data.train["rest"], wine[:, 1:])
+    assert data.columns["rest"][0] == "malic_acid"
+
+
+def test_a_vector_that_is_too_short_for_the_set_is_told_both_lengths():
+    found = mistake_of(read, Builtin(set="wine"), wanted("x", "float", 5))
+    assert found.code == "E0704"
+    assert found.message == "wine, 13 columns: found [13], and input `x` is float[5]"
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (8, 8), (64,)])
+def test_digits_take_the_shape_of_the_input(shape):
+    data = read(Builtin(set="digits"), wanted("image", "uint8", *shape), target("digit", "class", classes=10))
+    assert data.train["image"].dtype == np.uint8
+    np.testing.assert_array_equal(data.train["image"], datasets.load_digits().images.reshape(-1, *shape))
+
+
+def test_breast_cancer_by_name_and_by_number():
+    plain = read(Builtin(set="breast_cancer"), wanted("mean_radius"), target("benign", "binary"))
+    named = read(Builtin(set="breast_cancer"), target("y", "binary", classes=("benign", "malignant")))
+    assert plain.train["benign"].dtype == np.float32
+    np.testing.assert_array_equal(plain.train["benign"], datasets.load_breast_cancer().target)
+    np.testing.assert_array_equal(named.train["y"], 1 - plain.train["benign"])
+
+
+def test_diabetes_is_a_regression():
+    data = read(Builtin(set="diabetes"), wanted("bmi"), target("progression"))
+    np.testing.assert_array_equal(
+        data.train["progression"], datasets.load_diabetes().target.astype(np.float32)
+    )
+
+
+def test_columns_under_other_names():
+    data = read(
+        Builtin(set="iris"),
+        wanted("wide", source=Column(column="sepal_width")),
+        wanted("petal", "float", 2, source=Columns(columns=("petal_width", "petal_length"))),
+        target("kind", "class", classes=3, source=Column(column="target")),
+    )
+    iris = datasets.load_iris().data.astype(np.float32)
+    np.testing.assert_array_equal(data.train["wide"], iris[:, 1])
+    np.testing.assert_array_equal(data.train["petal"], iris[:, [3, 2]])
+
+
+def test_a_typo_in_a_column_gets_the_nearest_name():
+    found = mistake_of(read, Builtin(set="iris"), wanted("petal_lenght"), target("y", "class", classes=3))
+    assert (found.code, found.message) == (
+        "E0703",
+        'iris has no column "petal_lenght", which input `petal_lenght` takes',
+    )
+    assert found.help == 'if "petal_length" is meant, write petal_lenght = column("petal_length") in `data`'
+
+
+def test_two_outputs_cannot_both_be_the_target():
+    outputs = [target("a", "class", classes=3), target("b", "class", classes=3)]
+    assert [code for code, _ in mistakes_of(read, Builtin(set="iris"), *outputs)] == ["E0703", "E0703"]
+
+
+def test_a_class_that_the_spec_does_not_declare():
+    found = mistake_of(
+        read, Builtin(set="iris"), target("y", "class", classes=("setosa", "versicolour", "virginica"))
+    )
+    assert found.code == "E0707"
+    assert found.message == 'iris, row 51, column "target": "versicolor" is not one of the 3 classes'
+    assert found.help == "did you mean `versicolour`?"
+
+
+def test_an_unknown_set_is_known_before_anything_runs():
+    with pytest.raises(Reject) as caught:
+        Builtin.settings["set"].kind.accept("irsi")
+    assert caught.value.help == "did you mean `iris`?"
+    assert mistake_of(read, Builtin(set="mnist"), wanted("x")).code == "E0701"

@@ -1,0 +1,174 @@
+"""Training, validation and test rows."""
+
+import numpy as np
+import pytest
+from fields import AUTO, csv_of, mistake_of, read, table, target, wanted
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlc.compiler.dims import free
+from dlc.compiler.sections import Builtin, Csv, Data, Normal, Uniform
+from dlc.compiler.types import Classes
+from dlc.runtime.data import gather
+from dlc.runtime.data.split import part, shuffled, spread
+
+SPECIES = target("species", "class", classes=3)
+LENGTH = wanted("sepal_length")
+
+
+def numbered(rows, label=lambda i: 0):
+    return table(*([i, label(i)] for i in range(rows)), columns=("x", "y"))
+
+
+def test_parts_are_disjoint_whole_and_in_the_order_of_the_file():
+    data = read(numbered(100), wanted("x", "int64"), validation=0.15, test=20)
+    assert [rows.count for _, rows in data.parts()] == [65, 15, 20]
+    assert sorted(np.concatenate([rows["x"] for _, rows in data.parts()])) == list(range(100))
+    for _, rows in data.parts():
+        assert (np.diff(rows["x"]) > 0).all()
+        assert rows.place(0) == f"the table, row {rows['x'][0] + 1}"
+
+
+def test_without_shares_everything_is_for_training():
+    data = read(numbered(5), wanted("x", "int64"))
+    assert data.train["x"].tolist() == [0, 1, 2, 3, 4] and data.validation is None and data.test is None
+
+
+def test_a_small_fraction_is_at_least_one_row():
+    assert read(numbered(10), wanted("x"), validation=0.01).validation.count == 1
+
+
+def test_the_same_seed_gives_the_same_parts_and_another_seed_others():
+    first, again, other = (read(numbered(100), wanted("x"), test=0.3, seed=s).test["x"] for s in (1, 1, 2))
+    assert first.tolist() == again.tolist() != other.tolist()
+
+
+def test_the_order_is_the_same_everywhere():
+    assert shuffled(10, 0).tolist() == [3, 2, 1, 8, 6, 0, 7, 4, 5, 9]
+
+
+def test_test_rows_do_not_depend_on_the_validation_share():
+    alone, both = (read(numbered(50), wanted("x"), test=0.2, validation=v).test["x"] for v in (0, 0.5))
+    assert alone.tolist() == both.tolist()
+
+
+@pytest.mark.parametrize("field", [SPECIES, target("species", "class", classes=AUTO)], ids=["known", "auto"])
+def test_stratified_parts_of_iris_hold_ten_of_each_class(field):
+    data = read(Builtin(set="iris"), LENGTH, field, validation=30, test=0.2, stratify="species")
+    assert [np.bincount(rows["species"]).tolist() for _, rows in data.parts()] == [
+        [30] * 3,
+        [10] * 3,
+        [10] * 3,
+    ]
+
+
+def test_stratified_by_text_in_a_file(tmp_path):
+    source = csv_of(tmp_path, "x,y\n" + "1,rare\n" * 10 + "2,common\n" * 90)
+    data = read(source, target("y", "class", classes=AUTO), validation=0.2, stratify="y", folder=tmp_path)
+    assert np.bincount(data.validation["y"]).tolist() == [18, 2]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.data())
+def test_every_beginning_of_a_spread_order_has_the_shares_of_the_whole(labels, data):
+    labels = np.array(labels)
+    order = spread(shuffled(len(labels), 0), labels)
+    assert sorted(order) == list(range(len(labels)))
+    end = data.draw(st.integers(0, len(labels)))
+    for label in set(labels.tolist()):
+        share = (labels == label).mean() * end
+        assert abs((labels[order[:end]] == label).sum() - share) <= 1 + len(set(labels.tolist())) / 2
+
+
+@given(st.integers(1, 200), st.floats(0, 0.999), st.integers(0, 250))
+def test_parting_never_loses_a_row(rows, fraction, count):
+    from dlc.compiler.diagnostics import CompileError
+
+    try:
+        parts = part(rows, Data(validation=fraction, test=count), None, "rows.csv")
+    except CompileError as error:
+        assert error.diagnostics[0].code == "E0709"
+        assert count + max(1, round(fraction * rows)) >= rows
+    else:
+        assert sorted([*parts.train, *parts.validation, *parts.test]) == list(range(rows))
+        assert len(parts.test) == count and len(parts.train) > 0
+
+
+def test_shares_that_leave_nothing_for_training():
+    found = mistake_of(read, numbered(10), wanted("x"), validation=6, test=0.4)
+    assert (
+        found.message == "the table has 10 rows, and 6 for validation and 4 for test leave none for training"
+    )
+
+
+def test_parts_with_a_source_of_their_own(tmp_path):
+    source, other = csv_of(tmp_path, "x,y\n1,a\n2,b\n"), csv_of(tmp_path, "y,x\nb,7\n", "other.csv")
+    fields = wanted("x"), target("y", "class", classes=AUTO)
+    data = read(source, *fields, validation=other, test=other, folder=tmp_path)
+    assert (data.train.count, data.validation["x"].tolist(), data.test["y"].tolist()) == (2, [7], [1])
+    assert data.test.place(0) == "other.csv, row 1 (line 2)"
+    assert mistake_of(read, source, *fields, test=Csv(path="none.csv"), folder=tmp_path).code == "E0701"
+
+
+def test_only_the_parts_that_are_asked_for():
+    data = gather(Data(source=Builtin(set="iris"), test=0.2), [LENGTH], None, ("test",))
+    assert data.train is None and data.test.count == 30
+
+
+def test_a_class_that_only_the_test_has(tmp_path):
+    train, test = csv_of(tmp_path, "x\na\nb\n"), csv_of(tmp_path, "x\nb\nc\n", "test.csv")
+    inputs = read(train, wanted("x", "class", classes=AUTO, auto=True), test=test, folder=tmp_path)
+    assert inputs.classes["x"] == Classes(2, ("a", "b"))
+    assert inputs.test["x"].tolist() == [1, -1]
+    found = mistake_of(read, train, target("x", "class", classes=AUTO, auto=True), test=test, folder=tmp_path)
+    assert found.message == 'test.csv, row 2 (line 3), column "x": "c" is not one of the 2 classes'
+
+
+def test_what_rows_cannot_be_stratified_by():
+    fields = LENGTH, SPECIES
+    found = mistake_of(read, Builtin(set="iris"), *fields, test=0.2, stratify="specie")
+    assert (found.code, found.help) == ("E0709", "did you mean `species`?")
+    found = mistake_of(read, Builtin(set="iris"), *fields, test=0.2, stratify="sepal_length")
+    assert found.message == (
+        "the rows cannot be stratified by input `sepal_length`, which is float and not one class"
+    )
+
+
+def test_fields_that_are_drawn_take_no_column():
+    data = read(numbered(4), wanted("x"), wanted("noise", "float", 8, source=Normal()), validation=1)
+    assert list(data.train) == ["x"] and data.train.drawn == {"noise": Normal()} == data.validation.drawn
+
+
+def test_everything_may_be_drawn():
+    data = gather(Data(), [wanted("x", source=Uniform())], None)
+    assert data.train.count == 0 and data.train.drawn == {"x": Uniform()}
+
+
+def test_only_floats_are_drawn():
+    found = mistake_of(read, numbered(4), wanted("x"), wanted("k", "class", classes=3, source=Normal()))
+    assert (found.code, found.message) == ("E0713", "input `k` is class, and only a float can be drawn")
+
+
+def test_no_source_at_all():
+    found = mistake_of(gather, Data(), [wanted("x"), target("y")], None)
+    assert found.message == "the `data` section names no source for input `x`, target `y`"
+
+
+def test_the_fingerprint_knows_values_not_places(tmp_path):
+    fields = wanted("x"), target("y", "class", classes=AUTO), wanted("t", "string")
+    text = "x,y,t\n1,a,u\n2,b,v\n"
+    first = read(csv_of(tmp_path, text), *fields, folder=tmp_path).fingerprint
+    assert (
+        read(csv_of(tmp_path, "t,x,y\nu,1.0,a\nv,2,b\n", "again.csv"), *fields, folder=tmp_path).fingerprint
+        == first
+    )
+    assert read(csv_of(tmp_path, text.replace("2", "3")), *fields, folder=tmp_path).fingerprint != first
+    assert read(csv_of(tmp_path, text.replace("v", "w")), *fields, folder=tmp_path).fingerprint != first
+    assert len(first) == 64
+
+
+def test_classes_of_two_counts_are_learnt_apart():
+    other = Classes(free("other"))
+    fields = wanted("x", "class", classes=AUTO), target("y", "class", classes=other)
+    assert {n: c.count for n, c in read(table([4, 1], [2, 0], columns=("x", "y")), *fields).classes.items()} == {
+        "x": 5, "y": 2
+    }  # fmt: skip

@@ -1,0 +1,206 @@
+"""Data as a compiled spec asks for it, mistakes drawn in the spec, and rows for an artifact."""
+
+import numpy as np
+import pytest
+from fields import AUTO, csv_of, mistake_of, target, wanted
+
+from dlc.compiler import Source, compile
+from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.sections import Columns, Normal
+from dlc.compiler.types import Classes
+from dlc.runtime.data import facts, load, read_rows, wanted_by
+
+IRIS = """\
+input  sepal_length, sepal_width, petal_length, petal_width: float as measures
+output species: class(setosa, versicolor, virginica)
+
+measures -> concat -> dense(3) -> species
+
+data {
+  source     = builtin("iris")
+  validation = 0.2
+  stratify   = species
+}
+"""
+
+PEOPLE = """\
+input  age: float
+input  city: class(auto)
+output income: class(auto)
+
+age -> reshape(1) -> dense(income.classes) -> income
+
+data {
+  source = csv("people.csv")
+}
+"""
+
+
+def program_of(text, name="model.dl", **settings):
+    return compile(Source(name, text), **settings)
+
+
+def rendered(act, *arguments):
+    with pytest.raises(CompileError) as caught:
+        act(*arguments)
+    return str(caught.value)
+
+
+def test_a_program_loads_what_it_asks_for(tmp_path):
+    data = load(program_of(IRIS), tmp_path)
+    assert (data.train.count, data.validation.count, data.test) == (120, 30, None)
+    assert list(data.train) == ["sepal_length", "sepal_width", "petal_length", "petal_width", "species"]
+    assert np.bincount(data.validation["species"]).tolist() == [10, 10, 10]
+
+
+def test_classes_are_found_before_sizes_are_known(tmp_path):
+    csv_of(tmp_path, "age,city,income\n1,Bonn,low\n2,Rom,high\n3,Bonn,low\n", "people.csv")
+    program = program_of(PEOPLE)
+    assert [w.name for w in wanted_by(program)] == ["age", "income"], "nothing reads the city"
+    found = facts(program, tmp_path)
+    assert found.classes == {"income": Classes(2, ("high", "low"))} == load(program, tmp_path).classes
+    known = program_of(PEOPLE, facts=found)
+    assert known.output("income").declared.classes.count == 2
+    data = load(known, tmp_path)
+    assert data.train["income"].tolist() == [1, 0, 1] and data.classes == {}
+    assert facts(known, tmp_path) == known.facts
+
+
+def test_another_file_in_place_of_the_one_in_the_spec(tmp_path):
+    csv_of(tmp_path, "age,city,income\n1,Bonn,low\n2,Rom,high\n", "people.csv")
+    csv_of(tmp_path, "age,income\n5,a\n6,b\n7,c\n", "others.csv")
+    data = load(program_of(PEOPLE), tmp_path / "elsewhere", source=tmp_path / "others.csv")
+    assert data.train["age"].tolist() == [5, 6, 7]
+
+
+def test_fields_with_a_source_of_their_own(tmp_path):
+    text = """\
+input  x: float[2]
+input  noise: float[3]
+output y: float
+
+(x, noise) -> concat -> dense(1) -> y
+
+data {
+  source = csv("rows.csv")
+  x      = columns("b", "a")
+  noise  = normal()
+  y      = column("the answer")
+}
+"""
+    csv_of(tmp_path, "a,b,the answer\n1,2,3\n")
+    rows = load(program_of(text), tmp_path).train
+    assert (rows["x"].tolist(), rows["y"].tolist(), rows.drawn) == ([[2, 1]], [3], {"noise": Normal()})
+
+
+def test_a_missing_column_is_shown_where_it_is_wanted_and_where_it_was_sought(tmp_path):
+    csv_of(tmp_path, "Age,income\n1,low\n", "people.csv")
+    assert rendered(load, program_of(PEOPLE), tmp_path) == MISSING_AGE
+
+
+MISSING_AGE = """\
+error[E0703]: people.csv has no column "age", which input `age` takes
+ --> model.dl:1:8
+  |
+1 | input  age: float
+  |        ^^^ wanted here
+...
+8 |   source = csv("people.csv")
+  |            ^^^^^^^^^^^^^^^^^ read here
+  |
+  = it has "Age", "income"
+  = help: if "Age" is meant, write age = column("Age") in `data`"""
+
+
+def test_a_bad_value_is_shown_with_the_type_that_it_does_not_fit(tmp_path):
+    csv_of(tmp_path, "age,income\n1,low\nold,low\n", "people.csv")
+    found = rendered(load, program_of(PEOPLE), tmp_path)
+    assert 'error[E0705]: people.csv, row 2 (line 3), column "age": "old" is not a number' in found
+    assert "model.dl:1:8" in found and "`age` is float" in found
+
+
+def test_shares_and_strata_are_shown_at_their_settings(tmp_path):
+    found = mistake_of(load, program_of(IRIS.replace("0.2", "200")), tmp_path)
+    assert (found.line, found.message) == (
+        8,
+        "iris has 150 rows, and 200 for validation leave none for training",
+    )
+
+
+def test_no_path_of_the_machine_is_told(tmp_path):
+    found = mistake_of(load, program_of(PEOPLE), tmp_path)
+    assert found.message == "there is no file people.csv" and str(tmp_path) not in str(found)
+
+
+# --- rows for an artifact ---------------------------------------------------------------------------------
+
+ARTIFACT = [
+    wanted("age"),
+    wanted("city", "class", classes=("Bonn", "Rom"), auto=True),
+    wanted("member", "binary", classes=("no", "yes")),
+    wanted("grade", "class", classes=3),
+    wanted("pair", "float", 2, source=Columns(columns=("a", "b"))),
+    target("income", "class", classes=("high", "low")),
+]
+GOOD = "age,city,member,grade,a,b,income\n1,Rom,yes,2,5,6,low\n2,Bonn,0,0,7,8,high\n"
+
+
+def test_rows_for_an_artifact_keep_names_as_text(tmp_path):
+    csv_of(tmp_path, GOOD)
+    rows = read_rows(tmp_path / "rows.csv", ARTIFACT)
+    assert rows["city"].tolist() == ["Rom", "Bonn"] and rows["city"].dtype == object
+    assert rows["member"].tolist() == ["yes", "no"]
+    assert rows["grade"].tolist() == [2, 0] and rows["grade"].dtype == np.int64
+    assert rows["pair"].tolist() == [[5, 6], [7, 8]]
+    assert rows["income"].tolist() == [1, 0] and rows["income"].dtype == np.int64
+
+
+def test_a_name_that_training_has_not_seen_is_an_error(tmp_path):
+    csv_of(tmp_path, GOOD.replace("Bonn", "Bnon"))
+    found = mistake_of(read_rows, tmp_path / "rows.csv", ARTIFACT)
+    assert found.message.endswith(
+        'rows.csv, row 2 (line 3), column "city": "Bnon" is not one of the 2 classes'
+    )
+    assert found.help == "did you mean `Bonn`?"
+
+
+def test_rows_from_arrays_and_for_what_was_drawn_in_training(tmp_path):
+    np.savez(tmp_path / "rows.npz", noise=np.ones((2, 3)))
+    rows = read_rows(tmp_path / "rows.npz", [wanted("noise", "float", 3, source=Normal())])
+    assert rows["noise"].shape == (2, 3) and rows.drawn == {}
+
+
+@pytest.mark.parametrize("name", ["rows", "rows.txt", "rows.json"])
+def test_a_file_of_an_unknown_kind(tmp_path, name):
+    (tmp_path / name).write_text("x\n1\n")
+    assert mistake_of(read_rows, tmp_path / name, [wanted("x")]).code == "E0701"
+
+
+def test_nothing_but_diagnostics_comes_of_broken_files(tmp_path):
+    """Every cut and many flips of good files: rows, or a mistake that is told."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    csv_of(tmp_path, 'x,y\n1,"a\nb"\n2,c\n')
+    np.savez_compressed(tmp_path / "rows.npz", x=np.arange(3.0), y=np.array(["a", "b", "c"]))
+    parquet.write_table(pa.table({"x": [1, 2, 3], "y": ["a", "b", "c"]}), tmp_path / "rows.parquet")
+    random = np.random.default_rng(0)
+    fields = [wanted("x"), wanted("y", "class", classes=("a", "b", "c", "a\nb"))]
+    outcomes = set()
+    for ending in ("csv", "npz", "parquet"):
+        whole = (tmp_path / f"rows.{ending}").read_bytes()
+        broken = tmp_path / f"broken.{ending}"
+        for _ in range(150):
+            data = bytearray(whole[: random.integers(len(whole) + 1)] if random.random() < 0.3 else whole)
+            for place in random.integers(0, max(len(data), 1), random.integers(4)):
+                data[place : place + 1] = bytes([random.integers(256)])
+            broken.write_bytes(data)
+            try:
+                outcomes.add((ending, read_rows(broken, fields).count > 0))
+            except CompileError as error:
+                outcomes.add((ending, error.diagnostics[0].code[:2]))
+    assert outcomes == {(ending, end) for ending in ("csv", "npz", "parquet") for end in (True, "E0")}
+
+
+def test_auto_fields_need_their_classes_by_then():
+    assert wanted("x", "class", classes=AUTO).learns and not ARTIFACT[1].learns

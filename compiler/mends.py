@@ -113,6 +113,9 @@ def explain(line: Line, found: Token, accepts: Collection[str], source: Source) 
         else next(i for i, t in enumerate(line.tokens) if t.start_pos == found.start_pos)
     )
     slip = _Slip(line, found, at, accepts)
+    if mend := _first_word(slip):
+        place = Label(span_of(source, line.tokens[0]))
+        return Diagnostic("E0102", f"`{clipped(line.word)}` opens no statement", (place,), (), mend)
     end = line.tokens[-1].end_pos
     labels = [Label(Span(source, end, end) if ends else span_of(source, found))]
     if (opener := slip.opener) is not None and opener.line < (line.tokens[-1] if ends else found).line:
@@ -152,13 +155,22 @@ def _help(slip: _Slip) -> str:
     return next((help for mend in _MENDS if (help := mend(slip))), "")
 
 
+def _first_word(slip: _Slip) -> str:
+    """The mend of a first word that was meant to open a statement."""
+    if slip.at != 1 or not slip.line.word or slip.found.type not in ("NAME", "LBRACE", "STRING", "LPAR"):
+        return ""
+    if slip.line.word in FOREIGN_WORDS:
+        return FOREIGN_WORDS[slip.line.word]
+    if slip.found.type == "LBRACE":
+        return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {_listed(SECTIONS)}"
+    return did_you_mean(slip.line.word, DECLARATIONS) if slip.found.type == "NAME" else ""
+
+
 # --- the likely mends, the surest first --------------------------------------------------------------------------
 
 
-def _foreign_word(slip: _Slip) -> str:
-    if str(slip.found) in ("elif", "elseif", "elsif"):
-        return FOREIGN_WORDS[str(slip.found)]
-    return FOREIGN_WORDS.get(slip.line.word, "") if slip.at == 1 else ""
+def _else_if(slip: _Slip) -> str:
+    return FOREIGN_WORDS["elif"] if slip.found in ("elif", "elseif", "elsif") else ""
 
 
 def _sign_at_line_start(slip: _Slip) -> str:
@@ -171,12 +183,15 @@ def _slash_comment(slip: _Slip) -> str:
     if slip.at == 0:
         return "a comment begins with `#`" if slip.found.type == "FLOOR" else ""
     line = slip.found.line if slip.found.type != "$END" else slip.line.tokens[-1].line
+    if slip.found.type not in ("NAME", "NUMBER", "$END"):
+        return ""
     same_line = [t for t in slip.line.tokens[: slip.at] if t.line == line]
     return "a comment begins with `#`" if any(t.type == "FLOOR" for t in same_line) else ""
 
 
 def _reserved_name(slip: _Slip) -> str:
-    if slip.found.type in RESERVED and "NAME" in slip.accepts and slip.at > 0:
+    declared = slip.at == 1 and slip.line.word in DECLARATIONS
+    if slip.found.type in RESERVED and slip.at > 0 and ("NAME" in slip.accepts or declared):
         return f"`{slip.found}` is a reserved word and cannot be a name"
     if slip.at == 0 and slip.found.type == "ELSE":
         return "`else` follows the `}` of its `if`"
@@ -201,20 +216,14 @@ def _colon(slip: _Slip) -> str:
 
 
 def _equal(slip: _Slip) -> str:
-    if slip.found.type == "EQUAL":
-        if slip.line.tokens[0].type == "IF" or slip.line.section == "expect":
-            return "`==` compares"
-        return "a type is given with `:`" if "COLON" in slip.accepts else ""
+    if slip.found.type == "EQUAL" and (slip.line.tokens[0].type == "IF" or slip.line.section == "expect"):
+        return "`==` compares"
+    if slip.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT") and "COLON" in slip.accepts:
+        return "a type is given with `:`"
     if slip.found == "==" and "EQUAL" in slip.accepts:
         return "a value is given with `=`; `==` compares"
     if slip.found.type == "COMPARE" and any(t.type == "COMPARE" for t in slip.line.tokens[: slip.at]):
         return "compare two at a time: `a < b and b < c`"
-    return ""
-
-
-def _unknown_section(slip: _Slip) -> str:
-    if slip.found.type == "LBRACE" and slip.line.word and slip.at == 1:
-        return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {_listed(SECTIONS)}"
     return ""
 
 
@@ -223,13 +232,29 @@ def _declaration(slip: _Slip) -> str:
         return ""
     if slip.line.word in DECLARATIONS:
         return f"after `{slip.line.word}` comes a name" if slip.found.type in ("NUMBER", "STRING") else ""
-    if slip.line.word in SECTIONS:
-        return f"a section is written `{slip.line.word} {{ ... }}`" if slip.found.type != "EQUAL" else ""
-    return did_you_mean(slip.line.word, DECLARATIONS) if slip.line.word and slip.found.type == "NAME" else ""
+    return f"a section is written `{slip.line.word} {{ ... }}`" if slip.line.word in SECTIONS else ""
+
+
+def _missing_value(slip: _Slip) -> str:
+    if slip.found.type != "$END" or "EQUAL" not in slip.accepts:
+        return ""
+    words = {
+        "WEIGHT": "a weight has an initial value: `= normal(0.01)`",
+        "PARAM": "a param has a value: `= 1`",
+    }
+    return words.get(slip.line.tokens[0].type, "")
+
+
+def _dictionary(slip: _Slip) -> str:
+    if slip.found.type == "LBRACE" and "NUMBER" in slip.accepts:
+        return "braces hold statements; lists are written `[a, b]`, tuples `(a, b)`"
+    return ""
 
 
 def _continued_line(slip: _Slip) -> str:
     """A line goes on that was not meant to."""
+    if slip.opener is not None:
+        return ""
     tokens = slip.line.tokens[: slip.at + 1]
     for first, second in pairwise(tokens):
         if first.line < second.line == slip.found.line and first.type in GOES_ON_AFTER:
@@ -259,14 +284,15 @@ def _several_values(slip: _Slip) -> str:
 
 
 _MENDS = (
-    _foreign_word,
+    _else_if,
     _sign_at_line_start,
     _slash_comment,
     _reserved_name,
     _colon,
     _equal,
-    _unknown_section,
     _declaration,
+    _missing_value,
+    _dictionary,
     _continued_line,
     _brace_below,
     _two_values,

@@ -1,0 +1,184 @@
+"""No text, however large, deep or broken, makes anything but a tree or problems, and that soon."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from cases import HERE
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from trees import dump, parsed
+
+from dlc.compiler.diagnostics import Problems
+from dlc.compiler.render import render, to_json
+
+LARGE = {
+    "sum": "x = " + "1+" * 40_000 + "1",
+    "sum past all bounds": "x = " + "1+" * 100_000 + "1",
+    "flow": "x" + " -> f" * 40_000,
+    "flow past all bounds": "x" + " -> f" * 100_000,
+    "signs": "x = " + "-" * 90_000 + "x",
+    "nots": "x = " + "not " * 90_000 + "x",
+    "powers": "x = " + "a ** " * 40_000 + "a",
+    "choices": "x = " + "a if b else " * 20_000 + "c",
+    "calls": "x = f" + "()" * 40_000,
+    "indices": "x = f" + "[0]" * 30_000,
+    "attributes": "x = f" + ".a" * 40_000,
+    "round brackets": "x = " + "(" * 200_000,
+    "square brackets": "x = " + "[" * 101 + "]" * 101,
+    "braces": "if a {\n" * 200_000,
+    "closing brackets": ")" * 200_000,
+    "else if": "if a { }" + " else if a { }" * 15_000,
+    "unknown characters": "$ " * 400_000,
+    "broken lines": "a b\n" * 30_000,
+    "broken bodies": "if {\n" * 90 + "}\n" * 90,
+    "single quotes": "'" * 900_000,
+    "double quotes": '"' * 900_000,
+    "backslashes": '"' + "\\" * 900_000,
+    "digits": "1" * 900_000,
+    "underscores": "x = " + "1_" * 400_000,
+    "points": "." * 900_000,
+    "exponents": "1e+" * 300_000,
+    "name": "x = " + "a" * 900_000,
+    "newlines": "\n" * 900_000,
+    "too long": "# " + "x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_texts_are_refused_soon(name: str) -> None:
+    started = time.process_time()
+    _, problems = parsed(LARGE[name])
+    assert time.process_time() - started < 3
+    assert problems.failed
+    assert len(problems.found) <= 110
+    assert all(len(render(d)) < 1_000 for d in problems.found)
+
+
+def test_a_flow_of_many_steps_is_flat() -> None:
+    file, problems = parsed("x" + " -> f" * 9_999)
+    assert not problems.found
+    assert len(file.body[0].value.steps) == 10_000
+
+
+def test_a_long_table_is_read() -> None:
+    file, problems = parsed("x = [" + "[1, 2, 3],\n" * 3_000 + "]")
+    assert not problems.found
+    assert len(file.body[0].value.items) == 3_000
+
+
+def test_depth_within_the_bound() -> None:
+    assert not parsed("x = " + "1 + " * 100 + "1")[1].found
+    assert not parsed("x = " + "(" * 100 + "1" + ")" * 100)[1].found
+    assert parsed("x = " + "1 + " * 101 + "1")[1].failed
+
+
+WORDS = [
+    "if",
+    "else",
+    "for",
+    "in",
+    "return",
+    "and",
+    "or",
+    "not",
+    "true",
+    "false",
+    "none",
+    "as",
+    "import",
+    "param",
+    "input",
+    "output",
+    "weight",
+    "block",
+    "net",
+    "step",
+    "phase",
+    "data",
+    "train",
+    "export",
+    "expect",
+    "tune",
+    "from",
+    "x",
+    "y",
+    "f",
+    "std",
+    "1",
+    "2.5",
+    '"s"',
+    "'s",
+    '"',
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "@",
+    "**",
+    "==",
+    "!=",
+    "<",
+    "<=",
+    "->",
+    "=",
+    ",",
+    ":",
+    ";",
+    ".",
+    "...",
+    "#",
+    "=>",
+    "&&",
+    "!",
+]
+
+fragments = st.lists(st.sampled_from([*WORDS, "\n", "\n", "\n  "]), max_size=60).map(" ".join)
+EXAMPLES = [path.read_text("utf-8") for path in sorted((HERE / "examples").glob("*.dl"))]
+
+
+@st.composite
+def mutated_examples(draw: st.DrawFn) -> str:
+    text = draw(st.sampled_from(EXAMPLES))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 12)))
+        text = text[:start] + draw(st.sampled_from(["", " ", "\n", *WORDS])) + text[end:]
+    return text
+
+
+@given(
+    st.one_of(
+        st.text(), st.binary().map(lambda b: b.decode("utf-8", "replace")), fragments, mutated_examples()
+    )
+)
+@settings(max_examples=400, deadline=2_000, suppress_health_check=[HealthCheck.too_slow])
+def test_any_text_makes_a_tree_or_problems(text: str) -> None:
+    file, problems = parsed(text)
+    _check_places(text, problems)
+    for statement in file.body:
+        assert dump(statement)
+        assert 0 <= statement.span.start <= statement.span.end <= len(text)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_make_a_tree_or_problems(data: bytes) -> None:
+    text = data.decode("latin-1")
+    _check_places(text, parsed(text)[1])
+
+
+def _check_places(text: str, problems: Problems) -> None:
+    for diagnostic in problems.found:
+        assert diagnostic.severity == "error"
+        assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(text)
+        assert render(diagnostic, color=True).encode()
+        assert to_json(diagnostic)["line"] >= 1

@@ -1,0 +1,58 @@
+"""The nearest name to a mistyped one."""
+
+from __future__ import annotations
+
+import pytest
+
+from dlc.compiler.suggest import did_you_mean, nearest
+
+NAMES = [
+    "dense",
+    "conv",
+    "conv_transpose",
+    "embedding",
+    "lstm",
+    "gru",
+    "attention",
+    "batchnorm",
+    "layernorm",
+    "relu",
+    "flatten",
+    "dropout",
+    "lr",
+    "true",
+]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("denze", "dense"),
+        ("covn", "conv"),
+        ("conv2d", "conv"),
+        ("batch_norm", "batchnorm"),
+        ("LayerNorm", "layernorm"),
+        ("ConvTranspose", "conv_transpose"),
+        ("droput", "dropout"),
+        ("True", "true"),
+        ("ls", "lr"),
+        ("x", None),
+        ("weight", None),
+        ("dense", None),
+        ("", None),
+        ("a" * 100_000, None),
+    ],
+)
+def test_nearest(word: str, meant: str | None) -> None:
+    assert nearest(word, NAMES) == meant
+
+
+def test_the_nearer_wins_and_then_the_alphabet() -> None:
+    assert nearest("relu7", ["relu66", "relu6", "relu"]) == "relu"
+    assert nearest("abcd", ["abcx", "abcy"]) == "abcx"
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("denze", NAMES) == "did you mean `dense`?"
+    assert did_you_mean("quux", NAMES) == ""
+    assert did_you_mean("quux", []) == ""

@@ -332,6 +332,19 @@ class _OverAxis(Activation):
         return self.operands[0].axis(self.axis)
 
 
+def over_axis(name: str) -> tuple[Example, ...]:
+    return (
+        Example(name, "float[4]", "float[4]"),
+        Example(name, "float[T]", "float[T]"),
+        Example(name, "float[T, 4]", "float[T, 4]"),
+        Example(f"{name}(axis=0)", "float[3, H, W]", "float[3, H, W]"),
+        Example(f"{name}(-2)", "float[2, 3, 4]", "float[2, 3, 4]"),
+        Example(name, "float", rejects="E0201"),
+        Example(f"{name}(axis=1)", "float[4]", rejects="E0201"),
+        Example(f"{name}(axis=-2)", "float[4]", rejects="E0201"),
+    )
+
+
 class Softmax(_OverAxis):
     """`exp(x) / sum(exp(x))` over one axis (torch `softmax`, ONNX `Softmax`)."""
 
@@ -343,16 +356,7 @@ class Softmax(_OverAxis):
     def onnx(self, op, x):
         return op.Softmax(x, axis=self.place())
 
-    examples = (
-        Example("softmax", "float[4]", "float[4]"),
-        Example("softmax", "float[4]", "float[4]", low=-200, high=200),
-        Example("softmax", "float[T]", "float[T]"),
-        Example("softmax", "float[T, 4]", "float[T, 4]"),
-        Example("softmax(axis=0)", "float[3, H, W]", "float[3, H, W]"),
-        Example("softmax(-2)", "float[2, 3, 4]", "float[2, 3, 4]"),
-        Example("softmax", "float", rejects="E0201"),
-        Example("softmax(axis=1)", "float[4]", rejects="E0201"),
-    )
+    examples = (*over_axis("softmax"), Example("softmax", "float[4]", "float[4]", low=-200, high=200))
 
 
 class LogSoftmax(_OverAxis):
@@ -364,14 +368,7 @@ class LogSoftmax(_OverAxis):
     def onnx(self, op, x):
         return op.LogSoftmax(x, axis=self.place())
 
-    examples = (
-        Example("log_softmax", "float[4]", "float[4]"),
-        Example("log_softmax", "float[T, 4]", "float[T, 4]"),
-        Example("log_softmax(axis=0)", "float[3, H, W]", "float[3, H, W]"),
-        Example("log_softmax(-2)", "float[2, 3, 4]", "float[2, 3, 4]"),
-        Example("log_softmax", "float", rejects="E0201"),
-        Example("log_softmax(axis=-2)", "float[4]", rejects="E0201"),
-    )
+    examples = over_axis("log_softmax")
 
 
 class Glu(Activation):

@@ -1,0 +1,92 @@
+"""Which step, and which node of it, made a number that is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx
+
+from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.runtime.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler.source import Span
+    from dlc.runtime.forms import Form
+    from dlc.runtime.learner import Learner
+
+DIVERGED = "E0802"
+
+
+class Watched(fx.Interpreter):
+    """Runs a form node by node and keeps what each node made."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.made: dict[fx.Node, torch.Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        made = super().run_node(n)
+        if isinstance(made, torch.Tensor) and made.is_floating_point():
+            if made.requires_grad:
+                made.retain_grad()
+            self.made[n] = made
+        return made
+
+
+def first_bad(form: Form, batch: list[torch.Tensor]) -> tuple[fx.Node | None, str, torch.Tensor | None]:
+    """The first node whose result, or whose gradient on the way back, is not finite; which of both; and the numbers."""
+    watched = Watched(form.module)
+    made = watched.run(*batch, *form.weights)
+    for node, result in watched.made.items():
+        if node.op not in ("placeholder", "output") and not finite(result):
+            return node, "result", result
+    made["objective"].backward()
+    for node, result in reversed(watched.made.items()):
+        if result.grad is not None and not finite(result.grad):
+            maker = next((u for u in reversed(list(node.users)) if u.op != "output"), node)
+            return maker, "gradient", result.grad
+    return None, "", None
+
+
+def finite(tensor: torch.Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def replay(learner: Learner, batches: Iterable[list[torch.Tensor]], before: Snapshot, first: int,
+           kept: int) -> CompileError:  # fmt: skip
+    """Go through an epoch that went wrong once more, and look after every step. `first` is the number of its first
+    step, from 0; `kept` the epoch whose weights are kept."""
+    note = f"the weights of epoch {kept} are kept" if kept else "the weights are kept as they began"
+    forms = learner.forms
+    before.restore()
+    moment = Snapshot(list(forms.weights.values()), learner.optimizer, forms.device)
+    for number, batch in enumerate(batches, first):
+        moment.take()
+        loss = learner.step(batch, number)
+        if not finite(loss) or not learner.finite():
+            moment.restore()
+            return diverged(forms.training, batch, number + 1, learner.rate(number), note)
+    return told("a number turned NaN or infinite in this epoch, and not when it was repeated", None, note)
+
+
+def diverged(form: Form, batch: list[torch.Tensor], step: int, rate: float, note: str) -> CompileError:
+    """The error of a step, counted from 1, that went wrong; the weights are those before it."""
+    node, what, numbers = first_bad(form, batch)
+    if node is None or numbers is None:
+        return told(
+            f"a weight is no longer finite after step {step}, at a learning rate of {rate:g}", None, note
+        )
+    name = node.meta.get("name", node.name)
+    bad = "NaN" if bool(torch.isnan(numbers).any()) else "infinite"
+    whose = f"what `{name}` makes" if what == "result" else f"the gradient of `{name}`"
+    span = next((n.site.span for n in form.graph.nodes if n.name == name), None)
+    return told(f"{whose} is {bad} at step {step}", span, note)
+
+
+def told(message: str, span: Span | None, note: str) -> CompileError:
+    labels = (Label(span, "made here"),) if span else ()
+    help = "a smaller learning rate, `clip = norm(1.0)` or standardized inputs often mend this"
+    return CompileError([Diagnostic(DIVERGED, message, labels, (note,), help)])

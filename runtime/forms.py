@@ -1,0 +1,93 @@
+"""The two forms of a program as torch runs them in training: one that learns, one that answers, the same weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dlc.compiler.elaborate.expectations import figures
+from dlc.compiler.lower.torch import Model, trace
+from dlc.compiler.passes import forms
+from dlc.runtime.batches import Resident
+from dlc.runtime.meter import Measured, Meter
+from dlc.runtime.plans import sizes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from dlc.compiler.ir import Graph
+    from dlc.compiler.program import Program
+    from dlc.runtime.data.rows import Rows
+
+EVALUATED = 4  # rows of a batch without gradients, times those of one with
+
+
+class Form:
+    """A graph as a function of a batch: a tensor for each of `fields`, in order."""
+
+    def __init__(self, graph: Graph, weights: Mapping[str, torch.Tensor], device: torch.device) -> None:
+        self.graph = graph
+        self.fields = [value.name.removesuffix(".target") for value in graph.inputs]
+        self.module = trace(graph).to(device)
+        self.weights = [weights[w.name] for w in graph.weights]
+        self._run = self.module.forward
+
+    def __call__(self, batch: list[torch.Tensor]) -> dict[str, Any]:
+        return self._run(*batch, *self.weights)
+
+
+class Forms:
+    """Both forms of a program on one device, with the weights that they share."""
+
+    def __init__(self, program: Program, values: Mapping[str, np.ndarray], device: torch.device) -> None:
+        self.program, self.device = program, device
+        training = forms.training(program)
+        model = Model(training, program.graph.weights, values).to(device)
+        self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
+        self.training = Form(training, self.weights, device)
+        self.measured = measured(program)
+        asked = tuple(dict.fromkeys(m.output for m in self.measured))
+        answering = replace(program, exports=tuple((name, program.output(name)) for name in asked))
+        self.answering = Form(forms.inference(answering, loss=True), self.weights, device)
+        learnt = {w.name for w in training.weights if w.trainable}
+        self.learnt = [w for name, w in self.weights.items() if name in learnt]
+
+    def resident(self, rows: Rows, form: Form, seed: int | None = None) -> Resident:
+        """The fields of rows that a form reads; with a seed, what is drawn is the same in every pass."""
+        shapes = {i.name: i.declared.shape for i in self.program.inputs}
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        return Resident(rows, form.fields, self.device, shapes, generator)
+
+    def evaluate(self, rows: Rows) -> dict[str, float]:
+        """Loss and metrics of rows in the inference form."""
+        train, meter, start = self.program.train, Meter(self.measured), 0
+        sizes = sizes_of(rows.count, train.batch if train.batch == "all" else EVALUATED * train.batch)
+        resident = self.resident(rows, self.answering, train.seed)
+        with torch.inference_mode():
+            for size, batch in zip(sizes, resident.batches(sizes), strict=True):
+                made = self.answering(batch)
+                loss = float(made.pop("loss"))
+                answers = {name: tensor.cpu().numpy() for name, tensor in made.items()}
+                targets = {m.target: rows[m.target][start : start + size] for m in self.measured}
+                meter.add(answers, targets, size, loss)
+                start += size
+        return meter.figures()
+
+    def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:
+        """The weights as arrays, or these in their place, in the order in which the file makes them."""
+        held = dict(zip(self.weights, tensors, strict=True)) if tensors else self.weights
+        return {w.name: held[w.name].detach().cpu().numpy().copy() for w in self.program.graph.weights}
+
+
+def measured(program: Program) -> list[Measured]:
+    """The figures that are measured beside the loss."""
+    names = figures(program.metrics)[1:]
+    outputs = {o.name: o for o in program.outputs}
+    return [
+        Measured(name, output, outputs[output].declared, outputs[output].target, metric)
+        for name, (output, metric) in zip(names, program.metrics, strict=True)
+    ]

@@ -1,0 +1,95 @@
+"""What a training tells: its epochs, its result, and who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dlc.compiler.program import Program
+    from dlc.compiler.training.stopping import Patience
+    from dlc.runtime.plans import Plan
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training rows gave. Epochs and steps count from 1.
+
+    `train` holds the mean loss of the steps; `best` says that its weights are the ones to keep so far.
+    """
+
+    epoch: int
+    step: int
+    rate: float
+    seconds: float
+    train: Figures
+    validation: Figures
+    best: bool
+
+    def record(self) -> dict[str, Any]:
+        """As plain values that JSON knows: what is no finite number is none."""
+        values = asdict(self)
+        for part in ("train", "validation"):
+            values[part] = {name: v if isfinite(v) else None for name, v in values[part].items()}
+        return values
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gives.
+
+    `weights` are those of epoch `kept` (0: as they began), `figures` what they reach on every part of the data in
+    the form that is exported. `ended` is `done`, `early`, `interrupted` or `diverged`.
+    """
+
+    weights: Mapping[str, np.ndarray]
+    history: tuple[Epoch, ...]
+    kept: int
+    ended: str
+    figures: Mapping[str, Figures] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Who hears of a training while it runs: the screen, the run folder."""
+
+    def begin(self, program: Program, plan: Plan) -> None: ...
+
+    def step(self, step: int) -> None:
+        """From time to time within an epoch."""
+
+    def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """After every epoch; `weights` gives the ones to keep so far."""
+
+    def end(self, trained: Trained) -> None:
+        """Also where the training diverged."""
+
+
+class Watch:
+    """Decides which epoch's weights are kept, and when enough epochs went by without a better one.
+
+    Without early stopping the last epoch is kept, and it is never enough.
+    """
+
+    def __init__(self, stopping: Patience | None, lower_is_better: bool) -> None:
+        self._stopping, self._sign = stopping, 1 if lower_is_better else -1
+        self._best, self._waited = inf, 0
+
+    def better(self, parts: Mapping[str, Figures]) -> bool:
+        if self._stopping is None:
+            return True
+        figure = parts[self._stopping.part].get(self._stopping.figure, inf)
+        if not self._sign * figure < self._best:  # what is no number is never better
+            self._waited += 1
+            return False
+        self._best, self._waited = self._sign * figure, 0
+        return True
+
+    @property
+    def over(self) -> bool:
+        return self._stopping is not None and self._waited >= self._stopping.n

@@ -1,0 +1,77 @@
+"""Figures of a pass over rows: the loss and the metrics, counted batch by batch in NumPy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.compiler.training.metrics import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.types import Tensor
+
+
+class Meter:
+    """`measured` are the figures: their name, the output, its declared type, the field it is held against, and the
+    metric. Answers come under the artifact's names, from torch or from ONNX Runtime alike."""
+
+    def __init__(self, measured: Sequence[Measured]) -> None:
+        self._measured = [(m, m.metric.start(m.type)) for m in measured]
+        self._loss, self._rows = 0.0, 0
+
+    def add(
+        self, answers: Mapping[str, Any], targets: Mapping[str, Any], rows: int, loss: float | None = None
+    ) -> None:
+        """Count one batch of so many rows."""
+        if loss is not None:
+            self._loss += loss * rows
+            self._rows += rows
+        told: dict[str, Answer] = {}
+        for m, state in self._measured:
+            if m.output not in told:
+                told[m.output] = answer_of(answers, m.output, m.type)
+            m.metric.update(np, state, told[m.output], targets[m.target])
+
+    def figures(self) -> dict[str, float]:
+        """The loss, if one was given, and every metric, by name."""
+        loss = {"loss": self._loss / self._rows} if self._rows else {}
+        return loss | {m.name: float(m.metric.value(np, state)) for m, state in self._measured}
+
+
+class Measured:
+    """One figure: `accuracy`, or `OUTPUT.accuracy` where several outputs are measured."""
+
+    def __init__(self, name: str, output: str, type: Tensor, target: str, metric: Metric) -> None:
+        self.name, self.output, self.type, self.target, self.metric = name, output, type, target, metric
+
+
+def answer_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Answer:
+    """The answer of one output; classes and binaries that come as names are turned into numbers again."""
+    value = np.asarray(answers[output])
+    if type.element == "class":
+        return Answer(numbers(value, type), answers[f"{output}_probabilities"])
+    if type.element == "binary":
+        yes = (
+            value == type.classes.names[1]
+            if is_text(value) and type.classes and type.classes.names
+            else value
+        )
+        return Answer(yes, answers[f"{output}_probability"])
+    return Answer(value)
+
+
+def numbers(value: np.ndarray, type: Tensor) -> np.ndarray:
+    names = type.classes.names if type.classes else None
+    if names is None or not is_text(value):
+        return value
+    number = {name: k for k, name in enumerate(names)}
+    found, inverse = np.unique(value.astype(str), return_inverse=True)
+    return np.array([number[name] for name in found], np.int64)[inverse].reshape(value.shape)
+
+
+def is_text(value: np.ndarray) -> bool:
+    return value.dtype.kind in "OUS"

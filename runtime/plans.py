@@ -1,0 +1,102 @@
+"""How a training goes over its rows, and what cannot go well, found before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.elaborate.expectations import figures
+from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.training.section import EPOCHS
+
+if TYPE_CHECKING:
+    from dlc.compiler.ir import Graph
+    from dlc.compiler.program import Program
+    from dlc.runtime.data.rows import Dataset
+
+IMPOSSIBLE = "E0804"
+DRAWN = 100  # steps of an epoch where every input is drawn and no row counts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The rows of every step of an epoch, and the steps of the whole training."""
+
+    sizes: list[int]
+    steps: int
+
+    @property
+    def epochs(self) -> int:
+        return ceil(self.steps / len(self.sizes))
+
+
+def make(program: Program, data: Dataset) -> Plan:
+    """The plan of a training; `CompileError` if it cannot be carried out with this data."""
+    settings, rows = program.train, data.train
+    if rows is None or (rows.count == 0 and not rows.drawn):
+        raise impossible("there are no training rows", program.data)
+    if rows.count:
+        sizes = sizes_of(rows.count, settings.batch)
+    elif settings.batch == "all":
+        raise impossible("`batch` cannot be `all` where every input is drawn", settings, "batch",
+                         help="say how many to draw for a step: `batch = 64`")  # fmt: skip
+    else:
+        sizes = [settings.batch] * min(DRAWN, settings.steps or DRAWN)
+    check_stopping(program, data)
+    return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * len(sizes))
+
+
+def sizes_of(count: int, batch: int | str) -> list[int]:
+    """How many rows each step of an epoch takes. The last batch may be short, but not one row alone, of which
+    `batchnorm` can make no statistics: that row goes with the batch before it."""
+    if batch == "all" or batch >= count:
+        return [count]
+    whole, rest = divmod(count, batch)
+    sizes = [batch] * whole
+    if rest == 1 and batch > 1:
+        sizes[-1] += 1
+    elif rest:
+        sizes.append(rest)
+    return sizes
+
+
+def check_stopping(program: Program, data: Dataset) -> None:
+    """What early stopping watches has to be measured."""
+    stopping = program.train.early_stop
+    if stopping is None:
+        return
+    if getattr(data, stopping.part) is None:
+        raise impossible(f"`early_stop` watches `{stopping.on}`, and there are no validation rows", program.train,
+                         "early_stop", help="write `validation = 0.1` into `data`, or `on=train.loss`")  # fmt: skip
+    known = figures(program.metrics)
+    if stopping.figure not in known:
+        help = did_you_mean(stopping.figure, known) or f"it measures {', '.join(f'`{k}`' for k in known)}"
+        raise impossible(f"training does not measure `{stopping.figure}`", program.train, "early_stop", help)
+
+
+def check_statistics(graph: Graph, plan: Plan) -> None:
+    """Of one value a norm over the batch makes no statistics."""
+    if min(plan.sizes) > 1:
+        return
+    for node in graph.nodes:
+        if node.operator.name == "batchnorm" and all(size == 1 for size in node.operands[0].type.shape[1:]):
+            label = Label(node.site.span, "one value of each feature in a step")
+            raise CompileError([Diagnostic(IMPOSSIBLE, "`batchnorm` needs more than one row in a step", (label,), (),
+                                           "use a larger `batch`, or `layernorm`")])  # fmt: skip
+
+
+def lower_is_better(program: Program) -> bool:
+    """Whether the figure that early stopping watches gets better as it falls."""
+    stopping = program.train.early_stop
+    if stopping is None or stopping.figure == "loss":
+        return True
+    metric = dict(zip(figures(program.metrics)[1:], (m for _, m in program.metrics), strict=True))
+    return metric[stopping.figure].better == "lower"
+
+
+def impossible(message: str, section: Any = None, key: str = "", help: str = "") -> CompileError:
+    """An error at a setting of a section, or at the section, where the spec has them."""
+    span = getattr(section, "spans", {}).get(key) or getattr(section, "span", None)
+    return CompileError([Diagnostic(IMPOSSIBLE, message, (Label(span),) if span else (), (), help)])

@@ -1,0 +1,58 @@
+"""The state of a training at one moment, to go back to."""
+
+from __future__ import annotations
+
+import torch
+
+
+class Snapshot:
+    """Copies of weights, of the optimizer's state and of the random states; taken again, it reuses its memory."""
+
+    def __init__(
+        self, weights: list[torch.Tensor], optimizer: torch.optim.Optimizer, device: torch.device
+    ) -> None:
+        self._weights, self._optimizer, self._device = weights, optimizer, device
+        self._kept: list[torch.Tensor] = []
+        self._random: list[torch.Tensor] = []
+
+    def take(self) -> None:
+        live = self._live()
+        if len(live) != len(self._kept):
+            self._kept = [t.detach().clone() for t in live]
+        else:
+            copy(live, self._kept)
+        self._random = random_states(self._device)
+
+    def restore(self) -> None:
+        if len(self._live()) != len(self._kept):  # taken before the optimizer's first step
+            self._optimizer.state.clear()
+        copy(self._kept, self._live())
+        set_random_states(self._device, self._random)
+
+    def _live(self) -> list[torch.Tensor]:
+        states = self._optimizer.state.values()
+        return [*self._weights, *(t for s in states for t in s.values() if isinstance(t, torch.Tensor))]
+
+
+def copy(source: list[torch.Tensor], target: list[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for a, b in zip(source, target, strict=True):
+            b.copy_(a)
+
+
+def random_states(device: torch.device) -> list[torch.Tensor]:
+    """The states of the generators that a step may draw from."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    elif device.type == "mps":
+        states.append(torch.mps.get_rng_state())
+    return states
+
+
+def set_random_states(device: torch.device, states: list[torch.Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states[1])

@@ -1,0 +1,109 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import torch
+
+from dlc.runtime import blame, device, plans
+from dlc.runtime.forms import Forms
+from dlc.runtime.history import Epoch, Figures, Listener, Trained, Watch
+from dlc.runtime.interrupt import Interrupt
+from dlc.runtime.learner import Learner, Losses, mean
+from dlc.runtime.snapshot import Snapshot, copy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from dlc.compiler.program import Program
+    from dlc.runtime.data.rows import Dataset
+
+TOLD = 0.1  # seconds between two words to the listeners within an epoch
+
+
+def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *, on: str = "auto",
+          listeners: Sequence[Listener] = ()) -> Trained:  # fmt: skip
+    """Learn the weights of a program from data, beginning with these; `on` names the device.
+
+    Ctrl-C ends it after the step at hand. Where a number turns NaN or infinite it raises `CompileError`, after the
+    listeners have been given the last good weights.
+    """
+    settings, plan = program.train, plans.make(program, data)
+    torch.manual_seed(settings.seed)
+    forms = Forms(program, weights, device.choose(on))
+    plans.check_statistics(forms.training.graph, plan)
+    learner = Learner(forms, settings, plan.steps)
+    rows, shuffle = forms.resident(data.train, forms.training), torch.Generator().manual_seed(settings.seed)
+    live = list(forms.weights.values())
+    best, kept = [w.detach().clone() for w in live], 0
+    before = Snapshot(live, learner.optimizer, forms.device)
+    watch = Watch(settings.early_stop, plans.lower_is_better(program))
+    history: list[Epoch] = []
+    step, ended = 0, "done"
+    for listener in listeners:
+        listener.begin(program, plan)
+
+    with Interrupt() as interrupt:
+        for number in range(1, plan.epochs + 1):
+            began, first, losses = time.monotonic(), step, Losses()
+            before.take()
+            due = began + TOLD
+            order = (
+                torch.randperm(rows.count, generator=shuffle) if len(plan.sizes) > 1 and rows.count else None
+            )
+
+            for batch in rows.batches(plan.sizes, order):
+                losses.add(learner.step(batch, step))
+                step += 1
+                if time.monotonic() >= due:
+                    due = time.monotonic() + TOLD
+                    for listener in listeners:
+                        listener.step(step)
+                if step == plan.steps or interrupt.asked:
+                    break
+
+            # the only place of an epoch where values are read back from the device
+            read = losses.read()
+            if not all(map(isfinite, read)) or not learner.finite():
+                error = blame.replay(learner, rows.batches(plan.sizes, order), before, first, kept)
+                copy(best, live)
+                for listener in listeners:
+                    listener.end(Trained(forms.arrays(), tuple(history), kept, "diverged"))
+                raise error
+
+            found = after_epoch(forms, data, mean(read, plan.sizes), validate=not interrupt.asked)
+            better = watch.better(found) or (interrupt.asked and not kept)
+            if better:
+                kept = number
+                copy(live, best)
+            rate, seconds = learner.rate(step - 1), time.monotonic() - began
+            history.append(Epoch(number, step, rate, seconds, found["train"], found["validation"], better))
+            for listener in listeners:
+                listener.epoch(history[-1], lambda: forms.arrays(best))
+            if interrupt.asked or watch.over:
+                ended = "interrupted" if interrupt.asked else "early"
+                break
+
+        copy(best, live)
+        figures = {part: forms.evaluate(rows) for part, rows in data.parts() if rows.count}
+        trained = Trained(forms.arrays(), tuple(history), kept, ended, figures)
+    for listener in listeners:
+        listener.end(trained)
+    return trained
+
+
+def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dict[str, Figures]:
+    """The figures of an epoch: the mean loss of its steps, those of validation, and of training what is watched."""
+    stopping = forms.program.train.early_stop
+    train = {"loss": loss}
+    if stopping is not None and stopping.part == "train" and stopping.figure != "loss":
+        train = forms.evaluate(data.train) | train
+    return {
+        "train": train,
+        "validation": forms.evaluate(data.validation) if data.validation and validate else {},
+    }

@@ -240,6 +240,7 @@ class Builder:
         if not operator.batchless or (any(batched) and not all(batched) and alone):
             values = [v if v.type.batched else self._expand(v, span) for v in values]
         if operator.broadcasts and len(values) > 1:
+            operator.bind(*(v.type for v in values))  # a mistake shows the ranks as they are written
             rank = max(v.type.rank for v in values)
             values = [self._raise_rank(v, rank, span) for v in values]
         return values

@@ -10,6 +10,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "optimizer": ("nadam", "radam", "adamax", "adagrad", "adadelta", "muon", "lbfgs"),
     "schedule": ("plateau",),
     "metric": ("perplexity", "edit_distance"),
+    "source": ("images", "text"),
     "train": ("freeze", "weights", "accumulate", "ema", "step", "phase"),
     "export": ("quantize", "precision", "decode", "lengths"),
     "precision": ("bf16", "float64"),

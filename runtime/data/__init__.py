@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.compiler.sections import Data
     from dlc.compiler.types import Classes
+    from dlc.runtime.data.source import Opened
 
 __all__ = ["Dataset", "Rows", "Wanted", "facts", "gather", "load", "read_rows", "wanted_by"]
 
@@ -36,13 +37,13 @@ PARTS = ("train", "validation", "test")
 
 
 def load(
-    program: Program, folder: Path, *, splits: Sequence[str] = PARTS, source: Path | None = None
+    program: Program, folder: Path, *, splits: Sequence[str] = PARTS, source: Path | Opened | None = None
 ) -> Dataset:
     """The rows of a program whose spec lies in `folder`; `source` is read in place of the one that it names."""
     return gather(_data_of(program, source), wanted_by(program), folder, splits)
 
 
-def facts(program: Program, folder: Path, *, source: Path | None = None) -> Facts:
+def facts(program: Program, folder: Path, *, source: Path | Opened | None = None) -> Facts:
     """What only the data can tell about a program, without decoding more than that takes."""
     wanted = wanted_by(program)
     if not any(w.learns for w in wanted):
@@ -83,11 +84,14 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
     return Dataset(**dataset, classes=classes, columns=columns)
 
 
-def _data_of(program: Program, source: Path | None) -> Data:
+def _data_of(program: Program, source: Path | Opened | None) -> Data:
+    """The `data` section, with another source in place of its own where one is given."""
     data = program.data or sections.Data()
     if source is None:
         return data
-    return sections.Data(**data.values() | {"source": source_of(source.resolve())})
+    changed = sections.Data(**data.values() | {"source": source_of(source.resolve()) if isinstance(source, Path) else source})
+    object.__setattr__(changed, "fields", getattr(data, "fields", {}))
+    return changed
 
 
 def _check_drawn(wanted: Sequence[Wanted]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from dlc.runtime.data import mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from dlc.compiler.sections import Source
 
@@ -108,15 +108,20 @@ class Opened:
         return ""
 
 
-def need_file(path: Path, shown: str, definition: Source | None) -> None:
-    """Say so kindly if there is no such file."""
+def shown(path: str) -> str:
+    """A path as messages call it: as the spec writes it, but no folders of the machine."""
+    return PurePath(path).name if PurePath(path).is_absolute() else path
+
+
+def need_file(path: Path, source: Source) -> Path:
+    """The path of a source's file; said kindly if there is no such file."""
     if path.is_file():
-        return
-    place = (definition, "looked for here")
+        return path
+    name, place = shown(source.path), (source, "looked for here")
     if path.is_dir():
-        raise mistakes.fail(mistakes.NO_FILE, f"{shown} is a folder, and a file is wanted", place)
+        raise mistakes.fail(mistakes.NO_FILE, f"{name} is a folder, and a file is wanted", place)
     help = _nearest_file(path) or "paths are relative to the spec"
-    raise mistakes.fail(mistakes.NO_FILE, f"there is no file {shown}", place, help=help)
+    raise mistakes.fail(mistakes.NO_FILE, f"there is no file {name}", place, help=help)
 
 
 def _nearest_file(path: Path) -> str:

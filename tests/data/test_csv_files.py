@@ -1,11 +1,16 @@
 """Tables of text: good ones, and everything that is wrong with the others."""
 
+import csv
 import gzip
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from fields import AUTO, csv_of, mistake_of, mistakes_of, read, table, target, wanted
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlc.compiler.sections import Column, Columns, Csv
 from dlc.compiler.types import Classes
@@ -254,6 +259,21 @@ def test_rows_of_a_wrong_length(tmp_path, text, row):
 def test_files_without_rows(tmp_path, text, said):
     found = mistake_of(read, csv_of(tmp_path, text), wanted("a"), folder=tmp_path)
     assert (found.code, found.message) == ("E0708", said)
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=20))
+def test_what_a_spreadsheet_writes_is_read_back(rows):
+    """Quotes, commas, line ends and white space within cells are kept."""
+    with TemporaryDirectory() as folder:
+        with (Path(folder) / "rows.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("a", "b"), *rows])
+        found = read(
+            Csv(path="rows.csv"), wanted("a", "string"), wanted("b", "string"), folder=Path(folder)
+        ).train
+    assert list(zip(found["a"], found["b"], strict=True)) == rows
 
 
 def test_other_encodings_are_refused(tmp_path):

@@ -129,7 +129,19 @@ def test_shares_and_strata_are_shown_at_their_settings(tmp_path):
 
 def test_no_path_of_the_machine_is_told(tmp_path):
     found = mistake_of(load, program_of(PEOPLE), tmp_path)
-    assert found.message == "there is no file people.csv" and str(tmp_path) not in str(found)
+    assert found.message == "there is no file people.csv"
+    spec = PEOPLE.replace("people.csv", str(tmp_path / "elsewhere.csv"))
+    assert mistake_of(load, program_of(spec), tmp_path).message == "there is no file elsewhere.csv"
+
+
+def test_sources_of_later_are_not_built_yet():
+    found = mistake_of(program_of, IRIS.replace('builtin("iris")', 'images("flowers")'))
+    assert (found.code, found.message) == ("E0901", "`images` is not built yet")
+
+
+def test_an_unknown_set_is_told_by_the_compiler():
+    found = mistake_of(program_of, IRIS.replace('"iris"', '"irsi"'))
+    assert (found.code, found.help, found.line) == ("E0403", "did you mean `iris`?", 7)
 
 
 # --- rows for an artifact ---------------------------------------------------------------------------------

@@ -34,8 +34,10 @@ def source_of(path: Path) -> sections.Source:
     return kind(path=str(path))
 
 
-def open_source(source: sections.Source, folder: Path, part: str = "train") -> Opened:
+def open_source(source: sections.Source | Opened, folder: Path, part: str = "train") -> Opened:
     """Open a source whose paths are relative to `folder`; `part` matters where a source has a test set."""
+    if not isinstance(source, sections.Source):
+        return source
     if isinstance(source, sections.Csv):
         from dlc.runtime.data.sources.csv import CsvFile
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.convert import is_number
-from dlc.runtime.data.source import Column, Opened, need_file, texts
+from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,10 +27,10 @@ MOST_RAGGED = 4  # rows that a message names
 
 class CsvFile(Opened):
     def __init__(self, source: Csv, folder: Path) -> None:
-        need_file(folder / source.path, source.path, source)
-        self.file, self.definition = source.path, source
+        path = need_file(folder / source.path, source)
+        self.file, self.definition = shown(source.path), source
         self._missing = source.missing or ()
-        self._data = self._read_bytes(folder / source.path)
+        self._data = self._read_bytes(path)
         first_lines = bytes(self._data[: 1 << 16]).lstrip(b"\xef\xbb\xbf\r\n").splitlines()
         heading = first_lines[0] if first_lines else b""
         self._delimiter = max(SIGNS, key=lambda sign: heading.count(sign.encode()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.source import Column, Opened, numbers
+from dlc.runtime.data.source import Column, Opened, numbers, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ STEP = 1 << 24
 class IdxFolder(Opened):
     def __init__(self, source: Idx, folder: Path, part: str) -> None:
         self.definition, self.names = source, None
-        self.file, self.free_layout = source.path, True
+        self.file, self.free_layout = shown(source.path), True
         self._paths = [_find(folder / source.path, PREFIXES[part], *piece) for piece in PIECES]
         if not all(self._paths):
             self._complain(folder / source.path, PREFIXES[part])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.source import Column, Opened, need_file, numbers, texts
+from dlc.runtime.data.source import Column, Opened, need_file, numbers, shown, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 class NpzFile(Opened):
     def __init__(self, source: Npz, folder: Path) -> None:
-        need_file(folder / source.path, source.path, source)
-        self.file, self.definition, self._path = source.path, source, folder / source.path
+        path = need_file(folder / source.path, source)
+        self.file, self.definition, self._path = shown(source.path), source, path
         try:
             with zipfile.ZipFile(self._path) as archive:
                 self.names = tuple(n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.source import Column, Opened, need_file, numbers, texts
+from dlc.runtime.data.source import Column, Opened, need_file, numbers, shown, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,10 @@ class ParquetFile(Opened):
         import pyarrow as pa
         from pyarrow import parquet
 
-        need_file(folder / source.path, source.path, source)
-        self.file, self.definition = source.path, source
+        path = need_file(folder / source.path, source)
+        self.file, self.definition = shown(source.path), source
         try:
-            self._parquet = parquet.ParquetFile(folder / source.path)
+            self._parquet = parquet.ParquetFile(path)
         except (pa.ArrowException, OSError) as error:
             raise self._broken(error) from None
         self.names = tuple(self._parquet.schema_arrow.names)

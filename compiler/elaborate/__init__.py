@@ -84,7 +84,7 @@ class Elaborator:
                     self._check_block(ev, statement)
                     file.templates[statement.name.id] = Template(statement, ev.scope)
                     if statement.is_net:
-                        self.builder.root.taken.add(statement.name.id)
+                        self.builder.root.names.take(statement.name.id)
                 elif isinstance(statement, syntax.Weight):
                     declared.declare(ev, statement.name)
                     file.weights[statement.name.id] = statement

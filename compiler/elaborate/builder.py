@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim, product
-from dlc.compiler.elaborate.values import Halt, Operand
+from dlc.compiler.elaborate.values import Halt, Operand, Stop
 from dlc.compiler.initial import Auto
 from dlc.compiler.ir import Node, Site, Use, Value, Weight
 from dlc.compiler.kinds import Reject
@@ -24,24 +24,41 @@ if TYPE_CHECKING:
 MAX_NODES = 20_000
 MAX_WORK = 200_000
 MAX_DEPTH = 100
+MAX_NESTED = 1_500  # expressions within expressions, through all blocks
 MAX_WEIGHTS = 10**10
 MAX_SIZE = 10**12
+
+ENDLESS = "look for a loop, a `repeat` or a block that unfolds far more often than meant"
+UNENDING = "a block that calls itself needs an `if` that ends it"
+
+
+class Names:
+    """Names that are taken, and the next free one of each kind: `conv`, `conv_2`, ..."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}  # all below are taken
+
+    def __bool__(self) -> bool:
+        return bool(self._taken)
+
+    def take(self, name: str) -> None:
+        self._taken.add(name)
+
+    def next(self, base: str) -> str:
+        number = self._numbers.get(base, 1)
+        while (name := base if number == 1 else f"{base}_{number}") in self._taken:
+            number += 1
+        self._numbers[base] = number
+        return name
 
 
 class Level:
     """The surroundings within which names are numbered."""
 
-    def __init__(self, prefix: str = "", *, net: str | None = None, shared: bool = False):
-        self.prefix, self.net, self.shared = prefix, net, shared
-        self.taken: set[str] = set()
-
-    def name(self, base: str) -> str:
-        """The next free name: `conv`, `conv_2`, ..."""
-        number, name = 1, base
-        while name in self.taken:
-            number += 1
-            name = f"{base}_{number}"
-        return name
+    def __init__(self, prefix: str = "", *, net: str | None = None):
+        self.prefix, self.net = prefix, net
+        self.names = Names()
 
 
 class Builder:
@@ -54,8 +71,11 @@ class Builder:
         self.uses: tuple[Use, ...] = ()
         self.work = 0
         self.size = 0
-        self._value_names: set[str] = set()
-        self._nets: dict[str, bool] = {}
+        self.fed: set[Value] = set()  # what depends on an input or a target
+        self._depth = 0
+        self._value_names = Names()
+        self._open_nets: list[str] = []
+        self._made_nets: set[str] = set()  # nets whose first use is over: they make no more weights
 
     # --- places and limits --------------------------------------------------------------------------------
 
@@ -64,53 +84,70 @@ class Builder:
 
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
         """Report a mistake at a place, with the blocks that led there; to be raised."""
-        notes = [f"in: {u.what}, used at {u.span.place}" for u in self.uses[:6]]
-        if len(self.uses) > 6:
-            notes.append(f"... and {len(self.uses) - 6} more uses around it")
-        self.problems.report(code, span, message, notes=[*more.pop("notes", ()), *notes], **more)
+        self.problems.report(code, span, message, notes=[*more.pop("notes", ()), *self._way_here()], **more)
         return Halt()
+
+    def stop(self, code: str, span: Span, message: str, help: str = "") -> Stop:
+        """Report that a limit is passed; to be raised."""
+        self.fail(code, span, message, help=help)
+        return Stop()
+
+    def _way_here(self) -> list[str]:
+        """The uses of blocks around this point, innermost first; of many the first and the last."""
+        ways = list(dict.fromkeys(f"in: {u.what}, used at {u.span.place}" for u in self.uses))
+        return ways if len(ways) <= 6 else [*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:]]
 
     def spend(self, span: Span, work: int = 1) -> None:
         self.work += work
         if self.work > MAX_WORK:
-            raise self.fail("E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps",
-                            help="look for a loop, a `repeat` or a block that unfolds far more often than meant")  # fmt: skip
+            raise self.stop("E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps", ENDLESS)
+
+    @contextmanager
+    def nested(self, span: Span) -> Iterator[None]:
+        """One expression more that is not yet done."""
+        self._depth += 1
+        try:
+            if self._depth > MAX_NESTED:
+                raise self.stop("E0903", span, f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here", UNENDING)
+            yield
+        finally:
+            self._depth -= 1
 
     # --- names --------------------------------------------------------------------------------------------
 
     @contextmanager
     def enter_block(self, name: str, span: Span) -> Iterator[None]:
-        """The surroundings of one use of a block; its name counts only if weights were made within."""
-        outer, before = self.level, len(self.weights)
-        own = outer.name(name)
-        self.level = Level(f"{outer.prefix}{own}.", net=outer.net, shared=outer.shared)
+        """The surroundings of one use of a block; its name counts only if it owns weights."""
+        outer = self.level
+        own = outer.names.next(name)
+        self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
         with self._use(Use(f"block {name}", span)):
             try:
                 yield
             finally:
-                if len(self.weights) > before or outer.shared and self.level.taken:
-                    outer.taken.add(own)
+                if self.level.names:
+                    outer.names.take(own)
                 self.level = outer
 
     @contextmanager
     def enter_net(self, name: str, span: Span) -> Iterator[None]:
         """The surroundings of a net, the same at every use; weights are made at the first."""
         outer = self.level
-        first = name not in self._nets
-        self.level = Level(f"{name}.", net=name, shared=not first)
-        self._nets.setdefault(name, False)
+        self.level = Level(f"{name}.", net=name)
+        self._open_nets.append(name)
         with self._use(Use(f"net {name}", span)):
             try:
                 yield
-                self._nets[name] = True
             finally:
+                self._open_nets.pop()
                 self.level = outer
+        if name not in self._open_nets:
+            self._made_nets.add(name)
 
     @contextmanager
     def _use(self, use: Use) -> Iterator[None]:
         if len(self.uses) >= MAX_DEPTH:
-            raise self.fail("E0903", use.span, f"{use.what} is used within itself more than {MAX_DEPTH} levels deep",
-                            help="a block that calls itself needs an `if` that ends it")  # fmt: skip
+            raise self.stop("E0903", use.span, f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here", UNENDING)
         outer, self.uses = self.uses, (use, *self.uses)
         try:
             yield
@@ -119,11 +156,8 @@ class Builder:
 
     def value(self, name: str, type: Tensor, span: Span) -> Value:
         """A new value under a name that no other has."""
-        unique, number = name, 1
-        while unique in self._value_names:
-            number += 1
-            unique = f"{name}_{number}"
-        self._value_names.add(unique)
+        unique = self._value_names.next(name)
+        self._value_names.take(unique)
         if all(isinstance(s, int) for s in type.shape) and product(type.shape) > MAX_SIZE:
             raise self.fail("E0904", span, f"too large: {type} has more than {MAX_SIZE:_} numbers a sample")
         return Value(unique, type, self.site(span))
@@ -134,14 +168,14 @@ class Builder:
         """A weight under its leaf in the present surroundings, or, within a net used again, the one it has."""
         level = self.level
         full = f"{level.prefix}{name}"
-        if level.shared and full in self.weights:
+        if level.net and full in self.weights:
             found = self.weights[full]
             if found.value.type.shape != spec.shape:
                 raise self.fail("E0505", span, f"the weights of net `{level.net}` are shared, and `{full}` was "
                                 f"{found.value.type} at its first use, {Tensor('float', spec.shape)} here",
                                 help="use a `block` for new weights at every use")  # fmt: skip
             return found.value
-        if level.shared:
+        if level.net in self._made_nets:
             raise self.fail("E0505", span, f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
         size = product([s for s in spec.shape if isinstance(s, int)])
@@ -178,9 +212,9 @@ class Builder:
         return self._node(bound, tuple(taken), weights, name, span)
 
     def _name_for(self, operator: Operator, specs: list[WeightSpec]) -> str:
-        name = self.level.name(operator.name)
+        name = self.level.names.next(operator.name)
         if any(self._given(operator, s.leaf) is None for s in specs):
-            self.level.taken.add(name)
+            self.level.names.take(name)
         return name
 
     def _given(self, operator: Operator, leaf: str) -> Any:
@@ -221,13 +255,14 @@ class Builder:
 
     def _node(self, operator: Operator, operands: tuple[Value, ...], weights: dict[str, Value], name: str, span: Span):
         if len(self.nodes) >= MAX_NODES:
-            raise self.fail("E0902", span, f"this spec unfolds to more than {MAX_NODES:_} operators",
-                            help="look for a loop, a `repeat` or a block that unfolds far more often than meant")  # fmt: skip
+            raise self.stop("E0902", span, f"this spec unfolds to more than {MAX_NODES:_} operators", ENDLESS)
         full = f"{self.level.prefix}{name}"
         results = tuple(self.value(full, type, span) for type in operator.results)
         node = Node(operator, operands, weights, results, results[0].name, self.site(span), self.level.net)
         self.nodes.append(node)
         self.producers.update(dict.fromkeys(results, node))
+        if not self.fed.isdisjoint(operands):
+            self.fed.update(results)
         return results
 
     # --- operands -----------------------------------------------------------------------------------------

@@ -178,10 +178,10 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
     initial = calls.directed_value(ev, Defined("initial"), statement.init)
     if not isinstance(initial, Initial):
         raise ev.fail("E0403", statement.init.span, f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}")
-    own = ev.builder.level.name(name)
+    own = ev.builder.level.names.next(name)
     fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
     value = ev.builder.declare_weight(own, WeightSpec(own, type.shape, initial=initial, fans=fans), statement.name.span)
-    ev.builder.level.taken.add(own)
+    ev.builder.level.names.take(own)
     if ev.scope.top:
         file.weights[name] = value
     else:

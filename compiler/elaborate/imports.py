@@ -27,7 +27,7 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`", help=did_you_mean(ident.id, file.templates))
         ev.scope.file.templates[ident.id] = found
         if found is not BROKEN and found.is_net:
-            ev.e.builder.root.taken.add(ident.id)
+            ev.builder.root.names.take(ident.id)
 
 
 def load(ev: Evaluator, statement: syntax.Import) -> File:

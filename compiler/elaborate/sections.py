@@ -13,7 +13,7 @@ from dlc.compiler.elaborate.values import Halt, Operand, OutputRef
 from dlc.compiler.ir import Output
 from dlc.compiler.kinds import Defined, Reject
 from dlc.compiler.operators.arithmetic import Add
-from dlc.compiler.passes import initial_values
+from dlc.compiler.passes import checks, initial_values
 from dlc.compiler.program import Program
 from dlc.compiler.sections import Data, Export
 from dlc.compiler.suggest import did_you_mean
@@ -45,6 +45,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     check_data(e, ev, data)
     expected = expectations.read(ev, written.get("expect"), metrics)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
+    checks.learnt_first(graph, e.problems)
     return Program(
         source=tree.source, sources=tuple(e.sources), name=PurePath(tree.source.name).stem, description=tree.description,
         params=dict(ev.scope.file.params), inputs=tuple(e.inputs), outputs=e.outputs(ev.scope.file), graph=graph, loss=loss,

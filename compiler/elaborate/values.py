@@ -21,6 +21,10 @@ class Halt(Exception):
     """Evaluation cannot go on; the problem has been reported."""
 
 
+class Stop(Exception):
+    """The spec is past a limit, which has been reported; nothing more of it is unfolded."""
+
+
 class Broken:
     """What a name stands for after its statement failed: using it fails in silence."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dlc.compiler.definition import Definition, Reject, setting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
 
     from dlc.compiler.dims import Size
     from dlc.compiler.initial import Initial

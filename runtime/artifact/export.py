@@ -1,0 +1,90 @@
+"""From a program and its weights to a proved artifact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.compiler.format import format
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.lower.weights import check_given, check_known
+from dlc.compiler.passes import forms
+from dlc.runtime.artifact import parity
+from dlc.runtime.artifact.metadata import describe
+from dlc.runtime.artifact.proof import record
+from dlc.runtime.artifact.samples import free_sizes, sample
+from dlc.runtime.artifact.write import onnx_bytes, onnx_model, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import onnx_ir as ir
+
+    from dlc.compiler.ir import Graph
+    from dlc.compiler.program import Program
+    from dlc.compiler.types import Tensor
+
+BATCHES = (1, 2, 7)
+REAL_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: the path, its size, the worst difference from torch, and what was compared."""
+
+    path: Path
+    bytes: int
+    worst: float
+    batches: int
+
+
+def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *, rows: Mapping[str, np.ndarray] | None = None,
+           figures: Mapping[str, Any] | None = None, fingerprint: str = "") -> Exported:  # fmt: skip
+    """Prove the artifact equal to the torch module on random and on real rows, then write it.
+
+    `rows` are raw rows of the data, `figures` what training measured.
+    """
+    check_known(program.graph, weights)
+    check_given(program.graph, weights)
+    graph = forms.inference(program)
+    model = Model(graph, program.graph.weights, weights)
+    types = parity.declared_types(program, graph)
+    metadata = describe(program, format(program.source))
+    metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
+    batches = list(comparisons(graph, types, rows, program.train.seed))
+    bare = onnx_bytes(program, graph, weights, {})
+    worst = parity.check(program, model, bare, types, batches)
+    metadata.parity = {"worst": worst, "tolerance": parity.TOLERANCE, "batches": [what for what, _ in batches]}
+    metadata.proof = record(model, types, free_sizes(graph)[0], program.train.seed)
+    content = onnx_bytes(program, graph, weights, metadata.texts())
+    write_whole(path, content)
+    return Exported(path, len(content), worst, len(batches))
+
+
+def comparisons(graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np.ndarray] | None, seed: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """What both are run on: random inputs at several batch sizes and lengths, and real rows."""
+    for free in free_sizes(graph):
+        sizes = "".join(f", {n} = {size}" for n, size in free.items())
+        for batch in BATCHES:
+            yield f"{batch} random rows{sizes}", sample(types, batch, free, seed + batch)
+    count = min(len(next(iter(rows.values()))), REAL_ROWS) if rows else 0
+    if rows and count:
+        for batch in sorted({1, count}):
+            yield f"{batch} real rows", {n: raw_rows(types[n], rows[n][:batch]) for n in types}
+
+
+def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:
+    """Rows as training has them, as the artifact takes them: class numbers become names."""
+    if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
+        return np.array(type.classes.names, dtype=object)[rows.astype(np.int64)]
+    return rows
+
+
+def untrained(program: Program, weights: Mapping[str, np.ndarray]) -> ir.Model:
+    """The model with these weights as an ONNX model in memory, without a proof."""
+    check_known(program.graph, weights)
+    graph = forms.inference(program)
+    return onnx_model(program, graph, weights, describe(program, format(program.source)).texts())

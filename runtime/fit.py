@@ -1,0 +1,43 @@
+"""What operators learn from the training rows before training: scales, classes, quantiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.passes import forms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dlc.compiler.ir import Graph, Node
+    from dlc.compiler.program import Program
+
+CHUNK = 4096
+
+
+def fit(program: Program, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights with what is learnt from the rows put in, in order of flow and in inference form."""
+    graph = forms.at_inference(program.graph)
+    fitted = dict(weights)
+    for node in graph.nodes:
+        if node.operator.learns():
+            learnt = node.operator.fit(np, lambda node=node: flowing(graph, node, rows, fitted))
+            fitted |= {node.weights[leaf].name: np.asarray(array, np.float32) for leaf, array in learnt.items()}
+    return fitted
+
+
+def flowing(graph: Graph, node: Node, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+    """What flows into the node, from all rows, in chunks with the batch first."""
+    before = forms.prune(replace(graph, outputs={"x": node.operands[0]}))
+    model = Model(before, before.weights, weights)
+    names = [v.name for v in before.inputs]
+    count = len(next(iter(rows.values())))
+    with torch.no_grad():
+        for start in range(0, count, CHUNK):
+            chunk = {n: torch.from_numpy(np.ascontiguousarray(rows[n][start : start + CHUNK])) for n in names}
+            yield model(chunk)["x"].numpy()

@@ -1,0 +1,66 @@
+"""The command line. Each command is a module of its own, imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from typing import Any
+
+# Each command, and the module that holds it as `command`.
+COMMANDS = {
+    "check": "check",
+    "show": "show",
+    "train": "train",
+    "export": "export",
+    "verify": "verify",
+    "eval": "evaluate",
+    "predict": "predict",
+    "test": "testing",
+    "fmt": "fmt",
+}
+
+
+class Commands(click.Group):
+    """Finds commands by name, and turns what goes wrong in them into a message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        return import_module(f"dlc.cli.{COMMANDS[cmd_name]}").command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from dlc.compiler.suggest import did_you_mean
+
+            hint = did_you_mean(args[0], COMMANDS) or "`dlc --help` lists the commands"
+            ctx.fail(f"there is no command `{args[0]}`; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from dlc.cli.mistakes import told
+
+        with told(ctx):
+            return super().invoke(ctx)
+
+
+def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from dlc import __version__
+
+        click.echo(f"dlc {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version,
+              help="Show the version.")  # fmt: skip
+def main() -> None:
+    """From a .dl file to a trained, verified ONNX file."""

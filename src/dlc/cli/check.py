@@ -1,0 +1,67 @@
+"""`dlc check`: every mistake and warning of specs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlc.cli.options import set_option
+
+if TYPE_CHECKING:
+    from dlc.compiler.diagnostics import Diagnostic
+
+
+@click.command()
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="Text for people, or one JSON array for tools.")  # fmt: skip
+@set_option
+def command(specs: tuple[str, ...], form: str, settings: tuple[tuple[str, Any], ...]) -> None:
+    """Find every mistake in specs, without reading data."""
+    from dlc.cli import mistakes
+
+    found: list[Diagnostic] = []
+    for spec in specs:
+        diagnostics, summary = check(spec, dict(settings))
+        found += diagnostics
+        if form == "text":
+            mistakes.show(diagnostics, sys.stdout)
+            click.echo(summary)
+    failed = {d.span.source.name if d.span else d.message for d in found if d.severity == "error"}
+    if form == "json":
+        import json
+
+        from dlc.compiler.render import to_json
+
+        click.echo(json.dumps([to_json(d) for d in found], indent=2, ensure_ascii=False))
+    sys.exit(1 if failed else 0)
+
+
+def check(spec: str, params: dict[str, Any]) -> tuple[tuple[Diagnostic, ...], str]:
+    """What is wrong with a spec, and one line that sums it up."""
+    from dlc.cli.specs import compile_here
+    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.figures import parameters
+
+    try:
+        program = compile_here(spec, params)
+    except CompileError as error:
+        return error.diagnostics, f"{told(error.diagnostics)} in {spec}"
+    words = told(program.warnings, "no mistakes")
+    return program.warnings, f"{words} in {spec}: {plural(parameters(program.graph), 'parameter')}"
+
+
+def told(diagnostics: tuple[Diagnostic, ...], nothing: str = "") -> str:
+    """`2 mistakes and 1 warning`."""
+    errors = sum(d.severity == "error" for d in diagnostics)
+    warnings = len(diagnostics) - errors
+    parts = [plural(errors, "mistake")] if errors else [nothing] if nothing else []
+    return " and ".join([*parts, *([plural(warnings, "warning")] if warnings else [])])
+
+
+def plural(count: Any, word: str) -> str:
+    from dlc.compiler.figures import spell
+
+    return f"{spell(count)} {word}" if count == 1 else f"{spell(count)} {word}s"

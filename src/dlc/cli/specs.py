@@ -1,0 +1,89 @@
+"""Specs as commands get them: a path, and values for its params."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import MAX_BYTES, Source
+from dlc.compiler.diagnostics import CompileError, Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.program import Facts, Program
+
+UNREADABLE = "E0001"
+
+
+def compile_spec(path: str, params: Mapping[str, Any] | None = None, *, facts: Facts | None = None) -> Program:
+    """The program of the spec at a path, its warnings told. Messages name it by the last part of the path."""
+    from dlc.cli import mistakes
+
+    program = compile_at(path, os.path.basename(path), os.path.dirname(path), params, facts=facts)
+    mistakes.show(program.warnings, sys.stderr)
+    return program
+
+
+def compile_here(path: str, params: Mapping[str, Any] | None = None) -> Program:
+    """The same, but messages name it by its path from the working folder, which editors and terminals can follow."""
+    shown = os.path.relpath(path).replace(os.sep, "/") if _same_drive(path) else ".."
+    if shown.startswith(".."):
+        return compile_at(path, os.path.basename(path), os.path.dirname(path), params)
+    return compile_at(path, shown, "", params)
+
+
+def compile_at(path: str, name: str, folder: str, params: Mapping[str, Any] | None = None,
+               *, facts: Facts | None = None) -> Program:  # fmt: skip
+    from dlc.compiler import compile, reader
+
+    return compile(read(path, name), params=params, facts=facts, read=reader(Path(folder or ".")))
+
+
+def read(path: str, name: str) -> Source:
+    """The text of a spec; what cannot be read is a mistake like any other."""
+    try:
+        if os.path.isdir(path):
+            raise unreadable(path, "is a folder", _specs_within(path))
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise unreadable(path, "does not exist", _nearest(path)) from None
+    except OSError as error:
+        raise unreadable(path, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
+    if len(content) > MAX_BYTES:
+        raise unreadable(path, f"is larger than {MAX_BYTES:_} bytes")
+    if path.endswith(".onnx"):
+        raise unreadable(path, "is an artifact, and a spec is wanted", "`dlc show` shows the spec in it")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise unreadable(path, f"is no text in UTF-8 (line {line})") from None
+    return Source(name, text.replace("\r\n", "\n"))
+
+
+def unreadable(path: str, why: str, help: str = "") -> CompileError:
+    return CompileError([Diagnostic(UNREADABLE, f"{path} {why}", (), (), help)])
+
+
+def _nearest(path: str) -> str:
+    """The file that may be meant."""
+    from dlc.compiler.suggest import did_you_mean
+
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        return f"there is no folder {folder}"
+    names = [name for name in sorted(os.listdir(folder))[:1000] if name.endswith(".dl")]
+    return did_you_mean(os.path.basename(path), names)
+
+
+def _specs_within(folder: str) -> str:
+    names = [name for name in sorted(os.listdir(folder))[:1000] if name.endswith(".dl")]
+    return f"write {os.path.join(folder, '*.dl')} for the {len(names)} specs in it" if names else ""
+
+
+def _same_drive(path: str) -> bool:
+    return os.path.splitdrive(os.path.abspath(path))[0] == os.path.splitdrive(os.getcwd())[0]

@@ -1,0 +1,106 @@
+"""The Python face of a compiled spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlc.compiler as compiler
+from dlc.compiler.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import onnx
+    import torch
+
+    from dlc.compiler.program import Facts
+    from dlc.compiler.program import Program as Compiled
+    from dlc.runtime.job import Result
+
+
+class Program:
+    """A spec, checked. `compiled` is what the compiler knows of it: graph, sections, warnings."""
+
+    def __init__(self, source: Source, folder: Path, params: Mapping[str, Any], facts: Facts | None = None):
+        self._source, self.folder, self._params = source, folder, dict(params)
+        self.compiled: Compiled = self._compile(facts)
+        self._fitted: dict[str, np.ndarray] = {}
+
+    def _compile(self, facts: Facts | None) -> Compiled:
+        return compiler.compile(self._source, params=self._params, facts=facts, read=compiler.reader(self.folder))
+
+    def learn(self, facts: Facts) -> None:
+        """Compile again with what the data told."""
+        if facts != self.compiled.facts:
+            self.compiled = self._compile(facts)
+
+    def fit(self, data: Mapping[str, Any] | str | Path | None = None) -> Program:
+        """Learn from rows what is learnt before training (`standardize`, the classes of `class(auto)`).
+
+        `data` is a dict of arrays by name, rows first; the path of a file or folder; or none for the source that
+        the spec names. Gives the program itself.
+        """
+        from dlc.compiler.lower.weights import draw
+        from dlc.runtime import fitting
+
+        dataset = fitting.open_data(self, data)
+        learnt = {w.name for w in self.compiled.graph.weights if w.role == "learnt"}
+        weights = fitting.learnt_weights(self.compiled, dataset, draw(self.compiled.graph, self.compiled.train.seed))
+        self._fitted = {name: array for name, array in weights.items() if name in learnt}
+        return self
+
+    def weights(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+        """Weights by name: initial values, what was fitted, and the given ones over both."""
+        import numpy as np
+
+        from dlc.compiler.lower.weights import check_given, check_known, draw
+
+        known = self._fitted | {n: np.asarray(w, np.float32) for n, w in (given or {}).items()}
+        check_known(self.compiled.graph, known)
+        values = draw(self.compiled.graph, self.compiled.train.seed) | known
+        check_given(self.compiled.graph, values)
+        return values
+
+    def torch(self, mode: str = "infer", weights: Mapping[str, Any] | None = None) -> torch.nn.Module:
+        """The spec as a module from a dict of tensors, batch first, to a dict of tensors under the outputs' names.
+
+        `mode` is "infer", or "train" for the form in which dropout drops and norms use the batch. Text comes as
+        class numbers. Raises `CompileError` where the training rows are waited for, ValueError for another mode.
+        """
+        from dlc.compiler.lower.torch import Model
+        from dlc.compiler.passes import forms
+
+        if mode not in ("infer", "train"):
+            raise ValueError(f'the mode is "infer" or "train", not {mode!r}')
+        form = forms.inference if mode == "infer" else forms.training_answers
+        values = self.weights(weights)
+        return Model(form(self.compiled), self.compiled.graph.weights, values)
+
+    def onnx(self, weights: Mapping[str, Any] | None = None) -> onnx.ModelProto:
+        """The artifact in memory, with these weights or initial ones. `dlc.train` and `dlc export` prove it too."""
+        import onnx_ir
+
+        from dlc.runtime.artifact.export import untrained
+
+        return onnx_ir.to_proto(untrained(self.compiled, self.weights(weights)))  # type: ignore[return-value]
+
+
+def compile(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None) -> Program:
+    """Check the spec at a path, or a text; `CompileError` lists every mistake. `params` are values for its params."""
+    if (path is None) == (text is None):
+        raise ValueError("give either a path or a text")
+    if text is not None:
+        return Program(Source("text.dl", text), Path(), params or {})
+    place = Path(path)  # type: ignore[arg-type]
+    return Program(compiler.read_source(place), place.parent, params or {})
+
+
+def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
+          data: str | Path | None = None, out: str | Path | None = None, device: str = "auto") -> Result:  # fmt: skip
+    """Train a spec, export it and prove the artifact; the result says where everything is and what was measured."""
+    from dlc.runtime import job
+
+    program = compile(path, text=text, params=params)
+    return job.train(program, data=data, out=out, device=device)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from dlc.compiler.dims import Dim, product, same
+from dlc.compiler.dims import Size, product, same
 from dlc.compiler.kinds import ListOf, Nothing, Number, OneOf, Word
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
@@ -27,9 +27,9 @@ class Loss(Operator, family="loss"):
     # The elements of outputs whose scores it takes: it looks behind the activation that matches one of them.
     scores: ClassVar[tuple[str, ...]] = ()
 
-    reduce: str = setting(
+    reduce: str | None = setting(
         "`mean` over the batch, `sum` over a sample and then the mean over the batch, `none` to keep the sample's axes",
-        Word("mean", "sum", "none"),
+        OneOf(Word("mean", "sum"), Nothing()),
         "mean",
         keyword=True,
     )
@@ -41,7 +41,7 @@ class Loss(Operator, family="loss"):
 
     def reduced(self, each: Tensor) -> Tensor:
         """The type of the loss, from that of the loss of each place."""
-        return each if self.reduce == "none" else Tensor("float", batched=False)
+        return each if self.reduce is None else Tensor("float", batched=False)
 
     def torch_reduced(self, loss: Any, each: Tensor) -> Any:
         """What torch did not reduce."""
@@ -280,6 +280,14 @@ def is_number(x: Tensor) -> bool:
     return not x.batched and not x.rank
 
 
+def clash(a: tuple[Size, ...], b: tuple[Size, ...]) -> str:
+    """The code of two shapes that differ (E0203) or cannot be proved equal (E0204); empty if they are."""
+    pairs = [(m, n) for m, n in zip(a, b, strict=False) if not same(m, n)]
+    if len(a) != len(b) or any(isinstance(m, int) and isinstance(n, int) for m, n in pairs):
+        return "E0203"
+    return "E0204" if pairs else ""
+
+
 def check_number(loss: Loss, target: Tensor, wanted: str) -> None:
     if not target.is_number:
         raise Reject(f"`{loss.name}` takes {wanted}, and the target is {spell_classes(target)}", at="target",
@@ -292,13 +300,14 @@ def agree(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
         return prediction
     if is_number(prediction):
         return target.with_element("float")
-    equal = prediction.rank == target.rank and all(map(same, prediction.shape, target.shape))
-    if not equal and {prediction.shape, target.shape} != {(1,), ()}:
-        free = any(isinstance(size, Dim) for size in (*prediction.shape, *target.shape))
-        proved = f"cannot be proved to be one shape: {prediction} and {target}"
-        if free and prediction.rank == target.rank:
-            raise Reject(f"what `{loss.name}` compares {proved}", code="E0204")
-        raise Reject(f"`{loss.name}` compares tensors of one shape, found {prediction} and {target}", code="E0203",
+    code = clash(prediction.shape, target.shape)
+    if code == "E0204":
+        raise Reject(
+            f"what `{loss.name}` compares cannot be proved to be of one shape: {prediction} and {target}",
+            code=code,
+        )
+    if code and {prediction.shape, target.shape} != {(1,), ()}:
+        raise Reject(f"`{loss.name}` compares tensors of one shape, found {prediction} and {target}", code=code,
                      help=shape_help(prediction, target))  # fmt: skip
     return prediction if prediction.batched or not target.batched else target.with_element("float")
 
@@ -343,20 +352,16 @@ def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
     if not prediction.rank:
         raise Reject(f"`{loss.name}` takes a score for each class, found one value: {prediction}", at="prediction",
                      help="`bce` is the loss of one score, for yes or no")  # fmt: skip
-    axis = class_axis(prediction)
-    count = target.classes.count if target.classes else prediction.shape[axis]
-    places = tuple(size for other, size in enumerate(prediction.shape) if other != axis)
-    fits = is_number(target) or (target.shape == (1,) and not places) or target.shape == places
-    if fits and same(count, prediction.shape[axis]):
+    if is_number(target):
         return
-    wanted = list(target.shape)
-    wanted.insert(0 if target.rank >= 2 else target.rank, count)
-    free = (
-        any(isinstance(size, Dim) for size in (*wanted, *prediction.shape)) and len(wanted) == prediction.rank
-    )
-    raise Reject(f"for the target {spell_classes(target)}, `{loss.name}` takes scores "
-                 f"{prediction.with_shape(*wanted)}, found {prediction}", code="E0204" if free else "E0203", at="prediction",
-                 help="one score for each class, on the last axis; on the first where the target has two axes or more")  # fmt: skip
+    wanted = [] if target.shape == (1,) and prediction.rank == 1 else list(target.shape)
+    count = target.classes.count if target.classes else prediction.shape[class_axis(prediction)]
+    wanted.insert(0 if len(wanted) >= 2 else len(wanted), count)
+    code = clash(prediction.shape, tuple(wanted))
+    if code:
+        raise Reject(f"for the target {spell_classes(target)}, `{loss.name}` takes scores {prediction.with_shape(*wanted)}, "
+                     f"found {prediction}", code=code, at="prediction",
+                     help="one score for each class, on the last axis; on the first where the target has two axes or more")  # fmt: skip
 
 
 def torch_scores(F: Any, prediction: Any, target: Any, have: Tensor, wanted: Tensor) -> tuple[Any, Any]:

@@ -1,0 +1,355 @@
+"""Losses against torch.nn.functional and formulas written out in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+import dlc.compiler.training  # noqa: F401  (defines the losses)
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.definition import family
+from dlc.compiler.dims import free
+from dlc.compiler.kinds import Reject
+from dlc.compiler.lower.torch import Functions, Model
+from dlc.compiler.operators.operands import torch_dtype
+from dlc.compiler.passes import forms
+from dlc.compiler.training.losses import (
+    DEFAULT_LOSS,
+    Bce,
+    CrossEntropy,
+    Dice,
+    Huber,
+    Mae,
+    Mse,
+    Perceptron,
+)
+from dlc.compiler.types import FLOATS, Classes, Tensor
+
+BATCH = 6
+LOSSES = family("loss")
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(BATCH, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def draw_classes(count: int, *shape: int) -> torch.Tensor:
+    return torch.randint(count, (BATCH, *shape), generator=torch.Generator().manual_seed(1))
+
+
+def draw_bools(*shape: int) -> torch.Tensor:
+    return draw_classes(2, *shape).bool()
+
+
+def floats(*shape: int) -> Tensor:
+    return Tensor("float", shape)
+
+
+def classes(count: int, *shape: int) -> Tensor:
+    return Tensor("class", shape, Classes(count))
+
+
+def run(loss, types: tuple[Tensor, Tensor], *operands: torch.Tensor) -> torch.Tensor:
+    bound = loss.bind(*types)
+    made = bound.torch(Functions({}), *operands)
+    (type,) = bound.results
+    assert made.shape == ((BATCH,) * type.batched + type.shape)
+    assert made.dtype == torch_dtype(torch, type.element)
+    return made
+
+
+def reduce(each: torch.Tensor, how: str | None) -> torch.Tensor:
+    """The three reductions, of losses of every place."""
+    return {
+        "mean": each.mean(),
+        "sum": each.flatten(1).sum(1).mean() if each.dim() > 1 else each.mean(),
+        None: each,
+    }[how]
+
+
+# --- losses of every place --------------------------------------------------------------------------------
+
+POINTWISE = {
+    "mse": (Mse, {}, lambda p, t: (p - t) ** 2),
+    "mae": (Mae, {}, lambda p, t: np.abs(p - t)),
+    "huber": (Huber, {}, lambda p, t: np.where(np.abs(p - t) < 1, (p - t) ** 2 / 2, np.abs(p - t) - 0.5)),
+    "huber 0.3": (Huber, {"delta": 0.3}, lambda p, t: np.where(np.abs(p - t) < 0.3, (p - t) ** 2 / 2, 0.3 * (np.abs(p - t) - 0.15))),
+    "bce": (Bce, {}, lambda p, t: -t * np.log(1 / (1 + np.exp(-p))) - (1 - t) * np.log(1 / (1 + np.exp(p)))),
+    "perceptron": (Perceptron, {}, lambda p, t: ((p >= 0) - t) * p),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", None])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+@pytest.mark.parametrize("name", POINTWISE)
+def test_formulas(name, shape, reduction):
+    loss, settings, formula = POINTWISE[name]
+    p, t = draw(*shape), torch.rand(BATCH, *shape)
+    made = run(loss(**settings, reduce=reduction), (floats(*shape), floats(*shape)), p, t)
+    wanted = reduce(torch.from_numpy(formula(p.double().numpy(), t.double().numpy())), reduction)
+    torch.testing.assert_close(made.double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reference"),
+    [
+        (Mse, functional.mse_loss),
+        (Mae, functional.l1_loss),
+        (Bce, functional.binary_cross_entropy_with_logits),
+    ],
+)
+def test_means_are_those_of_pytorch(loss, reference):
+    p, t = draw(4, 3), torch.rand(BATCH, 4, 3)
+    assert torch.equal(run(loss(), (floats(4, 3), floats(4, 3)), p, t), reference(p, t))
+
+
+@pytest.mark.parametrize("element", ["bool", "uint8", "int64", "float64"])
+@pytest.mark.parametrize("name", POINTWISE)
+def test_targets_of_any_number(name, element):
+    loss, settings, formula = POINTWISE[name]
+    p, t = draw(3), draw_bools(3).to(torch_dtype(torch, element))
+    made = run(loss(**settings), (floats(3), Tensor(element, (3,))), p, t)
+    assert made.item() == pytest.approx(formula(p.double().numpy(), t.double().numpy()).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("shapes", [((1,), ()), ((), (1,))])
+def test_one_value_beside_a_vector_of_one(shapes):
+    p, t = draw(*shapes[0]), draw(*shapes[1], seed=1)
+    made = run(Mse(), (floats(*shapes[0]), floats(*shapes[1])), p, t)
+    assert made.item() == pytest.approx(((p.flatten() - t.flatten()) ** 2).mean().item())
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3), (6,)])
+def test_a_number_stands_for_all_places(shape):
+    number = Tensor("int64", batched=False)
+    made = run(Bce(reduce=None), (floats(*shape), number), draw(*shape), torch.tensor(1))
+    torch.testing.assert_close(made, functional.softplus(-draw(*shape)))
+    made = run(
+        Mae(reduce=None), (Tensor("float", batched=False), floats(*shape)), torch.tensor(2.0), draw(*shape)
+    )
+    assert torch.equal(made, (2 - draw(*shape)).abs())
+
+
+def test_a_declared_weight_beside_every_sample():
+    weight = Tensor("float", (3,), batched=False)
+    w = torch.tensor([1.0, 2.0, 3.0])
+    for types, operands in (((weight, floats(3)), (w, draw(3))), ((floats(3), weight), (draw(3), w))):
+        assert torch.equal(run(Mse(reduce=None), types, *operands), (draw(3) - w) ** 2)
+    assert run(
+        Mse(reduce="sum"), (weight, Tensor("int64", batched=False)), w, torch.tensor(0)
+    ).item() == pytest.approx(14 / 1)
+
+
+def test_the_threshold_of_a_perceptron_is_held_still():
+    s = torch.tensor([[-1.0], [2.0], [-3.0], [4.0]], requires_grad=True)
+    t = torch.tensor([[True], [True], [False], [False]])
+    bound = Perceptron(reduce="sum").bind(floats(1), Tensor("bool", (1,)))
+    bound.torch(Functions({}), s, t).backward()
+    assert (s.grad * 4).flatten().tolist() == [-1, 0, 0, 1]  # only mistakes move weights, by one step each
+
+
+def test_bce_of_extreme_scores_is_finite():
+    p = torch.tensor([[1e4, -1e4]]).expand(BATCH, 2)
+    made = run(Bce(), (floats(2), Tensor("bool", (2,))), p, torch.tensor([[False, True]]).expand(BATCH, 2))
+    assert made.item() == pytest.approx(1e4)
+
+
+# --- cross-entropy ----------------------------------------------------------------------------------------
+
+
+def log_softmax(scores: np.ndarray, axis: int) -> np.ndarray:
+    scores = scores.astype(np.float64)
+    return scores - np.log(np.exp(scores).sum(axis, keepdims=True))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", None])
+@pytest.mark.parametrize(
+    ("scores", "target", "axis"),
+    [((5,), (), 1), ((4, 5), (4,), 2), ((5, 3, 2), (3, 2), 1), ((5, 2, 3, 2), (2, 3, 2), 1)],
+)
+def test_cross_entropy_is_the_negative_logarithm_of_the_right_class(scores, target, axis, reduction):
+    s, t = draw(*scores), draw_classes(5, *target)
+    made = run(CrossEntropy(reduce=reduction), (floats(*scores), classes(5, *target)), s, t)
+    logarithms = log_softmax(s.numpy(), axis)
+    each = -np.take_along_axis(logarithms, np.expand_dims(t.numpy(), axis), axis).squeeze(axis)
+    torch.testing.assert_close(made.double(), reduce(torch.from_numpy(each), reduction), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["mean", None])
+def test_class_weights_and_smoothing_are_those_of_pytorch(reduction):
+    s, t = draw(5), draw_classes(5)
+    settings = {"label_smoothing": 0.1, "weight": (1, 2, 0.5, 3, 0)}
+    made = run(CrossEntropy(**settings, reduce=reduction), (floats(5), classes(5)), s, t)
+    weight = torch.tensor([1, 2, 0.5, 3, 0])
+    wanted = functional.cross_entropy(s, t, weight=weight, label_smoothing=0.1, reduction=reduction or "none")
+    assert torch.equal(made, wanted)
+
+
+@pytest.mark.parametrize("element", ["class", "uint8", "int32"])
+def test_class_numbers_of_any_whole_element(element):
+    t = draw_classes(5).to(torch_dtype(torch, element))
+    type = classes(5) if element == "class" else Tensor(element)
+    assert torch.equal(
+        run(CrossEntropy(), (floats(5), type), draw(5), t), functional.cross_entropy(draw(5), t.long())
+    )
+
+
+def test_cross_entropy_against_one_class_for_all():
+    number = Tensor("int64", batched=False)
+    for shape, axis in (((5,), 1), ((5, 3, 2), 1), ((4, 5), 2)):
+        made = run(CrossEntropy(), (floats(*shape), number), draw(*shape), torch.tensor(3))
+        assert made.item() == pytest.approx(
+            -draw(*shape).log_softmax(axis).select(axis, 3).mean().item(), rel=1e-5
+        )
+
+
+def test_cross_entropy_of_a_target_of_one_place():
+    made = run(CrossEntropy(), (floats(5), classes(5, 1)), draw(5), draw_classes(5, 1))
+    assert torch.equal(made, functional.cross_entropy(draw(5), draw_classes(5, 1).squeeze(1)))
+
+
+# --- dice -------------------------------------------------------------------------------------------------
+
+
+def dice(p: np.ndarray, t: np.ndarray) -> float:
+    return 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((), 1), ((4,), 2), ((3, 2), 1)])
+def test_dice_of_classes_is_the_mean_over_classes(shape, axis):
+    scores = (*shape, 5) if axis == 2 else (5, *shape)
+    s, t = draw(*scores), draw_classes(5, *shape)
+    made = run(Dice(), (floats(*scores), classes(5, *shape)), s, t)
+    p = np.exp(log_softmax(s.numpy(), axis))
+    wanted = np.mean([dice(p.take(k, axis), t.numpy() == k) for k in range(5)])
+    assert made.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_dice_of_yes_or_no():
+    s, t = draw(1, 3, 2), draw_bools(1, 3, 2)
+    made = run(Dice(), (floats(1, 3, 2), Tensor("bool", (1, 3, 2))), s, t)
+    assert made.item() == pytest.approx(dice(1 / (1 + np.exp(-s.double().numpy())), t.numpy()), rel=1e-5)
+    perfect = run(Dice(), (floats(1, 3, 2), Tensor("bool", (1, 3, 2))), (t.float() - 0.5) * 1e3, t)
+    assert perfect.item() == pytest.approx(0, abs=1e-6)
+
+
+# --- declarations -----------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_output_has_a_default_loss():
+    assert dict.fromkeys(FLOATS, "mse") | {"binary": "bce", "class": "cross_entropy"} == DEFAULT_LOSS
+    assert set(DEFAULT_LOSS.values()) <= LOSSES.keys()
+
+
+def test_losses_say_which_scores_they_take():
+    assert {n: c.scores for n, c in LOSSES.items()} == {
+        "mse": (), "mae": (), "huber": (), "bce": ("binary",), "perceptron": ("binary",),
+        "cross_entropy": ("class",), "dice": ("class", "binary"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("loss", "types", "code", "words"),
+    [
+        (Mse(), (floats(3), classes(3)), "E0201", "`cross_entropy` is the loss for classes"),
+        (Mse(), (floats(3), floats(4)), "E0203", "float[3] and float[4]"),
+        (Mse(), (floats(2, 3), floats(6)), "E0203", "`reshape(6)`"),
+        (Mse(), (floats(3), floats()), "E0203", "`dense(1)`"),
+        (Mse(), (floats(free("T")), floats(3)), "E0204", "float[T] and float[3]"),
+        (Bce(), (floats(3), classes(3)), "E0201", "`cross_entropy` is the loss for classes"),
+        (CrossEntropy(), (floats(3), floats(3)), "E0201", "`mse` is the loss for numbers, `bce` for yes or no"),
+        (CrossEntropy(), (floats(3), Tensor("bool")), "E0201", "`bce` is the loss for yes or no"),
+        (CrossEntropy(), (floats(4), classes(3)), "E0203", "takes scores float[3], found float[4]"),
+        (CrossEntropy(), (floats(), classes(3)), "E0201", "`bce` is the loss of one score"),
+        (CrossEntropy(), (floats(4, 4, 3), classes(3, 4, 4)), "E0203", "takes scores float[3, 4, 4], found float[4, 4, 3]"),
+        (CrossEntropy(), (floats(3, free("H"), 4), classes(3, 4, 4)), "E0204", "float[3, H, 4]"),
+        (CrossEntropy(weight=(1, 2)), (floats(3), classes(3)), "E0404", "2 entries for 3 classes"),
+        (Dice(reduce=None), (floats(3), classes(3)), "E0201", "one number for the whole batch"),
+        (Dice(), (floats(3), Tensor("string", (3,))), "E0201", "takes classes, or yes and no"),
+    ],
+)  # fmt: skip
+def test_mistakes(loss, types, code, words):
+    with pytest.raises(Reject) as caught:
+        loss.bind(*types)
+    assert caught.value.code == code
+    assert words in f"{caught.value.message}\n{caught.value.help}"
+
+
+def test_no_loss_has_a_form_in_onnx():
+    for loss in LOSSES.values():
+        assert loss.loss
+        with pytest.raises(NotImplementedError):
+            loss().onnx(None, None, None)
+
+
+# --- in a spec --------------------------------------------------------------------------------------------
+
+HEADS = {
+    "float": "output y: float[3]",
+    "class": "output y: class(3)",
+    "mask": "output y: class(3)[4, 4]",
+    "binary": "output y: binary[3]",
+}
+LAYERS = {"float": "x -> dense(3) -> y", "class": "x -> dense(3) -> softmax -> y", "binary": "x -> dense(3) -> sigmoid -> y",
+          "mask": "x -> dense(48) -> reshape(3, 4, 4) -> y"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "reference"),
+    [
+        ("float", "mse(y)", functional.mse_loss),
+        ("float", "mse(y, reduce=sum)", lambda p, t: functional.mse_loss(p, t) * 3),
+        ("float", "mse(y) + 0.1 * mae(y)", lambda p, t: functional.mse_loss(p, t) + 0.1 * functional.l1_loss(p, t)),
+        ("float", "huber(y, delta=0.5)", lambda p, t: functional.huber_loss(p, t, delta=0.5)),
+        ("float", "mse(y, 1)", lambda p, t: functional.mse_loss(p, torch.ones_like(p))),
+        ("float", "mse(y, reduce=none)", functional.mse_loss),
+        ("binary", "bce(y)", functional.binary_cross_entropy_with_logits),
+        ("binary", "bce(y, 0)", lambda p, t: functional.softplus(p).mean()),
+        ("class", "cross_entropy(y)", functional.cross_entropy),
+        ("class", "cross_entropy(y, weight=[1, 2, 3])", lambda p, t: functional.cross_entropy(p, t, weight=torch.tensor([1.0, 2, 3]))),
+        ("mask", "cross_entropy(y) + dice(y)", lambda p, t: functional.cross_entropy(p, t) + torch_dice(p, t)),
+    ],
+)  # fmt: skip
+def test_in_training(head, loss, reference):
+    text = f"input x: float[8]\n{HEADS[head]}\n{LAYERS[head]}\ntrain {{ loss = {loss} }}\n"
+    program = compile(Source("loss.dl", text))
+    graph = forms.training(program)
+    rng = np.random.default_rng(0)
+    values = {w.name: rng.standard_normal(w.value.type.shape).astype(np.float32) for w in graph.weights}
+    target = {
+        "float": draw(3),
+        "binary": torch.rand(BATCH, 3),
+        "class": draw_classes(3),
+        "mask": draw_classes(3, 4, 4),
+    }[head]
+    x = draw(8)
+    made = Model(graph, graph.weights, values)({"x": x, "y": target, "y.target": target})["loss"]
+    scores = functional.linear(x, *map(torch.from_numpy, values.values()))
+    torch.testing.assert_close(
+        made, reference(scores.reshape(BATCH, *([3, 4, 4] if head == "mask" else [3])), target)
+    )
+
+
+def torch_dice(p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    p, t = p.softmax(1), functional.one_hot(t, 3).movedim(-1, 1)
+    axes = (0, 2, 3)
+    return (1 - (2 * (p * t).sum(axes) + 1) / (p.sum(axes) + t.sum(axes) + 1)).mean()
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_every_row_of_the_documentation(name):
+    assert any(not row.rejects for row in LOSSES[name].examples)
+    for row in LOSSES[name].examples:
+        inputs = "\n".join(f"input {n}: {t}" for n, t in zip("pt", row.operands, strict=True))
+        call = row.call.replace("(", "(p, t, ", 1) if "(" in row.call else f"{row.call}(p, t)"
+        call = call if row.gives == "float" or row.rejects else f"mean({call})"
+        text = f"{inputs}\noutput y: float\np -> flatten -> mean -> y\ntrain {{ loss = {call} }}\n"
+        if row.rejects:
+            with pytest.raises(CompileError) as caught:
+                compile(Source("row.dl", text))
+            assert row.rejects in {d.code for d in caught.value.diagnostics}, row
+            continue
+        (node,) = [n for n in compile(Source("row.dl", text)).graph.nodes if n.operator.name == name]
+        assert str(node.results[0].type) == row.gives

@@ -296,7 +296,8 @@ def _indent_of_arrow(first: Row, inside: _Inside) -> int:
         return first.indent + INDENT
     columns = first.columns()
     begins_with_call = first.tokens[value].type == "NAME" and first.tokens[value + 1].type == "LPAR"
-    return columns[value] - len("-> ") if begins_with_call else columns[arrows[0]]
+    below = columns[value] - len("-> ") if begins_with_call else columns[arrows[0]]
+    return max(below, first.indent + INDENT)
 
 
 def _break(rows: list[Row], row: Row, inside: _Inside) -> bool:

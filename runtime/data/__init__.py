@@ -6,6 +6,7 @@ become arrays (`encode`), parted as the `data` section asks (`split`). Nothing h
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,10 +55,12 @@ def facts(program: Program, folder: Path, *, source: Path | Opened | None = None
 def read_rows(path: Path, wanted: Sequence[Wanted]) -> Rows:
     """All rows of one file as an artifact takes them: classes with names as text, targets as numbers.
 
-    The file is csv, parquet or npz by its ending, or a folder in the format of MNIST.
+    A field may stand under its own name as well as under those of the columns that it was trained on. The file is csv, parquet or npz by its ending, or a folder in the format of MNIST.
     """
-    known = [Wanted(w.name, w.declared, w.role, None if w.drawn else w.source, w.place) for w in wanted]
-    return arrays(fill(open_source(source_of(path), Path()), known), {}, raw=True)
+    known = [replace(w, source=None) if w.drawn else w for w in wanted]
+    opened = open_source(source_of(path), Path())
+    opened.own_names = True
+    return arrays(fill(opened, known), {}, raw=True)
 
 
 def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[str] = PARTS) -> Dataset:
@@ -89,8 +92,10 @@ def _data_of(program: Program, source: Path | Opened | None) -> Data:
     data = program.data or sections.Data()
     if source is None:
         return data
-    changed = sections.Data(**data.values() | {"source": source_of(source.resolve()) if isinstance(source, Path) else source})
-    object.__setattr__(changed, "fields", getattr(data, "fields", {}))
+    given = source_of(source.resolve()) if isinstance(source, Path) else source
+    changed = sections.Data(**data.values() | {"source": given})
+    for places in ("span", "spans"):
+        object.__setattr__(changed, places, getattr(data, places, {}))
     return changed
 
 

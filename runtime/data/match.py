@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic
@@ -40,6 +40,8 @@ def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list
     places: dict[str, list[int]] = {}
     for place, name in enumerate(opened.names or ()):
         places.setdefault(name, []).append(place)
+    if opened.own_names:
+        wanted = [_under_own_name(w, places) for w in wanted]
     found = {w.name: tuple(p for name in names_of(w) for p in places.get(name, ())) for w in wanted}
     problems = [problem for w in wanted if (problem := _repeated(opened, w, places))]
     lacking = [w for w in wanted if not all(name in places for name in names_of(w))]
@@ -61,6 +63,11 @@ def names_of(wanted: Wanted) -> tuple[str, ...]:
     if isinstance(wanted.source, Column):
         return (wanted.source.column,)
     return wanted.source.columns if isinstance(wanted.source, Columns) else (wanted.name,)
+
+
+def _under_own_name(wanted: Wanted, places: dict[str, list[int]]) -> Wanted:
+    others = all(name in places for name in names_of(wanted))
+    return replace(wanted, source=None) if not others and wanted.name in places else wanted
 
 
 def _unnamed(

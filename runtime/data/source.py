@@ -75,6 +75,11 @@ def texts(values: Any, shape: tuple[int, ...] = ()) -> Column:
     return Column(values, shape)
 
 
+def column_of(array: np.ndarray) -> Column:
+    """A column of numbers, booleans or text, as the array holds them."""
+    return texts(array.ravel().tolist(), array.shape[1:]) if array.dtype.kind == "U" else numbers(array)
+
+
 class Opened:
     """A source that was opened. Only the columns that are read are decoded.
 
@@ -91,6 +96,7 @@ class Opened:
     target: int | None = None
     definition: Source | None = None
     free_layout: bool = False  # an array fills any shape of as many values
+    own_names: bool = False  # a field may stand under its own name although `data` names another column
 
     def read(self, places: Sequence[int]) -> list[Column]:
         """The columns at these places."""

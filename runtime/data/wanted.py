@@ -63,7 +63,7 @@ def wanted_by(program: Program) -> list[Wanted]:
     roots = [program.loss] if program.loss is not None else []
     for name, _ in program.metrics:
         roots += [outputs[name].flowed, outputs[name].target_value]
-    read = reached(program.graph, roots or program.graph.outputs.values())
+    read = reached(program.graph, roots or [o.flowed for o in program.outputs])
     sources = getattr(program.data, "fields", {})
     learnt = program.facts.classes
     fields = {

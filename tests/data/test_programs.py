@@ -9,6 +9,7 @@ from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.sections import Columns, Normal
 from dlc.compiler.types import Classes
 from dlc.runtime.data import facts, load, read_rows, wanted_by
+from dlc.runtime.data.sources.arrays import Arrays
 
 IRIS = """\
 input  sepal_length, sepal_width, petal_length, petal_width: float as measures
@@ -66,11 +67,50 @@ def test_classes_are_found_before_sizes_are_known(tmp_path):
     assert facts(known, tmp_path) == known.facts
 
 
+def test_a_spec_that_learns_nothing_wants_its_inputs(tmp_path):
+    program = program_of(
+        "input a, b: bool\noutput both: bool\n(a, b) -> concat -> dense(1, weight=[[1, 1]]) -> both\n"
+    )
+    assert [str(w) for w in wanted_by(program)] == ["input `a`", "input `b`"]
+
+
 def test_another_file_in_place_of_the_one_in_the_spec(tmp_path):
     csv_of(tmp_path, "age,city,income\n1,Bonn,low\n2,Rom,high\n", "people.csv")
     csv_of(tmp_path, "age,income\n5,a\n6,b\n7,c\n", "others.csv")
     data = load(program_of(PEOPLE), tmp_path / "elsewhere", source=tmp_path / "others.csv")
     assert data.train["age"].tolist() == [5, 6, 7]
+
+
+def test_arrays_in_memory_in_place_of_a_file(tmp_path):
+    given = Arrays({"age": [1, 2.5], "income": ["low", "high"]})
+    program = program_of(PEOPLE)
+    assert facts(program, tmp_path, source=given).classes["income"].names == ("high", "low")
+    data = load(program, tmp_path, source=given)
+    assert (data.train["age"].tolist(), data.train["income"].tolist()) == ([1, 2.5], [1, 0])
+    assert data.train.place(1) == "the arrays given, row 2"
+
+
+@pytest.mark.parametrize(("arrays", "code"), [
+    ({}, "E0704"),
+    ({"age": [1, 2], "income": ["low"]}, "E0704"),
+    ({"age": 1, "income": ["low"]}, "E0704"),
+    ({"age": [], "income": []}, "E0708"),
+    ({"age": [[1], [2, 3]], "income": ["low", "low"]}, "E0702"),
+    ({"age": [1j], "income": ["low"]}, "E0705"),
+    ({"age": [None], "income": ["low"]}, "E0706"),
+    ({"age": [1], "income": np.array([None, "low"], object)[:1]}, "E0706"),
+    ({"age": [1], "income": np.array([b"\xff"])}, "E0702"),
+    ({"age": [1]}, "E0703"),
+])  # fmt: skip
+def test_arrays_in_memory_that_do_not_fit(tmp_path, arrays, code):
+    def act():
+        load(
+            program_of(PEOPLE.replace("income: class(auto)", "income: class(low, high)")),
+            tmp_path,
+            source=Arrays(arrays),
+        )
+
+    assert mistake_of(act).code == code
 
 
 def test_fields_with_a_source_of_their_own(tmp_path):
@@ -165,6 +205,11 @@ def test_rows_for_an_artifact_keep_names_as_text(tmp_path):
     assert rows["grade"].tolist() == [2, 0] and rows["grade"].dtype == np.int64
     assert rows["pair"].tolist() == [[5, 6], [7, 8]]
     assert rows["income"].tolist() == [1, 0] and rows["income"].dtype == np.int64
+
+
+def test_an_artifact_also_takes_a_field_under_its_own_name(tmp_path):
+    csv_of(tmp_path, "pair,pair,a\n1,2,3\n")
+    assert read_rows(tmp_path / "rows.csv", [ARTIFACT[4]])["pair"].tolist() == [[1, 2]]
 
 
 def test_a_name_that_training_has_not_seen_is_an_error(tmp_path):

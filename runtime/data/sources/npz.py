@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.source import Column, Opened, need_file, numbers, shown, texts
+from dlc.runtime.data.source import Column, Opened, column_of, need_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ class NpzFile(Opened):
                 raise mistakes.fail(mistakes.SHAPE, message, (self.definition, "read here"))
         if not self.count:
             raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no rows", (self.definition, "read here"))
-        return [_column(array) for array in arrays]
+        return [column_of(array) for array in arrays]
 
     def name(self, place: int) -> str:
         return f'array "{self.names[place]}"'
@@ -77,7 +77,3 @@ def _header(stream: object) -> tuple[tuple[int, ...], np.dtype]:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(stream)
     return shape, dtype
-
-
-def _column(array: np.ndarray) -> Column:
-    return texts(array.ravel().tolist(), array.shape[1:]) if array.dtype.kind == "U" else numbers(array)

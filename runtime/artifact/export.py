@@ -70,8 +70,8 @@ def comparisons(graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np
         sizes = "".join(f", {n} = {size}" for n, size in free.items())
         for batch in BATCHES:
             yield f"{batch} random rows{sizes}", sample(types, batch, free, seed + batch)
-    count = min(len(next(iter(rows.values()))), REAL_ROWS) if rows else 0
-    if rows and count:
+    if rows and set(types) <= set(rows):
+        count = min(len(next(iter(rows.values()))), REAL_ROWS)
         for batch in sorted({1, count}):
             yield f"{batch} real rows", {n: raw_rows(types[n], rows[n][:batch]) for n in types}
 

@@ -1,0 +1,93 @@
+"""A whole job: from a checked spec and its data to a trained, exported and proved model in a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.lower.weights import draw
+from dlc.runtime import fitting
+from dlc.runtime.artifact.export import Exported, export
+from dlc.runtime.history import Figures, Listener
+from dlc.runtime.runs import MODEL, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from dlc.compiler.program import Program
+    from dlc.program import Program as Face
+    from dlc.runtime.data import Dataset
+    from dlc.runtime.history import Trained
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job leaves: the run folder with all files, the artifact in it, and what was measured.
+
+    `trained` is none for a spec with nothing to learn.
+    """
+
+    folder: Path
+    exported: Exported
+    trained: Trained | None
+    weights: Mapping[str, np.ndarray]
+
+    @property
+    def model(self) -> Path:
+        return self.exported.path
+
+    @property
+    def figures(self) -> Mapping[str, Figures]:
+        """Loss and metrics of each part of the data: `figures["test"]["accuracy"]`."""
+        return self.trained.figures if self.trained else {}
+
+
+def learns(program: Program) -> bool:
+    """Whether there is anything that training could change."""
+    return any(w.trainable for w in program.graph.weights)
+
+
+def train(face: Face, *, data: Any = None, out: str | Path | None = None, device: str = "auto",
+          listeners: Sequence[Listener] = ()) -> Result:  # fmt: skip
+    """Read the data, learn, export and prove. The run folder is made below `out`, or below `runs`.
+
+    Raises `CompileError` for data that does not fit, for a loss that turned NaN or infinite (the last good weights
+    are then in the run folder), and for an artifact that is not equal to the torch module.
+    """
+    dataset = rows_for(face, data)
+    program = face.compiled
+    weights = fitting.learnt_weights(program, dataset, draw(program.graph, program.train.seed)) if dataset else face.weights()
+    run = Run.create(Path(out) if out else RUNS, program.name)
+    trained = None
+    if learns(program):
+        from dlc.runtime.train import train as learn
+
+        assert dataset is not None
+        trained = learn(program, dataset, weights, on=device, listeners=(run, *listeners))
+        weights = trained.weights
+    else:
+        run.write_spec(program)
+        run.write_weights(weights)
+    exported = export(program, weights, run.path(MODEL), rows=real_rows(dataset), figures=trained.figures if trained else {},
+                      fingerprint=dataset.fingerprint if dataset else "")  # fmt: skip
+    return Result(run.folder, exported, trained, weights)
+
+
+def rows_for(face: Face, data: Any) -> Dataset | None:
+    """The rows of the job; none for a spec that learns nothing and has no data."""
+    program = face.compiled
+    if not learns(program) and data is None and (program.data is None or program.data.source is None):
+        return None
+    return fitting.open_data(face, data)
+
+
+def real_rows(dataset: Dataset | None) -> Mapping[str, np.ndarray] | None:
+    """Rows that the artifact is compared on: of the test, or else of the validation or training."""
+    parts = dict(dataset.parts()) if dataset else {}
+    rows = next((parts[p] for p in ("test", "validation", "train") if p in parts), None)
+    return None if rows is None or rows.drawn or not rows.count else rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from lark import Token
 
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.tokens import MAX_NESTING, span_of
 
@@ -31,7 +32,7 @@ class Reject(Exception):
         self.diagnostic = Diagnostic(code, message, (Label(span),), (), help)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Body:
     """Statements between braces."""
 
@@ -143,8 +144,10 @@ class Builder:
         return self._node(syntax.Call, parts, parts[0], _without_signs(parts[1:]))
 
     def argument(self, parts: list) -> syntax.Argument:
-        named = len(parts) > 1
-        argument = syntax.Argument(parts[-1], *((str(parts[0]), self._span(parts[0])) if named else ()))
+        if len(parts) == 1:
+            argument = syntax.Argument(parts[0])
+        else:
+            argument = syntax.Argument(parts[2], str(parts[0]), self._span(parts[0]))
         self._note_depth(argument, parts)
         return argument
 
@@ -232,7 +235,7 @@ class Builder:
         return self._depth.get(part, 0)
 
     def _span(self, part: Any) -> Span:
-        return span_of(self.source, part) if isinstance(part, Token) else part.span
+        return getattr(part, "span", None) or span_of(self.source, part)
 
     def _ident(self, token: Token) -> syntax.Ident:
         return syntax.Ident(str(token), self._span(token))

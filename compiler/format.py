@@ -13,10 +13,8 @@ from dlc.compiler.layout import Row, arrange
 from dlc.compiler.parse import parse, read_tokens
 
 if TYPE_CHECKING:
-    from lark import Token
-
     from dlc.compiler.source import Source
-    from dlc.compiler.tokens import Tokens
+    from dlc.compiler.tokens import Token, Tokens
 
 
 def format(source: Source) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lark import Token
+    from dlc.compiler.tokens import Token
 
 WIDTH = 110
 INDENT = 2

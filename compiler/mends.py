@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.tokens import CLOSERS, GOES_ON_AFTER, OPENERS, clipped, span_of
@@ -14,7 +14,7 @@ from dlc.compiler.tokens import CLOSERS, GOES_ON_AFTER, OPENERS, clipped, span_o
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from lark import Token
+    from dlc.compiler.tokens import Token
 
 SECTIONS = frozenset({"data", "train", "export", "expect", "tune"})
 DECLARATIONS = frozenset({"import", "param", "input", "output", "weight", "block", "net", "step", "phase"})
@@ -43,7 +43,7 @@ WANTED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@record
 class Line:
     """The tokens of one statement; of a body in braces only the braces are among them.
 
@@ -60,7 +60,7 @@ class Line:
         return str(self.tokens[0]) if self.tokens[0].type == "NAME" else ""
 
 
-@dataclass(frozen=True)
+@record
 class _Slip:
     """A token that does not fit, and its surroundings; `found` is `$END` where the statement ends too early."""
 
@@ -220,7 +220,7 @@ def _equal(slip: _Slip) -> str:
         return "`==` compares"
     if slip.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT") and "COLON" in slip.accepts:
         return "a type is given with `:`"
-    if slip.found == "==" and "EQUAL" in slip.accepts:
+    if slip.found.type == "COMPARE" and str(slip.found) == "==" and "EQUAL" in slip.accepts:
         return "a value is given with `=`; `==` compares"
     if slip.found.type == "COMPARE" and any(t.type == "COMPARE" for t in slip.line.tokens[: slip.at]):
         return "compare two at a time: `a < b and b < c`"

@@ -6,19 +6,20 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lark import Lark, Token, UnexpectedToken
+import lark
 
 from dlc import grammar
 from dlc.compiler import syntax
 from dlc.compiler.build import Builder, Reject
 from dlc.compiler.mends import DECLARATIONS, SECTIONS, Line, explain, leading_sign
 from dlc.compiler.source import Source
-from dlc.compiler.tokens import MAX_PROBLEMS, Tokens, TooMuch, span_of, tokenize
+from dlc.compiler.tokens import MAX_PROBLEMS, Tokens, TooMuch, retyped, span_of, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from dlc.compiler.diagnostics import Diagnostic, Problems
+    from dlc.compiler.tokens import Token
 
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
@@ -27,14 +28,14 @@ _parsing = threading.Lock()  # the one parser calls back to the one builder
 
 def parse(source: Source, problems: Problems) -> syntax.File:
     """The syntax tree of a text; mistakes go to `problems`, and the statements that have one are left out."""
-    lark, builder = _parser()
+    parser, builder = _parser()
     with _parsing:
         builder.begin(source)
         try:
-            tokens = tokenize(lark, source, problems)
+            tokens = tokenize(parser, source, problems)
         except TooMuch:
             return syntax.File(source, "", (), ())
-        body = _Reader(lark, tokens, source, problems).statements(0, len(tokens.items))
+        body = _Reader(parser, tokens, source, problems).statements(0, len(tokens.items))
     comments = tuple((span_of(source, token), str(token)) for token in tokens.comments)
     return syntax.File(source, _description(tokens), body, comments)
 
@@ -45,7 +46,7 @@ def read_tokens(source: Source, problems: Problems) -> Tokens:
 
 
 @cache
-def _parser() -> tuple[Lark, Builder]:
+def _parser() -> tuple[lark.Lark, Builder]:
     builder = Builder()
     return grammar.load(builder), builder
 
@@ -67,8 +68,8 @@ def _description(tokens: Tokens) -> str:
 class _Reader:
     """Cuts the tokens into statements and has each parsed by itself."""
 
-    def __init__(self, lark: Lark, tokens: Tokens, source: Source, problems: Problems) -> None:
-        self.lark = lark
+    def __init__(self, parser: lark.Lark, tokens: Tokens, source: Source, problems: Problems) -> None:
+        self.parser = parser
         self.tokens = tokens
         self.source = source
         self.problems = problems
@@ -108,7 +109,7 @@ class _Reader:
     def _statement(self, line: Line) -> list[syntax.Statement]:
         if sign := leading_sign(line, self.source):
             return self._without(line, sign)
-        parser = self.lark.parse_interactive(start="statement")
+        parser = self.parser.parse_interactive(start="statement")
         read: set[int] = set()
         try:
             for token in line.tokens:
@@ -119,7 +120,7 @@ class _Reader:
                         parser.feed_token(_carrier(inner))
             made = parser.feed_eof(line.tokens[-1])
             self._check_comparison(made, line)
-        except UnexpectedToken as error:
+        except lark.UnexpectedToken as error:
             return self._without(line, explain(line, error.token, parser.accepts(), self.source), read)
         except Reject as reject:
             return self._without(line, reject.diagnostic, read)
@@ -163,20 +164,20 @@ def _with_keywords(line: list[Token]) -> list[Token]:
     if first.type != "NAME":
         return line
     if first in SECTIONS and follower == "LBRACE":
-        return [first.update(type="SECTION"), *line[1:]]
+        return [retyped(first, "SECTION", first), *line[1:]]
     if first not in DECLARATIONS or follower != "NAME":
         return line
-    line = [first.update(type=first.upper()), *line[1:]]
+    line = [retyped(first, first.upper(), first), *line[1:]]
     if first == "import":
         for i in range(2, len(line)):
             if line[i] == "from" and line[i - 1].type == "NAME":
-                line[i] = line[i].update(type="FROM")
+                line[i] = retyped(line[i], "FROM", line[i])
                 break
     return line
 
 
-def _carrier(statement: syntax.Statement) -> Token:
+def _carrier(statement: syntax.Statement) -> lark.Token:
     """A token that stands for a statement that is parsed already."""
-    token = Token("STATEMENT", "")
+    token = lark.Token("STATEMENT", "")
     token.value = statement
     return token

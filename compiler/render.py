@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +44,7 @@ def render(diagnostic: Diagnostic, *, color: bool = False) -> str:
 
 def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
     """The problem as plain data; places count lines and columns from 1, ends are exclusive."""
-    nowhere = dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
+    nowhere: dict[str, Any] = dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
     return {
         "code": diagnostic.code,
         "severity": diagnostic.severity,
@@ -128,7 +129,7 @@ def _lines(source: Source, labels: list[Label], primary: Label, gutter: _Gutter,
 # --- one line of code ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class _View:
     """A line of code as it is shown, and each label with the columns that it marks in it."""
 

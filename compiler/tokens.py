@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dlc.compiler.source import Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lark import Lark, Token
+    import lark
 
     from dlc.compiler.diagnostics import Problems
+
+    class Token(lark.Token):
+        """A token as it comes from a text: its place is known."""
+
+        start_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
+        end_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
+        line: int  # pyright: ignore[reportIncompatibleVariableOverride]
+        column: int  # pyright: ignore[reportIncompatibleVariableOverride]
+
 
 MAX_TEXT = 1_000_000
 MAX_TOKENS = 100_000
@@ -68,14 +77,14 @@ class Tokens:
     broken: set[int]
 
 
-def tokenize(lark: Lark, source: Source, problems: Problems) -> Tokens:
+def tokenize(parser: lark.Lark, source: Source, problems: Problems) -> Tokens:
     """Split a text into tokens and report what no statement can hold."""
-    return _Tokenizer(lark, source, problems).run()
+    return _Tokenizer(parser, source, problems).run()
 
 
 class _Tokenizer:
-    def __init__(self, lark: Lark, source: Source, problems: Problems) -> None:
-        self.lark = lark
+    def __init__(self, parser: lark.Lark, source: Source, problems: Problems) -> None:
+        self.parser = parser
         self.source = source
         self.problems = problems
         self.comments: list[Token] = []
@@ -110,8 +119,9 @@ class _Tokenizer:
 
     def _words(self) -> Iterable[Token]:
         """The tokens as the grammar has them, those that it does not know replaced by what is meant."""
-        reader = self.lark.parse_interactive(self.source.text, start="statement")
-        for count, token in enumerate(reader.lexer_thread.lex(reader.parser_state)):
+        reader = self.parser.parse_interactive(self.source.text, start="statement")
+        words = cast("Iterable[Token]", reader.lexer_thread.lex(reader.parser_state))
+        for count, token in enumerate(words):
             if count >= MAX_TOKENS:
                 self.report("E0104", token, f"this text has more than {MAX_TOKENS:_} words and signs")
                 raise TooMuch
@@ -149,7 +159,7 @@ class _Tokenizer:
         self.open_string_lines.add(token.line)
         help = 'close it with `"` on the same line; `\\n` stands for a newline in it'
         self.report("E0105", token, "this string has no end", help)
-        return self._as(token, "STRING", token.rstrip("\\") + '"')
+        return retyped(token, "STRING", token.rstrip("\\") + '"')
 
     def _quoted(self, token: Token) -> Token:
         inside = token[1:].removesuffix("'").replace('"', '\\"')
@@ -157,17 +167,17 @@ class _Tokenizer:
             self.open_string_lines.add(token.line)
         help = f'write `"{inside}"`' if len(inside) <= 40 else ""
         self.report("E0105", token, "strings stand in double quotes", help)
-        return self._as(token, "STRING", '"string"')
+        return retyped(token, "STRING", '"string"')
 
     def _bad_number(self, token: Token) -> Token:
         self.report("E0105", token, f"`{clipped(token)}` is not a number", _number_help(token))
-        return self._as(token, "NUMBER", "1")
+        return retyped(token, "NUMBER", "1")
 
     def _unexpected(self, token: Token) -> Token:
         if token in MEANT:
             meant, kind = MEANT[token]
             self.report("E0101", token, f"`{token}` means nothing here", f"write `{meant}`")
-            return self._as(token, kind, meant)
+            return retyped(token, kind, meant)
         if token.type == "FOREIGN":
             help = f"a name may be bound again: write `x = x {token[0]} ...`"
             self.report("E0101", token, f"`{token}` means nothing here", help)
@@ -175,10 +185,6 @@ class _Tokenizer:
             self.report("E0101", token, f"unexpected character {shown(token)}", _character_help(token))
         self.broken.add(token.start_pos)
         return token
-
-    def _as(self, token: Token, type: str, text: str) -> Token:
-        """Another token at the same place."""
-        return token.new_borrow_pos(type, text, token)
 
     # --- brackets and newlines --------------------------------------------------------------------------------
 
@@ -251,7 +257,7 @@ class _Tokenizer:
                 self.report(
                     "E0102", token, message, "leave the `;` out, and begin a new line for each statement"
                 )
-                token = self._as(token, "NEWLINE", "\n")
+                token = retyped(token, "NEWLINE", "\n")
             elif token.type == "NEWLINE" and follower == "LBRACE" and _ends_statement(kept, open_):
                 message = "a `{` stands at the end of the line that it belongs to"
                 self.report("E0102", token, message, "move the `{` of the next line here")
@@ -298,6 +304,11 @@ def _pairs(items: list[Token], unpaired: set[int]) -> dict[int, int]:
 # --- wording --------------------------------------------------------------------------------------------------
 
 _NAMES = "names are made of letters, digits and `_`"
+
+
+def retyped(token: Token, type: str, text: str) -> Token:
+    """Another token at the same place."""
+    return token.new_borrow_pos(type, text, token)
 
 
 def span_of(source: Source, token: Token) -> Span:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlc.compiler.elaborate.expectations import figures
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
+from dlc.compiler.training.metrics import figures
 from dlc.runtime.batches import Resident
 from dlc.runtime.meter import Measured, Meter
 from dlc.runtime.plans import sizes_of
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Rows
 
-EVALUATED = 4  # rows of a batch without gradients, times those of one with
+EVALUATED = 4  # rows of a batch without gradients, times those of one with, at least
+ROOM = 1 << 24  # entries of the largest tensor in such a batch, else
+LONG = 1000  # what a free dimension may come to
 
 
 class Form:
@@ -53,6 +56,7 @@ class Forms:
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answering = replace(program, exports=tuple((name, program.output(name)) for name in asked))
         self.answering = Form(forms.inference(answering, loss=True), self.weights, device)
+        self._fitting = ROOM // largest(self.answering.graph)
         learnt = {w.name for w in training.weights if w.trainable}
         self.learnt = [w for name, w in self.weights.items() if name in learnt]
 
@@ -65,7 +69,9 @@ class Forms:
     def evaluate(self, rows: Rows) -> dict[str, float]:
         """Loss and metrics of rows in the inference form."""
         train, meter, start = self.program.train, Meter(self.measured), 0
-        sizes = sizes_of(rows.count, train.batch if train.batch == "all" else EVALUATED * train.batch)
+        sizes = sizes_of(
+            rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
+        )
         resident = self.resident(rows, self.answering, train.seed)
         with torch.inference_mode():
             for size, batch in zip(sizes, resident.batches(sizes), strict=True):
@@ -81,6 +87,12 @@ class Forms:
         """The weights as arrays, or these in their place, in the order in which the file makes them."""
         held = dict(zip(self.weights, tensors, strict=True)) if tensors else self.weights
         return {w.name: held[w.name].detach().cpu().numpy().copy() for w in self.program.graph.weights}
+
+
+def largest(graph: Graph) -> int:
+    """Entries of the largest tensor that one row makes; free dimensions are taken for long."""
+    shapes = [v.type.shape for v in graph.inputs] + [v.type.shape for n in graph.nodes for v in n.results]
+    return max(prod(s if isinstance(s, int) else LONG for s in shape) for shape in shapes)
 
 
 def measured(program: Program) -> list[Measured]:

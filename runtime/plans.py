@@ -7,8 +7,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
-from dlc.compiler.elaborate.expectations import figures
 from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.training.metrics import figures
 from dlc.compiler.training.section import EPOCHS
 
 if TYPE_CHECKING:

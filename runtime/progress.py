@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from math import ceil
+from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -115,9 +115,10 @@ def summary(console: Console, trained: Trained, *, parity: str = "", files: Sequ
 
 def number(value: float) -> str:
     """Four digits that count; a figure without a value is a dash."""
-    if value != value:
+    if isnan(value):
         return "-"
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
+    plain = value == 0 or 1e-3 <= abs(value) < 1000
+    return f"{value:.4f}" if plain else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.program import Facts
 from dlc.compiler.source import Source
+from dlc.compiler.types import Classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,15 +59,22 @@ class Run:
         return write(self.folder / name, content)
 
     def write_spec(self, program: Program) -> None:
-        """The spec as `model.dl`, the files that it imports, and in `spec.json` its params and what is where."""
+        """The spec as `model.dl`, the files that it imports, and in `spec.json` what else made the program: params,
+        classes that were learnt, and which file is where."""
         files = {program.source.name: SPEC}
         for source in program.sources:
             if source.name not in files:
                 files[source.name] = place_for(source.name, {*files.values(), *KEPT})
         for source in program.sources:
             self.write(files[source.name], source.text.encode())
-        facts = {"name": program.source.name, "params": dict(program.params), "files": files}
-        self.write(INFO, as_json(facts))
+        classes = {name: {"count": c.count, "names": c.names} for name, c in program.facts.classes.items()}
+        info = {
+            "name": program.source.name,
+            "params": dict(program.params),
+            "files": files,
+            "classes": classes,
+        }
+        self.write(INFO, as_json(info))
 
     def write_weights(self, weights: Mapping[str, np.ndarray]) -> Path:
         from safetensors.numpy import save
@@ -111,6 +120,7 @@ class Spec:
 
     source: Source
     params: Mapping[str, Any]
+    facts: Facts
     read: Callable[[Source, str], Source]
 
 
@@ -124,7 +134,9 @@ def read_spec(folder: Path) -> Spec:
             raise FileNotFoundError(2, "not among the files of the run", name)
         return Source(name, (folder / info["files"][name]).read_text(encoding="utf-8"))
 
-    return Spec(Source(info["name"], (folder / SPEC).read_text(encoding="utf-8")), info["params"], read)
+    classes = {n: Classes(c["count"], c["names"] and tuple(c["names"])) for n, c in info["classes"].items()}
+    source = Source(info["name"], (folder / SPEC).read_text(encoding="utf-8"))
+    return Spec(source, info["params"], Facts(classes), read)
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:

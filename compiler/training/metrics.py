@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isnan
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definition import Definition
+from dlc.compiler.record import record
 from dlc.compiler.training.counts import Moments, area, confusion, pooled, table
 from dlc.compiler.types import FLOATS, INTEGERS, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CLASSIFIED = ("class", "binary")
 
 
-@dataclass(frozen=True)
+@record
 class Answer:
     """What the artifact says of an output, for a batch, as arrays: the value (class numbers, booleans, numbers),
     and for a class the probabilities of all classes, for a binary that of yes."""
@@ -226,6 +230,8 @@ DEFAULT_METRICS: dict[str, tuple[Metric, ...]] = {
 }
 
 
-def figure_name(output: str, metric: str, outputs: int) -> str:
-    """How a metric is called: `accuracy`, or `OUTPUT.accuracy` in a spec of several outputs."""
-    return metric if outputs == 1 else f"{output}.{metric}"
+def figures(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
+    """The names of an epoch's figures, the loss first: `loss`, `accuracy`, or `OUTPUT.accuracy` where several
+    outputs are measured. `metrics` are pairs of an output's name and a metric of it."""
+    outputs = {output for output, _ in metrics}
+    return ["loss", *(m.name if len(outputs) == 1 else f"{output}.{m.name}" for output, m in metrics)]

@@ -20,7 +20,7 @@ from dlc.compiler.training.metrics import (
     Precision,
     Recall,
     Rmse,
-    figure_name,
+    figures,
 )
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
@@ -172,5 +172,5 @@ def test_every_element_that_is_measured_has_defaults_that_fit():
         assert all(metric.fits(Tensor(element)) for metric in metrics)
     assert not Accuracy().fits(Tensor("float"))
     assert not Mae().fits(Tensor("class"))
-    assert figure_name("digit", "f1", 1) == "f1"
-    assert figure_name("digit", "f1", 2) == "digit.f1"
+    assert figures([("digit", F1()), ("digit", Accuracy())]) == ["loss", "f1", "accuracy"]
+    assert figures([("digit", F1()), ("side", F1())]) == ["loss", "digit.f1", "side.f1"]

@@ -1,0 +1,328 @@
+"""The loop, on specs of a few lines and rows made here."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.weights import draw
+from dlc.runtime import plans
+from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.train import train
+
+RNG = np.random.default_rng(0)
+
+
+def program(text: str):
+    return compile(Source("m.dl", text))
+
+
+def points(n: int, seed: int = 0) -> Rows:
+    """Two features; the class says on which side of a line they lie."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 2)).astype(np.float32)
+    return Rows({"x": x, "y": (x.sum(1) > 0).astype(np.int64)}, n)
+
+
+def classifier(settings: str, layers: str = "dense(8) -> relu -> dense(2)") -> str:
+    return f"input x: float[2]\noutput y: class(2)\nx -> {layers} -> y\ntrain {{\n{settings}\n}}\n"
+
+
+def run(text: str, train_rows: Rows, validation: Rows | None = None, test: Rows | None = None, **more):
+    p = program(text)
+    return train(p, Dataset(train_rows, validation, test), draw(p.graph, p.train.seed), on="cpu", **more)
+
+
+class Heard:
+    """A listener that writes down what it hears."""
+
+    def __init__(self, at_epoch=None):
+        self.events, self.kept, self.at_epoch = [], None, at_epoch
+
+    def begin(self, program, plan):
+        self.events.append("begin")
+
+    def step(self, step):
+        self.events.append(step)
+
+    def epoch(self, epoch, weights):
+        self.events.append(epoch)
+        self.kept = weights()
+        if self.at_epoch:
+            self.at_epoch(epoch)
+
+    def end(self, trained):
+        self.events.append(trained)
+
+
+# --- learning ---------------------------------------------------------------------------------------------
+
+
+def test_it_learns_and_measures_every_part():
+    trained = run(
+        classifier("optimizer = adam(lr=0.02)\nepochs = 20"), points(300), points(50, 1), points(50, 2)
+    )
+    assert [e.epoch for e in trained.history] == list(range(1, 21))
+    assert trained.history[-1].step == 200
+    assert trained.history[-1].train["loss"] < trained.history[0].train["loss"] / 3
+    assert set(trained.figures) == {"train", "validation", "test"}
+    assert trained.figures["test"]["accuracy"] > 0.9
+    assert trained.figures["validation"] == trained.history[-1].validation
+    assert (trained.kept, trained.ended) == (20, "done")
+
+
+@pytest.mark.parametrize("extra", ["", "regularize = l2(0.01)", "regularize = [l1(1e-3), l2(1e-3)]",
+                                   "clip = norm(0.1)", "schedule = cosine(warmup=5)"])  # fmt: skip
+def test_it_takes_the_very_steps_of_a_loop_written_by_hand(extra):
+    rows, batch = points(100), 16
+    text = classifier(
+        f"optimizer = sgd(lr=0.1, momentum=0.9)\nepochs = 3\nbatch = {batch}\nseed = 5\n{extra}"
+    )
+    p = program(text)
+    begin = draw(p.graph, 5)
+    ours = train(p, Dataset(rows), begin, on="cpu").weights
+
+    net = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    for own, name in zip(net.parameters(), begin, strict=True):
+        own.data.copy_(torch.from_numpy(begin[name]))
+    optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    shuffle, x, y = torch.Generator().manual_seed(5), torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])
+    step = 0
+    for _ in range(3):
+        for index in torch.randperm(100, generator=shuffle).split(batch):
+            loss = torch.nn.functional.cross_entropy(net(x[index]), y[index])
+            layers = [net[0].weight, net[2].weight]
+            if "l1" in extra:
+                loss = (
+                    loss
+                    + 1e-3 * sum(w.abs().sum() for w in layers)
+                    + 1e-3 * sum((w**2).sum() for w in layers)
+                )
+            elif "l2" in extra:
+                loss = loss + 0.01 * sum((w**2).sum() for w in layers)
+            optimizer.param_groups[0]["lr"] = p.train.schedule.rate(0.1, step, 21)
+            optimizer.zero_grad()
+            loss.backward()
+            if "clip" in extra:
+                torch.nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+            optimizer.step()
+            step += 1
+    for own, name in zip(net.parameters(), begin, strict=True):
+        np.testing.assert_allclose(ours[name], own.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_spec_data_and_seed_give_the_same_bytes():
+    text = classifier("epochs = 2\nseed = 3", "dense(8) -> dropout(0.3) -> batchnorm -> relu -> dense(2)")
+    first, second = (run(text, points(70)).weights for _ in range(2))
+    assert {n: w.tobytes() for n, w in first.items()} == {n: w.tobytes() for n, w in second.items()}
+    other = run(text.replace("seed = 3", "seed = 4"), points(70)).weights
+    assert any(other[n].tobytes() != w.tobytes() for n, w in first.items())
+
+
+def test_steps_end_a_training_within_an_epoch():
+    trained = run(classifier("steps = 25\nbatch = 10"), points(100))
+    assert [e.step for e in trained.history] == [10, 20, 25]
+
+
+def test_a_batch_of_all_rows_is_one_step_an_epoch():
+    trained = run(classifier("epochs = 3\nbatch = all"), points(50))
+    assert [e.step for e in trained.history] == [1, 2, 3]
+
+
+def test_running_statistics_are_learnt_and_used_for_answers():
+    text = classifier("epochs = 20\noptimizer = adam(lr=0.02)", "batchnorm -> dense(2)")
+    rows = points(200)
+    rows["x"] = rows["x"] * 3 + 5
+    trained = run(text, rows)
+    np.testing.assert_allclose(trained.weights["batchnorm.running_mean"], rows["x"].mean(0), atol=0.3)
+    assert trained.figures["train"]["accuracy"] > 0.9
+
+
+def test_drawn_inputs_are_drawn_anew_and_the_same_for_the_same_seed():
+    text = ("input z: float[3]\noutput y: float[3]\nz -> dense(3) -> y\ndata { z = normal() }\n"
+            "train { loss = mse(y, z)\noptimizer = adam(lr=0.05)\nsteps = 150\nbatch = 32 }\n")  # fmt: skip
+    p = program(text)
+    data = Dataset(Rows({}, 0, drawn=p.data.fields))
+    first, second = (train(p, data, draw(p.graph, 0), on="cpu") for _ in range(2))
+    assert [e.step for e in first.history] == [100, 150]
+    assert first.history[-1].train["loss"] < first.history[0].train["loss"]
+    assert all(first.weights[n].tobytes() == w.tobytes() for n, w in second.weights.items())
+
+
+# --- the order of rows ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rows", "batch", "sizes"), [
+    (10, 4, [4, 4, 2]), (9, 4, [4, 5]), (8, 4, [4, 4]), (3, 1, [1, 1, 1]), (3, 8, [3]), (5, "all", [5]), (1, 4, [1]),
+])  # fmt: skip
+def test_a_single_row_left_over_goes_with_the_batch_before(rows, batch, sizes):
+    assert plans.sizes_of(rows, batch) == sizes
+
+
+def test_every_row_is_seen_once_in_an_epoch_however_it_is_cut(monkeypatch):
+    from dlc.runtime import batches
+
+    monkeypatch.setattr(batches, "CHUNK", 100)
+    rows = Rows({"x": np.arange(37, dtype=np.float32)}, 37)
+    resident = batches.Resident(rows, ["x"], torch.device("cpu"), {})
+    sizes = plans.sizes_of(37, 4)
+    order = torch.randperm(37, generator=torch.Generator().manual_seed(0))
+    seen = [batch[0] for batch in resident.batches(sizes, order)]
+    assert [len(s) for s in seen] == sizes
+    assert torch.equal(torch.cat(seen), order.float())
+    assert torch.equal(torch.cat([b[0] for b in resident.batches(sizes)]), torch.arange(37.0))
+
+
+# --- ending early -----------------------------------------------------------------------------------------
+
+
+def test_early_stopping_keeps_the_best_weights():
+    flipped = points(100, 1)
+    flipped["y"] = 1 - flipped["y"]  # what is learnt makes validation worse, epoch by epoch
+    heard = Heard()
+    text = classifier("optimizer = sgd(lr=0.1)\nepochs = 50\nearly_stop = patience(3)")
+    trained = run(text, points(100), flipped, listeners=[heard])
+    assert (trained.ended, trained.kept, len(trained.history)) == ("early", 1, 4)
+    assert [e.best for e in trained.history] == [True, False, False, False]
+    assert trained.figures["validation"] == trained.history[0].validation
+    once = run(text.replace("epochs = 50", "epochs = 1"), points(100), flipped)
+    assert all(trained.weights[n].tobytes() == w.tobytes() for n, w in once.weights.items())
+    assert all(trained.weights[n].tobytes() == w.tobytes() for n, w in heard.kept.items())
+
+
+def test_early_stopping_on_a_metric_that_should_rise():
+    text = classifier("optimizer = adam(lr=0.05)\nepochs = 40\nearly_stop = patience(2, on=train.accuracy)")
+    trained = run(text, points(100))
+    accuracies = [e.train["accuracy"] for e in trained.history]
+    assert trained.ended == "early"
+    assert accuracies[trained.kept - 1] == max(accuracies)
+    assert len(accuracies) == trained.kept + 2
+
+
+def test_what_early_stopping_watches_has_to_be_there():
+    with pytest.raises(CompileError) as caught:
+        run(classifier("early_stop = patience(2)"), points(20))
+    problem = caught.value.diagnostics[0]
+    assert "no validation rows" in problem.message and problem.line == 5
+    with pytest.raises(CompileError, match="did you mean `accuracy`"):
+        run(classifier("early_stop = patience(2, on=train.acuracy)"), points(20))
+
+
+def test_ctrl_c_ends_after_the_step_and_keeps_what_was_learnt():
+    def press(epoch):
+        if epoch.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    trained = run(classifier("epochs = 10_000"), points(100), listeners=[Heard(press)])
+    assert (trained.ended, trained.kept, len(trained.history)) == ("interrupted", 2, 2)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_within_the_first_epoch_keeps_its_steps():
+    timer = threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGINT))
+    text = classifier("epochs = 1\nbatch = 1\nearly_stop = patience(2)")
+    rows, begin = points(200_000), time.monotonic()
+    timer.start()
+    trained = run(text, rows, points(20, 1))
+    timer.join()
+    assert time.monotonic() - begin < 30
+    assert (trained.ended, trained.kept) == ("interrupted", 1)
+    assert 0 < trained.history[0].step < 200_000
+    assert trained.history[0].validation == {}
+    assert trained.figures["validation"]["accuracy"] >= 0
+
+
+# --- numbers that are none --------------------------------------------------------------------------------
+
+BAD = ("input x: float[2]\noutput y: float\nh = x -> dense(4)\n{line}\ng -> dense(1) -> y\n"
+       "train {{ epochs = 3\nbatch = 10\noptimizer = sgd(lr=1e-3) }}\n")  # fmt: skip
+
+
+def numbers(n: int) -> Rows:
+    return Rows(
+        {"x": RNG.normal(size=(n, 2)).astype(np.float32), "y": RNG.normal(size=n).astype(np.float32)}, n
+    )
+
+
+def fail(text: str, rows: Rows):
+    heard = Heard()
+    with pytest.raises(CompileError) as caught:
+        run(text, rows, listeners=[heard])
+    return caught.value.diagnostics[0], heard.events[-1]
+
+
+def test_a_number_that_turns_nan_stops_the_run_at_its_step_and_node():
+    rows = numbers(100)
+    rows["x"][42] = 1e30  # squared it is infinite, and infinite less infinite is no number
+    problem, trained = fail(BAD.format(line="s = x * x\ng = h + sum(s - s)"), rows)
+    assert problem.code == "E0802"
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(0))
+    step = int((order == 42).nonzero()) // 10 + 1
+    assert problem.message == f"what `multiply` makes is infinite at step {step}"
+    assert (problem.line, problem.column) == (4, 5)
+    assert problem.notes == ("the weights are kept as they began",)
+    assert (trained.ended, trained.kept) == ("diverged", 0)
+    begin = draw(program(BAD.format(line="g = h")).graph, 0)
+    assert all(np.array_equal(trained.weights[n], w) for n, w in begin.items())
+
+
+def test_a_gradient_that_is_no_number_is_laid_to_the_node_that_made_it():
+    rows = numbers(20)
+    rows["x"][:] = 0  # the derivative of sqrt is infinite at 0
+    problem, _ = fail(BAD.format(line="g = sqrt(h * h)"), rows)
+    assert problem.message == "the gradient of `sqrt` is infinite at step 1"
+    assert (problem.line, problem.column) == (4, 5)
+
+
+def test_a_rate_that_is_too_high_leaves_the_weights_of_the_last_good_epoch():
+    text = ("input x: float[2]\noutput y: float\nx -> dense(1) -> y\n"
+            "train { optimizer = sgd(lr=20)\nepochs = 100\nbatch = 10 }\n")  # fmt: skip
+    problem, trained = fail(text, numbers(40))
+    assert problem.code == "E0802" and "finite" in problem.message
+    assert 1 <= trained.kept == len(trained.history) < 100
+    assert all(np.isfinite(w).all() for w in trained.weights.values())
+    assert problem.notes == (f"the weights of epoch {trained.kept} are kept",)
+
+
+def test_dropout_falls_the_same_way_when_an_epoch_is_gone_through_again():
+    line = (
+        "d = dropout(h * 0 + 1, 0.5)\ng = h + sum(log(sum(d) - 0.001)) * 0"  # NaN where all four were dropped
+    )
+    text = BAD.format(line=line).replace("batch = 10", "batch = 1")
+    problem, trained = fail(text, numbers(200))
+    assert problem.message.startswith("what `log` makes is NaN at step")
+    assert trained.ended == "diverged"
+
+
+# --- what cannot be trained -------------------------------------------------------------------------------
+
+
+def test_mistakes_are_told_before_the_first_step():
+    for text, rows, message in [
+        (classifier("batch = 1", "dense(4) -> batchnorm -> dense(2)"), points(5), "more than one row"),
+        (classifier("epochs = 1"), Rows({"x": np.zeros((0, 2), np.float32), "y": np.zeros(0, np.int64)}, 0),
+         "no training rows"),
+        ("input x: float[2]\noutput y: class(2)\nx -> dense(2) -> detach -> y\ntrain { epochs = 1 }\n", points(5),
+         "nothing to learn"),
+    ]:  # fmt: skip
+        with pytest.raises(CompileError, match=message):
+            run(text, rows)
+    with pytest.raises(CompileError, match="no device `cuda:99`"):
+        p = program(classifier("epochs = 1"))
+        train(p, Dataset(points(5)), draw(p.graph, 0), on="cuda:99")
+
+
+def test_records_are_json_even_without_a_number():
+    heard = Heard()
+    run(classifier("epochs = 1\nmetrics = [auroc]"), points(40), Rows({k: v[:1] for k, v in points(9).items()}, 1),
+        listeners=[heard])  # fmt: skip
+    record = json.loads(json.dumps(heard.events[-2].record(), allow_nan=False))
+    assert record["validation"]["auroc"] is None
+    assert record["epoch"] == 1 and record["train"]["loss"] > 0

@@ -1,0 +1,217 @@
+"""The folder of a run, and what the screen shows."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.weights import draw
+from dlc.runtime import runs
+from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.history import Epoch, Trained
+from dlc.runtime.progress import Progress, duration, number, summary, table
+from dlc.runtime.runs import Run, latest, read_spec, read_weights
+from dlc.runtime.train import train
+
+SPEC = """param units = 4
+import wide, other from "blocks/wide.dl"
+import far from "../shared/model.dl"
+input x: float[2]
+output y: class(2)
+x -> wide(units=units) -> other -> far -> dense(2) -> y
+train { epochs = 3 }
+"""
+FILES = {
+    "blocks/wide.dl": "import inner from \"inner.dl\"\nblock wide(x; units) { return x -> dense(units) -> inner }\n"
+    "block other(x) { return x -> relu }\n",
+    "blocks/inner.dl": "block inner(x) { return x -> tanh }\n",
+    "../shared/model.dl": "block far(x) { return x -> sigmoid }\n",
+}  # fmt: skip
+WHEN = datetime(2026, 1, 2, 3, 4, 5)
+
+
+def read(importing: Source, path: str) -> Source:
+    name = os.path.normpath(Path(importing.name).parent / path).replace(os.sep, "/")
+    return Source(name, FILES[name])
+
+
+def program(params=None):
+    return compile(Source("net.dl", SPEC), params=params, read=read)
+
+
+def rows(n: int = 40) -> Rows:
+    x = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
+    return Rows({"x": x, "y": (x[:, 0] > 0).astype(np.int64)}, n)
+
+
+def trained(listeners, **parts):
+    p = program({"units": 6})
+    return train(p, Dataset(rows(), **parts), draw(p.graph, 0), on="cpu", listeners=listeners)
+
+
+def test_a_run_leaves_spec_weights_and_metrics_and_latest_points_to_it(tmp_path):
+    run = Run.create(tmp_path, "net", WHEN)
+    result = trained([run], validation=rows(10))
+    assert run.folder == tmp_path / "net" / "2026-01-02T03-04-05"
+    assert (tmp_path / "net" / "latest").samefile(run.folder)
+    assert latest(tmp_path, "net") == run.folder
+    kept = read_weights(run.path("weights.safetensors"))
+    assert all(np.array_equal(kept[n], w) for n, w in result.weights.items())
+    lines = [json.loads(line) for line in run.path("metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["validation"] == result.history[-1].validation
+    assert not [p for p in run.folder.rglob(".*")]  # nothing half-written stays behind
+
+
+def test_the_spec_of_a_run_compiles_to_the_same_program(tmp_path):
+    run = Run.create(tmp_path, "net", WHEN)
+    run.write_spec(program({"units": 6}))
+    assert run.path("model.dl").read_text() == SPEC
+    assert run.path("blocks/inner.dl").is_file()
+    spec = read_spec(run.folder)
+    again = compile(spec.source, params=spec.params, facts=spec.facts, read=spec.read)
+    assert [w.name for w in again.graph.weights] == [w.name for w in program({"units": 6}).graph.weights]
+    assert dict(again.params) == {"units": 6}
+    run.path("spec.json").write_text(run.path("spec.json").read_text().replace("inner.dl", "lost.dl"))
+    with pytest.raises(CompileError):
+        compile(spec.source, params=spec.params, read=read_spec(run.folder).read)
+
+
+def test_runs_of_the_same_second_do_not_meet(tmp_path):
+    first, second = Run.create(tmp_path, "net", WHEN), Run.create(tmp_path, "net", WHEN)
+    assert first.folder != second.folder
+    first.write_weights({"w": np.ones(2, np.float32)})
+    second.write_weights({"w": np.zeros(2, np.float32)})
+    assert latest(tmp_path, "net") == second.folder
+    assert latest(tmp_path, "other") is None
+
+
+def test_where_links_are_not_allowed_latest_is_a_text(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    run = Run.create(tmp_path, "net", WHEN)
+    run.write_weights({"w": np.ones(2, np.float32)})
+    assert (tmp_path / "net" / "latest").read_text() == "2026-01-02T03-04-05\n"
+    assert latest(tmp_path, "net") == run.folder
+
+
+def test_weights_are_saved_as_they_get_better_and_not_too_often(tmp_path, monkeypatch):
+    run, clock, saved = Run.create(tmp_path, "net", WHEN), [100.0], []
+    monkeypatch.setattr(runs.time, "monotonic", lambda: clock[0])
+
+    def epoch(n: int, best: bool, at: float) -> bool:
+        clock[0] = at
+        before = len(saved)
+        run.epoch(
+            Epoch(n, n, 0.1, 1.0, {"loss": 1.0}, {}, best), lambda: saved.append(n) or {"w": np.full(1, n)}
+        )
+        return len(saved) > before
+
+    assert epoch(1, True, 100.0)
+    assert not epoch(2, True, 101.0)  # too soon
+    assert epoch(3, False, 103.0)  # the better weights of epoch 2, late
+    assert not epoch(4, False, 110.0)  # nothing got better
+    assert epoch(5, True, 111.0)
+    assert read_weights(run.path("weights.safetensors"))["w"] == 5
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = runs.write(tmp_path / "a", b"old")
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        runs.write(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_diverges_keeps_its_last_good_weights(tmp_path):
+    run = Run.create(tmp_path, "net", WHEN)
+    bad = rows()
+    bad["x"][3] = np.nan
+    p = program()
+    with pytest.raises(CompileError, match="NaN at step"):
+        train(p, Dataset(bad), draw(p.graph, 0), on="cpu", listeners=[run])
+    kept = read_weights(run.path("weights.safetensors"))
+    assert all(np.array_equal(kept[n], w) for n, w in draw(p.graph, 0).items())
+
+
+# --- the screen -------------------------------------------------------------------------------------------
+
+
+def test_without_a_terminal_epochs_are_plain_lines():
+    console = Console(file=io.StringIO(), width=40)
+    progress = Progress(console)
+    trained([progress], validation=rows(10))
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 3
+    for n, line in enumerate(lines, 1):
+        assert line.startswith(f"epoch {n}/3  loss 0.")
+        assert "validation loss 0." in line and "accuracy" in line
+        assert "\x1b" not in line
+    assert lines[0].endswith("left") and not lines[-1].endswith("left")
+
+
+def test_on_a_terminal_there_is_a_bar_and_it_goes_away():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    progress = Progress(console)
+    trained([progress])
+    text = console.file.getvalue()
+    assert "epoch 1/3" in text and "\x1b[?25l" in text  # the cursor is hidden
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and shown again
+
+
+def test_many_epochs_do_not_fill_the_screen():
+    console = Console(file=io.StringIO(), width=200)
+    p = compile(
+        Source(
+            "net.dl", "input x: float[2]\noutput y: class(2)\nx -> dense(2) -> y\ntrain { epochs = 200 }\n"
+        )
+    )
+    train(p, Dataset(rows(4)), draw(p.graph, 0), on="cpu", listeners=[Progress(console)])
+    lines = console.file.getvalue().splitlines()
+    assert 20 <= len(lines) <= 23
+    assert lines[0].startswith("epoch   1/200") and lines[-1].startswith("epoch 200/200")
+
+
+def test_the_end_is_one_table_and_where_things_are():
+    console = Console(file=io.StringIO(), width=30)
+    figures = {"train": {"loss": 0.25, "accuracy": 0.9}, "test": {"loss": 1234.5, "accuracy": float("nan")}}
+    summary(console, Trained({}, (), 3, "done", figures), parity="1e-07", files=[("model", "runs/[net]/model.onnx")],
+            next="dlc predict runs/net/latest/model.onnx rows.csv")  # fmt: skip
+    assert console.file.getvalue().splitlines() == [
+        "",
+        "           loss  accuracy",
+        "train    0.2500    0.9000",
+        "test   1.23e+03         -",
+        "",
+        "parity  1e-07",
+        "model   runs/[net]/model.onnx",
+        "next    dlc predict runs/net/latest/model.onnx rows.csv",
+    ]
+    assert table({}) == [""]
+    assert (number(0.0), number(1e-5), duration(4), duration(3723)) == ("0.0000", "1e-05", "0:04", "1:02:03")
+
+
+@pytest.mark.parametrize(("ended", "kept", "words"), [
+    ("early", 3, "stopped early: the weights of epoch 3 are kept"),
+    ("interrupted", 0, "interrupted: the weights as they began are kept"),
+    ("done", 3, ""),
+])  # fmt: skip
+def test_an_end_before_the_last_epoch_is_told(ended, kept, words):
+    console = Console(file=io.StringIO(), width=200)
+    Progress(console).end(Trained({}, (), kept, ended))
+    assert console.file.getvalue().strip() == words

@@ -16,12 +16,12 @@ from dlc.compiler import sections
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.program import Facts
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.classes import learn
+from dlc.runtime.data.classes import classes_of, found_in, is_words
 from dlc.runtime.data.decode import Filled, arrays, drawn, fill, told
 from dlc.runtime.data.mistakes import fail, mistake
 from dlc.runtime.data.rows import Dataset, Rows
 from dlc.runtime.data.sources import open_source, source_of
-from dlc.runtime.data.split import Parts, part
+from dlc.runtime.data.split import part
 from dlc.runtime.data.wanted import Wanted, wanted_by
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.compiler.sections import Data
     from dlc.compiler.types import Classes
+    from dlc.runtime.data.match import Match
     from dlc.runtime.data.source import Opened
 
 __all__ = ["Dataset", "Rows", "Wanted", "facts", "gather", "load", "read_rows", "wanted_by"]
@@ -75,7 +76,7 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
         raise fail(mistakes.NO_SOURCE, message, *places, help='give it one: source = csv("...")')
     main = fill(open_source(data.source, folder), wanted)
     parts = part(main.opened.count, data, _labels(data, main), main.opened.file)
-    classes = _learn(main, parts)
+    classes = _learn(main, parts.train)
     own = _own_sources(data, folder)
     dataset = {
         name: _decode(source, name, wanted, folder, classes) for name, source in own.items() if name in splits
@@ -134,21 +135,23 @@ def _labels(data: Data, filled: Filled) -> np.ndarray | None:
     return column.values.reshape(filled.opened.count)
 
 
-def _learn(filled: Filled, parts: Parts) -> dict[str, Classes]:
+def _learn(filled: Filled, train: np.ndarray) -> dict[str, Classes]:
     """The classes of the fields that learn them; those that share a count share the classes."""
-    groups: dict[object, list] = {}
+    groups: dict[object, list[Match]] = {}
     for m in filled.matches:
-        if m.wanted.learns:
+        if m.wanted.declared.classes and m.wanted.learns:
             groups.setdefault(m.wanted.declared.classes.count, []).append(m)
     classes, problems = {}, []
     for matches in groups.values():
-        columns = [column for m in matches for column in filled.columns[m.wanted.name]]
-        try:
-            found = learn(columns, parts.train)
-        except mistakes.Refused as refused:
-            problems.append(told(filled.opened, matches[0].wanted, matches[0].places[0], refused))
-            continue
-        classes |= {m.wanted.name: found for m in matches}
+        sources = [(m, place, column) for m in matches for place, column in filled.sources(m)]
+        words, found = any(is_words(column) for _, _, column in sources), set()
+        for m, place, column in sources:
+            try:
+                found |= found_in(column, train, words)
+            except mistakes.Refused as refused:
+                problems.append(told(filled.opened, m.wanted, place, refused))
+        if found:
+            classes |= {m.wanted.name: classes_of(found, words) for m in matches}
     if problems:
         raise CompileError(problems)
     return classes

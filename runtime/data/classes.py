@@ -18,18 +18,22 @@ if TYPE_CHECKING:
 MOST = 1_000_000
 
 
-def learn(columns: Sequence[Column], train: np.ndarray) -> Classes:
-    """The classes of columns that share them: sorted names if one of the columns is text, else 0 to the greatest."""
-    if any(_is_words(column) for column in columns):
-        found = sorted({name for column in columns for name in _names(column, train)})
-        if len(found) > MOST:
-            raise mistakes.Refused(mistakes.CLASS, f"there are more than {MOST:_} different classes", [0])
-        return Classes(len(found), tuple(found))
-    return Classes(1 + max(_greatest(column, train) for column in columns))
-
-
-def _is_words(column: Column) -> bool:
+def is_words(column: Column) -> bool:
+    """True for text that is not all numbers."""
     return column.labels is not None or (column.is_text and column.parsed is None)
+
+
+def found_in(column: Column, train: np.ndarray, words: bool) -> set[Any]:
+    """What a column holds in the training rows: its names, or its greatest number."""
+    found = set(_names(column, train)) if words else {_greatest(column, train)}
+    if len(found) > MOST:
+        raise mistakes.Refused(mistakes.CLASS, f"there are more than {MOST:_} different classes", [0])
+    return found
+
+
+def classes_of(found: set[Any], words: bool) -> Classes:
+    """Names in their order; or the numbers from 0 to the greatest."""
+    return Classes(len(found), tuple(sorted(found))) if words else Classes(1 + max(found))
 
 
 def _names(column: Column, train: np.ndarray) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,10 @@ class Filled:
     matches: Sequence[Match]
     columns: Mapping[str, Sequence[Column]]
 
+    def sources(self, m: Match) -> list[tuple[int, Column]]:
+        """The columns of a field, each after its place in the source."""
+        return list(zip(m.places, self.columns[m.wanted.name], strict=True))
+
     def names(self, wanted: str) -> tuple[str, ...]:
         """What a field was read from."""
         places = next(m.places for m in self.matches if m.wanted.name == wanted)
@@ -60,7 +65,7 @@ def arrays(filled: Filled, classes: Mapping[str, Classes], *, raw: bool = False)
     for m in filled.matches:
         known = m.wanted.classes or classes.get(m.wanted.name)
         pieces = []
-        for place, column in zip(m.places, filled.columns[m.wanted.name], strict=True):
+        for place, column in filled.sources(m):
             try:
                 pieces.append(encode(column, m.wanted.declared, known, _purpose(m.wanted, raw)))
             except Refused as refused:
@@ -109,7 +114,7 @@ def _shape_problem(
     declared = m.wanted.declared.shape
     if any(not isinstance(size, int) for size in declared):
         return _free_problem(opened, m, found, sizes)
-    flat = int(np.prod(found, dtype=np.int64)) == int(np.prod(declared, dtype=np.int64))
+    flat = prod(found) == prod(size for size in declared if isinstance(size, int))
     squeezed = [size for size in found if size != 1] == [size for size in declared if size != 1]
     one_line = len([size for size in found if size != 1]) <= 1 or len(declared) == 1
     if flat and (squeezed or one_line or opened.free_layout):

@@ -76,12 +76,14 @@ def floats(column: Column, dtype: np.dtype) -> np.ndarray:
 
 def wholes(column: Column, dtype: np.dtype) -> np.ndarray:
     values = as_whole_numbers(column)
+    if values.dtype == dtype:
+        return values
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
-    bad = (values < low) | (values > high) if values.dtype != dtype else np.False_
+    bad = (values < low) | (values > high)
     if bad.any():
         what = f"{first(values, bad)} does not fit {dtype.name}, which holds {low} to {high}"
         raise refusal(mistakes.VALUE, what, bad)
-    return values.astype(dtype, copy=False)
+    return values.astype(dtype)
 
 
 def strings(column: Column) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic
@@ -30,7 +31,7 @@ class Match:
 def match(opened: Opened, wanted: Sequence[Wanted]) -> list[Match]:
     """The columns of each field that is not drawn; everything that is missing is told together."""
     wanted = [w for w in wanted if not w.drawn]
-    matches, problems = by_name(opened, wanted) if opened.names is not None else by_order(opened, wanted)
+    matches, problems = by_name(opened, wanted) if opened.names else by_order(opened, wanted)
     if problems:
         raise CompileError(problems)
     return matches
@@ -38,7 +39,7 @@ def match(opened: Opened, wanted: Sequence[Wanted]) -> list[Match]:
 
 def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list[Diagnostic]]:
     places: dict[str, list[int]] = {}
-    for place, name in enumerate(opened.names or ()):
+    for place, name in enumerate(opened.names):
         places.setdefault(name, []).append(place)
     if opened.own_names:
         wanted = [_under_own_name(w, places) for w in wanted]
@@ -81,7 +82,7 @@ def _unnamed(
         given[targets[0].name] = (opened.target,)
     vectors = [w for w in lacking if w.declared.rank and w.name not in given]
     if opened.remaining and len(vectors) == 1:
-        columns = range(len(opened.names or ()))
+        columns = range(len(opened.names))
         given[vectors[0].name] = tuple(p for p in columns if p not in taken and p != opened.target)
     return given
 
@@ -98,7 +99,7 @@ def _repeated(opened: Opened, wanted: Wanted, places: dict[str, list[int]]) -> D
 
 
 def _missing(opened: Opened, wanted: Wanted, suggest: bool) -> Diagnostic:
-    names = opened.names or ()
+    names = opened.names
     lacking = [name for name in names_of(wanted) if name not in names]
     what = "column" if len(lacking) == 1 else "columns"
     message = f"{opened.file} has no {what} {listed(lacking)}, which {wanted} takes"
@@ -154,7 +155,4 @@ def _count(opened: Opened, wanted: Wanted, place: int) -> int:
     if place >= len(opened.sizes) or opened.sizes[place] != 1:
         return 1
     sizes = [size for size in wanted.declared.shape if isinstance(size, int)]
-    product = 1
-    for size in sizes:
-        product *= size
-    return product if len(sizes) == wanted.declared.rank else 1
+    return prod(sizes) if len(sizes) == wanted.declared.rank else 1

@@ -14,7 +14,7 @@ from dlc.runtime.data import mistakes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.sections import Source
+    from dlc.compiler.sections import Csv, Npz, Parquet, Source
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,14 @@ def column_of(array: np.ndarray) -> Column:
 class Opened:
     """A source that was opened. Only the columns that are read are decoded.
 
-    `names` are none where the source has no names; `sizes` is then the number of values in a row of each.
+    `names` is empty where the source has no names; `sizes` is then the number of values in a row of each.
     `remaining` says that the columns nobody named fill a vector together; `target` is the column that goes to the
     only output that no column is named for.
     """
 
     file: str  # as messages call it
     count: int
-    names: tuple[str, ...] | None
+    names: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
     remaining: bool = False
     target: int | None = None
@@ -119,7 +119,7 @@ def shown(path: str) -> str:
     return PurePath(path).name if PurePath(path).is_absolute() else path
 
 
-def need_file(path: Path, source: Source) -> Path:
+def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
     """The path of a source's file; said kindly if there is no such file."""
     if path.is_file():
         return path

@@ -114,6 +114,13 @@ def test_fields_that_share_a_count_share_the_classes(tmp_path):
     assert data.train["said"].tolist() == [1, 2]
 
 
+def test_the_field_that_is_to_blame_is_named_among_those_that_share(tmp_path):
+    source = csv_of(tmp_path, "said,next\n0,1\n1,-2\n")
+    fields = wanted("said", "class", classes=AUTO), target("next", "class", classes=AUTO)
+    found = mistake_of(read, source, *fields, folder=tmp_path)
+    assert found.message == 'rows.csv, row 2 (line 3), column "next": -2 is no class number'
+
+
 def test_numbers_stand_for_named_classes_unless_the_names_are_numbers(tmp_path):
     source = csv_of(tmp_path, "a,b\n1,3\n0,5\n")
     rows = read(source, wanted("a", "class", classes=("no", "yes")), wanted("b", "class", classes=("5", "3")),

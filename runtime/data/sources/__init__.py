@@ -58,6 +58,8 @@ def open_source(source: sections.Source | Opened, folder: Path, part: str = "tra
         from dlc.runtime.data.sources.table import TableRows
 
         return TableRows(source)
-    from dlc.runtime.data.sources.builtin import BuiltinSet
+    if isinstance(source, sections.Builtin):
+        from dlc.runtime.data.sources.builtin import BuiltinSet
 
-    return BuiltinSet(source)
+        return BuiltinSet(source)
+    raise TypeError(f"{source} is no source of rows")

@@ -53,7 +53,7 @@ class CsvFile(Opened):
         return f"row {number + 1} (line {lines[0]})" if lines else f"row {number + 1}"
 
     def heading_help(self) -> str:
-        if all(is_number(name) for name in self.names or ()):
+        if all(is_number(name) for name in self.names):
             return "the first line looks like data; a csv file has a heading with the names of the columns"
         return ""
 
@@ -89,7 +89,7 @@ class CsvFile(Opened):
             return arrow_csv.read_csv(
                 pa.BufferReader(self._data),
                 arrow_csv.ReadOptions(
-                    column_names=[str(i) for i in range(len(self.names or ()))],
+                    column_names=[str(i) for i in range(len(self.names))],
                     skip_rows=self._heading_lines,
                     block_size=BLOCK,
                 ),
@@ -120,7 +120,7 @@ class CsvFile(Opened):
 
     def _ragged(self) -> Iterator[Diagnostic]:
         """Every row that has more or fewer cells than the heading."""
-        width = len(self.names or ())
+        width = len(self.names)
         for number, (line, _, row) in enumerate(itertools.islice(self._lines(), 1, None), 1):
             if len(row) != width:
                 cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from dlc.runtime.data import mistakes
 from dlc.runtime.data.source import Column, Opened, numbers, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import IO, NoReturn
 
     from dlc.compiler.sections import Idx
 
@@ -26,14 +26,17 @@ STEP = 1 << 24
 
 class IdxFolder(Opened):
     def __init__(self, source: Idx, folder: Path, part: str) -> None:
-        self.definition, self.names = source, None
+        self.definition = source
         self.file, self.free_layout = shown(source.path), True
-        self._paths = [_find(folder / source.path, PREFIXES[part], *piece) for piece in PIECES]
-        if not all(self._paths):
-            self._complain(folder / source.path, PREFIXES[part])
-        self._shapes = [self._open(path, header_only=True) for path in self._paths]
-        self.sizes = tuple(int(np.prod(shape[1:], dtype=np.int64)) for shape in self._shapes)
-        self.count, labels = (shape[0] for shape in self._shapes)
+        found = [_find(folder / source.path, PREFIXES[part], *piece) for piece in PIECES]
+        self._paths = [path for path in found if path]
+        if len(self._paths) < len(PIECES):
+            self._complain(folder / source.path, PREFIXES[part], found)
+        shapes = [
+            self._read(path, lambda stream, path: self._header(stream, path)[0]) for path in self._paths
+        ]
+        self.sizes = tuple(int(np.prod(shape[1:], dtype=object)) for shape in shapes)
+        self.count, labels = (shape[0] for shape in shapes)
         if self.count != labels:
             message = f"{self.file}: there are {self.count} images and {labels} labels"
             raise mistakes.fail(mistakes.SHAPE, message, (source, "read here"))
@@ -41,30 +44,31 @@ class IdxFolder(Opened):
             raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no rows", (source, "read here"))
 
     def read(self, places: Sequence[int]) -> list[Column]:
-        return [numbers(self._open(self._paths[place])) for place in places]
+        return [numbers(self._read(self._paths[place], self._array)) for place in places]
 
     def name(self, place: int) -> str:
         return PIECES[place][0]
 
-    def _open(self, path: Path, header_only: bool = False):
+    def _read(self, path: Path, act: Callable[[Any, Path], Any]) -> Any:
+        """What `act` makes of the file, which may be gzipped."""
         try:
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-                return self._decode(stream, path, header_only)
+                return act(stream, path)
         except (OSError, EOFError, zlib.error) as error:
             raise self._broken(path, str(error)) from None
 
-    def _decode(self, stream: BinaryIO, path: Path, header_only: bool):
-        """The shape that the header tells, or the array. No more is read than the header announces."""
+    def _header(self, stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype]:
         head = stream.read(4)
         if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in ELEMENTS or not 1 <= head[3] <= 8:
             raise self._broken(path, "it does not begin as such a file does")
         sizes = stream.read(4 * head[3])
         if len(sizes) < 4 * head[3]:
             raise self._broken(path, "it ends within its header")
-        shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
-        if header_only:
-            return shape
-        dtype = np.dtype(ELEMENTS[head[2]])
+        return tuple(np.frombuffer(sizes, ">u4").tolist()), np.dtype(ELEMENTS[head[2]])
+
+    def _array(self, stream: IO[bytes], path: Path) -> np.ndarray:
+        """All values. No more is read than the header announces."""
+        shape, dtype = self._header(stream, path)
         wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
         data = bytearray()
         while len(data) <= wanted and (piece := stream.read(min(STEP, wanted + 1 - len(data)))):
@@ -74,13 +78,13 @@ class IdxFolder(Opened):
             raise self._broken(path, f"it holds {more} than the {wanted} bytes that its header announces")
         return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
-    def _complain(self, folder: Path, prefix: str) -> None:
+    def _complain(self, folder: Path, prefix: str, found: Sequence[Path | None]) -> NoReturn:
         place = (self.definition, "looked for here")
         if not folder.is_dir():
             help = "paths are relative to the spec"
             raise mistakes.fail(mistakes.NO_FILE, f"there is no folder {self.file}", place, help=help)
         lacking = [f"{prefix}-{what}-{kind}-ubyte"
-                   for path, (what, kind) in zip(self._paths, PIECES, strict=True) if not path]  # fmt: skip
+                   for path, (what, kind) in zip(found, PIECES, strict=True) if not path]  # fmt: skip
         message = f"the folder {self.file} has no file {' and no file '.join(lacking)}"
         raise mistakes.fail(mistakes.NO_FILE, message, place, help="gzipped (.gz) goes as well")
 

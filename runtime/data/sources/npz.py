@@ -14,6 +14,7 @@ from dlc.runtime.data.source import Column, Opened, column_of, need_file, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import IO
 
     from dlc.compiler.sections import Npz
 
@@ -72,7 +73,7 @@ class NpzFile(Opened):
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
 
 
-def _header(stream: object) -> tuple[tuple[int, ...], np.dtype]:
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(stream)

@@ -22,11 +22,11 @@ class TableRows(Opened):
         self.count, width = len(source.rows), len(source.rows[0]) if source.rows else 0
         if not width:
             raise mistakes.fail(mistakes.NO_ROWS, "the table has no entries", (source, "written here"))
-        self.names = tuple(source.columns) if source.columns is not None else None
-        if self.names is not None and len(self.names) != width:
+        self.names = tuple(source.columns or ())
+        if self.names and len(self.names) != width:
             message = f"the table's rows have {width} entries, and {len(self.names)} columns are named"
             raise mistakes.fail(mistakes.RAGGED, message, (source, "written here"))
-        self.remaining = self.names is not None
+        self.remaining = bool(self.names)
         self.sizes = tuple(int(np.size(entry)) for entry in source.rows[0])
 
     def read(self, places: Sequence[int]) -> list[Column]:

@@ -7,10 +7,10 @@ arguments, suggestions, documentation and completion follow from them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dlc.compiler.kinds import Kind, Reject
+from dlc.compiler.record import record
 
 __all__ = ["REQUIRED", "Definition", "Kind", "Reject", "Setting", "family", "setting"]
 
@@ -23,7 +23,7 @@ class _Required:
 REQUIRED = _Required()
 
 
-@dataclass(frozen=True)
+@record
 class Setting:
     """One setting of a definition.
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +29,7 @@ class DimError(ValueError):
     """A dimension that cannot be computed with: too large, or a division that cannot be proved."""
 
 
-@dataclass(frozen=True)
+@record
 class Floor:
     """The atom `numerator // divisor`: coefficients from 0 up to the divisor, no common factor."""
 

@@ -6,7 +6,6 @@ Two dimensions are equal if they have the same normal form (`dim_terms`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from dlc.compiler.dim_terms import (
@@ -29,6 +28,7 @@ from dlc.compiler.dim_terms import (
     times,
     value,
 )
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ __all__ = [
 X = TypeVar("X")
 
 
-@dataclass(frozen=True)
+@record
 class Dim:
     """A dimension with at least one free name. Made by `free` and arithmetic, never by hand."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 
-@dataclass(frozen=True)
+@record
 class Use:
     """A block or net that was entered, and where."""
 
@@ -22,7 +23,7 @@ class Use:
     span: Span
 
 
-@dataclass(frozen=True)
+@record
 class Site:
     """Where something was made: a place, and the uses of blocks that led to it, innermost first."""
 
@@ -34,7 +35,7 @@ class Site:
         return self.span.place
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Value:
     """One tensor of the graph. Compared by identity."""
 
@@ -46,7 +47,7 @@ class Value:
         return f"%{self.name}: {self.type}"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Weight:
     """A stored tensor: a trainable weight, or a buffer.
 
@@ -70,7 +71,7 @@ class Weight:
         return self.role in ("weight", "bias", "norm")
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Node:
     """One use of an operator. `operator` holds its settings and the types of its operands."""
 
@@ -87,7 +88,7 @@ class Node:
         return (*self.operands, *self.weights.values())
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Graph:
     """Nodes in an order in which each reads only what stands before it."""
 
@@ -107,7 +108,7 @@ class Graph:
         return readers
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Input:
     """A declared input. `declared` is its type as written; `value` is what flows (`bool` for `binary`)."""
 
@@ -117,7 +118,7 @@ class Input:
     site: Site
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Output:
     """A declared output with what flows into it.
 

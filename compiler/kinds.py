@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
@@ -51,7 +51,7 @@ class Kind:
         return Reject(f"expected {self.describe()}, found {describe(value)}", code="E0403")
 
 
-@dataclass(frozen=True)
+@record
 class Whole(Kind):
     """A whole number; a `symbolic` one may hold free dimensions or a class count not yet known."""
 
@@ -76,7 +76,7 @@ class Whole(Kind):
         return value
 
 
-@dataclass(frozen=True)
+@record
 class Number(Kind):
     """A real number, bounds included (`minimum`, `maximum`) or not (`above`, `below`)."""
 
@@ -102,7 +102,7 @@ class Number(Kind):
         return value
 
 
-@dataclass(frozen=True)
+@record
 class Flag(Kind):
     def describe(self) -> str:
         return "true or false"
@@ -113,7 +113,7 @@ class Flag(Kind):
         return value
 
 
-@dataclass(frozen=True)
+@record
 class Text(Kind):
     def describe(self) -> str:
         return "a text in quotes"
@@ -124,7 +124,7 @@ class Text(Kind):
         return value
 
 
-@dataclass(frozen=True)
+@record
 class Nothing(Kind):
     """`none`."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,21 +18,21 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes
 
 
-@dataclass(frozen=True)
+@record
 class Facts:
     """What only the data can tell: the classes of `class(auto)` fields, by the name of the input or output."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record
 class Measure:
     """A figure that `expect` names: `parameters`, `flops`, `test.accuracy`, `validation.OUTPUT.f1`."""
 
     path: str
 
 
-@dataclass(frozen=True)
+@record
 class Expectation:
     """One comparison of `expect`; each side is a static value or a `Measure`."""
 
@@ -54,7 +56,7 @@ class Expectation:
         return compute(self.comparison, left, right)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Program:
     """A spec, checked to the last shape.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
@@ -21,6 +20,7 @@ from dlc.compiler.kinds import (
     Whole,
     describe,
 )
+from dlc.compiler.record import record
 
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
 
@@ -175,7 +175,7 @@ class ExportName(Kind):
         return value
 
 
-@dataclass(frozen=True)
+@record
 class Exported:
     """A name in the artifact and the expression that it stands for."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
+from dlc.compiler.record import record
 
-@dataclass(frozen=True)
+
+@record
 class Source:
     """One `.dl` text under the name that messages show (never an absolute path)."""
 
@@ -30,7 +32,7 @@ class Source:
         return self.text[start : len(self.text) if end < 0 else end]
 
 
-@dataclass(frozen=True)
+@record
 class Span:
     """The characters `start` to `end` (exclusive) of a source."""
 

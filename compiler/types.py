@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from dlc.compiler.dims import Size
@@ -13,7 +15,7 @@ INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 ELEMENTS = (*FLOATS, *INTEGERS, "bool", "binary", "class", "string")
 
 
-@dataclass(frozen=True)
+@record
 class Classes:
     """The classes of a `class` or `binary` value.
 
@@ -24,7 +26,7 @@ class Classes:
     names: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Tensor:
     """The type of a value in the graph.
 

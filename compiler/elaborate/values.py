@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import Definition
 from dlc.compiler.ir import Value
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ class Stage:
         return "a stage"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class DefinedStage(Stage):
     """An operator, loss or combinator with its settings and the tensors that it was given."""
 
@@ -55,7 +56,7 @@ class DefinedStage(Stage):
         return f"the stage `{self.definition.name}`"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class BlockStage(Stage):
     """A block or net with its settings and the tensors that it was given; settings are none until it is called."""
 
@@ -73,7 +74,7 @@ class BlockStage(Stage):
         return f"the {self.template.what} `{self.template.name}`"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Pipeline(Stage):
     """Stages one behind the other."""
 
@@ -83,7 +84,7 @@ class Pipeline(Stage):
         return "a pipeline of stages"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Template:
     """A declared block or net and the file scope that its body sees."""
 
@@ -103,7 +104,7 @@ class Template:
         return "net" if self.is_net else "block"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Operand:
     """A tensor, or a number that stands for one, on its way into an operator."""
 

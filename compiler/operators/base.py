@@ -11,10 +11,10 @@ what is wrong and with which operand (`Reject`), the elaborator knows where.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definition import Definition, Reject, setting
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "per_axis", "setting"]
 
 
-@dataclass(frozen=True)
+@record
 class WeightSpec:
     """A weight that an operator owns, under its leaf name (`weight`, `bias`).
 
@@ -41,7 +41,7 @@ class WeightSpec:
     fans: tuple[Size, Size] = (1, 1)
 
 
-@dataclass(frozen=True)
+@record
 class Example:
     """A row of the tests and of the documentation: a call, the types that flow in, the type that comes out.
 

@@ -15,7 +15,7 @@ from dlc.runtime.artifact import parity
 from dlc.runtime.artifact.metadata import describe
 from dlc.runtime.artifact.proof import record
 from dlc.runtime.artifact.samples import free_sizes, sample
-from dlc.runtime.artifact.write import onnx_bytes, onnx_model, write_whole
+from dlc.runtime.artifact.write import onnx_model, save, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,13 +55,16 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *, r
     metadata = describe(program, format(program.source))
     metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
     batches = list(comparisons(graph, types, rows, program.train.seed))
-    bare = onnx_bytes(program, graph, weights, {})
-    worst = parity.check(program, model, bare, types, batches)
-    metadata.parity = {"worst": worst, "tolerance": parity.TOLERANCE, "batches": [what for what, _ in batches]}
-    metadata.proof = record(model, types, free_sizes(graph)[0], program.train.seed)
-    content = onnx_bytes(program, graph, weights, metadata.texts())
-    write_whole(path, content)
-    return Exported(path, len(content), worst, len(batches))
+    artifact = onnx_model(program, graph, weights, {})
+    with staged(path) as place:
+        save(artifact, place)
+        worst = parity.check(program, model, place, types, batches)
+        metadata.parity = {"worst": worst, "tolerance": parity.TOLERANCE, "batches": [what for what, _ in batches]}
+        metadata.proof = record(model, types, free_sizes(graph)[0], program.train.seed)
+        artifact.metadata_props.update(metadata.texts())
+        save(artifact, place)
+        size = sum(file.stat().st_size for file in place.parent.iterdir())
+    return Exported(path, size, worst, len(batches))
 
 
 def comparisons(graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np.ndarray] | None, seed: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.lower.torch import Model
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.ties import ties
-from dlc.runtime.artifact.write import onnx_bytes
+from dlc.runtime.artifact.write import onnx_model, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,7 +96,7 @@ def names_of(program: Program, name: str) -> tuple[str, ...] | None:
     return output.declared.classes.names if output and output.declared.classes else None
 
 
-def check(program: Program, model: Model, artifact: bytes, types: Mapping[str, Tensor],
+def check(program: Program, model: Model, artifact: Path, types: Mapping[str, Tensor],
           batches: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> float:  # fmt: skip
     """Run the artifact and the module on every batch; the worst difference, or an error naming the place."""
     session = open_session(artifact)
@@ -129,7 +131,9 @@ def first_difference(program: Program, model: Model, types: Mapping[str, Tensor]
     values = {w.name: (model._parameters.get(w.name) if w.name in model._parameters else model._buffers[w.name]) for w in graph.weights}
     weights = {n: v.detach().cpu().numpy() for n, v in values.items() if v is not None}
     expected = answers_of(Model(graph, graph.weights, weights), to_torch(types, raw))
-    found = run(open_session(onnx_bytes(program, graph, weights, {}), plain=True), raw)
+    with tempfile.TemporaryDirectory() as folder:
+        save(onnx_model(program, graph, weights, {}), Path(folder) / "all.onnx")
+        found = run(open_session(Path(folder) / "all.onnx", plain=True), raw)
     producers = graph.producers()
     for name, want in expected.items():
         have = np.asarray(found[name])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import onnx_ir
 
 from dlc.compiler.lower import onnx
 from dlc.compiler.passes.folding import fold
 from dlc.compiler.sections import RUNTIMES, runtime_opset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     import onnx_ir as ir
@@ -40,21 +43,24 @@ def onnx_model(program: Program, graph: Graph, weights: Mapping[str, np.ndarray]
                       description=program.description, metadata=metadata)  # fmt: skip
 
 
-def onnx_bytes(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    return onnx.serialize(onnx_model(program, graph, weights, metadata))
+def stored(model: ir.Model) -> int:
+    """The bytes of its weights."""
+    return sum(v.const_value.nbytes for v in model.graph.initializers.values() if v.const_value is not None)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write under a temporary name beside the path, then rename: the path never holds half a file."""
+def save(model: ir.Model, path: Path) -> None:
+    """Write the model: one file, with the weights in `NAME.data` beside it only where one file cannot hold them."""
+    if stored(model) < MAX_BYTES:
+        path.write_bytes(onnx.serialize(model))
+    else:
+        onnx_ir.save(model, path, external_data=f"{path.name}.data")
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A place for the files of an artifact. They get their names when the block ends well, all files or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        yield Path(folder) / path.name
+        for file in sorted(Path(folder).iterdir(), reverse=True):  # `NAME.data` before `NAME`
+            os.replace(file, path.parent / file.name)

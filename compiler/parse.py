@@ -11,6 +11,7 @@ import lark
 from dlc import grammar
 from dlc.compiler import syntax
 from dlc.compiler.build import Builder, Reject
+from dlc.compiler.diagnostics import Problems
 from dlc.compiler.mends import DECLARATIONS, SECTIONS, Line, explain, leading_sign
 from dlc.compiler.source import Source
 from dlc.compiler.tokens import MAX_PROBLEMS, Tokens, TooMuch, retyped, span_of, tokenize
@@ -18,7 +19,7 @@ from dlc.compiler.tokens import MAX_PROBLEMS, Tokens, TooMuch, retyped, span_of,
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from dlc.compiler.diagnostics import Diagnostic, Problems
+    from dlc.compiler.diagnostics import Diagnostic
     from dlc.compiler.tokens import Token
 
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -28,13 +29,21 @@ _parsing = threading.Lock()  # the one parser calls back to the one builder
 
 def parse(source: Source, problems: Problems) -> syntax.File:
     """The syntax tree of a text; mistakes go to `problems`, and the statements that have one are left out."""
+    found = Problems()  # of this text alone, since they are bounded
+    try:
+        return _parse(source, found)
+    except TooMuch:
+        return syntax.File(source, "", (), ())
+    finally:
+        for diagnostic in found.found:
+            problems.add(diagnostic)
+
+
+def _parse(source: Source, problems: Problems) -> syntax.File:
     parser, builder = _parser()
     with _parsing:
         builder.begin(source)
-        try:
-            tokens = tokenize(parser, source, problems)
-        except TooMuch:
-            return syntax.File(source, "", (), ())
+        tokens = tokenize(parser, source, problems)
         body = _Reader(parser, tokens, source, problems).statements(0, len(tokens.items))
     comments = tuple((span_of(source, token), str(token)) for token in tokens.comments)
     return syntax.File(source, _description(tokens), body, comments)

@@ -111,10 +111,11 @@ class _Tokenizer:
             place = Span(self.source, MAX_TEXT, MAX_TEXT + 1)
             self.problems.report("E0104", place, f"this text is longer than {MAX_TEXT:_} characters")
             raise TooMuch
-        for unseen in list(_UNSEEN.finditer(text))[:MAX_PROBLEMS]:
+        unseen_ones = list(_UNSEEN.finditer(text))
+        for unseen in unseen_ones[:MAX_PROBLEMS]:
             message = f"the character U+{ord(unseen[0]):04X} cannot stand in a spec"
             self.problems.report("E0101", Span(self.source, *unseen.span()), message)
-        if self.problems.failed:
+        if unseen_ones:
             raise TooMuch
 
     def _words(self) -> Iterable[Token]:

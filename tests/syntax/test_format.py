@@ -59,7 +59,7 @@ def _words(comment: str) -> str:
 
 @given(programs())
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 def test_programs_keep_their_meaning(text: str) -> None:
     _changes_only_the_layout(text)

@@ -9,7 +9,10 @@ from cases import HERE, check_case, read_cases
 from trees import parsed, tree
 
 from dlc.compiler import syntax
+from dlc.compiler.diagnostics import Problems
+from dlc.compiler.parse import parse
 from dlc.compiler.render import render
+from dlc.compiler.source import Source
 
 EXAMPLES = sorted((HERE / "examples").glob("*.dl"))
 
@@ -103,6 +106,15 @@ def test_a_broken_statement_hides_no_other() -> None:
 
 def test_blanks_of_all_kinds() -> None:
     assert tree("a = 1\r\n\tb = 2\f\r\n") == tree("a = 1\nb = 2")
+
+
+def test_the_problems_of_another_text_hide_none() -> None:
+    problems = Problems()
+    for name in ("a.dl", "b.dl", "a.dl"):
+        file = parse(Source(name, "$\n" * 200 + "x = 1"), problems)
+        assert file.body == () or file.body[0].span.source.name == name
+    assert {d.span.source.name for d in problems.found} == {"a.dl", "b.dl"}
+    assert len(parse(Source("c.dl", "x = 1"), problems).body) == 1
 
 
 def test_byte_order_mark_is_passed_over() -> None:

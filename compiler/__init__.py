@@ -28,14 +28,9 @@ def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: F
     import dlc.compiler.operators
     import dlc.compiler.training  # noqa: F401
     from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.parse import parse
     from dlc.compiler.program import Facts
 
-    problems = Problems()
-    tree = parse(source, problems)
-    program = Elaborator(problems, params or {}, facts or Facts(), read or no_files).run(tree)
-    problems.check()
-    return program
+    return Elaborator(Problems(), params or {}, facts or Facts(), read or no_files).run(source)
 
 
 def no_files(importing: Source, path: str) -> Source:

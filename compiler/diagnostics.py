@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from dlc.compiler.source import Span
 
 
-@dataclass(frozen=True)
+@record
 class Label:
     """A place with a few words drawn under it."""
 
@@ -19,7 +21,7 @@ class Label:
     text: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class Diagnostic:
     """One problem. The first label is the place of the mistake; codes that begin with W are warnings."""
 
@@ -71,14 +73,31 @@ class Problems:
 
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.span
-        key = (diagnostic.code, span.source.name if span else "", span.start if span else hash(diagnostic.message))
+        key = (
+            diagnostic.code,
+            span.source.name if span else "",
+            span.start if span else hash(diagnostic.message),
+        )
         if key not in self._seen:
             self._seen.add(key)
             self.found.append(diagnostic)
 
-    def report(self, code: str, span: Span, message: str, *, help: str = "", label: str = "",
-               more: Iterable[Label] = (), notes: Iterable[str] = ()) -> None:
+    def report(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        *,
+        help: str = "",
+        label: str = "",
+        more: Iterable[Label] = (),
+        notes: Iterable[str] = (),
+    ) -> None:
         self.add(Diagnostic(code, message, (Label(span, label), *more), tuple(notes), help))
+
+    def seen(self, code: str, span: Span) -> bool:
+        """Whether that code is reported at that place already."""
+        return (code, span.source.name, span.start) in self._seen
 
     @property
     def failed(self) -> bool:

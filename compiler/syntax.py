@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from dlc.compiler.source import Source, Span
@@ -11,36 +12,36 @@ if TYPE_CHECKING:
 # --- expressions ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Expr:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Literal(Expr):
     """A number, string, `true`, `false` or `none`."""
 
     value: int | float | str | bool | None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Name(Expr):
     id: str
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class ListExpr(Expr):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class TupleExpr(Expr):
     """`(a, b)`; the span includes the brackets."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Conditional(Expr):
     """`value if condition else other`."""
 
@@ -49,14 +50,14 @@ class Conditional(Expr):
     other: Expr
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Flow(Expr):
     """`a -> f -> g`: two or more steps."""
 
     steps: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Unary(Expr):
     """`operator` is `-`, `+` or `not`."""
 
@@ -64,7 +65,7 @@ class Unary(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Binary(Expr):
     """`operator` is one of `+ - * / // % @ ** == != < <= > >= and or`."""
 
@@ -74,7 +75,7 @@ class Binary(Expr):
     operator_span: Span
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Argument:
     """`value` or `name=value`."""
 
@@ -83,13 +84,13 @@ class Argument:
     name_span: Span | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Call(Expr):
     function: Expr
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Slice(Expr):
     """`start:stop:step` inside an index."""
 
@@ -98,12 +99,12 @@ class Slice(Expr):
     step: Expr | None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Ellipsis_(Expr):
     """`...` inside an index."""
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Index(Expr):
     """`value[i, j:k, ...]`; also how shapes of types are written: `float[64, 28]`."""
 
@@ -111,7 +112,7 @@ class Index(Expr):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Attribute(Expr):
     value: Expr
     name: str
@@ -121,7 +122,7 @@ class Attribute(Expr):
 # --- statements -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Ident:
     """A name where it is declared."""
 
@@ -129,12 +130,12 @@ class Ident:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Statement:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Import(Statement):
     """`import f, g from "other.dl"`, or `from std` (then `path` is the word `std` and `is_std` is true)."""
 
@@ -144,13 +145,13 @@ class Import(Statement):
     is_std: bool
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Param(Statement):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Input(Statement):
     """`input a, b: type as group`."""
 
@@ -159,7 +160,7 @@ class Input(Statement):
     group: Ident | None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Output(Statement):
     """`output name: type = other`."""
 
@@ -168,7 +169,7 @@ class Output(Statement):
     target: Ident | None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Weight(Statement):
     """`weight name: type = init`."""
 
@@ -177,13 +178,13 @@ class Weight(Statement):
     init: Expr
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class BlockSetting:
     name: Ident
     default: Expr | None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Block(Statement):
     """`block f(x, y; setting, other = 1) { ... }`; `is_net` for `net`."""
 
@@ -194,7 +195,7 @@ class Block(Statement):
     is_net: bool
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Bind(Statement):
     """`a = value`, `a, b = value`."""
 
@@ -202,14 +203,14 @@ class Bind(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Evaluate(Statement):
     """An expression as a statement: a flow, or a comparison in `expect`."""
 
     value: Expr
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class If(Statement):
     """`if c { } else { }`; an `else if` is an `If` alone in `otherwise`."""
 
@@ -218,19 +219,19 @@ class If(Statement):
     otherwise: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class For(Statement):
     targets: tuple[Ident, ...]
     iterable: Expr
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Return(Statement):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Section(Statement):
     """`data { }`, `train { }`, `step a, b { }`, `phase name { }`, ...; `name` is the word that opens it."""
 
@@ -239,7 +240,14 @@ class Section(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, eq=False)
+def bodies(statement: Statement) -> tuple[Statement, ...]:
+    """The statements between the braces of a statement."""
+    if isinstance(statement, If):
+        return (*statement.then, *statement.otherwise)
+    return statement.body if isinstance(statement, (Block, For, Section)) else ()
+
+
+@record(eq=False)
 class File:
     """A whole spec. `description` is the comment block at its top, without the signs."""
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate import declared, imports, params, statements
+from dlc.compiler.elaborate import allowances, declared, imports, params, statements, unreached
 from dlc.compiler.elaborate.builder import Builder
 from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.scope import File, Scope
-from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Template
+from dlc.compiler.elaborate.torn import Torn
+from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
 from dlc.compiler.ir import Graph, Input, Output, Value
+from dlc.compiler.parse import parse
 from dlc.compiler.program import Facts, Program
 
 if TYPE_CHECKING:
@@ -32,28 +35,46 @@ class Elaborator:
         self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
         self.builder = Builder(problems)
         self.sources: list[Source] = []
+        self.comments: list[tuple[Span, str]] = []
         self.inputs: list[Input] = []
         self.targets: dict[str, Value] = {}
         self.input_names: frozenset[str] = frozenset()
         self.top: Scope | None = None
+        self.torn = Torn()
+        self.dropped = False  # whether a flow of the file ended nowhere
         self.file_names: set[str] = set()
 
     def top_names(self) -> set[str]:
         """The bindings of the main file, which blocks do not see."""
         return self.file_names
 
-    def run(self, tree: syntax.File) -> Program:
+    def run(self, source: Source) -> Program:
+        """The program of a spec; `CompileError` if there are mistakes in it."""
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, RECURSION))
         try:
-            return self._run(tree)
+            program = self._run(self.parse(source))
+        except Stop:
+            program = None
         finally:
             sys.setrecursionlimit(limit)
+        allowances.apply(self.problems, self.comments)
+        self.problems.check()
+        assert program is not None
+        return replace(program, warnings=tuple(self.problems.sorted()))
+
+    def parse(self, source: Source) -> syntax.File:
+        """The syntax tree of the file, or of one that it imports."""
+        before = len(self.problems.found)
+        tree = parse(source, self.problems)
+        self.torn.note(tree, [d.span for d in self.problems.found[before:] if d.span])
+        self.comments += tree.comments
+        self.sources.append(source)
+        return tree
 
     def _run(self, tree: syntax.File) -> Program:
         from dlc.compiler.elaborate import sections
 
-        self.sources.append(tree.source)
         file = File(tree.source)
         scope = self.top = Scope(file, top=True)
         ev = Evaluator(self, scope)
@@ -62,31 +83,41 @@ class Elaborator:
         params.refuse_unknown(ev)
         self._inputs(ev, tree)
         self._outputs(ev, tree)
-        declarations = (syntax.Import, syntax.Param, syntax.Input, syntax.Output, syntax.Block, syntax.Section)
-        statements.run(ev, [s for s in tree.body if not isinstance(s, declarations)])
+        declarations = (
+            syntax.Import,
+            syntax.Param,
+            syntax.Input,
+            syntax.Output,
+            syntax.Block,
+            syntax.Section,
+        )
+        with_halt(lambda: statements.run(ev, [s for s in tree.body if not isinstance(s, declarations)]))
         self._check_outputs(ev)
-        return sections.assemble(self, ev, tree)
+        program = sections.assemble(self, ev, tree)
+        unreached.check(ev, tree)
+        return program
 
     # --- declarations -------------------------------------------------------------------------------------
 
     def declare(self, ev: Evaluator, tree: syntax.File) -> None:
         """What any place of the file may use: imports, params, blocks, nets, weights."""
         file = ev.scope.file
+        declared.note(ev, tree)
         for statement in tree.body:
             try:
                 if isinstance(statement, syntax.Import):
                     imports.run(ev, statement)
                 elif isinstance(statement, syntax.Param):
-                    declared.declare(ev, statement.name)
+                    declared.need_sound(ev, statement.name)
                     file.params[statement.name.id] = params.value(ev, statement)
                 elif isinstance(statement, syntax.Block):
-                    declared.declare(ev, statement.name)
+                    declared.need_sound(ev, statement.name)
                     self._check_block(ev, statement)
-                    file.templates[statement.name.id] = Template(statement, ev.scope)
-                    if statement.is_net:
-                        self.builder.root.names.take(statement.name.id)
+                    template = file.templates[statement.name.id] = Template(statement, ev.scope)
+                    if statement.is_net and ev.scope is self.top:
+                        self.builder.net_name(template)
                 elif isinstance(statement, syntax.Weight):
-                    declared.declare(ev, statement.name)
+                    declared.need_sound(ev, statement.name)
                     file.weights[statement.name.id] = statement
             except Halt:
                 statements.break_names(ev, [statement])
@@ -108,13 +139,13 @@ class Elaborator:
             group: list[Value] = []
             for ident in statement.names:
                 try:
-                    declared.declare(ev, ident)
+                    declared.need_sound(ev, ident)
                     group.append(self._input(ev, ident, statement.type))
                 except Halt:
                     imports.break_declared(file, statement)
             if statement.group is not None:
                 try:
-                    declared.declare(ev, statement.group)
+                    declared.need_sound(ev, statement.group)
                     file.groups[statement.group.id] = tuple(group)
                 except Halt:
                     imports.break_declared(file, statement)
@@ -124,6 +155,7 @@ class Elaborator:
         wanted = declared.read_type(ev, type, ident.id)
         flows = wanted.with_element("bool") if wanted.element == "binary" else wanted
         value = self.builder.value(ident.id, flows, ident.span)
+        self.builder.fed.add(value)
         self.inputs.append(Input(ident.id, wanted, value, self.builder.site(ident.span)))
         ev.scope.file.inputs[ident.id] = InputRef(ident.id, value)
         return value
@@ -135,21 +167,34 @@ class Elaborator:
                 continue
             name = statement.name.id
             try:
-                declared.declare(ev, statement.name)
+                declared.need_sound(ev, statement.name)
                 field = statement.target.id if statement.target else name
                 type = declared.read_type(ev, statement.type, field)
                 if type.element == "string":
-                    raise ev.fail("E0210", statement.type.span, "an output cannot be text; a `class` answers with names")
+                    raise ev.fail(
+                        "E0210", statement.type.span, "an output cannot be text; a `class` answers with names"
+                    )
                 file.outputs[name] = OutputRef(name, type, field, statement.name.span)
             except Halt:
                 imports.break_declared(file, statement)
         for statement in tree.body:
-            if isinstance(statement, syntax.Output) and statement.target and statement.target.id not in file.outputs:
+            if (
+                isinstance(statement, syntax.Output)
+                and statement.target
+                and statement.target.id not in file.outputs
+            ):
                 with_halt(lambda s=statement: ev.unknown(s.target.id, s.target.span))
 
     def _check_outputs(self, ev: Evaluator) -> None:
         for output in ev.scope.file.outputs.values():
-            if isinstance(output, OutputRef) and output.scores is None and not output.broken:
+            if (
+                not isinstance(output, OutputRef)
+                or output.broken
+                or self.dropped
+                or output.name in self.torn.names
+            ):
+                continue
+            if output.scores is None:
                 self.problems.report("E0504", output.span, f"nothing flows into the output `{output.name}`",
                                      help=f"let a flow end in it: `... -> {output.name}`")  # fmt: skip
 
@@ -167,9 +212,12 @@ class Elaborator:
         """The data field that an output is held against; outputs that share one share the value."""
         if field not in self.targets:
             self.targets[field] = self.builder.value(f"{field}.target", type, span)
+            self.builder.fed.add(self.targets[field])
         found = self.targets[field]
         if found.type != type:
-            raise self.builder.fail("E0511", span, f"the target `{field}` is {found.type} for one output and {type} for this one")
+            raise self.builder.fail(
+                "E0511", span, f"the target `{field}` is {found.type} for one output and {type} for this one"
+            )
         return found
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
@@ -180,7 +228,17 @@ class Elaborator:
         made = []
         for o in file.outputs.values():
             if isinstance(o, OutputRef) and o.scores is not None and o.flowed is not None:
-                made.append(Output(o.name, o.declared, o.flowed, o.scores, o.target, o.target_value, self.builder.site(o.span)))
+                made.append(
+                    Output(
+                        o.name,
+                        o.declared,
+                        o.flowed,
+                        o.scores,
+                        o.target,
+                        o.target_value,
+                        self.builder.site(o.span),
+                    )
+                )
         return tuple(made)
 
 

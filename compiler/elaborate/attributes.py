@@ -34,7 +34,13 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     if isinstance(value, OutputRef) and value.scores is None:
         type = value.declared
     else:
-        type = value.scores.type if isinstance(value, OutputRef) else value.value.type if isinstance(value, InputRef) else value.type  # type: ignore[union-attr]
+        type = (
+            value.scores.type
+            if isinstance(value, OutputRef)
+            else value.value.type
+            if isinstance(value, InputRef)
+            else value.type
+        )  # type: ignore[union-attr]
     if expr.name == "classes":
         return classes(ev, value, expr)
     if expr.name == "shape":
@@ -42,12 +48,20 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     if expr.name == "rank":
         return type.rank
     if not type.shape:
-        raise ev.fail("E0306", expr.name_span, f"{type} is one value per sample and has no axis for `.{expr.name}`")
+        raise ev.fail(
+            "E0306", expr.name_span, f"{type} is one value per sample and has no axis for `.{expr.name}`"
+        )
     return type.shape[-1] if expr.name == "features" else type.shape[0]
 
 
 def classes(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
-    type = value.declared if isinstance(value, OutputRef) else value.value.type if isinstance(value, InputRef) else value.type
+    type = (
+        value.declared
+        if isinstance(value, OutputRef)
+        else value.value.type
+        if isinstance(value, InputRef)
+        else value.type
+    )
     if type.element != "class" or type.classes is None:
         raise ev.fail("E0306", expr.name_span, f"only a value of type `class` has `.classes`, this is {type}")
     return type.classes.count

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import Dim, product
-from dlc.compiler.elaborate.values import Halt, Operand, Stop
+from dlc.compiler.dims import Dim, DimError, product
+from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
 from dlc.compiler.initial import Auto
 from dlc.compiler.ir import Node, Site, Use, Value, Weight
 from dlc.compiler.kinds import Reject
 from dlc.compiler.operators.arithmetic import Cast, Constant
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
 from dlc.compiler.types import Tensor
 
@@ -21,13 +22,19 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.base import Operator, WeightSpec
     from dlc.compiler.source import Span
 
-MAX_NODES = 20_000
-MAX_WORK = 200_000
+MAX_NODES = 10_000
+MAX_WORK = 100_000
 MAX_DEPTH = 100
 MAX_NESTED = 1_500  # expressions within expressions, through all blocks
 MAX_WEIGHTS = 10**10
 MAX_SIZE = 10**12
 
+# How operators without a name of their own are written.
+SIGNS = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "modulo": "%", "power": "**", "matmul": "@",
+    "negate": "-", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
+    "logical_and": "and", "logical_or": "or", "logical_not": "not",
+}  # fmt: skip
 ENDLESS = "look for a loop, a `repeat` or a block that unfolds far more often than meant"
 UNENDING = "a block that calls itself needs an `if` that ends it"
 
@@ -70,10 +77,11 @@ class Builder:
         self.root = self.level = Level()
         self.uses: tuple[Use, ...] = ()
         self.work = 0
+        self.depth = 0  # expressions that are not yet done
         self.size = 0
         self.fed: set[Value] = set()  # what depends on an input or a target
-        self._depth = 0
         self._value_names = Names()
+        self._net_names: dict[Template, str] = {}
         self._open_nets: list[str] = []
         self._made_nets: set[str] = set()  # nets whose first use is over: they make no more weights
 
@@ -95,30 +103,34 @@ class Builder:
     def _way_here(self) -> list[str]:
         """The uses of blocks around this point, innermost first; of many the first and the last."""
         ways = list(dict.fromkeys(f"in: {u.what}, used at {u.span.place}" for u in self.uses))
-        return ways if len(ways) <= 6 else [*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:]]
+        return (
+            ways
+            if len(ways) <= 6
+            else [*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:]]
+        )
 
     def spend(self, span: Span, work: int = 1) -> None:
         self.work += work
         if self.work > MAX_WORK:
-            raise self.stop("E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps", ENDLESS)
+            raise self.stop(
+                "E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps", ENDLESS
+            )
 
-    @contextmanager
-    def nested(self, span: Span) -> Iterator[None]:
-        """One expression more that is not yet done."""
-        self._depth += 1
-        try:
-            if self._depth > MAX_NESTED:
-                raise self.stop("E0903", span, f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here", UNENDING)
-            yield
-        finally:
-            self._depth -= 1
+    def check_depth(self, span: Span) -> None:
+        if self.depth > MAX_NESTED:
+            raise self.stop(
+                "E0903",
+                span,
+                f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here",
+                UNENDING,
+            )
 
     # --- names --------------------------------------------------------------------------------------------
 
     @contextmanager
-    def enter_block(self, name: str, span: Span) -> Iterator[None]:
+    def enter_block(self, block: Template, span: Span) -> Iterator[None]:
         """The surroundings of one use of a block; its name counts only if it owns weights."""
-        outer = self.level
+        outer, name = self.level, block.name
         own = outer.names.next(name)
         self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
         with self._use(Use(f"block {name}", span)):
@@ -130,9 +142,9 @@ class Builder:
                 self.level = outer
 
     @contextmanager
-    def enter_net(self, name: str, span: Span) -> Iterator[None]:
+    def enter_net(self, net: Template, span: Span) -> Iterator[None]:
         """The surroundings of a net, the same at every use; weights are made at the first."""
-        outer = self.level
+        outer, name = self.level, self.net_name(net)
         self.level = Level(f"{name}.", net=name)
         self._open_nets.append(name)
         with self._use(Use(f"net {name}", span)):
@@ -144,10 +156,22 @@ class Builder:
         if name not in self._open_nets:
             self._made_nets.add(name)
 
+    def net_name(self, net: Template) -> str:
+        """What its weights are called after: its own name, unless another file has a net of that name."""
+        if net not in self._net_names:
+            self._net_names[net] = self.root.names.next(net.name)
+            self.root.names.take(self._net_names[net])
+        return self._net_names[net]
+
     @contextmanager
     def _use(self, use: Use) -> Iterator[None]:
         if len(self.uses) >= MAX_DEPTH:
-            raise self.stop("E0903", use.span, f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here", UNENDING)
+            raise self.stop(
+                "E0903",
+                use.span,
+                f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here",
+                UNENDING,
+            )
         outer, self.uses = self.uses, (use, *self.uses)
         try:
             yield
@@ -181,7 +205,11 @@ class Builder:
         size = product([s for s in spec.shape if isinstance(s, int)])
         self.size += size
         if self.size > MAX_WEIGHTS:
-            raise self.fail("E0904", span, f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}")
+            raise self.fail(
+                "E0904",
+                span,
+                f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
+            )
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
         fans = tuple(f if isinstance(f, int) else 1 for f in spec.fans)
         self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, fans, level.net)  # type: ignore[arg-type]
@@ -194,7 +222,9 @@ class Builder:
 
     def tensor(self, operand: Operand) -> Value:
         """The operand as a value of the graph: a number becomes a constant."""
-        return operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
+        return (
+            operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
+        )
 
     def apply(self, operator: Operator, operands: list[Operand], span: Span,
               spans: Mapping[str, Span] | None = None) -> tuple[Value, ...]:  # fmt: skip
@@ -206,6 +236,8 @@ class Builder:
             specs = list(bound.weights(*(v.type for v in taken)))
         except Reject as reject:
             raise self.rejected(reject, operator, operands, span, spans or {}) from None
+        except DimError as error:
+            raise self.fail("E0207", span, f"the result of `{operator.name}` has no size: {error}") from None
         name = self._name_for(operator, specs)
         weights = {s.leaf: self._weight(operator, name, s, span, spans or {}) for s in specs}
         weights = {leaf: value for leaf, value in weights.items() if value is not None}
@@ -222,7 +254,9 @@ class Builder:
         given = getattr(operator, leaf, None) if leaf in operator.settings else None
         return None if isinstance(given, bool) else given
 
-    def _weight(self, operator: Operator, name: str, spec: WeightSpec, span: Span, spans: Mapping[str, Span]) -> Value | None:
+    def _weight(
+        self, operator: Operator, name: str, spec: WeightSpec, span: Span, spans: Mapping[str, Span]
+    ) -> Value | None:
         given = self._given(operator, spec.leaf)
         if given is None:
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
@@ -237,7 +271,9 @@ class Builder:
         constant = self.constant(numbers, span)
         return constant if constant.type.element == "float" else self._cast(constant, "float", span)
 
-    def rejected(self, reject: Reject, operator: Any, operands: list[Operand], span: Span, spans: Mapping[str, Span]) -> Halt:
+    def rejected(
+        self, reject: Reject, operator: Any, operands: list[Operand], span: Span, spans: Mapping[str, Span]
+    ) -> Halt:
         """What an operator says, put where it belongs."""
         from dlc.compiler.diagnostics import Label
 
@@ -248,12 +284,21 @@ class Builder:
         if isinstance(at, str) and at in spans:
             return self.fail(reject.code, spans[at], reject.message, help=reject.help)
         if isinstance(at, int) and at < len(operands) and len(operands) > 1:
-            return self.fail(reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at]))
+            return self.fail(
+                reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at])
+            )
         shapes = [Label(o.span, shown(o)) for o in operands if o.span != span] if len(operands) > 1 else []
         return self.fail(reject.code, shapes[0].span if shapes and at is None else span, reject.message, help=reject.help,
                          label=shapes[0].text if shapes and at is None else "", more=shapes[1:] if at is None else ())  # fmt: skip
 
-    def _node(self, operator: Operator, operands: tuple[Value, ...], weights: dict[str, Value], name: str, span: Span):
+    def _node(
+        self,
+        operator: Operator,
+        operands: tuple[Value, ...],
+        weights: dict[str, Value],
+        name: str,
+        span: Span,
+    ):
         if len(self.nodes) >= MAX_NODES:
             raise self.stop("E0902", span, f"this spec unfolds to more than {MAX_NODES:_} operators", ENDLESS)
         full = f"{self.level.prefix}{name}"
@@ -292,7 +337,7 @@ class Builder:
                 converted.append(value)
                 continue
             if not value.type.is_number:
-                raise Reject(f"`{operator.name}` works on numbers, found {value.type}", at=index, code="E0202",
+                raise Reject(f"`{SIGNS.get(operator.name, operator.name)}` works on numbers, found {spell_classes(value.type)}", at=index, code="E0202",
                              help=not_a_number(value.type))  # fmt: skip
             to = wanted[take]
             converted.append(value if value.type.element == to else self._cast(value, to, span))
@@ -313,7 +358,7 @@ class Builder:
 
 
 def shown(operand: Operand) -> str:
-    return str(operand.value.type if isinstance(operand.value, Value) else operand.value)
+    return spell_classes(operand.value.type) if isinstance(operand.value, Value) else str(operand.value)
 
 
 def not_a_number(type: Tensor) -> str:

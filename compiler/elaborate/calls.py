@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definition import Definition, Setting
+from dlc.compiler.definition import Definition, Setting, spell_value
 from dlc.compiler.elaborate import flow
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
+from dlc.compiler.elaborate.scope import FUNCTIONS
 from dlc.compiler.elaborate.static import MAX_LIST
-from dlc.compiler.elaborate.values import BlockStage, DefinedStage, Halt, Operand, OutputRef, Stage, Template, is_tensor, is_tensors
+from dlc.compiler.elaborate.values import (
+    BlockStage,
+    DefinedStage,
+    Halt,
+    Operand,
+    OutputRef,
+    Stage,
+    Template,
+    is_tensor,
+    is_tensors,
+)
 from dlc.compiler.kinds import Kind, Reject, describe
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.suggest import did_you_mean
@@ -41,10 +51,16 @@ def call_stage(ev: Evaluator, stage: Stage, expr: syntax.Call) -> Any:
     tensors: list[Operand] = []
     for argument in expr.arguments:
         if argument.name is not None:
-            raise ev.fail("E0402", argument.name_span or argument.value.span, "a stage has its settings already; it takes only tensors")
+            raise ev.fail(
+                "E0402",
+                argument.name_span or argument.value.span,
+                "a stage has its settings already; it takes only tensors",
+            )
         tensors += flow.operands(ev, ev.evaluate(argument.value), argument.value)
     if not tensors:
-        raise ev.fail("E0401", expr.span, f"{stage.describe()} has its settings already", help="leave out the brackets")
+        raise ev.fail(
+            "E0401", expr.span, f"{stage.describe()} has its settings already", help="leave out the brackets"
+        )
     return flow.apply(ev, stage, tensors, expr.span)
 
 
@@ -67,9 +83,13 @@ def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Ca
     return flow.apply(ev, stage, [], expr.span)
 
 
-def fill(ev: Evaluator, definition: type[Definition], arguments: Any, span: Span) -> tuple[Any, list[Operand], dict[str, Span]]:
+def fill(
+    ev: Evaluator, definition: type[Definition], arguments: Any, span: Span
+) -> tuple[Any, list[Operand], dict[str, Span]]:
     """An instance of the definition from the arguments of a call, and the tensors among them."""
-    positional = [] if definition.family == "loss" else [s for s in definition.settings.values() if not s.keyword]
+    positional = (
+        [] if definition.family == "loss" else [s for s in definition.settings.values() if not s.keyword]
+    )
     waiting = list(positional)
     values: dict[str, Any] = {}
     spans: dict[str, Span] = {}
@@ -89,12 +109,15 @@ def fill(ev: Evaluator, definition: type[Definition], arguments: Any, span: Span
             elif not positional and isinstance(value, (int, float)):
                 tensors.append(Operand(value, argument.value.span))
             elif not waiting:
-                raise ev.fail("E0404", argument.value.span, too_many(definition, positional, value))
+                raise ev.fail("E0404", argument.value.span, too_many(definition, positional, value),
+                              help=f"write `{signature(definition)}`" if definition.settings else "")  # fmt: skip
             else:
                 declared = waiting[0] if waiting[0].rest else waiting.pop(0)
                 spans.setdefault(declared.name, argument.value.span)
                 checked = check(ev, definition, declared, value, argument.value.span)
-                values[declared.name] = (*values.get(declared.name, ()), checked) if declared.rest else checked
+                values[declared.name] = (
+                    (*values.get(declared.name, ()), checked) if declared.rest else checked
+                )
         except Halt:
             failed = True
     if failed:
@@ -102,18 +125,23 @@ def fill(ev: Evaluator, definition: type[Definition], arguments: Any, span: Span
     missing = [s.name for s in definition.settings.values() if s.required and s.name not in values]
     if missing:
         wanted = " and ".join(f"`{m}`" for m in missing)
-        raise ev.fail("E0405", span, f"`{definition.name}` needs {wanted}", help=f"write `{signature(definition)}`")
+        raise ev.fail(
+            "E0405", span, f"`{definition.name}` needs {wanted}", help=f"write `{signature(definition)}`"
+        )
     instance = definition(**values)
     object.__setattr__(instance, "span", span)
     object.__setattr__(instance, "spans", spans)
     return instance, tensors, spans
 
 
-def named_setting(ev: Evaluator, definition: type[Definition], argument: syntax.Argument, values: dict[str, Any]) -> Setting:
+def named_setting(
+    ev: Evaluator, definition: type[Definition], argument: syntax.Argument, values: dict[str, Any]
+) -> Setting:
     name, place = argument.name or "", argument.name_span or argument.value.span
     declared = definition.settings.get(name)
     if declared is None:
-        known = ", ".join(f"`{s}`" for s in definition.settings)
+        in_order = sorted(definition.settings.values(), key=lambda s: s.keyword)
+        known = ", ".join(f"`{s.name}`" for s in in_order)
         raise ev.fail("E0402", place, f"`{definition.name}` has no setting `{name}`",
                       help=did_you_mean(name, definition.settings) or (f"its settings are {known}" if known else "it has no settings"))  # fmt: skip
     if name in values:
@@ -126,12 +154,22 @@ def too_many(definition: type[Definition], positional: list[Setting], value: Any
         return f"`{definition.name}` has no settings, found {describe(value)}"
     if not positional:
         return f"the settings of `{definition.name}` are given by name, found {describe(value)}"
-    return f"`{definition.name}` has {len(positional)} settings that go without a name, {describe(value)} is one too many"
+    settings = "1 setting that goes" if len(positional) == 1 else f"{len(positional)} settings that go"
+    return f"`{definition.name}` has {settings} without a name, {describe(value)} is one too many"
 
 
 def signature(definition: type[Definition]) -> str:
-    parts = [s.name if s.required else f"{s.name}=..." for s in definition.settings.values() if not s.keyword]
-    return f"{definition.name}({', '.join(parts)})"
+    """How it is called: `dense(units, bias=true)`; settings that go by name alone are shown where there are no others."""
+    settings = [s for s in definition.settings.values() if not s.keyword] or list(
+        definition.settings.values()
+    )
+    return f"{definition.name}({', '.join(map(spell_setting, settings))})"
+
+
+def spell_setting(setting: Setting) -> str:
+    if setting.rest or setting.required:
+        return f"{setting.name}, ..." if setting.rest else setting.name
+    return f"{setting.name}={'...' if setting.shown or isinstance(setting.default, Definition) else spell_value(setting.default)}"
 
 
 # --- values of settings -----------------------------------------------------------------------------------
@@ -161,7 +199,16 @@ def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     if isinstance(expr, (syntax.ListExpr, syntax.TupleExpr)) and kind.item() is not None:
         return [directed_value(ev, kind.item() or kind, item) for item in expr.items]
     member = family_member(ev, kind, expr)
-    return ev.evaluate(expr) if member is None else member
+    if member is not None:
+        return member
+    if isinstance(expr, syntax.Name) and kind.words and not known(ev, expr.id):
+        raise ev.fail(
+            "E0403",
+            expr.span,
+            f"expected {kind.describe()}, found `{expr.id}`",
+            help=did_you_mean(expr.id, kind.words),
+        )
+    return ev.evaluate(expr)
 
 
 def family_member(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
@@ -188,7 +235,12 @@ def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:
     names = [n for f in kind.families() for n in Definition.families[f]]
     later = [n for f in kind.families() for n in LATER.get(f, ())]
     if head.id in later:
-        return ev.fail("E0901", head.span, f"`{head.id}` is not built yet", help="it will come with a later version of dlc")
+        return ev.fail(
+            "E0901",
+            head.span,
+            f"`{head.id}` is not built yet",
+            help="it will come with a later version of dlc",
+        )
     listed = ", ".join(f"`{n}`" for n in names)
     return ev.fail("E0305", head.span, f"there is no {' or '.join(kind.families())} `{head.id}`",
                    help=did_you_mean(head.id, [*names, *kind.words, *later]) or f"there are {listed}")  # fmt: skip
@@ -203,7 +255,9 @@ def check(ev: Evaluator, definition: type[Definition], declared: Setting, value:
     try:
         return declared.kind.accept(value)
     except Reject as reject:
-        raise ev.fail(reject.code, span, f"`{declared.name}` of `{definition.name}`: {reject.message}", help=reject.help) from None
+        raise ev.fail(
+            reject.code, span, f"`{declared.name}` of `{definition.name}`: {reject.message}", help=reject.help
+        ) from None
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------
@@ -212,7 +266,9 @@ def check(ev: Evaluator, definition: type[Definition], declared: Setting, value:
 def call_block(ev: Evaluator, template: Template, expr: syntax.Call) -> Any:
     stage = block_stage(ev, template, expr.arguments, expr.span)
     declared = template.declaration.tensors
-    return flow.apply(ev, stage, [], expr.span) if stage.given and len(stage.given) >= len(declared) else stage
+    return (
+        flow.apply(ev, stage, [], expr.span) if stage.given and len(stage.given) >= len(declared) else stage
+    )
 
 
 def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -> BlockStage:
@@ -227,7 +283,9 @@ def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -
             if argument.name not in [s.name.id for s in declaration.settings]:
                 raise unknown_block_setting(ev, template, argument)
             if argument.name in given:
-                raise ev.fail("E0407", argument.name_span or argument.value.span, f"`{argument.name}` is given twice")
+                raise ev.fail(
+                    "E0407", argument.name_span or argument.value.span, f"`{argument.name}` is given twice"
+                )
             given[argument.name] = ev.evaluate(argument.value)
             waiting = [w for w in waiting if w != argument.name]
             continue
@@ -254,7 +312,12 @@ def defaults(ev: Evaluator, template: Template, given: dict[str, Any], span: Spa
         if name in given:
             scope.names[name] = given[name]
         elif declared.default is None:
-            raise ev.fail("E0405", span, f"{template.what} `{template.name}` needs `{name}`", help=f"write `{block_signature(template)}`")
+            raise ev.fail(
+                "E0405",
+                span,
+                f"{template.what} `{template.name}` needs `{name}`",
+                help=f"write `{block_signature(template)}`",
+            )
         else:
             scope.names[name] = At(ev.e, scope).evaluate(declared.default)
     return scope.names
@@ -268,7 +331,10 @@ def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Ar
 
 
 def block_signature(template: Template) -> str:
-    settings = [s.name.id + ("" if s.default is None else f" = {s.default.span.text}") for s in template.declaration.settings]
+    settings = [
+        s.name.id + ("" if s.default is None else f" = {s.default.span.text}")
+        for s in template.declaration.settings
+    ]
     return f"{template.name}({', '.join(settings)})"
 
 
@@ -281,7 +347,9 @@ def plain_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
     values = [ev.evaluate(a.value) for a in expr.arguments]
     if name == "range":
         return make_range(ev, values, expr)
-    if not values or not all(isinstance(v, (list, tuple)) or (name == "len" and isinstance(v, str)) for v in values):
+    if not values or not all(
+        isinstance(v, (list, tuple)) or (name == "len" and isinstance(v, str)) for v in values
+    ):
         found = ", ".join(map(describe, values)) or "nothing"
         raise ev.fail("E0403", expr.span, f"`{name}` wants lists, found {found}")
     if name != "zip" and len(values) != 1:
@@ -293,10 +361,19 @@ def plain_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
 
 def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]:
     if not 1 <= len(values) <= 3 or not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
-        raise ev.fail("E0403", expr.span, f"`range` wants one to three whole numbers, found {', '.join(map(describe, values)) or 'none'}")
+        raise ev.fail(
+            "E0403",
+            expr.span,
+            f"`range` wants one to three whole numbers, found {', '.join(map(describe, values)) or 'none'}",
+        )
     if len(values) == 3 and values[2] == 0:
         raise ev.fail("E0403", expr.span, "the step of a `range` cannot be 0")
     numbers = range(*values)
     if len(numbers) > MAX_LIST:
-        raise ev.fail("E0904", expr.span, f"a `range` of {len(numbers):_} entries is too long", help=f"at most {MAX_LIST:_} are possible")
+        raise ev.fail(
+            "E0904",
+            expr.span,
+            f"a `range` of {len(numbers):_} entries is too long",
+            help=f"at most {MAX_LIST:_} are possible",
+        )
     return list(numbers)

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definition import Definition
+from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import Dim, free
 from dlc.compiler.elaborate import calls
 from dlc.compiler.elaborate.scope import FUNCTIONS, OPERATOR_FAMILIES, is_public
-from dlc.compiler.elaborate.values import InputRef, OutputRef
+from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.initial import Initial
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Defined, describe
 from dlc.compiler.operators.base import WeightSpec
+from dlc.compiler.operators.later import LATER
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
@@ -32,24 +34,62 @@ MAX_CLASSES = 1_000_000
 def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> None:
     """Refuse a name that belongs to the language or, for a binding, to a declaration."""
     name, file = ident.id, ev.scope.file
-    families = [f for f in (*OPERATOR_FAMILIES, "initial") if name in Definition.families[f] and is_public(f, name)]
-    if families or name in FUNCTIONS:
-        what = families[0] if families else "function"
+    families = [
+        f for f in (*OPERATOR_FAMILIES, "initial") if name in Definition.families[f] and is_public(f, name)
+    ]
+    if families or name in FUNCTIONS or name in LATER:
+        what = families[0] if families else "function" if name in FUNCTIONS else "operator"
         what = "initial value" if what == "initial" else what
         raise ev.fail("E0302", ident.span, f"`{name}` is {'an' if what[0] in 'aeiou' else 'a'} {what} of the language and cannot be given to anything else",
                       help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip
-    if binding and ev.scope.top and name in {*file.params, *file.templates, *file.inputs, *file.groups, *file.outputs, *file.weights}:
-        raise ev.fail("E0303", ident.span, f"`{name}` is declared already, at {file.declared[name].place}",
+    if (
+        binding
+        and ev.scope.top
+        and name in {*file.params, *file.templates, *file.inputs, *file.groups, *file.outputs, *file.weights}
+    ):
+        raise ev.fail("E0303", ident.span, f"`{name}` is declared already", more=[Label(file.declared[name], "declared here")],
                       help="a flow ends in an output with `->`; `=` binds a new name" if name in file.outputs else "choose another name")  # fmt: skip
 
 
-def declare(ev: Evaluator, ident: syntax.Ident) -> None:
-    """Note a declaration of the file; its name must be new."""
+def note(ev: Evaluator, tree: syntax.File) -> None:
+    """Note the names that a file declares, in the order of its lines; each must be new."""
+    for statement in tree.body:
+        for ident in declares(statement):
+            try:
+                note_name(ev, ident)
+            except Halt:
+                ev.scope.file.refused.add(ident)
+
+
+def note_name(ev: Evaluator, ident: syntax.Ident) -> None:
     check_name(ev, ident)
-    declared = ev.scope.file.declared
-    if ident.id in declared:
-        raise ev.fail("E0303", ident.span, f"`{ident.id}` is declared twice, first at {declared[ident.id].place}", help="choose another name")
-    declared[ident.id] = ident.span
+    first = ev.scope.file.declared.setdefault(ident.id, ident.span)
+    if first is not ident.span:
+        raise ev.fail(
+            "E0303",
+            ident.span,
+            f"`{ident.id}` is declared twice",
+            help="choose another name",
+            more=[Label(first, "declared first here")],
+        )
+
+
+def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
+    """The names that a statement declares for the whole file."""
+    if isinstance(statement, (syntax.Import, syntax.Input)):
+        group = getattr(statement, "group", None)
+        return (*statement.names, *([group] if group else []))
+    return (
+        (statement.name,)
+        if isinstance(statement, (syntax.Param, syntax.Output, syntax.Weight, syntax.Block))
+        else ()
+    )
+
+
+def need_sound(ev: Evaluator, ident: syntax.Ident) -> None:
+    """Halt for a declaration whose name was refused."""
+    if ident in ev.scope.file.refused:
+        raise Halt
 
 
 # --- types ------------------------------------------------------------------------------------------------
@@ -75,13 +115,20 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
     if head.id == "binary":
         return Tensor("binary", shape, Classes(2, binary_names(ev, expr, arguments)))
     if arguments is not None:
-        raise ev.fail("E0210", expr.span, f"`{head.id}` takes no brackets of this kind", help=f"a shape stands in `[ ]`: `{head.id}[...]`")
+        raise ev.fail(
+            "E0210",
+            expr.span,
+            f"`{head.id}` takes no brackets of this kind",
+            help=f"a shape stands in `[ ]`: `{head.id}[...]`",
+        )
     return Tensor(head.id, shape)
 
 
 def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
     for name in free_names(expr):
         if name.id[0].isupper() and name.id not in ev.scope.file.known():
+            if name.id in ev.e.torn.names:
+                raise Halt
             ev.scope.file.free.add(name.id)
     size = ev.evaluate(expr)
     if isinstance(size, bool) or not isinstance(size, (int, Dim)):
@@ -105,7 +152,12 @@ def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
 
 def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -> Classes:
     if not arguments:
-        raise ev.fail("E0211", expr.span, "`class` wants its classes", help="a count, names, or `auto`: `class(10)`, `class(cat, dog)`, `class(auto)`")
+        raise ev.fail(
+            "E0211",
+            expr.span,
+            "`class` wants its classes",
+            help="a count, names, or `auto`: `class(10)`, `class(cat, dog)`, `class(auto)`",
+        )
     first = arguments[0]
     if first.name == "like":
         return like(ev, first.value)
@@ -121,7 +173,11 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
     if isinstance(value, (list, tuple)):
         return checked_names(ev, [str(v) for v in value], expr)
     if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= MAX_CLASSES:
-        raise ev.fail("E0211", first.value.span, f"expected a count of 2 to {MAX_CLASSES:_} classes, `auto`, or a list of names, found {describe(value)}")
+        raise ev.fail(
+            "E0211",
+            first.value.span,
+            f"expected a count of 2 to {MAX_CLASSES:_} classes, `auto`, or a list of names, found {describe(value)}",
+        )
     return Classes(value)
 
 
@@ -140,13 +196,23 @@ def named(ev: Evaluator, items: list[syntax.Expr]) -> Classes:
 def checked_names(ev: Evaluator, names: list[str], expr: syntax.Expr) -> Classes:
     twice = next((n for i, n in enumerate(names) if n in names[:i]), None)
     if twice is not None or len(names) < 2:
-        raise ev.fail("E0211", expr.span, f"class `{twice}` is named twice" if twice else "there have to be two classes at least")
+        raise ev.fail(
+            "E0211",
+            expr.span,
+            f"class `{twice}` is named twice" if twice else "there have to be two classes at least",
+        )
     return Classes(len(names), tuple(names))
 
 
 def like(ev: Evaluator, expr: syntax.Expr) -> Classes:
     value = ev.evaluate(expr)
-    type = value.declared if isinstance(value, OutputRef) else value.value.type if isinstance(value, InputRef) else getattr(value, "type", None)
+    type = (
+        value.declared
+        if isinstance(value, OutputRef)
+        else value.value.type
+        if isinstance(value, InputRef)
+        else getattr(value, "type", None)
+    )
     if not isinstance(type, Tensor) or type.classes is None or type.element != "class":
         raise ev.fail("E0211", expr.span, f"{describe(value)} has no classes to share")
     return type.classes
@@ -156,7 +222,12 @@ def binary_names(ev: Evaluator, expr: syntax.Expr, arguments: Any) -> tuple[str,
     if not arguments:
         return None
     if len(arguments) != 2 or any(a.name for a in arguments):
-        raise ev.fail("E0211", expr.span, "`binary` takes two names, the one for no first", help='write `binary("no", "yes")`')
+        raise ev.fail(
+            "E0211",
+            expr.span,
+            "`binary` takes two names, the one for no first",
+            help='write `binary("no", "yes")`',
+        )
     return named(ev, [a.value for a in arguments]).names
 
 
@@ -177,15 +248,19 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
     initial = calls.directed_value(ev, Defined("initial"), statement.init)
     if not isinstance(initial, Initial):
-        raise ev.fail("E0403", statement.init.span, f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}")
+        raise ev.fail(
+            "E0403",
+            statement.init.span,
+            f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
+        )
     own = ev.builder.level.names.next(name)
     fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
-    value = ev.builder.declare_weight(own, WeightSpec(own, type.shape, initial=initial, fans=fans), statement.name.span)
+    value = ev.builder.declare_weight(
+        own, WeightSpec(own, type.shape, initial=initial, fans=fans), statement.name.span
+    )
     ev.builder.level.names.take(own)
     if ev.scope.top:
         file.weights[name] = value
     else:
         ev.scope.names[name] = value
     return value
-
-

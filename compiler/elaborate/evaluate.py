@@ -10,7 +10,14 @@ from dlc.compiler.dims import Dim, free
 from dlc.compiler.elaborate import attributes, calls, flow, static
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import (
-    BlockStage, Broken, Halt, Operand, Pipeline, Stage, Template, is_tensor,
+    BlockStage,
+    Broken,
+    Halt,
+    Operand,
+    Pipeline,
+    Stage,
+    Template,
+    is_tensor,
 )  # fmt: skip
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Reject, describe
@@ -43,11 +50,14 @@ class Evaluator:
     def evaluate(self, expr: syntax.Expr) -> Any:
         """The value of an expression; `Halt` when it has none, which has then been reported."""
         self.builder.spend(expr.span)
-        method = getattr(self, f"_{type(expr).__name__.lower()}")
+        self.builder.depth += 1
         try:
-            return method(expr)
+            self.builder.check_depth(expr.span)
+            return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
         except Reject as reject:
             raise self.fail(reject.code, expr.span, reject.message, help=reject.help) from None
+        finally:
+            self.builder.depth -= 1
 
     # --- leaves -------------------------------------------------------------------------------------------
 
@@ -85,15 +95,28 @@ class Evaluator:
         from dlc.compiler.operators.later import LATER
 
         if name in LATER:
-            return self.fail("E0901", span, f"`{name}` is not built yet", help="it will come with a later version of dlc")
+            return self.fail(
+                "E0901", span, f"`{name}` is not built yet", help="it will come with a later version of dlc"
+            )
         if name in FUNCTIONS:
             return self.fail("E0303", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
+        if self.e.problems.seen("E0301", span) or name in self.e.torn.names:
+            return Halt()
         if find_operator(name, losses=True):
-            return self.fail("E0302", span, f"the loss `{name}` may stand only in `train {{ loss = ... }}`")
+            return self.fail("E0302", span, f"the loss `{name}` may stand only in `train {{ loss = ... }}`",
+                             help="an output's loss follows from its type, where none is written")  # fmt: skip
+        if name in self.scope.file.declared:
+            return self.fail("E0304", span, f"`{name}` is not known yet, where params and types are read",
+                             help="a param knows the params above it, a type the params and the inputs above it")  # fmt: skip
         if not self.scope.top and name in self.e.top_names():
             return self.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
                              help=f"pass `{name}` to it, as a tensor or as a setting")  # fmt: skip
-        return self.fail("E0301", span, f"nothing is called `{name}` here", help=did_you_mean(name, self.scope.candidates()))
+        return self.fail(
+            "E0301",
+            span,
+            f"nothing is called `{name}` here",
+            help=did_you_mean(name, self.scope.candidates()),
+        )
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
         return [self.evaluate(item) for item in expr.items]
@@ -208,7 +231,9 @@ class Evaluator:
         if isinstance(index, tuple):
             return value[slice(*index)]
         if not -len(value) <= index < len(value):
-            raise self.fail("E0209", expr.items[0].span, f"the list has {len(value)} entries, there is no number {index}")
+            raise self.fail(
+                "E0209", expr.items[0].span, f"the list has {len(value)} entries, there is no number {index}"
+            )
         return value[index]
 
     def _entries(self, expr: syntax.Index, operand: Operand) -> tuple[Any, ...]:
@@ -219,14 +244,16 @@ class Evaluator:
         entries = [self._entry(item) for item in expr.items if not isinstance(item, syntax.Ellipsis_)]
         missing = rank - len(entries)
         if missing < 0:
-            raise self.fail("E0209", expr.span, f"{len(entries)} indices for a sample with {rank} axes",
+            raise self.fail("E0209", expr.span, f"{len(entries)} indices for a sample with {rank} {'axis' if rank == 1 else 'axes'}",
                             help="the batch is never written: indices begin with the sample's first axis")  # fmt: skip
         place = dots[0] if dots else len(entries)
         return (*entries[:place], *[(None, None, None)] * missing, *entries[place:])
 
     def _entry(self, item: syntax.Expr) -> Any:
         if isinstance(item, syntax.Slice):
-            return tuple(None if part is None else self._whole(part) for part in (item.start, item.stop, item.step))
+            return tuple(
+                None if part is None else self._whole(part) for part in (item.start, item.stop, item.step)
+            )
         return self._whole(item)
 
     def _whole(self, expr: syntax.Expr) -> Any:
@@ -235,6 +262,3 @@ class Evaluator:
             raise self.fail("E0209", expr.span, f"an index is a whole number, found {describe(value)}",
                             help="`gather` takes entries by a tensor of numbers")  # fmt: skip
         return value
-
-
-

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.elaborate.values import Halt
-from dlc.compiler.kinds import Reject
 from dlc.compiler.program import Expectation, Measure
 from dlc.compiler.suggest import did_you_mean
 
@@ -19,7 +18,9 @@ STATIC = ("parameters", "flops")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-def read(ev: Evaluator, written: syntax.Section | None, metrics: tuple[tuple[str, Metric], ...]) -> tuple[Expectation, ...]:
+def read(
+    ev: Evaluator, written: syntax.Section | None, metrics: tuple[tuple[str, Metric], ...]
+) -> tuple[Expectation, ...]:
     expected = []
     for statement in written.body if written else ():
         try:
@@ -42,7 +43,11 @@ def side(ev: Evaluator, expr: syntax.Expr, metrics: tuple[tuple[str, Metric], ..
     """One side: a static value, or a measure that comes later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
-    if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name) and expr.function.id == "shape":
+    if (
+        isinstance(expr, syntax.Call)
+        and isinstance(expr.function, syntax.Name)
+        and expr.function.id == "shape"
+    ):
         if len(expr.arguments) != 1:
             raise ev.fail("E0606", expr.span, "`shape` takes one tensor")
         attribute = syntax.Attribute(expr.span, expr.arguments[0].value, "shape", expr.function.span)
@@ -50,13 +55,22 @@ def side(ev: Evaluator, expr: syntax.Expr, metrics: tuple[tuple[str, Metric], ..
     path = dotted(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
         return measured(ev, expr, path, metrics)
-    try:
-        value = ev.evaluate(expr)
-    except Reject as reject:
-        raise ev.fail(reject.code, expr.span, reject.message, help=reject.help) from None
+    if isinstance(expr, syntax.Name) and not known(ev, expr.id):
+        raise ev.fail("E0301", expr.span, f"nothing is called `{expr.id}` here",
+                      help=did_you_mean(expr.id, [*STATIC, *ev.scope.candidates()]))  # fmt: skip
+    value = ev.evaluate(expr)
     if not isinstance(value, (int, float, list)):
-        raise ev.fail("E0606", expr.span, "expected a number, a figure such as `test.accuracy`, `parameters`, `flops` or `shape(x)`")
+        raise ev.fail(
+            "E0606",
+            expr.span,
+            "expected a number, a figure such as `test.accuracy`, `parameters`, `flops` or `shape(x)`",
+        )
     return value
+
+
+def known(ev: Evaluator, name: str) -> bool:
+    file = ev.scope.file
+    return name in ev.scope.names or name in {*file.known(), *file.free, *ev.e.torn.names}
 
 
 def dotted(expr: syntax.Expr) -> list[str] | None:
@@ -68,7 +82,9 @@ def dotted(expr: syntax.Expr) -> list[str] | None:
     return None
 
 
-def measured(ev: Evaluator, expr: syntax.Expr, path: list[str], metrics: tuple[tuple[str, Metric], ...]) -> Measure:
+def measured(
+    ev: Evaluator, expr: syntax.Expr, path: list[str], metrics: tuple[tuple[str, Metric], ...]
+) -> Measure:
     """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
     known = figures(metrics)
     figure = ".".join(path[1:])

@@ -8,7 +8,14 @@ from dlc.compiler import syntax
 from dlc.compiler.elaborate import losses, statements
 from dlc.compiler.elaborate.scope import Scope
 from dlc.compiler.elaborate.values import (
-    BlockStage, DefinedStage, Halt, InputRef, Operand, OutputRef, Pipeline, Stage,
+    BlockStage,
+    DefinedStage,
+    Halt,
+    InputRef,
+    Operand,
+    OutputRef,
+    Pipeline,
+    Stage,
 )  # fmt: skip
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import describe
@@ -43,7 +50,11 @@ def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
         return [operand(ev, value, expr.span)]
     if not value:
         raise ev.fail("E0501", expr.span, "nothing flows: the tuple is empty")
-    items = expr.items if isinstance(expr, (syntax.TupleExpr, syntax.ListExpr)) and len(expr.items) == len(value) else [expr] * len(value)
+    items = (
+        expr.items
+        if isinstance(expr, (syntax.TupleExpr, syntax.ListExpr)) and len(expr.items) == len(value)
+        else [expr] * len(value)
+    )
     return [o for v, item in zip(value, items, strict=True) for o in operands(ev, v, item)]
 
 
@@ -96,8 +107,8 @@ def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], sp
     low, high = definition.arity()
     if len(tensors) < low or (high is not None and len(tensors) > high):
         names = ", ".join(definition.operand_names())
-        raise ev.fail("E0502", stage.span, f"`{definition.name}` takes {count(low, high)} ({names}), and {len(tensors)} flow in",
-                      help=arity_help(definition, len(tensors), high))  # fmt: skip
+        raise ev.fail("E0502", stage.span, f"`{definition.name}` takes {count(low, high)} ({names}), and {flowing(len(tensors), '')} in",
+                      help=arity_help(stage, len(tensors), high))  # fmt: skip
     return result(ev.builder.apply(definition, tensors, stage.span, stage.spans))
 
 
@@ -118,7 +129,9 @@ class Combining:
 
     def node(self, operator: Operator, tensors: list[Operand], span: Span) -> Any:
         if len(tensors) != 2:
-            raise self.ev.fail("E0502", span, f"`residual` adds one tensor to one, found {len(tensors)} in all")
+            raise self.ev.fail(
+                "E0502", span, f"`residual` adds one tensor to one, found {len(tensors)} in all"
+            )
         return result(self.ev.builder.apply(operator, tensors, span))
 
 
@@ -127,10 +140,20 @@ def count(low: int, high: int | None) -> str:
     return f"{amount} tensor{'' if amount == '1' else 's'}"
 
 
-def arity_help(definition: Operator, found: int, high: int | None) -> str:
-    if high is not None and found > high:
-        return f"join them first with `concat` or `stack`, or use `each({definition.name}...)` for one of each"
-    return ""
+def flowing(amount: int, noun: str = " tensor") -> str:
+    """`1 tensor flows`, `2 tensors flow`."""
+    return f"{amount}{noun} flows" if amount == 1 else f"{amount}{noun and f'{noun}s'} flow"
+
+
+def arity_help(stage: DefinedStage, found: int, high: int | None) -> str:
+    if high is None or found <= high:
+        return ""
+    written = (
+        stage.span.text
+        if len(stage.span.text) <= 40 and "\n" not in stage.span.text
+        else f"{stage.definition.name}(...)"
+    )
+    return f"join them first with `concat` or `stack`, or use `each({written})` for one of each"
 
 
 def apply_block(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: Span) -> Any:
@@ -139,7 +162,7 @@ def apply_block(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: 
     if len(tensors) != len(declared):
         names = ", ".join(t.id for t in declared)
         raise ev.fail("E0502", stage.span, f"{template.what} `{template.name}` takes {count(len(declared), len(declared))} ({names}), "
-                      f"and {len(tensors)} flow in")  # fmt: skip
+                      f"and {flowing(len(tensors), '')} in")  # fmt: skip
     if stage.settings is None:
         from dlc.compiler.elaborate import calls
 
@@ -149,7 +172,7 @@ def apply_block(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: 
         scope.names[name.id] = tensor.output if tensor.output and ev.losses else ev.builder.tensor(tensor)
     scope.names.update(stage.settings or {})
     enter = ev.builder.enter_net if template.is_net else ev.builder.enter_block
-    with enter(template.name, stage.span):
+    with enter(template, stage.span):
         return statements.run_body(ev.e, scope, template, losses=ev.losses)
 
 
@@ -169,7 +192,7 @@ def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step
                       help="begin the flow with a tensor: `x -> ...`")  # fmt: skip
     tensors = operands(ev, value, before)
     if len(tensors) != len(outputs):
-        raise ev.fail("E0502", step.span, f"{len(tensors)} tensors flow into {len(outputs)} outputs",
+        raise ev.fail("E0502", step.span, f"{flowing(len(tensors))} into {len(outputs)} output{'s' * (len(outputs) != 1)}",
                       help="`split`, `concat` or indexing changes how many there are")  # fmt: skip
     if not ev.scope.top:
         raise ev.fail("E0503", step.span, "a block or net cannot reach the file's outputs", help="`return` the tensor, and let it flow on where the block is used")  # fmt: skip

@@ -8,7 +8,6 @@ from dlc.compiler import syntax
 from dlc.compiler.elaborate import declared
 from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.values import BROKEN
-from dlc.compiler.parse import parse
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -21,13 +20,18 @@ MAX_FILES = 50
 def run(ev: Evaluator, statement: syntax.Import) -> None:
     file = load(ev, statement)
     for ident in statement.names:
-        declared.declare(ev, ident)
+        declared.need_sound(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
-            raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`", help=did_you_mean(ident.id, file.templates))
+            raise ev.fail(
+                "E0307",
+                ident.span,
+                f"{statement.path} has no block or net `{ident.id}`",
+                help=did_you_mean(ident.id, file.templates),
+            )
         ev.scope.file.templates[ident.id] = found
-        if found is not BROKEN and found.is_net:
-            ev.builder.root.names.take(ident.id)
+        if found is not BROKEN and found.is_net and ev.scope is ev.e.top:
+            ev.builder.net_name(found)
 
 
 def load(ev: Evaluator, statement: syntax.Import) -> File:
@@ -46,9 +50,8 @@ def load(ev: Evaluator, statement: syntax.Import) -> File:
     if len(loaded) >= MAX_FILES:
         raise ev.fail("E0902", statement.path_span, f"more than {MAX_FILES} files are imported")
     loaded[source.name] = None
-    e.sources.append(source)
     file = File(source)
-    e.declare(At(e, Scope(file, top=True)), parse(source, e.problems))
+    e.declare(At(e, Scope(file, top=True)), e.parse(source))
     loaded[source.name] = file
     return file
 
@@ -61,7 +64,9 @@ def read(ev: Evaluator, statement: syntax.Import) -> Source:
 
         return Source("std", files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8"))
     if not statement.path.endswith(".dl"):
-        raise ev.fail("E0307", statement.path_span, f"expected the path of a `.dl` file, found {statement.path}")
+        raise ev.fail(
+            "E0307", statement.path_span, f"expected the path of a `.dl` file, found {statement.path}"
+        )
     try:
         return ev.e.read(ev.scope.file.source, statement.path)
     except (OSError, UnicodeDecodeError, ValueError) as error:

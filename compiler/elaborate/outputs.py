@@ -11,6 +11,7 @@ from dlc.compiler.elaborate.values import Operand, OutputRef
 from dlc.compiler.ir import Value
 from dlc.compiler.operators.activations import Sigmoid, Softmax
 from dlc.compiler.operators.indexing import Slice
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Classes, Tensor
 
 if TYPE_CHECKING:
@@ -20,9 +21,18 @@ if TYPE_CHECKING:
 
 # Activations that cannot be meant before an output of that element, and what is.
 MISTAKEN = {
-    "binary": ({"relu", "softmax", "tanh", "log_softmax"}, "a score, or `sigmoid`"),
-    "class": ({"sigmoid", "relu", "tanh", "log_softmax", "threshold"}, "scores, or `softmax`"),
-    "float": ({"softmax", "log_softmax"}, "the value itself; a choice of classes is an output of type `class`"),
+    "binary": (
+        {"relu", "softmax", "tanh", "log_softmax"},
+        "leave it out, so that a score flows in, or end in `sigmoid`",
+    ),
+    "class": (
+        {"sigmoid", "relu", "tanh", "log_softmax", "threshold"},
+        "leave it out, so that scores flow in, or end in `softmax`",
+    ),
+    "float": (
+        {"softmax", "log_softmax"},
+        "declare the output as `class(...)` for one of several classes, or leave the activation out",
+    ),
 }
 
 
@@ -44,8 +54,9 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     if not value.type.is_number:
         help = "what flows into it are scores, one per class" if output.declared.element == "class" else ""
         raise ev.fail("E0507", span, f"`{output.name}` takes numbers, found {value.type}", help=help)
-    if not value.type.batched:
-        raise ev.fail("E0507", span, f"what flows into `{output.name}` is the same for every sample: it depends on no input")
+    if value not in ev.builder.fed:
+        raise ev.fail("E0507", span, f"what flows into `{output.name}` is the same for every sample: it depends on no input",
+                      help="begin its flow with an input")  # fmt: skip
     if not wanted_shape(output.declared) and value.type.shape == (1,):
         value = ev.builder.apply(Slice(entries=(0,)), [Operand(value, span)], span)[0]
     output.declared = bind_free(ev, output.declared, value.type)
@@ -102,21 +113,32 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     help = ""
     if declared.element == "class" and found.rank == len(wanted):
         help = f"one score for each of the {declared.classes.count} classes: give the layer before it {declared.classes.count} units"  # type: ignore[union-attr]
-        if any(a != b for i, (a, b) in enumerate(zip(found.shape, wanted, strict=True)) if i != class_axis(declared) % len(wanted)):
+        if any(
+            a != b
+            for i, (a, b) in enumerate(zip(found.shape, wanted, strict=True))
+            if i != class_axis(declared) % len(wanted)
+        ):
             help = ""
     elif found.rank > len(wanted) and found.rank > 1:
         help = "`flatten` or a pooling makes fewer axes"
     elif not wanted and found.shape:
         help = "one value is wanted: end in `dense(1)` or a reduction"
+    elif not found.shape and wanted == (1,):
+        help = f"declare the output as `{declared.element}`, one value per sample"
     elif declared.element != "class" and len(wanted) == 1 and found.rank == 1:
         help = f"give the layer before it {wanted[0]} units"
-    return ev.fail("E0507", span, message, help=help, more=[Label(output.span, f"declared as {spelled(declared)}")])
-
-
-def spelled(declared: Tensor) -> str:
-    if declared.element == "class" and declared.classes is not None:
-        return str(replace(declared, element=f"class({declared.classes.count})"))
-    return str(declared)
+    return ev.fail(
+        "E0507",
+        span,
+        message,
+        help=help,
+        more=[
+            Label(
+                output.span,
+                f"declared as {spell_classes(declared) if declared.element == 'class' else declared}",
+            )
+        ],
+    )
 
 
 def warn_of_mistaken(ev: Evaluator, output: OutputRef, producer: Node | None, span: Span) -> None:
@@ -125,13 +147,17 @@ def warn_of_mistaken(ev: Evaluator, output: OutputRef, producer: Node | None, sp
         return
     name = producer.operator.name
     ev.e.problems.report("W0401", producer.site.span, f"`{name}` before the {output.declared.element} output `{output.name}` can hardly be meant",
-                         help=f"what flows into a {output.declared.element} is {right}")  # fmt: skip
+                         help=right)  # fmt: skip
 
 
 def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
     """The output's probabilities: as its activation gives them, or that of its type."""
     if output.declared.element not in ("class", "binary"):
-        raise ev.fail("E0306", span, f"only a class or binary has `.probabilities`, `{output.name}` is {output.declared}")
+        raise ev.fail(
+            "E0306",
+            span,
+            f"only a class or binary has `.probabilities`, `{output.name}` is {output.declared}",
+        )
     assert output.flowed is not None and output.scores is not None
     if output.flowed is not output.scores:
         return output.flowed

@@ -17,7 +17,11 @@ def value(ev: Evaluator, statement: syntax.Param) -> Any:
     """The value that was set for the param, or its own."""
     own = ev.evaluate(statement.value)
     if not isinstance(own, (bool, int, float, str, list, tuple)) and own is not None:
-        raise ev.fail("E0403", statement.value.span, f"a param is a number, text, true, false or a list, found {describe(own)}")
+        raise ev.fail(
+            "E0403",
+            statement.value.span,
+            f"a param is a number, text, true, false or a list, found {describe(own)}",
+        )
     name = statement.name.id
     if not ev.scope.top or ev.scope.file.source is not ev.e.sources[0] or name not in ev.e.overrides:
         return own

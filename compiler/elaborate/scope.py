@@ -30,6 +30,7 @@ class File:
         self.weights: dict[str, Any] = {}
         self.free: set[str] = set()
         self.declared: dict[str, Any] = {}  # name -> the span of its declaration
+        self.refused: set[Any] = set()  # declarations whose names cannot be theirs
 
     def known(self) -> Iterable[str]:
         for table in (self.params, self.templates, self.inputs, self.groups, self.outputs, self.weights):
@@ -50,7 +51,12 @@ class Scope:
 
 
 def operator_names() -> list[str]:
-    return [name for family in OPERATOR_FAMILIES for name in Definition.families[family] if is_public(family, name)]
+    return [
+        name
+        for family in OPERATOR_FAMILIES
+        for name in Definition.families[family]
+        if is_public(family, name)
+    ]
 
 
 def is_public(family: str, name: str) -> bool:

@@ -64,9 +64,19 @@ def find(e: Elaborator, tree: syntax.File) -> dict[str, syntax.Section]:
         if word in ("step", "phase"):
             e.problems.report("E0509", statement.span, f"`{word}` stands only in `train {{ }}`")
         elif word in written:
-            e.problems.report("E0303", statement.name.span, f"there are two sections `{word}`", help="put their settings into one")
+            e.problems.report(
+                "E0303",
+                statement.name.span,
+                f"there are two sections `{word}`",
+                help="put their settings into one",
+            )
         elif word == "tune":
-            e.problems.report("E0901", statement.name.span, "`tune` is not built yet", help="take the section out; `--set NAME=value` sets a param")
+            e.problems.report(
+                "E0901",
+                statement.name.span,
+                "`tune` is not built yet",
+                help="take the section out; `--set NAME=value` sets a param",
+            )
         written.setdefault(word, statement)
     return written
 
@@ -105,21 +115,35 @@ def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[s
             yield statement
         elif isinstance(statement, syntax.If):
             try:
-                yield from settings_of(ev, statement.then if ev.condition(statement.condition) else statement.otherwise)
+                yield from settings_of(
+                    ev, statement.then if ev.condition(statement.condition) else statement.otherwise
+                )
             except Halt:
                 continue
         elif isinstance(statement, syntax.Section) and statement.name.id in LATER["train"]:
-            ev.e.problems.report("E0901", statement.name.span, f"`{statement.name.id}` is not built yet", help="it will come with a later version of dlc")
+            ev.e.problems.report(
+                "E0901",
+                statement.name.span,
+                f"`{statement.name.id}` is not built yet",
+                help="it will come with a later version of dlc",
+            )
         else:
             ev.e.problems.report("E0602", statement.span, "expected a setting, `name = value`")
 
 
-def key_of(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any]) -> Any:
+def key_of(
+    ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any]
+) -> Any:
     key = statement.targets[0]
     if len(statement.targets) > 1:
         raise ev.fail("E0602", statement.span, "a setting has one name")
     if key.id in LATER.get(definition.name, ()):
-        raise ev.fail("E0901", key.span, f"`{key.id}` in `{definition.name}` is not built yet", help="it will come with a later version of dlc")
+        raise ev.fail(
+            "E0901",
+            key.span,
+            f"`{key.id}` in `{definition.name}` is not built yet",
+            help="it will come with a later version of dlc",
+        )
     if key.id not in definition.settings:
         names = [*definition.settings, *LATER.get(definition.name, ())]
         if definition is Data:
@@ -157,7 +181,9 @@ def check_together(e: Elaborator, train: Train, written: syntax.Section | None) 
         train.check()
     except Reject as reject:
         spans = train.spans  # type: ignore[attr-defined]
-        e.problems.report(reject.code, spans.get(reject.at, written.name.span), reject.message, help=reject.help)
+        e.problems.report(
+            reject.code, spans.get(reject.at, written.name.span), reject.message, help=reject.help
+        )
 
 
 # --- loss and metrics -------------------------------------------------------------------------------------
@@ -187,17 +213,28 @@ def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
             return None
         definition = Definition.families["loss"][loss]
         stage = calls.DefinedStage(definition(), (), output.span, {})
-        own = flow.apply(Evaluator(e, ev.scope, losses=True), stage, [Operand(output.scores, output.span, output)], output.span)
+        own = flow.apply(
+            Evaluator(e, ev.scope, losses=True),
+            stage,
+            [Operand(output.scores, output.span, output)],
+            output.span,
+        )
         if total is None:
             total = own
         else:
-            total = e.builder.apply(Add(), [Operand(total, output.span), Operand(own, output.span)], output.span)[0]
+            total = e.builder.apply(
+                Add(), [Operand(total, output.span), Operand(own, output.span)], output.span
+            )[0]
     return total
 
 
 def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
     """The pairs of output and metric: those written that fit, or those that the type implies."""
-    outputs = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None and o.target_value is not None]
+    outputs = [
+        o
+        for o in ev.scope.file.outputs.values()
+        if isinstance(o, OutputRef) and o.scores is not None and o.target_value is not None
+    ]
     for output in outputs:
         wanted = DEFAULT_METRICS.get(output.declared.element, ()) if train.metrics is None else train.metrics
         yield from ((output.name, m) for m in wanted if m.fits(output.declared))
@@ -217,8 +254,6 @@ def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
     if not isinstance(output, OutputRef) or output.declared.element not in ("class", "binary", "bool"):
         e.problems.report("E0605", data.spans["stratify"], f"`stratify` wants a class or binary output, `{data.stratify}` is none",  # type: ignore[attr-defined]
                           help=did_you_mean(data.stratify, file.outputs))  # fmt: skip
-
-
 
 
 # --- export -----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.elaborate import declared
-from dlc.compiler.elaborate.values import BROKEN, Broken, Halt, OutputRef, Template, is_tensor, is_tensors
+from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Template, is_tensor, is_tensors
 from dlc.compiler.kinds import describe
 
 if TYPE_CHECKING:
@@ -29,15 +29,20 @@ def run_body(e: Elaborator, scope: Scope, template: Template, *, losses: bool) -
     ev = Evaluator(e, scope, losses=losses)
     returned = run(ev, template.declaration.body)
     if returned is None:
-        if any(isinstance(v, Broken) for v in scope.names.values()):
-            raise Halt
         name = template.declaration.name
-        raise ev.fail("E0508", name.span, f"{template.what} `{name.id}` ends without a `return`", help="every way through it has to return a value")
+        if e.torn.within(template.declaration.span):
+            raise Halt
+        raise ev.fail(
+            "E0508",
+            name.span,
+            f"{template.what} `{name.id}` ends without a `return`",
+            help="every way through it has to return a value",
+        )
     return returned.value
 
 
 def run(ev: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
-    """Run statements until one returns. One that fails breaks the names that it would have bound."""
+    """Run statements until one returns. One that fails breaks the names that it would have bound, and the others go on."""
     halted = False
     for statement in body:
         ev.builder.spend(statement.span)
@@ -46,12 +51,12 @@ def run(ev: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
         except Halt:
             break_names(ev, [statement])
             halted = True
-            if isinstance(statement, syntax.Return) or returns([statement]):
+            if returns([statement]):
                 raise
             continue
         if returned is not None:
             return returned
-    if halted and not ev.scope.top and not returns(body):
+    if halted:
         raise Halt
     return None
 
@@ -73,7 +78,9 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
     elif isinstance(statement, syntax.Weight):
         declared.weight(ev, statement)
     elif not ev.scope.top:
-        word = statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
+        word = (
+            statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
+        )
         raise ev.fail("E0509", statement.span, f"`{word}` stands only at the top of the file, not in a block")
     return None
 
@@ -87,7 +94,12 @@ def decay(ev: Evaluator, value: Any, expr: syntax.Expr) -> Any:
 def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
     entries = ev.evaluate(statement.iterable)
     if not isinstance(entries, (list, tuple)):
-        raise ev.fail("E0403", statement.iterable.span, f"`for` goes over a list, found {describe(entries)}", help="count with `range(n)`")
+        raise ev.fail(
+            "E0403",
+            statement.iterable.span,
+            f"`for` goes over a list, found {describe(entries)}",
+            help="count with `range(n)`",
+        )
     for entry in entries:
         bind(ev, statement.targets, entry, statement.iterable)
         returned = run(ev, statement.body)
@@ -100,7 +112,12 @@ def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: synta
     for target in targets:
         declared.check_name(ev, target, binding=True)
     if value is None and isinstance(expr, syntax.Flow):
-        raise ev.fail("E0503", expr.span, "this flow ends in an output; it has no value to bind", help="leave out the name, or bind the tensor before it reaches the output")
+        raise ev.fail(
+            "E0503",
+            expr.span,
+            "this flow ends in an output; it has no value to bind",
+            help="leave out the name, or bind the tensor before it reaches the output",
+        )
     if len(targets) == 1:
         ev.scope.names[targets[0].id] = value
         return
@@ -116,9 +133,23 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
     if value is None:
         return
     if is_tensor(value) or is_tensors(value):
+        ev.e.dropped = ev.e.dropped or ev.scope.top
         raise ev.fail("E0506", statement.span, f"this flow ends nowhere: {shown(value)} is made and then dropped",
-                      help="let it flow on, `-> OUTPUT`, or give it a name, `name = ...`")  # fmt: skip
-    raise ev.fail("E0506", statement.span, f"{describe(value)} stands here and does nothing", help="give it a name, `name = ...`")
+                      help=f"let it flow on, `-> {waiting_output(ev)}`, or give it a name, `name = ...`")  # fmt: skip
+    raise ev.fail(
+        "E0506",
+        statement.span,
+        f"{describe(value)} stands here and does nothing",
+        help="give it a name, `name = ...`",
+    )
+
+
+def waiting_output(ev: Evaluator) -> str:
+    """The output that is probably meant, where one alone is waiting."""
+    waiting = [
+        o.name for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is None
+    ]
+    return waiting[0] if len(waiting) == 1 and ev.scope.top else "OUTPUT"
 
 
 def shown(value: Any) -> str:
@@ -135,21 +166,36 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
     for statement in body:
         if isinstance(statement, (syntax.Bind, syntax.For)):
             ev.scope.names.update({t.id: BROKEN for t in statement.targets})
+            break_outputs(ev, [t.id for t in statement.targets])
         if isinstance(statement, syntax.Weight):
             ev.scope.names[statement.name.id] = BROKEN
         if isinstance(statement, syntax.If):
             break_names(ev, (*statement.then, *statement.otherwise))
         if isinstance(statement, syntax.For):
             break_names(ev, statement.body)
-        if isinstance(statement, syntax.Evaluate) and isinstance(statement.value, syntax.Flow):
-            break_outputs(ev, statement.value.steps[-1])
+        value = statement.value if isinstance(statement, (syntax.Bind, syntax.Evaluate)) else None
+        if isinstance(value, syntax.Flow):
+            break_outputs(
+                ev,
+                [
+                    item.id
+                    for step in value.steps[1:]
+                    for item in sinks(step)
+                    if isinstance(item, syntax.Name)
+                ],
+            )
 
 
-def break_outputs(ev: Evaluator, sink: syntax.Expr) -> None:
-    items = sink.items if isinstance(sink, syntax.TupleExpr) else (sink,)
-    for item in items:
-        if isinstance(item, syntax.Name) and item.id in ev.scope.file.outputs:
-            ev.scope.file.outputs[item.id].broken = True
+def sinks(step: syntax.Expr) -> tuple[syntax.Expr, ...]:
+    return step.items if isinstance(step, syntax.TupleExpr) else (step,)
+
+
+def break_outputs(ev: Evaluator, names: Iterable[str]) -> None:
+    """These outputs would have been filled here."""
+    for name in names if ev.scope.top else ():
+        output = ev.scope.file.outputs.get(name)
+        if isinstance(output, OutputRef):
+            output.broken = True
 
 
 def returns(body: Iterable[syntax.Statement]) -> bool:

@@ -25,7 +25,12 @@ def compute(sign: str, left: Any, right: Any) -> Any:
         if len(left) + len(right) > MAX_LIST:
             raise Reject(f"a list of more than {MAX_LIST:_} entries", code="E0904")
         return left + right
-    if sign == "+" and isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= MAX_LIST:
+    if (
+        sign == "+"
+        and isinstance(left, str)
+        and isinstance(right, str)
+        and len(left) + len(right) <= MAX_LIST
+    ):
         return left + right
     if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or sign == "@":
         raise Reject(f"`{sign}` does not work between {describe(left)} and {describe(right)}", code="E0205")
@@ -66,7 +71,9 @@ def compare(sign: str, left: Any, right: Any) -> bool:
 
 
 def equal(left: Any, right: Any) -> bool:
-    if isinstance(left, Dim) != isinstance(right, Dim) and all(isinstance(v, (int, Dim)) for v in (left, right)):
+    if isinstance(left, Dim) != isinstance(right, Dim) and all(
+        isinstance(v, (int, Dim)) for v in (left, right)
+    ):
         difference = left - right
         low, high = minimum(difference), minimum(-difference)
         if (low is not None and low > 0) or (high is not None and high > 0):
@@ -74,12 +81,14 @@ def equal(left: Any, right: Any) -> bool:
         raise Reject(f"whether `{left}` is `{right}` is not known: it depends on a free dimension", code="E0207",
                      help="conditions are decided when the file is compiled; give that dimension a number")  # fmt: skip
     if isinstance(left, Dim) and isinstance(right, Dim) and left != right:
-        raise Reject(f"whether `{left}` is `{right}` is not known: they depend on free dimensions", code="E0207")
+        raise Reject(
+            f"whether `{left}` is `{right}` is not known: they depend on free dimensions", code="E0207"
+        )
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
-    return type(left) in (int, float, bool, Dim) and type(right) in (int, float, bool, Dim) and left == right or (
-        type(left) is type(right) and left == right
-    )
+    return (
+        type(left) in (int, float, bool, Dim) and type(right) in (int, float, bool, Dim) and left == right
+    ) or (type(left) is type(right) and left == right)
 
 
 def truth(value: Any) -> bool:

@@ -1,0 +1,118 @@
+"""Names in what is never unfolded: bodies of unused blocks, the side of an `if` that is not taken.
+
+Shapes cannot be known there, but a misspelled operator or setting can be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import syntax
+from dlc.compiler.definition import Definition
+from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
+from dlc.compiler.elaborate.values import Halt
+from dlc.compiler.operators.later import LATER
+from dlc.compiler.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dlc.compiler.elaborate.evaluate import Evaluator
+
+DECLARATIONS = (
+    syntax.Import,
+    syntax.Param,
+    syntax.Input,
+    syntax.Output,
+    syntax.Weight,
+    syntax.Block,
+    syntax.Section,
+)
+
+
+def check(ev: Evaluator, tree: syntax.File) -> None:
+    """Tell of names in the file that nothing is called, unless that was told when they were used."""
+    file = ev.scope.file
+    common = {*file.declared, *file.known(), *file.free, *FUNCTIONS, *LATER, *ev.e.torn.names, *words()}
+    body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
+    check_body(ev, body, common | bound(body))
+    for block in (s for s in tree.body if isinstance(s, syntax.Block)):
+        own = {i.id for i in (*block.tensors, *(s.name for s in block.settings))}
+        check_body(ev, block.body, common | own | bound(block.body) | ev.e.top_names())
+
+
+def words() -> set[str]:
+    """Words that some setting takes bare."""
+    found: set[str] = set()
+    for members in Definition.families.values():
+        found.update(members)
+        for member in members.values():
+            found.update(w for s in member.settings.values() for w in s.kind.words)
+    return found
+
+
+def bound(body: Sequence[syntax.Statement]) -> set[str]:
+    """Every name that some statement binds."""
+    names: set[str] = set()
+    for statement in body:
+        if isinstance(statement, (syntax.Bind, syntax.For)):
+            names.update(t.id for t in statement.targets)
+        if isinstance(statement, syntax.Weight):
+            names.add(statement.name.id)
+        names |= bound(syntax.bodies(statement))
+    return names
+
+
+def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: set[str]) -> None:
+    for statement in body:
+        for expr in expressions(statement):
+            try:
+                check_expression(ev, expr, known)
+            except Halt:
+                continue
+        check_body(ev, syntax.bodies(statement), known)
+
+
+def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
+    if isinstance(expr, syntax.Name) and (
+        expr.id not in known
+        and not find_operator(expr.id, losses=True)
+        and not ev.e.problems.seen("E0301", expr.span)
+    ):
+        raise ev.fail(
+            "E0301",
+            expr.span,
+            f"nothing is called `{expr.id}` here",
+            help=did_you_mean(expr.id, [*known, *ev.scope.candidates()]),
+        )
+    if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
+        definition = find_operator(expr.function.id, losses=True)
+        for argument in expr.arguments if definition else ():
+            check_setting(ev, definition, argument)
+
+
+def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument) -> None:
+    from dlc.compiler.elaborate import calls
+
+    if argument.name is not None and not ev.e.problems.seen(
+        "E0402", argument.name_span or argument.value.span
+    ):
+        calls.named_setting(ev, definition, argument, {})
+
+
+def expressions(node: Any) -> Iterator[syntax.Expr]:
+    """All expressions of a statement but those in its body and in declared types."""
+    if isinstance(node, (syntax.Section, syntax.Block)):
+        return
+    if isinstance(node, syntax.Weight):
+        node = node.init
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, syntax.Expr):
+            yield current
+        for field in fields(current):
+            value = getattr(current, field.name)
+            parts = value if isinstance(value, tuple) else (value,)
+            waiting += [p for p in parts if isinstance(p, (syntax.Expr, syntax.Argument))]

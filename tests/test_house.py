@@ -1,0 +1,157 @@
+"""The rules of the house, read from the code: which way imports go, where heavy ones stand, how long files are."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ("grammar", "compiler", "runtime", "src")  # each may import itself and what stands before it
+LONGEST = 400
+HEAVY = {
+    "torch",
+    "numpy",
+    "onnx",
+    "onnx_ir",
+    "onnxruntime",
+    "ml_dtypes",
+    "sklearn",
+    "pyarrow",
+    "safetensors",
+    "rich",
+}
+LOWERING = ("compiler/lower/", "compiler/passes/folding.py")  # where torch, ONNX and NumPy are at home
+UNSAFE_MODULES = {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
+UNSAFE_CALLS = {"eval", "exec", "__import__", "torch.load"}
+# These import by a name that stands in a table of theirs.
+BY_NAME = ("src/dlc/__init__.py", "src/dlc/cli/__init__.py")
+
+
+@dataclass(frozen=True)
+class Import:
+    """A module that a file imports. `runs` is false for the eyes of type checkers, `top` false within functions."""
+
+    file: str
+    line: int
+    module: str
+    runs: bool
+    top: bool
+
+    @property
+    def package(self) -> str:
+        return self.module.split(".")[0]
+
+    @property
+    def layer(self) -> str | None:
+        """The layer that it belongs to; none for modules of others."""
+        parts = [*self.module.split("."), ""]
+        if parts[0] != "dlc":
+            return None
+        return parts[1] if parts[1] in LAYERS else "src"
+
+
+def files(*folders: str) -> list[str]:
+    """The Python files below some folders, by their path in the project. Links are not followed."""
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(p.relative_to(ROOT).as_posix() for p in found if p.resolve() == p)
+
+
+PRODUCT = files(*LAYERS)
+
+
+@cache
+def walk(file: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"), file)))
+
+
+def inside(nodes: Iterable[ast.AST]) -> set[ast.AST]:
+    return {inner for node in nodes for inner in ast.walk(node)}
+
+
+@cache
+def imports(file: str) -> list[Import]:
+    checks = [
+        n for n in walk(file) if isinstance(n, ast.If) and ast.unparse(n.test).endswith("TYPE_CHECKING")
+    ]
+    typed = inside(statement for check in checks for statement in check.body)
+    within = inside(n for n in walk(file) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    found = []
+    for node in walk(file):
+        modules: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [f"{'.' * node.level}{node.module}.{alias.name}" for alias in node.names]
+        found += [Import(file, node.lineno, m, node not in typed, node not in within) for m in modules]  # type: ignore[attr-defined]
+    return found
+
+
+def all_imports(of: Iterable[str]) -> list[Import]:
+    return [i for file in of for i in imports(file)]
+
+
+def calls(file: str) -> list[ast.Call]:
+    return [node for node in walk(file) if isinstance(node, ast.Call)]
+
+
+def test_every_layer_is_read() -> None:
+    assert {file.split("/")[0] for file in PRODUCT} == set(LAYERS)
+    assert not [file for file in PRODUCT if file.startswith("src/dlc/compiler")]
+    assert [i for i in all_imports(PRODUCT) if i.package == "torch" and i.top]
+    assert [i for i in all_imports(PRODUCT) if i.layer == "compiler" and not i.runs]
+
+
+def test_imports_are_absolute() -> None:
+    assert not [i for i in all_imports(PRODUCT) if i.module.startswith(".")]
+
+
+def test_imports_go_one_way() -> None:
+    for place, folder in enumerate(LAYERS):
+        known = LAYERS[: place + 1]
+        assert not [i for i in all_imports(files(folder)) if i.runs and i.layer and i.layer not in known]
+
+
+def test_the_compiler_does_not_know_the_runtime_even_by_type() -> None:
+    assert not [i for i in all_imports(files("grammar", "compiler")) if i.layer in ("runtime", "src")]
+
+
+def test_heavy_packages_are_imported_where_they_are_used() -> None:
+    light = [f for f in files("grammar", "compiler", "src") if not f.startswith(LOWERING)]
+    assert not [i for i in all_imports(light) if i.runs and i.top and i.package in HEAVY]
+
+
+def test_importing_the_compiler_and_the_commands_is_light() -> None:
+    program = "import sys, dlc, dlc.compiler, dlc.cli; print(*{m.split('.')[0] for m in sys.modules})"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "dlc" in run.stdout.split()
+    assert not HEAVY & set(run.stdout.split())
+
+
+def test_no_file_is_long() -> None:
+    lines = {file: (ROOT / file).read_text(encoding="utf-8").count("\n") for file in PRODUCT}
+    assert not {file: count for file, count in lines.items() if count > LONGEST}
+
+
+def test_nothing_of_a_stranger_is_run() -> None:
+    """A spec, a data file or an artifact can come from anyone: no pickle, no eval, no import of its choosing."""
+    assert not [i for i in all_imports(PRODUCT) if i.package in UNSAFE_MODULES]
+    for file in PRODUCT:
+        named = {ast.unparse(call.func): call.lineno for call in calls(file)}
+        assert not UNSAFE_CALLS & set(named), file
+        assert file in BY_NAME or not {"import_module", "importlib.import_module"} & set(named), file
+        keywords = [k for call in calls(file) for k in call.keywords if k.arg == "allow_pickle"]
+        assert all(ast.unparse(k.value) == "False" for k in keywords), file
+
+
+def test_annotations_are_not_evaluated() -> None:
+    defining = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
+    define = [file for file in PRODUCT if any(isinstance(node, defining) for node in walk(file))]
+    assert not [f for f in define if not any(i.module == "__future__.annotations" for i in imports(f))]

@@ -11,6 +11,7 @@ what is wrong and with which operand (`Reject`), the elaborator knows where.
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definition import Definition, Reject, setting
@@ -142,10 +143,12 @@ class Operator(Definition, family="operator"):
     # --- derived ------------------------------------------------------------------------------------------
 
     @classmethod
+    @cache
     def operand_names(cls) -> tuple[str, ...]:
         return tuple(p for p in inspect.signature(cls.type).parameters if p != "self")
 
     @classmethod
+    @cache
     def arity(cls) -> tuple[int, int | None]:
         """The least and the greatest number of operands; none for any."""
         parameters = list(inspect.signature(cls.type).parameters.values())[1:]

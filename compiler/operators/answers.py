@@ -9,7 +9,14 @@ from typing import Any
 
 from dlc.compiler.kinds import ListOf, Text, Whole, Word
 from dlc.compiler.operators.base import Operator, setting
-from dlc.compiler.operators.operands import DTYPES, FLOAT_RANGES, RANGES, onnx_cast, sample_axis, torch_cast
+from dlc.compiler.operators.operands import (
+    FLOAT_RANGES,
+    RANGES,
+    onnx_cast,
+    onnx_clip,
+    sample_axis,
+    torch_cast,
+)
 from dlc.compiler.types import INTEGERS, Classes, Tensor
 
 
@@ -147,12 +154,10 @@ class RoundTo(Answer):
         return torch_cast(F, x.clamp(*self.range()), self.wide(), self.element)
 
     def onnx(self, op, x):
-        wide, number = self.wide(), int if self.wide() == "int64" else float
+        wide = self.wide()
         x = onnx_cast(op, x, self.operands[0].element, wide)
-        if wide != "int64":
-            x = op.Round(x)
-        low, high = (op.constant(number(bound), DTYPES[wide][0]) for bound in self.range())
-        return onnx_cast(op, op.Clip(x, low, high), wide, self.element)
+        x = x if wide == "int64" else op.Round(x)
+        return onnx_cast(op, onnx_clip(op, x, *self.range(), wide), wide, self.element)
 
 
 class AtLeastHalf(OfScores):

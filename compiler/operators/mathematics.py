@@ -8,9 +8,11 @@ from functools import reduce
 from dlc.compiler.kinds import Nothing, Number, OneOf
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
-    DTYPES,
     broadcast,
     onnx_cast,
+    onnx_clip,
+    onnx_greatest,
+    onnx_least,
     torch_cast,
     unify,
 )
@@ -158,12 +160,8 @@ class Clip(Operator):
 
     def onnx(self, op, x):
         element = self.results[0].element
-        number = int if self.results[0].is_integer else float
         x = onnx_cast(op, x, self.operands[0].element, element)
-        low, high = (
-            b if b is None else op.constant(number(b), DTYPES[element][0]) for b in (self.low, self.high)
-        )
-        return op.Clip(x, low) if high is None else op.Clip(x, low, high)
+        return onnx_clip(op, x, self.low, self.high, element)
 
     examples = (
         Example("clip(-1, 1)", "float[3]", "float[3]"),
@@ -233,7 +231,8 @@ class Minimum(Extreme):
         return reduce(F.minimum, xs)
 
     def onnx(self, op, *xs):
-        return op.Min(*xs)
+        whole = self.results[0].is_integer
+        return reduce(lambda a, b: onnx_least(op, a, b, whole), xs)
 
     examples = (
         Example("minimum", ("float[3]", "float[3]"), "float[3]"),
@@ -250,7 +249,8 @@ class Maximum(Extreme):
         return reduce(F.maximum, xs)
 
     def onnx(self, op, *xs):
-        return op.Max(*xs)
+        whole = self.results[0].is_integer
+        return reduce(lambda a, b: onnx_greatest(op, a, b, whole), xs)
 
     examples = (
         Example("maximum", ("float[3]", "float[3]"), "float[3]"),

@@ -45,6 +45,25 @@ def onnx_cast(op: Any, x: Any, have: str, want: str) -> Any:
     return x if have == want else op.Cast(x, to=DTYPES[want][1])
 
 
+def onnx_least(op: Any, a: Any, b: Any, whole: bool) -> Any:
+    """The lesser of two. On x86 ONNX Runtime's `Min`, `Max` and `Clip` of int64 go wrong past 2 ** 31; comparisons do not."""
+    return op.Where(op.Less(b, a), b, a) if whole else op.Min(a, b)
+
+
+def onnx_greatest(op: Any, a: Any, b: Any, whole: bool) -> Any:
+    return op.Where(op.Less(a, b), b, a) if whole else op.Max(a, b)
+
+
+def onnx_clip(op: Any, x: Any, low: Any, high: Any, element: str) -> Any:
+    """`x` between two bounds, either of which may be none."""
+    number = int if element == "int64" else float
+    least, most = (b if b is None else op.constant(number(b), DTYPES[element][0]) for b in (low, high))
+    if element != "int64":
+        return op.Clip(x, least) if most is None else op.Clip(x, least, most)
+    x = x if least is None else onnx_greatest(op, x, least, whole=True)
+    return x if most is None else onnx_least(op, x, most, whole=True)
+
+
 def unify(operands: tuple[Tensor, ...], verb: str) -> Tensor:
     """A tensor of the element that holds them all: the same where they agree, else `int64` or `float`."""
     first = operands[0]

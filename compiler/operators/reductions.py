@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import DTYPES, only_axis, sample_axis
+from dlc.compiler.operators.operands import only_axis, onnx_cast, sample_axis
 from dlc.compiler.types import Tensor
 
 
@@ -104,6 +104,13 @@ class Mean(Reduction):
     )
 
 
+def onnx_extreme(op: Any, reduce: Any, x: Any, axes: Any, result: Tensor) -> Any:
+    """On x86 ONNX Runtime reduces int64 past 2 ** 31 wrongly; float64 holds whole numbers up to 2 ** 53."""
+    if not result.is_integer:
+        return reduce(x, axes, keepdims=0)
+    return onnx_cast(op, reduce(onnx_cast(op, x, "int64", "float64"), axes, keepdims=0), "float64", "int64")
+
+
 class Max(Reduction):
     """The greatest value over axes (torch `amax`, ONNX `ReduceMax`)."""
 
@@ -113,7 +120,7 @@ class Max(Reduction):
         return x.amax(axes)
 
     def onnx_reduced(self, op, x, axes):
-        return op.ReduceMax(x, axes, keepdims=0)
+        return onnx_extreme(op, op.ReduceMax, x, axes, self.results[0])
 
     examples = (
         Example("max", "float[3, 4]", "float"),
@@ -133,7 +140,7 @@ class Min(Reduction):
         return x.amin(axes)
 
     def onnx_reduced(self, op, x, axes):
-        return op.ReduceMin(x, axes, keepdims=0)
+        return onnx_extreme(op, op.ReduceMin, x, axes, self.results[0])
 
     examples = (
         Example("min", "float[3, 4]", "float"),
@@ -194,7 +201,7 @@ class Argmax(Operator):
     def onnx(self, op, x):
         have = self.operands[0]
         if have.is_integer:
-            x = op.Cast(x, to=DTYPES["float64"][1])  # ONNX Runtime has none for int64
+            x = onnx_cast(op, x, "int64", "float64")  # ONNX Runtime has none for int64
         if self.axis is not None:
             return op.ArgMax(x, axis=have.axis(self.axis), keepdims=0)
         flat = op.Flatten(x, axis=1) if have.batched else op.Reshape(x, op.constant([-1], "int64"))

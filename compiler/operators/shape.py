@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from dlc.compiler.dims import Dim, DimError, Size, product, same
-from dlc.compiler.kinds import Nothing, Number, OneOf, Whole
+from dlc.compiler.kinds import ListOf, Nothing, Number, OneOf, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     DTYPES,
@@ -48,25 +49,31 @@ class Flatten(Shape):
 class Reshape(Shape):
     """The same values in another shape; one size may be -1 and follows from the others (torch `reshape`, ONNX `Reshape`)."""
 
-    sizes: tuple[Size, ...] = setting(
-        "sizes of the result's axes; -1 for what is left", Whole(-1, symbolic=True), rest=True
+    sizes: tuple[Any, ...] = setting(
+        "sizes of the result's axes, or a list of them; -1 for what is left",
+        OneOf(Whole(-1, symbolic=True), ListOf(Whole(-1, symbolic=True))),
+        rest=True,
     )
 
+    @property
+    def wanted(self) -> tuple[Size, ...]:
+        return one_list(self.sizes)
+
     def type(self, x: Tensor) -> Tensor:
-        if any(size == 0 for size in self.sizes):
+        if any(size == 0 for size in self.wanted):
             raise Reject(
                 "`reshape` cannot make an axis of size 0", at="sizes", help="-1 stands for what is left"
             )
-        if self.sizes.count(-1) > 1:
+        if self.wanted.count(-1) > 1:
             raise Reject(
-                f"`reshape` can find out one size alone, found {self.sizes.count(-1)} of -1", at="sizes"
+                f"`reshape` finds out one size alone, found -1 {self.wanted.count(-1)} times", at="sizes"
             )
-        have, known = product(x.shape), product(size for size in self.sizes if size != -1)
-        if -1 in self.sizes:
-            return x.with_shape(*(self.left(x, have, known) if size == -1 else size for size in self.sizes))
+        have, known = product(x.shape), product(size for size in self.wanted if size != -1)
+        if -1 in self.wanted:
+            return x.with_shape(*(self.left(x, have, known) if size == -1 else size for size in self.wanted))
         if not same(have, known):
             raise self.unequal(x, have, known)
-        return x.with_shape(*self.sizes)
+        return x.with_shape(*self.wanted)
 
     def left(self, x: Tensor, have: Size, known: Size) -> Size:
         try:
@@ -78,11 +85,11 @@ class Reshape(Shape):
         return size
 
     def unequal(self, x: Tensor, have: Size, known: Size) -> Reject:
-        to = x.with_shape(*self.sizes)
+        to = x.with_shape(*self.wanted)
         if isinstance(have, Dim) or isinstance(known, Dim):
             return Reject(f"{x} cannot be proved to fit into {to}", code="E0204",
                           help=f"a sample has `{have}` values, the sizes given make `{known}`")  # fmt: skip
-        fits = "is no multiple of" if -1 in self.sizes else "is not"
+        fits = "is no multiple of" if -1 in self.wanted else "is not"
         return Reject(f"{x} cannot be reshaped to {to}", code="E0203",
                       help=f"a sample has {have} values, which {fits} {known}")  # fmt: skip
 
@@ -104,6 +111,7 @@ class Reshape(Shape):
         Example("reshape(2, 6)", "float[3, 4]", "float[2, 6]"),
         Example("reshape(2, -1, 3)", "float[12]", "float[2, 2, 3]"),
         Example("reshape(12)", "float[3, 4]", "float[12]"),
+        Example("reshape([2, 6])", "float[3, 4]", "float[2, 6]"),
         Example("reshape(-1)", "float", "float[1]"),
         Example("reshape(T, 2, 3)", "float[T, 6]", "float[T, 2, 3]"),
         Example("reshape(-1, 3)", "float[T, 6]", "float[2 * T, 3]"),
@@ -121,19 +129,26 @@ class Reshape(Shape):
 class Transpose(Shape):
     """The axes of the sample in another order; bare, the last two change places (torch `permute`, ONNX `Transpose`)."""
 
-    axes: tuple[int, ...] = setting("all axes of the sample in their new order", Whole(), (), rest=True, shown="the last two change places")  # fmt: skip
+    axes: tuple[Any, ...] = setting(
+        "all axes of the sample in their new order, or a list of them",
+        OneOf(Whole(), ListOf(Whole())),
+        (),
+        rest=True,
+        shown="the last two change places",
+    )
 
     def type(self, x: Tensor) -> Tensor:
         return x.with_shape(*(x.shape[axis] for axis in self.order(x)))
 
     def order(self, x: Tensor) -> list[int]:
-        if not self.axes and x.rank < 2:
+        axes = one_list(self.axes)
+        if not axes and x.rank < 2:
             raise Reject(f"`transpose` needs two axes to exchange, found {x}", at="x")
-        if not self.axes:
+        if not axes:
             return [*range(x.rank - 2), x.rank - 1, x.rank - 2]
-        order = [sample_axis(x, axis, "axes") for axis in self.axes]
+        order = [sample_axis(x, axis, "axes") for axis in axes]
         if sorted(order) != list(range(x.rank)):
-            raise Reject(f"`transpose` needs all axes of {x}, each once, found {list(self.axes)}", at="axes",
+            raise Reject(f"`transpose` needs all axes of {x}, each once, found {list(axes)}", at="axes",
                          help=f"for example `transpose({', '.join(map(str, reversed(range(x.rank))))})`")  # fmt: skip
         return order
 
@@ -153,6 +168,7 @@ class Transpose(Shape):
         Example("transpose", "float[2, T, 4]", "float[2, 4, T]"),
         Example("transpose(2, 0, 1)", "float[3, 4, 5]", "float[5, 3, 4]"),
         Example("transpose(-1, 0)", "float[T, 4]", "float[4, T]"),
+        Example("transpose([1, 0, 2])", "float[3, 4, 5]", "float[4, 3, 5]"),
         Example("transpose(0)", "float[3]", "float[3]"),
         Example("transpose", "float[3]", rejects="E0201"),
         Example("transpose(0, 1)", "float[3, 4, 5]", rejects="E0201"),
@@ -238,3 +254,8 @@ class ExpandBatch(Shape):
 
     def onnx(self, op, x):
         return op.Expand(x, op.shape(self.results[0]))
+
+
+def one_list(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numbers given one by one, or as a list."""
+    return tuple(n for entry in given for n in (entry if isinstance(entry, tuple) else (entry,)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from engines import agree, inference
+from engines import agree, inference, models
 
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.dims import free
+from dlc.compiler.ir import Graph
 from dlc.compiler.kinds import Reject
 from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.operators.arithmetic import Cast, Constant, Matmul
@@ -16,10 +17,14 @@ from dlc.compiler.operators.operands import broadcast
 from dlc.compiler.types import Tensor
 
 
+def inference_of(text: str) -> Graph:
+    program = compile(Source("signs.dl", text))
+    return inference(program.graph, (program.bindings["y"],))
+
+
 def evaluate(text: str, **feed: np.ndarray) -> np.ndarray:
     """What `y` is in a small spec, after all engines agreed on it."""
-    program = compile(Source("signs.dl", text))
-    graph = inference(program.graph, (program.bindings["y"],))
+    graph = inference_of(text)
     agree(graph)
     weights = {w.name: feed[w.name] for w in graph.weights}
     module = to_torch.Model(graph, graph.weights, weights)
@@ -67,6 +72,29 @@ def test_float_division_rounded_down_is_that_of_pytorch():
     assert (
         made.tolist() == torch.div(torch.from_numpy(a), torch.from_numpy(b), rounding_mode="floor").tolist()
     )
+
+
+# --- large whole numbers ----------------------------------------------------------------------------------
+
+LARGE = np.array([[0, 2**31, 2**31 - 1, 2**32 + 5, 255, 2**31 + 7, -1, -(2**31) - 3]])
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("minimum(a, 2147483650)", lambda x: np.minimum(x, 2147483650)),
+        ("maximum(a, 255)", lambda x: np.maximum(x, 255)),
+        ("a -> clip(-5, 255)", lambda x: x.clip(-5, 255)),
+        ("max(a[:2])", lambda x: x[:, :2].max(1)),
+        ("min(a[1:5])", lambda x: x[:, 1:5].min(1)),
+        ("argmax(a)", lambda x: x.argmax(1)),
+        ("a < 2147483650", lambda x: x < 2147483650),
+    ],
+)
+def test_whole_numbers_past_32_bits(expression, wanted):
+    graph = inference_of(f"input a: int64[8]\ny = {expression}\n")
+    for run in models(graph, {}).values():
+        assert run({"a": LARGE})["y0"].tolist() == wanted(LARGE).tolist()
 
 
 # --- elements ---------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from dlc.compiler.elaborate.values import (
 )  # fmt: skip
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Reject, describe
-from dlc.compiler.operators import arithmetic
+from dlc.compiler.operators import arithmetic, comparisons
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.suggest import did_you_mean
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 OPERATORS = {
     "+": arithmetic.Add, "-": arithmetic.Subtract, "*": arithmetic.Multiply, "/": arithmetic.Divide,
     "//": arithmetic.FloorDivide, "%": arithmetic.Modulo, "**": arithmetic.Power, "@": arithmetic.Matmul,
-    "==": arithmetic.Equal, "!=": arithmetic.NotEqual, "<": arithmetic.Less, "<=": arithmetic.LessEqual,
-    ">": arithmetic.Greater, ">=": arithmetic.GreaterEqual, "and": arithmetic.LogicalAnd, "or": arithmetic.LogicalOr,
+    "==": comparisons.Equal, "!=": comparisons.NotEqual, "<": comparisons.Less, "<=": comparisons.LessEqual,
+    ">": comparisons.Greater, ">=": comparisons.GreaterEqual, "and": comparisons.LogicalAnd, "or": comparisons.LogicalOr,
 }  # fmt: skip
 
 
@@ -186,7 +186,7 @@ class Evaluator:
         if is_tensor(value):
             if expr.operator == "+":
                 return value
-            operator = arithmetic.Negate() if expr.operator == "-" else arithmetic.LogicalNot()
+            operator = arithmetic.Negate() if expr.operator == "-" else comparisons.LogicalNot()
             return self.builder.apply(operator, [flow.operand(self, value, expr.operand.span)], expr.span)[0]
         if expr.operator == "not":
             return not static.truth(value)

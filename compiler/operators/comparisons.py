@@ -1,0 +1,182 @@
+"""Comparisons and logic: what their signs and words stand for."""
+
+from __future__ import annotations
+
+from dlc.compiler.operators.arithmetic import Sign
+from dlc.compiler.operators.base import Example, Operator, Reject
+from dlc.compiler.operators.operands import onnx_cast, spell_classes, torch_cast, unify
+from dlc.compiler.types import Tensor
+
+
+class Comparison(Sign):
+    verb = "compared"
+
+    def type(self, a: Tensor, b: Tensor) -> Tensor:
+        return super().type(a, b).with_element("bool")
+
+
+class Less(Comparison):
+    """`a < b` (torch `lt`, ONNX `Less`)."""
+
+    def torch(self, F, a, b):
+        return a < b
+
+    def onnx(self, op, a, b):
+        return op.Less(a, b)
+
+    examples = (
+        Example("a < b", ("float[3]", "float[2, 3]"), "bool[2, 3]"),
+        Example("a < 1", "int64[3]", "bool[3]"),
+        Example("a < 0.5", "int64[3]", "bool[3]"),
+    )
+
+
+class LessEqual(Comparison):
+    """`a <= b` (torch `le`, ONNX `LessOrEqual`)."""
+
+    def torch(self, F, a, b):
+        return a <= b
+
+    def onnx(self, op, a, b):
+        return op.LessOrEqual(a, b)
+
+    examples = (Example("a <= b", ("int64[9]", "int64[9]"), "bool[9]"),)
+
+
+class Greater(Comparison):
+    """`a > b` (torch `gt`, ONNX `Greater`)."""
+
+    def torch(self, F, a, b):
+        return a > b
+
+    def onnx(self, op, a, b):
+        return op.Greater(a, b)
+
+    examples = (
+        Example("a > b", ("float[3]", "float"), "bool[3]"),
+        Example("a > b", ("float[3]", "float[4]"), rejects="E0203"),
+    )
+
+
+class GreaterEqual(Comparison):
+    """`a >= b` (torch `ge`, ONNX `GreaterOrEqual`)."""
+
+    def torch(self, F, a, b):
+        return a >= b
+
+    def onnx(self, op, a, b):
+        return op.GreaterOrEqual(a, b)
+
+    examples = (Example("a >= b", ("int64[9]", "int64[9]"), "bool[9]"),)
+
+
+class Equal(Comparison):
+    """`a == b`, of numbers or of class values (torch `eq`, ONNX `Equal`)."""
+
+    takes = "any"
+
+    def type(self, a: Tensor, b: Tensor) -> Tensor:
+        for x, other in ((a, b), (b, a)):
+            if x.element == "string":
+                raise Reject(
+                    f"text cannot be compared: {a} and {b}", help="`vocabulary` makes classes of text"
+                )
+            if x.element == "class" and other.element not in ("class", "int64"):
+                raise Reject(f"these two cannot be compared: {spell_classes(a)} and {spell_classes(b)}",
+                             help="a class value is compared with one of the same classes, or with a class number")  # fmt: skip
+        return super().type(self.plain(a, b), self.plain(b, a))
+
+    @staticmethod
+    def plain(x: Tensor, other: Tensor) -> Tensor:
+        """A class value beside a class number is that number."""
+        return x if x.element == other.element else x.with_element("int64") if x.element == "class" else x
+
+    def common(self) -> tuple[str, str, str]:
+        a, b = self.operands
+        return a.element, b.element, unify((self.plain(a, b), self.plain(b, a)), self.verb).element
+
+    def torch(self, F, a, b):
+        left, right, both = self.common()
+        return torch_cast(F, a, left, both) == torch_cast(F, b, right, both)
+
+    def onnx(self, op, a, b):
+        left, right, both = self.common()
+        return op.Equal(onnx_cast(op, a, left, both), onnx_cast(op, b, right, both))
+
+    examples = (
+        Example("a == b", ("int64[9]", "uint8[9]"), "bool[9]", low=0, high=3),
+        Example("a == 1", "float[3]", "bool[3]"),
+        Example("a == b", ("bool[9]", "bool[9]"), "bool[9]"),
+        Example("a == 1", "class(3)[9]", "bool[9]"),
+        Example("a == b", ("class(3)[9]", "class(3)[9]"), "bool[9]"),
+        Example("a == b", ("class(3)", "class(4)"), rejects="E0201"),
+        Example("a == b", ("class(3)", "float"), rejects="E0201"),
+        Example("a == b", ("string", "string"), rejects="E0201"),
+    )
+
+
+class NotEqual(Equal):
+    """`a != b`, of numbers or of class values (torch `ne`, ONNX `Equal` and `Not`)."""
+
+    def torch(self, F, a, b):
+        return F.logical_not(super().torch(F, a, b))
+
+    def onnx(self, op, a, b):
+        return op.Not(super().onnx(op, a, b))
+
+    examples = (
+        Example("a != b", ("int64[9]", "int64[9]"), "bool[9]", low=0, high=3),
+        Example("1 != a", "class(3)[9]", "bool[9]"),
+    )
+
+
+# --- logic ------------------------------------------------------------------------------------------------
+
+
+class LogicalAnd(Sign):
+    """`a and b` (torch `logical_and`, ONNX `And`)."""
+
+    takes = "bool"
+    verb = "joined by `and`"
+
+    def torch(self, F, a, b):
+        return F.logical_and(a, b)
+
+    def onnx(self, op, a, b):
+        return op.And(a, b)
+
+    examples = (Example("a and b", ("bool[9]", "bool"), "bool[9]"),)
+
+
+class LogicalOr(Sign):
+    """`a or b` (torch `logical_or`, ONNX `Or`)."""
+
+    takes = "bool"
+    verb = "joined by `or`"
+
+    def torch(self, F, a, b):
+        return F.logical_or(a, b)
+
+    def onnx(self, op, a, b):
+        return op.Or(a, b)
+
+    examples = (Example("a or b", ("bool[9]", "bool[2, 9]"), "bool[2, 9]"),)
+
+
+class LogicalNot(Operator):
+    """`not x` (torch `logical_not`, ONNX `Not`)."""
+
+    public = False
+    takes = "bool"
+    batchless = True
+
+    def type(self, x: Tensor) -> Tensor:
+        return x
+
+    def torch(self, F, x):
+        return F.logical_not(x)
+
+    def onnx(self, op, x):
+        return op.Not(x)
+
+    examples = (Example("not a", "bool[9]", "bool[9]"),)

@@ -50,11 +50,11 @@ class ClassNumber(OfScores):
         shape = scores.shape[:axis] + scores.shape[axis + 1 :]
         return Tensor("class", shape, Classes(scores.shape[axis]), scores.batched)
 
-    def torch_float(self, F, scores):
-        return scores.argmax(self.operands[0].axis(self.axis))
+    def torch_float(self, F, x):
+        return x.argmax(self.operands[0].axis(self.axis))
 
-    def onnx_float(self, op, scores):
-        return op.ArgMax(scores, axis=self.operands[0].axis(self.axis), keepdims=0)
+    def onnx_float(self, op, x):
+        return op.ArgMax(x, axis=self.operands[0].axis(self.axis), keepdims=0)
 
 
 class ClassName(Answer):
@@ -93,11 +93,11 @@ class BinaryAnswer(OfScores):
     def type(self, score: Tensor) -> Tensor:
         return score.with_element("bool")
 
-    def torch_float(self, F, score):
-        return score >= 0
+    def torch_float(self, F, x):
+        return x >= 0
 
-    def onnx_float(self, op, score):
-        return op.GreaterOrEqual(score, op.constant(0.0, "float32"))
+    def onnx_float(self, op, x):
+        return op.GreaterOrEqual(x, op.constant(0.0, "float32"))
 
 
 class BinaryName(Answer):

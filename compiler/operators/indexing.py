@@ -148,7 +148,7 @@ def sliced_size(x: Tensor, axis: int, size: Size, start: Any, stop: Any, step: A
     if isinstance(step, Dim) or step < 1:
         raise Reject(f"the step of a slice is a whole number of at least 1, found {step}", code="E0209",
                      help="entries cannot be taken backwards" if at_most_minus_one(step) else "")  # fmt: skip
-    if all(not isinstance(number, Dim) for number in (size, start, stop)):
+    if isinstance(size, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
         kept = len(range(*slice(start, stop, step).indices(size)))
         if not kept:
             raise Reject(f"nothing is left of axis {axis} of {x}, which has {size} entries", code="E0209")

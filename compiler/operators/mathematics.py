@@ -147,7 +147,7 @@ class Clip(Operator):
         given = [bound for bound in (self.low, self.high) if bound is not None]
         if not given:
             raise Reject("`clip` needs a bound, `low` or `high`", code="E0405")
-        if len(given) == 2 and self.low > self.high:
+        if len(given) == 2 and given[0] > given[1]:
             raise Reject(
                 f"`low` is above `high`: {self.low} and {self.high}", at="low", help="exchange the two"
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dlc.runtime.artifact.loaded import Artifact, ArtifactError, load
+from dlc.runtime.artifact.loaded import Artifact, load
 from dlc.runtime.artifact.verify import Verified, verify
+from dlc.runtime.errors import ArtifactError
 
 __all__ = ["Artifact", "ArtifactError", "Verified", "load", "verify"]

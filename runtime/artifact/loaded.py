@@ -9,6 +9,7 @@ import numpy as np
 
 from dlc.runtime.artifact.metadata import Metadata, from_texts, type_from_json
 from dlc.runtime.artifact.session import open_session, run
+from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +20,6 @@ DTYPES = {
     "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(int64)": np.int64,
     "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_,
 }  # fmt: skip
-
-
-class ArtifactError(Exception):
-    """A file that is no artifact, or inputs that it does not take. The message says what to do."""
 
 
 class Artifact:
@@ -78,7 +75,7 @@ def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata]:
         raise ArtifactError(f"there is no file {path}")
     try:
         session = open_session(path, device)
-    except RuntimeError:
+    except DeviceError:
         raise
     except Exception as error:
         raise ArtifactError(f"{path} is no ONNX model that ONNX Runtime can run: {first_line(error)}") from None

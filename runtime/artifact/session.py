@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
+from dlc.runtime.errors import DeviceError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -36,7 +38,7 @@ def open_session(model: bytes | Path, device: str = "cpu", *, plain: bool = Fals
     session = onnxruntime.InferenceSession(source, options, providers=providers)
     # get_available_providers() lists what the wheel was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
-        raise RuntimeError("ONNX Runtime could not use the GPU: it needs an NVIDIA driver, CUDA and cuDNN, and `onnxruntime-gpu[cuda,cudnn]`")
+        raise DeviceError("ONNX Runtime could not use the GPU: it needs an NVIDIA driver, CUDA and cuDNN, and `onnxruntime-gpu[cuda,cudnn]`")
     return session
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.runtime.artifact.loaded import ArtifactError, open_artifact
+from dlc.runtime.artifact.loaded import open_artifact
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.artifact.proof import unpack
 from dlc.runtime.artifact.samples import sample
 from dlc.runtime.artifact.session import run
 from dlc.runtime.artifact.ties import ties
+from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
     from dlc.runtime.artifact.metadata import Metadata

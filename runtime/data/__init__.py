@@ -53,13 +53,13 @@ def facts(program: Program, folder: Path, *, source: Path | Opened | None = None
     return Facts(gather(_data_of(program, source), wanted, folder, ()).classes)
 
 
-def read_rows(path: Path, wanted: Sequence[Wanted]) -> Rows:
-    """All rows of one file as an artifact takes them: classes with names as text, targets as numbers.
+def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted]) -> Rows:
+    """All rows of one file or set as an artifact takes them: classes with names as text, targets as numbers.
 
     A field may stand under its own name as well as under those of the columns that it was trained on. The file is csv, parquet or npz by its ending, or a folder in the format of MNIST.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
-    opened = open_source(source_of(path), Path())
+    opened = open_source(source_of(source) if isinstance(source, Path) else source, Path())
     opened.own_names = True
     return arrays(fill(opened, known), {}, raw=True)
 

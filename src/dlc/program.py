@@ -9,7 +9,7 @@ import dlc.compiler as compiler
 from dlc.compiler.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     import onnx
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 class Program:
     """A spec, checked. `compiled` is what the compiler knows of it: graph, sections, warnings."""
 
-    def __init__(self, source: Source, folder: Path, params: Mapping[str, Any], facts: Facts | None = None):
+    def __init__(self, source: Source, folder: Path, params: Mapping[str, Any], facts: Facts | None = None,
+                 read: Callable[[Source, str], Source] | None = None):  # fmt: skip
         self._source, self.folder, self._params = source, folder, dict(params)
+        self._read = read or compiler.reader(folder)
         self.compiled: Compiled = self._compile(facts)
         self._fitted: dict[str, np.ndarray] = {}
 
     def _compile(self, facts: Facts | None) -> Compiled:
-        return compiler.compile(self._source, params=self._params, facts=facts, read=compiler.reader(self.folder))
+        return compiler.compile(self._source, params=self._params, facts=facts, read=self._read)
 
     def learn(self, facts: Facts) -> None:
         """Compile again with what the data told."""

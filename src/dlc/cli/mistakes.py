@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlc.compiler.diagnostics import CompileError
+from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +25,10 @@ STOPPED = 130  # what shells expect of a command ended by Ctrl-C
 EXTRAS = {"torch": 'this command needs torch: pip install "dlc[train]"'}
 
 
+class Missing(click.ClickException):
+    """A package that the command needs is not installed."""
+
+
 @contextmanager
 def told(ctx: click.Context) -> Iterator[None]:
     """Say what went wrong within, and leave with the exit code of it. A traceback is shown for our mistakes alone."""
@@ -33,6 +38,9 @@ def told(ctx: click.Context) -> Iterator[None]:
         raise
     except CompileError as error:
         show(error.diagnostics, sys.stderr)
+        ctx.exit(1)
+    except (ArtifactError, DeviceError) as error:
+        complain(str(error))
         ctx.exit(1)
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
@@ -48,7 +56,7 @@ def told(ctx: click.Context) -> Iterator[None]:
         else:
             complain(EXTRAS[error.name])
         ctx.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  all that is left is a mistake of ours
         ours(error)
         ctx.exit(1)
 

@@ -58,3 +58,13 @@ set_option = click.option(
     "--set", "settings", type=SettingType(), multiple=True,
     help="Give a param of the spec another value; may be repeated.",
 )  # fmt: skip
+
+data_option = click.option(
+    "--data", metavar="SOURCE",
+    help="Rows in place of the spec's own: a csv, parquet or npz file, an idx folder, or a built-in set.",
+)  # fmt: skip
+
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,
+    help="Where to train; auto takes a GPU if there is one.",
+)  # fmt: skip

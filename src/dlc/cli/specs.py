@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlc.compiler.program import Facts, Program
+    from dlc.program import Program as Face
 
 UNREADABLE = "E0001"
 
 
-def compile_spec(path: str, params: Mapping[str, Any] | None = None, *, facts: Facts | None = None) -> Program:
+def compile_spec(
+    path: str, params: Mapping[str, Any] | None = None, *, facts: Facts | None = None
+) -> Program:
     """The program of the spec at a path, its warnings told. Messages name it by the last part of the path."""
     from dlc.cli import mistakes
 
@@ -87,3 +90,24 @@ def _specs_within(folder: str) -> str:
 
 def _same_drive(path: str) -> bool:
     return os.path.splitdrive(os.path.abspath(path))[0] == os.path.splitdrive(os.getcwd())[0]
+
+
+def open_spec(path: str, params: Mapping[str, Any]) -> Face:
+    """The spec at a path as Python has it, its warnings told."""
+    from dlc.cli import mistakes
+    from dlc.program import Program as Face
+
+    face = Face(read(path, os.path.basename(path)), Path(os.path.dirname(path) or "."), params)
+    mistakes.show(face.compiled.warnings, sys.stderr)
+    return face
+
+
+def open_run(folder: Path) -> Face:
+    """The spec of a run, as it was run."""
+    from dlc.program import Program as Face
+    from dlc.runtime.runs import INFO, read_spec
+
+    if not (folder / INFO).is_file():
+        raise unreadable(str(folder), "is no run folder", "a run folder is what `dlc train` makes: runs/NAME/TIME")
+    spec = read_spec(folder)
+    return Face(spec.source, folder, spec.params, read=spec.read)

@@ -1,0 +1,75 @@
+"""Using an artifact on files of rows: its answers, and the metrics that it was trained for. Needs no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.compiler.definition import Definition
+from dlc.compiler.elaborate.expectations import figures
+from dlc.runtime.artifact.metadata import type_from_json
+from dlc.runtime.data import Wanted, read_rows
+from dlc.runtime.errors import ArtifactError
+from dlc.runtime.meter import Measured, Meter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.runtime.artifact import Artifact
+    from dlc.runtime.data import Rows
+    from dlc.runtime.history import Figures
+
+CHUNK = 1024
+
+
+def inputs_of(artifact: Artifact) -> list[Wanted]:
+    return [Wanted(name, type) for name, type in artifact.inputs.items()]
+
+
+def chunks(artifact: Artifact, rows: Rows) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    """Answers to the rows, some rows at a time."""
+    for start in range(0, rows.count, CHUNK):
+        part = slice(start, min(start + CHUNK, rows.count))
+        yield part, artifact.predict({name: rows[name][part] for name in artifact.inputs})
+
+
+def predict(artifact: Artifact, source: Any) -> dict[str, np.ndarray]:
+    """Answers to every row of a file or data set."""
+    rows = read_rows(source, inputs_of(artifact))
+    parts = [answers for _, answers in chunks(artifact, rows)]
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def evaluate(artifact: Artifact, source: Any) -> tuple[int, Figures]:
+    """The number of rows, and the artifact's metrics on them."""
+    measured = measured_of(artifact)
+    targets = {m.target: Wanted(m.target, m.type, "target") for m in measured}
+    rows = read_rows(source, [*inputs_of(artifact), *targets.values()])
+    meter = Meter(measured)
+    for part, answers in chunks(artifact, rows):
+        meter.add(answers, {t: rows[t][part] for t in targets}, part.stop - part.start)
+    return rows.count, meter.figures()
+
+
+def measured_of(artifact: Artifact) -> list[Measured]:
+    """The metrics recorded in the artifact. `ArtifactError` if there are none or if they are not known."""
+    outputs = artifact.metadata.outputs
+    pairs = [(name, metric_of(written)) for name, metrics in artifact.metadata.metrics.items() if name in outputs for written in metrics]
+    if not pairs:
+        raise ArtifactError(f"{artifact.path} has no output that can be measured")
+    names = figures(tuple(pairs))[1:]
+    return [
+        Measured(name, output, type_from_json(outputs[output]), outputs[output]["target"], metric)
+        for name, (output, metric) in zip(names, pairs, strict=True)
+    ]
+
+
+def metric_of(written: dict[str, Any]) -> Any:
+    import dlc.compiler.training  # noqa: F401  defines the metrics
+
+    settings = dict(written)
+    definition = Definition.families["metric"].get(settings.pop("name", ""))
+    if definition is None or not set(settings) <= set(definition.settings):
+        raise ArtifactError(f"this version of dlc does not know the metric {written}")
+    return definition(**settings)

@@ -1,0 +1,45 @@
+"""Whether a spec is what its `expect` says: what is known without training, and what training gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import figures as costs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.program import Expectation, Program
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One expectation: `met` is none where it could not be measured."""
+
+    expectation: Expectation
+    met: bool | None
+    found: Mapping[str, Any]
+
+
+def static_measures(program: Program) -> dict[str, Any]:
+    return {"parameters": costs.parameters(program.graph), "flops": costs.flops(program)}
+
+
+def trained_measures(figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    return {f"{part}.{name}": value for part, of in figures.items() for name, value in of.items()}
+
+
+def judge(program: Program, measured: Mapping[str, Any]) -> list[Judged]:
+    """Every expectation held against what was measured."""
+    judged = []
+    for expectation in program.expectations:
+        found = {path: measured[path] for path in expectation.measures() if path in measured}
+        known = len(found) == len(expectation.measures())
+        judged.append(Judged(expectation, expectation.holds(found) if known else None, found))
+    return judged
+
+
+def needs_training(program: Program) -> bool:
+    """Whether an expectation is about figures that only training gives."""
+    return any("." in path for e in program.expectations for path in e.measures())

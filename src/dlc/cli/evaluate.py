@@ -1,0 +1,27 @@
+"""`dlc eval`: an artifact's metrics on data."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="A table, or JSON.")
+def command(model: str, data: str, form: str) -> None:
+    """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder, or a built-in set."""
+    from dlc.cli.sources import source_of
+    from dlc.runtime import evaluate
+    from dlc.runtime.artifact import load
+
+    rows, figures = evaluate.evaluate(load(model), source_of(data))
+    if form == "json":
+        click.echo(json.dumps({"rows": rows, **figures}))
+        return
+    click.echo(f"{rows} rows of {data}")
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        click.echo(f"{name:{width}}  {value:.4f}")

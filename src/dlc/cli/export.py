@@ -1,0 +1,57 @@
+"""`dlc export`: ONNX from a spec and weights, or from a run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlc.cli.options import set_option
+
+if TYPE_CHECKING:
+    from dlc.compiler.program import Program
+
+
+@click.command()
+@click.argument("spec")
+@click.option("--weights", metavar="FILE", help="A safetensors file, in place of the weights of the run or of initial ones.")
+@click.option("--outputs", metavar="NAMES", help="Which outputs, by name with commas between them.")
+@click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: NAME.onnx]")
+@set_option
+def command(spec: str, weights: str | None, outputs: str | None, output: str | None, settings: tuple[tuple[str, Any], ...]) -> None:
+    """Write a spec, or a run (its folder), as one ONNX file, proved equal to the torch module."""
+    from dlc.cli.specs import open_run, open_spec
+    from dlc.runtime.artifact.export import export
+    from dlc.runtime.runs import WEIGHTS, read_weights
+
+    folder = Path(spec)
+    face = open_run(folder) if folder.is_dir() else open_spec(spec, dict(settings))
+    path = Path(weights) if weights else folder / WEIGHTS if folder.is_dir() else None
+    values = read_weights(path) if path else face.weights()
+    program = chosen(face.compiled, outputs)
+    made = export(program, values, Path(output or f"{program.name}.onnx"))
+    if path is None and program.graph.weights:
+        click.echo("the weights are initial values: nothing was trained", err=True)
+    click.echo(f"{os.path.relpath(made.path)}: {made.bytes:_} bytes, torch and ONNX Runtime agree to {made.worst:.1e} on {made.batches} batches")
+
+
+def chosen(program: Program, outputs: str | None) -> Program:
+    """The program with only some of what it exports."""
+    from dlc.compiler.diagnostics import CompileError, Diagnostic
+    from dlc.compiler.suggest import did_you_mean
+
+    if outputs is None:
+        return program
+    known = dict(program.exports) | {o.name: o for o in program.outputs}
+    names = [n.strip() for n in outputs.split(",") if n.strip()]
+    problems = [
+        Diagnostic("E0301", f"the spec exports no `{n}`", (), help=did_you_mean(n, known) or f"it exports {', '.join(known)}")
+        for n in names
+        if n not in known
+    ]
+    if problems or not names:
+        raise CompileError(problems or [Diagnostic("E0301", "`--outputs` names nothing", ())])
+    return replace(program, exports=tuple((n, known[n]) for n in names))

@@ -1,0 +1,71 @@
+"""`dlc predict`: an artifact's answers to rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="A table with a heading, or a JSON array.")
+@click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
+def command(model: str, data: str, form: str, output: str | None) -> None:
+    """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set. Targets need not be there."""
+    from dlc.cli.sources import source_of
+    from dlc.runtime import evaluate
+    from dlc.runtime.artifact import load
+    from dlc.runtime.runs import write
+
+    artifact = load(model)
+    answers = evaluate.predict(artifact, source_of(data))
+    names = {n: type.classes.names if type.classes and type.classes.names else None for n, type in artifact.outputs.items()}
+    text = as_json(answers) if form == "json" else as_csv(columns(answers, names))
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write(Path(output), text.encode())
+
+
+def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...] | None]) -> dict[str, np.ndarray]:
+    """One column for each value of a row: `species`, `species_probabilities.setosa`, `code.3`."""
+    found: dict[str, np.ndarray] = {}
+    for name, array in answers.items():
+        if array.ndim == 1:
+            found[name] = array
+            continue
+        flat = array.reshape(len(array), -1)
+        of = names.get(name.removesuffix("_probabilities")) if array.ndim == 2 else None
+        labels = of if of and len(of) == flat.shape[1] else range(flat.shape[1])
+        found |= {f"{name}.{label}": flat[:, i] for i, label in enumerate(labels)}
+    return found
+
+
+def as_csv(table: dict[str, np.ndarray]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    writer.writerows(zip(*(map(spelled, column.tolist()) for column in table.values()), strict=True))
+    return text.getvalue()
+
+
+def spelled(value: Any) -> Any:
+    """Floats with the digits that float32 has."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.7g}" if isinstance(value, float) else value
+
+
+def as_json(answers: dict[str, np.ndarray]) -> str:
+    lists = {name: array.tolist() for name, array in answers.items()}
+    count = len(next(iter(lists.values())))
+    return json.dumps([{name: values[i] for name, values in lists.items()} for i in range(count)], indent=1) + "\n"

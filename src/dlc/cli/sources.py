@@ -1,0 +1,19 @@
+"""Rows as commands name them: a path, or a set that scikit-learn ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def source_of(given: str | None) -> Any:
+    """A path if there is such a file or folder, else a built-in set of that name."""
+    if given is None or Path(given).exists():
+        return None if given is None else Path(given)
+    from dlc.compiler.sections import BUILTINS, Builtin
+
+    if given in BUILTINS:
+        return Builtin(set=given)
+    if Path(given).suffix:
+        return Path(given)
+    raise FileNotFoundError(2, "no such file, and no built-in set", given)

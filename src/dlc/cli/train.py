@@ -1,0 +1,52 @@
+"""`dlc train`: from a spec to a trained, exported and proved model."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from dlc.cli.options import data_option, device_option, set_option
+
+
+@click.command()
+@click.argument("spec")
+@set_option
+@data_option
+@click.option("--out", metavar="FOLDER", help="Where run folders are made.  [default: runs]")
+@device_option
+def command(spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, out: str | None, device: str) -> None:
+    """Read the data, train, export to ONNX, and prove the file equal to what was trained."""
+    from dlc.cli.mistakes import EXTRAS, Missing
+    from dlc.cli.sources import source_of
+    from dlc.cli.specs import open_spec
+
+    face = open_spec(spec, dict(settings))
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise Missing(EXTRAS["torch"])
+    from rich.console import Console
+
+    from dlc.runtime import job, progress
+
+    console = Console()
+    shown = progress.Progress(console)
+    try:
+        result = job.train(face, data=source_of(data), out=out, device=device, listeners=(shown,))
+    finally:
+        shown.close()
+    report(console, result)
+
+
+def report(console: Any, result: Any) -> None:
+    """The table of figures, the proof, where the files are, and what to type next."""
+    from dlc.runtime import progress
+    from dlc.runtime.runs import WEIGHTS
+
+    model, folder = os.path.relpath(result.model), os.path.relpath(result.folder)
+    exported = result.exported
+    parity = f"torch and ONNX Runtime agree to {exported.worst:.1e} on {exported.batches} batches"
+    files = (("model", model), ("weights", os.path.join(folder, WEIGHTS)))
+    progress.summary(console, result.trained, parity=parity, files=files, next=f"dlc predict {model} rows.csv")

@@ -10,6 +10,7 @@ from dlc.compiler.dims import is_free, names, substitute
 from dlc.compiler.elaborate.values import Operand, OutputRef
 from dlc.compiler.ir import Value
 from dlc.compiler.operators.activations import Sigmoid, Softmax
+from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Classes, Tensor
@@ -59,6 +60,8 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
                       help="begin its flow with an input")  # fmt: skip
     if not wanted_shape(output.declared) and value.type.shape == (1,):
         value = ev.builder.apply(Slice(entries=(0,)), [Operand(value, span)], span)[0]
+    if output.declared.element in ("class", "binary") and value.type.element != "float":
+        value = ev.builder.apply(Cast(to="float"), [Operand(value, span)], span)[0]
     output.declared = bind_free(ev, output.declared, value.type)
     wanted = wanted_shape(output.declared)
     if value.type.shape != wanted:

@@ -55,7 +55,8 @@ def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list
             mistake(mistakes.MISSING_COLUMN, message, (opened.definition, "read here"), help=helped)
         )
     else:
-        problems += [_missing(opened, w, number < MOST_SUGGESTED) for number, w in enumerate(lacking)]
+        taken = {name for w in wanted for name in names_of(w)}
+        problems += [_missing(opened, w, number < MOST_SUGGESTED, taken) for number, w in enumerate(lacking)]
     return [Match(w, found[w.name]) for w in wanted], problems
 
 
@@ -98,14 +99,15 @@ def _repeated(opened: Opened, wanted: Wanted, places: dict[str, list[int]]) -> D
     return None
 
 
-def _missing(opened: Opened, wanted: Wanted, suggest: bool) -> Diagnostic:
+def _missing(opened: Opened, wanted: Wanted, suggest: bool, taken: set[str]) -> Diagnostic:
+    """`taken` are the columns that other fields take: none of them is meant."""
     names = opened.names
     lacking = [name for name in names_of(wanted) if name not in names]
     what = "column" if len(lacking) == 1 else "columns"
     message = f"{opened.file} has no {what} {listed(lacking)}, which {wanted} takes"
     places = ((wanted.source or wanted.place, "wanted here"), (opened.definition, "read here"))
     notes = [f"it has {listed(names)}"] if suggest else []
-    help = _nearest(wanted, lacking[0], names) if suggest else ""
+    help = _nearest(wanted, lacking[0], [n for n in names if n not in taken]) if suggest else ""
     return mistake(mistakes.MISSING_COLUMN, message, *places, help=help, notes=notes)
 
 
@@ -117,11 +119,13 @@ def _nearest(wanted: Wanted, lacking: str, names: Sequence[str]) -> str:
     if meant is None:
         return (
             f'say which column it is: {wanted.name} = column("...") in `data`'
-            if wanted.source is None
+            if wanted.source is None and wanted.place is not None
             else ""
         )
     if wanted.source is not None:
         return f'did you mean "{meant}"?'
+    if wanted.place is None:  # rows for an artifact: there is no spec to change
+        return f'if "{meant}" is meant, call it "{lacking}" in the heading'
     return f'if "{meant}" is meant, write {wanted.name} = column("{meant}") in `data`'
 
 

@@ -55,7 +55,7 @@ def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list
             mistake(mistakes.MISSING_COLUMN, message, (opened.definition, "read here"), help=helped)
         )
     else:
-        taken = {name for w in wanted for name in names_of(w)}
+        taken = {name for w in wanted if w not in lacking for name in names_of(w)}
         problems += [_missing(opened, w, number < MOST_SUGGESTED, taken) for number, w in enumerate(lacking)]
     return [Match(w, found[w.name]) for w in wanted], problems
 
@@ -107,11 +107,11 @@ def _missing(opened: Opened, wanted: Wanted, suggest: bool, taken: set[str]) -> 
     message = f"{opened.file} has no {what} {listed(lacking)}, which {wanted} takes"
     places = ((wanted.source or wanted.place, "wanted here"), (opened.definition, "read here"))
     notes = [f"it has {listed(names)}"] if suggest else []
-    help = _nearest(wanted, lacking[0], [n for n in names if n not in taken]) if suggest else ""
+    help = _nearest(opened, wanted, lacking[0], [n for n in names if n not in taken]) if suggest else ""
     return mistake(mistakes.MISSING_COLUMN, message, *places, help=help, notes=notes)
 
 
-def _nearest(wanted: Wanted, lacking: str, names: Sequence[str]) -> str:
+def _nearest(opened: Opened, wanted: Wanted, lacking: str, names: Sequence[str]) -> str:
     from dlc.compiler.suggest import nearest
 
     plain = {_plain(name): name for name in names}
@@ -119,12 +119,12 @@ def _nearest(wanted: Wanted, lacking: str, names: Sequence[str]) -> str:
     if meant is None:
         return (
             f'say which column it is: {wanted.name} = column("...") in `data`'
-            if wanted.source is None and wanted.place is not None
+            if wanted.source is None and not opened.own_names
             else ""
         )
     if wanted.source is not None:
         return f'did you mean "{meant}"?'
-    if wanted.place is None:  # rows for an artifact: there is no spec to change
+    if opened.own_names:  # rows for an artifact: there is no spec to change
         return f'if "{meant}" is meant, call it "{lacking}" in the heading'
     return f'if "{meant}" is meant, write {wanted.name} = column("{meant}") in `data`'
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -10,7 +9,9 @@ import click
 
 @click.command()
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
-@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit with 1 if a file is not in the layout.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 if a file is not in the layout."
+)
 def command(specs: tuple[str, ...], only_check: bool) -> None:
     """Bring specs into the one layout; comments are kept."""
     from dlc.cli import mistakes
@@ -32,29 +33,14 @@ def command(specs: tuple[str, ...], only_check: bool) -> None:
 
 def layout(spec: str, *, write: bool) -> bool:
     """True if the layout of a spec is another one, which is then written if so wished."""
+    from dlc.cli.files import replace
     from dlc.cli.specs import read
     from dlc.compiler.format import format
 
-    with open(spec, "rb") as file:
-        before = file.read()
     after = format(read(spec, spec)).encode()
-    if after == before:
-        return False
+    with open(spec, "rb") as file:
+        if file.read() == after:
+            return False
     if write:
         replace(spec, after)
     return True
-
-
-def replace(path: str, content: bytes) -> None:
-    """Write beside the file and rename, so that nobody ever sees half of it."""
-    path = os.path.realpath(path)
-    beside = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(beside, "wb") as file:
-            file.write(content)
-        os.chmod(beside, os.stat(path).st_mode)
-        os.replace(beside, path)
-    except BaseException:
-        if os.path.exists(beside):
-            os.unlink(beside)
-        raise

@@ -1,0 +1,20 @@
+"""Files that commands write."""
+
+from __future__ import annotations
+
+import os
+
+
+def replace(path: str, content: bytes) -> None:
+    """Write beside the file and rename, so that nobody ever sees half of it."""
+    path = os.path.realpath(path)
+    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+        if os.path.exists(path):
+            os.chmod(beside, os.stat(path).st_mode)
+        os.replace(beside, path)
+    finally:
+        if os.path.exists(beside):
+            os.unlink(beside)

@@ -1,0 +1,82 @@
+"""`dlc show`: the network for the eye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlc.cli.options import set_option
+
+if TYPE_CHECKING:
+    from dlc.compiler.program import Program
+
+STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
+
+
+@click.command()
+@click.argument("spec", metavar="SPEC|MODEL")
+@click.option(
+    "--weights", "wanted", flag_value="weights", help="List names, shapes and initial values of the weights."
+)
+@click.option("--stage", "stage", type=click.Choice(STAGES), help="Show a stage of compilation as text.")
+@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Write a picture of the network.")
+@set_option
+def command(
+    spec: str, wanted: str | None, stage: str | None, svg: str | None, settings: tuple[tuple[str, Any], ...]
+) -> None:
+    """Show the network of a spec as a table, or the spec that an ONNX file was made from."""
+    if sum(map(bool, (wanted, stage, svg))) > 1:
+        raise click.UsageError("`--weights`, `--stage` and `--svg` are shown one at a time")
+    if spec.endswith(".onnx"):
+        if wanted or stage or svg or settings:
+            raise click.UsageError("an ONNX file is shown as its spec, without other options")
+        click.echo(spec_within(spec), nl=False)
+        return
+    if stage == "syntax":
+        click.echo(syntax(spec), nl=False)
+        return
+    from dlc.cli.specs import compile_spec
+
+    program = compile_spec(spec, dict(settings))
+    if svg:
+        from dlc.cli.files import replace
+        from dlc.show.picture import picture
+
+        replace(svg, picture(program).encode())
+        click.echo(f"wrote {svg}")
+    else:
+        click.echo(text(program, stage or wanted or "table"), nl=False)
+
+
+def text(program: Program, what: str) -> str:
+    from dlc.show import stages, table, weights
+
+    if what == "table":
+        return table.table(program)
+    return weights.weights(program) if what == "weights" else stages.STAGES[what](program)
+
+
+def syntax(spec: str) -> str:
+    """The tree of a spec, which may be wrong in all other ways."""
+    import os
+
+    from dlc.cli.specs import read
+    from dlc.compiler.diagnostics import Problems
+    from dlc.compiler.parse import parse
+    from dlc.compiler.printer import print_syntax
+
+    problems = Problems()
+    tree = parse(read(spec, os.path.basename(spec)), problems)
+    problems.check()
+    return print_syntax(tree)
+
+
+def spec_within(model: str) -> str:
+    """The spec in an artifact, and those that it imports."""
+    from dlc.show.stored import read_metadata
+
+    metadata = read_metadata(Path(model))
+    imported = [f"\n# --- {name} ---\n\n{text}" for name, text in metadata.imports.items()]
+    return "".join([metadata.spec, *imported])

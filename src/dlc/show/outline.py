@@ -1,0 +1,199 @@
+"""A graph as people see it: operators within the blocks and nets that they came from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.figures import total, weight_size
+from dlc.compiler.passes import forms
+from dlc.compiler.printer import print_call, print_type, print_value
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.dims import Size
+    from dlc.compiler.ir import Graph, Node, Use, Value, Weight
+    from dlc.compiler.program import Program
+
+# What changes nothing that people care for: its result is shown as that which it was made of.
+GLUE = ("cast", "unsqueeze", "expand_batch", "identity")
+
+
+@record(eq=False)
+class Step:
+    """One operator: its name within its group, how it is called, and what it reads."""
+
+    name: str
+    call: str
+    node: Node
+    reads: tuple[str, ...]
+    weights: tuple[Weight, ...]  # those that it is the first to use
+
+    @property
+    def makes(self) -> str:
+        return ", ".join(print_type(v.type) for v in self.node.results)
+
+    @property
+    def parameters(self) -> Size:
+        return total(weight_size(w) for w in self.weights if w.trainable)
+
+    @property
+    def multiply_adds(self) -> Size:
+        return self.node.operator.multiply_adds()
+
+    @property
+    def initial(self) -> str:
+        """How the weights begin, biases at zero left out; what is learnt from the rows says so."""
+        if any(w.role == "learnt" for w in self.weights):
+            return "from the rows"
+        return ", ".join(dict.fromkeys(str(w.initial) for w in self.weights if w.role == "weight"))
+
+    def steps(self) -> Iterator[Step]:
+        yield self
+
+    def form(self) -> tuple[Any, ...]:
+        """What it has in common with a step that does the same elsewhere."""
+        return self.name, self.call, self.makes, self.parameters, self.multiply_adds
+
+
+@record(eq=False)
+class Group:
+    """One use of a block or net, under the name that its weights have."""
+
+    name: str
+    what: str  # "block basic"
+    parts: tuple[Step | Group, ...]
+
+    @property
+    def makes(self) -> str:
+        return [*self.steps()][-1].makes
+
+    @property
+    def parameters(self) -> Size:
+        return total(s.parameters for s in self.steps())
+
+    @property
+    def multiply_adds(self) -> Size:
+        return total(s.multiply_adds for s in self.steps())
+
+    def steps(self) -> Iterator[Step]:
+        for part in self.parts:
+            yield from part.steps()
+
+    def form(self) -> tuple[Any, ...]:
+        return self.what, tuple(part.form() for part in self.parts)
+
+
+def visible(program: Program) -> Graph:
+    """The graph as written, without the losses and what only they need, unless weights are among that."""
+    outputs = answers(program)
+    shown = set(forms.prune(replace(program.graph, outputs=outputs)).nodes)
+    rest = forms.prune(replace(program.graph, outputs={"loss": program.loss})).nodes if program.loss else ()
+    stored = {w.value for w in program.graph.weights}
+    known = {v for n in shown for v in n.reads}
+    if any(v in stored and v not in known for n in rest for v in n.reads):
+        shown |= {n for n in rest if n.operator.family == "operator"}
+    nodes = tuple(n for n in program.graph.nodes if n in shown)
+    read = {v for n in nodes for v in n.reads} | set(outputs.values())
+    inputs = tuple(v for v in program.graph.inputs if v in read)
+    weights = tuple(w for w in program.graph.weights if w.value in read)
+    return replace(program.graph, inputs=inputs, nodes=nodes, weights=weights, outputs=outputs)
+
+
+def answers(program: Program) -> dict[str, Value]:
+    """What flows into the outputs, as written."""
+    return {o.name: o.flowed for o in program.outputs} | {
+        n: v for n, v in program.exports if hasattr(v, "type")
+    }
+
+
+class Outline:
+    """Sorts the nodes of a graph into groups."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.producers = graph.producers()
+        self.weights = {w.value: w for w in graph.weights}
+        self.owners = self._owners()
+
+    def _owners(self) -> dict[Node, list[Weight]]:
+        """Each weight belongs to the first node that reads it, also through constants of the compiler."""
+        owners: dict[Node, list[Weight]] = {}
+        seen: set[Value] = set()
+        for node in self.graph.nodes:
+            for value in map(self.behind, node.reads):
+                if value in self.weights and value not in seen and not is_glue(node):
+                    seen.add(value)
+                    owners.setdefault(node, []).append(self.weights[value])
+        return owners
+
+    def behind(self, value: Value) -> Value:
+        """The value that people know, behind what the compiler made of it."""
+        while value in self.producers and is_glue(self.producers[value]):
+            value = self.producers[value].operands[0]
+        return value
+
+    def parts(self) -> tuple[Step | Group, ...]:
+        nodes = [n for n in self.graph.nodes if not is_glue(n) and n.operator.name != "constant"]
+        return self._gather(nodes, 0)
+
+    def _gather(self, nodes: list[Node], depth: int) -> tuple[Step | Group, ...]:
+        """Neighbours that came from the same use of a block stand in one group."""
+        parts: list[Step | Group] = []
+        start = 0
+        while start < len(nodes):
+            use = use_at(nodes[start], depth)
+            end = start + 1
+            if use is None:
+                parts.append(self._step(nodes[start]))
+            else:
+                while end < len(nodes) and use_at(nodes[end], depth) is use:
+                    end += 1
+                inside = nodes[start:end]
+                parts.append(Group(group_name(inside, depth), use.what, self._gather(inside, depth + 1)))
+            start = end
+        return tuple(parts)
+
+    def _step(self, node: Node) -> Step:
+        reads = tuple(self.called(v) for v in node.operands)
+        return Step(
+            last(node.name), print_call(node, short=True), node, reads, tuple(self.owners.get(node, ()))
+        )
+
+    def called(self, value: Value) -> str:
+        """The name of a value; a number is itself."""
+        value = self.behind(value)
+        node = self.producers.get(value)
+        if node is not None and node.operator.name == "constant":
+            return print_value(node.operator.value)  # type: ignore[attr-defined]
+        return value.name
+
+
+def is_glue(node: Node) -> bool:
+    operator = node.operator
+    alone = operator.name == "slice" and operator.operands[0].shape == (1,) and operator.entries == (0,)  # type: ignore[attr-defined]
+    return operator.name in GLUE or alone
+
+
+def use_at(node: Node, depth: int) -> Use | None:
+    """The block or net that holds the node at this depth, counted from the outermost."""
+    uses = node.site.uses
+    return uses[len(uses) - 1 - depth] if depth < len(uses) else None
+
+
+def group_name(nodes: list[Node], depth: int) -> str:
+    """The name of a use of a block, as its weights have it: the part of their names at that level."""
+    for node in nodes:
+        uses = node.site.uses[::-1]
+        nets = [i for i, use in enumerate(uses) if use.what.startswith("net ")]
+        level = depth - (nets[-1] if nets and nets[-1] <= depth else 0)
+        parts = node.name.split(".")[:-1]
+        if (not nets or nets[-1] <= depth) and level < len(parts):
+            return parts[level]
+    return use_at(nodes[0], depth).what.split()[-1]  # type: ignore[union-attr]
+
+
+def last(name: str) -> str:
+    return name.rsplit(".", 1)[-1]

@@ -1,0 +1,117 @@
+"""The network as a table: a row for every operator, within its block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.figures import spell, total
+from dlc.compiler.printer import print_type
+from dlc.show.columns import columns
+from dlc.show.outline import Group, Outline, Step, last, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dlc.compiler.program import Program
+
+Row = tuple[str, str, str, str, str, str]
+
+HEAD = ("stage", "makes", "parameters", "multiply-adds", "initial values", "reads")
+NUMBERS = (2, 3)
+BLANK = ("", "", "", "")
+INDENT = "  "
+LONGEST = 60  # signs of a stage that are shown
+
+
+def table(program: Program) -> str:
+    """What each stage makes, its parameters, arithmetic and initial values; totals below."""
+    graph = visible(program)
+    outline = Outline(graph)
+    parts = outline.parts()
+    inputs = [i for i in program.inputs if i.value in graph.inputs]
+    rows = Rows(tuple(i.name for i in inputs))
+    lines = [(i.name, print_type(i.declared), *BLANK) for i in inputs]
+    lines += rows.of(parts, "", 0)
+    lines += [rows.output(o.name, print_type(o.declared), outline.called(o.flowed)) for o in program.outputs]
+    heading = f"{program.name}: {title}" if (title := program.description.split("\n")[0]) else program.name
+    return "\n".join([heading, "", columns(HEAD, lines, NUMBERS), "", *summary(program, parts)]) + "\n"
+
+
+class Rows:
+    """Makes rows. What a row reads is said only where it is not what the row above made."""
+
+    def __init__(self, before: tuple[str, ...]) -> None:
+        self.before = before
+
+    def of(self, parts: Sequence[Step | Group], path: str, depth: int) -> Iterator[Row]:
+        """The rows of what stands in the group of this path, `group.basic.`."""
+        known: dict[tuple, str] = {}
+        for part in parts:
+            if isinstance(part, Step):
+                yield self._step(part, path, depth)
+                continue
+            form = part.form()
+            if form in known:
+                yield self._alike(part, known[form], depth)
+                continue
+            known[form] = part.name
+            yield (f"{INDENT * depth}{part.name}", "", *BLANK)
+            yield from self.of(part.parts, f"{path}{part.name}.", depth + 1)
+
+    def output(self, name: str, type: str, reads: str) -> Row:
+        return (name, type, "", "", "", self._reads((reads,), ""))
+
+    def _step(self, step: Step, path: str, depth: int) -> Row:
+        reads = self._reads(step.reads, path)
+        self.before = (step.node.results[0].name,)
+        return (
+            INDENT * depth + labelled(step), step.makes, number(step.parameters), number(step.multiply_adds),
+            step.initial, reads,
+        )  # fmt: skip
+
+    def _alike(self, group: Group, first: str, depth: int) -> Row:
+        """A group that does the same as one above takes one row."""
+        self.before = ([*group.steps()][-1].node.results[0].name,)
+        label = f"{INDENT * depth}{group.name} (as {first})"
+        return (label, group.makes, number(group.parameters), number(group.multiply_adds), "", "")
+
+    def _reads(self, names: tuple[str, ...], path: str) -> str:
+        """Names within the same group are shown without its path."""
+        return "" if names == self.before else ", ".join(n.removeprefix(path) for n in names)
+
+
+def labelled(step: Step) -> str:
+    """`conv_2(64, 3, padding=1)`: the name that its weights have, and the settings."""
+    settings = step.call.removeprefix(step.node.operator.name)
+    label = f"{step.name}{settings}"
+    return label if len(label) <= LONGEST else f"{label[: LONGEST - 4]}...)"
+
+
+def number(size: object) -> str:
+    return "" if size == 0 else spell(size)  # type: ignore[arg-type]
+
+
+def summary(program: Program, parts: Sequence[Step | Group]) -> Iterator[str]:
+    steps = [s for part in parts for s in part.steps()]
+    parameters = total(s.parameters for s in steps)
+    yield f"{spell(parameters)} parameters{memory(parameters)}, {spell(total(s.multiply_adds for s in steps))} multiply-adds for one sample"
+    learnt = [last(s.node.name) for s in steps if any(w.role == "learnt" for w in s.weights)]
+    if learnt:
+        yield f"learnt from the training rows before training: {', '.join(learnt)}"
+    if program.params:
+        from dlc.compiler.definition import spell_value
+
+        given = ", ".join(f"{name} = {spell_value(value)}" for name, value in program.params.items())
+        yield f"params: {given}"
+
+
+def memory(parameters: object) -> str:
+    """The size of so many float32 numbers."""
+    if not isinstance(parameters, int) or not parameters:
+        return ""
+    size, unit = parameters * 4.0, "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f" ({size:.0f} {unit})" if unit == "bytes" or size >= 100 else f" ({size:.3g} {unit})"

@@ -1,0 +1,29 @@
+"""The weights of a program, in the order in which the file makes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.figures import parameters, spell, total, weight_size
+from dlc.show.columns import columns
+
+if TYPE_CHECKING:
+    from dlc.compiler.program import Program
+
+HEAD = ("name", "shape", "numbers", "role", "initial values")
+
+
+def weights(program: Program) -> str:
+    rows = [
+        (w.name, f"[{', '.join(map(str, w.value.type.shape))}]", spell(weight_size(w)), w.role, initial(w))
+        for w in program.graph.weights
+    ]
+    if not rows:
+        return "no weights\n"
+    fixed = total(weight_size(w) for w in program.graph.weights if not w.trainable)
+    held = f", and {spell(fixed)} numbers that no optimizer changes" if fixed != 0 else ""
+    return f"{columns(HEAD, rows, (2,))}\n\n{spell(parameters(program.graph))} parameters{held}\n"
+
+
+def initial(weight) -> str:
+    return "from the rows" if weight.role == "learnt" else str(weight.initial)

@@ -1,0 +1,284 @@
+"""What is installed, where, and what works without torch."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from importlib.metadata import Distribution, packages_distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from imports import LAYERS, PRODUCT, ROOT, all_imports
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+NEEDS_GPU_RUNTIME = {("linux", "x86_64"), ("win32", "AMD64")}
+PLATFORMS = [
+    *NEEDS_GPU_RUNTIME, ("linux", "aarch64"), ("linux", "riscv64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "ARM64"),
+    ("win32", "x86"),
+]  # fmt: skip
+SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
+
+
+def required(extra: str = "", **environment: str) -> list[Requirement]:
+    """The requirements that hold there, of dlc itself and of one extra."""
+    lines = [*PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] if extra else ())]
+    found = map(Requirement, lines)
+    return [r for r in found if r.marker is None or r.marker.evaluate({"extra": extra, **environment})]
+
+
+@pytest.mark.parametrize(("system", "machine"), PLATFORMS)
+def test_there_is_one_onnx_runtime_everywhere(system: str, machine: str) -> None:
+    there = required(sys_platform=system, platform_machine=machine, platform_system=SYSTEMS[system])
+    runtimes = [r for r in there if r.name.startswith("onnxruntime")]
+    if (system, machine) in NEEDS_GPU_RUNTIME:
+        assert [(r.name, r.extras) for r in runtimes] == [("onnxruntime-gpu", {"cuda", "cudnn"})]
+    else:
+        assert [(r.name, r.extras) for r in runtimes] == [("onnxruntime", set())]
+
+
+def test_what_is_imported_is_required_and_nothing_else() -> None:
+    owners = packages_distributions()
+    packages = {i.package for i in all_imports(PRODUCT) if i.runs and i.layer is None}
+    imported = {canonicalize_name(owners[p][0]) for p in packages - sys.stdlib_module_names}
+    declared = {canonicalize_name(r.name) for r in required("train")}
+    assert {d.removesuffix("-gpu") for d in imported} == {d.removesuffix("-gpu") for d in declared}
+
+
+def test_torch_comes_with_training_alone() -> None:
+    assert "torch" not in {r.name for r in required()}
+    assert "torch" in {r.name for r in required("train")}
+
+
+def test_python_and_version_are_said_alike_everywhere() -> None:
+    assert PROJECT["requires-python"] == ">=3.11"
+    assert sys.version_info >= (3, 11)
+    face = ast.parse((ROOT / "src/dlc/__init__.py").read_text(encoding="utf-8"))
+    versions = [
+        n.value for n in face.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__version__"
+    ]
+    assert [ast.literal_eval(v) for v in versions] == [PROJECT["version"]]
+
+
+# --- the built packages -----------------------------------------------------------------------------------
+
+
+def run(
+    *command: str | Path, cwd: Path | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run a command without what this environment puts into Python's paths; what it says goes into a failure."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        list(map(str, command)), check=False, cwd=cwd, env=clean, capture_output=True, text=True
+    )
+    assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's own files, as a fresh clone has them, links included."""
+    copy = tmp_path_factory.mktemp("sources") / "dlc"
+    unwanted = shutil.ignore_patterns(
+        ".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "runs", "dist", "build"
+    )
+    return Path(shutil.copytree(ROOT, copy, symlinks=True, ignore=unwanted))
+
+
+@pytest.fixture(scope="session")
+def built(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `dlc.whl`, the wheel made from the sources, and `dlc.tar.gz`, and `again.whl` made from that."""
+    folder = tmp_path_factory.mktemp("built")
+    builder = folder / "builder"
+    run(sys.executable, "-m", "venv", builder)
+    run(python(builder), "-m", "pip", "install", "-q", "hatchling>=1.27")
+    run(python(builder), "-m", "hatchling", "build", "-d", folder, cwd=sources)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    run(python(builder), "-m", "hatchling", "build", "-t", "wheel", "-d", folder / "again", cwd=unpacked)
+    return folder
+
+
+def python(environment: Path) -> Path:
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_whole_package_and_nothing_generic(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    found = contents(wheel)
+    assert {name.split("/")[0] for name in found} == {"dlc", f"dlc-{PROJECT['version']}.dist-info"}
+    code = {
+        f"dlc/{file}" if file.split("/")[0] in LAYERS[:3] else file.removeprefix("src/") for file in PRODUCT
+    }
+    assert code == {name for name in found if name.endswith(".py")}
+    assert {"dlc/compiler/std.dl", "dlc/grammar/dl.lark", "dlc/grammar/tables.json"} <= set(found)
+    assert any(name.endswith("/licenses/LICENSE") for name in found)
+    assert not [name for name in found if "__pycache__" in name or name.startswith(("tests", "specs"))]
+
+
+@pytest.mark.slow
+def test_the_source_package_builds_the_same_wheel(built: Path) -> None:
+    (wheel,), (again,) = built.glob("*.whl"), (built / "again").glob("*.whl")
+    assert contents(wheel) == contents(again)
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames()}
+    assert {
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "specs/iris.dl",
+        "tests/test_packaging.py",
+        "pyproject.toml",
+    } <= names
+
+
+@pytest.mark.slow
+def test_an_editable_install_follows_the_sources(sources: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    run(sys.executable, "-m", "venv", environment)
+    run(python(environment), "-m", "pip", "install", "-q", "--no-deps", "-e", sources)
+    link_requirements(environment)
+    edited = sources / "compiler" / "suggest.py"
+    edited.write_text(edited.read_text(encoding="utf-8") + "\nEDITED = True\n", encoding="utf-8")
+    show = "import dlc.compiler.suggest as s, dlc.runtime, dlc.grammar, importlib.util as u; print(s.EDITED, s.__file__); "
+    generic = "print([n for n in ('compiler', 'runtime', 'grammar', 'src') if u.find_spec(n)])"
+    said = run(python(environment), "-c", show + generic, cwd=tmp_path).stdout.splitlines()
+    assert said[0].startswith("True ")
+    assert Path(said[0].removeprefix("True ")).resolve() == edited.resolve()
+    assert said[1] == "[]"
+
+
+# --- without torch ----------------------------------------------------------------------------------------
+
+
+def link_requirements(environment: Path) -> None:
+    """Put into an environment what dlc requires without extras, as installed here, and nothing else."""
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(run(python(environment), "-c", where).stdout.strip())
+    for distribution in requirements():
+        for entry in {Path(file).parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            there = packages / entry
+            if not there.exists():
+                there.symlink_to(Path(str(distribution.locate_file(entry))))
+
+
+def requirements() -> Iterator[Distribution]:
+    """The distributions that dlc requires, and those that they require."""
+    waiting, seen = required(), set()
+    while waiting:
+        requirement = waiting.pop()
+        key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+        if key in seen:
+            continue
+        seen.add(key)
+        distribution = Distribution.from_name(requirement.name)
+        yield distribution
+        for inner in map(Requirement, distribution.requires or ()):
+            extras = requirement.extras or {""}
+            if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append(inner)
+
+
+@pytest.fixture(scope="session")
+def bare(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with dlc as its wheel installs it without extras."""
+    environment = tmp_path_factory.mktemp("bare") / "environment"
+    run(sys.executable, "-m", "venv", environment)
+    link_requirements(environment)
+    (wheel,) = built.glob("*.whl")
+    run(python(environment), "-m", "pip", "install", "-q", "--no-index", wheel)
+    assert run(python(environment), "-c", "import torch", check=False).returncode == 1
+    return environment
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a person has it who was sent a spec, the model trained from it, and rows."""
+    from sklearn.datasets import load_iris
+
+    import dlc
+
+    folder = tmp_path_factory.mktemp("desk")
+    shutil.copy(ROOT / "specs/iris.dl", folder)
+    result = dlc.train(folder / "iris.dl", out=folder / "runs", device="cpu")
+    shutil.copy(result.model, folder / "iris.onnx")
+    flowers = load_iris()
+    with open(folder / "rows.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sepal_length", "sepal_width", "petal_length", "petal_width", "species"])
+        writer.writerows(
+            [*row, flowers.target_names[kind]] for row, kind in zip(flowers.data, flowers.target, strict=True)
+        )
+    return folder
+
+
+def dlc_without_torch(bare: Path, desk: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(python(bare).with_name("dlc"), *arguments, cwd=desk, check=False)
+
+
+WITHOUT_TORCH = [
+    ("check iris.dl", "no mistakes in iris.dl: 131 parameters"),
+    ("show iris.dl", "dense"),
+    ("show iris.dl --weights", "dense.weight"),
+    ("show iris.dl --stage syntax", "sepal_length"),
+    ("show iris.dl --stage graph", "standardize"),
+    ("show iris.dl --stage training", "cross_entropy"),
+    ("show iris.dl --stage inference", "softmax"),
+    ("show iris.dl --stage onnx", "Gemm"),
+    ("show iris.onnx", "builtin(\"iris\")"),
+    ("fmt --check iris.dl", ""),
+    ("verify iris.onnx", "iris.onnx answers as torch did"),
+    ("predict iris.onnx rows.csv", "species_probabilities.setosa"),
+    ("eval iris.onnx rows.csv", "accuracy"),
+    ("eval iris.onnx iris", "accuracy"),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "says"), WITHOUT_TORCH)
+def test_without_torch(bare: Path, desk: Path, command: str, says: str) -> None:
+    done = dlc_without_torch(bare, desk, *command.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert says in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command", ["train iris.dl", "export iris.dl", "test iris.dl", "show iris.dl --stage torch"]
+)
+def test_what_needs_torch_says_which_install_brings_it(bare: Path, desk: Path, command: str) -> None:
+    done = dlc_without_torch(bare, desk, *command.split())
+    assert done.returncode == 1
+    assert 'pip install "dlc[train]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_python_without_torch(bare: Path, desk: Path) -> None:
+    program = (
+        "import dlc\n"
+        "print(dlc.compile('iris.dl').compiled.name)\n"
+        "rows = dict(sepal_length=[5.1], sepal_width=[3.5], petal_length=[1.4], petal_width=[0.2])\n"
+        "print(dlc.load('iris.onnx').predict(rows)['species'])\n"
+    )
+    assert run(python(bare), "-c", program, cwd=desk).stdout.splitlines() == ["iris", "['setosa']"]

@@ -1,10 +1,18 @@
-"""Where training runs."""
+"""Where training runs, and on how many threads."""
 
 from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SMALL = 4_000_000  # multiply-adds of a step's forward pass that are sooner done than shared out
 
 
 def choose(wanted: str = "auto") -> torch.device:
@@ -27,3 +35,18 @@ def choose(wanted: str = "auto") -> torch.device:
 def free_memory(device: torch.device) -> int | None:
     """Bytes that are free on a device with memory of its own; none where it shares the machine's."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+@contextmanager
+def threads_for(work: int, device: torch.device) -> Iterator[None]:
+    """One thread on the CPU where a step is so small that waking others takes longer, many times longer where the
+    machine is busy; else as many as torch has."""
+    before = torch.get_num_threads()
+    if device.type != "cpu" or work > SMALL:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

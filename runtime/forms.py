@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from dlc.compiler.dims import evaluate, names
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
 from dlc.compiler.training.metrics import figures
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from dlc.compiler.ir import Graph
+    from dlc.compiler.dims import Size
+    from dlc.compiler.ir import Graph, Value
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Rows
 
@@ -56,6 +58,7 @@ class Forms:
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answering = replace(program, exports=tuple((name, program.output(name)) for name in asked))
         self.answering = Form(forms.inference(answering, loss=True), self.weights, device)
+        self.work = work(self.training.graph)
         self._fitting = ROOM // largest(self.answering.graph)
         learnt = {w.name for w in training.weights if w.trainable}
         self.learnt = [w for name, w in self.weights.items() if name in learnt]
@@ -90,9 +93,23 @@ class Forms:
 
 
 def largest(graph: Graph) -> int:
-    """Entries of the largest tensor that one row makes; free dimensions are taken for long."""
-    shapes = [v.type.shape for v in graph.inputs] + [v.type.shape for n in graph.nodes for v in n.results]
-    return max(prod(s if isinstance(s, int) else LONG for s in shape) for shape in shapes)
+    """Entries of the largest tensor that one row makes."""
+    return max(entries(v) for v in [*graph.inputs, *(v for n in graph.nodes for v in n.results)])
+
+
+def work(graph: Graph) -> int:
+    """About how many operations one row takes: multiply-adds, and the entries of every result."""
+    adds = (number(node.operator.multiply_adds()) for node in graph.nodes)
+    return sum(adds) + sum(entries(v) for node in graph.nodes for v in node.results)
+
+
+def entries(value: Value) -> int:
+    return prod(map(number, value.type.shape))
+
+
+def number(size: Size) -> int:
+    """A size, free dimensions taken for long."""
+    return evaluate(size, dict.fromkeys(names(size), LONG))
 
 
 def measured(program: Program) -> list[Measured]:

@@ -48,7 +48,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     for listener in listeners:
         listener.begin(program, plan)
 
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, device.threads_for(forms.work * max(plan.sizes), forms.device):
         for number in range(1, plan.epochs + 1):
             began, first, losses = time.monotonic(), step, Losses()
             before.take()

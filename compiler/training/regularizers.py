@@ -64,7 +64,8 @@ class L2(Regularizer):
     x: float = setting("strength", Number(minimum=0))
 
     def torch(self, torch, tensors):
-        return self.x * total(torch, [t.square().sum() for t in tensors])
+        flat = [t.reshape(-1) for t in tensors]
+        return self.x * total(torch, [torch.dot(f, f) for f in flat])
 
 
 class Elastic(Regularizer):

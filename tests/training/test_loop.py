@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -226,15 +224,14 @@ def test_ctrl_c_ends_after_the_step_and_keeps_what_was_learnt():
 
 
 def test_ctrl_c_within_the_first_epoch_keeps_its_steps():
-    timer = threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGINT))
+    class Pressing(Heard):
+        def step(self, step):
+            signal.raise_signal(signal.SIGINT)
+
     text = classifier("epochs = 1\nbatch = 1\nearly_stop = patience(2)")
-    rows, begin = points(200_000), time.monotonic()
-    timer.start()
-    trained = run(text, rows, points(20, 1))
-    timer.join()
-    assert time.monotonic() - begin < 30
+    trained = run(text, points(50_000), points(20, 1), listeners=[Pressing()])
     assert (trained.ended, trained.kept) == ("interrupted", 1)
-    assert 0 < trained.history[0].step < 200_000
+    assert 0 < trained.history[0].step < 50_000
     assert trained.history[0].validation == {}
     assert trained.figures["validation"]["accuracy"] >= 0
 
@@ -326,3 +323,21 @@ def test_records_are_json_even_without_a_number():
     record = json.loads(json.dumps(heard.events[-2].record(), allow_nan=False))
     assert record["validation"]["auroc"] is None
     assert record["epoch"] == 1 and record["train"]["loss"] > 0
+
+
+# --- threads ----------------------------------------------------------------------------------------------
+
+
+def test_small_steps_take_one_thread_and_the_others_come_back():
+    from dlc.runtime.device import SMALL, threads_for
+
+    before, cpu = torch.get_num_threads(), torch.device("cpu")
+    torch.set_num_threads(2)
+    try:
+        with threads_for(SMALL, cpu):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        with threads_for(SMALL + 1, cpu):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,116 @@
+"""Holds a spec against a network written by hand in PyTorch, with all weights and statistics copied over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dlc.compiler import Source, compile
+from dlc.compiler.lower.onnx import serialize
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.passes import forms
+from dlc.runtime.artifact.session import open_session, run
+from dlc.runtime.artifact.write import onnx_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from dlc.compiler.program import Program
+
+Engine = Callable[[torch.Tensor], dict[str, np.ndarray]]
+SPECS = Path(__file__).parents[2] / "specs"
+TOLERANCE = 1e-4  # of the largest score
+
+
+def compile_scores(name: str, output: str, *changes: tuple[str, str]) -> Program:
+    """The spec of that name with its scores exported, after changes to its text, each of which has to apply."""
+    text = (SPECS / name).read_text("utf-8")
+    for old, new in changes:
+        assert old in text, f"{name} has no `{old}`"
+        text = text.replace(old, new)
+    return compile(Source(name, f"{text}\nexport {{ outputs = [{output}, {output}.logits] }}\n"))
+
+
+def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Random weights, biases, scales and statistics, none of them at its default; in evaluation mode."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in module.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        drawn = torch.randn(tensor.shape, generator=generator)
+        if tensor.ndim > 1:
+            tensor.copy_(drawn * (2 / tensor[0].numel()) ** 0.5)
+        elif name.endswith(("running_var", "weight")):
+            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+        else:
+            tensor.copy_(drawn / 2)
+    return module.eval()
+
+
+def draw_images(program: Program, batch: int) -> torch.Tensor:
+    declared = program.inputs[0].declared
+    generator = torch.Generator().manual_seed(batch)
+    if declared.element == "uint8":
+        return torch.randint(0, 256, (batch, *declared.shape), generator=generator, dtype=torch.uint8)
+    return torch.randn(batch, *declared.shape, generator=generator)
+
+
+def copied(program: Program, module: nn.Module) -> dict[str, np.ndarray]:
+    """The module's weights under their names in the spec: both stand in the order in which they are made."""
+    theirs = {n: t for n, t in module.state_dict().items() if not n.endswith("num_batches_tracked")}
+    ours = program.graph.weights
+    wanted = [(n.split(".")[-1], tuple(t.shape)) for n, t in theirs.items()]
+    assert [(w.name.split(".")[-1], w.value.type.shape) for w in ours] == wanted, "the weights differ"
+    return {w.name: t.numpy() for w, t in zip(ours, theirs.values(), strict=True)}
+
+
+def assert_agrees(program: Program, module: nn.Module, *batches: int) -> None:
+    """The scores and probabilities of both engines are those of the module, at each batch size."""
+    weights, output = copied(program, module), program.outputs[0].name
+    engines = {"torch": torch_engine(program, weights), "ONNX Runtime": onnx_engine(program, weights)}
+    for batch in batches:
+        images = draw_images(program, batch)
+        with torch.no_grad():
+            scores = module(images)
+        wanted = {
+            f"{output}_logits": scores.numpy(),
+            f"{output}_probabilities": scores.softmax(1).numpy(),
+        }
+        for engine, answer in engines.items():
+            assert_close(engine, answer(images), wanted)
+
+
+def assert_close(engine: str, found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> None:
+    for name, want in wanted.items():
+        assert found[name].shape == want.shape
+        worst = difference(found[name], want)
+        assert worst <= TOLERANCE, f"the answers differ: {engine}, {name}, by {worst:.1e}"
+
+
+def difference(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The largest difference relative to the largest value."""
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+def torch_engine(program: Program, weights: Mapping[str, np.ndarray]) -> Engine:
+    return run_module(program, Model(forms.inference(program), program.graph.weights, weights))
+
+
+def run_module(program: Program, model: Model) -> Engine:
+    def run(images: torch.Tensor) -> dict[str, np.ndarray]:
+        with torch.no_grad():
+            return {name: t.numpy() for name, t in model({program.inputs[0].name: images}).items()}
+
+    return run
+
+
+def onnx_engine(program: Program, weights: Mapping[str, np.ndarray]) -> Engine:
+    """ONNX Runtime on the model as it is exported, with normalization folded."""
+    session = open_session(serialize(onnx_model(program, forms.inference(program), weights, {})))
+    return lambda images: run(session, {program.inputs[0].name: images.numpy()})

@@ -99,6 +99,10 @@ class Problems:
         """Whether that code is reported at that place already."""
         return (code, span.source.name, span.start) in self._seen
 
+    def seen_at(self, span: Span) -> bool:
+        """Whether anything is reported that begins there."""
+        return any(source == span.source.name and start == span.start for _, source, start in self._seen)
+
     @property
     def failed(self) -> bool:
         return any(d.severity == "error" for d in self.found)

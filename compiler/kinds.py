@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim
@@ -89,7 +90,7 @@ class Number(Kind):
         return "a number" + bounds(self.minimum, self.maximum, self.above, self.below)
 
     def accept(self, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or isnan(value):
             raise self.mismatch(value)
         too_small = (self.minimum is not None and value < self.minimum) or (
             self.above is not None and value <= self.above
@@ -237,12 +238,14 @@ class OneOf(Kind):
         return next((r for k in self.kinds if (r := k.read(expr)) is not None), None)
 
     def accept(self, value: Any) -> Any:
+        rejects = {}
         for kind in self.kinds:
             try:
                 return kind.accept(value)
-            except Reject:
-                continue
-        raise self.mismatch(value)
+            except Reject as reject:
+                rejects[kind] = reject
+        nearest = [r for k, r in rejects.items() if isinstance(value, (list, tuple)) and k.item()]
+        raise nearest[0] if len(nearest) == 1 else self.mismatch(value)
 
 
 class Defined(Kind):

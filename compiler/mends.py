@@ -278,6 +278,8 @@ def _two_values(slip: _Slip) -> str:
 
 
 def _several_values(slip: _Slip) -> str:
+    if slip.found.type == "COMMA" and "$END" in slip.accepts and slip.line.section and slip.opener is None:
+        return "each setting begins a line of its own"
     if slip.found.type == "COMMA" and "$END" in slip.accepts:
         return "several values stand in brackets: `(a, b)`"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,9 +18,16 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
         if candidate == word or abs(len(candidate) - len(word)) >= least + 1:
             continue
         steps = _steps(_plain(word), _plain(candidate))
-        if steps < least and steps < max(len(word), len(candidate)):
+        if steps > least or steps >= max(len(word), len(candidate)):
+            continue
+        if steps < least or (best is not None and shared(word, candidate) > shared(word, best)):
             best, least = candidate, steps
     return best
+
+
+def shared(a: str, b: str) -> int:
+    """How many letters two words begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(_plain(a), _plain(b), strict=False)))
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:

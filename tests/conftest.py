@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Collection, Generator
+    from pathlib import Path
 
     from pytest import CollectReport, TestReport
 
@@ -29,3 +30,38 @@ def refuse_skip(report):
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid} was skipped, and nothing is skipped where CI is set"
     return report
+
+
+# --- golden files -----------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update-golden", action="store_true", help="write golden files anew, and delete unused ones"
+    )
+
+
+@pytest.fixture
+def golden(request) -> Callable[[Path, str], None]:
+    """Compares a text with the golden file at a path, or writes it there."""
+
+    def compare(path: Path, text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            path.write_text(text, "utf-8")
+        recorded = path.read_text("utf-8") if path.exists() else ""
+        assert text == recorded, f"{path.name} differs; `pytest --update-golden` writes it anew"
+
+    return compare
+
+
+@pytest.fixture
+def unused_golden(request) -> Callable[[Path, str, Collection[str]], None]:
+    """Refuses golden files of a folder that no test has, or deletes them."""
+
+    def check(folder: Path, pattern: str, used: Collection[str]) -> None:
+        unused = [p for p in sorted(folder.glob(pattern)) if p.name not in used]
+        for path in unused if request.config.getoption("--update-golden") else ():
+            path.unlink()
+        assert not [p.name for p in unused if p.exists()], "golden files that no test has"
+
+    return check

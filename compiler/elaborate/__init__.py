@@ -14,6 +14,7 @@ from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.torn import Torn
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
 from dlc.compiler.ir import Graph, Input, Output, Value
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
 from dlc.compiler.program import Facts, Program
 
@@ -216,7 +217,9 @@ class Elaborator:
         found = self.targets[field]
         if found.type != type:
             raise self.builder.fail(
-                "E0511", span, f"the target `{field}` is {found.type} for one output and {type} for this one"
+                "E0511",
+                span,
+                f"the target `{field}` is {spell_classes(found.type)} for one output and {spell_classes(type)} for this one",
             )
         return found
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import Dim, DimError, product
+from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
 from dlc.compiler.initial import Auto
 from dlc.compiler.ir import Node, Site, Use, Value, Weight
@@ -275,8 +277,6 @@ class Builder:
         self, reject: Reject, operator: Any, operands: list[Operand], span: Span, spans: Mapping[str, Span]
     ) -> Halt:
         """What an operator says, put where it belongs."""
-        from dlc.compiler.diagnostics import Label
-
         at = reject.at
         names = operator.operand_names() if hasattr(operator, "operand_names") else ()
         if isinstance(at, str) and at in names:
@@ -287,9 +287,17 @@ class Builder:
             return self.fail(
                 reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at])
             )
-        shapes = [Label(o.span, shown(o)) for o in operands if o.span != span] if len(operands) > 1 else []
-        return self.fail(reject.code, shapes[0].span if shapes and at is None else span, reject.message, help=reject.help,
-                         label=shapes[0].text if shapes and at is None else "", more=shapes[1:] if at is None else ())  # fmt: skip
+        help = (fits.mend(operands) if reject.code == "E0203" else "") or reject.help
+        labels = (
+            [Label(o.span, shown(o)) for o in operands if o.span != span]
+            if len(operands) > 1 and at is None
+            else []
+        )
+        if not labels:
+            return self.fail(reject.code, span, reject.message, help=help)
+        return self.fail(
+            reject.code, labels[0].span, reject.message, help=help, label=labels[0].text, more=labels[1:]
+        )
 
     def _node(
         self,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definition import Definition, Setting, spell_value
-from dlc.compiler.elaborate import flow
+from dlc.compiler.definition import Definition
+from dlc.compiler.elaborate import flow, settings
 from dlc.compiler.elaborate.scope import FUNCTIONS
 from dlc.compiler.elaborate.static import MAX_LIST
 from dlc.compiler.elaborate.values import (
@@ -14,13 +14,12 @@ from dlc.compiler.elaborate.values import (
     DefinedStage,
     Halt,
     Operand,
-    OutputRef,
     Stage,
     Template,
     is_tensor,
     is_tensors,
 )
-from dlc.compiler.kinds import Kind, Reject, describe
+from dlc.compiler.kinds import describe
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.suggest import did_you_mean
 
@@ -98,23 +97,27 @@ def fill(
     for argument in arguments:
         try:
             if argument.name is not None:
-                declared = named_setting(ev, definition, argument, values)
-                values[declared.name] = setting_value(ev, definition, declared, argument.value)
+                declared = settings.named_setting(ev, definition, argument, values)
+                values[declared.name] = settings.setting_value(ev, definition, declared, argument.value)
                 spans[declared.name] = argument.value.span
                 waiting = [s for s in waiting if s.name != declared.name]
                 continue
-            value = argument_value(ev, waiting[0] if waiting else None, argument.value)
+            value = settings.argument_value(ev, waiting[0] if waiting else None, argument.value)
             if is_tensor(value) or is_tensors(value):
                 tensors += flow.operands(ev, value, argument.value)
-            elif not positional and isinstance(value, (int, float)):
+            elif (
+                not positional
+                and isinstance(value, (int, float))
+                and definition.family in ("operator", "loss")
+            ):
                 tensors.append(Operand(value, argument.value.span))
             elif not waiting:
-                raise ev.fail("E0404", argument.value.span, too_many(definition, positional, value),
-                              help=f"write `{signature(definition)}`" if definition.settings else "")  # fmt: skip
+                raise ev.fail("E0404", argument.value.span, settings.too_many(definition, positional, value),
+                              help=f"write `{settings.signature(definition)}`" if definition.settings else "")  # fmt: skip
             else:
                 declared = waiting[0] if waiting[0].rest else waiting.pop(0)
                 spans.setdefault(declared.name, argument.value.span)
-                checked = check(ev, definition, declared, value, argument.value.span)
+                checked = settings.check(ev, definition, declared, value, argument.value.span)
                 values[declared.name] = (
                     (*values.get(declared.name, ()), checked) if declared.rest else checked
                 )
@@ -126,138 +129,15 @@ def fill(
     if missing:
         wanted = " and ".join(f"`{m}`" for m in missing)
         raise ev.fail(
-            "E0405", span, f"`{definition.name}` needs {wanted}", help=f"write `{signature(definition)}`"
+            "E0405",
+            span,
+            f"`{definition.name}` needs {wanted}",
+            help=f"write `{settings.signature(definition)}`",
         )
     instance = definition(**values)
     object.__setattr__(instance, "span", span)
     object.__setattr__(instance, "spans", spans)
     return instance, tensors, spans
-
-
-def named_setting(
-    ev: Evaluator, definition: type[Definition], argument: syntax.Argument, values: dict[str, Any]
-) -> Setting:
-    name, place = argument.name or "", argument.name_span or argument.value.span
-    declared = definition.settings.get(name)
-    if declared is None:
-        in_order = sorted(definition.settings.values(), key=lambda s: s.keyword)
-        known = ", ".join(f"`{s.name}`" for s in in_order)
-        raise ev.fail("E0402", place, f"`{definition.name}` has no setting `{name}`",
-                      help=did_you_mean(name, definition.settings) or (f"its settings are {known}" if known else "it has no settings"))  # fmt: skip
-    if name in values:
-        raise ev.fail("E0407", place, f"`{name}` is given twice")
-    return declared
-
-
-def too_many(definition: type[Definition], positional: list[Setting], value: Any) -> str:
-    if not definition.settings:
-        return f"`{definition.name}` has no settings, found {describe(value)}"
-    if not positional:
-        return f"the settings of `{definition.name}` are given by name, found {describe(value)}"
-    settings = "1 setting that goes" if len(positional) == 1 else f"{len(positional)} settings that go"
-    return f"`{definition.name}` has {settings} without a name, {describe(value)} is one too many"
-
-
-def signature(definition: type[Definition]) -> str:
-    """How it is called: `dense(units, bias=true)`; settings that go by name alone are shown where there are no others."""
-    settings = [s for s in definition.settings.values() if not s.keyword] or list(
-        definition.settings.values()
-    )
-    return f"{definition.name}({', '.join(map(spell_setting, settings))})"
-
-
-def spell_setting(setting: Setting) -> str:
-    if setting.rest or setting.required:
-        return f"{setting.name}, ..." if setting.rest else setting.name
-    return f"{setting.name}={'...' if setting.shown or isinstance(setting.default, Definition) else spell_value(setting.default)}"
-
-
-# --- values of settings -----------------------------------------------------------------------------------
-
-
-def argument_value(ev: Evaluator, declared: Setting | None, expr: syntax.Expr) -> Any:
-    return ev.evaluate(expr) if declared is None else directed_value(ev, declared.kind, expr)
-
-
-def setting_value(ev: Evaluator, definition: type[Definition], declared: Setting, expr: syntax.Expr) -> Any:
-    """The value of a setting given by name, checked."""
-    value = directed_value(ev, declared.kind, expr)
-    if declared.rest and not isinstance(value, (list, tuple)):
-        value = (value,)
-    if declared.rest:
-        return tuple(check(ev, definition, declared, v, expr.span) for v in value)
-    return check(ev, definition, declared, value, expr.span)
-
-
-def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
-    """An expression where a kind is wanted: bare words and members of families come before the file's names."""
-    if isinstance(expr, syntax.Name) and expr.id in kind.words:
-        return expr.id
-    word = kind.read(expr)
-    if word is not None:
-        return word
-    if isinstance(expr, (syntax.ListExpr, syntax.TupleExpr)) and kind.item() is not None:
-        return [directed_value(ev, kind.item() or kind, item) for item in expr.items]
-    member = family_member(ev, kind, expr)
-    if member is not None:
-        return member
-    if isinstance(expr, syntax.Name) and kind.words and not known(ev, expr.id):
-        raise ev.fail(
-            "E0403",
-            expr.span,
-            f"expected {kind.describe()}, found `{expr.id}`",
-            help=did_you_mean(expr.id, kind.words),
-        )
-    return ev.evaluate(expr)
-
-
-def family_member(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
-    """`adam`, `adam(lr=0.1)` where an optimizer is wanted."""
-    head = expr.function if isinstance(expr, syntax.Call) else expr
-    if not kind.families() or not isinstance(head, syntax.Name):
-        return None
-    for family in kind.families():
-        found = Definition.families[family].get(head.id)
-        if found is not None:
-            return fill(ev, found, expr.arguments if isinstance(expr, syntax.Call) else [], expr.span)[0]
-    if isinstance(expr, syntax.Call) or not known(ev, head.id):
-        raise unknown_member(ev, kind, head)
-    return None
-
-
-def known(ev: Evaluator, name: str) -> bool:
-    return name in ev.scope.names or name in set(ev.scope.file.known())
-
-
-def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:
-    from dlc.compiler.training.later import LATER
-
-    names = [n for f in kind.families() for n in Definition.families[f]]
-    later = [n for f in kind.families() for n in LATER.get(f, ())]
-    if head.id in later:
-        return ev.fail(
-            "E0901",
-            head.span,
-            f"`{head.id}` is not built yet",
-            help="it will come with a later version of dlc",
-        )
-    listed = ", ".join(f"`{n}`" for n in names)
-    return ev.fail("E0305", head.span, f"there is no {' or '.join(kind.families())} `{head.id}`",
-                   help=did_you_mean(head.id, [*names, *kind.words, *later]) or f"there are {listed}")  # fmt: skip
-
-
-def check(ev: Evaluator, definition: type[Definition], declared: Setting, value: Any, span: Span) -> Any:
-    if isinstance(value, OutputRef) and not isinstance(value, str):
-        from dlc.compiler.kinds import OneOf, TensorValue
-
-        if isinstance(declared.kind, (TensorValue, OneOf)) and value.scores is not None:
-            value = value.scores
-    try:
-        return declared.kind.accept(value)
-    except Reject as reject:
-        raise ev.fail(
-            reject.code, span, f"`{declared.name}` of `{definition.name}`: {reject.message}", help=reject.help
-        ) from None
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from dlc.compiler import syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import Dim, free
-from dlc.compiler.elaborate import calls
-from dlc.compiler.elaborate.scope import FUNCTIONS, OPERATOR_FAMILIES, is_public
+from dlc.compiler.elaborate import settings
+from dlc.compiler.elaborate.scope import FUNCTIONS, OPERATOR_FAMILIES, find_operator, is_public
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.initial import Initial
 from dlc.compiler.ir import Value
@@ -130,6 +130,10 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
             if name.id in ev.e.torn.names:
                 raise Halt
             ev.scope.file.free.add(name.id)
+        elif not is_known(ev, name.id):
+            meant = did_you_mean(name.id, ev.scope.file.params)
+            raise ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
+                          help=meant or f"declare `param {name.id} = ...` above; a capitalised name, such as `T`, is a free dimension")  # fmt: skip
     size = ev.evaluate(expr)
     if isinstance(size, bool) or not isinstance(size, (int, Dim)):
         raise ev.fail("E0210", expr.span, f"a dimension is a whole number or a free name, found {describe(size)}",
@@ -137,6 +141,14 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
     if isinstance(size, int) and not 1 <= size <= 10**9:
         raise ev.fail("E0210", expr.span, f"a dimension is at least 1 and at most {10**9:_}, found {size}")
     return size
+
+
+def is_known(ev: Evaluator, name: str) -> bool:
+    file = ev.scope.file
+    return (
+        name in {*ev.scope.names, *file.known(), *file.declared, *ev.e.torn.names}
+        or find_operator(name, losses=True) is not None
+    )
 
 
 def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
@@ -162,7 +174,13 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
     if first.name == "like":
         return like(ev, first.value)
     if any(a.name for a in arguments):
-        raise ev.fail("E0402", expr.span, "`class` has only the setting `like`")
+        odd = next(a for a in arguments if a.name)
+        raise ev.fail(
+            "E0402",
+            odd.name_span,
+            f"`class` has no setting `{odd.name}`",
+            help="classes of another field are shared with `class(like=field)`",
+        )
     if len(arguments) > 1:
         return named(ev, [a.value for a in arguments])
     if isinstance(first.value, syntax.ListExpr):
@@ -189,7 +207,12 @@ def named(ev: Evaluator, items: list[syntax.Expr]) -> Classes:
         elif isinstance(item, syntax.Literal) and isinstance(item.value, str):
             names.append(item.value)
         else:
-            raise ev.fail("E0211", item.span, "a class is a name, bare or in quotes")
+            raise ev.fail(
+                "E0211",
+                item.span,
+                "a class is a name, bare or in quotes",
+                help=f'write `"{item.span.text}"`' if len(item.span.text) < 20 else "",
+            )
     return checked_names(ev, names, items[0])
 
 
@@ -246,7 +269,7 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0210", statement.type.span, f"a weight is of type float, found {type.element}")
     if any(isinstance(s, Dim) and not str(s).endswith(".classes") for s in type.shape):
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
-    initial = calls.directed_value(ev, Defined("initial"), statement.init)
+    initial = settings.directed_value(ev, Defined("initial"), statement.init)
     if not isinstance(initial, Initial):
         raise ev.fail(
             "E0403",

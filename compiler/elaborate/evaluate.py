@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.dims import Dim, free
 from dlc.compiler.elaborate import attributes, calls, flow, static
@@ -26,6 +26,8 @@ from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.source import Span
@@ -99,7 +101,7 @@ class Evaluator:
                 "E0901", span, f"`{name}` is not built yet", help="it will come with a later version of dlc"
             )
         if name in FUNCTIONS:
-            return self.fail("E0303", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
+            return self.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
         if self.e.problems.seen("E0301", span) or name in self.e.torn.names:
             return Halt()
         if find_operator(name, losses=True):
@@ -115,14 +117,26 @@ class Evaluator:
             "E0301",
             span,
             f"nothing is called `{name}` here",
-            help=did_you_mean(name, self.scope.candidates()),
+            help=foreign.operator(name) or did_you_mean(name, self.scope.candidates()),
         )
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
-        return [self.evaluate(item) for item in expr.items]
+        return self.evaluate_all(expr.items)
 
     def _tupleexpr(self, expr: syntax.TupleExpr) -> tuple[Any, ...]:
-        return tuple(self.evaluate(item) for item in expr.items)
+        return tuple(self.evaluate_all(expr.items))
+
+    def evaluate_all(self, items: Sequence[syntax.Expr]) -> list[Any]:
+        """The values of several expressions; what is wrong with each is told before it halts."""
+        values: list[Any] = []
+        for item in items:
+            try:
+                values.append(self.evaluate(item))
+            except Halt:
+                continue
+        if len(values) < len(items):
+            raise Halt
+        return values
 
     # --- static control -----------------------------------------------------------------------------------
 
@@ -157,25 +171,44 @@ class Evaluator:
         return value
 
     def _step(self, value: Any, before: syntax.Expr, step: syntax.Expr, *, last: bool) -> Any:
-        stage = self.evaluate(step)
+        stage = self._stage(step)
         if flow.is_sink(stage):
             if not last:
                 raise self.fail("E0503", step.span, "an output ends a flow; nothing can follow it",
                                 help="bind what flows to a name first, and use that name twice")  # fmt: skip
             return flow.into_outputs(self, value, before, stage, step)
-        if not isinstance(stage, Stage):
-            raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}",
-                            help="what stands behind `->` is an operator, a block, a stage or an output")  # fmt: skip
         if isinstance(value, Stage):
             return Pipeline(((value, before.span), (stage, step.span)))
         operands = flow.operands(self, value, before)
         return flow.apply(self, stage, operands, step.span)
 
+    def _stage(self, step: syntax.Expr) -> Any:
+        """What stands behind an arrow: a stage, or outputs."""
+        stage = self.evaluate(step)
+        if isinstance(stage, Stage) or flow.is_sink(stage):
+            return stage
+        if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):
+            raise self._applied_already(step, step.function.id)
+        raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}",
+                        help="what stands behind `->` is an operator, a block, a stage or an output")  # fmt: skip
+
+    def _applied_already(self, step: syntax.Call, name: str) -> Halt:
+        """A call behind an arrow that has all its tensors."""
+        help = f"those that flow in stand before it: `(a, b) -> {name}`"
+        if all(isinstance(a.value, syntax.Literal) for a in step.arguments):
+            help = f"`{name}` has no settings, so a number stands for its tensor: write `-> {name}`"
+        return self.fail(
+            "E0501",
+            step.span,
+            f"`{name}` has its tensors in the brackets already, and another flows in",
+            help=help,
+        )
+
     def _check_stages(self, steps: Any) -> None:
         """What else is wrong behind a step that failed, as far as it can be told without the tensor."""
         for step in steps:
             try:
-                self.evaluate(step)
+                self._stage(step)
             except Halt:
                 continue
 
@@ -195,13 +228,15 @@ class Evaluator:
         return -value if expr.operator == "-" else value
 
     def _binary(self, expr: syntax.Binary) -> Any:
-        left = self.evaluate(expr.left)
-        if expr.operator in ("and", "or") and not is_tensor(left):
-            if static.truth(left) == (expr.operator == "or"):
+        if expr.operator in ("and", "or"):
+            left = self.evaluate(expr.left)
+            if not is_tensor(left) and static.truth(left) == (expr.operator == "or"):
                 return left
             right = self.evaluate(expr.right)
-            return right if is_tensor(right) else static.truth(right)
-        right = self.evaluate(expr.right)
+            if not is_tensor(left):
+                return right if is_tensor(right) else static.truth(right)
+        else:
+            left, right = self.evaluate_all((expr.left, expr.right))
         if not is_tensor(left) and not is_tensor(right):
             return static.compute(expr.operator, left, right)
         operands = [flow.operand(self, left, expr.left.span), flow.operand(self, right, expr.right.span)]

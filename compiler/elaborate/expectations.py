@@ -57,7 +57,7 @@ def side(ev: Evaluator, expr: syntax.Expr, metrics: tuple[tuple[str, Metric], ..
         return measured(ev, expr, path, metrics)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
         raise ev.fail("E0301", expr.span, f"nothing is called `{expr.id}` here",
-                      help=did_you_mean(expr.id, [*STATIC, *ev.scope.candidates()]))  # fmt: skip
+                      help=did_you_mean(expr.id, [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
     value = ev.evaluate(expr)
     if not isinstance(value, (int, float, list)):
         raise ev.fail(

@@ -147,7 +147,7 @@ def flowing(amount: int, noun: str = " tensor") -> str:
 
 def arity_help(stage: DefinedStage, found: int, high: int | None) -> str:
     if high is None or found <= high:
-        return ""
+        return f"let all of them flow in: `({', '.join(stage.definition.operand_names())}) -> {stage.definition.name}`"
     written = (
         stage.span.text
         if len(stage.span.text) <= 40 and "\n" not in stage.span.text

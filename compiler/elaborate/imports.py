@@ -23,12 +23,9 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
         declared.need_sound(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
-            raise ev.fail(
-                "E0307",
-                ident.span,
-                f"{statement.path} has no block or net `{ident.id}`",
-                help=did_you_mean(ident.id, file.templates),
-            )
+            has = ", ".join(f"`{name}`" for name in list(file.templates)[:10])
+            raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",
+                          help=did_you_mean(ident.id, file.templates) or (f"it has {has}" if has else "it has none"))  # fmt: skip
         ev.scope.file.templates[ident.id] = found
         if found is not BROKEN and found.is_net and ev.scope is ev.e.top:
             ev.builder.net_name(found)

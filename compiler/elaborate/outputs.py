@@ -115,7 +115,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     message = f"`{output.name}` takes {want}, found {found}"
     help = ""
     if declared.element == "class" and found.rank == len(wanted):
-        help = f"one score for each of the {declared.classes.count} classes: give the layer before it {declared.classes.count} units"  # type: ignore[union-attr]
+        help = f"one score for each of the {declared.classes.count} classes: give the layer before it {declared.classes.count} {'channels' if declared.rank >= 2 else 'units'}"  # type: ignore[union-attr]
         if any(
             a != b
             for i, (a, b) in enumerate(zip(found.shape, wanted, strict=True))
@@ -123,7 +123,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
         ):
             help = ""
     elif found.rank > len(wanted) and found.rank > 1:
-        help = "`flatten` or a pooling makes fewer axes"
+        help = "`flatten` before the last layer makes one axis of all; `global_avgpool` keeps one value a channel"
     elif not wanted and found.shape:
         help = "one value is wanted: end in `dense(1)` or a reduction"
     elif not found.shape and wanted == (1,):

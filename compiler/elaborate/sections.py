@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import calls, expectations, flow
+from dlc.compiler.elaborate import calls, expectations, flow, settings
 from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.values import Halt, Operand, OutputRef
 from dlc.compiler.ir import Output
 from dlc.compiler.kinds import Defined, Reject
 from dlc.compiler.operators.arithmetic import Add
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.passes import checks, initial_values
 from dlc.compiler.program import Program
 from dlc.compiler.sections import Data, Export
@@ -22,6 +23,7 @@ from dlc.compiler.training.losses import DEFAULT_LOSS
 from dlc.compiler.training.metrics import DEFAULT_METRICS
 from dlc.compiler.training.objective import BatchMean
 from dlc.compiler.training.section import Train
+from dlc.compiler.types import FLOATS, INTEGERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Value
     from dlc.compiler.training.metrics import Metric
 
+# What messages call the many kinds of numbers.
+ELEMENT_WORDS = dict.fromkeys(FLOATS, "float") | dict.fromkeys(INTEGERS, "int")
 SECTIONS = ("data", "train", "export", "expect", "tune")
 
 
@@ -96,7 +100,7 @@ def section(e: Elaborator, ev: Evaluator, definition: type[Definition], written:
             declared = key_of(ev, definition, statement, values)
             values[declared.name] = None
             at = Evaluator(e, ev.scope, losses=declared.name == "loss")
-            values[declared.name] = calls.setting_value(at, definition, declared, statement.value)
+            values[declared.name] = settings.setting_value(at, definition, declared, statement.value)
             places[declared.name] = statement.value.span
         except Halt:
             if len(statement.targets) == 1:
@@ -149,7 +153,7 @@ def key_of(
         if definition is Data:
             names += [*ev.scope.file.inputs, *ev.scope.file.outputs]
         raise ev.fail("E0601", key.span, f"`{definition.name}` has no setting `{key.id}`",
-                      help=did_you_mean(key.id, names) or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}")  # fmt: skip
+                      help=foreign.setting(key.id, names) or did_you_mean(key.id, names) or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}")  # fmt: skip
     if key.id in values:
         raise ev.fail("E0407", key.span, f"`{key.id}` is set twice")
     return definition.settings[key.id]
@@ -163,7 +167,7 @@ def own_field(e: Elaborator, ev: Evaluator) -> Callable[[syntax.Bind, dict[str, 
         file = ev.scope.file
         if name in Data.settings or not (name in file.inputs or name in file.outputs):
             return False
-        value = calls.directed_value(ev, Defined("field"), statement.value)
+        value = settings.directed_value(ev, Defined("field"), statement.value)
         try:
             fields[name] = Defined("field").accept(value)
         except Reject as reject:
@@ -240,9 +244,9 @@ def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple
         yield from ((output.name, m) for m in wanted if m.fits(output.declared))
     for metric in train.metrics or ():
         if outputs and not any(metric.fits(o.declared) for o in outputs):
-            elements = " or ".join(dict.fromkeys(metric.for_elements))
+            elements = " or ".join(dict.fromkeys(ELEMENT_WORDS.get(e, e) for e in metric.for_elements))
             e.problems.report("E0604", metric.span, f"`{metric.name}` is for outputs of type {elements}, and the file has none with a target",
-                              help=f"its outputs are {', '.join(f'{o.name}: {o.declared}' for o in outputs)}")  # fmt: skip
+                              help=f"its outputs are {', '.join(f'{o.name}: {spell_classes(o.declared)}' for o in outputs)}")  # fmt: skip
 
 
 def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:

@@ -72,7 +72,8 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         return run_for(ev, statement)
     elif isinstance(statement, syntax.Return):
         if ev.scope.top:
-            raise ev.fail("E0508", statement.span, "`return` stands only in a block or net")
+            raise ev.fail("E0508", statement.span, "`return` stands only in a block or net",
+                          help="at the top of a file a flow ends in an output: `-> OUTPUT`")  # fmt: skip
         values = tuple(decay(ev, ev.evaluate(v), v) for v in statement.values)
         return Returned(values[0] if len(values) == 1 else values)
     elif isinstance(statement, syntax.Weight):
@@ -167,14 +168,17 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
         if isinstance(statement, (syntax.Bind, syntax.For)):
             ev.scope.names.update({t.id: BROKEN for t in statement.targets})
             break_outputs(ev, [t.id for t in statement.targets])
-        if isinstance(statement, syntax.Weight):
-            ev.scope.names[statement.name.id] = BROKEN
+        if not ev.scope.top:
+            ev.scope.names.update({i.id: BROKEN for i in declared.declares(statement)})
         if isinstance(statement, syntax.If):
             break_names(ev, (*statement.then, *statement.otherwise))
         if isinstance(statement, syntax.For):
             break_names(ev, statement.body)
         value = statement.value if isinstance(statement, (syntax.Bind, syntax.Evaluate)) else None
         if isinstance(value, syntax.Flow):
+            ev.e.dropped = ev.e.dropped or (
+                ev.scope.top and any(unknown_sink(ev, s) for s in sinks(value.steps[-1]))
+            )
             break_outputs(
                 ev,
                 [
@@ -184,6 +188,11 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
                     if isinstance(item, syntax.Name)
                 ],
             )
+
+
+def unknown_sink(ev: Evaluator, sink: syntax.Expr) -> bool:
+    """Whether a flow ends in what nothing is called, which was meant to be an output."""
+    return isinstance(sink, syntax.Name) and ev.e.problems.seen("E0301", sink.span)
 
 
 def sinks(step: syntax.Expr) -> tuple[syntax.Expr, ...]:

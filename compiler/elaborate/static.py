@@ -42,7 +42,7 @@ def compute(sign: str, left: Any, right: Any) -> Any:
 
 
 def bounded(sign: str, left: Any, right: Any) -> Any:
-    if sign == "**" and not isinstance(left, Dim) and (isinstance(right, Dim) or abs(right) > 64):
+    if sign == "**" and not isinstance(left, Dim) and not isinstance(right, Dim) and abs(right) > 64:
         raise Reject(f"the exponent {right} is too large", code="E0206")
     try:
         result = PLAIN[sign](left, right)

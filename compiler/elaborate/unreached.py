@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
+from dlc.compiler.elaborate.declared import declares
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.operators.later import LATER
@@ -58,8 +59,7 @@ def bound(body: Sequence[syntax.Statement]) -> set[str]:
     for statement in body:
         if isinstance(statement, (syntax.Bind, syntax.For)):
             names.update(t.id for t in statement.targets)
-        if isinstance(statement, syntax.Weight):
-            names.add(statement.name.id)
+        names.update(i.id for i in declares(statement))
         names |= bound(syntax.bodies(statement))
     return names
 
@@ -78,13 +78,13 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
     if isinstance(expr, syntax.Name) and (
         expr.id not in known
         and not find_operator(expr.id, losses=True)
-        and not ev.e.problems.seen("E0301", expr.span)
+        and not ev.e.problems.seen_at(expr.span)
     ):
         raise ev.fail(
             "E0301",
             expr.span,
             f"nothing is called `{expr.id}` here",
-            help=did_you_mean(expr.id, [*known, *ev.scope.candidates()]),
+            help=foreign.operator(expr.id) or did_you_mean(expr.id, [*known, *ev.scope.candidates()]),
         )
     if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
         definition = find_operator(expr.function.id, losses=True)
@@ -93,12 +93,10 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
 
 
 def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument) -> None:
-    from dlc.compiler.elaborate import calls
+    from dlc.compiler.elaborate import settings
 
-    if argument.name is not None and not ev.e.problems.seen(
-        "E0402", argument.name_span or argument.value.span
-    ):
-        calls.named_setting(ev, definition, argument, {})
+    if argument.name is not None and not ev.e.problems.seen_at(argument.name_span or argument.value.span):
+        settings.named_setting(ev, definition, argument, {})
 
 
 def expressions(node: Any) -> Iterator[syntax.Expr]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
@@ -50,9 +51,13 @@ class Residual(Combinator):
     skip: Any = setting("the path beside it", StageValue(), None, shown="identity")
 
     def flow(self, ev, tensors, span):
-        main = ev.run(self.stage, tensors, span)
-        skip = ev.values(tensors) if self.skip is None else ev.run(self.skip, tensors, span)
-        return ev.node(Add(), [*ev.tensors(main, span), *ev.tensors(skip, span)], span)
+        main = ev.tensors(ev.run(self.stage, tensors, span), self.spans["stage"])
+        skip = ev.tensors(ev.values(tensors) if self.skip is None else ev.run(self.skip, tensors, span), self.beside())
+        return ev.node(Add(), [*main, *skip], span)
+
+    def beside(self) -> Any:
+        """The place of the other path: its stage, or the word that stands for the identity."""
+        return self.spans.get("skip") or replace(self.span, end=self.span.start + len(self.name))
 
 
 class Each(Combinator):

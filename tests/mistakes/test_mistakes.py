@@ -1,0 +1,57 @@
+"""Every mistake as a person meets it: `x.dl` has it, `x.txt` is what the compiler says.
+
+`pytest tests/mistakes --update-golden` writes the answers anew; read them as a newcomer would.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from dlc.compiler import CompileError, Diagnostic, compile, read_source, reader
+from dlc.compiler.codes import CODES, told_by_compiler
+from dlc.compiler.render import render
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+STORIES = sorted(p.stem for p in HERE.glob("*.dl"))
+
+
+def told(story: str) -> tuple[Diagnostic, ...]:
+    """What is said of a story's spec, errors and warnings."""
+    try:
+        program = compile(read_source(HERE / f"{story}.dl"), read=reader(HERE))
+    except CompileError as error:
+        return error.diagnostics
+    return program.warnings
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_story(story, golden):
+    begin = perf_counter()
+    diagnostics = told(story)
+    assert perf_counter() - begin < 5  # a second on a machine that does nothing else
+    golden(HERE / f"{story}.txt", "".join(f"{render(d)}\n\n" for d in diagnostics))
+
+
+def test_no_answer_without_a_story(unused_golden):
+    unused_golden(HERE, "*.txt", {f"{story}.txt" for story in STORIES})
+
+
+def test_codes_are_registered_and_shown():
+    """Each code of the sources is in the registry, each of the registry in the sources, and the compiler's in a story."""
+    files = (
+        p
+        for layer in ("compiler", "runtime", "src/dlc")
+        for p in (ROOT / layer).rglob("*.py")
+        if p.name != "codes.py"
+    )
+    used = {code for p in files for code in re.findall(r"\"([EW]\d{4})\"", p.read_text("utf-8"))}
+    assert used == set(CODES)
+    shown = {
+        code for p in HERE.glob("*.txt") for code in re.findall(r"^\w+\[(\w+)\]", p.read_text("utf-8"), re.M)
+    }
+    assert set(filter(told_by_compiler, CODES)) == shown

@@ -7,11 +7,13 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.kinds import Reject
 from dlc.compiler.training.metrics import figures
 from dlc.compiler.training.section import EPOCHS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dlc.compiler.ir import Graph
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Dataset
@@ -31,6 +33,11 @@ class Plan:
     def epochs(self) -> int:
         return ceil(self.steps / len(self.sizes))
 
+    @property
+    def shuffled(self) -> bool:
+        """Whether the order of the rows matters."""
+        return len(self.sizes) > 1
+
 
 def make(program: Program, data: Dataset) -> Plan:
     """The plan of a training; `CompileError` if it cannot be carried out with this data."""
@@ -44,7 +51,8 @@ def make(program: Program, data: Dataset) -> Plan:
                          help="say how many to draw for a step: `batch = 64`")  # fmt: skip
     else:
         sizes = [settings.batch] * min(DRAWN, settings.steps or DRAWN)
-    check_stopping(program, data)
+    check_watched(program, data)
+    check_drawn(program, rows.drawn)
     return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * len(sizes))
 
 
@@ -62,18 +70,21 @@ def sizes_of(count: int, batch: int | str) -> list[int]:
     return sizes
 
 
-def check_stopping(program: Program, data: Dataset) -> None:
+def check_watched(program: Program, data: Dataset) -> None:
     """What early stopping watches has to be measured."""
-    stopping = program.train.early_stop
-    if stopping is None:
-        return
-    if getattr(data, stopping.part) is None:
-        raise impossible(f"`early_stop` watches `{stopping.on}`, and there are no validation rows", program.train,
-                         "early_stop", help="write `validation = 0.1` into `data`, or `on=train.loss`")  # fmt: skip
-    known = figures(program.metrics)
-    if stopping.figure not in known:
-        help = did_you_mean(stopping.figure, known) or f"it measures {', '.join(f'`{k}`' for k in known)}"
-        raise impossible(f"training does not measure `{stopping.figure}`", program.train, "early_stop", help)
+    try:
+        program.train.check_watched(figures(program.metrics), data.validation is not None)
+    except Reject as reject:
+        raise impossible(reject.message, program.train, str(reject.at), reject.help, reject.code) from None
+
+
+def check_drawn(program: Program, drawn: Iterable[str]) -> None:
+    """What is drawn has no data to take a free dimension from."""
+    for given in program.inputs:
+        free = [size for size in given.declared.shape if not isinstance(size, int)]
+        if given.name in drawn and free:
+            raise impossible(f"`{given.name}` is drawn, and no data says how long `{free[0]}` is", program.data,
+                             help="write a number in its type")  # fmt: skip
 
 
 def check_statistics(graph: Graph, plan: Plan) -> None:
@@ -96,7 +107,8 @@ def lower_is_better(program: Program) -> bool:
     return metric[stopping.figure].better == "lower"
 
 
-def impossible(message: str, section: Any = None, key: str = "", help: str = "") -> CompileError:
+def impossible(message: str, section: Any = None, key: str = "", help: str = "",
+               code: str = IMPOSSIBLE) -> CompileError:  # fmt: skip
     """An error at a setting of a section, or at the section, where the spec has them."""
     span = getattr(section, "spans", {}).get(key) or getattr(section, "span", None)
-    return CompileError([Diagnostic(IMPOSSIBLE, message, (Label(span),) if span else (), (), help)])
+    return CompileError([Diagnostic(code, message, (Label(span),) if span else (), (), help)])

@@ -53,9 +53,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             began, first, losses = time.monotonic(), step, Losses()
             before.take()
             due = began + TOLD
-            order = (
-                torch.randperm(rows.count, generator=shuffle) if len(plan.sizes) > 1 and rows.count else None
-            )
+            order = torch.randperm(rows.count, generator=shuffle) if plan.shuffled else None
 
             for batch in rows.batches(plan.sizes, order):
                 losses.add(learner.step(batch, step))

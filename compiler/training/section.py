@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import setting
 from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, OneOf, Reject, Whole, Word
 from dlc.compiler.sections import Section
+from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.later import LATER, not_built
 from dlc.compiler.training.optimizers import Adam
 from dlc.compiler.training.schedules import Constant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EPOCHS = 10
 
@@ -66,3 +70,20 @@ class Train(Section):
                          help="leave one of them out")  # fmt: skip
         self.optimizer.check()
         self.schedule.check(self.optimizer.lr)
+
+    def check_watched(self, figures: Sequence[str], validated: bool) -> None:
+        """Reject early stopping on what is not measured; `validated` says that there are validation rows."""
+        stopping = self.early_stop
+        if stopping is None:
+            return
+        if stopping.part == "validation" and not validated:
+            raise Reject(f"`early_stop` watches `{stopping.on}`, and there are no validation rows", at="early_stop",
+                         help="write `validation = 0.1` into `data`, or `on=train.loss`", code="E0408")  # fmt: skip
+        if stopping.figure not in figures:
+            help = (
+                did_you_mean(stopping.figure, figures)
+                or f"it measures {', '.join(f'`{f}`' for f in figures)}"
+            )
+            raise Reject(
+                f"training does not measure `{stopping.figure}`", at="early_stop", help=help, code="E0606"
+            )

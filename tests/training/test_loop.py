@@ -154,6 +154,19 @@ def test_drawn_inputs_are_drawn_anew_and_the_same_for_the_same_seed():
     assert all(first.weights[n].tobytes() == w.tobytes() for n, w in second.weights.items())
 
 
+def test_two_outputs_are_learnt_together_and_measured_apart():
+    text = ("input a: float[2]\ninput b: float\noutput side: binary\noutput total: float\n"
+            "h = concat(a, b) -> dense(16) -> relu\nh -> dense(1) -> side\nh -> dense(1) -> total\n"
+            "train { epochs = 30\noptimizer = adam(lr=0.02)\nmetrics = [accuracy, auroc, rmse] }\n")  # fmt: skip
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(200, 2)).astype(np.float32), rng.normal(size=200).astype(np.float32)
+    total = a.sum(1) + b
+    rows = Rows({"a": a, "b": b, "side": (total > 0).astype(np.float32), "total": total}, 200)
+    figures = run(text, rows).figures["train"]
+    assert set(figures) == {"loss", "side.accuracy", "side.auroc", "total.rmse"}
+    assert figures["side.accuracy"] > 0.9 and figures["side.auroc"] > 0.95 and figures["total.rmse"] < 0.5
+
+
 # --- the order of rows ------------------------------------------------------------------------------------
 
 
@@ -311,6 +324,10 @@ def test_mistakes_are_told_before_the_first_step():
     ]:  # fmt: skip
         with pytest.raises(CompileError, match=message):
             run(text, rows)
+    text = "input z: float[T]\noutput y: float\nmean(z) -> dense(1) -> y\ndata { z = normal() }\ntrain { loss = mean(y)\nsteps = 5 }\n"
+    with pytest.raises(CompileError, match="no data says how long `T` is"):
+        p = program(text)
+        train(p, Dataset(Rows({}, 0, drawn=p.data.fields)), draw(p.graph, 0), on="cpu")
     with pytest.raises(CompileError, match="no device `cuda:99`"):
         p = program(classifier("epochs = 1"))
         train(p, Dataset(points(5)), draw(p.graph, 0), on="cuda:99")

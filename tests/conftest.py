@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest import CollectReport, TestReport
+
+
+def pytest_configure() -> None:
+    # A shell that starts us in the background lets Ctrl-C be ignored; the tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

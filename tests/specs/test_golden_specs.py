@@ -1,0 +1,156 @@
+"""Every spec in `specs/` compiles to what is recorded, answers as recorded, and answers alike in both engines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from dlc.compiler import compile, figures, read_source, reader
+from dlc.compiler.format import format
+from dlc.compiler.lower.onnx import serialize
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.lower.weights import draw
+from dlc.compiler.passes import forms
+from dlc.runtime.artifact.session import open_session, run
+from dlc.runtime.artifact.write import onnx_model
+from dlc.show import stages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.program import Program
+    from dlc.compiler.types import Tensor
+
+SPECS = Path(__file__).parents[2] / "specs"
+GOLDEN = Path(__file__).parent / "golden"
+NAMES = sorted(path.stem for path in SPECS.glob("*.dl"))
+ROWS = 2
+SHOWN = 6  # numbers of an answer that are recorded
+CLOSE = 2e-4  # recorded numbers are rounded to 1e-4
+
+
+def program_of(name: str) -> Program:
+    return compile(read_source(SPECS / f"{name}.dl"), read=reader(SPECS))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_form_is_the_recorded_one(name: str, golden) -> None:
+    program = program_of(name)
+    numbers = {"parameters": figures.parameters(program.graph), "flops": figures.flops(program)}
+    lines = [f"{what} {figures.spell(number)}" for what, number in numbers.items()]
+    texts = ["\n".join(lines) + "\n", stages.graph(program), stages.onnx(program)]
+    golden(GOLDEN / f"{name}.txt", "\n".join(texts))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_are_the_recorded_ones_in_both_engines(name: str, golden) -> None:
+    program = program_of(name)
+    graph, weights = forms.inference(program), draw(program.graph, seed=0)
+    inputs = {i.name: draw_rows(number, i.declared) for number, i in enumerate(program.inputs)}
+    with torch.no_grad():
+        module = Model(graph, program.graph.weights, weights)
+        answers = module({n: torch.from_numpy(rows) for n, rows in inputs.items()})
+    answers = {output: tensor.numpy() for output, tensor in answers.items()}
+
+    path = GOLDEN / f"{name}.json"
+    golden(path, recorded(path, {output: summary(answer) for output, answer in answers.items()}))
+
+    model = onnx.load_model_from_string(serialize(onnx_model(program, graph, weights, {})))
+    onnx.checker.check_model(model, full_check=True)
+    found = run(open_session(model.SerializeToString()), inputs)
+    assert found.keys() == answers.keys()
+    for output, answer in answers.items():
+        assert_same(as_numbers(program, output, found[output]), answer)
+
+
+def draw_rows(seed: int, type: Tensor) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    shape = (ROWS, *type.shape)
+    if type.element == "float":
+        return rng.standard_normal(shape).astype(np.float32)
+    return rng.integers(0, 2 if type.element == "bool" else 256, shape).astype(type.element)
+
+
+def summary(answer: np.ndarray) -> dict[str, Any]:
+    """Its shape, its first numbers, and the mean of all in absolute value."""
+    numbers = answer.astype(np.float64)
+    return {
+        "shape": list(answer.shape),
+        "first": [round(number, 4) for number in numbers.ravel()[:SHOWN].tolist()],
+        "mean": round(float(np.abs(numbers).mean()), 4),
+    }
+
+
+def recorded(path: Path, answers: dict[str, Any]) -> str:
+    """The text for a golden file: the one that is there, if it differs by rounding alone."""
+    lines = [f"{json.dumps(name)}: {json.dumps(answer)}" for name, answer in answers.items()]
+    text = "{\n  " + ",\n  ".join(lines) + "\n}\n"
+    before = path.read_text("utf-8") if path.exists() else "{}"
+    return before if alike(json.loads(before), answers) else text
+
+
+def alike(before: Any, now: Any) -> bool:
+    if isinstance(now, dict):
+        return before.keys() == now.keys() and all(alike(before[key], now[key]) for key in now)
+    if isinstance(now, list):
+        return len(before) == len(now) and all(map(alike, before, now))
+    return abs(before - now) <= CLOSE * max(1, abs(now))
+
+
+def as_numbers(program: Program, name: str, answer: Any) -> np.ndarray:
+    """What ONNX Runtime answers, with names of classes as their numbers."""
+    answer = np.asarray(answer)
+    if answer.dtype.kind not in "OU":
+        return answer
+    names = program.output(name).declared.classes.names
+    return np.vectorize(names.index)(answer)
+
+
+def assert_same(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert found.shape == wanted.shape
+    if wanted.dtype.kind == "f":
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    else:
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_no_recorded_form_is_without_a_spec(unused_golden) -> None:
+    unused_golden(GOLDEN, "*", {f"{name}{ending}" for name in NAMES for ending in (".txt", ".json")})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_told_well(name: str) -> None:
+    """A spec describes itself, says what it has to achieve, has no warnings and is in the one layout."""
+    program = program_of(name)
+    assert program.description
+    assert program.expectations
+    assert not program.warnings
+    assert format(program.source) == program.source.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_static_is_as_expected(name: str) -> None:
+    program = program_of(name)
+    known: Mapping[str, Any] = {
+        "parameters": figures.parameters(program.graph),
+        "flops": figures.flops(program),
+    }
+    for expectation in program.expectations:
+        if set(expectation.measures()) <= known.keys():
+            assert expectation.holds(known), expectation.text
+
+
+def test_gates_answer_as_their_names_say() -> None:
+    program = program_of("mcculloch_pitts")
+    model = onnx_model(program, forms.inference(program), {}, {})
+    a, b = np.array([[False, False], [False, True], [True, False], [True, True]]).T
+    answers = run(open_session(serialize(model)), {"a": a.copy(), "b": b.copy()})
+    np.testing.assert_array_equal(answers["both"], a & b)
+    np.testing.assert_array_equal(answers["either"], a | b)
+    np.testing.assert_array_equal(answers["neither"], ~(a | b))

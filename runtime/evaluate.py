@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate.expectations import figures
+from dlc.compiler.training.metrics import figures
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.data import Wanted, read_rows
 from dlc.runtime.errors import ArtifactError

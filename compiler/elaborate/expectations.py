@@ -8,6 +8,7 @@ from dlc.compiler import syntax
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.program import Expectation, Measure
 from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.training.metrics import figures
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -92,9 +93,3 @@ def measured(
         raise ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
                       help=did_you_mean(figure, known) or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in known)}")  # fmt: skip
     return Measure(".".join(path))
-
-
-def figures(metrics: tuple[tuple[str, Metric], ...]) -> list[str]:
-    """The names under which an epoch's figures are known: `loss`, `accuracy`, `OUTPUT.accuracy`."""
-    outputs = {output for output, _ in metrics}
-    return ["loss", *(m.name if len(outputs) == 1 else f"{output}.{m.name}" for output, m in metrics)]

@@ -20,7 +20,7 @@ from dlc.compiler.sections import Data, Export
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.later import LATER
 from dlc.compiler.training.losses import DEFAULT_LOSS
-from dlc.compiler.training.metrics import DEFAULT_METRICS
+from dlc.compiler.training.metrics import DEFAULT_METRICS, figures
 from dlc.compiler.training.objective import BatchMean
 from dlc.compiler.training.section import Train
 from dlc.compiler.types import FLOATS, INTEGERS
@@ -43,9 +43,9 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     data = section(e, ev, Data, written.get("data"), own_field(e, ev))
     train = section(e, ev, Train, written.get("train")) or Train()
     export = section(e, ev, Export, written.get("export")) or Export()
-    check_together(e, train, written.get("train"))
     loss = total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
     metrics = tuple(chosen_metrics(e, ev, train))
+    check_together(e, train, written.get("train"), figures(metrics), bool(data and data.validation))
     check_data(e, ev, data)
     expected = expectations.read(ev, written.get("expect"), metrics)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
@@ -178,16 +178,16 @@ def own_field(e: Elaborator, ev: Evaluator) -> Callable[[syntax.Bind, dict[str, 
     return read
 
 
-def check_together(e: Elaborator, train: Train, written: syntax.Section | None) -> None:
+def check_together(e: Elaborator, train: Train, written: syntax.Section | None, measured: list[str], validated: bool) -> None:
+    """Settings of `train` that do not go with each other, or with what is measured."""
     if written is None:
         return
     try:
         train.check()
+        train.check_watched(measured, validated)
     except Reject as reject:
         spans = train.spans  # type: ignore[attr-defined]
-        e.problems.report(
-            reject.code, spans.get(reject.at, written.name.span), reject.message, help=reject.help
-        )
+        e.problems.report(reject.code, spans.get(reject.at, written.name.span), reject.message, help=reject.help)
 
 
 # --- loss and metrics -------------------------------------------------------------------------------------

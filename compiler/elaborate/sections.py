@@ -45,7 +45,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     export = section(e, ev, Export, written.get("export")) or Export()
     loss = total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
     metrics = tuple(chosen_metrics(e, ev, train))
-    check_together(e, train, written.get("train"), figures(metrics), bool(data and data.validation))
+    check_together(e, train, written.get("train"), figures(metrics), data is None or bool(data.validation))
     check_data(e, ev, data)
     expected = expectations.read(ev, written.get("expect"), metrics)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))

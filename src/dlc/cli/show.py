@@ -41,11 +41,7 @@ def command(
 
     program = compile_spec(spec, dict(settings))
     if svg:
-        from dlc.cli.files import replace
-        from dlc.show.picture import picture
-
-        replace(svg, picture(program).encode())
-        click.echo(f"wrote {svg}")
+        draw(program, svg)
     else:
         click.echo(text(program, stage or wanted or "table"), nl=False)
 
@@ -56,6 +52,18 @@ def text(program: Program, what: str) -> str:
     if what == "table":
         return table.table(program)
     return weights.weights(program) if what == "weights" else stages.STAGES[what](program)
+
+
+def draw(program: Program, svg: str) -> None:
+    from dlc.cli.files import replace
+    from dlc.show.diagram import TooLarge
+    from dlc.show.picture import picture
+
+    try:
+        replace(svg, picture(program).encode())
+    except TooLarge as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"wrote {svg}")
 
 
 def syntax(spec: str) -> str:

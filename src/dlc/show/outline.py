@@ -82,7 +82,13 @@ class Group:
         for part in self.parts:
             yield from part.steps()
 
+    @property
+    def is_net(self) -> bool:
+        return self.what.startswith("net ")
+
     def form(self) -> tuple[Any, ...]:
+        if self.is_net:
+            return self.what, tuple((s.call, s.makes) for s in self.steps())
         return self.what, tuple(part.form() for part in self.parts)
 
 

@@ -72,7 +72,8 @@ class Rows:
     def _alike(self, group: Group, first: str, depth: int) -> Row:
         """A group that does the same as one above takes one row."""
         self.before = ([*group.steps()][-1].node.results[0].name,)
-        label = f"{INDENT * depth}{group.name} (as {first})"
+        how = "the same weights" if group.is_net else f"as {first}"
+        label = f"{INDENT * depth}{group.name} ({how})"
         return (label, group.makes, number(group.parameters), number(group.multiply_adds), "", "")
 
     def _reads(self, names: tuple[str, ...], path: str) -> str:

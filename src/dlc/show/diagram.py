@@ -1,0 +1,219 @@
+"""The parts of a picture: boxes, signs, frames and tags, and which reads what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dlc.compiler.figures import total
+from dlc.show.outline import Group, Outline, Step, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from dlc.compiler.dims import Size
+    from dlc.compiler.ir import Value
+    from dlc.compiler.program import Program
+    from dlc.compiler.types import Tensor
+
+SIGNS = {"add": "+", "subtract": "\u2212", "multiply": "\u00d7", "divide": "\u00f7", "matmul": "@"}
+# Operators of these modules go into the box of the one before, if they leave its shape as it is.
+FOLLOWING = ("normalization", "activations", "regularization")
+MOST_PARTS = 1000
+
+
+@dataclass(eq=False)
+class Part:
+    """Something that is drawn. It reads values and makes some that others read; `gives` are the same under the names
+    that they have outside: of `times` alike parts behind each other the first is drawn and the last one's are read."""
+
+    steps: tuple[Step, ...] = ()
+    reads: list[Value] = field(default_factory=list)
+    makes: list[Value] = field(default_factory=list)
+    gives: list[Value] = field(default_factory=list)
+    times: int = 1
+
+    def form(self) -> tuple[Any, ...]:
+        """What it has in common with one that does the same elsewhere."""
+        return (type(self), *((s.call, s.makes, s.parameters) for s in self.steps))
+
+
+@dataclass(eq=False)
+class Box(Part):
+    """An operator, and those behind it that have no shape of their own."""
+
+    calls: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.steps[0])
+
+    @property
+    def shape(self) -> str:
+        return self.steps[-1].makes
+
+    @property
+    def parameters(self) -> Size:
+        return total(s.parameters for s in self.steps)
+
+
+@dataclass(eq=False)
+class Sign(Part):
+    """Arithmetic between tensors: `+`."""
+
+    sign: str = ""
+
+
+@dataclass(eq=False)
+class Frame(Part):
+    """A block or net with what it holds."""
+
+    name: str = ""
+    parts: list[Part] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Tag(Part):
+    """An input, an output, a target, or a declared weight that flows as a tensor does."""
+
+    name: str = ""
+    type: str = ""
+    kind: str = "input"
+
+
+class TooLarge(Exception):
+    """More parts than a picture can show."""
+
+
+def diagram(program: Program) -> list[Part]:
+    """All parts of the picture, inputs first, in an order in which each reads what stands before it."""
+    return Diagram(program).parts()
+
+
+def kind_of(step: Step) -> str:
+    """The module that defines the operator: `convolution`, `pooling`."""
+    return type(step.node.operator).__module__.rsplit(".", 1)[-1]
+
+
+class Diagram:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.graph = visible(program)
+        self.outline = Outline(self.graph)
+        self.readers: dict[Value, int] = {}
+        self.count = 0
+
+    def parts(self) -> list[Part]:
+        found = self.outline.parts()
+        outputs: list[Part] = [self._output(o.name, o.declared, o.flowed) for o in self.program.outputs]
+        reads = [v for part in found for step in part.steps() for v in self._operands(step)]
+        for value in (*reads, *(v for output in outputs for v in output.reads)):
+            self.readers[value] = self.readers.get(value, 0) + 1
+        return [*self._sources(set(reads)), *self._level(found), *outputs]
+
+    def _sources(self, reads: set[Value]) -> Iterable[Part]:
+        declared = {i.value: i.declared for i in self.program.inputs}
+        for value in self.graph.inputs:
+            kind = "input" if value in declared else "target"
+            yield tag(value.name.removesuffix(".target"), declared.get(value, value.type), kind, value)
+        for weight in self.graph.weights:
+            if weight.value in reads:
+                yield tag(weight.name, weight.value.type, "weight", weight.value)
+
+    def _output(self, name: str, declared: Tensor, flowed: Value) -> Part:
+        return Tag(
+            reads=[self.outline.behind(flowed)], name=name, type=print_declared(declared), kind="output"
+        )
+
+    def _operands(self, step: Step) -> list[Value]:
+        """The tensors that a step reads; numbers are part of how it is called."""
+        values = [self.outline.behind(v) for v in step.node.operands]
+        return [v for v in values if not self._is_constant(v)]
+
+    def _is_constant(self, value: Value) -> bool:
+        node = self.outline.producers.get(value)
+        return node is not None and node.operator.name == "constant"
+
+    # --- one level ----------------------------------------------------------------------------------------
+
+    def _level(self, parts: Sequence[Step | Group]) -> list[Part]:
+        made: list[Part] = []
+        for part in parts:
+            if isinstance(part, Step) and made and self._follows(part, made[-1]):
+                self._join(part, made[-1])
+            else:
+                made.append(self._step(part) if isinstance(part, Step) else self._frame(part))
+        self.count += len(made)
+        if self.count > MOST_PARTS:
+            raise TooLarge(f"a picture of more than {MOST_PARTS:_} operators cannot be read")
+        return self._merged(made)
+
+    def _follows(self, step: Step, before: Part) -> bool:
+        """Whether a step belongs into the box before it, whose result nothing else reads."""
+        if not isinstance(before, Box) or kind_of(step) not in FOLLOWING or step.makes != before.shape:
+            return False
+        value = before.makes[-1]
+        return self._operands(step) == [value] and self.readers[value] == 1
+
+    def _join(self, step: Step, box: Any) -> None:
+        box.steps = (*box.steps, step)
+        box.calls.append(step.call)
+        box.makes = box.gives = list(step.node.results)
+
+    def _step(self, step: Step) -> Part:
+        reads, results = self._operands(step), list(step.node.results)
+        sign = SIGNS.get(step.node.operator.name)
+        if sign and len(reads) > 1:
+            return Sign((step,), reads, results, results, sign=sign)
+        call = self._with_number(step, sign) if sign else step.call
+        return Box((step,), list(dict.fromkeys(reads)), results, results, calls=[call])
+
+    def _with_number(self, step: Step, sign: str) -> str:
+        """Arithmetic with a number: `÷ 255`; it stands behind the sign wherever that means the same."""
+        values = [self.outline.behind(v) for v in step.node.operands]
+        shown = [name if self._is_constant(v) else "" for name, v in zip(step.reads, values, strict=True)]
+        if sign in "+\u00d7":
+            shown.sort()
+        return f"{shown[0]} {sign} {shown[-1]}".strip()
+
+    def _frame(self, group: Group) -> Part:
+        parts, steps = self._level(group.parts), tuple(group.steps())
+        made = {v for part in parts for v in part.gives}
+        reads = list(dict.fromkeys(v for part in parts for v in part.reads if v not in made))
+        within = [v for step in steps for v in self._operands(step)]
+        makes = [v for part in parts for v in part.gives if self.readers.get(v, 0) > within.count(v)]
+        return Frame(steps, reads, makes, makes, name=group.name, parts=parts)
+
+    def _merged(self, parts: list[Part]) -> list[Part]:
+        """Alike neighbours in a chain as one part."""
+        merged: list[Part] = []
+        for part in parts:
+            if merged and self._repeats(part, merged[-1]):
+                merged[-1].times += 1
+                merged[-1].gives = part.makes
+            else:
+                merged.append(part)
+        return merged
+
+    def _repeats(self, part: Part, before: Part) -> bool:
+        if (
+            isinstance(part, Sign)
+            or len(before.gives) != 1
+            or part.reads != before.gives
+            or len(part.makes) != 1
+        ):
+            return False
+        reads = [v for step in part.steps for v in self._operands(step)]
+        return self.readers[before.gives[0]] == reads.count(before.gives[0]) and part.form() == before.form()
+
+
+def tag(name: str, type: Tensor, kind: str, value: Value) -> Tag:
+    return Tag(makes=[value], gives=[value], name=name, type=print_declared(type), kind=kind)
+
+
+def print_declared(type: Tensor) -> str:
+    """A declared type; of many classes only how many there are."""
+    from dlc.compiler.printer import print_type
+
+    return print_type(type).removesuffix(" unbatched")

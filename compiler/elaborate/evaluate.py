@@ -237,6 +237,10 @@ class Evaluator:
                 return right if is_tensor(right) else static.truth(right)
         else:
             left, right = self.evaluate_all((expr.left, expr.right))
+        for side, value in ((expr.left, left), (expr.right, right)):
+            if isinstance(value, Stage):
+                raise self.fail("E0501", side.span, f"`{expr.operator}` does not work on {value.describe()}, which waits for its tensor",
+                                help=f"`->` holds looser than `{expr.operator}`: put the flow in brackets, `(x -> f) {expr.operator} y`")  # fmt: skip
         if not is_tensor(left) and not is_tensor(right):
             return static.compute(expr.operator, left, right)
         operands = [flow.operand(self, left, expr.left.span), flow.operand(self, right, expr.right.span)]

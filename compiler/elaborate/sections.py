@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import posixpath
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
@@ -51,7 +51,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
     return Program(
-        source=tree.source, sources=tuple(e.sources), name=PurePath(tree.source.name).stem, description=tree.description,
+        source=tree.source, sources=tuple(e.sources), name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), inputs=tuple(e.inputs), outputs=e.outputs(ev.scope.file), graph=graph, loss=loss,
         data=data, train=train, export=export, exports=exported(e, ev, export), expectations=expected, metrics=metrics,
         warnings=tuple(e.problems.sorted()), bindings={**ev.scope.names}, facts=e.facts,
@@ -178,7 +178,9 @@ def own_field(e: Elaborator, ev: Evaluator) -> Callable[[syntax.Bind, dict[str, 
     return read
 
 
-def check_together(e: Elaborator, train: Train, written: syntax.Section | None, measured: list[str], validated: bool) -> None:
+def check_together(
+    e: Elaborator, train: Train, written: syntax.Section | None, measured: list[str], validated: bool
+) -> None:
     """Settings of `train` that do not go with each other, or with what is measured."""
     if written is None:
         return
@@ -187,7 +189,9 @@ def check_together(e: Elaborator, train: Train, written: syntax.Section | None, 
         train.check_watched(measured, validated)
     except Reject as reject:
         spans = train.spans  # type: ignore[attr-defined]
-        e.problems.report(reject.code, spans.get(reject.at, written.name.span), reject.message, help=reject.help)
+        e.problems.report(
+            reject.code, spans.get(reject.at, written.name.span), reject.message, help=reject.help
+        )
 
 
 # --- loss and metrics -------------------------------------------------------------------------------------

@@ -29,14 +29,14 @@ def open_session(model: bytes | Path, device: str = "cpu", *, plain: bool = Fals
     if plain:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     providers = [CPU]
-    if device == "cuda":
+    if device == "cuda" and CUDA in onnxruntime.get_available_providers():
         onnxruntime.set_default_logger_severity(QUIET)
         if hasattr(onnxruntime, "preload_dlls"):
             onnxruntime.preload_dlls()
         providers = [CUDA, CPU]
     source = model if isinstance(model, bytes) else str(model)
     session = onnxruntime.InferenceSession(source, options, providers=providers)
-    # get_available_providers() lists what the wheel was built with, not what this machine has.
+    # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
         raise DeviceError("ONNX Runtime could not use the GPU: it needs an NVIDIA driver, CUDA and cuDNN, and `onnxruntime-gpu[cuda,cudnn]`")
     return session

@@ -5,4 +5,4 @@ from __future__ import annotations
 from dlc.cli import main
 
 if __name__ == "__main__":
-    main(prog_name="dlc")
+    main()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from typing import Any
+
+# Commands whose processes are so short that collecting garbage would only cost time.
+SHORT = ("check", "show", "fmt")
 
 # Each command, and the module that holds it as `command`.
 COMMANDS = {
@@ -34,6 +38,8 @@ class Commands(click.Group):
             return None
         from importlib import import_module
 
+        if cmd_name not in SHORT:
+            gc.enable()
         return import_module(f"dlc.cli.{COMMANDS[cmd_name]}").command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -60,7 +66,19 @@ def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> No
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version,
-              help="Show the version.")  # fmt: skip
-def main() -> None:
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the version.",
+)
+def commands() -> None:
     """From a .dl file to a trained, verified ONNX file."""
+
+
+def main() -> None:
+    """The process of the command line."""
+    gc.disable()
+    commands(prog_name="dlc")

@@ -20,23 +20,27 @@ if TYPE_CHECKING:
 @set_option
 def command(specs: tuple[str, ...], form: str, settings: tuple[tuple[str, Any], ...]) -> None:
     """Find every mistake in specs, without reading data."""
+    sys.exit(1 if check_all(specs, form, dict(settings)) else 0)
+
+
+def check_all(specs: tuple[str, ...], form: str, params: dict[str, Any]) -> bool:
+    """Tell what is wrong with each spec; true if there is a mistake in one."""
     from dlc.cli import mistakes
 
     found: list[Diagnostic] = []
     for spec in specs:
-        diagnostics, summary = check(spec, dict(settings))
+        diagnostics, summary = check(spec, params)
         found += diagnostics
         if form == "text":
             mistakes.show(diagnostics, sys.stdout)
             click.echo(summary)
-    failed = {d.span.source.name if d.span else d.message for d in found if d.severity == "error"}
     if form == "json":
         import json
 
         from dlc.compiler.render import to_json
 
         click.echo(json.dumps([to_json(d) for d in found], indent=2, ensure_ascii=False))
-    sys.exit(1 if failed else 0)
+    return any(d.severity == "error" for d in found)
 
 
 def check(spec: str, params: dict[str, Any]) -> tuple[tuple[Diagnostic, ...], str]:

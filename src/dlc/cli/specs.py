@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import MAX_BYTES, Source
@@ -12,6 +11,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from dlc.compiler.program import Facts, Program
     from dlc.program import Program as Face
@@ -42,7 +42,7 @@ def compile_at(path: str, name: str, folder: str, params: Mapping[str, Any] | No
                *, facts: Facts | None = None) -> Program:  # fmt: skip
     from dlc.compiler import compile, reader
 
-    return compile(read(path, name), params=params, facts=facts, read=reader(Path(folder or ".")))
+    return compile(read(path, name), params=params, facts=facts, read=reader(folder))
 
 
 def read(path: str, name: str) -> Source:
@@ -94,6 +94,8 @@ def _same_drive(path: str) -> bool:
 
 def open_spec(path: str, params: Mapping[str, Any]) -> Face:
     """The spec at a path as Python has it, its warnings told."""
+    from pathlib import Path
+
     from dlc.cli import mistakes
     from dlc.program import Program as Face
 
@@ -108,6 +110,8 @@ def open_run(folder: Path) -> Face:
     from dlc.runtime.runs import INFO, read_spec
 
     if not (folder / INFO).is_file():
-        raise unreadable(str(folder), "is no run folder", "a run folder is what `dlc train` makes: runs/NAME/TIME")
+        raise unreadable(
+            str(folder), "is no run folder", "a run folder is what `dlc train` makes: runs/NAME/TIME"
+        )
     spec = read_spec(folder)
     return Face(spec.source, folder, spec.params, read=spec.read)

@@ -62,8 +62,8 @@ def test(path: str, device: str) -> bool:
 
 def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
     """What is known of the spec, and in words why not all of it is."""
-    from dlc.runtime.data import mistakes as of_data
     from dlc.compiler.diagnostics import CompileError
+    from dlc.runtime.data import mistakes as of_data
     from dlc.runtime.expectations import needs_training, static_measures, trained_measures
 
     measured = static_measures(face.compiled)

@@ -84,7 +84,9 @@ class Model(nn.Module):
 
     def __init__(self, graph: Graph, weights: Iterable[Weight], values: Mapping[str, np.ndarray]):
         super().__init__()
+        self._names: list[str] = []
         for weight in weights:
+            self._names.append(weight.name)
             tensor = torch.from_numpy(values[weight.name].copy())
             if weight.trainable:
                 self._parameters[weight.name] = nn.Parameter(tensor)
@@ -101,6 +103,18 @@ class Model(nn.Module):
     def weight_tensors(self) -> list[torch.Tensor]:
         """The weights that the graph reads, in its order."""
         return [self._parameters.get(n) if n in self._parameters else self._buffers[n] for n in self._reads]  # type: ignore[misc]
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        """Weights and buffers in the order in which the file makes them, where a module has its buffers last."""
+        held = {}
+        super()._save_to_state_dict(held, prefix, keep_vars)
+        destination.update({prefix + name: held.pop(prefix + name) for name in self._names} | held)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors) -> None:
+        """A name with dots is a weight of this module, not of one within it."""
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
+        own = {prefix + name for name in (*self._parameters, *self._buffers)}
+        unexpected[:] = [name for name in unexpected if name not in own]
 
     def forward(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         missing = [n for n in self._inputs if n not in inputs]

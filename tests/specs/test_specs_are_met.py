@@ -1,0 +1,50 @@
+"""The commands over `specs/`: those whose data is here train, export and meet what they expect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dlc.cli import main
+
+SPECS = Path(__file__).parents[2] / "specs"
+# The only expectation that cannot be held against anything: its data is not shipped.
+UNKNOWN = ["  unknown  test.accuracy >= 0.985"]
+
+
+def dlc(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_every_spec_meets_what_it_expects() -> None:
+    result = dlc("test", SPECS)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert [line for line in lines if line.startswith("  unknown")] == UNKNOWN
+    expectations = [line for line in lines if line.startswith("  ")]
+    assert all(line.startswith("  met") for line in expectations if line not in UNKNOWN)
+    assert lines[-1] == f"all {len(list(SPECS.glob('*.dl')))} specs are what they expect"
+
+
+def test_what_is_not_met_fails(tmp_path: Path) -> None:
+    text = (SPECS / "xor.dl").read_text("utf-8")
+    (tmp_path / "xor.dl").write_text(
+        text.replace("dense(8) -> tanh -> ", "").replace("== 33", "== 3"), "utf-8"
+    )
+    result = dlc("test", tmp_path)
+    assert result.exit_code == 1
+    assert "  met      parameters == 3 " in result.output
+    assert "  NOT MET  train.accuracy == 1 " in result.output
+    assert result.output.splitlines()[-1] == "0 of 1 specs are what they expect"
+
+
+@pytest.mark.parametrize("name", ["mcculloch_pitts", "perceptron"])
+def test_a_run_is_verified(name: str, tmp_path: Path) -> None:
+    """Also where nothing is learnt, and there is only a model to write."""
+    result = dlc("train", SPECS / f"{name}.dl", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "torch and ONNX Runtime agree to" in result.output
+    (model,) = {path.resolve() for path in tmp_path.rglob("model.onnx")}
+    assert dlc("verify", model).exit_code == 0

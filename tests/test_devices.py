@@ -28,7 +28,9 @@ def test_a_device_that_is_not_there_is_an_error(wanted: str) -> None:
         device.choose(wanted)
 
 
-def test_a_session_says_so_where_it_did_not_get_the_gpu(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_session_says_so_where_it_did_not_get_the_gpu(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     result = dlc.train(text=GATES, out=tmp_path)
     assert dlc.load(result.model).predict(ROWS)["both"].tolist() == [True, False]
     if torch.cuda.is_available():

@@ -1,0 +1,145 @@
+"""What the documentation shows is what happens: specs compile, printed text is what is printed, links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from imports import ROOT
+
+import dlc
+from dlc.cli import COMMANDS
+from dlc.compiler.sections import RUNTIMES
+from dlc.runtime.artifact.metadata import Metadata
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"\d+(?:[-:.T]\d+)*(?:e[-+]\d+)?")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for word, text in BLOCK.findall(page.read_text(encoding="utf-8")) if word == language]
+
+
+README = ROOT / "README.md"
+TRAINED, MISTAKE = blocks(README, "text")
+FROM_ONNX_RUNTIME, FROM_PYTHON = blocks(README, "python")
+
+
+def masked(text: str) -> list[str]:
+    """Lines with every number as `N`: a run on another machine has others."""
+    return [re.sub(r" +", " ", NUMBER.sub("N", line)).strip() for line in text.splitlines() if line.strip()]
+
+
+def run(*arguments: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as a person would: what it prints, in a folder of theirs."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the specs, in which the first command of the README was run."""
+    folder = tmp_path_factory.mktemp("clone")
+    shutil.copytree(ROOT / "specs", folder / "specs")
+    done = run("-m", "dlc", "train", "specs/iris.dl", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder / "output.txt").write_text(done.stdout, encoding="utf-8")
+    return folder
+
+
+def test_the_readme_has_the_two_commands() -> None:
+    lines = [line for text in blocks(README, "sh") for line in text.splitlines()]
+    assert lines[:2] == [
+        'pip install ".[train]" && dlc train specs/iris.dl',
+        'pip install ".[test]" && pytest',
+    ]
+
+
+def test_the_readme_shows_a_spec_of_ours() -> None:
+    assert blocks(README, "dl")[0] == (ROOT / "specs/iris.dl").read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_what_training_prints(clone: Path) -> None:
+    printed = masked((clone / "output.txt").read_text(encoding="utf-8"))
+    shown = masked(TRAINED)
+    gap = shown.index("...")
+    assert printed[:gap] == shown[:gap]
+    assert printed[len(printed) - len(shown) + gap + 1 :] == shown[gap + 1 :]
+
+
+@pytest.mark.parametrize("snippet", [FROM_ONNX_RUNTIME, FROM_PYTHON], ids=["onnxruntime", "dlc"])
+def test_the_python_of_the_readme_says_what_its_comments_say(clone: Path, snippet: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", snippet], cwd=clone, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    said = re.findall(r"^print\(.*\)  # (.*)$", snippet, re.MULTILINE)
+    assert said
+    assert set(said) <= set(done.stdout.splitlines())
+
+
+def test_the_readme_shows_a_mistake_as_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "digit.dl").write_text(blocks(README, "dl")[1], encoding="utf-8")
+    done = run("-m", "dlc", "check", "digit.dl", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, MISTAKE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readme_lists_every_command(command: str) -> None:
+    assert f"| `dlc {command} " in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_the_reference_is_up_to_date() -> None:
+    """In a process of its own: tests define operators of theirs."""
+    done = run(ROOT / "docs/write_reference.py", "--check", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda p: p.name)
+def test_specs_of_the_docs_compile(page: Path) -> None:
+    for text in blocks(page, "dl"):
+        assert dlc.compile(text=text).compiled.warnings == ()
+
+
+def test_the_page_of_the_artifact_has_every_key_and_target() -> None:
+    page = (ROOT / "docs/artifact.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `dlc\.(\w+)` \|", page, re.MULTILINE)) == set(Metadata.__dataclass_fields__)
+    rows = re.findall(
+        r"^ *\| `onnxruntime>=(\d+)\.(\d+)`.*? \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE
+    )
+    assert [((int(a), int(b)), int(c), int(d), int(e)) for a, b, c, d, e in rows] == list(RUNTIMES)
+
+
+@pytest.mark.slow
+def test_the_operator_of_the_guide_can_be_added_as_it_says(tmp_path: Path) -> None:
+    """In a copy of the project: the class goes at the end of its file, and its rows run in all engines."""
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (written,) = re.findall(r"^ {3}```python\n(.*?)^ {3}```$", guide, re.MULTILINE | re.DOTALL)
+    copy = tmp_path / "copy"
+    kept = shutil.ignore_patterns(".*", "__pycache__", "runs", "dist", "build")
+    shutil.copytree(ROOT, copy, symlinks=True, ignore=kept)
+    with open(copy / "compiler/operators/activations.py", "a", encoding="utf-8") as file:
+        file.write("\n\n" + textwrap.dedent(written))
+    surroundings = {"PYTHONPATH": str(copy / "src")}
+    rows = ("tests/operators/test_examples.py", "-k", "hard_tanh")
+    assert (
+        "4 passed"
+        in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *rows, cwd=copy, **surroundings).stdout
+    )
+    assert run("docs/write_reference.py", cwd=copy, **surroundings).returncode == 0
+    assert "`hard_tanh(limit=1.0)`" in (copy / "docs/reference.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dlc.cli import main
+from dlc.cli import commands
 
 SPECS = Path(__file__).parents[2] / "specs"
 # The only expectation that cannot be held against anything: its data is not shipped.
@@ -15,7 +15,7 @@ UNKNOWN = ["  unknown  test.accuracy >= 0.985"]
 
 
 def dlc(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
+    return CliRunner().invoke(commands, [str(a) for a in arguments])
 
 
 def test_every_spec_meets_what_it_expects() -> None:

@@ -55,9 +55,9 @@ def lasso(module: SmallConvNet) -> torch.Tensor:
 
 
 def begin(settings: str) -> tuple[Learner, SmallConvNet]:
-    """The same network, freshly drawn, in both."""
+    """The same network, freshly drawn, in both, and in the layout that training on a CPU gives its filters."""
     torch.manual_seed(0)
-    module = SmallConvNet()
+    module = SmallConvNet().to(memory_format=torch.channels_last)
     program = compile(Source("small.dl", SPEC % settings))
     forms = Forms(program, copied(program, module), torch.device("cpu"))
     return Learner(forms, program.train, STEPS), module.train()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.sections import Source
 from dlc.runtime import data as rows_of
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from dlc.runtime.data.source import Opened
 
 
-def source_from(given: Any) -> Path | Opened | None:
-    """What a caller may name as rows: a path, a dict of arrays, or none for the source of the spec."""
+def source_from(given: Any) -> Path | Source | Opened | None:
+    """What a caller may name as rows: a path, a source as a spec has it, a dict of arrays, or none for that of the spec."""
     if given is None:
         return None
     if isinstance(given, (str, Path)):
         return Path(given)
+    if isinstance(given, Source):
+        return given
     if isinstance(given, Mapping):
         from dlc.runtime.data.sources.arrays import Arrays
 

@@ -39,13 +39,13 @@ PARTS = ("train", "validation", "test")
 
 
 def load(
-    program: Program, folder: Path, *, splits: Sequence[str] = PARTS, source: Path | Opened | None = None
+    program: Program, folder: Path, *, splits: Sequence[str] = PARTS, source: Path | sections.Source | Opened | None = None
 ) -> Dataset:
     """The rows of a program whose spec lies in `folder`; `source` is read in place of the one that it names."""
     return gather(_data_of(program, source), wanted_by(program), folder, splits)
 
 
-def facts(program: Program, folder: Path, *, source: Path | Opened | None = None) -> Facts:
+def facts(program: Program, folder: Path, *, source: Path | sections.Source | Opened | None = None) -> Facts:
     """What only the data can tell about a program, without decoding more than that takes."""
     wanted = wanted_by(program)
     if not any(w.learns for w in wanted):
@@ -88,7 +88,7 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
     return Dataset(**dataset, classes=classes, columns=columns)
 
 
-def _data_of(program: Program, source: Path | Opened | None) -> Data:
+def _data_of(program: Program, source: Path | sections.Source | Opened | None) -> Data:
     """The `data` section, with another source in place of its own where one is given."""
     data = program.data or sections.Data()
     if source is None:

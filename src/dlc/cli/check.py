@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Diagnostic
 
 
-@click.command()
+@click.command(short_help="Find every mistake in specs.")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="Text for people, or one JSON array for tools.")  # fmt: skip

@@ -7,10 +7,17 @@ import json
 import click
 
 
-@click.command()
+@click.command(short_help="Measure an ONNX file on data.")
 @click.argument("model")
 @click.argument("data")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="A table, or JSON.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="A table, or JSON.",
+)
 def command(model: str, data: str, form: str) -> None:
     """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder, or a built-in set."""
     from dlc.cli.sources import source_of

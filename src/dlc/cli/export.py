@@ -15,27 +15,51 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
 
 
-@click.command()
+@click.command(short_help="Write a spec or a run as ONNX.")
 @click.argument("spec")
-@click.option("--weights", metavar="FILE", help="A safetensors file, in place of the weights of the run or of initial ones.")
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="A safetensors file, in place of the weights of the run or of initial ones.",
+)
 @click.option("--outputs", metavar="NAMES", help="Which outputs, by name with commas between them.")
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: NAME.onnx]")
 @set_option
-def command(spec: str, weights: str | None, outputs: str | None, output: str | None, settings: tuple[tuple[str, Any], ...]) -> None:
+def command(
+    spec: str,
+    weights: str | None,
+    outputs: str | None,
+    output: str | None,
+    settings: tuple[tuple[str, Any], ...],
+) -> None:
     """Write a spec, or a run (its folder), as one ONNX file, proved equal to the torch module."""
     from dlc.cli.specs import open_run, open_spec
     from dlc.runtime.artifact.export import export
-    from dlc.runtime.runs import WEIGHTS, read_weights
+    from dlc.runtime.runs import WEIGHTS
 
     folder = Path(spec)
     face = open_run(folder) if folder.is_dir() else open_spec(spec, dict(settings))
     path = Path(weights) if weights else folder / WEIGHTS if folder.is_dir() else None
-    values = read_weights(path) if path else face.weights()
+    values = weights_at(path) if path else face.weights()
     program = chosen(face.compiled, outputs)
     made = export(program, values, Path(output or f"{program.name}.onnx"))
     if path is None and program.graph.weights:
         click.echo("the weights are initial values: nothing was trained", err=True)
-    click.echo(f"{os.path.relpath(made.path)}: {made.bytes:_} bytes, torch and ONNX Runtime agree to {made.worst:.1e} on {made.batches} batches")
+    click.echo(
+        f"{os.path.relpath(made.path)}: {made.bytes:_} bytes, torch and ONNX Runtime agree to {made.worst:.1e} on {made.batches} batches"
+    )
+
+
+def weights_at(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+
+    from dlc.cli.mistakes import refuse
+    from dlc.runtime.runs import read_weights
+
+    try:
+        return read_weights(path)
+    except SafetensorError as error:
+        refuse(f"{path} is no safetensors file: {error}")
 
 
 def chosen(program: Program, outputs: str | None) -> Program:
@@ -48,7 +72,12 @@ def chosen(program: Program, outputs: str | None) -> Program:
     known = dict(program.exports) | {o.name: o for o in program.outputs}
     names = [n.strip() for n in outputs.split(",") if n.strip()]
     problems = [
-        Diagnostic("E0301", f"the spec exports no `{n}`", (), help=did_you_mean(n, known) or f"it exports {', '.join(known)}")
+        Diagnostic(
+            "E0301",
+            f"the spec exports no `{n}`",
+            (),
+            help=did_you_mean(n, known) or f"it exports {', '.join(known)}",
+        )
         for n in names
         if n not in known
     ]

@@ -7,7 +7,7 @@ import sys
 import click
 
 
-@click.command()
+@click.command(short_help="Bring specs into the one layout.")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option(
     "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 if a file is not in the layout."

@@ -15,7 +15,7 @@ from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import TextIO
+    from typing import NoReturn, TextIO
 
     from dlc.compiler.diagnostics import Diagnostic
 
@@ -23,10 +23,6 @@ STOPPED = 130  # what shells expect of a command ended by Ctrl-C
 
 # Packages that only training needs; the rest comes with dlc.
 EXTRAS = {"torch": 'this command needs torch: pip install "dlc[train]"'}
-
-
-class Missing(click.ClickException):
-    """A package that the command needs is not installed."""
 
 
 @contextmanager
@@ -67,11 +63,15 @@ def complain(message: str, help: str = "") -> None:
     click.echo(f"{head}: {message}" + (f"\n  = help: {help}" if help else ""), err=True)
 
 
+def refuse(message: str, help: str = "") -> NoReturn:
+    """Say what went wrong and leave."""
+    complain(message, help)
+    sys.exit(1)
+
+
 def say_os_error(error: OSError) -> str:
-    """`there is no file x.dl`, `data/: is a directory`."""
+    """`x.csv: no such file or directory`."""
     name = error.filename if error.filename is not None else ""
-    if isinstance(error, FileNotFoundError) and name:
-        return f"there is no file {name}"
     words = (error.strerror or str(error) or type(error).__name__).lower()
     return f"{name}: {words}" if name else words
 

@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-@click.command()
+@click.command(short_help="Answer rows with an ONNX file.")
 @click.argument("model")
 @click.argument("data")
-@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="A table with a heading, or a JSON array.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json"]),
+    default="csv",
+    show_default=True,
+    help="A table with a heading, or a JSON array.",
+)
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
 def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set. Targets need not be there."""
@@ -28,7 +35,10 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
 
     artifact = load(model)
     answers = evaluate.predict(artifact, source_of(data))
-    names = {n: type.classes.names if type.classes and type.classes.names else None for n, type in artifact.outputs.items()}
+    names = {
+        n: type.classes.names if type.classes and type.classes.names else None
+        for n, type in artifact.outputs.items()
+    }
     text = as_json(answers) if form == "json" else as_csv(columns(answers, names))
     if output is None:
         click.echo(text, nl=False)
@@ -36,7 +46,9 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
         write(Path(output), text.encode())
 
 
-def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...] | None]) -> dict[str, np.ndarray]:
+def columns(
+    answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...] | None]
+) -> dict[str, np.ndarray]:
     """One column for each value of a row: `species`, `species_probabilities.setosa`, `code.3`."""
     found: dict[str, np.ndarray] = {}
     for name, array in answers.items():
@@ -68,4 +80,7 @@ def spelled(value: Any) -> Any:
 def as_json(answers: dict[str, np.ndarray]) -> str:
     lists = {name: array.tolist() for name, array in answers.items()}
     count = len(next(iter(lists.values())))
-    return json.dumps([{name: values[i] for name, values in lists.items()} for i in range(count)], indent=1) + "\n"
+    return (
+        json.dumps([{name: values[i] for name, values in lists.items()} for i in range(count)], indent=1)
+        + "\n"
+    )

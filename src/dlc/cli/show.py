@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
 
 
-@click.command()
+@click.command(short_help="Show a network as a table, a picture or text.")
 @click.argument("spec", metavar="SPEC|MODEL")
 @click.option(
     "--weights", "wanted", flag_value="weights", help="List names, shapes and initial values of the weights."
@@ -56,13 +56,14 @@ def text(program: Program, what: str) -> str:
 
 def draw(program: Program, svg: str) -> None:
     from dlc.cli.files import replace
+    from dlc.cli.mistakes import refuse
     from dlc.show.diagram import TooLarge
     from dlc.show.picture import picture
 
     try:
         replace(svg, picture(program).encode())
     except TooLarge as error:
-        raise click.ClickException(str(error)) from None
+        refuse(str(error))
     click.echo(f"wrote {svg}")
 
 

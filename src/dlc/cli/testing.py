@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import device_option
+from dlc.compiler.figures import spell
 
 if TYPE_CHECKING:
     from dlc.program import Program as Face
     from dlc.runtime.expectations import Judged
 
 
-@click.command()
+@click.command(short_help="Check what specs expect.")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC_OR_FOLDER...")
 @device_option
 def command(specs: tuple[str, ...], device: str) -> None:
     """Train each spec and check what it expects; without its data, what is known without training."""
     paths = [path for given in specs for path in found(given)]
     failed = sum(not test(path, device) for path in paths)
-    passed = len(paths) - failed
-    click.echo(f"{passed} of {len(paths)} specs are what they expect" if failed else f"all {passed} specs are what they expect")
+    passed, all_of = len(paths) - failed, len(paths)
+    click.echo(f"{passed} of {all_of}" if failed else f"all {all_of}", nl=False)
+    click.echo(" specs are what they expect")
     sys.exit(1 if failed else 0)
 
 
@@ -46,46 +48,46 @@ def test(path: str, device: str) -> bool:
     from dlc.compiler.diagnostics import CompileError
     from dlc.runtime.expectations import judge
 
+    click.echo(path)
     try:
         face = open_spec(path, {})
-        measured, note = measure(face, device)
+        measured, lacking = measure(face, device)
     except CompileError as error:
-        click.echo(f"{path}: {'mistakes' if len(error.diagnostics) > 1 else 'a mistake'}")
         mistakes.show(error.diagnostics, sys.stdout)
         return False
     judged = judge(face.compiled, measured)
-    click.echo(f"{path}{': ' + note if note else ''}")
     for one in judged:
-        click.echo(f"  {word(one)}  {one.expectation.text}{told(one)}")
-    return all(one.met is not False for one in judged)
+        click.echo(f"  {verdict(one, lacking)}")
+    if lacking:
+        click.echo(f"  ({lacking}, so only what is known without training was checked)")
+    return all(one.met or (one.met is None and lacking) for one in judged)
 
 
 def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
-    """What is known of the spec, and in words why not all of it is."""
+    """What is known of the spec, and why not more is, if its data is not there."""
     from dlc.compiler.diagnostics import CompileError
+    from dlc.runtime import job
     from dlc.runtime.data import mistakes as of_data
     from dlc.runtime.expectations import needs_training, static_measures, trained_measures
 
     measured = static_measures(face.compiled)
     if not needs_training(face.compiled):
         return measured, ""
-    from dlc.runtime import job
-
     with tempfile.TemporaryDirectory() as folder:
         try:
             return measured | trained_measures(job.train(face, out=folder, device=device).figures), ""
         except CompileError as error:
             if all(d.code in (of_data.NO_FILE, of_data.NO_SOURCE) for d in error.diagnostics):
-                return measured, f"its data is not here ({error.diagnostics[0].message}); only what is known without training is checked"
+                return measured, error.diagnostics[0].message
             raise
 
 
-def word(one: Judged) -> str:
-    return {True: "met    ", False: "NOT MET", None: "unknown"}[one.met]
-
-
-def told(one: Judged) -> str:
-    """The figures found, where they say more than the expectation."""
-    if not one.found:
-        return ""
-    return "   found " + ", ".join(f"{value:.4f}" if isinstance(value, float) else f"{value}" for value in one.found.values())
+def verdict(one: Judged, lacking: str) -> str:
+    """`met  test.accuracy >= 0.9   found 0.9545`."""
+    word = {True: "met", False: "NOT MET", None: "unknown" if lacking else "NOT MET"}[one.met]
+    if one.met is None:
+        found = "" if lacking else "   there is no such figure: the part of the data has no rows"
+    else:
+        values = (f"{v:.4f}" if isinstance(v, float) else spell(v) for v in one.found.values())
+        found = f"   found {', '.join(values)}" if one.found else ""
+    return f"{word:7}  {one.expectation.text}{found}"

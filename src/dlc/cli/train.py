@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -10,23 +11,22 @@ import click
 from dlc.cli.options import data_option, device_option, set_option
 
 
-@click.command()
+@click.command(short_help="Train a spec and export it.")
 @click.argument("spec")
 @set_option
 @data_option
 @click.option("--out", metavar="FOLDER", help="Where run folders are made.  [default: runs]")
 @device_option
-def command(spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, out: str | None, device: str) -> None:
+def command(
+    spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, out: str | None, device: str
+) -> None:
     """Read the data, train, export to ONNX, and prove the file equal to what was trained."""
-    from dlc.cli.mistakes import EXTRAS, Missing
+    from dlc.cli.mistakes import STOPPED
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
 
     face = open_spec(spec, dict(settings))
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        raise Missing(EXTRAS["torch"])
+    import torch  # noqa: F401  told before the data is read, if it is not there
     from rich.console import Console
 
     from dlc.runtime import job, progress
@@ -38,6 +38,8 @@ def command(spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, 
     finally:
         shown.close()
     report(console, result)
+    if result.trained and result.trained.ended == "interrupted":
+        sys.exit(STOPPED)
 
 
 def report(console: Any, result: Any) -> None:
@@ -49,4 +51,6 @@ def report(console: Any, result: Any) -> None:
     exported = result.exported
     parity = f"torch and ONNX Runtime agree to {exported.worst:.1e} on {exported.batches} batches"
     files = (("model", model), ("weights", os.path.join(folder, WEIGHTS)))
-    progress.summary(console, result.trained, parity=parity, files=files, next=f"dlc predict {model} rows.csv")
+    progress.summary(
+        console, result.trained, parity=parity, files=files, next=f"dlc predict {model} rows.csv"
+    )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 
-@click.command()
+@click.command(short_help="Prove an ONNX file once more.")
 @click.argument("model")
 def command(model: str) -> None:
     """Repeat the parity proof recorded at export, with ONNX Runtime alone."""
-    from dlc.cli.mistakes import complain
+    from dlc.cli.mistakes import refuse
     from dlc.runtime.artifact import verify
 
     found = verify(model)
     if not found.holds:
-        complain(f"{model} does not answer as torch did at export: {', '.join(found.wrong)} differ by {found.worst:.1e}, and {found.tolerance:.0e} is allowed",
+        refuse(f"{model} does not answer as torch did at export: {', '.join(found.wrong)} differ by {found.worst:.1e}, and {found.tolerance:.0e} is allowed",
                  "the file was changed, or this ONNX Runtime computes otherwise")  # fmt: skip
-        sys.exit(1)
-    click.echo(f"{model} answers as torch did: the worst difference is {found.worst:.1e}, it was {found.recorded:.1e} at export, and {found.tolerance:.0e} is allowed")
+    click.echo(
+        f"{model} answers as torch did: the worst difference is {found.worst:.1e}, it was {found.recorded:.1e} at export, and {found.tolerance:.0e} is allowed"
+    )

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Graph, Weight
 
 
-def draw(graph: Graph, seed: int) -> dict[str, np.ndarray]:
-    """Initial values by name. Each weight has a generator of its own, so one does not depend on the others."""
-    return {w.name: draw_one(w, seed) for w in graph.weights}
+def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """Initial values by name, but for those that are known. Each weight has a generator of its own, so one does
+    not depend on the others."""
+    known = known or {}
+    return {w.name: known[w.name] if w.name in known else draw_one(w, seed) for w in graph.weights}
 
 
 def draw_one(weight: Weight, seed: int) -> np.ndarray:

@@ -27,11 +27,10 @@ class Layer(Operator):
         return True
 
     def scaled(self, np: Any, weights: dict[str, Any], scale: Any, offset: Any) -> dict[str, Any]:
-        """The weights with which it makes `y * scale + offset`, one number a feature each, where it made `y`."""
+        """The weights with which it makes `y * scale + offset`, one number a feature each in float64, where it made `y`."""
         bias = np.asarray(weights.get("bias", 0), np.float64) * scale + offset
-        weight = np.asarray(weights["weight"], np.float64)
         return {
-            "weight": self.scaled_weight(weight, scale).astype(np.float32),
+            "weight": self.scaled_weight(np.asarray(weights["weight"]), scale).astype(np.float32),
             "bias": bias.astype(np.float32),
         }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.format import format
+from dlc.compiler.format import laid_out
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.lower.weights import check_given, check_known
 from dlc.compiler.passes import forms
@@ -52,7 +52,7 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *, r
     graph = forms.inference(program)
     model = Model(graph, program.graph.weights, weights)
     types = parity.declared_types(program, graph)
-    metadata = describe(program, format(program.source))
+    metadata = describe(program, laid_out(program.source))
     metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
     batches = list(comparisons(graph, types, rows, program.train.seed))
     artifact = onnx_model(program, graph, weights, {})
@@ -90,4 +90,4 @@ def untrained(program: Program, weights: Mapping[str, np.ndarray]) -> ir.Model:
     """The model with these weights as an ONNX model in memory, without a proof."""
     check_known(program.graph, weights)
     graph = forms.inference(program)
-    return onnx_model(program, graph, weights, describe(program, format(program.source)).texts())
+    return onnx_model(program, graph, weights, describe(program, laid_out(program.source)).texts())

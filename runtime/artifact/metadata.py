@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.types import Classes, Tensor
@@ -91,7 +92,9 @@ def describe(program: Program, spec: str) -> Metadata:
     )
 
 
+@cache
 def versions() -> dict[str, str]:
+    """Of what an artifact depends on, as far as it is here."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

@@ -61,7 +61,7 @@ class Program:
 
         known = self._fitted | {n: np.asarray(w, np.float32) for n, w in (given or {}).items()}
         check_known(self.compiled.graph, known)
-        values = draw(self.compiled.graph, self.compiled.train.seed) | known
+        values = draw(self.compiled.graph, self.compiled.train.seed, known) | known
         check_given(self.compiled.graph, values)
         return values
 

@@ -48,18 +48,18 @@ def test(path: str, device: str) -> bool:
     from dlc.compiler.diagnostics import CompileError
     from dlc.runtime.expectations import judge
 
-    click.echo(path)
+    click.echo(path, nl=False)  # training takes its time
     try:
         face = open_spec(path, {})
         measured, lacking = measure(face, device)
     except CompileError as error:
+        click.echo()
         mistakes.show(error.diagnostics, sys.stdout)
         return False
+    click.echo(f": {lacking}, so only what is known without training is checked" if lacking else "")
     judged = judge(face.compiled, measured)
     for one in judged:
         click.echo(f"  {verdict(one, lacking)}")
-    if lacking:
-        click.echo(f"  ({lacking}, so only what is known without training was checked)")
     return all(one.met or (one.met is None and lacking) for one in judged)
 
 

@@ -217,6 +217,12 @@ def runtime_opset(target: str) -> tuple[int, int, int] | None:
 class Export(Section):
     """How the artifact is written."""
 
-    outputs: Any = setting("what it answers", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs")
-    target: str = setting("the runtime it is made for; chooses opset and IR version", TargetText(), "onnxruntime>=1.17")
-    opset: int | None = setting("opset of ai.onnx", OneOf(Whole(18, 21), Nothing()), None, shown="that of the target")
+    outputs: Any = setting(
+        "what it answers", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs"
+    )
+    target: str = setting(
+        "the runtime it is made for; chooses opset and IR version", TargetText(), "onnxruntime>=1.17"
+    )
+    opset: int | None = setting(
+        "opset of ai.onnx", OneOf(Whole(18, 21), Nothing()), None, shown="that of the target"
+    )

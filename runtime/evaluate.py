@@ -55,7 +55,12 @@ def evaluate(artifact: Artifact, source: Any) -> tuple[int, Figures]:
 def measured_of(artifact: Artifact) -> list[Measured]:
     """The metrics recorded in the artifact. `ArtifactError` if there are none or if they are not known."""
     outputs = artifact.metadata.outputs
-    pairs = [(name, metric_of(written)) for name, metrics in artifact.metadata.metrics.items() if name in outputs for written in metrics]
+    pairs = [
+        (name, metric_of(written))
+        for name, metrics in artifact.metadata.metrics.items()
+        if name in outputs
+        for written in metrics
+    ]
     if not pairs:
         raise ArtifactError(f"{artifact.path} has no output that can be measured")
     names = figures(tuple(pairs))[1:]

@@ -20,18 +20,22 @@ if TYPE_CHECKING:
 CHUNK = 4096
 
 
-def fit(program: Program, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def fit(
+    program: Program, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """The weights with what is learnt from the rows put in, in order of flow and in inference form."""
     graph = forms.at_inference(program.graph)
     fitted = dict(weights)
     for node in graph.nodes:
         if node.operator.learns():
             learnt = node.operator.fit(np, lambda node=node: flowing(graph, node, rows, fitted))
-            fitted |= {node.weights[leaf].name: np.asarray(array, np.float32) for leaf, array in learnt.items()}
+            fitted.update({node.weights[k].name: np.asarray(v, np.float32) for k, v in learnt.items()})
     return fitted
 
 
-def flowing(graph: Graph, node: Node, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+def flowing(
+    graph: Graph, node: Node, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
+) -> Iterator[np.ndarray]:
     """What flows into the node, from all rows, in chunks with the batch first."""
     before = forms.prune(replace(graph, outputs={"x": node.operands[0]}))
     model = Model(before, before.weights, weights)

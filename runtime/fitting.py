@@ -45,7 +45,9 @@ def needs_rows(program: Program) -> bool:
     return any(node.operator.learns() for node in program.graph.nodes)
 
 
-def learnt_weights(program: Program, dataset: Dataset, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def learnt_weights(
+    program: Program, dataset: Dataset, weights: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """The weights with what operators learn from the training rows put in."""
     if not needs_rows(program):
         return dict(weights)

@@ -61,7 +61,11 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     """
     dataset = rows_for(face, data)
     program = face.compiled
-    weights = fitting.learnt_weights(program, dataset, draw(program.graph, program.train.seed)) if dataset else face.weights()
+    weights = (
+        fitting.learnt_weights(program, dataset, draw(program.graph, program.train.seed))
+        if dataset
+        else face.weights()
+    )
     run = Run.create(Path(out) if out else RUNS, program.name)
     trained = None
     if learns(program):

@@ -68,7 +68,9 @@ class Operators:
         return Operators(self._builder, "ai.onnx.ml")
 
     def constant(self, value: Any, dtype: str) -> ir.Value:
-        return self._builder.constant(np.asarray(value, np.dtype(object) if dtype == "string" else np.dtype(dtype)))
+        return self._builder.constant(
+            np.asarray(value, np.dtype(object) if dtype == "string" else np.dtype(dtype))
+        )
 
     def scalar(self, value: Any) -> ir.Value:
         return value.value if isinstance(value, Shape) else self.constant(value, "int64")
@@ -86,7 +88,10 @@ class Operators:
         if all(isinstance(s, int) for s in type.shape) and not type.batched:
             return self.constant(list(type.shape), "int64")
         sizes = [self.batch()] if type.batched else []
-        parts = [self.Unsqueeze(s, self.constant([0], "int64")) for s in (*sizes, *(self.size(s) for s in type.shape))]
+        parts = [
+            self.Unsqueeze(s, self.constant([0], "int64"))
+            for s in (*sizes, *(self.size(s) for s in type.shape))
+        ]
         return self.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
 
     def transposed(self, weight: ir.Value) -> ir.Value:
@@ -117,15 +122,21 @@ class Builder:
         self.names.add(name)
         return name
 
-    def node(self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int) -> Any:
+    def node(
+        self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
+    ) -> Any:
         self.uses_ml |= bool(domain)
         name = self.unique(f"{self.name}/{op_type}" if self.name else op_type)
-        results = [ir.Value(name=self.unique(f"{name}:{i}" if outputs > 1 else f"{name}:0")) for i in range(outputs)]
+        results = [
+            ir.Value(name=self.unique(f"{name}:{i}" if outputs > 1 else f"{name}:0")) for i in range(outputs)
+        ]
         inputs = list(operands)
         while inputs and inputs[-1] is None:
             inputs.pop()
         attrs = {k: v for k, v in attributes.items() if v is not None}
-        node = ir.Node(domain, op_type, inputs, ir.convenience.convert_attributes(attrs), outputs=results, name=name)
+        node = ir.Node(
+            domain, op_type, inputs, ir.convenience.convert_attributes(attrs), outputs=results, name=name
+        )
         if self.place:
             node.metadata_props["place"] = self.place
         self.nodes.append(node)
@@ -133,14 +144,24 @@ class Builder:
 
     def initializer(self, name: str, array: np.ndarray) -> ir.Value:
         name = self.unique(name)
-        tensor = ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name=name) if array.dtype == object else ir.Tensor(array, name=name)
-        value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+        tensor = (
+            ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name=name)
+            if array.dtype == object
+            else ir.Tensor(array, name=name)
+        )
+        value = ir.Value(
+            name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+        )
         self.initializers[name] = value
         return value
 
     def constant(self, array: np.ndarray) -> ir.Value:
         """A constant; the same one is stored once."""
-        key = (str(array.dtype), array.shape, tuple(array.ravel().tolist()) if array.dtype == object else array.tobytes())
+        key = (
+            str(array.dtype),
+            array.shape,
+            tuple(array.ravel().tolist()) if array.dtype == object else array.tobytes(),
+        )
         if key not in self._constants:
             self._constants[key] = self.initializer("constant", array)
         return self._constants[key]
@@ -156,7 +177,9 @@ class Builder:
     def batch(self, op: Operators) -> ir.Value:
         if BATCH not in self._sizes:
             value = next(o for v, o in self.inputs.items() if v.type.batched)
-            self._sizes[BATCH] = self.at_top(lambda: op.Gather(op.Shape(value), op.constant(0, "int64"), axis=0), BATCH)
+            self._sizes[BATCH] = self.at_top(
+                lambda: op.Gather(op.Shape(value), op.constant(0, "int64"), axis=0), BATCH
+            )
         return self._sizes[BATCH]
 
     def evaluate(self, size: Size, op: Operators) -> Any:
@@ -167,7 +190,12 @@ class Builder:
     def free(self, name: str, op: Operators) -> Shape:
         if name not in self._sizes:
             value, axis, scale, offset = place_of(name, self.inputs)
-            size = Shape(op, self.at_top(lambda: op.Gather(op.Shape(self.inputs[value]), op.constant(axis, "int64"), axis=0), name))
+            size = Shape(
+                op,
+                self.at_top(
+                    lambda: op.Gather(op.Shape(self.inputs[value]), op.constant(axis, "int64"), axis=0), name
+                ),
+            )
             size = size - offset if offset else size
             self._sizes[name] = size // scale if scale != 1 else size
         return self._sizes[name]
@@ -203,7 +231,13 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
         [values[v] for v in graph.inputs], outputs, nodes=builder.nodes,
         initializers=[v for n, v in builder.initializers.items() if n in used], opset_imports=opsets, name=name,
     )  # fmt: skip
-    return ir.Model(onnx_graph, ir_version=ir_version, producer_name="dlc", doc_string=description or None, metadata_props=dict(metadata or {}))
+    return ir.Model(
+        onnx_graph,
+        ir_version=ir_version,
+        producer_name="dlc",
+        doc_string=description or None,
+        metadata_props=dict(metadata or {}),
+    )
 
 
 def run_node(node: Node, op: Operators, values: Mapping[Value, ir.Value]) -> tuple[ir.Value, ...]:
@@ -225,11 +259,12 @@ def answer(builder: Builder, op: Operators, name: str, value: Value, made: ir.Va
 
 def typed(value: ir.Value, type: Tensor) -> ir.Value:
     value.type = ir.TensorType(DTYPES[type.element])
-    value.shape = ir.Shape([*([BATCH] if type.batched else []), *(s if isinstance(s, int) else str(s) for s in type.shape)])
+    value.shape = ir.Shape(
+        [*([BATCH] if type.batched else []), *(s if isinstance(s, int) else str(s) for s in type.shape)]
+    )
     return value
 
 
 def serialize(model: ir.Model) -> bytes:
     """The bytes of the model file, the same for the same model."""
     return ir.to_proto(model).SerializeToString(deterministic=True)
-

@@ -52,7 +52,9 @@ class Residual(Combinator):
 
     def flow(self, ev, tensors, span):
         main = ev.tensors(ev.run(self.stage, tensors, span), self.spans["stage"])
-        skip = ev.tensors(ev.values(tensors) if self.skip is None else ev.run(self.skip, tensors, span), self.beside())
+        skip = ev.tensors(
+            ev.values(tensors) if self.skip is None else ev.run(self.skip, tensors, span), self.beside()
+        )
         return ev.node(Add(), [*main, *skip], span)
 
     def beside(self) -> Any:
@@ -76,5 +78,3 @@ class Branch(Combinator):
 
     def flow(self, ev, tensors, span):
         return tuple(ev.run(stage, tensors, span) for stage in self.stages)
-
-

@@ -52,7 +52,11 @@ def reshape_hint(x: Tensor) -> str:
 
 def channels_hint(x: Tensor) -> str:
     """The mend for an image whose channels stand last."""
-    if x.rank != 3 or x.shape[-1] not in (1, 3, 4) or not all(isinstance(s, int) and s > 4 for s in x.shape[:2]):
+    if (
+        x.rank != 3
+        or x.shape[-1] not in (1, 3, 4)
+        or not all(isinstance(s, int) and s > 4 for s in x.shape[:2])
+    ):
         return ""
     return f"channels come first: {x.with_shape(x.shape[-1], *x.shape[:2])}; `transpose(2, 0, 1)` brings them there"
 

@@ -26,19 +26,32 @@ def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[s
         if layer is None or not foldable(layer, norm, graph, readers, values):
             continue
         folded = {leaf: np.asarray(values[v.name]) for leaf, v in layer.weights.items()}
-        scale, offset = norm.operator.scale_and_offset(np, **{leaf: np.asarray(values[v.name]) for leaf, v in norm.weights.items()})  # type: ignore[attr-defined]
-        new = {leaf: own_weight(layer, leaf, array) for leaf, array in layer.operator.scaled(np, folded, scale, offset).items()}  # type: ignore[attr-defined]
+        scale, offset = norm.operator.scale_and_offset(
+            np, **{leaf: np.asarray(values[v.name]) for leaf, v in norm.weights.items()}
+        )  # type: ignore[attr-defined]
+        new = {
+            leaf: own_weight(layer, leaf, array)
+            for leaf, array in layer.operator.scaled(np, folded, scale, offset).items()
+        }  # type: ignore[attr-defined]
         made += [w for w, _ in new.values()]
         values |= {w.name: array for w, array in new.values()}
         nodes[layer] = None
-        nodes[norm] = replace(layer, weights={leaf: w.value for leaf, (w, _) in new.items()}, results=norm.results)
+        nodes[norm] = replace(
+            layer, weights={leaf: w.value for leaf, (w, _) in new.items()}, results=norm.results
+        )
     kept = tuple(n for node in graph.nodes if (n := nodes.get(node, node)) is not None)
     read = {v for n in kept for v in n.reads} | set(graph.outputs.values())
     remaining = tuple(w for w in (*graph.weights, *made) if w.value in read)
     return replace(graph, nodes=kept, weights=remaining), {w.name: values[w.name] for w in remaining}
 
 
-def foldable(layer: Node, norm: Node, graph: Graph, readers: Mapping[Value, list[Node]], values: Mapping[str, np.ndarray]) -> bool:
+def foldable(
+    layer: Node,
+    norm: Node,
+    graph: Graph,
+    readers: Mapping[Value, list[Node]],
+    values: Mapping[str, np.ndarray],
+) -> bool:
     """The layer's features are what the norm normalizes, nobody else reads them, and all weights are stored ones."""
     made = norm.operands[0]
     return (

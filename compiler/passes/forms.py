@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.ir import Graph, Node, Value, Weight
+from dlc.compiler.ir import Graph, Node, Value
 from dlc.compiler.operators import answers
 from dlc.compiler.operators.activations import Sigmoid, Softmax
 from dlc.compiler.operators.arithmetic import Add, Cast
@@ -47,7 +47,9 @@ class Extension:
         return result
 
     def done(self, outputs: Mapping[str, Value]) -> Graph:
-        return prune(replace(self.graph, inputs=tuple(self.inputs), nodes=tuple(self.nodes), outputs=dict(outputs)))
+        return prune(
+            replace(self.graph, inputs=tuple(self.inputs), nodes=tuple(self.nodes), outputs=dict(outputs))
+        )
 
 
 def prune(graph: Graph) -> Graph:
@@ -135,7 +137,11 @@ def raw_inputs(program: Program, extension: Extension) -> dict[Value, Value]:
         if input.declared.element not in ("class", "binary") or classes is None or classes.names is None:
             continue
         raw = Value(input.name, Tensor("string", input.declared.shape), input.site)
-        operator = answers.ClassIndex(names=classes.names) if input.declared.element == "class" else answers.BinaryIndex(names=classes.names)
+        operator = (
+            answers.ClassIndex(names=classes.names)
+            if input.declared.element == "class"
+            else answers.BinaryIndex(names=classes.names)
+        )
         number = extension.add(operator, (raw,), f"{input.name}_number", input.site)
         extension.nodes.insert(0, extension.nodes.pop())
         extension.inputs[extension.inputs.index(input.value)] = raw
@@ -157,17 +163,31 @@ def answer(extension: Extension, output: Output) -> dict[str, Value]:
     if declared.element == "binary":
         yes = extension.add(answers.BinaryAnswer(), (output.scores,), f"{name}_yes", site)
         if declared.classes and declared.classes.names:
-            yes = extension.add(answers.BinaryName(names=declared.classes.names), (yes,), f"{name}_name", site)
-        probability = output.flowed if output.flowed is not output.scores else extension.add(Sigmoid(), (output.scores,), f"{name}_sigmoid", site)
+            yes = extension.add(
+                answers.BinaryName(names=declared.classes.names), (yes,), f"{name}_name", site
+            )
+        probability = (
+            output.flowed
+            if output.flowed is not output.scores
+            else extension.add(Sigmoid(), (output.scores,), f"{name}_sigmoid", site)
+        )
         return {name: yes, f"{name}_probability": probability}
     value = output.flowed
     if declared.is_float:
-        operator: Operator | None = None if value.type.element == declared.element else Cast(to=declared.element)
+        operator: Operator | None = (
+            None if value.type.element == declared.element else Cast(to=declared.element)
+        )
     elif declared.element == "bool":
         operator = None if value.type.element == "bool" else answers.AtLeastHalf()
     else:
-        operator = None if value.type.element == declared.element else answers.RoundTo(element=declared.element)
-    return {name: value if operator is None else extension.add(operator, (value,), f"{name}_{operator.name}", site)}
+        operator = (
+            None if value.type.element == declared.element else answers.RoundTo(element=declared.element)
+        )
+    return {
+        name: value
+        if operator is None
+        else extension.add(operator, (value,), f"{name}_{operator.name}", site)
+    }
 
 
 def class_answer(extension: Extension, output: Output) -> dict[str, Value]:
@@ -177,9 +197,13 @@ def class_answer(extension: Extension, output: Output) -> dict[str, Value]:
     axis = class_axis(declared)
     number = extension.add(answers.ClassNumber(axis=axis), (output.scores,), f"{name}_number", site)
     if declared.classes and declared.classes.names:
-        number = extension.add(answers.ClassName(names=declared.classes.names), (number,), f"{name}_name", site)
+        number = extension.add(
+            answers.ClassName(names=declared.classes.names), (number,), f"{name}_name", site
+        )
     written = output.flowed is not output.scores
-    probabilities = output.flowed if written else extension.add(Softmax(axis=axis), (output.scores,), f"{name}_softmax", site)
+    probabilities = (
+        output.flowed
+        if written
+        else extension.add(Softmax(axis=axis), (output.scores,), f"{name}_softmax", site)
+    )
     return {name: number, f"{name}_probabilities": probabilities}
-
-

@@ -22,7 +22,9 @@ def choose(graph: Graph) -> Graph:
         node = next((n for n in readers.get(value, ()) if value in n.weights.values()), None)
         return BY_ACTIVATION[following(node, readers)] if node else XavierNormal()
 
-    weights = tuple(replace(w, initial=pick(w.value)) if isinstance(w.initial, Auto) else w for w in graph.weights)
+    weights = tuple(
+        replace(w, initial=pick(w.value)) if isinstance(w.initial, Auto) else w for w in graph.weights
+    )
     return replace(graph, weights=weights)
 
 

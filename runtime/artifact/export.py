@@ -59,7 +59,11 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *, r
     with staged(path) as place:
         save(artifact, place)
         worst = parity.check(program, model, place, types, batches)
-        metadata.parity = {"worst": worst, "tolerance": parity.TOLERANCE, "batches": [what for what, _ in batches]}
+        metadata.parity = {
+            "worst": worst,
+            "tolerance": parity.TOLERANCE,
+            "batches": [what for what, _ in batches],
+        }
         metadata.proof = record(model, types, free_sizes(graph)[0], program.train.seed)
         artifact.metadata_props.update(metadata.texts())
         save(artifact, place)
@@ -67,7 +71,9 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *, r
     return Exported(path, size, worst, len(batches))
 
 
-def comparisons(graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np.ndarray] | None, seed: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+def comparisons(
+    graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np.ndarray] | None, seed: int
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """What both are run on: random inputs at several batch sizes and lengths, and real rows."""
     for free in free_sizes(graph):
         sizes = "".join(f", {n} = {size}" for n, size in free.items())

@@ -28,23 +28,35 @@ class Artifact:
     def __init__(self, path: Path, device: str = "cpu"):
         self.path = path
         self.session, self.metadata = open_artifact(path, device)
-        self.inputs: dict[str, Tensor] = {i.name: type_from_json(self.metadata.inputs[i.name]) for i in self.session.get_inputs()}
+        self.inputs: dict[str, Tensor] = {
+            i.name: type_from_json(self.metadata.inputs[i.name]) for i in self.session.get_inputs()
+        }
         self.outputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.outputs.items()}
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Answers for a batch of raw inputs: arrays or lists, the batch first."""
-        return run(self.session, {i.name: self._array(i, inputs) for i in self.session.get_inputs()} | self._refuse_unknown(inputs))
+        return run(
+            self.session,
+            {i.name: self._array(i, inputs) for i in self.session.get_inputs()}
+            | self._refuse_unknown(inputs),
+        )
 
     def _array(self, wanted: Any, inputs: Mapping[str, Any]) -> np.ndarray:
         if wanted.name not in inputs:
-            raise ArtifactError(f"the input `{wanted.name}` is missing: the model takes {', '.join(self.inputs)}")
+            raise ArtifactError(
+                f"the input `{wanted.name}` is missing: the model takes {', '.join(self.inputs)}"
+            )
         array = np.asarray(inputs[wanted.name])
         if wanted.type == "tensor(string)":
             array = self._checked_names(wanted.name, array.astype(object))
         elif wanted.type in DTYPES:
             array = self._number(wanted.name, array, np.dtype(DTYPES[wanted.type]))
-        if array.ndim != len(wanted.shape) or any(isinstance(w, int) and w != h for w, h in zip(wanted.shape, array.shape, strict=True)):
-            raise ArtifactError(f"`{wanted.name}` takes {list(wanted.shape)}, found {list(array.shape)}; the batch is the first axis")
+        if array.ndim != len(wanted.shape) or any(
+            isinstance(w, int) and w != h for w, h in zip(wanted.shape, array.shape, strict=True)
+        ):
+            raise ArtifactError(
+                f"`{wanted.name}` takes {list(wanted.shape)}, found {list(array.shape)}; the batch is the first axis"
+            )
         return array
 
     def _number(self, name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -59,7 +71,9 @@ class Artifact:
         known = self.inputs[name].classes
         unknown = sorted({str(v) for v in array.ravel()} - set(known.names)) if known and known.names else []
         if unknown and known and known.names:
-            raise ArtifactError(f"`{name}` has no class `{unknown[0]}`; its classes are {', '.join(known.names[:10])}")
+            raise ArtifactError(
+                f"`{name}` has no class `{unknown[0]}`; its classes are {', '.join(known.names[:10])}"
+            )
         return array
 
     def _refuse_unknown(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -77,8 +91,10 @@ def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata]:
         session = open_session(path, device)
     except DeviceError:
         raise
-    except Exception as error:
-        raise ArtifactError(f"{path} is no ONNX model that ONNX Runtime can run: {first_line(error)}") from None
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
+        raise ArtifactError(
+            f"{path} is no ONNX model that ONNX Runtime can run: {first_line(error)}"
+        ) from None
     try:
         return session, from_texts(session.get_modelmeta().custom_metadata_map)
     except (ValueError, TypeError, KeyError) as error:

@@ -28,7 +28,9 @@ class Metadata:
     params: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # what `dlc eval` measures, by output
+    metrics: dict[str, list[dict[str, Any]]] = field(
+        default_factory=dict
+    )  # what `dlc eval` measures, by output
     figures: dict[str, Any] = field(default_factory=dict)  # what training measured
     fingerprint: str = ""  # of the data
     versions: dict[str, str] = field(default_factory=dict)
@@ -38,7 +40,10 @@ class Metadata:
 
     def texts(self) -> dict[str, str]:
         """As metadata of an ONNX file."""
-        return {PREFIX + key: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for key, value in asdict(self).items()}
+        return {
+            PREFIX + key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            for key, value in asdict(self).items()
+        }
 
 
 def from_texts(texts: Mapping[str, str]) -> Metadata:
@@ -86,7 +91,11 @@ def describe(program: Program, spec: str) -> Metadata:
         imports={s.name: s.text for s in program.sources[1:] if s.name != "std"},
         params=dict(program.params),
         inputs={i.name: type_to_json(i.declared) for i in program.inputs},
-        outputs={o.name: {**type_to_json(o.declared), "target": o.target} for o in program.outputs if o.name in exported},
+        outputs={
+            o.name: {**type_to_json(o.declared), "target": o.target}
+            for o in program.outputs
+            if o.name in exported
+        },
         metrics=metrics,
         versions=versions(),
     )

@@ -57,15 +57,24 @@ def tensor_of(type: Tensor, raw: np.ndarray) -> torch.Tensor:
 
 def answers_of(model: Model, inputs: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     with torch.no_grad():
-        return {n: (v.float() if v.dtype is torch.bfloat16 else v).cpu().numpy() for n, v in model(inputs).items()}
+        return {
+            n: (v.float() if v.dtype is torch.bfloat16 else v).cpu().numpy() for n, v in model(inputs).items()
+        }
 
 
-def compare(program: Program, expected: Mapping[str, np.ndarray], found: Mapping[str, Any]) -> list[Difference]:
+def compare(
+    program: Program, expected: Mapping[str, np.ndarray], found: Mapping[str, Any]
+) -> list[Difference]:
     """The difference of every output that has real values, and of every choice that is not a tie."""
-    return [Difference(name, worst(program, name, want, np.asarray(found[name]), expected)) for name, want in expected.items()]
+    return [
+        Difference(name, worst(program, name, want, np.asarray(found[name]), expected))
+        for name, want in expected.items()
+    ]
 
 
-def worst(program: Program, name: str, want: np.ndarray, have: np.ndarray, expected: Mapping[str, np.ndarray]) -> float:
+def worst(
+    program: Program, name: str, want: np.ndarray, have: np.ndarray, expected: Mapping[str, np.ndarray]
+) -> float:
     if want.shape != have.shape:
         return float("inf")
     if want.dtype.kind == "f" and have.dtype.kind not in "OUS":
@@ -75,7 +84,9 @@ def worst(program: Program, name: str, want: np.ndarray, have: np.ndarray, expec
         want = np.array(names, dtype=object)[want.astype(np.int64)]
     differ = want.astype(have.dtype) != have if have.dtype != object else want != have
     differ &= ~ties(name, expected, want.shape)
-    if have.dtype.kind in "iu" and name not in {o.name for o in program.outputs if o.declared.element == "class"}:
+    if have.dtype.kind in "iu" and name not in {
+        o.name for o in program.outputs if o.declared.element == "class"
+    }:
         differ &= np.abs(want.astype(np.float64) - have.astype(np.float64)) > 1
     return float("inf") if differ.any() else 0.0
 
@@ -84,7 +95,9 @@ def relative(want: np.ndarray, have: np.ndarray) -> float:
     """The largest difference over the largest value; values that are not finite have to be alike."""
     want, have = want.astype(np.float64), have.astype(np.float64)
     finite = np.isfinite(want)
-    if not np.array_equal(finite, np.isfinite(have)) or not np.array_equal(want[~finite], have[~finite], equal_nan=True):
+    if not np.array_equal(finite, np.isfinite(have)) or not np.array_equal(
+        want[~finite], have[~finite], equal_nan=True
+    ):
         return float("inf")
     if not finite.any():
         return 0.0
@@ -110,25 +123,57 @@ def check(program: Program, model: Model, artifact: Path, types: Mapping[str, Te
     return largest
 
 
-def parted(program: Program, model: Model, types: Mapping[str, Tensor], raw: Mapping[str, np.ndarray], what: str, difference: Difference) -> Diagnostic:
+def parted(
+    program: Program,
+    model: Model,
+    types: Mapping[str, Tensor],
+    raw: Mapping[str, np.ndarray],
+    what: str,
+    difference: Difference,
+) -> Diagnostic:
     """The error for a difference past the tolerance, at the first line of the spec where the two part."""
     node = first_difference(program, model, types, raw)
-    size = "another answer" if difference.worst == float("inf") else f"a relative difference of {difference.worst:.1e}"
+    size = (
+        "another answer"
+        if difference.worst == float("inf")
+        else f"a relative difference of {difference.worst:.1e}"
+    )
     message = f"torch and ONNX Runtime part in `{difference.output}`: {size} on {what}, and {TOLERANCE:.0e} is allowed"
-    labels = (Label(node.site.span, f"first here, in `{node.name}`"),) if node else (Label(program.output(difference.output).site.span),) if any(o.name == difference.output for o in program.outputs) else ()
-    return Diagnostic("E0811", message, labels, help="the artifact was not written; please report the spec as a mistake in dlc")
+    labels = (
+        (Label(node.site.span, f"first here, in `{node.name}`"),)
+        if node
+        else (Label(program.output(difference.output).site.span),)
+        if any(o.name == difference.output for o in program.outputs)
+        else ()
+    )
+    return Diagnostic(
+        "E0811",
+        message,
+        labels,
+        help="the artifact was not written; please report the spec as a mistake in dlc",
+    )
 
 
-def first_difference(program: Program, model: Model, types: Mapping[str, Tensor], raw: Mapping[str, np.ndarray]) -> Node | None:
+def first_difference(
+    program: Program, model: Model, types: Mapping[str, Tensor], raw: Mapping[str, np.ndarray]
+) -> Node | None:
     """The first node whose result differs when every result is an output."""
     from dlc.compiler.passes import forms
 
     graph = forms.inference(program)
-    results = {f"result_{i}": v for i, n in enumerate(graph.nodes) for v in n.results[:1] if v.type.element != "string"}
+    results = {
+        f"result_{i}": v
+        for i, n in enumerate(graph.nodes)
+        for v in n.results[:1]
+        if v.type.element != "string"
+    }
     if not results:
         return None
     graph = replace(graph, outputs=results)
-    values = {w.name: (model._parameters.get(w.name) if w.name in model._parameters else model._buffers[w.name]) for w in graph.weights}
+    values = {
+        w.name: (model._parameters.get(w.name) if w.name in model._parameters else model._buffers[w.name])
+        for w in graph.weights
+    }
     weights = {n: v.detach().cpu().numpy() for n, v in values.items() if v is not None}
     expected = answers_of(Model(graph, graph.weights, weights), to_torch(types, raw))
     with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +182,9 @@ def first_difference(program: Program, model: Model, types: Mapping[str, Tensor]
     producers = graph.producers()
     for name, want in expected.items():
         have = np.asarray(found[name])
-        same = want.shape == have.shape and (relative(want, have) <= TOLERANCE if want.dtype.kind == "f" else np.array_equal(want, have))
+        same = want.shape == have.shape and (
+            relative(want, have) <= TOLERANCE if want.dtype.kind == "f" else np.array_equal(want, have)
+        )
         if not same:
             return producers[results[name]]
     return None

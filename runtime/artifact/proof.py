@@ -37,7 +37,12 @@ def pack(array: np.ndarray) -> dict[str, Any]:
     step = -(-array.size // MAX_VALUES)
     kept = np.ascontiguousarray(array.ravel()[:: max(step, 1)])
     little = kept.astype(kept.dtype.newbyteorder("<"))
-    return {"shape": list(array.shape), "step": step, "dtype": kept.dtype.name, "data": base64.b64encode(little.tobytes()).decode()}
+    return {
+        "shape": list(array.shape),
+        "step": step,
+        "dtype": kept.dtype.name,
+        "data": base64.b64encode(little.tobytes()).decode(),
+    }
 
 
 def unpack(packed: Mapping[str, Any]) -> np.ndarray:

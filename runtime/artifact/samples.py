@@ -20,9 +20,14 @@ FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bflo
 CANDIDATES = ((5, 8), (16, 24), (32, 48), (64, 96), (224, 256))
 
 
-def sample(types: Mapping[str, Tensor], batch: int, free: Mapping[str, int], seed: int) -> dict[str, np.ndarray]:
+def sample(
+    types: Mapping[str, Tensor], batch: int, free: Mapping[str, int], seed: int
+) -> dict[str, np.ndarray]:
     """One batch of raw inputs: floats between -2 and 2, all whole numbers, every class."""
-    return {name: draw(generator(seed, name), type, (batch, *(int(substitute(s, free)) for s in type.shape))) for name, type in types.items()}  # type: ignore[arg-type]
+    return {
+        name: draw(generator(seed, name), type, (batch, *(int(substitute(s, free)) for s in type.shape)))
+        for name, type in types.items()
+    }  # type: ignore[arg-type]
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -65,4 +70,9 @@ def free_sizes(graph: Graph) -> list[dict[str, int]]:
 
 def fits(graph: Graph, free: Mapping[str, int]) -> bool:
     shapes: Iterable[tuple[Any, ...]] = (v.type.shape for node in graph.nodes for v in node.results)
-    return all((s if isinstance(s, int) else substitute(s, free)) >= 1 for shape in shapes for s in shape if not isinstance(s, Dim) or names(s) <= set(free))  # type: ignore[operator]
+    return all(
+        (s if isinstance(s, int) else substitute(s, free)) >= 1
+        for shape in shapes
+        for s in shape
+        if not isinstance(s, Dim) or names(s) <= set(free)
+    )  # type: ignore[operator]

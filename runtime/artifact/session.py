@@ -19,7 +19,9 @@ CPU = "CPUExecutionProvider"
 QUIET = 4  # fatal mistakes alone; others come as exceptions
 
 
-def open_session(model: bytes | Path, device: str = "cpu", *, plain: bool = False) -> onnxruntime.InferenceSession:
+def open_session(
+    model: bytes | Path, device: str = "cpu", *, plain: bool = False
+) -> onnxruntime.InferenceSession:
     """A session on the device, `cpu` or `cuda`; an error if ONNX Runtime did not get the device.
 
     `plain` switches graph optimizations off.
@@ -38,7 +40,9 @@ def open_session(model: bytes | Path, device: str = "cpu", *, plain: bool = Fals
     session = onnxruntime.InferenceSession(source, options, providers=providers)
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
-        raise DeviceError("ONNX Runtime could not use the GPU: it needs an NVIDIA driver, CUDA and cuDNN, and `onnxruntime-gpu[cuda,cudnn]`")
+        raise DeviceError(
+            "ONNX Runtime could not use the GPU: it needs an NVIDIA driver, CUDA and cuDNN, and `onnxruntime-gpu[cuda,cudnn]`"
+        )
     return session
 
 

@@ -47,16 +47,24 @@ def verify(path: str | Path, device: str = "cpu") -> Verified:
 def repeat(session: Any, metadata: Metadata) -> Verified:
     proof, tolerance = metadata.proof, float(metadata.parity["tolerance"])
     types = {name: type_from_json(type) for name, type in proof["inputs"].items()}
-    size = sum(int(np.prod([s if isinstance(s, int) else 256 for s in t.shape], dtype=np.float64)) for t in types.values())
+    size = sum(
+        int(np.prod([s if isinstance(s, int) else 256 for s in t.shape], dtype=np.float64))
+        for t in types.values()
+    )
     if size * proof["batch"] > MAX_INPUT:
         raise ValueError("its inputs are too large")
     found = run(session, sample(types, int(proof["batch"]), proof["free"], int(proof["seed"])))
-    differences = {name: difference(metadata, name, packed, np.asarray(found[name]), found) for name, packed in proof["answers"].items()}
+    differences = {
+        name: difference(metadata, name, packed, np.asarray(found[name]), found)
+        for name, packed in proof["answers"].items()
+    }
     wrong = tuple(n for n, d in differences.items() if not d <= tolerance)
     return Verified(max(differences.values(), default=0.0), float(metadata.parity["worst"]), tolerance, wrong)
 
 
-def difference(metadata: Metadata, name: str, packed: dict[str, Any], have: np.ndarray, found: dict[str, Any]) -> float:
+def difference(
+    metadata: Metadata, name: str, packed: dict[str, Any], have: np.ndarray, found: dict[str, Any]
+) -> float:
     """Relative difference of one output from what was recorded; infinite for another choice."""
     want = unpack(packed)
     if list(have.shape) != packed["shape"]:

@@ -35,7 +35,9 @@ def opsets(program: Program) -> tuple[int, int, int]:
     return next(r[1:] for r in RUNTIMES if r[1] == program.export.opset)
 
 
-def onnx_model(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> ir.Model:
+def onnx_model(
+    program: Program, graph: Graph, weights: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> ir.Model:
     """The model of an inference graph, normalization folded."""
     graph, weights = fold(graph, weights)
     opset, ml_opset, ir_version = opsets(program)

@@ -39,7 +39,11 @@ PARTS = ("train", "validation", "test")
 
 
 def load(
-    program: Program, folder: Path, *, splits: Sequence[str] = PARTS, source: Path | sections.Source | Opened | None = None
+    program: Program,
+    folder: Path,
+    *,
+    splits: Sequence[str] = PARTS,
+    source: Path | sections.Source | Opened | None = None,
 ) -> Dataset:
     """The rows of a program whose spec lies in `folder`; `source` is read in place of the one that it names."""
     return gather(_data_of(program, source), wanted_by(program), folder, splits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dlc.compiler as compiler
+from dlc import compiler
 from dlc.compiler.source import Source
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ class Program:
 
         dataset = fitting.open_data(self, data)
         learnt = {w.name for w in self.compiled.graph.weights if w.role == "learnt"}
-        weights = fitting.learnt_weights(self.compiled, dataset, draw(self.compiled.graph, self.compiled.train.seed))
+        weights = fitting.learnt_weights(
+            self.compiled, dataset, draw(self.compiled.graph, self.compiled.train.seed)
+        )
         self._fitted = {name: array for name, array in weights.items() if name in learnt}
         return self
 
@@ -89,7 +91,9 @@ class Program:
         return onnx_ir.to_proto(untrained(self.compiled, self.weights(weights)))  # type: ignore[return-value]
 
 
-def compile(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None) -> Program:
+def compile(
+    path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None
+) -> Program:
     """Check the spec at a path, or a text; `CompileError` lists every mistake. `params` are values for its params."""
     if (path is None) == (text is None):
         raise ValueError("give either a path or a text")

@@ -1,0 +1,126 @@
+"""`dlc check`: every mistake, its place, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from stories import IRIS, dlc, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAVY = ("torch", "onnx", "onnx_ir", "onnxruntime", "numpy", "pyarrow", "sklearn", "rich")
+
+
+def test_a_sound_spec_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "iris.dl", IRIS)
+    monkeypatch.chdir(tmp_path)
+    done = dlc("check", "iris.dl")
+    assert (done.exit_code, done.output) == (0, "no mistakes in iris.dl: 67 parameters\n")
+
+
+def test_mistakes_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "specs").mkdir()
+    write(tmp_path / "specs", "iris.dl", IRIS.replace("relu", "rellu").replace("dense(3)", "dense(3, uints=1)"))
+    monkeypatch.chdir(tmp_path)
+    done = dlc("check", "specs/iris.dl")
+    assert done.exit_code == 1
+    assert " --> specs/iris.dl:7:47\n" in done.output, "the path leads there from the working folder"
+    assert "help: did you mean `relu`?" in done.output
+    assert done.output.endswith("2 mistakes in specs/iris.dl\n")
+
+
+def test_a_warning_is_no_mistake(tmp_path: Path) -> None:
+    text = "input x: float[4]\noutput y: float[3]\nx -> dense(3) -> softmax -> y\n"
+    done = dlc("check", write(tmp_path, "warned.dl", text))
+    assert done.exit_code == 0
+    assert "warning[W0401]" in done.output
+    assert "no mistakes and 1 warning in " in done.output
+
+
+def test_many_files_and_one_answer(tmp_path: Path) -> None:
+    good, bad = write(tmp_path, "good.dl", IRIS), write(tmp_path, "bad.dl", "input x: flaot\n")
+    done = dlc("check", bad, good)
+    assert done.exit_code == 1
+    assert f"1 mistake in {bad}" in done.output
+    assert f"no mistakes in {good}" in done.output
+    assert dlc("check", good, good).exit_code == 0
+
+
+def test_json_is_one_array_for_tools(tmp_path: Path) -> None:
+    good, bad = write(tmp_path, "good.dl", IRIS), write(tmp_path, "bad.dl", "input x: flaot\n")
+    assert json.loads(dlc("check", "--format", "json", good).output) == []
+    done = dlc("check", "--format", "json", good, bad, tmp_path / "none.dl")
+    found = json.loads(done.output)
+    assert done.exit_code == 1
+    assert [(d["severity"], d["line"], d["column"]) for d in found if d["line"]] == [("error", 1, 10)]
+    assert found[-1]["code"] == "E0001"
+
+
+def test_params_can_be_set(tmp_path: Path) -> None:
+    spec = write(tmp_path, "iris.dl", IRIS)
+    assert "99 parameters" in dlc("check", "--set", "units=12", spec).output
+    assert "has no param `unit`" in dlc("check", "--set", "unit=12", spec).output
+    assert dlc("check", "--set", "units=twelve", spec).exit_code == 1
+    assert dlc("check", "--set", "units", spec).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"\xff\xfe\x00binary", "is no text in UTF-8 (line 1)"), (b"#" * 1_000_001, "is larger than 1_000_000 bytes")],
+)
+def test_what_is_no_text_is_told(content: bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.dl"
+    path.write_bytes(content)
+    done = dlc("check", path)
+    assert done.exit_code == 1
+    assert told in done.output
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "iris.dl", IRIS)
+    assert "help: did you mean `iris.dl`?" in dlc("check", tmp_path / "irs.dl").output
+    assert "is a folder" in dlc("check", tmp_path).output
+    assert "there is no folder" in dlc("check", tmp_path / "no" / "iris.dl").output
+
+
+def test_imports_are_read_beside_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "specs" / "parts").mkdir(parents=True)
+    write(tmp_path / "specs" / "parts", "mlp.dl", "block mlp(x; n) { return x -> dense(n) -> rellu }\n")
+    text = 'import mlp from "parts/mlp.dl"\ninput x: float[4]\noutput y: float[2]\nx -> mlp(2) -> y\n'
+    write(tmp_path / "specs", "model.dl", text)
+    monkeypatch.chdir(tmp_path)
+    done = dlc("check", "specs/model.dl")
+    assert " --> specs/parts/mlp.dl:1:" in done.output
+    assert "used at specs/model.dl:4:6" in done.output
+
+
+def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
+    spec = write(tmp_path, "iris.dl", IRIS)
+    for arguments in (["check", str(spec)], ["--help"], ["fmt", "--check", str(spec)], ["show", str(spec)]):
+        program = (
+            "import sys\nfrom dlc.cli import commands\n"
+            f"try:\n    commands({arguments!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+            f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "[]", arguments
+
+
+def test_colours_are_for_terminals_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlc.cli.mistakes import colored
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert colored(Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not colored(Terminal())
+    assert "\033" not in dlc("check", write(tmp_path, "bad.dl", "input x: flaot\n")).output

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Graph, Node, Value
 from dlc.compiler.operators import answers
-from dlc.compiler.operators.activations import Sigmoid, Softmax
+from dlc.compiler.operators.activations import Identity, Sigmoid, Softmax
 from dlc.compiler.operators.arithmetic import Add, Cast
 from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import Tensor
@@ -27,7 +27,6 @@ class Extension:
         self.graph = graph
         self.inputs = list(graph.inputs)
         self.nodes = list(graph.nodes)
-        self.renamed: dict[Value, Value] = {}
         self.names = {v.name for n in graph.nodes for v in n.results} | {v.name for v in graph.inputs}
 
     def name(self, wanted: str) -> str:
@@ -47,9 +46,24 @@ class Extension:
         return result
 
     def done(self, outputs: Mapping[str, Value]) -> Graph:
+        nodes, inputs = tuple(self.nodes), tuple(self.inputs)
         return prune(
-            replace(self.graph, inputs=tuple(self.inputs), nodes=tuple(self.nodes), outputs=dict(outputs))
+            without_identities(replace(self.graph, inputs=inputs, nodes=nodes, outputs=dict(outputs)))
         )
+
+
+def without_identities(graph: Graph) -> Graph:
+    """The graph with the readers of each `identity`, which is all that is left of dropout, reading what it reads."""
+    same: dict[Value, Value] = {}
+    nodes = []
+    for node in graph.nodes:
+        node = rewired(node, same)
+        if isinstance(node.operator, Identity):
+            same[node.results[0]] = node.operands[0]
+        else:
+            nodes.append(node)
+    outputs = {name: same.get(value, value) for name, value in graph.outputs.items()}
+    return replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
 def prune(graph: Graph) -> Graph:

@@ -62,6 +62,10 @@ class Definition:
     name: ClassVar[str] = ""
     settings: ClassVar[dict[str, Setting]] = {}
 
+    # Where a spec writes it, and each of its settings; set by the elaborator.
+    span: Any
+    spans: dict[str, Any]
+
     def __init_subclass__(cls, family: str = "", **kwargs: Any):
         super().__init_subclass__(**kwargs)
         own = {key: value for key, value in vars(cls).items() if isinstance(value, Setting)}

@@ -124,7 +124,7 @@ class Output:
 
     `flowed` is the value as written; `scores` what the loss takes: the same, or what stands before a matching
     activation. `target` is the name of the field that it is held against, `target_value` that field in the
-    training graph.
+    training graph, none where nothing reads it.
     """
 
     name: str
@@ -132,5 +132,5 @@ class Output:
     flowed: Value
     scores: Value
     target: str
-    target_value: Value
+    target_value: Value | None
     site: Site

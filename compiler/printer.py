@@ -6,13 +6,14 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import spell_value
+from dlc.compiler.ir import Value
 from dlc.compiler.types import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler import syntax
-    from dlc.compiler.ir import Graph, Node, Value, Weight
+    from dlc.compiler.ir import Graph, Node, Weight
     from dlc.compiler.types import Tensor
 
 MOST = 16  # numbers of a constant that are shown
@@ -68,11 +69,9 @@ def print_value(value: Any) -> str:
     """A setting's value; of a large constant its shape."""
     if isinstance(value, (list, tuple)) and size_of(value) > MOST:
         return f"constant{shape_of(value)}"
-    if type(value).__name__ == "Value":
-        return f"%{value.name}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(print_value, value))}]"
-    return spell_value(value)
+    return f"%{value.name}" if isinstance(value, Value) else spell_value(value)
 
 
 def size_of(value: Any) -> int:

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics import Diagnostic
     from dlc.compiler.ir import Graph, Input, Output, Value
-    from dlc.compiler.sections import Data, Export, Train
+    from dlc.compiler.sections import Data, Export
     from dlc.compiler.source import Source, Span
     from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.section import Train
     from dlc.compiler.types import Classes
 
 

@@ -68,7 +68,7 @@ class Forms:
 
     def resident(self, rows: Rows, form: Form, seed: int | None = None) -> Resident:
         """The fields of rows that a form reads; with a seed, what is drawn is the same in every pass."""
-        shapes = {i.name: i.declared.shape for i in self.program.inputs}
+        shapes: dict[str, Any] = {i.name: i.declared.shape for i in self.program.inputs}
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         return Resident(rows, form.fields, self.device, shapes, generator)
 

@@ -38,6 +38,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     forms = Forms(program, weights, device.choose(on))
     plans.check_statistics(forms.training.graph, plan)
     learner = Learner(forms, settings, plan.steps)
+    assert data.train is not None, "the plan looked"
     rows, shuffle = forms.resident(data.train, forms.training), torch.Generator().manual_seed(settings.seed)
     live = list(forms.weights.values())
     best, kept = [w.detach().clone() for w in live], 0
@@ -100,7 +101,7 @@ def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dic
     stopping = forms.program.train.early_stop
     train = {"loss": loss}
     if stopping is not None and stopping.part == "train" and stopping.figure != "loss":
-        train = forms.evaluate(data.train) | train
+        train = forms.evaluate(data.train) | train  # type: ignore[arg-type]
     return {
         "train": train,
         "validation": forms.evaluate(data.validation) if data.validation and validate else {},

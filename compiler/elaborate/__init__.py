@@ -184,7 +184,7 @@ class Elaborator:
                 and statement.target
                 and statement.target.id not in file.outputs
             ):
-                with_halt(lambda s=statement: ev.unknown(s.target.id, s.target.span))
+                with_halt(lambda target=statement.target: ev.unknown(target.id, target.span))
 
     def _check_outputs(self, ev: Evaluator) -> None:
         for output in ev.scope.file.outputs.values():

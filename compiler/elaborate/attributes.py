@@ -31,16 +31,10 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
                       help=did_you_mean(expr.name, known) or f"it knows {', '.join(known)}")  # fmt: skip
     if isinstance(value, OutputRef) and expr.name in ("target", "logits", "probabilities"):
         return of_output(ev, value, expr)
-    if isinstance(value, OutputRef) and value.scores is None:
-        type = value.declared
+    if isinstance(value, OutputRef):
+        type = value.declared if value.scores is None else value.scores.type
     else:
-        type = (
-            value.scores.type
-            if isinstance(value, OutputRef)
-            else value.value.type
-            if isinstance(value, InputRef)
-            else value.type
-        )  # type: ignore[union-attr]
+        type = value.value.type if isinstance(value, InputRef) else value.type
     if expr.name == "classes":
         return classes(ev, value, expr)
     if expr.name == "shape":

@@ -184,7 +184,7 @@ class Builder:
         """A new value under a name that no other has."""
         unique = self._value_names.next(name)
         self._value_names.take(unique)
-        if all(isinstance(s, int) for s in type.shape) and product(type.shape) > MAX_SIZE:
+        if all(isinstance(s, int) for s in type.shape) and product(type.shape) > MAX_SIZE:  # type: ignore[operator]
             raise self.fail("E0904", span, f"too large: {type} has more than {MAX_SIZE:_} numbers a sample")
         return Value(unique, type, self.site(span))
 
@@ -206,7 +206,7 @@ class Builder:
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
         size = product([s for s in spec.shape if isinstance(s, int)])
         self.size += size
-        if self.size > MAX_WEIGHTS:
+        if self.size > MAX_WEIGHTS:  # type: ignore[operator]
             raise self.fail(
                 "E0904",
                 span,

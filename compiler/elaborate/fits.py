@@ -42,7 +42,7 @@ def between(have: Tensor, want: Tensor) -> str:
     stride = strides.pop()
     if (
         strides
-        or stride < 1
+        or stride < 1  # type: ignore[operator]
         or any(-(-a // stride) != b for a, b in zip(have.shape[1:], want.shape[1:], strict=True))
     ):
         return ""

@@ -101,7 +101,7 @@ def flat(value: Any) -> list[Any]:
 def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], span: Span) -> Any:
     definition = stage.definition
     if not isinstance(definition, Operator):
-        return definition.flow(Combining(ev), tensors, span)
+        return definition.flow(Combining(ev), tensors, span)  # type: ignore[attr-defined]
     if definition.family == "loss":
         tensors = losses.with_targets(ev, definition, tensors, stage.span)
     low, high = definition.arity()
@@ -147,7 +147,7 @@ def flowing(amount: int, noun: str = " tensor") -> str:
 
 def arity_help(stage: DefinedStage, found: int, high: int | None) -> str:
     if high is None or found <= high:
-        return f"let all of them flow in: `({', '.join(stage.definition.operand_names())}) -> {stage.definition.name}`"
+        return f"let all of them flow in: `({', '.join(stage.definition.operand_names())}) -> {stage.definition.name}`"  # type: ignore[attr-defined]
     written = (
         stage.span.text
         if len(stage.span.text) <= 40 and "\n" not in stage.span.text

@@ -188,10 +188,8 @@ def check_together(
         train.check()
         train.check_watched(measured, validated)
     except Reject as reject:
-        spans = train.spans  # type: ignore[attr-defined]
-        e.problems.report(
-            reject.code, spans.get(reject.at, written.name.span), reject.message, help=reject.help
-        )
+        span = train.spans.get(str(reject.at), written.name.span)
+        e.problems.report(reject.code, span, reject.message, help=reject.help)
 
 
 # --- loss and metrics -------------------------------------------------------------------------------------
@@ -248,7 +246,7 @@ def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple
         yield from ((output.name, m) for m in wanted if m.fits(output.declared))
     for metric in train.metrics or ():
         if outputs and not any(metric.fits(o.declared) for o in outputs):
-            elements = " or ".join(dict.fromkeys(ELEMENT_WORDS.get(e, e) for e in metric.for_elements))
+            elements = " or ".join(dict.fromkeys(ELEMENT_WORDS.get(e, e) for e in metric.for_elements))  # type: ignore[arg-type]
             e.problems.report("E0604", metric.span, f"`{metric.name}` is for outputs of type {elements}, and the file has none with a target",
                               help=f"its outputs are {', '.join(f'{o.name}: {spell_classes(o.declared)}' for o in outputs)}")  # fmt: skip
 

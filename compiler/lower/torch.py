@@ -6,6 +6,7 @@ import operator as signs
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.fx.proxy
 from torch import fx, nn
 
 from dlc.compiler.dims import Dim, evaluate
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Graph, Node, Value, Weight
 
 
-class Tracer(fx.proxy.GraphAppendingTracer):
+class Tracer(torch.fx.proxy.GraphAppendingTracer):
     """Writes fx nodes, each with the place in the spec that made it."""
 
     def __init__(self, graph: fx.Graph, root: nn.Module):
@@ -96,7 +97,9 @@ class Model(nn.Module):
 
     def attach(self, graph: Graph) -> None:
         """Compute this graph, another form of the same program, with the weights held."""
-        self._inputs = [v.name.removesuffix(".target") if v.name.endswith(".target") else v.name for v in graph.inputs]
+        self._inputs = [
+            v.name.removesuffix(".target") if v.name.endswith(".target") else v.name for v in graph.inputs
+        ]
         self._reads = [w.name for w in graph.weights]
         self._run = trace(graph)
 
@@ -110,7 +113,9 @@ class Model(nn.Module):
         super()._save_to_state_dict(held, prefix, keep_vars)
         destination.update({prefix + name: held.pop(prefix + name) for name in self._names} | held)
 
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors) -> None:
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors
+    ) -> None:
         """A name with dots is a weight of this module, not of one within it."""
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
         own = {prefix + name for name in (*self._parameters, *self._buffers)}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.dims import names
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.dims import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,17 +25,34 @@ def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None)
 
 def draw_one(weight: Weight, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, zlib.crc32(weight.name.encode())])
-    return np.ascontiguousarray(weight.initial.draw(np, rng, weight.value.type.shape, weight.fans), np.float32)
+    shape: Any = weight.value.type.shape  # of whole numbers: `check_known` came first
+    return np.ascontiguousarray(weight.initial.draw(np, rng, shape, weight.fans), np.float32)
 
 
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
     """Refuse a graph that waits for the training rows: class counts, and what operators learn."""
     waiting = []
     for node in graph.nodes:
-        counts = sorted({n for v in (*node.results, *node.weights.values()) for s in v.type.shape for n in names(s) if n.endswith(".classes")})
-        learnt = [w.name for w in graph.weights if w.role == "learnt" and w.value in node.weights.values() and w.name not in (known or {})]
+        counts = sorted(
+            {
+                n
+                for v in (*node.results, *node.weights.values())
+                for s in v.type.shape
+                for n in names(s)
+                if n.endswith(".classes")
+            }
+        )
+        learnt = [
+            w.name
+            for w in graph.weights
+            if w.role == "learnt" and w.value in node.weights.values() and w.name not in (known or {})
+        ]
         if counts or learnt:
-            what = f"the classes of `{counts[0].removesuffix('.classes')}`" if counts else f"what `{node.operator.name}` learns"
+            what = (
+                f"the classes of `{counts[0].removesuffix('.classes')}`"
+                if counts
+                else f"what `{node.operator.name}` learns"
+            )
             waiting.append(Diagnostic("E0801", f"`{node.name}` waits for the training rows: {what} is not known yet",
                                       (Label(node.site.span),), help="train the spec, or give weights: `program.fit(data)`"))  # fmt: skip
     if waiting:
@@ -47,7 +64,11 @@ def check_given(graph: Graph, given: Mapping[str, np.ndarray]) -> None:
     wanted = {w.name: w.value.type.shape for w in graph.weights}
     problems = [f"`{n}` is missing" for n in wanted if n not in given]
     problems += [f"`{n}` is no weight of the spec" for n in given if n not in wanted]
-    problems += [f"`{n}` has the shape {list(given[n].shape)} instead of {list(s)}" for n, s in wanted.items() if n in given and tuple(given[n].shape) != s]
+    problems += [
+        f"`{n}` has the shape {list(given[n].shape)} instead of {list(s)}"
+        for n, s in wanted.items()
+        if n in given and tuple(given[n].shape) != s
+    ]
     if problems:
         more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CompileError([Diagnostic("E0803", f"these are not the weights of this spec: {'; '.join(problems[:5])}{more}", (),

@@ -31,6 +31,14 @@ ZERO_OR_MORE = PerAxis(Whole(0))
 class _Convolution(Layer):
     """What the two convolutions share; `kernel` and the like are told per axis by `axes`."""
 
+    channels: Any
+    groups: Any
+    bias: Any
+
+    def windows(self) -> Tensor:
+        """The side that the windows lie on."""
+        raise NotImplementedError
+
     def axes(self, setting: str) -> tuple[int, ...]:
         return per_axis(getattr(self, setting), self.operands[0].rank - 1, setting)
 
@@ -109,7 +117,7 @@ class Conv(_Convolution):
     def onnx(self, op, x, weight, bias=None):
         pads = self.pads()
         if not all(isinstance(p, int) for p in onnx_pads(pads)):
-            x, pads = pad_onnx(op, x, pads), [(0, 0)] * len(pads)
+            x, pads = pad_onnx(op, x, pads), [(0, 0)] * len(pads)  # type: ignore[assignment]
         return op.Conv(
             x,
             weight,

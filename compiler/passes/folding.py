@@ -26,13 +26,13 @@ def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[s
         if layer is None or not foldable(layer, norm, graph, readers, values):
             continue
         folded = {leaf: np.asarray(values[v.name]) for leaf, v in layer.weights.items()}
-        scale, offset = norm.operator.scale_and_offset(
+        scale, offset = norm.operator.scale_and_offset(  # type: ignore[attr-defined]
             np, **{leaf: np.asarray(values[v.name]) for leaf, v in norm.weights.items()}
-        )  # type: ignore[attr-defined]
+        )
         new = {
             leaf: own_weight(layer, leaf, array)
-            for leaf, array in layer.operator.scaled(np, folded, scale, offset).items()
-        }  # type: ignore[attr-defined]
+            for leaf, array in layer.operator.scaled(np, folded, scale, offset).items()  # type: ignore[attr-defined]
+        }
         made += [w for w, _ in new.values()]
         values |= {w.name: array for w, array in new.values()}
         nodes[layer] = None

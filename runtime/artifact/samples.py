@@ -13,6 +13,7 @@ from dlc.compiler.dims import Dim, names, substitute
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph
     from dlc.compiler.types import Tensor
 
@@ -25,9 +26,14 @@ def sample(
 ) -> dict[str, np.ndarray]:
     """One batch of raw inputs: floats between -2 and 2, all whole numbers, every class."""
     return {
-        name: draw(generator(seed, name), type, (batch, *(int(substitute(s, free)) for s in type.shape)))
+        name: draw(generator(seed, name), type, (batch, *(known(s, free) for s in type.shape)))
         for name, type in types.items()
-    }  # type: ignore[arg-type]
+    }
+
+
+def known(size: Size, free: Mapping[str, int]) -> int:
+    """A size as a number."""
+    return int(substitute(size, free))  # type: ignore[arg-type]
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -71,8 +77,8 @@ def free_sizes(graph: Graph) -> list[dict[str, int]]:
 def fits(graph: Graph, free: Mapping[str, int]) -> bool:
     shapes: Iterable[tuple[Any, ...]] = (v.type.shape for node in graph.nodes for v in node.results)
     return all(
-        (s if isinstance(s, int) else substitute(s, free)) >= 1
+        known(s, free) >= 1
         for shape in shapes
         for s in shape
         if not isinstance(s, Dim) or names(s) <= set(free)
-    )  # type: ignore[operator]
+    )

@@ -1,5 +1,8 @@
 """Classes found in the training rows, for `class(auto)`."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

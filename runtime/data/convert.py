@@ -1,5 +1,8 @@
 """Values of a column as numbers or as places among names, and the refusal of those that are neither."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

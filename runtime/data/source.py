@@ -1,5 +1,8 @@
 """What every source of rows offers once it is opened: names of columns, and the columns."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """Tables of text. Every cell is read as text; what it means is decided by the type that it is for."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 import csv

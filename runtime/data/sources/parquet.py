@@ -1,5 +1,8 @@
 """Apache Parquet files."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

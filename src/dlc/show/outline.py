@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.figures import total, weight_size
+from dlc.compiler.ir import Value
 from dlc.compiler.passes import forms
 from dlc.compiler.printer import print_call, print_type, print_value
 from dlc.compiler.record import record
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Node, Use, Value, Weight
+    from dlc.compiler.ir import Graph, Node, Use, Weight
     from dlc.compiler.program import Program
 
 # What changes nothing that people care for: its result is shown as that which it was made of.
@@ -111,7 +112,7 @@ def visible(program: Program) -> Graph:
 def answers(program: Program) -> dict[str, Value]:
     """What flows into the outputs, as written."""
     return {o.name: o.flowed for o in program.outputs} | {
-        n: v for n, v in program.exports if hasattr(v, "type")
+        n: v for n, v in program.exports if isinstance(v, Value)
     }
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def graph(program: Program) -> str:
     """Everything as written: the flow, and the loss behind it."""
-    return print_graph(replace(program.graph, outputs=answers(program) | program.graph.outputs), program.name)
+    return print_graph(
+        replace(program.graph, outputs={**answers(program), **program.graph.outputs}), program.name
+    )
 
 
 def training(program: Program) -> str:

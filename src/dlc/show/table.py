@@ -30,7 +30,7 @@ def table(program: Program) -> str:
     parts = outline.parts()
     inputs = [i for i in program.inputs if i.value in graph.inputs]
     rows = Rows(tuple(i.name for i in inputs))
-    lines = [(i.name, print_type(i.declared), *BLANK) for i in inputs]
+    lines: list[Row] = [(i.name, print_type(i.declared), *BLANK) for i in inputs]
     lines += rows.of(parts, "", 0)
     lines += [rows.output(o.name, print_type(o.declared), outline.called(o.flowed)) for o in program.outputs]
     heading = f"{program.name}: {title}" if (title := program.description.split("\n")[0]) else program.name

@@ -331,7 +331,7 @@ def describe(value: Any) -> str:
     if isinstance(value, (int, float, Dim)):
         return f"`{value}`"
     if isinstance(value, str):
-        return f'"{value}"'
+        return f'"{value}"' if len(value) <= 60 else f'"{value[:60]}..."'
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}" if value else "an empty list"
     describer = getattr(value, "describe", None)

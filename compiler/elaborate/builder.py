@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_NODES = 10_000
 MAX_WORK = 100_000
 MAX_DEPTH = 100
-MAX_NESTED = 1_500  # expressions within expressions, through all blocks
+MAX_NESTED = 1_500  # expressions and stages within others, through all blocks
 MAX_WEIGHTS = 10**10
 MAX_SIZE = 10**12
 
@@ -79,7 +79,7 @@ class Builder:
         self.root = self.level = Level()
         self.uses: tuple[Use, ...] = ()
         self.work = 0
-        self.depth = 0  # expressions that are not yet done
+        self.depth = 0  # of expressions and stages within others
         self.size = 0
         self.fed: set[Value] = set()  # what depends on an input or a target
         self._value_names = Names()
@@ -118,14 +118,21 @@ class Builder:
                 "E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps", ENDLESS
             )
 
-    def check_depth(self, span: Span) -> None:
-        if self.depth > MAX_NESTED:
-            raise self.stop(
-                "E0903",
-                span,
-                f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here",
-                UNENDING,
-            )
+    @contextmanager
+    def within(self, span: Span) -> Iterator[None]:
+        """Something that is not done before what is in it is done."""
+        self.depth += 1
+        try:
+            if self.depth > MAX_NESTED:
+                raise self.stop(
+                    "E0903",
+                    span,
+                    f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here",
+                    UNENDING,
+                )
+            yield
+        finally:
+            self.depth -= 1
 
     # --- names --------------------------------------------------------------------------------------------
 
@@ -352,7 +359,16 @@ class Builder:
         return converted
 
     def _cast(self, value: Value, to: str, span: Span) -> Value:
+        constant = self.producers.get(value)
+        if constant is not None and isinstance(constant.operator, Constant):
+            return self._constant_as(constant, to, span)
         return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
+
+    def _constant_as(self, constant: Node, to: str, span: Span) -> Value:
+        """The constant in another element; it takes the place of the one that was just made for this reader."""
+        self.nodes.remove(constant)
+        self._value_names.discard(constant.name)
+        return self.constant(converted(constant.operator.value, CONVERSIONS[to]), span)
 
     def _expand(self, value: Value, span: Span) -> Value:
         return self._node(ExpandBatch().bind(value.type), (value,), {}, "expand_batch", span)[0]
@@ -363,6 +379,15 @@ class Builder:
         if not value.type.batched or not missing:
             return value
         return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]
+
+
+# How a number of the file becomes one of another element.
+CONVERSIONS = {"float": float, "int64": int, "bool": bool}
+
+
+def converted(numbers: Any, convert: Any) -> Any:
+    """Numbers, in lists or alone, each converted."""
+    return tuple(converted(n, convert) for n in numbers) if isinstance(numbers, tuple) else convert(numbers)
 
 
 def shown(operand: Operand) -> str:

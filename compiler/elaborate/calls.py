@@ -224,7 +224,7 @@ def block_signature(template: Template) -> str:
 def plain_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
     if any(a.name for a in expr.arguments):
         raise ev.fail("E0402", expr.span, f"`{name}` has no settings")
-    values = [ev.evaluate(a.value) for a in expr.arguments]
+    values = ev.evaluate_all([a.value for a in expr.arguments])
     if name == "range":
         return make_range(ev, values, expr)
     if not values or not all(
@@ -235,8 +235,8 @@ def plain_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
     if name != "zip" and len(values) != 1:
         raise ev.fail("E0404", expr.span, f"`{name}` takes one list, found {len(values)}")
     if name == "zip":
-        return [tuple(entry) for entry in zip(*values, strict=False)]
-    return len(values[0]) if name == "len" else list(reversed(values[0]))
+        return ev.measured([tuple(entry) for entry in zip(*values, strict=False)], expr.span)
+    return len(values[0]) if name == "len" else ev.measured(list(reversed(values[0])), expr.span)
 
 
 def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]:
@@ -256,4 +256,4 @@ def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]
             f"a `range` of {len(numbers):_} entries is too long",
             help=f"at most {MAX_LIST:_} are possible",
         )
-    return list(numbers)
+    return ev.measured(list(numbers), expr.span)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.source import Span
 
 MAX_RANK = 8
 MAX_CLASSES = 1_000_000
@@ -182,14 +183,14 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
             help="classes of another field are shared with `class(like=field)`",
         )
     if len(arguments) > 1:
-        return named(ev, [a.value for a in arguments])
+        return named(ev, [a.value for a in arguments], expr.span)
     if isinstance(first.value, syntax.ListExpr):
-        return named(ev, list(first.value.items))
+        return named(ev, list(first.value.items), first.value.span)
     if isinstance(first.value, syntax.Name) and first.value.id == "auto":
         return ev.e.facts.classes.get(field) or Classes(free(f"{field}.classes"))
     value = ev.evaluate(first.value)
     if isinstance(value, (list, tuple)):
-        return checked_names(ev, [str(v) for v in value], expr)
+        return checked_names(ev, [str(v) for v in value], [first.value.span])
     if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= MAX_CLASSES:
         raise ev.fail(
             "E0211",
@@ -199,7 +200,7 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
     return Classes(value)
 
 
-def named(ev: Evaluator, items: list[syntax.Expr]) -> Classes:
+def named(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
     names = []
     for item in items:
         if isinstance(item, syntax.Name):
@@ -213,17 +214,19 @@ def named(ev: Evaluator, items: list[syntax.Expr]) -> Classes:
                 "a class is a name, bare or in quotes",
                 help=f'write `"{item.span.text}"`' if len(item.span.text) < 20 else "",
             )
-    return checked_names(ev, names, items[0])
+    return checked_names(ev, names, [i.span for i in items] or [whole])
 
 
-def checked_names(ev: Evaluator, names: list[str], expr: syntax.Expr) -> Classes:
-    twice = next((n for i, n in enumerate(names) if n in names[:i]), None)
-    if twice is not None or len(names) < 2:
-        raise ev.fail(
-            "E0211",
-            expr.span,
-            f"class `{twice}` is named twice" if twice else "there have to be two classes at least",
-        )
+def checked_names(ev: Evaluator, names: list[str], places: list[Span]) -> Classes:
+    """Classes of these names; `places` is one for each, or one for all."""
+    seen: set[str] = set()
+    for number, name in enumerate(names):
+        if name in seen:
+            raise ev.fail("E0211", places[number % len(places)], f"class `{name}` is named twice")
+        seen.add(name)
+    if len(names) < 2:
+        raise ev.fail("E0211", places[0], "there have to be two classes at least",
+                      help="one thing that is or is not so is `binary`")  # fmt: skip
     return Classes(len(names), tuple(names))
 
 
@@ -251,7 +254,7 @@ def binary_names(ev: Evaluator, expr: syntax.Expr, arguments: Any) -> tuple[str,
             "`binary` takes two names, the one for no first",
             help='write `binary("no", "yes")`',
         )
-    return named(ev, [a.value for a in arguments]).names
+    return named(ev, [a.value for a in arguments], expr.span).names
 
 
 # --- declared weights -------------------------------------------------------------------------------------

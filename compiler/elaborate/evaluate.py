@@ -40,6 +40,9 @@ OPERATORS = {
 }  # fmt: skip
 
 
+ENTRIES_A_STEP = 20  # of a list, that count as one step of work
+
+
 class Evaluator:
     """Evaluates the expressions of one scope. `losses` says whether losses may stand here."""
 
@@ -52,14 +55,11 @@ class Evaluator:
     def evaluate(self, expr: syntax.Expr) -> Any:
         """The value of an expression; `Halt` when it has none, which has then been reported."""
         self.builder.spend(expr.span)
-        self.builder.depth += 1
-        try:
-            self.builder.check_depth(expr.span)
-            return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
-        except Reject as reject:
-            raise self.fail(reject.code, expr.span, reject.message, help=reject.help) from None
-        finally:
-            self.builder.depth -= 1
+        with self.builder.within(expr.span):
+            try:
+                return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
+            except Reject as reject:
+                raise self.fail(reject.code, expr.span, reject.message, help=reject.help) from None
 
     # --- leaves -------------------------------------------------------------------------------------------
 
@@ -121,10 +121,10 @@ class Evaluator:
         )
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
-        return self.evaluate_all(expr.items)
+        return self.measured(self.evaluate_all(expr.items), expr.span)
 
     def _tupleexpr(self, expr: syntax.TupleExpr) -> tuple[Any, ...]:
-        return tuple(self.evaluate_all(expr.items))
+        return self.measured(tuple(self.evaluate_all(expr.items)), expr.span)
 
     def evaluate_all(self, items: Sequence[syntax.Expr]) -> list[Any]:
         """The values of several expressions; what is wrong with each is told before it halts."""
@@ -137,6 +137,11 @@ class Evaluator:
         if len(values) < len(items):
             raise Halt
         return values
+
+    def measured(self, value: Any, span: Span) -> Any:
+        """A list, paid for by its length."""
+        self.builder.spend(span, static.measure(value) // ENTRIES_A_STEP)
+        return value
 
     # --- static control -----------------------------------------------------------------------------------
 
@@ -242,7 +247,9 @@ class Evaluator:
                 raise self.fail("E0501", side.span, f"`{expr.operator}` does not work on {value.describe()}, which waits for its tensor",
                                 help=f"`->` holds looser than `{expr.operator}`: put the flow in brackets, `(x -> f) {expr.operator} y`")  # fmt: skip
         if not is_tensor(left) and not is_tensor(right):
-            return static.compute(expr.operator, left, right)
+            return static.compute(
+                expr.operator, self.measured(left, expr.span), self.measured(right, expr.span)
+            )
         operands = [flow.operand(self, left, expr.left.span), flow.operand(self, right, expr.right.span)]
         return self.builder.apply(OPERATORS[expr.operator](), operands, expr.span)[0]
 
@@ -263,12 +270,27 @@ class Evaluator:
         operand = flow.operand(self, value, expr.value.span)
         return self.builder.apply(Slice(entries=self._entries(expr, operand)), [operand], expr.span)[0]
 
+    def _slice(self, expr: syntax.Slice) -> Any:
+        raise self.fail(
+            "E0209", expr.span, "a slice, `start:stop`, stands only in the index of a tensor or list"
+        )
+
+    def _ellipsis_(self, expr: syntax.Ellipsis_) -> Any:
+        raise self.fail("E0209", expr.span, "`...` stands only in the index of a tensor")
+
     def _index_list(self, value: Any, expr: syntax.Index) -> Any:
         if len(expr.items) != 1:
             raise self.fail("E0205", expr.span, "a list takes one index")
         index = self._entry(expr.items[0])
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, Dim) for part in parts) or (len(parts) == 3 and parts[2] == 0):
+            raise self.fail(
+                "E0209",
+                expr.items[0].span,
+                "the entries of a list are taken by known numbers, in steps other than 0",
+            )
         if isinstance(index, tuple):
-            return value[slice(*index)]
+            return self.measured(value[slice(*index)], expr.span)
         if not -len(value) <= index < len(value):
             raise self.fail(
                 "E0209", expr.items[0].span, f"the list has {len(value)} entries, there is no number {index}"

@@ -77,6 +77,11 @@ def result(values: tuple[Value, ...]) -> Value | tuple[Value, ...]:
 def apply(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:
     """A stage applied to what flows into it."""
     ev.builder.spend(span)
+    with ev.builder.within(span):
+        return apply_stage(ev, stage, flowing, span)
+
+
+def apply_stage(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:
     if isinstance(stage, Pipeline):
         value: Any = None
         for index, (step, place) in enumerate(stage.steps):

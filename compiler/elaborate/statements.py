@@ -102,6 +102,7 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
             help="count with `range(n)`",
         )
     for entry in entries:
+        ev.builder.spend(statement.span)
         bind(ev, statement.targets, entry, statement.iterable)
         returned = run(ev, statement.body)
         if returned is not None:

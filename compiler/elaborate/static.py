@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import operator
+from math import isfinite
 from typing import Any
 
 from dlc.compiler.dims import Dim, DimError, minimum
 from dlc.compiler.kinds import Reject, describe
 
 MAX_LIST = 10_000
+MAX_ENTRIES = 100_000  # of a list, lists within it counted with theirs
+MAX_DEPTH = 50  # of lists within lists
 MAX_INTEGER = 2**63
 
 PLAIN = {
@@ -25,12 +28,9 @@ def compute(sign: str, left: Any, right: Any) -> Any:
         if len(left) + len(right) > MAX_LIST:
             raise Reject(f"a list of more than {MAX_LIST:_} entries", code="E0904")
         return left + right
-    if (
-        sign == "+"
-        and isinstance(left, str)
-        and isinstance(right, str)
-        and len(left) + len(right) <= MAX_LIST
-    ):
+    if sign == "+" and isinstance(left, str) and isinstance(right, str):
+        if len(left) + len(right) > MAX_LIST:
+            raise Reject(f"a text of more than {MAX_LIST:_} letters", code="E0904")
         return left + right
     if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or sign == "@":
         raise Reject(f"`{sign}` does not work between {describe(left)} and {describe(right)}", code="E0205")
@@ -50,7 +50,10 @@ def bounded(sign: str, left: Any, right: Any) -> Any:
         raise Reject(str(error), code="E0207") from None
     except (OverflowError, ZeroDivisionError, TypeError):
         raise Reject(f"`{left} {sign} {right}` has no value", code="E0206") from None
-    if isinstance(result, complex) or (isinstance(result, int) and abs(result) > MAX_INTEGER):
+    too_large = (
+        not isinstance(result, Dim) and not isinstance(result, complex) and not abs(result) <= MAX_INTEGER
+    )
+    if isinstance(result, complex) or (too_large and (isinstance(result, int) or not isfinite(result))):
         raise Reject(f"`{left} {sign} {right}` is too large or no real number", code="E0206")
     return result
 
@@ -58,6 +61,11 @@ def bounded(sign: str, left: Any, right: Any) -> Any:
 def compare(sign: str, left: Any, right: Any) -> bool:
     if not isinstance(left, Dim) and not isinstance(right, Dim):
         return PLAIN[sign](left, right)
+    if isinstance(left, float) or isinstance(right, float):
+        raise Reject(
+            f"whether `{left} {sign} {right}` holds is not known: it depends on a free dimension",
+            code="E0207",
+        )
     difference = left - right
     low, high = minimum(difference), minimum(right - left)
     if not isinstance(difference, Dim):
@@ -89,6 +97,20 @@ def equal(left: Any, right: Any) -> bool:
     return (
         type(left) in (int, float, bool, Dim) and type(right) in (int, float, bool, Dim) and left == right
     ) or (type(left) is type(right) and left == right)
+
+
+def measure(value: Any, depth: int = 0) -> int:
+    """How many entries a list has, those of the lists within it too; `Reject` past the bounds."""
+    if not isinstance(value, (list, tuple)):
+        return 1
+    if depth > MAX_DEPTH:
+        raise Reject(f"lists within lists more than {MAX_DEPTH} levels deep", code="E0904")
+    entries = len(value) + sum(measure(v, depth + 1) for v in value if isinstance(v, (list, tuple)))
+    if entries > MAX_ENTRIES:
+        raise Reject(
+            f"a list of more than {MAX_ENTRIES:_} entries, those of the lists within it counted", code="E0904"
+        )
+    return entries
 
 
 def truth(value: Any) -> bool:

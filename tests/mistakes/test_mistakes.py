@@ -52,6 +52,8 @@ def test_codes_are_registered_and_shown():
     used = {code for p in files for code in re.findall(r"\"([EW]\d{4})\"", p.read_text("utf-8"))}
     assert used == set(CODES)
     shown = {
-        code for p in HERE.glob("*.txt") for code in re.findall(r"^\w+\[(\w+)\]", p.read_text("utf-8"), re.M)
+        code
+        for p in HERE.glob("*.txt")
+        for code in re.findall(r"^\w+\[(\w+)\]", p.read_text("utf-8"), re.MULTILINE)
     }
     assert set(filter(told_by_compiler, CODES)) == shown

@@ -367,7 +367,6 @@ class Builder:
     def _constant_as(self, constant: Node, to: str, span: Span) -> Value:
         """The constant in another element; it takes the place of the one that was just made for this reader."""
         self.nodes.remove(constant)
-        self._value_names.discard(constant.name)
         return self.constant(converted(constant.operator.value, CONVERSIONS[to]), span)
 
     def _expand(self, value: Value, span: Span) -> Value:

@@ -25,7 +25,9 @@ def test_a_sound_spec_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_mistakes_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "specs").mkdir()
-    write(tmp_path / "specs", "iris.dl", IRIS.replace("relu", "rellu").replace("dense(3)", "dense(3, uints=1)"))
+    write(
+        tmp_path / "specs", "iris.dl", IRIS.replace("relu", "rellu").replace("dense(3)", "dense(3, uints=1)")
+    )
     monkeypatch.chdir(tmp_path)
     done = dlc("check", "specs/iris.dl")
     assert done.exit_code == 1
@@ -71,7 +73,10 @@ def test_params_can_be_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"\xff\xfe\x00binary", "is no text in UTF-8 (line 1)"), (b"#" * 1_000_001, "is larger than 1_000_000 bytes")],
+    [
+        (b"\xff\xfe\x00binary", "is no text in UTF-8 (line 1)"),
+        (b"#" * 1_000_001, "is larger than 1_000_000 bytes"),
+    ],
 )
 def test_what_is_no_text_is_told(content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / "x.dl"

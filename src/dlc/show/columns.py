@@ -12,7 +12,8 @@ GAP = "  "
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str:
-    """Rows below their headings; `numbers` are the columns that end flush. A column with nothing in it is left out."""
+    """Rows below their headings; `numbers` are the columns that end flush.
+    A column with nothing in it is left out."""
     kept = [i for i in range(len(head)) if any(row[i] for row in rows)]
     widths = {i: max(width(row[i]) for row in (head, *rows)) for i in kept}
     lines = [head, ["-" * widths.get(i, 0) for i in range(len(head))], *rows]

@@ -25,8 +25,9 @@ MOST_PARTS = 1000
 
 @dataclass(eq=False)
 class Part:
-    """Something that is drawn. It reads values and makes some that others read; `gives` are the same under the names
-    that they have outside: of `times` alike parts behind each other the first is drawn and the last one's are read."""
+    """Something that is drawn. It reads values and makes some that others read; `gives` are the same under
+    the names that they have outside: of `times` alike parts behind each other the first is drawn and the last
+    one's are read."""
 
     steps: tuple[Step, ...] = ()
     reads: list[Value] = field(default_factory=list)

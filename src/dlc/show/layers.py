@@ -1,5 +1,5 @@
-"""Layered drawing of a directed graph without cycles (Sugiyama, Tagawa and Toda 1981): layers by the longest path,
-few crossings by barycentres, then places that keep lines straight."""
+"""Layered drawing of a directed graph without cycles (Sugiyama, Tagawa and Toda 1981):
+layers by the longest path, few crossings by barycentres, then places that keep lines straight."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Link:
 def arrange(
     items: Sequence[Item], lines: Sequence[Line], *, top: Sequence[Item] = (), bottom: Sequence[Item] = ()
 ) -> tuple[float, float]:
-    """Place the items, given in an order in which lines lead forward; the width and height of the whole. `top` and
-    `bottom` are items of the first and the last layer."""
+    """Place the items, given in an order in which lines lead forward; the width and height of the whole.
+    `top` and `bottom` are items of the first and the last layer."""
     count = choose_layers(items, lines, top, bottom)
     links = [link for line in lines for link in cut(line)]
     layers: list[list[Item]] = [[] for _ in range(count)]
@@ -195,8 +195,8 @@ def put_all(layers: list[list[Item]], wished: dict[Item, float]) -> None:
 
 @dataclass(eq=False)
 class Column:
-    """Items that ought to stand below each other, each the only one that the one above leads to. `offsets` are their
-    places measured from that of the column."""
+    """Items that ought to stand below each other, each the only one that the one above leads to.
+    `offsets` are their places measured from that of the column."""
 
     offsets: dict[Item, float]
 
@@ -250,7 +250,8 @@ def only(links: list[Link]) -> Link | None:
 
 
 def straighten(lines: Sequence[Line], *, along_ends: bool) -> dict[Item, float]:
-    """One place for all of a long line's lanes: below or above its outer end, or the furthest out that one needs."""
+    """One place for all of a long line's lanes: below or above its outer end,
+    or the furthest out that one needs."""
     wished = {}
     for line in lines:
         if line.lanes:

@@ -174,7 +174,10 @@ class Outline:
         value = self.behind(value)
         node = self.producers.get(value)
         if node is not None and node.operator.name == "constant":
-            return print_value(node.operator.value)  # type: ignore[attr-defined]
+            number = node.operator.value  # type: ignore[attr-defined]
+            return (
+                f"{number:.0f}" if isinstance(number, float) and number.is_integer() else print_value(number)
+            )
         return value.name
 
 

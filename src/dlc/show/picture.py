@@ -34,13 +34,17 @@ BLUE, GREEN, SAND, ROSE, GREY = (
     ("#f4f5f7", "#8b95a3"),
 )
 FILLS = {
-    "layers": BLUE, "convolution": BLUE, "learnt": ROSE, "normalization": SAND, "activations": SAND, "regularization": SAND,
+    "layers": BLUE, "convolution": BLUE, "learnt": ROSE,
+    "normalization": SAND, "activations": SAND, "regularization": SAND,
     "pooling": GREEN, "shape": GREEN, "joining": GREEN, "indexing": GREEN,
 }  # fmt: skip
 INK, FAINT, EDGE = "#1d2733", "#5c6773", "#7a8694"
 
+FONTS = (
+    "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Helvetica, Arial, sans-serif"
+)
 STYLE = f"""
-  text {{ font-family: ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Helvetica, Arial, sans-serif; fill: {INK}; }}
+  text {{ font-family: {FONTS}; fill: {INK}; }}
   .title {{ font-size: {TITLE}px; font-weight: 600; }}
   .line {{ font-size: {LINE}px; }}
   .small {{ font-size: {SMALL}px; fill: {FAINT}; }}
@@ -51,7 +55,8 @@ STYLE = f"""
 
 @dataclass(eq=False)
 class Drawn(Item):
-    """A part with its size, what it holds if it is a frame, and where lines enter and leave, from its middle."""
+    """A part with its size, what it holds if it is a frame,
+    and where lines enter and leave, from its middle."""
 
     part: Part | None = None
     inside: Scene | None = None
@@ -81,13 +86,15 @@ def picture(program: Program) -> str:
     shapes += draw(whole, left, top)
     height = top + whole.height + MARGIN
     arrow = (
-        f'<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto">'
         f'<path d="M0,0.8 L7.5,4 L0,7.2 z" fill="{EDGE}"/></marker>'
     )
+    size = f'width="{width:.0f}" height="{height:.0f}"'
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
         f"<title>{escape(program.name)}</title>", f"<style>{STYLE}</style>", f"<defs>{arrow}</defs>",
-        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>', *shapes, "</svg>", "",
+        f'<rect {size} fill="#ffffff"/>', *shapes, "</svg>", "",
     ])  # fmt: skip
 
 
@@ -102,7 +109,8 @@ def first_sentence(description: str) -> str:
 
 
 def scene(parts: Sequence[Part], reads: Sequence[Value] = (), makes: Sequence[Value] = ()) -> Scene:
-    """Place parts. Values that are read from outside enter at the top, those read outside leave at the bottom."""
+    """Place parts. Values that are read from outside enter at the top,
+    those read outside leave at the bottom."""
     entries = {value: Drawn(0.0, 0.0, leaves={value: 0.0}) for value in reads}
     exits = {value: Drawn(0.0, 0.0, enters={value: 0.0}) for value in makes}
     drawn = [sized(part) for part in parts]
@@ -212,8 +220,9 @@ def draw_item(item: Drawn, x: float, y: float) -> list[str]:
         return shapes + draw(item.inside, x - item.inside.width / 2, y)
     if isinstance(part, Sign):
         middle = y + SIGN / 2
+        place = f'cx="{x:.1f}" cy="{middle:.1f}" r="{SIGN / 2:.1f}"'
         return [
-            f'<circle cx="{x:.1f}" cy="{middle:.1f}" r="{SIGN / 2:.1f}" fill="#ffffff" stroke="{EDGE}" stroke-width="1.4"/>',
+            f'<circle {place} fill="#ffffff" stroke="{EDGE}" stroke-width="1.4"/>',
             text(x, middle + 5, part.sign, "title", 'text-anchor="middle" style="font-size: 15px"'),
         ]
     if isinstance(part, Tag):

@@ -95,7 +95,8 @@ def number(size: object) -> str:
 def summary(program: Program, parts: Sequence[Step | Group]) -> Iterator[str]:
     steps = [s for part in parts for s in part.steps()]
     parameters = total(s.parameters for s in steps)
-    yield f"{spell(parameters)} parameters{memory(parameters)}, {spell(total(s.multiply_adds for s in steps))} multiply-adds for one sample"
+    work = spell(total(s.multiply_adds for s in steps))
+    yield f"{spell(parameters)} parameters{memory(parameters)}, {work} multiply-adds for one sample"
     learnt = [last(s.node.name) for s in steps if any(w.role == "learnt" for w in s.weights)]
     if learnt:
         yield f"learnt from the training rows before training: {', '.join(learnt)}"

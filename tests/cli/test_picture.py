@@ -1,0 +1,152 @@
+"""`dlc show --svg`: boxes that do not overlap, lines that lead down, and XML that can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stories import dlc, write
+
+from dlc.compiler import compile, read_source
+from dlc.show import picture
+from dlc.show.diagram import Box, Frame, Sign, Tag, diagram
+from dlc.show.layers import Item, Line, arrange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parts_of(spec: Path) -> list:
+    return diagram(compile(read_source(spec)))
+
+
+def scenes(scene: picture.Scene) -> Iterator[picture.Scene]:
+    yield scene
+    for item in scene.items:
+        if item.inside:
+            yield from scenes(item.inside)
+
+
+def overlap(a: Item, b: Item) -> bool:
+    across = abs(a.x - b.x) < (a.width + b.width) / 2 - 1e-6
+    return across and a.y < b.y + b.height - 1e-6 and b.y < a.y + a.height - 1e-6
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
+    done = dlc("show", spec, "--svg", tmp_path / "net.svg")
+    assert (done.exit_code, done.output) == (0, f"wrote {tmp_path / 'net.svg'}\n")
+    root = ElementTree.parse(tmp_path / "net.svg").getroot()
+    words = {text.text for text in root.iter(f"{SVG}text")}
+    program = compile(read_source(spec))
+    assert {i.name for i in program.inputs} | {o.name for o in program.outputs} | {program.name} <= words
+    width, height = float(root.get("width", 0)), float(root.get("height", 0))
+    for box in root.iter(f"{SVG}rect"):
+        assert 0 <= float(box.get("x", 0)) <= float(box.get("x", 0)) + float(box.get("width", 0)) <= width
+        assert 0 <= float(box.get("y", 0)) <= float(box.get("y", 0)) + float(box.get("height", 0)) <= height
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+def test_nothing_overlaps(spec: Path) -> None:
+    for scene in scenes(picture.scene(parts_of(spec))):
+        drawn = [item for item in scene.items if item.part is not None]
+        assert not [(a, b) for n, a in enumerate(drawn) for b in drawn[:n] if overlap(a, b)]
+
+
+def test_a_chain_stands_in_one_column() -> None:
+    scene = picture.scene(parts_of(next(s for s in SPECS if s.stem == "lenet")))
+    assert max(item.x for item in scene.items) - min(item.x for item in scene.items) < 1e-6
+
+
+def test_what_changes_no_shape_goes_into_the_box_before_it(tmp_path: Path) -> None:
+    text = "input x: float[4]\noutput y: float\nx / 2 -> dense(8) -> relu -> dropout(0.5) -> dense(1) -> y\n"
+    found = parts_of(write(tmp_path, "x.dl", text))
+    assert [part.calls for part in found if isinstance(part, Box)] == [
+        ["\u00f7 2"],
+        ["dense(8)", "relu", "dropout(0.5)"],
+        ["dense(1)"],
+    ]
+
+
+def test_alike_neighbours_are_drawn_once(tmp_path: Path) -> None:
+    text = """input x: float[8]
+output y: float
+block basic(x) { return x -> residual(dense(8) -> relu) }
+x -> repeat(5, basic) -> repeat(3, dense(8) -> tanh) -> dense(1) -> y
+"""
+    frames = [part for part in parts_of(write(tmp_path, "x.dl", text)) if isinstance(part, (Frame, Box))]
+    assert [(type(part).__name__, part.times) for part in frames] == [("Frame", 5), ("Box", 3), ("Box", 1)]
+    assert dlc("show", tmp_path / "x.dl", "--svg", tmp_path / "x.svg").exit_code == 0
+    assert "basic  \u00d7 5" in (tmp_path / "x.svg").read_text("utf-8")
+
+
+def test_a_neighbour_that_others_read_is_drawn_by_itself(tmp_path: Path) -> None:
+    text = "input x: float[8]\noutput y: float[8]\na = x -> dense(8)\nb = a -> dense(8)\na + b -> y\n"
+    found = parts_of(write(tmp_path, "x.dl", text))
+    assert [part.times for part in found if isinstance(part, Box)] == [1, 1]
+    assert [part.sign for part in found if isinstance(part, Sign)] == ["+"]
+
+
+def test_a_declared_weight_that_flows_is_a_source(tmp_path: Path) -> None:
+    text = "input x: float[4]\noutput y: float[2]\nweight W: float[4, 2] = ones\nx @ W -> y\n"
+    tags = [part for part in parts_of(write(tmp_path, "x.dl", text)) if isinstance(part, Tag)]
+    assert [(tag.kind, tag.name) for tag in tags] == [("input", "x"), ("weight", "W"), ("output", "y")]
+
+
+def test_words_of_a_stranger_are_only_words(tmp_path: Path) -> None:
+    text = '# <script>"&\x07 it\ninput x: float[4]\noutput y: float[2]\nx -> dense(2) -> y\n'
+    spec = tmp_path / "x.dl"
+    spec.write_text(text.replace("\x07", "\u202e"), "utf-8")
+    assert dlc("show", spec, "--svg", tmp_path / "x.svg").exit_code == 0
+    root = ElementTree.parse(tmp_path / "x.svg").getroot()
+    assert not list(root.iter(f"{SVG}script"))
+    assert any(text.text == '<script>"& it' for text in root.iter(f"{SVG}text"))
+
+
+def test_a_picture_too_large_to_read_is_refused(tmp_path: Path) -> None:
+    body = "\n".join(f"x = x -> dense({8 + n % 2})" for n in range(1001))
+    text = f"input first: float[8]\noutput y: float[8]\nx = first\n{body}\nx -> dense(8) -> y\n"
+    done = dlc("show", write(tmp_path, "x.dl", text), "--svg", tmp_path / "x.svg")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "error: a picture of more than 1_000 operators cannot be read\n",
+    )
+    assert not (tmp_path / "x.svg").exists()
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[list[Item], list[Line]]:
+    """Items with random sizes, and lines that lead forward."""
+    sizes = draw(st.lists(st.tuples(st.integers(20, 300), st.integers(10, 90)), min_size=1, max_size=16))
+    items = [Item(float(w), float(h)) for w, h in sizes]
+    pairs = st.tuples(st.integers(0, len(items) - 1), st.integers(0, len(items) - 1))
+    found = draw(st.lists(pairs, max_size=30))
+    return items, [Line(items[a], items[b]) for a, b in found if a < b]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(graphs())
+def test_layers_of_any_graph(graph: tuple[list[Item], list[Line]]) -> None:
+    items, lines = graph
+    width, height = arrange(items, lines)
+    for item in items:
+        assert item.x - item.width / 2 >= -1e-6
+        assert item.x + item.width / 2 <= width + 1e-6
+        assert -1e-6 <= item.y <= item.y + item.height <= height + 1e-6
+    assert not [(a, b) for n, a in enumerate(items) for b in items[:n] if overlap(a, b)]
+    for line in lines:
+        assert line.source.y + line.source.height < line.target.y
+        lanes = [
+            (lane.x, items[n].x, items[n].width)
+            for lane in line.lanes
+            for n in range(len(items))
+            if items[n].layer == lane.layer
+        ]
+        assert all(abs(lane - x) >= wide / 2 - 1e-6 for lane, x, wide in lanes), "no line runs through a box"

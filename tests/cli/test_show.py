@@ -1,0 +1,191 @@
+"""`dlc show`: the network as a table, its weights, its stages as text."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from stories import IRIS, dlc, write
+
+from dlc.compiler import compile, read_source
+from dlc.compiler.figures import flops, parameters
+from dlc.show.columns import columns
+
+if TYPE_CHECKING:
+    from typing import Any
+
+SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
+STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
+
+BLOCKS = """input left, right: float[8]
+output same: binary
+
+net encoder(x) { return x -> dense(4) -> relu }
+block basic(x) { return x -> residual(dense(8) -> relu) }
+weight scale: float[4] = ones
+
+a = left -> basic -> basic -> encoder
+b = right -> encoder
+abs(a - b) * scale -> dense(1) -> same
+"""
+
+TABLE = """\
+blocks
+
+stage                       makes     parameters  multiply-adds  initial values  reads
+--------------------------  --------  ----------  -------------  --------------  ----------------------
+left                        float[8]
+right                       float[8]
+basic
+  dense(8)                  float[8]          72             64  he_normal       left
+  relu                      float[8]
+  add                       float[8]                                             relu, left
+basic_2 (as basic)          float[8]          72             64
+encoder
+  dense(4)                  float[4]          36             32  he_normal
+  relu                      float[4]
+encoder (the same weights)  float[4]                         32
+subtract                    float[4]                                             encoder.relu, encoder.relu_2
+abs                         float[4]
+multiply                    float[4]           4                 ones            abs, scale
+dense(1)                    float[1]           5              4  xavier_normal
+same                        binary
+
+189 parameters (756 bytes), 196 multiply-adds for one sample
+"""
+
+
+def test_blocks_are_told_once_and_shared_weights_counted_once(tmp_path: Path) -> None:
+    done = dlc("show", write(tmp_path, "blocks.dl", BLOCKS))
+    assert done.exit_code == 0
+    assert [line.split() for line in done.output.splitlines() if "---" not in line] == [
+        line.split() for line in TABLE.splitlines() if "---" not in line
+    ]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+def test_the_columns_add_up_to_the_totals(spec: Path) -> None:
+    lines = dlc("show", spec).output.splitlines()
+    head = next(line for line in lines if line.startswith("stage"))
+    total = next(line for line in lines if line.endswith("multiply-adds for one sample"))
+    program = compile(read_source(spec))
+    sums = {}
+    for title in ("parameters", "multiply-adds"):
+        if title in head:
+            end = head.index(title) + len(title)
+            cells = [
+                line[:end].rsplit("  ", 1)[-1].strip()
+                for line in lines[4 : lines.index("", 4)]
+                if len(line) >= end
+            ]
+            sums[title] = sum(int(c) for c in cells if c.replace("_", "").isdigit())
+    assert sums.get("parameters", 0) == parameters(program.graph)
+    assert total.split(" ")[0] == f"{parameters(program.graph):_}"
+    assert sums.get("multiply-adds", 0) * 2 == flops(program)
+
+
+def test_params_change_the_network(tmp_path: Path) -> None:
+    done = dlc("show", "--set", "units=12", write(tmp_path, "iris.dl", IRIS))
+    assert "dense(12)" in done.output
+    assert "99 parameters" in done.output
+    assert done.output.endswith("params: units = 12\n")
+
+
+def test_free_dimensions_stay_in_the_figures(tmp_path: Path) -> None:
+    text = "input x: float[T, 4]\noutput y: float[T, 2]\nx -> dense(2) -> y\n"
+    assert (
+        "10 parameters (40 bytes), 8 * T multiply-adds"
+        in dlc("show", write(tmp_path, "free.dl", text)).output
+    )
+
+
+def test_weights_have_names_shapes_and_roles(tmp_path: Path) -> None:
+    lines = dlc("show", "--weights", write(tmp_path, "iris.dl", IRIS)).output.splitlines()
+    rows = [line.split("  ") for line in lines]
+    assert [[cell.strip() for cell in row if cell.strip()] for row in rows[2:5]] == [
+        ["standardize.mean", "[4]", "4", "learnt", "from the rows"],
+        ["standardize.std", "[4]", "4", "learnt", "from the rows"],
+        ["dense.weight", "[8, 4]", "32", "weight", "he_normal"],
+    ]
+    assert lines[-1] == "67 parameters, and 8 numbers that no optimizer changes"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stages_are_text_and_the_same_wherever_the_spec_lies(stage: str, tmp_path: Path) -> None:
+    texts = []
+    for folder in (tmp_path / "a", tmp_path / "b" / "c"):
+        folder.mkdir(parents=True)
+        done = dlc("show", "--stage", stage, write(folder, "iris.dl", IRIS))
+        assert done.exit_code == 0, done.output
+        texts.append(done.output)
+    assert texts[0] == texts[1]
+    assert "relu" in texts[0].lower()
+    assert str(tmp_path) not in texts[0]
+
+
+def test_the_graph_is_read_line_by_line(tmp_path: Path) -> None:
+    lines = dlc("show", "--stage", "graph", write(tmp_path, "iris.dl", IRIS)).output.splitlines()
+    assert lines[0] == "graph iris {"
+    assert (
+        "  %dense = dense(units=8) %standardize weight=%dense.weight bias=%dense.bias : float[8]  # iris.dl:7:31"
+        in lines
+    )
+    assert "  weight %dense.weight : float[8, 4] = he_normal  # iris.dl:7:31" in lines
+    assert "  learnt %standardize.mean : float[4] = zeros  # iris.dl:7:16" in lines
+    assert lines[-3:] == ["  output species = %dense_2", "  output loss = %cross_entropy", "}"]
+
+
+def test_onnx_as_text_holds_constants_and_no_weights(tmp_path: Path) -> None:
+    text = dlc("show", "--stage", "onnx", write(tmp_path, "iris.dl", IRIS)).output
+    assert "  weight %dense.weight : float[8, 4]\n" in text
+    assert 'constant %constant_2 : string[3] = ["setosa", "versicolor", "virginica"]' in text
+    assert (
+        "%dense/Gemm:0 = Gemm(transB=1) %standardize/Div:0 %dense.weight %dense.bias  # iris.dl:7:31" in text
+    )
+
+
+def test_the_syntax_of_a_spec_is_shown_even_if_its_names_mean_nothing(tmp_path: Path) -> None:
+    spec = write(tmp_path, "x.dl", "x -> nothing(3)\n")
+    assert dlc("show", spec).exit_code == 1
+    assert "name nothing  # 1:6" in dlc("show", "--stage", "syntax", spec).output
+    assert dlc("show", "--stage", "syntax", write(tmp_path, "y.dl", "x -> (3\n")).exit_code == 1
+
+
+def test_what_waits_for_the_rows_says_so(tmp_path: Path) -> None:
+    text = IRIS.replace("class(setosa, versicolor, virginica)", "class(auto)").replace(
+        "dense(3)", "dense(species.classes)"
+    )
+    spec = write(tmp_path, "auto.dl", text)
+    assert "8 * species.classes" in dlc("show", spec).output
+    done = dlc("show", "--stage", "onnx", spec)
+    assert done.exit_code == 1
+    assert "E0801" in done.stderr
+
+
+def test_torch_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_torch(name: str, *rest: Any) -> Any:
+        if name.split(".")[0] == "torch" or name == "dlc.compiler.lower.torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_torch)
+    spec = write(tmp_path, "iris.dl", IRIS)
+    for command in (["show", "--stage", "torch"], ["train"]):
+        done = dlc(*command, spec)
+        assert (done.exit_code, done.stderr) == (
+            1,
+            'error: this command needs torch: pip install "dlc[train]"\n',
+        )
+
+
+def test_one_thing_at_a_time(tmp_path: Path) -> None:
+    assert dlc("show", "--weights", "--stage", "graph", write(tmp_path, "iris.dl", IRIS)).exit_code == 2
+
+
+def test_columns_heed_wide_letters_and_leave_out_what_is_empty() -> None:
+    rows = [("日本", "", "1"), ("e\u0301", "", "22")]
+    assert columns(("a", "b", "n"), rows, (2,)) == "a      n\n----  --\n日本   1\ne\u0301     22"

@@ -40,7 +40,8 @@ def no_files(importing: Source, path: str) -> Source:
 
 
 def read_source(path: str | os.PathLike[str], name: str | None = None) -> Source:
-    """The source at a path, under the name that messages show. Raises OSError, UnicodeDecodeError and ValueError."""
+    """The source at a path, under the name that messages show.
+    Raises OSError, UnicodeDecodeError and ValueError."""
     shown = os.path.basename(path)
     if os.path.getsize(path) > MAX_BYTES:
         raise ValueError(f"{shown} is larger than {MAX_BYTES:_} bytes")

@@ -1,4 +1,5 @@
-"""Makes the nodes of the syntax tree; each method is named after a rule of the grammar, and gets what it matched."""
+"""Makes the nodes of the syntax tree; each method is named after a rule of the grammar,
+and gets what it matched."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ class Builder:
         self.source = source
         self._depth: dict[Any, int] = {}
 
-    # --- statements -------------------------------------------------------------------------------------------
+    # --- statements -----------------------------------------------------------------------------------------
 
     def import_(self, parts: list) -> syntax.Import:
         names, (_, path) = self._leading_names(parts[1:])
@@ -122,7 +123,7 @@ class Builder:
     def body(self, parts: list) -> _Body:
         return self._node(_Body, parts, tuple(part.value for part in parts[1:-1]))
 
-    # --- expressions ------------------------------------------------------------------------------------------
+    # --- expressions ----------------------------------------------------------------------------------------
 
     def conditional(self, parts: list) -> syntax.Conditional:
         return self._node(syntax.Conditional, parts, *parts[::2])
@@ -212,7 +213,7 @@ class Builder:
         text = re.sub(r"\\.", lambda escape: _ESCAPES[escape[0]], token[1:-1])
         return syntax.Literal(self._span(token), text)
 
-    # --- help -------------------------------------------------------------------------------------------------
+    # --- help -----------------------------------------------------------------------------------------------
 
     def _node(self, kind: type, parts: list, *fields: Any) -> Any:
         """A node over all its parts, unless it is too deep."""

@@ -1,7 +1,7 @@
 """How a thing of the language is defined: a class with settings, declared once.
 
-Operators, losses, optimizers, metrics, data sources and the sections of a spec are all definitions. Checking of
-arguments, suggestions, documentation and completion follow from them.
+Operators, losses, optimizers, metrics, data sources and the sections of a spec are all definitions.
+Checking of arguments, suggestions, documentation and completion follow from them.
 """
 
 from __future__ import annotations

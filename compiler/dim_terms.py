@@ -227,7 +227,7 @@ def _opposite(numerator: Terms, k: int) -> Terms:
 
 
 def join_floors(terms: Terms) -> Terms:
-    """Gives sums of floors one form, by p // k + (p + 1) // k + ... + (p + k - 1) // k == p and by complements.
+    """One form for sums of floors, by p // k + (p + 1) // k + ... + (p + k - 1) // k == p and complements.
 
     Deeper floors go first: what takes their place holds only shallower ones.
     """
@@ -331,7 +331,7 @@ def lowest(terms: Terms) -> int | None:
 
 
 def _lowest_shifted(terms: Terms) -> int | None:
-    """Every atom written as its lowest value and a rest of at least 0: the constant, if no term then falls."""
+    """The constant, with every atom written as its lowest value and a rest >= 0, if no term then falls."""
     shift: dict[Any, int] = {}
     for atom in {atom for m in terms for atom, _ in m}:
         low = 1 if isinstance(atom, str) else atom.lowest

@@ -163,7 +163,8 @@ def evaluate(size: Size, values: Mapping[str, X]) -> X | int:
 
 
 def minimum(size: Size) -> int | None:
-    """A number that the size is proved never to be below, every name being at least 1; None if none is known."""
+    """A number that the size is proved never to be below, every name being at least 1;
+    None if none is known."""
     try:
         return lowest(_terms(size))
     except DimError:
@@ -195,7 +196,8 @@ def _quotient(a: Size, b: Size) -> Size:
 
 
 def _symbolic_quotient(a: Size, b: Dim) -> Size:
-    """`a // b` where `a == q * b + r` with 0 <= r < b can be proved; a size that divides is taken not to be 0."""
+    """`a // b` where `a == q * b + r` with 0 <= r < b can be proved;
+    a size that divides is taken not to be 0."""
     quotient, rest = divide(_terms(a), _terms(b))
     remainder = _dim(rest)
     if remainder != 0 and not (_at_least(remainder, 0) and _at_least(b - remainder, 1)):

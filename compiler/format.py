@@ -1,7 +1,7 @@
 """The one layout of a spec: `dlc fmt`.
 
-The author's lines are kept: a flow stays broken where it was broken, a blank line stays one. What is settled here is
-which tokens share a line; `layout` settles where on the line they stand.
+The author's lines are kept: a flow stays broken where it was broken, a blank line stays one.
+What is settled here is which tokens share a line; `layout` settles where on the line they stand.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def laid_out(source: Source) -> str:
 
 
 class _Rows:
-    """Collects tokens and comments into rows; the bodies at the places in `opened` do not stay on one line."""
+    """Collects tokens and comments into rows; the bodies at the places in `opened` do not
+    stay on one line."""
 
     def __init__(self, tokens: Tokens, opened: set[int]) -> None:
         self.tokens = tokens

@@ -10,7 +10,8 @@ from dlc.compiler.kinds import Number
 
 
 class Initial(Definition, family="initial"):
-    """How a weight begins. `fans` are the number of values one result depends on, and of results one value reaches."""
+    """How a weight begins. `fans` are the number of values one result depends on,
+    and of results one value reaches."""
 
     def draw(self, np: Any, rng: Any, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
         """The float32 values, drawn from the generator `rng`."""

@@ -1,4 +1,5 @@
-"""The graph: values, the nodes that make them, and the program around them. Frozen, fully typed, batch implied."""
+"""The graph: values, the nodes that make them, and the program around them.
+Frozen, fully typed, batch implied."""
 
 from __future__ import annotations
 

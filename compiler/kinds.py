@@ -37,7 +37,8 @@ class Kind:
         raise self.mismatch(value)
 
     def families(self) -> tuple[str, ...]:
-        """Families of definitions whose members may stand here by name: `init=zeros`, `optimizer=adam(...)`."""
+        """Families of definitions whose members may stand here by name:
+        `init=zeros`, `optimizer=adam(...)`."""
         return ()
 
     def item(self) -> Kind | None:
@@ -45,7 +46,8 @@ class Kind:
         return None
 
     def read(self, expr: syntax.Expr) -> Any:
-        """For kinds of bare names (`stratify = label`): what the syntax itself says; `None` to evaluate it."""
+        """For kinds of bare names (`stratify = label`): what the syntax itself says;
+        `None` to evaluate it."""
         return None
 
     def mismatch(self, value: Any) -> Reject:
@@ -154,7 +156,8 @@ class Word(Kind):
 
 
 class Bare(Kind):
-    """A name written bare, which the compiler looks up later: an input, a column, an output. Text also goes."""
+    """A name written bare, which the compiler looks up later:
+    an input, a column, an output. Text also goes."""
 
     def __init__(self, what: str = "a name"):
         self.what = what

@@ -69,7 +69,8 @@ _Inside = dict[int, list[tuple[_Bracket, ...]]]  # for each row by id: the brack
 
 
 def arrange(rows: list[Row]) -> tuple[str, int | None]:
-    """The rows as text; or the place of a `{` whose body must not stay on its line, since that is too long."""
+    """The rows as text; or the place of a `{` whose body must not stay on its line,
+    since that is too long."""
     while True:
         inside = _brackets(rows)
         _place(rows, inside)
@@ -130,7 +131,7 @@ def _brackets(rows: list[Row]) -> _Inside:
     return found
 
 
-# --- gaps -----------------------------------------------------------------------------------------------------------
+# --- gaps ---------------------------------------------------------------------------------------------------
 
 
 def _gaps(row: Row, inside: list[tuple[_Bracket, ...]], before: Token | None) -> list[int]:
@@ -158,11 +159,12 @@ def _gap(left: Token, right: Token, inside: tuple[_Bracket, ...]) -> int:
     return int(left.type != "DOT")
 
 
-# --- columns that line up ---------------------------------------------------------------------------------------------
+# --- columns that line up -----------------------------------------------------------------------------------
 
 
 def _line_up(rows: list[Row], at: Callable[[Row], tuple[str, int]]) -> None:
-    """Pad one token of neighbouring statements of a kind to the same column; `at` says which kind and which token."""
+    """Pad one token of neighbouring statements of a kind to the same column;
+    `at` says which kind and which token."""
     runs: list[list[Row]] = []
     last = ("", -1)
     for row in rows:
@@ -226,7 +228,8 @@ def _linked_arrows(rows: list[Row], inside: _Inside) -> list[list[tuple[Row, int
 
 
 def _arrows(row: Row, inside: _Inside) -> dict[int, tuple[int, bool]]:
-    """The arrows of a flow by their column in the source; with each its index, and whether it was moved right."""
+    """The arrows of a flow by their column in the source; with each its index,
+    and whether it was moved right."""
     return {
         token.column: (i, token.start_pos - row.tokens[i - 1].end_pos > 1)
         for i, token in enumerate(row.tokens)
@@ -262,7 +265,7 @@ def _comment_columns(rows: list[Row]) -> dict[int, int]:
     return columns
 
 
-# --- lines below the first ----------------------------------------------------------------------------------------------
+# --- lines below the first ----------------------------------------------------------------------------------
 
 
 def _indent_below(rows: list[Row], inside: _Inside) -> None:

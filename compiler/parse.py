@@ -136,7 +136,8 @@ class _Reader:
         return made if isinstance(made, list) else [made]
 
     def _without(self, line: Line, mistake: Diagnostic | None = None, read: Collection[int] = ()) -> list:
-        """No statement, since it has this mistake; but what is wrong in its bodies that are not yet read is told."""
+        """No statement, since it has this mistake; but what is wrong in its bodies that are not
+        yet read is told."""
         if mistake:
             self.problems.add(mistake)
         for token in line.tokens:

@@ -1,4 +1,5 @@
-"""The syntax tree and the graph as text, the same for the same spec on every machine. `lower.text` has what follows."""
+"""The syntax tree and the graph as text, the same for the same spec on every machine.
+`lower.text` has what follows."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ INDENT = "  "
 
 
 def print_graph(graph: Graph, name: str) -> str:
-    """A line for every input, weight and node: what it makes, of what, its type, and its place in the spec."""
+    """A line for every input, weight and node: what it makes, of what, its type,
+    and its place in the spec."""
     lines = [f"graph {name} {{"]
     lines += [f"{INDENT}input {typed(v)}{place(v)}" for v in graph.inputs]
     lines += [f"{INDENT}{print_weight(w)}" for w in graph.weights]
@@ -49,8 +51,8 @@ def print_node(node: Node) -> str:
 
 
 def print_call(node: Node, *, short: bool = False) -> str:
-    """The operator with those settings that are not at their defaults; in `short` form as a person writes it, what
-    is required without its name."""
+    """The operator with those settings that are not at their defaults;
+    in `short` form as a person writes it, what is required without its name."""
     operator = node.operator
     first, parts = [], []
     for key, declared in operator.settings.items():

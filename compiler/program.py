@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 @record
 class Facts:
-    """What only the data can tell: the classes of `class(auto)` fields, by the name of the input or output."""
+    """What only the data can tell: the classes of `class(auto)` fields,
+    by the name of the input or output."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
 

@@ -126,7 +126,7 @@ def _lines(source: Source, labels: list[Label], primary: Label, gutter: _Gutter,
                 yield gutter.marks(row)
 
 
-# --- one line of code ---------------------------------------------------------------------------------------------
+# --- one line of code ---------------------------------------------------------------------------------------
 
 
 @record
@@ -188,7 +188,8 @@ def _width(text: str) -> int:
 
 
 def _mark_rows(view: _View, primary: Label, paint: _Paint, tone: str) -> Iterable[str]:
-    """The row of carets with the text of the last label behind it, then the other texts from right to left."""
+    """The row of carets with the text of the last label behind it,
+    then the other texts from right to left."""
     marks = sorted(view.marks, key=lambda mark: (mark[1], mark[0]))
     tones: dict[int, str] = {}
     for first, end, label in marks:

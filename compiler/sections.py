@@ -102,7 +102,8 @@ class Npz(Source):
 
 
 class Idx(Source):
-    """A folder in the format of MNIST: `train-images-idx3-ubyte`, ... (also gzipped), its own test set with it."""
+    """A folder in the format of MNIST: `train-images-idx3-ubyte`, ...
+    (also gzipped), its own test set with it."""
 
     path: str = setting("the folder, relative to the spec", Text())
 
@@ -147,15 +148,16 @@ class Data(Section):
                               OneOf(Whole(0), Number(minimum=0, below=1), Defined("source")), 0)  # fmt: skip
     test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
                         OneOf(Whole(0), Number(minimum=0, below=1), Defined("source")), 0)  # fmt: skip
-    stratify: Any = setting("the output whose classes keep their shares in every part", Bare("an output's name"),
-                            None)  # fmt: skip
+    stratify: Any = setting("the output whose classes keep their shares in every part",
+                            Bare("an output's name"), None)  # fmt: skip
     seed: int = setting("seed of the parting", Whole(0, 2**31 - 1), 0)
 
     fields: dict[str, Field]  # by the name of the input or target, set by the elaborator
 
 
 class ExportName(Kind):
-    """What is exported: an output, its `.logits`, or any tensor that has a name. Read as its name and syntax."""
+    """What is exported: an output, its `.logits`, or any tensor that has a name.
+    Read as its name and syntax."""
 
     def describe(self) -> str:
         return "the name of an output or a tensor, or `y.logits`"

@@ -67,8 +67,9 @@ class TooMuch(Exception):
 class Tokens:
     """The tokens of a text without its comments.
 
-    `pairs` leads from the place of an opening bracket to the index of its partner (the end where it has none);
-    `broken` holds the places of tokens whose statement cannot be read, since their mistake is already told.
+    `pairs` leads from the place of an opening bracket to the index of its partner (the end where it has
+    none); `broken` holds the places of tokens whose statement cannot be read, since their mistake is already
+    told.
     """
 
     items: list[Token]
@@ -187,7 +188,7 @@ class _Tokenizer:
         self.broken.add(token.start_pos)
         return token
 
-    # --- brackets and newlines --------------------------------------------------------------------------------
+    # --- brackets and newlines ------------------------------------------------------------------------------
 
     def _unpaired(self, items: list[Token]) -> set[int]:
         """The places of brackets without a partner, reported."""
@@ -302,7 +303,7 @@ def _pairs(items: list[Token], unpaired: set[int]) -> dict[int, int]:
     return pairs | {token.start_pos: len(items) for token in open_}
 
 
-# --- wording --------------------------------------------------------------------------------------------------
+# --- wording ------------------------------------------------------------------------------------------------
 
 _NAMES = "names are made of letters, digits and `_`"
 

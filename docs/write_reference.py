@@ -27,12 +27,15 @@ HEAD = """# Reference
 Every word of the language that is built, made from the definitions by `python docs/write_reference.py`. What
 the language is as a whole says [language.md](language.md).
 
-Settings are given in the order shown or by name; those after `*` by name alone. One without `=` has to be given."""
+Settings are given in the order shown or by name; those after `*` by name alone. One without `=` has to be \
+given."""
 
 FAMILIES = (
-    ("optimizer", "Optimizers", "`optimizer = adam(lr=0.01)` in `train`. Names and defaults are those of `torch.optim`."),
+    ("optimizer", "Optimizers",
+     "`optimizer = adam(lr=0.01)` in `train`. Names and defaults are those of `torch.optim`."),
     ("schedule", "Schedules", "`schedule = cosine(warmup=100)` in `train`. They count in steps."),
-    ("regularizer", "Regularizers", "`regularize = l2(1e-4)` in `train`, or a list. On the weights of layers, never biases or norms."),
+    ("regularizer", "Regularizers",
+     "`regularize = l2(1e-4)` in `train`, or a list. On the weights of layers, never biases or norms."),
     ("clip", "Clipping", "`clip = norm(1)` in `train`."),
     ("stopping", "Early stopping", "`early_stop = patience(5)` in `train`."),
     ("metric", "Metrics", "`metrics = [accuracy, f1]` in `train`; `test.accuracy >= 0.9` in `expect`."),
@@ -42,7 +45,8 @@ FAMILIES = (
 )  # fmt: skip
 
 GROUPS = {
-    "layers": "Layers", "convolution": "Convolutions", "normalization": "Normalization", "activations": "Activations",
+    "layers": "Layers", "convolution": "Convolutions",
+    "normalization": "Normalization", "activations": "Activations",
     "pooling": "Pooling", "shape": "Shapes", "joining": "Joining and parting", "mathematics": "Mathematics",
     "reductions": "Reductions", "regularization": "Training only", "learnt": "Learnt from the training rows",
 }  # fmt: skip
@@ -87,8 +91,8 @@ def combinators() -> Iterator[str]:
 
 def losses() -> Iterator[str]:
     yield "## Losses"
-    yield ("`loss = mse(price)` in `train` holds an output against its target, `mse(prediction, target)` a tensor against another. "
-           "A loss is an expression: `mse(a) + 0.1 * mae(b)`.")  # fmt: skip
+    yield ("`loss = mse(price)` in `train` holds an output against its target, `mse(prediction, target)` a "
+           "tensor against another. A loss is an expression: `mse(a) + 0.1 * mae(b)`.")  # fmt: skip
     yield from entries(family("loss").values())
 
 
@@ -197,8 +201,9 @@ def sections() -> Iterator[str]:
         yield "\n".join(lines)
         yield from later(LATER.get(name, ()))
     yield "### `expect`"
-    yield ("Comparisons that `dlc test` checks, of numbers, shapes and figures: `parameters == 61_706`, `flops <= 1e6`, "
-           "`shape(h) == [16, 5, 5]`, `test.accuracy >= 0.98`; with several outputs `test.OUTPUT.accuracy`.")  # fmt: skip
+    yield ("Comparisons that `dlc test` checks, of numbers, shapes and figures: `parameters == 61_706`, "
+           "`flops <= 1e6`, `shape(h) == [16, 5, 5]`, `test.accuracy >= 0.98`; with several outputs "
+           "`test.OUTPUT.accuracy`.")  # fmt: skip
 
 
 def codes() -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""The surface syntax: `dl.lark`, and the parser tables made from it (`python -m dlc.grammar` rewrites them)."""
+"""The surface syntax: `dl.lark`, and the parser tables made from it
+(`python -m dlc.grammar` rewrites them)."""
 
 from __future__ import annotations
 

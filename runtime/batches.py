@@ -22,11 +22,12 @@ SHARE = 0.4  # of a GPU's free memory that rows may take
 class Resident:
     """The fields of rows that a form of the graph reads, kept as tensors.
 
-    They are kept on the device where they fit, else in the machine's memory, from where they are brought chunk by
-    chunk. `shapes` are the sample shapes of fields that are drawn anew for every batch.
+    They are kept on the device where they fit, else in the machine's memory, from where they are
+    brought chunk by chunk. `shapes` are the sample shapes of fields that are drawn anew for every batch.
     """
 
-    def __init__(self, rows: Rows, fields: Sequence[str], device: torch.device, shapes: dict[str, tuple[int, ...]],
+    def __init__(self, rows: Rows, fields: Sequence[str], device: torch.device,
+                 shapes: dict[str, tuple[int, ...]],
                  generator: torch.Generator | None = None) -> None:  # fmt: skip
         arrays = {name: np.ascontiguousarray(rows[name]) for name in fields if name not in rows.drawn}
         self.size = sum(a.nbytes for a in arrays.values())
@@ -40,7 +41,8 @@ class Resident:
     def batches(
         self, sizes: Sequence[int], order: torch.Tensor | None = None
     ) -> Iterator[list[torch.Tensor]]:
-        """Batches of these sizes, the rows in this order (as they stand if none), each a tensor for every field.
+        """Batches of these sizes, the rows in this order (as they stand if none),
+        each a tensor for every field.
 
         Rows are gathered many batches at a time and then cut: cheaper than gathering each batch.
         """

@@ -37,7 +37,8 @@ class Watched(fx.Interpreter):
 
 
 def first_bad(form: Form, batch: list[torch.Tensor]) -> tuple[fx.Node | None, str, torch.Tensor | None]:
-    """The first node whose result, or whose gradient on the way back, is not finite; which of both; and the numbers."""
+    """The first node whose result, or whose gradient on the way back, is not finite;
+    which of both; and the numbers."""
     watched = Watched(form.module)
     made = watched.run(*batch, *form.weights)
     for node, result in watched.made.items():
@@ -57,8 +58,8 @@ def finite(tensor: torch.Tensor) -> bool:
 
 def replay(learner: Learner, batches: Iterable[list[torch.Tensor]], before: Snapshot, first: int,
            kept: int) -> CompileError:  # fmt: skip
-    """Go through an epoch that went wrong once more, and look after every step. `first` is the number of its first
-    step, from 0; `kept` the epoch whose weights are kept."""
+    """Go through an epoch that went wrong once more, and look after every step.
+    `first` is the number of its first step, from 0; `kept` the epoch whose weights are kept."""
     note = f"the weights of epoch {kept} are kept" if kept else "the weights are kept as they began"
     forms = learner.forms
     before.restore()

@@ -39,8 +39,8 @@ def free_memory(device: torch.device) -> int | None:
 
 @contextmanager
 def threads_for(work: int, device: torch.device) -> Iterator[None]:
-    """One thread on the CPU where a step is so small that waking others takes longer, many times longer where the
-    machine is busy; else as many as torch has."""
+    """One thread on the CPU where a step is so small that waking others takes longer,
+    many times longer where the machine is busy; else as many as torch has."""
     before = torch.get_num_threads()
     if device.type != "cpu" or work > SMALL:
         yield

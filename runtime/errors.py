@@ -1,4 +1,5 @@
-"""Errors that are told to a person in one line. Light to import: the command line knows them without what raises them."""
+"""Errors that are told to a person in one line. Light to import:
+the command line knows them without what raises them."""
 
 from __future__ import annotations
 

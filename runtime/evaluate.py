@@ -1,4 +1,5 @@
-"""Using an artifact on files of rows: its answers, and the metrics that it was trained for. Needs no torch."""
+"""Using an artifact on files of rows: its answers, and the metrics that it was trained
+for. Needs no torch."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def source_from(given: Any) -> Path | Source | Opened | None:
-    """What a caller may name as rows: a path, a source as a spec has it, a dict of arrays, or none for that of the spec."""
+    """What a caller may name as rows: a path, a source as a spec has it, a dict of arrays,
+    or none for that of the spec."""
     if given is None:
         return None
     if isinstance(given, (str, Path)):

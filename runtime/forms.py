@@ -1,4 +1,5 @@
-"""The two forms of a program as torch runs them in training: one that learns, one that answers, the same weights."""
+"""The two forms of a program as torch runs them in training:
+one that learns, one that answers, the same weights."""
 
 from __future__ import annotations
 
@@ -96,7 +97,8 @@ class Forms:
 
 
 def channels_last(model: Model) -> None:
-    """Lay out filters of images with the channels innermost: the kernels of a CPU are fastest so, and hand it on."""
+    """Lay out filters of images with the channels innermost:
+    the kernels of a CPU are fastest so, and hand it on."""
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
             tensor.data = torch.empty_like(tensor, memory_format=torch.channels_last).copy_(tensor)

@@ -44,8 +44,8 @@ class Epoch:
 class Trained:
     """What training gives.
 
-    `weights` are those of epoch `kept` (0: as they began), `figures` what they reach on every part of the data in
-    the form that is exported. `ended` is `done`, `early`, `interrupted` or `diverged`.
+    `weights` are those of epoch `kept` (0: as they began), `figures` what they reach on every part
+    of the data in the form that is exported. `ended` is `done`, `early`, `interrupted` or `diverged`.
     """
 
     weights: Mapping[str, np.ndarray]

@@ -56,8 +56,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
           listeners: Sequence[Listener] = ()) -> Result:  # fmt: skip
     """Read the data, learn, export and prove. The run folder is made below `out`, or below `runs`.
 
-    Raises `CompileError` for data that does not fit, for a loss that turned NaN or infinite (the last good weights
-    are then in the run folder), and for an artifact that is not equal to the torch module.
+    Raises `CompileError` for data that does not fit, for a loss that turned NaN or infinite (the last
+    good weights are then in the run folder), and for an artifact that is not equal to the torch module.
     """
     dataset = rows_for(face, data)
     program = face.compiled
@@ -77,7 +77,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     else:
         run.write_spec(program)
         run.write_weights(weights)
-    exported = export(program, weights, run.path(MODEL), rows=real_rows(dataset), figures=trained.figures if trained else {},
+    exported = export(program, weights, run.path(MODEL), rows=real_rows(dataset),
+                      figures=trained.figures if trained else {},
                       fingerprint=dataset.fingerprint if dataset else "")  # fmt: skip
     return Result(run.folder, exported, trained, weights)
 

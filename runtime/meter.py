@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """`measured` are the figures: their name, the output, its declared type, the field it is held against, and the
-    metric. Answers come under the artifact's names, from torch or from ONNX Runtime alike."""
+    """`measured` are the figures: their name, the output, its declared type, the field it is held against,
+    and the metric. Answers come under the artifact's names, from torch or from ONNX Runtime alike."""
 
     def __init__(self, measured: Sequence[Measured]) -> None:
         self._measured = [(m, m.metric.start(m.type)) for m in measured]

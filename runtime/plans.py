@@ -83,8 +83,8 @@ def check_drawn(program: Program, drawn: Iterable[str]) -> None:
     for given in program.inputs:
         free = [size for size in given.declared.shape if not isinstance(size, int)]
         if given.name in drawn and free:
-            raise impossible(f"`{given.name}` is drawn, and no data says how long `{free[0]}` is", program.data,
-                             help="write a number in its type")  # fmt: skip
+            raise impossible(f"`{given.name}` is drawn, and no data says how long `{free[0]}` is",
+                             program.data, help="write a number in its type")  # fmt: skip
 
 
 def check_statistics(graph: Graph, plan: Plan) -> None:
@@ -94,7 +94,8 @@ def check_statistics(graph: Graph, plan: Plan) -> None:
     for node in graph.nodes:
         if node.operator.name == "batchnorm" and all(size == 1 for size in node.operands[0].type.shape[1:]):
             label = Label(node.site.span, "one value of each feature in a step")
-            raise CompileError([Diagnostic(IMPOSSIBLE, "`batchnorm` needs more than one row in a step", (label,), (),
+            raise CompileError([Diagnostic(IMPOSSIBLE, "`batchnorm` needs more than one row in a step",
+                                           (label,), (),
                                            "use a larger `batch`, or `layernorm`")])  # fmt: skip
 
 

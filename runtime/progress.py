@@ -97,10 +97,11 @@ def table(figures: Mapping[str, Figures]) -> list[str]:
     ]
 
 
-def summary(console: Console, trained: Trained | None, *, parity: str = "", files: Sequence[tuple[str, str]] = (),
-            next: str = "") -> None:  # fmt: skip
-    """The end of a run: the table, how far the artifact is from the torch module, where the files are (what, path),
-    and the next command to type. `trained` is none for a spec with nothing to learn: it has no table."""
+def summary(console: Console, trained: Trained | None, *, parity: str = "",
+            files: Sequence[tuple[str, str]] = (), next: str = "") -> None:  # fmt: skip
+    """The end of a run: the table, how far the artifact is from the torch module, where the files are (what,
+    path), and the next command to type. `trained` is none for a spec with nothing to learn: it has no
+    table."""
     if trained is not None:
         console.print()
     for n, row in enumerate(table(trained.figures) if trained is not None else ()):

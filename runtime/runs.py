@@ -32,7 +32,8 @@ SAVED = 2.0  # seconds between two savings of weights that got better, at least
 
 
 class Run:
-    """One run's folder; a listener of the training. Every file is written under another name and then renamed."""
+    """One run's folder; a listener of the training. Every file is written under another name
+    and then renamed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,8 +60,8 @@ class Run:
         return write(self.folder / name, content)
 
     def write_spec(self, program: Program) -> None:
-        """The spec as `model.dl`, the files that it imports, and in `spec.json` what else made the program: params,
-        classes that were learnt, and which file is where."""
+        """The spec as `model.dl`, the files that it imports, and in `spec.json` what else made the program:
+        params, classes that were learnt, and which file is where."""
         files = {program.source.name: SPEC}
         for source in program.sources:
             if source.name not in files:

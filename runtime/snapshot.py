@@ -6,7 +6,8 @@ import torch
 
 
 class Snapshot:
-    """Copies of weights, of the optimizer's state and of the random states; taken again, it reuses its memory."""
+    """Copies of weights, of the optimizer's state and of the random states;
+    taken again, it reuses its memory."""
 
     def __init__(
         self, weights: list[torch.Tensor], optimizer: torch.optim.Optimizer, device: torch.device

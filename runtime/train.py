@@ -30,8 +30,8 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
           listeners: Sequence[Listener] = ()) -> Trained:  # fmt: skip
     """Learn the weights of a program from data, beginning with these; `on` names the device.
 
-    Ctrl-C ends it after the step at hand. Where a number turns NaN or infinite it raises `CompileError`, after the
-    listeners have been given the last good weights.
+    Ctrl-C ends it after the step at hand. Where a number turns NaN or infinite it raises `CompileError`,
+    after the listeners have been given the last good weights.
     """
     settings, plan = program.train, plans.make(program, data)
     torch.manual_seed(settings.seed)
@@ -97,7 +97,8 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
 
 
 def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dict[str, Figures]:
-    """The figures of an epoch: the mean loss of its steps, those of validation, and of training what is watched."""
+    """The figures of an epoch: the mean loss of its steps, those of validation,
+    and of training what is watched."""
     stopping = forms.program.train.early_stop
     train = {"loss": loss}
     if stopping is not None and stopping.part == "train" and stopping.figure != "loss":

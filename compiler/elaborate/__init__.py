@@ -219,7 +219,8 @@ class Elaborator:
             raise self.builder.fail(
                 "E0511",
                 span,
-                f"the target `{field}` is {spell_classes(found.type)} for one output and {spell_classes(type)} for this one",
+                f"the target `{field}` is {spell_classes(found.type)} for one output and "
+                f"{spell_classes(type)} for this one",
             )
         return found
 

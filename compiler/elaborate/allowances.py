@@ -18,7 +18,8 @@ ALLOW = re.compile(r"#+\s*allow\s+([EWew]\d+)\b\s*:?\s*(.*)")
 
 
 def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> None:
-    """Take out the warnings that comments allow, and tell of comments that allow nothing or give no reason."""
+    """Take out the warnings that comments allow, and tell of comments that allow nothing
+    or give no reason."""
     told: list[Diagnostic] = []
     for span, text in comments:
         match = ALLOW.match(text)

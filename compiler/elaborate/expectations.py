@@ -91,5 +91,6 @@ def measured(
     figure = ".".join(path[1:])
     if figure not in known:
         raise ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                      help=did_you_mean(figure, known) or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in known)}")  # fmt: skip
+                      help=did_you_mean(figure, known)
+                           or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in known)}")  # fmt: skip
     return Measure(".".join(path))

@@ -19,7 +19,8 @@ def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -
     if len(tensors) == 1 and tensors[0].output is not None:
         tensors = [*tensors, Operand(outputs.target(ev, tensors[0].output), span)]
     elif len(tensors) == 1 and loss.arity()[0] == 2:
-        raise ev.fail("E0502", span, f"`{loss.name}` of one tensor wants the name of an output, which knows its target",
+        raise ev.fail("E0502", span,
+                      f"`{loss.name}` of one tensor wants the name of an output, which knows its target",
                       help=f"give it both: `{loss.name}(prediction, target)`")  # fmt: skip
     if not loss.scores or not isinstance(tensors[0].value, Value):
         return tensors

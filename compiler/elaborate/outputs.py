@@ -56,7 +56,8 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
         help = "what flows into it are scores, one per class" if output.declared.element == "class" else ""
         raise ev.fail("E0507", span, f"`{output.name}` takes numbers, found {value.type}", help=help)
     if value not in ev.builder.fed:
-        raise ev.fail("E0507", span, f"what flows into `{output.name}` is the same for every sample: it depends on no input",
+        raise ev.fail("E0507", span,
+                      f"what flows into `{output.name}` is the same for every sample: it depends on no input",
                       help="begin its flow with an input")  # fmt: skip
     if not wanted_shape(output.declared) and value.type.shape == (1,):
         value = ev.builder.apply(Slice(entries=(0,)), [Operand(value, span)], span)[0]
@@ -115,7 +116,8 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     message = f"`{output.name}` takes {want}, found {found}"
     help = ""
     if declared.element == "class" and found.rank == len(wanted):
-        help = f"one score for each of the {declared.classes.count} classes: give the layer before it {declared.classes.count} {'channels' if declared.rank >= 2 else 'units'}"  # type: ignore[union-attr]
+        count, units = declared.classes.count, "channels" if declared.rank >= 2 else "units"  # type: ignore[union-attr]
+        help = f"one score for each of the {count} classes: give the layer before it {count} {units}"
         if any(
             a != b
             for i, (a, b) in enumerate(zip(found.shape, wanted, strict=True))
@@ -123,7 +125,10 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
         ):
             help = ""
     elif found.rank > len(wanted) and found.rank > 1:
-        help = "`flatten` before the last layer makes one axis of all; `global_avgpool` keeps one value a channel"
+        help = (
+            "`flatten` before the last layer makes one axis of all; "
+            "`global_avgpool` keeps one value a channel"
+        )
     elif not wanted and found.shape:
         help = "one value is wanted: end in `dense(1)` or a reduction"
     elif not found.shape and wanted == (1,):
@@ -149,8 +154,9 @@ def warn_of_mistaken(ev: Evaluator, output: OutputRef, producer: Node | None, sp
     if producer is None or producer.operator.name not in mistaken:
         return
     name = producer.operator.name
-    ev.e.problems.report("W0401", producer.site.span, f"`{name}` before the {output.declared.element} output `{output.name}` can hardly be meant",
-                         help=right)  # fmt: skip
+    ev.e.problems.report("W0401", producer.site.span,
+                         f"`{name}` before the {output.declared.element} output `{output.name}` can "
+                         "hardly be meant", help=right)  # fmt: skip
 
 
 def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:

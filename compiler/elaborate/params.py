@@ -27,7 +27,8 @@ def value(ev: Evaluator, statement: syntax.Param) -> Any:
         return own
     given = ev.e.overrides[name]
     if not same_kind(own, given):
-        raise ev.fail("E0403", statement.name.span, f"`{name}` was set to {describe(given)}, and its own value is {describe(own)}",
+        raise ev.fail("E0403", statement.name.span,
+                      f"`{name}` was set to {describe(given)}, and its own value is {describe(own)}",
                       help="set a value of the same kind")  # fmt: skip
     return float(given) if isinstance(own, float) and not isinstance(given, float) else given
 
@@ -49,4 +50,6 @@ def refuse_unknown(ev: Evaluator) -> None:
         if name not in known:
             listed = ", ".join(f"`{k}`" for k in known)
             ev.e.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
-                                         help=did_you_mean(name, known) or (f"its params are {listed}" if known else "it has none")))  # fmt: skip
+                                         help=did_you_mean(name, known)
+                                              or (f"its params are {listed}" if known
+                                                  else "it has none")))  # fmt: skip

@@ -10,7 +10,7 @@ from dlc.compiler.definition import Definition
 from dlc.compiler.elaborate import calls, expectations, flow, settings
 from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.values import Halt, Operand, OutputRef
-from dlc.compiler.ir import Output
+from dlc.compiler.ir import Output, Value
 from dlc.compiler.kinds import Defined, Reject
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.ir import Value
     from dlc.compiler.training.metrics import Metric
 
 # What messages call the many kinds of numbers.
@@ -51,9 +50,12 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
     return Program(
-        source=tree.source, sources=tuple(e.sources), name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
-        params=dict(ev.scope.file.params), inputs=tuple(e.inputs), outputs=e.outputs(ev.scope.file), graph=graph, loss=loss,
-        data=data, train=train, export=export, exports=exported(e, ev, export), expectations=expected, metrics=metrics,
+        source=tree.source, sources=tuple(e.sources),
+        name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
+        params=dict(ev.scope.file.params), inputs=tuple(e.inputs),
+        outputs=e.outputs(ev.scope.file), graph=graph, loss=loss,
+        data=data, train=train, export=export, exports=exported(e, ev, export),
+        expectations=expected, metrics=metrics,
         warnings=tuple(e.problems.sorted()), bindings={**ev.scope.names}, facts=e.facts,
     )  # fmt: skip
 
@@ -153,7 +155,9 @@ def key_of(
         if definition is Data:
             names += [*ev.scope.file.inputs, *ev.scope.file.outputs]
         raise ev.fail("E0601", key.span, f"`{definition.name}` has no setting `{key.id}`",
-                      help=foreign.setting(key.id, names) or did_you_mean(key.id, names) or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}")  # fmt: skip
+                      help=foreign.setting(key.id, names) or did_you_mean(key.id, names)
+                           or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
+                      )  # fmt: skip
     if key.id in values:
         raise ev.fail("E0407", key.span, f"`{key.id}` is set twice")
     return definition.settings[key.id]
@@ -172,7 +176,8 @@ def own_field(e: Elaborator, ev: Evaluator) -> Callable[[syntax.Bind, dict[str, 
             fields[name] = Defined("field").accept(value)
         except Reject as reject:
             raise ev.fail(reject.code, statement.value.span, f"`{name}` of `data`: {reject.message}",
-                          help='write `column("name")`, `columns("a", "b")`, `normal()` or `uniform()`') from None  # fmt: skip
+                          help='write `column("name")`, `columns("a", "b")`, '
+                               '`normal()` or `uniform()`') from None  # fmt: skip
         return True
 
     return read
@@ -214,7 +219,8 @@ def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
         loss = DEFAULT_LOSS.get(output.declared.element)
         if loss is None:
             if wanted and e.builder.weights:
-                e.problems.report("E0603", output.span, f"`{output.name}` is {output.declared.element}, which implies no loss",
+                e.problems.report("E0603", output.span,
+                                  f"`{output.name}` is {output.declared.element}, which implies no loss",
                                   help="write the loss into `train { loss = ... }`")  # fmt: skip
             return None
         definition = Definition.families["loss"][loss]
@@ -247,8 +253,10 @@ def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple
     for metric in train.metrics or ():
         if outputs and not any(metric.fits(o.declared) for o in outputs):
             elements = " or ".join(dict.fromkeys(ELEMENT_WORDS.get(e, e) for e in metric.for_elements))  # type: ignore[arg-type]
-            e.problems.report("E0604", metric.span, f"`{metric.name}` is for outputs of type {elements}, and the file has none with a target",
-                              help=f"its outputs are {', '.join(f'{o.name}: {spell_classes(o.declared)}' for o in outputs)}")  # fmt: skip
+            listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in outputs)
+            e.problems.report("E0604", metric.span,
+                              f"`{metric.name}` is for outputs of type {elements}, and the file has "
+                              "none with a target", help=f"its outputs are {listed}")  # fmt: skip
 
 
 def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
@@ -258,7 +266,8 @@ def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
     file = ev.scope.file
     output = file.outputs.get(data.stratify)
     if not isinstance(output, OutputRef) or output.declared.element not in ("class", "binary", "bool"):
-        e.problems.report("E0605", data.spans["stratify"], f"`stratify` wants a class or binary output, `{data.stratify}` is none",  # type: ignore[attr-defined]
+        e.problems.report("E0605", data.spans["stratify"],
+                          f"`stratify` wants a class or binary output, `{data.stratify}` is none",
                           help=did_you_mean(data.stratify, file.outputs))  # fmt: skip
 
 
@@ -288,7 +297,9 @@ def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
         if value.name not in outputs:
             raise Halt
         return outputs[value.name]
-    return flow.operand(ev, value, entry.expr.span).value
+    if not isinstance(value, Value):
+        raise flow.no_tensor(ev, value, entry.expr.span)
+    return value
 
 
 def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) -> None:
@@ -297,8 +308,9 @@ def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) ->
     for name, value in chosen:
         for answer in answer_names(name, value):
             if answer in seen:
-                e.problems.report("E0607", value.site.span, f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` and from `{name}`",
-                                  help="rename one of them")  # fmt: skip
+                e.problems.report("E0607", value.site.span,
+                                  f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` "
+                                  f"and from `{name}`", help="rename one of them")  # fmt: skip
             seen[answer] = name
 
 
@@ -317,8 +329,11 @@ def check_targets(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
         while waiting:
             current = waiting.pop()
             if current in targets:
-                e.problems.report("E0608", value.site.span, f"`{name}` depends on the target `{current.name.removesuffix('.target')}`, which only training knows",
-                                  help="leave it out of `export { outputs = ... }`, or compute it from inputs")  # fmt: skip
+                e.problems.report("E0608", value.site.span,
+                                  f"`{name}` depends on the target `{current.name.removesuffix('.target')}`, "
+                                  "which only training knows",
+                                  help="leave it out of `export { outputs = ... }`, or "
+                                       "compute it from inputs")  # fmt: skip
                 break
             node = e.builder.producers.get(current)
             if node is not None and node not in seen:

@@ -16,7 +16,8 @@ MAX_INTEGER = 2**63
 
 PLAIN = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
-    "%": operator.mod, "**": operator.pow, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "%": operator.mod, "**": operator.pow, "<": operator.lt,
+    "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 
 
@@ -74,8 +75,10 @@ def compare(sign: str, left: Any, right: Any) -> bool:
         return True
     if high is not None and PLAIN[sign](0, high) and sign in ("<", "<="):
         return True
-    raise Reject(f"whether `{left} {sign} {right}` holds is not known: it depends on a free dimension", code="E0207",
-                 help="conditions are decided when the file is compiled; give that dimension a number")  # fmt: skip
+    raise Reject(f"whether `{left} {sign} {right}` holds is not known: it depends on a free dimension",
+                 code="E0207",
+                 help="conditions are decided when the file is compiled; give that "
+                      "dimension a number")  # fmt: skip
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -86,8 +89,10 @@ def equal(left: Any, right: Any) -> bool:
         low, high = minimum(difference), minimum(-difference)
         if (low is not None and low > 0) or (high is not None and high > 0):
             return False
-        raise Reject(f"whether `{left}` is `{right}` is not known: it depends on a free dimension", code="E0207",
-                     help="conditions are decided when the file is compiled; give that dimension a number")  # fmt: skip
+        raise Reject(f"whether `{left}` is `{right}` is not known: it depends on a free dimension",
+                     code="E0207",
+                     help="conditions are decided when the file is compiled; give that "
+                          "dimension a number")  # fmt: skip
     if isinstance(left, Dim) and isinstance(right, Dim) and left != right:
         raise Reject(
             f"whether `{left}` is `{right}` is not known: they depend on free dimensions", code="E0207"

@@ -58,7 +58,8 @@ class DefinedStage(Stage):
 
 @record(eq=False)
 class BlockStage(Stage):
-    """A block or net with its settings and the tensors that it was given; settings are none until it is called."""
+    """A block or net with its settings and the tensors that it was given;
+    settings are none until it is called."""
 
     template: Template
     given: tuple[Operand, ...]

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 DTYPES = {
-    "float": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16, "bfloat16": ir.DataType.BFLOAT16, "float64": ir.DataType.DOUBLE,
-    "uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8, "int16": ir.DataType.INT16, "int32": ir.DataType.INT32,
-    "int64": ir.DataType.INT64, "bool": ir.DataType.BOOL, "class": ir.DataType.INT64, "string": ir.DataType.STRING,
+    "float": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16,
+    "bfloat16": ir.DataType.BFLOAT16, "float64": ir.DataType.DOUBLE,
+    "uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8,
+    "int16": ir.DataType.INT16, "int32": ir.DataType.INT32,
+    "int64": ir.DataType.INT64, "bool": ir.DataType.BOOL,
+    "class": ir.DataType.INT64, "string": ir.DataType.STRING,
 }  # fmt: skip
 BATCH = "batch"
 
@@ -209,9 +212,11 @@ class Builder:
             self.name = outer
 
 
-def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_opset: int, ir_version: int, name: str,
-          description: str = "", metadata: Mapping[str, str] | None = None) -> ir.Model:  # fmt: skip
-    """The graph, in its inference form, as a model that takes raw inputs and answers under the outputs' names."""
+def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_opset: int, ir_version: int,
+          name: str, description: str = "",
+          metadata: Mapping[str, str] | None = None) -> ir.Model:  # fmt: skip
+    """The graph, in its inference form, as a model that takes raw inputs and answers under
+    the outputs' names."""
     builder = Builder(opset)
     values: dict[Value, ir.Value] = {}
     builder.names.update(graph.outputs)
@@ -229,7 +234,8 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
     opsets = {"": opset} | ({"ai.onnx.ml": ml_opset} if builder.uses_ml else {})
     onnx_graph = ir.Graph(
         [values[v] for v in graph.inputs], outputs, nodes=builder.nodes,
-        initializers=[v for n, v in builder.initializers.items() if n in used], opset_imports=opsets, name=name,
+        initializers=[v for n, v in builder.initializers.items() if n in used],
+        opset_imports=opsets, name=name,
     )  # fmt: skip
     return ir.Model(
         onnx_graph,

@@ -1,4 +1,5 @@
-"""What torch and ONNX are given, as text, without weights. Neither is imported: the objects say all that is needed."""
+"""What torch and ONNX are given, as text, without weights. Neither is imported:
+the objects say all that is needed."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
 WIDTH = 110
 SIGNS = {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/",
+    "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and_": "&", "or_": "|",
 }  # fmt: skip
 
@@ -75,7 +77,8 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 def print_onnx(model: Any, weights: Collection[str]) -> str:
-    """An onnx-ir model: inputs, initializers, nodes and outputs; constants with their numbers, `weights` without."""
+    """An onnx-ir model: inputs, initializers, nodes and outputs;
+    constants with their numbers, `weights` without."""
     graph = model.graph
     versions = ", ".join(
         f"{domain or 'ai.onnx'} {version}" for domain, version in graph.opset_imports.items()

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """Initial values by name, but for those that are known. Each weight has a generator of its own, so one does
-    not depend on the others."""
+    """Initial values by name, but for those that are known.
+    Each weight has a generator of its own, so one does not depend on the others."""
     known = known or {}
     return {w.name: known[w.name] if w.name in known else draw_one(w, seed) for w in graph.weights}
 
@@ -53,8 +53,11 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
                 if counts
                 else f"what `{node.operator.name}` learns"
             )
-            waiting.append(Diagnostic("E0801", f"`{node.name}` waits for the training rows: {what} is not known yet",
-                                      (Label(node.site.span),), help="train the spec, or give weights: `program.fit(data)`"))  # fmt: skip
+            waiting.append(Diagnostic("E0801",
+                                      f"`{node.name}` waits for the training rows: {what} is not known yet",
+                                      (Label(node.site.span),),
+                                      help="train the spec, or give weights: "
+                                           "`program.fit(data)`"))  # fmt: skip
     if waiting:
         raise CompileError(waiting)
 
@@ -71,5 +74,8 @@ def check_given(graph: Graph, given: Mapping[str, np.ndarray]) -> None:
     ]
     if problems:
         more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise CompileError([Diagnostic("E0803", f"these are not the weights of this spec: {'; '.join(problems[:5])}{more}", (),
-                                       help="`dlc show --weights` lists the names and shapes that the spec has")])  # fmt: skip
+        raise CompileError([Diagnostic("E0803",
+                                       "these are not the weights of this spec: "
+                                       f"{'; '.join(problems[:5])}{more}", (),
+                                       help="`dlc show --weights` lists the names and shapes "
+                                            "that the spec has")])  # fmt: skip

@@ -116,7 +116,8 @@ class LeakyRelu(Activation):
 
 
 class Prelu(Activation):
-    """`x` where x >= 0, `weight * x` elsewhere, one learnt slope that begins at 0.25 (torch `prelu`, ONNX `PRelu`)."""
+    """`x` where x >= 0, `weight * x` elsewhere, one learnt slope that begins at 0.25
+    (torch `prelu`, ONNX `PRelu`)."""
 
     initial = "he"
 
@@ -301,7 +302,7 @@ class HardSwish(Activation):
 
 
 class Threshold(Activation):
-    """1 where x >= 0, else 0: the unit of McCulloch and Pitts and of the perceptron (ONNX `GreaterOrEqual`, `Where`).
+    """1 where x >= 0, else 0: unit of McCulloch, Pitts and the perceptron (ONNX `GreaterOrEqual`, `Where`).
 
     Its gradient is 0 everywhere, so nothing before it learns, except through a loss that looks behind it.
     """
@@ -372,7 +373,7 @@ class LogSoftmax(_OverAxis):
 
 
 class Glu(Activation):
-    """`a * sigmoid(b)` for the two halves a, b of the last axis (torch `glu`, ONNX `Split`, `Sigmoid` and `Mul`)."""
+    """`a * sigmoid(b)`, the halves a, b of the last axis (torch `glu`, ONNX `Split`, `Sigmoid`, `Mul`)."""
 
     def type(self, x: Tensor) -> Tensor:
         if not x.rank or x.shape[-1] % 2 != 0:

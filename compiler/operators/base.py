@@ -66,8 +66,8 @@ class Operator(Definition, family="operator"):
     """The base of all operators; see the module's text."""
 
     # What its operands are turned into before `type` sees them: "float" (any number becomes a float),
-    # "number" (whole numbers and booleans become int64, floats float, mixed ones float), "any" (as they are; several
-    # must agree), "bool"; a tuple says it for each operand.
+    # "number" (whole numbers and booleans become int64, floats float, mixed ones float), "any" (as they are;
+    # several must agree), "bool"; a tuple says it for each operand.
     takes: ClassVar[str | tuple[str, ...]] = "float"
     # True if the operator works on values without a batch axis (declared weights) as well.
     batchless: ClassVar[bool] = False
@@ -76,9 +76,11 @@ class Operator(Definition, family="operator"):
     broadcasts: ClassVar[bool] = False
     # True if its forms take batched and batchless operands, of any ranks, as they are.
     mixes: ClassVar[bool] = False
-    # The activation that an output of this element exports by itself: "class" for softmax, "binary" for sigmoid.
+    # The activation that an output of this element exports by itself:
+    # "class" for softmax, "binary" for sigmoid.
     matches: ClassVar[str] = ""
-    # What an activation asks of the weights before it: "he", "lecun" or "" (Xavier); none for other operators.
+    # What an activation asks of the weights before it: "he", "lecun" or "" (Xavier);
+    # none for other operators.
     initial: ClassVar[str | None] = None
     # False for nodes that the compiler puts in by itself and that no spec names.
     public: ClassVar[bool] = True
@@ -90,7 +92,8 @@ class Operator(Definition, family="operator"):
     results: tuple[Tensor, ...]
 
     def bind(self, *operands: Tensor) -> Operator:
-        """The same operator with the types of its operands, and of what it makes, known; may raise `Reject`."""
+        """The same operator with the types of its operands, and of what it makes, known;
+        may raise `Reject`."""
         bound = type(self)(**self.values())
         object.__setattr__(bound, "operands", operands)
         made = bound.type(*operands)
@@ -110,9 +113,9 @@ class Operator(Definition, family="operator"):
     def torch(self, F: Any, *operands: Any, **weights: Any) -> Any:
         """Its training form in plain PyTorch.
 
-        `F` finds functions of `torch.nn.functional`, then of `torch`; `F.size(dim)` is a dimension as a number,
-        free ones included. Operands are whole tensors, batch first; weights come by leaf name. `self.operands` and
-        `self.results` are the types.
+        `F` finds functions of `torch.nn.functional`, then of `torch`; `F.size(dim)` is a dimension as a
+        number, free ones included. Operands are whole tensors, batch first; weights come by leaf name.
+        `self.operands` and `self.results` are the types.
         """
         raise NotImplementedError
 
@@ -120,13 +123,14 @@ class Operator(Definition, family="operator"):
         """Its inference form in plain ONNX.
 
         `op.Relu(x)`, `op.Conv(x, w, b, strides=[1, 1])` make nodes; `op.constant(array or list, dtype)` a
-        constant (dtype "float32", "int64", "bool", "string"); `op.size(dim)` a dimension as an int64 scalar, `op.shape(type)` a
-        whole shape, batch included, as an int64 vector.
+        constant (dtype "float32", "int64", "bool", "string"); `op.size(dim)` a dimension as an int64 scalar,
+        `op.shape(type)` a whole shape, batch included, as an int64 vector.
         """
         raise NotImplementedError
 
     def inference(self) -> Operator:
-        """The operator that stands in its place at inference; itself unless it acts differently in training."""
+        """The operator that stands in its place at inference;
+        itself unless it acts differently in training."""
         return self
 
     def multiply_adds(self) -> Size:

@@ -33,7 +33,8 @@ class Combinator(Definition, family="combinator"):
 
 
 class Repeat(Combinator):
-    """`n` copies of a stage, one behind the other, each with weights of its own; with 0 what flows in comes out."""
+    """`n` copies of a stage, one behind the other, each with weights of its own;
+    with 0 what flows in comes out."""
 
     n: int = setting("how many", Whole(0, 10_000))
     stage: Any = setting("what is repeated", StageValue())

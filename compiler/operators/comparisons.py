@@ -83,7 +83,8 @@ class Equal(Comparison):
                 )
             if x.element == "class" and other.element not in ("class", "int64"):
                 raise Reject(f"these two cannot be compared: {spell_classes(a)} and {spell_classes(b)}",
-                             help="a class value is compared with one of the same classes, or with a class number")  # fmt: skip
+                             help="a class value is compared with one of the same classes, or "
+                                  "with a class number")  # fmt: skip
         return super().type(self.plain(a, b), self.plain(b, a))
 
     @staticmethod

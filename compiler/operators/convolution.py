@@ -45,11 +45,12 @@ class _Convolution(Layer):
     def need_groups(self, x: Tensor) -> None:
         for what, count in (("input", x.shape[0]), ("result", self.channels)):
             if count % self.groups != 0:
-                raise Reject(f"{self.groups} groups need channels that divide by {self.groups}; the {what} has {count}",
-                             at="groups", code="E0404")  # fmt: skip
+                raise Reject(f"{self.groups} groups need channels that divide by {self.groups}; the "
+                             f"{what} has {count}", at="groups", code="E0404")  # fmt: skip
 
     def multiply_adds(self) -> Size:
-        """Every value of the side with the windows (the result, or a transpose's input) meets a whole window."""
+        """Every value of the side with the windows (the result,
+        or a transpose's input) meets a whole window."""
         seen, reached = self.operands[0].shape[0] // self.groups, self.channels
         return product([*self.windows().shape[1:], seen, reached, *self.axes("kernel")])
 
@@ -63,7 +64,8 @@ class Conv(_Convolution):
 
     `y[o] = b[o] + sum over i of w[o, i] * x[i]`, where `*` is the cross-correlation. The space axes of the
     result are `(size + pads - dilation * (kernel - 1) - 1) // stride + 1`. `padding=same` keeps
-    `ceil(size / stride)`, an odd pad behind; `padding=causal` pads the past of the one axis of `[channels, time]`.
+    `ceil(size / stride)`, an odd pad behind; `padding=causal` pads the past of the one axis of
+    `[channels, time]`.
     """
 
     channels: Size = setting("channels of the result", Whole(1, symbolic=True))
@@ -95,8 +97,9 @@ class Conv(_Convolution):
         if self.padding != "causal":
             return [(p, p) for p in self.axes("padding")]
         if self.operands[0].rank != 2:
-            raise Reject(f"`padding=causal` needs one axis of time, [channels, time], found {self.operands[0]}",
-                         at="padding", help="`padding=same` pads all sides of an image")  # fmt: skip
+            raise Reject("`padding=causal` needs one axis of time, [channels, time], found "
+                         f"{self.operands[0]}", at="padding",
+                         help="`padding=same` pads all sides of an image")  # fmt: skip
         return [(self.extents()[0] - 1, 0)]
 
     def weights(self, x: Tensor):
@@ -177,7 +180,8 @@ class Conv(_Convolution):
 
 
 class ConvTranspose(_Convolution):
-    """The transpose of a convolution, which widens space axes (torch `conv_transpose1d` to `3d`, ONNX `ConvTranspose`).
+    """The transpose of a convolution, which widens space axes (torch `conv_transpose1d` to `3d`,
+    ONNX `ConvTranspose`).
 
     The space axes of the result are
     `(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1`.
@@ -201,12 +205,13 @@ class ConvTranspose(_Convolution):
         made = []
         for size, (stride, padding, more, extent, dilation) in zip(x.shape[1:], settings, strict=True):
             if more >= max(stride, dilation):
-                raise Reject(f"`output_padding`, {more}, must be smaller than the stride, {stride}, or the dilation, "
-                             f"{dilation}", at="output_padding", code="E0404")  # fmt: skip
+                raise Reject(f"`output_padding`, {more}, must be smaller than the stride, {stride}, or the "
+                             f"dilation, {dilation}", at="output_padding", code="E0404")  # fmt: skip
             wide = (size - 1) * stride + extent + more
             if isinstance(wide, int) and wide <= 2 * padding:
-                raise Reject(f"padding {padding} takes {2 * padding} values off an axis that `conv_transpose` makes "
-                             f"{wide} long of {x}", at="padding", help="take less padding")  # fmt: skip
+                raise Reject(f"padding {padding} takes {2 * padding} values off an axis that "
+                             f"`conv_transpose` makes {wide} long of {x}", at="padding",
+                             help="take less padding")  # fmt: skip
             made.append(wide - 2 * padding)
         return x.with_shape(self.channels, *made)
 

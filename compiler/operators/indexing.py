@@ -13,7 +13,8 @@ END = 2**63 - 1  # ONNX's word for the end of an axis
 
 
 class Entries(Kind):
-    """What stands in the brackets: for each axis an index, or (start, stop, step) with `none` for what is left out."""
+    """What stands in the brackets: for each axis an index, or (start, stop,
+    step) with `none` for what is left out."""
 
     def describe(self) -> str:
         return "an index or a slice for each axis"
@@ -31,8 +32,8 @@ class Entries(Kind):
 class Slice(Operator):
     """Some entries of the sample's axes (torch indexing, ONNX `Slice` and `Gather`).
 
-    An index takes one entry and drops its axis; a slice keeps every `step`-th entry from `start` up to `stop`.
-    Negative numbers count from the end; axes without an entry are kept whole.
+    An index takes one entry and drops its axis; a slice keeps every `step`-th entry from `start` up
+    to `stop`. Negative numbers count from the end; axes without an entry are kept whole.
     """
 
     public = False

@@ -50,7 +50,8 @@ class Concat(Joining):
 
     def check(self, x: Tensor, first: Tensor, axis: int) -> None:
         if x.rank != first.rank:
-            raise Reject(f"only tensors of as many axes can be joined, found {x} beside {first}", code="E0203",
+            raise Reject(f"only tensors of as many axes can be joined, found {x} beside {first}",
+                         code="E0203",
                          help="`flatten` makes vectors of them, `stack` gives them a new axis")  # fmt: skip
         for other in range(x.rank):
             if other != axis and not same(x.shape[other], first.shape[other]):
@@ -58,7 +59,8 @@ class Concat(Joining):
                     (first, x), f"joined along axis {axis}", first.shape[other], x.shape[other], other
                 )
                 if found.code == "E0203":
-                    found.help = f"all axes but axis {axis} must agree; axis {other} is {first.shape[other]} and {x.shape[other]}"
+                    sizes = f"{first.shape[other]} and {x.shape[other]}"
+                    found.help = f"all axes but axis {axis} must agree; axis {other} is {sizes}"
                 raise found
 
     def place(self) -> int:

@@ -5,7 +5,8 @@ LATER = (
     "groupnorm", "instancenorm", "local_response_norm", "rmsnorm",
     "adaptive_avgpool", "upsample", "resize", "pixel_shuffle", "crop", "last", "shift", "topk", "gather",
     "gradient", "jacobian", "one_hot",
-    "random_flip", "random_crop", "random_rotate", "random_erase", "color_jitter", "mixup", "bernoulli", "sample_normal",
+    "random_flip", "random_crop", "random_rotate", "random_erase",
+    "color_jitter", "mixup", "bernoulli", "sample_normal",
     "minmax", "impute", "vocabulary", "bucketize", "tokenize",
     "focal", "hinge", "kl_normal", "kl_divergence", "cosine", "contrastive", "triplet", "ctc", "poisson",
 )  # fmt: skip

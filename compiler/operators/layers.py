@@ -23,11 +23,13 @@ class Layer(Operator):
     )
 
     def features_first(self) -> bool:
-        """Whether its features are the first axis of what it makes: a norm over them can be folded into it."""
+        """Whether its features are the first axis of what it makes:
+        a norm over them can be folded into it."""
         return True
 
     def scaled(self, np: Any, weights: dict[str, Any], scale: Any, offset: Any) -> dict[str, Any]:
-        """The weights with which it makes `y * scale + offset`, one number a feature each in float64, where it made `y`."""
+        """The weights with which it makes `y * scale + offset`, one number a feature each in float64,
+        where it made `y`."""
         bias = np.asarray(weights.get("bias", 0), np.float64) * scale + offset
         return {
             "weight": self.scaled_weight(np.asarray(weights["weight"]), scale).astype(np.float32),
@@ -62,7 +64,8 @@ class Dense(Layer):
             return x.with_shape(self.units)
         if not is_known(x.shape[-1]):
             raise Reject(f"`dense` needs a last axis of known size, found {x}", at="x",
-                         help="move the free dimension to the front, or reduce it first: `mean(axis=-1)`")  # fmt: skip
+                         help="move the free dimension to the front, or reduce it first: "
+                              "`mean(axis=-1)`")  # fmt: skip
         return x.with_axis(-1, self.units)
 
     def weights(self, x: Tensor):

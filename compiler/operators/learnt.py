@@ -12,15 +12,16 @@ from dlc.compiler.types import Tensor
 class Standardize(Operator):
     """`(x - mean) / std` of each feature, learnt from the training rows (ONNX `Sub` and `Div`).
 
-    Features stand on the last axis, or on axis 0 (channels) from three axes up. Missing values (NaN) are ignored,
-    deviations divide by n, and one of 0 counts as 1.
+    Features stand on the last axis, or on axis 0 (channels) from three axes up.
+    Missing values (NaN) are ignored, deviations divide by n, and one of 0 counts as 1.
     """
 
     def type(self, x: Tensor) -> Tensor:
         if not all(isinstance(size, int) for size in self.shape(x)):
             place = "channels on axis 0" if x.rank > 2 else "features on the last axis"
-            raise Reject(f"`standardize` learns a mean for each of the {place}, whose number must be known, found {x}",
-                         at="x", help="`transpose` brings the free dimension to another axis")  # fmt: skip
+            raise Reject(f"`standardize` learns a mean for each of the {place}, whose number must be "
+                         f"known, found {x}", at="x",
+                         help="`transpose` brings the free dimension to another axis")  # fmt: skip
         return x
 
     def shape(self, x: Tensor) -> tuple:
@@ -89,7 +90,8 @@ class _Spread:
         self.high = np.maximum(self.high, np.where(known, rows, -np.inf).max(0, initial=-np.inf))
 
     def result(self) -> dict[str, Any]:
-        """A feature of one value only has exactly that mean, and a deviation of 1, whatever sums were rounded to."""
+        """A feature of one value only has exactly that mean, and a deviation of 1,
+        whatever sums were rounded to."""
         np = self.np
         varies = self.high > self.low
         std = np.sqrt(self.squares / np.maximum(self.count, 1)).astype(np.float32)

@@ -49,14 +49,16 @@ class Matmul(Operator):
 
     @property
     def plain(self) -> bool:
-        """True where the whole tensors multiply as the samples do: the batch is one more row of `a`, or is not there."""
+        """True where the whole tensors multiply as the samples do:
+        the batch is one more row of `a`, or is not there."""
         a, b = self.operands
         return not b.batched and (b.rank <= 2 or not a.batched)
 
     def insertions(self) -> tuple[list[int], list[int], list[int]]:
         """Axes to insert into either operand, and those to drop from the result.
 
-        A vector becomes a matrix, so that its batch is not taken for rows; then batches come to stand at one place.
+        A vector becomes a matrix, so that its batch is not taken for rows;
+        then batches come to stand at one place.
         """
         a, b = self.operands
         rank = max(a.rank, b.rank, 2)

@@ -21,11 +21,14 @@ class _OverBatch(Operator):
 
     def type(self, x: Tensor) -> Tensor:
         if not 1 <= x.rank <= 4:
-            raise Reject(f"`batchnorm` needs features or channels on axis 0 and at most three axes behind, found {x}",
-                         at="x", help="" if x.rank else "`reshape(1)` makes one feature of a single value")  # fmt: skip
+            raise Reject("`batchnorm` needs features or channels on axis 0 and at most three axes "
+                         f"behind, found {x}", at="x",
+                         help="" if x.rank
+                              else "`reshape(1)` makes one feature of a single value")  # fmt: skip
         if not is_known(x.shape[0]):
             raise Reject(f"`batchnorm` needs features or channels of known number on axis 0, found {x}",
-                         at="x", help="`layernorm` normalizes over the last axis, whatever the length")  # fmt: skip
+                         at="x",
+                         help="`layernorm` normalizes over the last axis, whatever the length")  # fmt: skip
         return x
 
     def weights(self, x: Tensor):
@@ -39,9 +42,10 @@ class _OverBatch(Operator):
 class Batchnorm(_OverBatch):
     """Normalization of each channel over batch and space (torch `batch_norm`, ONNX `BatchNormalization`).
 
-    `y = (x - mean) / sqrt(var + eps) * weight + bias`, the channel on axis 0. In training, mean and variance are
-    the batch's, and the running statistics move towards them: `running = (1 - momentum) * running + momentum * batch`
-    (the variance that is kept divides by n - 1). At inference the running statistics stand in.
+    `y = (x - mean) / sqrt(var + eps) * weight + bias`, the channel on axis 0. In training, mean and variance
+    are the batch's, and the running statistics move towards them:
+    `running = (1 - momentum) * running + momentum * batch` (the variance that is kept divides by n - 1). At
+    inference the running statistics stand in.
     """
 
     def torch(self, F, x, weight, bias, running_mean, running_var):
@@ -67,7 +71,8 @@ class Batchnorm(_OverBatch):
 
 
 class BatchnormInference(_OverBatch):
-    """`batchnorm` with its running statistics: `y = (x - running_mean) / sqrt(running_var + eps) * weight + bias`."""
+    """`batchnorm` with its running statistics:
+    `y = (x - running_mean) / sqrt(running_var + eps) * weight + bias`."""
 
     public = False
 
@@ -97,8 +102,9 @@ class Layernorm(Operator):
     def type(self, x: Tensor) -> Tensor:
         sample_axis(x, self.axis)
         if not is_known(self.size(x)):
-            raise Reject(f"`layernorm` has weights for its axis, which must be of known size; axis {self.axis} of {x} "
-                         "is free", at="x", help="give the `axis` that holds the features")  # fmt: skip
+            raise Reject("`layernorm` has weights for its axis, which must be of known size; axis "
+                         f"{self.axis} of {x} is free", at="x",
+                         help="give the `axis` that holds the features")  # fmt: skip
         return x
 
     def size(self, x: Tensor) -> Size:

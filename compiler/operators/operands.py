@@ -22,7 +22,8 @@ DTYPES = {
     "class": ("int64", 7),
     "bool": ("bool", 9),
 }
-# The least and the greatest value; where float32 has no such number, the nearest that it has within the range.
+# The least and the greatest value; where float32 has no such number,
+# the nearest that it has within the range.
 RANGES = {
     "uint8": (0, 255),
     "int8": (-128, 127),
@@ -46,7 +47,8 @@ def onnx_cast(op: Any, x: Any, have: str, want: str) -> Any:
 
 
 def onnx_least(op: Any, a: Any, b: Any, whole: bool) -> Any:
-    """The lesser of two. On x86 ONNX Runtime's `Min`, `Max` and `Clip` of int64 go wrong past 2 ** 31; comparisons do not."""
+    """The lesser of two. On x86 ONNX Runtime's `Min`, `Max` and `Clip` of int64 go wrong past 2 ** 31;
+    comparisons do not."""
     return op.Where(op.Less(b, a), b, a) if whole else op.Min(a, b)
 
 
@@ -71,7 +73,8 @@ def unify(operands: tuple[Tensor, ...], verb: str) -> Tensor:
         if "class" in (first.element, other.element) and first.classes != other.classes:
             raise Reject(
                 f"these cannot be {verb}: {spell_classes(first)} and {spell_classes(other)}",
-                help="class values go only with values of the same classes; `embedding` or `one_hot` makes numbers of them",
+                help="class values go only with values of the same classes; `embedding` or `one_hot` makes "
+                "numbers of them",
             )
         if first.element != other.element and not (first.is_number and other.is_number):
             raise Reject(f"these cannot be {verb}: {first} and {other}")
@@ -141,7 +144,8 @@ def sample_axis(x: Tensor, axis: int, at: str = "axis") -> int:
     known = "has no axes" if not x.rank else f"has axis 0 alone, found {axis}" if x.rank == 1 \
         else f"has axes 0 to {x.rank - 1}, found {axis}"  # fmt: skip
     raise Reject(f"{x} {known}", at=at, code="E0201",
-                 help="the batch is not counted; negative axes count from the last" if x.rank else "")  # fmt: skip
+                 help="the batch is not counted; negative axes count from the last" if x.rank
+                      else "")  # fmt: skip
 
 
 def only_axis(x: Tensor, axis: int | None, name: str) -> int:

@@ -67,7 +67,8 @@ def rows(name: str) -> tuple[Example, ...]:
 
 
 class Maxpool(_Pool):
-    """The greatest value of each window (torch `max_pool1d` to `3d`, ONNX `MaxPool`); padding never counts."""
+    """The greatest value of each window (torch `max_pool1d` to `3d`, ONNX `MaxPool`);
+    padding never counts."""
 
     def torch(self, F, x):
         pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[self.operands[0].rank - 2]

@@ -184,7 +184,8 @@ class Argmax(Operator):
 
     takes = "number"
     batchless = True
-    axis: int | None = setting("the axis to look along", OneOf(Whole(), Nothing()), None, shown="all axes of the sample")  # fmt: skip
+    axis: int | None = setting("the axis to look along", OneOf(Whole(), Nothing()), None,
+                               shown="all axes of the sample")  # fmt: skip
 
     def type(self, x: Tensor) -> Tensor:
         if self.axis is None:

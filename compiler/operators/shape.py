@@ -47,7 +47,8 @@ class Flatten(Shape):
 
 
 class Reshape(Shape):
-    """The same values in another shape; one size may be -1 and follows from the others (torch `reshape`, ONNX `Reshape`)."""
+    """The same values in another shape; one size may be -1 and follows from the others
+    (torch `reshape`, ONNX `Reshape`)."""
 
     sizes: tuple[Any, ...] = setting(
         "sizes of the result's axes, or a list of them; -1 for what is left",
@@ -127,7 +128,8 @@ class Reshape(Shape):
 
 
 class Transpose(Shape):
-    """The axes of the sample in another order; bare, the last two change places (torch `permute`, ONNX `Transpose`)."""
+    """The axes of the sample in another order; bare, the last two change places (torch `permute`,
+    ONNX `Transpose`)."""
 
     axes: tuple[Any, ...] = setting(
         "all axes of the sample in their new order, or a list of them",
@@ -149,7 +151,8 @@ class Transpose(Shape):
         order = [sample_axis(x, axis, "axes") for axis in axes]
         if sorted(order) != list(range(x.rank)):
             raise Reject(f"`transpose` needs all axes of {x}, each once, found {list(axes)}", at="axes",
-                         help=f"for example `transpose({', '.join(map(str, reversed(range(x.rank))))})`")  # fmt: skip
+                         help="for example "
+                              f"`transpose({', '.join(map(str, reversed(range(x.rank))))})`")  # fmt: skip
         return order
 
     def whole(self) -> list[int]:

@@ -58,7 +58,8 @@ def channels_hint(x: Tensor) -> str:
         or not all(isinstance(s, int) and s > 4 for s in x.shape[:2])
     ):
         return ""
-    return f"channels come first: {x.with_shape(x.shape[-1], *x.shape[:2])}; `transpose(2, 0, 1)` brings them there"
+    wanted = x.with_shape(x.shape[-1], *x.shape[:2])
+    return f"channels come first: {wanted}; `transpose(2, 0, 1)` brings them there"
 
 
 def extents(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[int]:
@@ -67,14 +68,18 @@ def extents(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[int]:
 
 
 def slide(x: Tensor, what: str, extent: list[int], stride: tuple[int, ...], pads: Pads) -> list[Size]:
-    """The space axes of the result: `(size + pads - extent) // stride + 1`; `Reject` where nothing is left."""
+    """The space axes of the result: `(size + pads - extent) // stride + 1`;
+    `Reject` where nothing is left."""
     made = []
     for size, reach, step, (before, after) in zip(x.shape[1:], extent, stride, pads, strict=True):
         padded = size + before + after
         if isinstance(padded, int) and padded < reach:
             found = f"{size} with padding {before} and {after}" if before or after else size
-            raise Reject(f"the window of `{what}` reaches over {reach}, more than an axis of {x} has: {found}", at="x",
-                         help=channels_hint(x) or "take a smaller kernel or more padding, or shrink the input less before")  # fmt: skip
+            raise Reject(f"the window of `{what}` reaches over {reach}, more than an axis of "
+                         f"{x} has: {found}", at="x",
+                         help=channels_hint(x)
+                              or "take a smaller kernel or more padding, or shrink the "
+                                 "input less before")  # fmt: skip
         made.append((padded - reach) // step + 1)
     return made
 
@@ -82,8 +87,8 @@ def slide(x: Tensor, what: str, extent: list[int], stride: tuple[int, ...], pads
 def same_pads(size: Size, extent: int, stride: int) -> tuple[Size, Size]:
     """The pads that keep `ceil(size / stride)`, the odd one behind.
 
-    In all they are `max(extent - 1 - (size - 1) % stride, 0)`. A free size is no matter where this is linear in
-    the remainder: `extent >= stride`, or a window of a single value.
+    In all they are `max(extent - 1 - (size - 1) % stride, 0)`. A free size is no matter where this
+    is linear in the remainder: `extent >= stride`, or a window of a single value.
     """
     if extent == 1:
         return 0, 0
@@ -92,8 +97,8 @@ def same_pads(size: Size, extent: int, stride: int) -> tuple[Size, Size]:
     elif extent >= stride:
         total = extent - 1 - (size - 1) % stride
     else:
-        raise Reject(f"`padding=same` over the free dimension `{size}` needs a kernel that reaches at least as far as "
-                     f"the stride, {stride}; this one reaches over {extent}", at="padding",
+        raise Reject(f"`padding=same` over the free dimension `{size}` needs a kernel that reaches at least "
+                     f"as far as the stride, {stride}; this one reaches over {extent}", at="padding",
                      help="give the padding as a number, or take a smaller stride")  # fmt: skip
     before = total // 2
     return before, total - before

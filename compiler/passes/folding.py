@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
-    """The graph with fewer nodes, and its weights; folded ones are new, named after the layer's with `.folded`."""
+    """The graph with fewer nodes, and its weights; folded ones are new,
+    named after the layer's with `.folded`."""
     readers, producers = graph.readers(), graph.producers()
     values = dict(weights)
     made: list[Weight] = []
@@ -52,7 +53,8 @@ def foldable(
     readers: Mapping[Value, list[Node]],
     values: Mapping[str, np.ndarray],
 ) -> bool:
-    """The layer's features are what the norm normalizes, nobody else reads them, and all weights are stored ones."""
+    """The layer's features are what the norm normalizes, nobody else reads them,
+    and all weights are stored ones."""
     made = norm.operands[0]
     return (
         isinstance(layer.operator, Layer)

@@ -53,7 +53,8 @@ class Extension:
 
 
 def without_identities(graph: Graph) -> Graph:
-    """The graph with the readers of each `identity`, which is all that is left of dropout, reading what it reads."""
+    """The graph with the readers of each `identity`, which is all that is left of dropout,
+    reading what it reads."""
     same: dict[Value, Value] = {}
     nodes = []
     for node in graph.nodes:

@@ -29,7 +29,8 @@ def choose(graph: Graph) -> Graph:
 
 
 def following(node: Node, readers: dict[Value, list[Node]]) -> str:
-    """The start that the first activation behind a layer asks for, looking through norms, pooling and shapes."""
+    """The start that the first activation behind a layer asks for, looking through norms,
+    pooling and shapes."""
     waiting, seen = list(node.results), set()
     while waiting:
         value = waiting.pop(0)

@@ -8,7 +8,8 @@ from dlc.compiler.types import Tensor
 
 
 def confusion(np: Any, type: Tensor, per_label: bool, value: Any, target: Any) -> Any:
-    """How often each class (row) was answered as each class (column); for labels one 2 x 2 matrix for each."""
+    """How often each class (row) was answered as each class (column);
+    for labels one 2 x 2 matrix for each."""
     target = np.asarray(target)
     if type.element == "class":
         k = type.classes.count  # type: ignore[union-attr]
@@ -31,7 +32,8 @@ def table(np: Any, matrix: Any, element: str) -> tuple[Any, Any, Any]:
 
 
 def pooled(np: Any, type: Tensor, per_label: bool, probability: Any, target: Any) -> tuple[Any, Any]:
-    """Probabilities with a column for every class or label, and the truth that belongs to each row of them."""
+    """Probabilities with a column for every class or label,
+    and the truth that belongs to each row of them."""
     target, probability = np.asarray(target), np.asarray(probability)
     if type.element == "class":
         axis = 1 if type.rank >= 2 else probability.ndim - 1
@@ -54,7 +56,8 @@ def area(np: Any, scores: Any, truth: Any) -> float:
 
 
 class Moments:
-    """Count, mean and summed squares around the mean of each column, merged batch by batch (Chan et al. 1979)."""
+    """Count, mean and summed squares around the mean of each column,
+    merged batch by batch (Chan et al. 1979)."""
 
     def __init__(self) -> None:
         self.n, self.mean, self.squares = 0, 0.0, 0.0

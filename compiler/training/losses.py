@@ -28,7 +28,8 @@ class Loss(Operator, family="loss"):
     scores: ClassVar[tuple[str, ...]] = ()
 
     reduce: str | None = setting(
-        "`mean` over the batch, `sum` over a sample and then the mean over the batch, `none` to keep the sample's axes",
+        "`mean` over the batch, `sum` over a sample and then the mean over the batch, `none` to keep "
+        "the sample's axes",
         OneOf(Word("mean", "sum"), Nothing()),
         "mean",
         keyword=True,
@@ -105,7 +106,8 @@ class Mae(Pointwise):
 
 
 class Huber(Pointwise):
-    """`d ** 2 / 2` up to a difference `d` of `delta`, `delta * (d - delta / 2)` beyond (torch `huber_loss`)."""
+    """`d ** 2 / 2` up to a difference `d` of `delta`, `delta * (d - delta / 2)` beyond
+    (torch `huber_loss`)."""
 
     delta: float = setting("where the square ends", Number(above=0), 1.0, keyword=True)
 
@@ -141,7 +143,8 @@ class Bce(Pointwise):
 
 
 class Perceptron(Pointwise):
-    """Rosenblatt's rule: `(threshold(s) - t) * s` for scores `s` and targets 0 or 1, the threshold held still."""
+    """Rosenblatt's rule: `(threshold(s) - t) * s` for scores `s` and targets 0 or 1,
+    the threshold held still."""
 
     meant = "yes or no"
     scores = ("binary",)
@@ -161,10 +164,11 @@ class Perceptron(Pointwise):
 
 
 class CrossEntropy(Loss):
-    """The negative logarithm of the probability that softmax gives to the right class (torch `cross_entropy`).
+    """The negative logarithm of the probability that softmax gives to the right class
+    (torch `cross_entropy`).
 
-    The scores have one axis more than the target: the last, or the first for image-like targets of two or more
-    axes. With `weight`, the mean is weighted too.
+    The scores have one axis more than the target: the last,
+    or the first for image-like targets of two or more axes. With `weight`, the mean is weighted too.
     """
 
     scores = ("class",)
@@ -228,7 +232,8 @@ class CrossEntropy(Loss):
 
 
 class Dice(Loss):
-    """1 - soft Dice: `1 - (2 * sum(p * t) + 1) / (sum(p) + sum(t) + 1)`, sums over the batch, the mean over classes.
+    """1 - soft Dice: `1 - (2 * sum(p * t) + 1) / (sum(p) + sum(t) + 1)`, sums over the batch,
+    the mean over classes.
 
     Probabilities `p` are softmax or sigmoid of the scores; it is one number for the whole batch.
     """
@@ -291,7 +296,8 @@ def clash(a: tuple[Size, ...], b: tuple[Size, ...]) -> str:
 def check_number(loss: Loss, target: Tensor, wanted: str) -> None:
     if not target.is_number:
         raise Reject(f"`{loss.name}` takes {wanted}, and the target is {spell_classes(target)}", at="target",
-                     help="`cross_entropy` is the loss for classes" if target.element == "class" else "")  # fmt: skip
+                     help="`cross_entropy` is the loss for classes" if target.element == "class"
+                          else "")  # fmt: skip
 
 
 def agree(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
@@ -307,8 +313,8 @@ def agree(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
             code=code,
         )
     if code and {prediction.shape, target.shape} != {(1,), ()}:
-        raise Reject(f"`{loss.name}` compares tensors of one shape, found {prediction} and {target}", code=code,
-                     help=shape_help(prediction, target))  # fmt: skip
+        raise Reject(f"`{loss.name}` compares tensors of one shape, found {prediction} and {target}",
+                     code=code, help=shape_help(prediction, target))  # fmt: skip
     return prediction if prediction.batched or not target.batched else target.with_element("float")
 
 
@@ -350,8 +356,8 @@ def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
             f"`{loss.name}` takes scores of each sample; these are the same for all", at="prediction"
         )
     if not prediction.rank:
-        raise Reject(f"`{loss.name}` takes a score for each class, found one value: {prediction}", at="prediction",
-                     help="`bce` is the loss of one score, for yes or no")  # fmt: skip
+        raise Reject(f"`{loss.name}` takes a score for each class, found one value: {prediction}",
+                     at="prediction", help="`bce` is the loss of one score, for yes or no")  # fmt: skip
     if is_number(target):
         return
     wanted = [] if target.shape == (1,) and prediction.rank == 1 else list(target.shape)
@@ -359,9 +365,10 @@ def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
     wanted.insert(0 if len(wanted) >= 2 else len(wanted), count)
     code = clash(prediction.shape, tuple(wanted))
     if code:
-        raise Reject(f"for the target {spell_classes(target)}, `{loss.name}` takes scores {prediction.with_shape(*wanted)}, "
-                     f"found {prediction}", code=code, at="prediction",
-                     help="one score for each class, on the last axis; on the first where the target has two axes or more")  # fmt: skip
+        raise Reject(f"for the target {spell_classes(target)}, `{loss.name}` takes scores "
+                     f"{prediction.with_shape(*wanted)}, found {prediction}", code=code, at="prediction",
+                     help="one score for each class, on the last axis; on the first where the target has "
+                          "two axes or more")  # fmt: skip
 
 
 def torch_scores(F: Any, prediction: Any, target: Any, have: Tensor, wanted: Tensor) -> tuple[Any, Any]:

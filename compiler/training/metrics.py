@@ -1,9 +1,9 @@
 """Metrics: one definition for training and for `dlc eval`, fed with the artifact's answers batch by batch.
 
-For `class` and `binary` targets counts are streamed; a class metric that is made per class (precision, recall,
-f1, iou, auroc) is the plain mean over the classes that occur ("macro", as scikit-learn and torchmetrics have it);
-a binary one is that of the positive class. For a `binary[n]` output it is made per label and averaged. The entries
-of outputs with further axes (images, sequences) count as so many samples.
+For `class` and `binary` targets counts are streamed; a class metric that is made per class (precision,
+recall, f1, iou, auroc) is the plain mean over the classes that occur ("macro", as scikit-learn and
+torchmetrics have it); a binary one is that of the positive class. For a `binary[n]` output it is made per
+label and averaged. The entries of outputs with further axes (images, sequences) count as so many samples.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CLASSIFIED = ("class", "binary")
 
 @record
 class Answer:
-    """What the artifact says of an output, for a batch, as arrays: the value (class numbers, booleans, numbers),
-    and for a class the probabilities of all classes, for a binary that of yes."""
+    """What the artifact says of an output, for a batch, as arrays: the value (class numbers, booleans,
+    numbers), and for a class the probabilities of all classes, for a binary that of yes."""
 
     value: Any
     probability: Any = None
@@ -105,7 +105,8 @@ class _Counted(Metric):
 
 
 class Precision(_Counted):
-    """Share of the answers for a class that are right; 0 where there is none (scikit-learn `precision_score`)."""
+    """Share of the answers for a class that are right; 0 where there is none
+    (scikit-learn `precision_score`)."""
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false, 1)
@@ -135,7 +136,8 @@ class Iou(_Counted):
 
 
 class Auroc(Metric):
-    """Area under the ROC curve, exact, ties counted half (scikit-learn `roc_auc_score`); classes one against the rest.
+    """Area under the ROC curve, exact, ties counted half (scikit-learn `roc_auc_score`);
+    classes one against the rest.
 
     A class without a row, or with all rows, is left out. All scores are kept until the end: 4 bytes for every
     class of every row.

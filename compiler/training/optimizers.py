@@ -52,7 +52,8 @@ class Rmsprop(Optimizer):
 
     def torch(self, optim, weights):
         return optim.RMSprop(weights, self.lr, alpha=self.alpha, eps=self.eps, momentum=self.momentum,
-                             centered=self.centered, weight_decay=self.weight_decay, foreach=True)  # fmt: skip
+                             centered=self.centered, weight_decay=self.weight_decay,
+                             foreach=True)  # fmt: skip
 
 
 class Adam(Optimizer):

@@ -29,7 +29,8 @@ class Regularizer(Definition, family="regularizer"):
     """
 
     on: Any = setting("the net whose weights, or the tensor whose entries, are kept small",
-                      OneOf(NetOrTensor(), Nothing()), None, keyword=True, shown="all weights of layers")  # fmt: skip
+                      OneOf(NetOrTensor(), Nothing()), None, keyword=True,
+                      shown="all weights of layers")  # fmt: skip
 
     @property
     def value(self) -> Any:

@@ -44,7 +44,8 @@ class Exponential(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a cosine from the learning rate down to `to`, after a linear warm-up (torch `CosineAnnealingLR`)."""
+    """Half a cosine from the learning rate down to `to`, after a linear warm-up
+    (torch `CosineAnnealingLR`)."""
 
     warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
     to: float = setting("learning rate at the end", Number(minimum=0), 0)
@@ -71,8 +72,8 @@ class Linear(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up from the learning rate to `peak` in the first 30 % of the steps, then down to almost 0, along cosines
-    (Smith and Topin 2017; torch `OneCycleLR`, which starts at peak / 25)."""
+    """Up from the learning rate to `peak` in the first 30 % of the steps, then down to almost 0,
+    along cosines (Smith and Topin 2017; torch `OneCycleLR`, which starts at peak / 25)."""
 
     peak: float = setting("greatest learning rate", Number(above=0))
 

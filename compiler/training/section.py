@@ -58,8 +58,8 @@ class Train(Section):
                                  shown=f"{EPOCHS}, unless `steps` is given")  # fmt: skip
     steps: int | None = setting("steps of training, in place of `epochs`", OneOf(Whole(1), Nothing()), None)
     early_stop: Any = setting("when to stop early", OneOf(Defined("stopping"), Nothing()), None)
-    metrics: Any = setting("what is measured beside the loss", OneOf(Nothing(), ListOf(Defined("metric"))), None,
-                           shown="chosen by the outputs' types")  # fmt: skip
+    metrics: Any = setting("what is measured beside the loss", OneOf(Nothing(), ListOf(Defined("metric"))),
+                           None, shown="chosen by the outputs' types")  # fmt: skip
     seed: int = setting("seed of initial values, order of rows and draws", Whole(0, 2**31 - 1), 0)
     precision: str = setting("how training computes", Precision(), "float32")
 
@@ -77,8 +77,9 @@ class Train(Section):
         if stopping is None:
             return
         if stopping.part == "validation" and not validated:
-            raise Reject(f"`early_stop` watches `{stopping.on}`, and there are no validation rows", at="early_stop",
-                         help="write `validation = 0.1` into `data`, or `on=train.loss`", code="E0408")  # fmt: skip
+            raise Reject(f"`early_stop` watches `{stopping.on}`, and there are no validation rows",
+                         at="early_stop", help="write `validation = 0.1` into `data`, or `on=train.loss`",
+                         code="E0408")  # fmt: skip
         if stopping.figure not in figures:
             help = (
                 did_you_mean(stopping.figure, figures)

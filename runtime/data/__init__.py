@@ -1,7 +1,7 @@
 """Rows for training, validation, test and use: sources, and how their columns become arrays.
 
-A program, or an artifact, says what it wants (`Wanted`); a source is opened; columns meet fields (`match`); values
-become arrays (`encode`), parted as the `data` section asks (`split`). Nothing here needs torch.
+A program, or an artifact, says what it wants (`Wanted`); a source is opened; columns meet fields (`match`);
+values become arrays (`encode`), parted as the `data` section asks (`split`). Nothing here needs torch.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def load(
     splits: Sequence[str] = PARTS,
     source: Path | sections.Source | Opened | None = None,
 ) -> Dataset:
-    """The rows of a program whose spec lies in `folder`; `source` is read in place of the one that it names."""
+    """The rows of a program whose spec lies in `folder`; `source` is read in place of the
+    one that it names."""
     return gather(_data_of(program, source), wanted_by(program), folder, splits)
 
 
@@ -60,7 +61,8 @@ def facts(program: Program, folder: Path, *, source: Path | sections.Source | Op
 def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted]) -> Rows:
     """All rows of one file or set as an artifact takes them: classes with names as text, targets as numbers.
 
-    A field may stand under its own name as well as under those of the columns that it was trained on. The file is csv, parquet or npz by its ending, or a folder in the format of MNIST.
+    A field may stand under its own name as well as under those of the columns that it was trained on.
+    The file is csv, parquet or npz by its ending, or a folder in the format of MNIST.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
     opened = open_source(source_of(source) if isinstance(source, Path) else source, Path())

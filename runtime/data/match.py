@@ -75,7 +75,8 @@ def _under_own_name(wanted: Wanted, places: dict[str, list[int]]) -> Wanted:
 def _unnamed(
     opened: Opened, lacking: Sequence[Wanted], found: dict[str, tuple[int, ...]]
 ) -> dict[str, tuple]:
-    """What fields get without being named: the target of a set, and the vector that takes all that remains."""
+    """What fields get without being named: the target of a set,
+    and the vector that takes all that remains."""
     taken = {place for places in found.values() for place in places}
     given: dict[str, tuple[int, ...]] = {}
     targets = [w for w in lacking if w.is_target]
@@ -95,7 +96,8 @@ def _repeated(opened: Opened, wanted: Wanted, places: dict[str, list[int]]) -> D
         if times > 1 and (isinstance(wanted.source, Columns) or not wanted.declared.rank):
             message = f'{opened.file} has {times} columns named "{name}", and {wanted} takes one'
             return mistake(mistakes.REPEATED, message, (wanted.place, "wanted here"),
-                           (opened.definition, "read here"), help="give each column a name of its own")  # fmt: skip
+                           (opened.definition, "read here"),
+                           help="give each column a name of its own")  # fmt: skip
     return None
 
 

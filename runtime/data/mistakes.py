@@ -49,7 +49,8 @@ def fail(code: str, message: str, *places: tuple[Any, str], help: str = "") -> C
 
 
 class Refused(Exception):
-    """Values of one column that cannot be what they should be; `rows` are the first of them, counted from 0."""
+    """Values of one column that cannot be what they should be;
+    `rows` are the first of them, counted from 0."""
 
     def __init__(self, code: str, what: str, rows: Iterable[int], help: str = "") -> None:
         super().__init__(what)

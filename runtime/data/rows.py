@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class Rows(dict[str, np.ndarray]):
     """Arrays by the name of the input or target, rows along the first axis.
 
-    `drawn` are the inputs that the source has no values for: they are drawn anew for every batch. `count` is 0
-    where everything is drawn.
+    `drawn` are the inputs that the source has no values for: they are drawn anew for every batch.
+    `count` is 0 where everything is drawn.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], count: int, origin: Opened | None = None,
-                 index: np.ndarray | None = None, drawn: Mapping[str, Field] | None = None) -> None:  # fmt: skip
+                 index: np.ndarray | None = None,
+                 drawn: Mapping[str, Field] | None = None) -> None:  # fmt: skip
         super().__init__(arrays)
         self.count = count
         self.drawn = dict(drawn or {})

@@ -87,8 +87,8 @@ class Opened:
     """A source that was opened. Only the columns that are read are decoded.
 
     `names` is empty where the source has no names; `sizes` is then the number of values in a row of each.
-    `remaining` says that the columns nobody named fill a vector together; `target` is the column that goes to the
-    only output that no column is named for.
+    `remaining` says that the columns nobody named fill a vector together; `target` is the column that goes to
+    the only output that no column is named for.
     """
 
     file: str  # as messages call it

@@ -46,7 +46,8 @@ def part(rows: int, data: Data, labels: np.ndarray | None, file: str) -> Parts:
 
 
 def shuffled(rows: int, seed: int) -> np.ndarray:
-    """A random order. The raw bits of PCG64 are the same in every version of NumPy, its permutations need not be."""
+    """A random order. The raw bits of PCG64 are the same in every version of NumPy,
+    its permutations need not be."""
     return np.argsort(np.random.PCG64(seed).random_raw(rows), kind="stable")
 
 

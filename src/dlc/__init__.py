@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 HOMES = {
     "CompileError": "dlc.compiler.diagnostics", "Diagnostic": "dlc.compiler.diagnostics",
-    "Program": "dlc.program", "compile": "dlc.program", "train": "dlc.program", "load": "dlc.runtime.artifact",
+    "Program": "dlc.program", "compile": "dlc.program",
+    "train": "dlc.program", "load": "dlc.runtime.artifact",
 }  # fmt: skip
 
 

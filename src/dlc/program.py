@@ -41,8 +41,8 @@ class Program:
     def fit(self, data: Mapping[str, Any] | str | Path | None = None) -> Program:
         """Learn from rows what is learnt before training (`standardize`, the classes of `class(auto)`).
 
-        `data` is a dict of arrays by name, rows first; the path of a file or folder; or none for the source that
-        the spec names. Gives the program itself.
+        `data` is a dict of arrays by name, rows first; the path of a file or folder;
+        or none for the source that the spec names. Gives the program itself.
         """
         from dlc.compiler.lower.weights import draw
         from dlc.runtime import fitting
@@ -68,10 +68,12 @@ class Program:
         return values
 
     def torch(self, mode: str = "infer", weights: Mapping[str, Any] | None = None) -> torch.nn.Module:
-        """The spec as a module from a dict of tensors, batch first, to a dict of tensors under the outputs' names.
+        """The spec as a module from a dict of tensors, batch first,
+        to a dict of tensors under the outputs' names.
 
-        `mode` is "infer", or "train" for the form in which dropout drops and norms use the batch. Text comes as
-        class numbers. Raises `CompileError` where the training rows are waited for, ValueError for another mode.
+        `mode` is "infer", or "train" for the form in which dropout drops and norms use the batch. Text comes
+        as class numbers. Raises `CompileError` where the training rows are waited for, ValueError for another
+        mode.
         """
         from dlc.compiler.lower.torch import Model
         from dlc.compiler.passes import forms
@@ -83,7 +85,8 @@ class Program:
         return Model(form(self.compiled), self.compiled.graph.weights, values)
 
     def onnx(self, weights: Mapping[str, Any] | None = None) -> onnx.ModelProto:
-        """The artifact in memory, with these weights or initial ones. `dlc.train` and `dlc export` prove it too."""
+        """The artifact in memory, with these weights or initial ones.
+        `dlc.train` and `dlc export` prove it too."""
         import onnx_ir
 
         from dlc.runtime.artifact.export import untrained
@@ -94,7 +97,8 @@ class Program:
 def compile(
     path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None
 ) -> Program:
-    """Check the spec at a path, or a text; `CompileError` lists every mistake. `params` are values for its params."""
+    """Check the spec at a path, or a text; `CompileError` lists every mistake.
+    `params` are values for its params."""
     if (path is None) == (text is None):
         raise ValueError("give either a path or a text")
     if text is not None:
@@ -104,8 +108,10 @@ def compile(
 
 
 def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
-          data: str | Path | None = None, out: str | Path | None = None, device: str = "auto") -> Result:  # fmt: skip
-    """Train a spec, export it and prove the artifact; the result says where everything is and what was measured."""
+          data: str | Path | None = None, out: str | Path | None = None,
+          device: str = "auto") -> Result:  # fmt: skip
+    """Train a spec, export it and prove the artifact; the result says where everything is and
+    what was measured."""
     from dlc.runtime import job
 
     program = compile(path, text=text, params=params)

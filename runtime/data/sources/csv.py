@@ -70,7 +70,8 @@ class CsvFile(Opened):
             raise self._broken(str(error)) from None
 
     def _lines(self) -> Iterator[tuple[int, int, list[str]]]:
-        """The rows that are not blank, the heading first, each after the numbers of its first and last line."""
+        """The rows that are not blank, the heading first, each after the numbers of its
+        first and last line."""
         csv.field_size_limit(BLOCK)
         text = io.TextIOWrapper(io.BytesIO(self._data), "utf-8-sig", errors="replace", newline="")
         reader, first = csv.reader(text, delimiter=self._delimiter), 1
@@ -129,7 +130,8 @@ class CsvFile(Opened):
                 cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
                 yield mistakes.mistake(
                     mistakes.RAGGED,
-                    f"{self.file}, row {number} (line {line}): found {cells}, and the heading has {width} columns",
+                    f"{self.file}, row {number} (line {line}): found {cells}, and the heading has "
+                    f"{width} columns",
                     (self.definition, "read here"),
                     help=f"put a cell that holds {SIGNS[self._delimiter]} in quotes"
                     if len(row) > width

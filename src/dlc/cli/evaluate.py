@@ -19,7 +19,8 @@ import click
     help="A table, or JSON.",
 )
 def command(model: str, data: str, form: str) -> None:
-    """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder, or a built-in set."""
+    """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
+    or a built-in set."""
     from dlc.cli.sources import source_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load

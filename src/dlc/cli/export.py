@@ -46,7 +46,8 @@ def command(
     if path is None and program.graph.weights:
         click.echo("the weights are initial values: nothing was trained", err=True)
     click.echo(
-        f"{os.path.relpath(made.path)}: {made.bytes:_} bytes, torch and ONNX Runtime agree to {made.worst:.1e} on {made.batches} batches"
+        f"{os.path.relpath(made.path)}: {made.bytes:_} bytes, torch and ONNX Runtime agree to "
+        f"{made.worst:.1e} on {made.batches} batches"
     )
 
 

@@ -27,7 +27,8 @@ EXTRAS = {"torch": 'this command needs torch: pip install "dlc[train]"'}
 
 @contextmanager
 def told(ctx: click.Context) -> Iterator[None]:
-    """Say what went wrong within, and leave with the exit code of it. A traceback is shown for our mistakes alone."""
+    """Say what went wrong within, and leave with the exit code of it.
+    A traceback is shown for our mistakes alone."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):

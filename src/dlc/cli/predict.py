@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 )
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
 def command(model: str, data: str, form: str, output: str | None) -> None:
-    """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set. Targets need not be there."""
+    """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
+    Targets need not be there."""
     from dlc.cli.sources import source_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load

@@ -31,7 +31,8 @@ def compile_spec(
 
 
 def compile_here(path: str, params: Mapping[str, Any] | None = None) -> Program:
-    """The same, but messages name it by its path from the working folder, which editors and terminals can follow."""
+    """The same, but messages name it by its path from the working folder,
+    which editors and terminals can follow."""
     shown = os.path.relpath(path).replace(os.sep, "/") if _same_drive(path) else ".."
     if shown.startswith(".."):
         return compile_at(path, os.path.basename(path), os.path.dirname(path), params)

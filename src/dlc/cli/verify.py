@@ -14,8 +14,10 @@ def command(model: str) -> None:
 
     found = verify(model)
     if not found.holds:
-        refuse(f"{model} does not answer as torch did at export: {', '.join(found.wrong)} differ by {found.worst:.1e}, and {found.tolerance:.0e} is allowed",
-                 "the file was changed, or this ONNX Runtime computes otherwise")  # fmt: skip
+        refuse(f"{model} does not answer as torch did at export: {', '.join(found.wrong)} differ by "
+               f"{found.worst:.1e}, and {found.tolerance:.0e} is allowed",
+               "the file was changed, or this ONNX Runtime computes otherwise")  # fmt: skip
     click.echo(
-        f"{model} answers as torch did: the worst difference is {found.worst:.1e}, it was {found.recorded:.1e} at export, and {found.tolerance:.0e} is allowed"
+        f"{model} answers as torch did: the worst difference is {found.worst:.1e}, it was "
+        f"{found.recorded:.1e} at export, and {found.tolerance:.0e} is allowed"
     )

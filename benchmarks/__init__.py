@@ -1,0 +1,1 @@
+"""How fast dlc is, next to what it stands in for: `python -m benchmarks`."""

@@ -1,0 +1,38 @@
+"""`python -m benchmarks`: measures everything and writes `docs/benchmarks.md`; what is asked and missed ends it with 1."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.report import page, row, table
+
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PARTS = ("start", "training", "exporting")
+ROUNDS = 5
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast dlc is, next to what it stands in for.")  # fmt: skip
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"measure only these, and write nothing: {', '.join(PARTS)}")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="one round on small data, and write nothing")
+    asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
+    measured = []
+    for part in asked.parts or PARTS:
+        for comparison in import_module(f"benchmarks.{part}").compare(
+            1 if asked.quick else ROUNDS, asked.quick
+        ):
+            print(row(comparison), file=sys.stderr, flush=True)
+            measured.append(comparison)
+    print(table(measured))
+    if not asked.parts and not asked.quick:
+        PAGE.write_text(page(measured), "utf-8")
+    return int(not asked.quick and any(c.met == "no" for c in measured))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""How long `dlc check` takes from nothing, against importing the two packages that it cannot do without."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.timing import Comparison, interleave, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).parent.parent
+DLC = Path(sysconfig.get_path("scripts")) / "dlc"
+CHECK = (str(DLC), "check", "specs/resnet18.dl")
+IMPORTS = (sys.executable, "-c", "import lark, click")
+
+
+def compare(rounds: int, quick: bool) -> Iterator[Comparison]:
+    timing = interleave(lambda: process(CHECK), lambda: process(IMPORTS), rounds if quick else 2 * rounds)
+    yield Comparison("`dlc check specs/resnet18.dl`, a cold process", '`python -c "import lark, click"`', timing, 2, costs=True)  # fmt: skip
+
+
+def process(command: Sequence[str]) -> float:
+    """Seconds of a process that may read and write byte code."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return seconds(
+        lambda: subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    )

@@ -1,0 +1,86 @@
+"""How fast a whole training goes, against the script that one would write by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+import dlc
+from benchmarks import rivals
+from benchmarks.timing import Comparison, interleave, seconds
+from dlc.compiler.lower.weights import draw
+from dlc.runtime import fitting
+from dlc.runtime.train import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import nn
+
+    from dlc.runtime.history import Trained
+
+SPECS = Path(__file__).parent / "specs"
+QUICK = 320  # rows of a quick run, for one epoch
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One network, in a spec and by hand, the optimizer and batch that both have, and how much there is to do."""
+
+    title: str
+    spec: Path
+    network: type[nn.Module]
+    optimizer: Callable[..., torch.optim.Optimizer]
+    batch: int
+    rows: int
+    epochs: int
+    asked: float
+
+    def write_rows(self, file: Path, count: int) -> None:
+        """Random rows, of the types that the spec declares."""
+        rng, declared = np.random.default_rng(0), dlc.compile(self.spec).compiled.inputs[0].declared
+        shape = (count, *declared.shape)
+        whole = declared.element == "uint8"
+        x = rng.integers(0, 17, shape, np.uint8) if whole else rng.standard_normal(shape, np.float32)
+        np.savez(file, x=x, y=rng.integers(0, 2, count))
+
+
+WORKLOADS = (
+    Workload("MLP 30-64-64-2", SPECS / "mlp.dl", rivals.Mlp,
+             partial(torch.optim.Adam, lr=1e-3), batch=32, rows=4000, epochs=10, asked=1.5),
+    Workload("digits CNN", SPECS / "digits_cnn.dl", rivals.DigitsCnn,
+             partial(torch.optim.Adam, lr=5e-3), batch=64, rows=1797, epochs=10, asked=1),
+    Workload("LeNet", SPECS / "lenet.dl", rivals.LeNet,
+             partial(torch.optim.SGD, lr=0.05, momentum=0.9), batch=64, rows=10_000, epochs=3, asked=1),
+)  # fmt: skip
+
+
+def compare(rounds: int, quick: bool) -> Iterator[Comparison]:
+    for work in WORKLOADS:
+        rows, epochs = (QUICK, 1) if quick else (work.rows, work.epochs)
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "rows.npz"
+            work.write_rows(file, rows)
+            timing = interleave(partial(seconds, partial(ours, work, file, epochs)),
+                                partial(seconds, partial(theirs, work, file, epochs)), rounds)  # fmt: skip
+        what = f"training {work.title}, batch {work.batch}, {rows:_} rows, epochs: {epochs}"
+        yield Comparison(what, "`Dataset`, `DataLoader`, `nn.Module` and a loop", timing, work.asked)
+
+
+def ours(work: Workload, file: Path, epochs: int) -> Trained:
+    """From the spec and the file of the rows to trained weights, which are measured on the rows at the end."""
+    program = dlc.compile(work.spec, params={"epochs": epochs})
+    data = fitting.open_data(program, file)
+    return train(program.compiled, data, draw(program.compiled.graph, 0), on="cpu")
+
+
+def theirs(work: Workload, file: Path, epochs: int) -> list[float]:
+    """From the class of the network and the file of the rows to trained weights."""
+    torch.manual_seed(0)
+    return rivals.train(work.network(), work.optimizer, file, work.batch, epochs)

@@ -1,0 +1,159 @@
+"""The benchmarks run, what they compare is the same, and what they report follows from the times."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from benchmarks import exporting, start, training
+from benchmarks.report import page, row
+from benchmarks.rivals import Answers
+from benchmarks.rivals import train as train_by_hand
+from benchmarks.timing import Comparison, Timing, interleave
+
+import dlc
+from dlc.compiler.lower.weights import draw
+from dlc.runtime import fitting
+from dlc.runtime.forms import Forms
+from dlc.runtime.learner import Learner
+from dlc.runtime.train import train
+
+NAMES = [work.title for work in training.WORKLOADS]
+
+
+def network_with(work: training.Workload, weights: dict[str, np.ndarray]) -> torch.nn.Module:
+    """The network by hand with the weights of the spec."""
+    network = work.network()
+    fill(network, weights)
+    return network.train()
+
+
+def fill(network: torch.nn.Module, weights: dict[str, np.ndarray]) -> None:
+    own = [t for name, t in network.state_dict().items() if not name.endswith("num_batches_tracked")]
+    for tensor, array in zip(own, weights.values(), strict=True):
+        tensor.copy_(torch.from_numpy(array))
+
+
+@pytest.mark.parametrize("work", training.WORKLOADS, ids=NAMES)
+def test_steps_by_hand_are_those_of_dlc(work: training.Workload, tmp_path: Path) -> None:
+    work.write_rows(tmp_path / "rows.npz", 3 * work.batch)
+    program = dlc.compile(work.spec).compiled
+    weights = draw(program.graph, 0)
+    network = network_with(work, weights)
+    optimizer = work.optimizer(network.parameters())
+    learner = Learner(Forms(program, weights, torch.device("cpu")), program.train, 3)
+    arrays = np.load(tmp_path / "rows.npz")
+    assert program.train.batch == work.batch
+    for step, rows in enumerate(np.split(np.arange(3 * work.batch), 3)):
+        given = {name: torch.from_numpy(arrays[name][rows]) for name in ("x", "y")}
+        torch.manual_seed(step)  # the same values drop out
+        found = learner.step([given[name] for name in learner.forms.training.fields], step)
+        torch.manual_seed(step)
+        loss = torch.nn.CrossEntropyLoss()(network(given["x"]), given["y"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        torch.testing.assert_close(found, loss.detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["MLP 30-64-64-2", "LeNet"])
+def test_whole_trainings_agree(name: str, tmp_path: Path) -> None:
+    """Where a batch is all the rows, so that their order does not matter."""
+    work, file = training.WORKLOADS[NAMES.index(name)], tmp_path / "rows.npz"
+    work.write_rows(file, work.batch)
+    program = dlc.compile(work.spec, params={"epochs": 3})
+    weights = draw(program.compiled.graph, 0)
+    trained = train(program.compiled, fitting.open_data(program, file), weights, on="cpu")
+    by_hand = train_by_hand(network_with(work, weights), work.optimizer, file, work.batch, 3)
+    np.testing.assert_allclose([epoch.train["loss"] for epoch in trained.history], by_hand, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_both_files_answer_the_same(tmp_path: Path) -> None:
+    exported = next(e for e in exporting.NETWORKS if e.title == "LeNet")
+    weights, module = dlc.compile(exported.spec).weights(), exported.module()
+    assert isinstance(module, Answers)
+    fill(module.network, weights)
+    exporting.write_ours(exported, weights, tmp_path / "dlc.onnx")
+    exporting.write_theirs(exported, module, tmp_path / "torch.onnx")
+    rows = exported.rows(5)
+    ours, theirs = (
+        onnxruntime.InferenceSession(tmp_path / name, providers=["CPUExecutionProvider"]).run(None, {"image": rows})
+        for name in ("dlc.onnx", "torch.onnx")
+    )  # fmt: skip
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_cold_process_is_timed_against_the_imports() -> None:
+    (found,) = start.compare(1, quick=True)
+    assert found.costs and found.asked == 2 and min(found.timing.ours + found.timing.theirs) > 0.01
+
+
+def test_every_training_is_timed(monkeypatch) -> None:
+    monkeypatch.setattr(training, "QUICK", 65)
+    found = list(training.compare(1, quick=True))
+    assert [c.asked for c in found] == [1.5, 1, 1]
+    assert all(len(c.timing.ours) == len(c.timing.theirs) == 2 for c in found)
+
+
+@pytest.mark.slow
+def test_writing_and_running_onnx_is_timed() -> None:
+    found = list(exporting.compare(1, quick=True))
+    assert [c.asked for c in found] == [100, 1, 1]
+
+
+# --- what is reported -------------------------------------------------------------------------------------
+
+
+def test_samples_are_taken_in_turn_after_one_that_does_not_count() -> None:
+    taken: list[str] = []
+    numbers = iter(range(100))
+
+    def sample(name: str) -> float:
+        taken.append(name)
+        return next(numbers)
+
+    timing = interleave(partial(sample, "a"), partial(sample, "b"), rounds=2)
+    assert taken == ["a", "b"] * 5
+    assert (timing.ours, timing.theirs) == ([2, 4, 6, 8], [3, 5, 7, 9])
+
+
+def comparison(ours: list[float], theirs: list[float], asked: float, costs: bool = False) -> Comparison:
+    return Comparison("this", "that", Timing(ours, theirs), asked, costs)
+
+
+def test_ratios_are_of_medians_and_noise_is_the_worse_of_both() -> None:
+    found = comparison([1.0, 1.0, 1.0, 9.0], [4.0, 5.0, 4.0, 5.0], 2)
+    assert found.ratio == 4.5
+    assert found.timing.noise == 5  # 5 / 1 of ours, 5 / 4 of theirs
+    assert comparison([3.0] * 4, [2.0] * 4, 2, costs=True).ratio == 1.5
+
+
+@pytest.mark.parametrize(
+    ("ours", "costs", "met"),
+    [
+        ([1.0] * 4, False, "yes"),
+        ([1.1] * 4, False, "no"),
+        ([1.1, 1.2, 1.1, 1.2], False, "no"),
+        ([1.0, 1.1, 1.0, 1.1], False, "within the noise"),
+        ([4.0] * 4, True, "yes"),
+        ([4.1] * 4, True, "no"),
+        ([4.0, 4.2, 4.0, 4.2], True, "within the noise"),
+    ],
+)
+def test_a_target_is_missed_only_beyond_the_noise(ours: list[float], costs: bool, met: str) -> None:
+    assert comparison(ours, [2.0] * 4, 2, costs).met == met
+
+
+def test_the_page_names_the_machine_and_no_path() -> None:
+    found = comparison([0.0012] * 4, [0.5] * 4, 100)
+    assert row(found) == "| this | 1.2 ms | that | 500 ms | 417 x as fast | at least 100 | yes | 1.00 |"
+    text = page([found, comparison([3.0] * 4, [2.0] * 4, 2, costs=True)])
+    assert "| this | 3 s | that | 2 s | 1.50 x the time | at most 2 | yes | 1.00 |" in text
+    assert f"torch {torch.__version__.split('+')[0]}" in text and "cores of" in text
+    assert str(Path.cwd()) not in text and str(Path.home()) not in text

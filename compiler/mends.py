@@ -1,4 +1,5 @@
-"""What to say of a statement that the grammar does not know: what was found, what was expected, the likely mend."""
+"""What to say of a statement that the grammar does not know:
+what was found, what was expected, the likely mend."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ FOREIGN_WORDS = {
 
 # What the grammar may want next, in the words of the language and in the order they are told.
 WANTED = {
-    "EQUAL": "`=`", "COLON": "`:`", "LPAR": "`(`", "LBRACE": "`{`", "IN": "`in`", "FROM": "`from`", "ELSE": "`else`",
+    "EQUAL": "`=`", "COLON": "`:`", "LPAR": "`(`", "LBRACE": "`{`",
+    "IN": "`in`", "FROM": "`from`", "ELSE": "`else`",
     "COMMA": "`,`", "SEMICOLON": "`;`", "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`", "$END": "a newline",
 }  # fmt: skip
 
@@ -62,7 +64,8 @@ class Line:
 
 @record
 class _Slip:
-    """A token that does not fit, and its surroundings; `found` is `$END` where the statement ends too early."""
+    """A token that does not fit, and its surroundings; `found` is `$END` where the
+    statement ends too early."""
 
     line: Line
     found: Token
@@ -105,7 +108,8 @@ def leading_sign(line: Line, source: Source) -> Diagnostic | None:
 
 
 def explain(line: Line, found: Token, accepts: Collection[str], source: Source) -> Diagnostic:
-    """The mistake of a statement that the grammar leaves at `found`, where it would have gone on with `accepts`."""
+    """The mistake of a statement that the grammar leaves at `found`,
+    where it would have gone on with `accepts`."""
     ends = found.type == "$END"
     at = (
         len(line.tokens)
@@ -166,7 +170,7 @@ def _first_word(slip: _Slip) -> str:
     return did_you_mean(slip.line.word, DECLARATIONS) if slip.found.type == "NAME" else ""
 
 
-# --- the likely mends, the surest first --------------------------------------------------------------------------
+# --- the likely mends, the surest first ---------------------------------------------------------------------
 
 
 def _else_if(slip: _Slip) -> str:
@@ -218,7 +222,9 @@ def _colon(slip: _Slip) -> str:
 def _equal(slip: _Slip) -> str:
     if slip.found.type == "EQUAL" and (slip.line.tokens[0].type == "IF" or slip.line.section == "expect"):
         return "`==` compares"
-    if slip.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT") and "COLON" in slip.accepts:
+    if slip.found.type == "RSQB" and slip.before is not None and slip.before.type == "LSQB" and "COLON" in slip.accepts:
+        return "a type without brackets is one value per sample"
+    if slip.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT") and slip.found.type == "EQUAL" and "COLON" in slip.accepts:
         return "a type is given with `:`"
     if slip.found.type == "COMPARE" and str(slip.found) == "==" and "EQUAL" in slip.accepts:
         return "a value is given with `=`; `==` compares"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dlc.compiler.source import Source, Span
 
 # --- expressions ------------------------------------------------------------------------------------------
@@ -245,6 +248,21 @@ def bodies(statement: Statement) -> tuple[Statement, ...]:
     if isinstance(statement, If):
         return (*statement.then, *statement.otherwise)
     return statement.body if isinstance(statement, (Block, For, Section)) else ()
+
+
+def expressions(statement: Statement) -> Iterator[Expr]:
+    """All expressions of a statement, but those in its body and in types."""
+    if isinstance(statement, (Section, Block)):
+        return
+    waiting: list[Any] = [statement.init if isinstance(statement, Weight) else statement]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Expr):
+            yield current
+        for field in fields(current):
+            value = getattr(current, field.name)
+            parts = value if isinstance(value, tuple) else (value,)
+            waiting += [p for p in parts if isinstance(p, (Expr, Argument))]
 
 
 @record(eq=False)

@@ -390,7 +390,10 @@ def converted(numbers: Any, convert: Any) -> Any:
 
 
 def shown(operand: Operand) -> str:
-    return spell_classes(operand.value.type) if isinstance(operand.value, Value) else str(operand.value)
+    if not isinstance(operand.value, Value):
+        return str(operand.value)
+    type = operand.value.type
+    return spell_classes(type) if type.element == "class" else str(type)
 
 
 def not_a_number(type: Tensor) -> str:

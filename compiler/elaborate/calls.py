@@ -111,9 +111,12 @@ def fill(
                 and definition.family in ("operator", "loss")
             ):
                 tensors.append(Operand(value, argument.value.span))
+            elif not waiting and isinstance(value, Stage):
+                raise flow.no_tensor(ev, value, argument.value.span)
             elif not waiting:
                 raise ev.fail("E0404", argument.value.span, settings.too_many(definition, positional, value),
-                              help=f"write `{settings.signature(definition)}`" if definition.settings else "")  # fmt: skip
+                              help=f"write `{settings.signature(definition)}`" if definition.settings
+                                   else "")  # fmt: skip
             else:
                 declared = waiting[0] if waiting[0].rest else waiting.pop(0)
                 spans.setdefault(declared.name, argument.value.span)
@@ -175,7 +178,8 @@ def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -
         elif not positional and isinstance(value, (int, float)):
             tensors.append(Operand(value, argument.value.span))
         elif not waiting:
-            raise ev.fail("E0404", argument.value.span, f"{template.what} `{template.name}` has no setting for {describe(value)}",
+            raise ev.fail("E0404", argument.value.span,
+                          f"{template.what} `{template.name}` has no setting for {describe(value)}",
                           help=f"write `{block_signature(template)}`")  # fmt: skip
         else:
             given[waiting.pop(0)] = value
@@ -206,8 +210,10 @@ def defaults(ev: Evaluator, template: Template, given: dict[str, Any], span: Spa
 def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Argument) -> Halt:
     names = [s.name.id for s in template.declaration.settings]
     listed = ", ".join(f"`{n}`" for n in names)
-    return ev.fail("E0402", argument.name_span or argument.value.span, f"{template.what} `{template.name}` has no setting `{argument.name}`",
-                   help=did_you_mean(argument.name or "", names) or (f"its settings are {listed}" if names else "it has no settings"))  # fmt: skip
+    return ev.fail("E0402", argument.name_span or argument.value.span,
+                   f"{template.what} `{template.name}` has no setting `{argument.name}`",
+                   help=did_you_mean(argument.name or "", names)
+                        or (f"its settings are {listed}" if names else "it has no settings"))  # fmt: skip
 
 
 def block_signature(template: Template) -> str:

@@ -41,15 +41,19 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
     if families or name in FUNCTIONS or name in LATER:
         what = families[0] if families else "function" if name in FUNCTIONS else "operator"
         what = "initial value" if what == "initial" else what
-        raise ev.fail("E0302", ident.span, f"`{name}` is {'an' if what[0] in 'aeiou' else 'a'} {what} of the language and cannot be given to anything else",
+        raise ev.fail("E0302", ident.span,
+                      f"`{name}` is {'an' if what[0] in 'aeiou' else 'a'} {what} of the language and cannot "
+                      "be given to anything else",
                       help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip
     if (
         binding
         and ev.scope.top
         and name in {*file.params, *file.templates, *file.inputs, *file.groups, *file.outputs, *file.weights}
     ):
-        raise ev.fail("E0303", ident.span, f"`{name}` is declared already", more=[Label(file.declared[name], "declared here")],
-                      help="a flow ends in an output with `->`; `=` binds a new name" if name in file.outputs else "choose another name")  # fmt: skip
+        raise ev.fail("E0303", ident.span, f"`{name}` is declared already",
+                      more=[Label(file.declared[name], "declared here")],
+                      help="a flow ends in an output with `->`; `=` binds a new name" if name in file.outputs
+                           else "choose another name")  # fmt: skip
 
 
 def note(ev: Evaluator, tree: syntax.File) -> None:
@@ -132,12 +136,19 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
                 raise Halt
             ev.scope.file.free.add(name.id)
         elif not is_known(ev, name.id):
-            meant = did_you_mean(name.id, ev.scope.file.params)
+            meant = (
+                "the batch is never written: leave it out"
+                if name.id == "batch"
+                else did_you_mean(name.id, ev.scope.file.params)
+            )
             raise ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
-                          help=meant or f"declare `param {name.id} = ...` above; a capitalised name, such as `T`, is a free dimension")  # fmt: skip
+                          help=meant
+                               or f"declare `param {name.id} = ...` above; a capitalised name, such as `T`, "
+                                  "is a free dimension")  # fmt: skip
     size = ev.evaluate(expr)
     if isinstance(size, bool) or not isinstance(size, (int, Dim)):
-        raise ev.fail("E0210", expr.span, f"a dimension is a whole number or a free name, found {describe(size)}",
+        raise ev.fail("E0210", expr.span,
+                      f"a dimension is a whole number or a free name, found {describe(size)}",
                       help="a capitalised name, such as `T`, is free")  # fmt: skip
     if isinstance(size, int) and not 1 <= size <= 10**9:
         raise ev.fail("E0210", expr.span, f"a dimension is at least 1 and at most {10**9:_}, found {size}")
@@ -195,7 +206,8 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
         raise ev.fail(
             "E0211",
             first.value.span,
-            f"expected a count of 2 to {MAX_CLASSES:_} classes, `auto`, or a list of names, found {describe(value)}",
+            f"expected a count of 2 to {MAX_CLASSES:_} classes, `auto`, or a list of names, found "
+            f"{describe(value)}",
         )
     return Classes(value)
 

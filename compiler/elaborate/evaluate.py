@@ -36,7 +36,8 @@ OPERATORS = {
     "+": arithmetic.Add, "-": arithmetic.Subtract, "*": arithmetic.Multiply, "/": arithmetic.Divide,
     "//": arithmetic.FloorDivide, "%": arithmetic.Modulo, "**": arithmetic.Power, "@": arithmetic.Matmul,
     "==": comparisons.Equal, "!=": comparisons.NotEqual, "<": comparisons.Less, "<=": comparisons.LessEqual,
-    ">": comparisons.Greater, ">=": comparisons.GreaterEqual, "and": comparisons.LogicalAnd, "or": comparisons.LogicalOr,
+    ">": comparisons.Greater, ">=": comparisons.GreaterEqual,
+    "and": comparisons.LogicalAnd, "or": comparisons.LogicalOr,
 }  # fmt: skip
 
 
@@ -106,10 +107,12 @@ class Evaluator:
             return Halt()
         if find_operator(name, losses=True):
             return self.fail("E0302", span, f"the loss `{name}` may stand only in `train {{ loss = ... }}`",
-                             help="an output's loss follows from its type, where none is written")  # fmt: skip
+                             help="an output's loss follows from its type, where "
+                                  "none is written")  # fmt: skip
         if name in self.scope.file.declared:
             return self.fail("E0304", span, f"`{name}` is not known yet, where params and types are read",
-                             help="a param knows the params above it, a type the params and the inputs above it")  # fmt: skip
+                             help="a param knows the params above it, a type the params and the "
+                                  "inputs above it")  # fmt: skip
         if not self.scope.top and name in self.e.top_names():
             return self.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
                              help=f"pass `{name}` to it, as a tensor or as a setting")  # fmt: skip
@@ -151,7 +154,9 @@ class Evaluator:
     def condition(self, expr: syntax.Expr) -> bool:
         value = self.evaluate(expr)
         if is_tensor(value):
-            raise self.fail("E0208", expr.span, f"a condition is decided when the file is compiled, and this is {describe(value)}",
+            raise self.fail("E0208", expr.span,
+                            "a condition is decided when the file is compiled, and this is "
+                            f"{describe(value)}",
                             help="choose between tensors with `where(condition, a, b)`")  # fmt: skip
         try:
             return static.truth(value)
@@ -194,8 +199,8 @@ class Evaluator:
             return stage
         if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):
             raise self._applied_already(step, step.function.id)
-        raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}",
-                        help="what stands behind `->` is an operator, a block, a stage or an output")  # fmt: skip
+        help = sink_help(stage, step)
+        raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}", help=help)
 
     def _applied_already(self, step: syntax.Call, name: str) -> Halt:
         """A call behind an arrow that has all its tensors."""
@@ -244,8 +249,11 @@ class Evaluator:
             left, right = self.evaluate_all((expr.left, expr.right))
         for side, value in ((expr.left, left), (expr.right, right)):
             if isinstance(value, Stage):
-                raise self.fail("E0501", side.span, f"`{expr.operator}` does not work on {value.describe()}, which waits for its tensor",
-                                help=f"`->` holds looser than `{expr.operator}`: put the flow in brackets, `(x -> f) {expr.operator} y`")  # fmt: skip
+                raise self.fail("E0501", side.span,
+                                f"`{expr.operator}` does not work on {value.describe()}, which "
+                                "waits for its tensor",
+                                help=f"`->` holds looser than `{expr.operator}`: put the flow in brackets, "
+                                     f"`(x -> f) {expr.operator} y`")  # fmt: skip
         if not is_tensor(left) and not is_tensor(right):
             return static.compute(
                 expr.operator, self.measured(left, expr.span), self.measured(right, expr.span)
@@ -305,8 +313,11 @@ class Evaluator:
         entries = [self._entry(item) for item in expr.items if not isinstance(item, syntax.Ellipsis_)]
         missing = rank - len(entries)
         if missing < 0:
-            raise self.fail("E0209", expr.span, f"{len(entries)} indices for a sample with {rank} {'axis' if rank == 1 else 'axes'}",
-                            help="the batch is never written: indices begin with the sample's first axis")  # fmt: skip
+            raise self.fail("E0209", expr.span,
+                            f"{len(entries)} indices for a sample with {rank} "
+                            f"{'axis' if rank == 1 else 'axes'}",
+                            help="the batch is never written: indices begin with the "
+                                 "sample's first axis")  # fmt: skip
         place = dots[0] if dots else len(entries)
         return (*entries[:place], *[(None, None, None)] * missing, *entries[place:])
 
@@ -323,3 +334,12 @@ class Evaluator:
             raise self.fail("E0209", expr.span, f"an index is a whole number, found {describe(value)}",
                             help="`gather` takes entries by a tensor of numbers")  # fmt: skip
         return value
+
+
+def sink_help(found: Any, step: syntax.Expr) -> str:
+    """The mend for what cannot stand behind an arrow."""
+    if isinstance(found, (list, tuple)) and found and all(isinstance(s, Stage) for s in found):
+        return "stages stand one behind the other, `x -> f -> g`; `branch(f, g)` gives what each makes of `x`"
+    if is_tensor(found) and isinstance(step, syntax.Name):
+        return f"a flow ends in an output; a name is given with `=`: `{step.id} = ...`"
+    return "what stands behind `->` is an operator, a block, a stage or an output"

@@ -40,8 +40,12 @@ def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
     if isinstance(value, InputRef):
         raise ev.fail("E0304", span, f"a block or net does not see the values of the input `{value.name}`",
                       help="pass it as a tensor")  # fmt: skip
+    raise no_tensor(ev, value, span)
+
+
+def no_tensor(ev: Evaluator, value: Any, span: Span) -> Halt:
     help = "give it a tensor first: `x -> f`" if isinstance(value, Stage) else ""
-    raise ev.fail("E0501", span, f"expected a tensor, found {describe(value)}", help=help)
+    return ev.fail("E0501", span, f"expected a tensor, found {describe(value)}", help=help)
 
 
 def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
@@ -112,7 +116,9 @@ def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], sp
     low, high = definition.arity()
     if len(tensors) < low or (high is not None and len(tensors) > high):
         names = ", ".join(definition.operand_names())
-        raise ev.fail("E0502", stage.span, f"`{definition.name}` takes {count(low, high)} ({names}), and {flowing(len(tensors), '')} in",
+        raise ev.fail("E0502", stage.span,
+                      f"`{definition.name}` takes {count(low, high)} ({names}), and "
+                      f"{flowing(len(tensors), '')} in",
                       help=arity_help(stage, len(tensors), high))  # fmt: skip
     return result(ev.builder.apply(definition, tensors, stage.span, stage.spans))
 
@@ -152,7 +158,8 @@ def flowing(amount: int, noun: str = " tensor") -> str:
 
 def arity_help(stage: DefinedStage, found: int, high: int | None) -> str:
     if high is None or found <= high:
-        return f"let all of them flow in: `({', '.join(stage.definition.operand_names())}) -> {stage.definition.name}`"  # type: ignore[attr-defined]
+        names = ", ".join(stage.definition.operand_names())  # type: ignore[attr-defined]
+        return f"let all of them flow in: `({names}) -> {stage.definition.name}`"
     written = (
         stage.span.text
         if len(stage.span.text) <= 40 and "\n" not in stage.span.text
@@ -166,8 +173,9 @@ def apply_block(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: 
     declared = template.declaration.tensors
     if len(tensors) != len(declared):
         names = ", ".join(t.id for t in declared)
-        raise ev.fail("E0502", stage.span, f"{template.what} `{template.name}` takes {count(len(declared), len(declared))} ({names}), "
-                      f"and {flowing(len(tensors), '')} in")  # fmt: skip
+        raise ev.fail("E0502", stage.span,
+                      f"{template.what} `{template.name}` takes {count(len(declared), len(declared))} "
+                      f"({names}), and {flowing(len(tensors), '')} in")  # fmt: skip
     if stage.settings is None:
         from dlc.compiler.elaborate import calls
 
@@ -197,13 +205,16 @@ def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step
                       help="begin the flow with a tensor: `x -> ...`")  # fmt: skip
     tensors = operands(ev, value, before)
     if len(tensors) != len(outputs):
-        raise ev.fail("E0502", step.span, f"{flowing(len(tensors))} into {len(outputs)} output{'s' * (len(outputs) != 1)}",
+        raise ev.fail("E0502", step.span,
+                      f"{flowing(len(tensors))} into {len(outputs)} output{'s' * (len(outputs) != 1)}",
                       help="`split`, `concat` or indexing changes how many there are")  # fmt: skip
     if not ev.scope.top:
-        raise ev.fail("E0503", step.span, "a block or net cannot reach the file's outputs", help="`return` the tensor, and let it flow on where the block is used")  # fmt: skip
+        raise ev.fail("E0503", step.span, "a block or net cannot reach the file's outputs",
+                      help="`return` the tensor, and let it flow on where the block is used")  # fmt: skip
     for output, tensor in zip(outputs, tensors, strict=True):
         if output.scores is not None:
-            raise ev.fail("E0503", step.span, f"something has flowed into `{output.name}` already", help="every output is filled once")  # fmt: skip
+            raise ev.fail("E0503", step.span, f"something has flowed into `{output.name}` already",
+                          help="every output is filled once")  # fmt: skip
         from dlc.compiler.elaborate import outputs as rules
 
         rules.fill(ev, output, tensor, step.span)

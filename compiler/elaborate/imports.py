@@ -25,7 +25,8 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
         if found is None:
             has = ", ".join(f"`{name}`" for name in list(file.templates)[:10])
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",
-                          help=did_you_mean(ident.id, file.templates) or (f"it has {has}" if has else "it has none"))  # fmt: skip
+                          help=did_you_mean(ident.id, file.templates)
+                               or (f"it has {has}" if has else "it has none"))  # fmt: skip
         ev.scope.file.templates[ident.id] = found
         if found is not BROKEN and found.is_net and ev.scope is ev.e.top:
             ev.builder.net_name(found)
@@ -61,8 +62,12 @@ def read(ev: Evaluator, statement: syntax.Import) -> Source:
 
         return Source("std", files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8"))
     if not statement.path.endswith(".dl"):
+        help = "the shipped blocks are imported `from std`, without quotes" if statement.path == "std" else ""
         raise ev.fail(
-            "E0307", statement.path_span, f"expected the path of a `.dl` file, found {statement.path}"
+            "E0307",
+            statement.path_span,
+            f"expected the path of a `.dl` file, found {statement.path}",
+            help=help,
         )
     try:
         return ev.e.read(ev.scope.file.source, statement.path)

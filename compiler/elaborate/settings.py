@@ -8,7 +8,7 @@ from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition, Setting, spell_value
 from dlc.compiler.elaborate import calls
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.kinds import Kind, Reject, describe
+from dlc.compiler.kinds import Kind, Reject, Text, describe
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def named_setting(
         in_order = sorted(definition.settings.values(), key=lambda s: s.keyword)
         known = ", ".join(f"`{s.name}`" for s in in_order)
         raise ev.fail("E0402", place, f"`{definition.name}` has no setting `{name}`",
-                      help=foreign.setting(name, definition.settings) or did_you_mean(name, definition.settings)
-                      or activation_help(definition, argument)
-                      or (f"its settings are {known}" if known else "it has no settings"))  # fmt: skip
+                      help=foreign.setting(name, definition.settings)
+                           or did_you_mean(name, definition.settings) or activation_help(definition, argument)
+                           or (f"its settings are {known}" if known else "it has no settings"))  # fmt: skip
     if name in values:
         raise ev.fail("E0407", place, f"`{name}` is given twice")
     return declared
@@ -50,7 +50,8 @@ def too_many(definition: type[Definition], positional: list[Setting], value: Any
 
 
 def signature(definition: type[Definition]) -> str:
-    """How it is called: `dense(units, bias=true)`; settings that go by name alone are shown where there are no others."""
+    """How it is called: `dense(units, bias=true)`; settings that go by name alone are shown where
+    there are no others."""
     settings = [s for s in definition.settings.values() if not s.keyword] or list(
         definition.settings.values()
     )
@@ -60,7 +61,8 @@ def signature(definition: type[Definition]) -> str:
 def spell_setting(setting: Setting) -> str:
     if setting.rest or setting.required:
         return f"{setting.name}, ..." if setting.rest else setting.name
-    return f"{setting.name}={'...' if setting.shown or isinstance(setting.default, Definition) else spell_value(setting.default)}"
+    in_words = setting.shown or isinstance(setting.default, Definition)
+    return f"{setting.name}={'...' if in_words else spell_value(setting.default)}"
 
 
 # --- values of settings -----------------------------------------------------------------------------------
@@ -81,7 +83,8 @@ def setting_value(ev: Evaluator, definition: type[Definition], declared: Setting
 
 
 def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
-    """An expression where a kind is wanted: bare words and members of families come before the file's names."""
+    """An expression where a kind is wanted: bare words and members of families come before
+    the file's names."""
     if isinstance(expr, syntax.Name) and expr.id in kind.words:
         return expr.id
     word = kind.read(expr)
@@ -89,6 +92,13 @@ def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
         return word
     if isinstance(expr, (syntax.ListExpr, syntax.TupleExpr)) and kind.item() is not None:
         return [directed_value(ev, kind.item() or kind, item) for item in expr.items]
+    if isinstance(kind, Text) and not known(ev, root_of(expr)):
+        raise ev.fail(
+            "E0403",
+            expr.span,
+            f"expected {kind.describe()}, found `{expr.span.text}`",
+            help=f'write `"{expr.span.text}"`',
+        )
     member = family_member(ev, kind, expr)
     if member is not None:
         return member
@@ -100,6 +110,13 @@ def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
             help=did_you_mean(expr.id, kind.words),
         )
     return ev.evaluate(expr)
+
+
+def root_of(expr: syntax.Expr) -> str:
+    """The name that a path of names begins with: `data` of `data.csv`; empty for anything else."""
+    while isinstance(expr, syntax.Attribute):
+        expr = expr.value
+    return expr.id if isinstance(expr, syntax.Name) else ""
 
 
 def family_member(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
@@ -127,7 +144,7 @@ def family_member(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
 
 
 def known(ev: Evaluator, name: str) -> bool:
-    return name in ev.scope.names or name in set(ev.scope.file.known())
+    return not name or name in ev.scope.names or name in set(ev.scope.file.known())
 
 
 def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:
@@ -144,7 +161,8 @@ def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:
         )
     listed = ", ".join(f"`{n}`" for n in names)
     return ev.fail("E0305", head.span, f"there is no {' or '.join(kind.families())} `{head.id}`",
-                   help=did_you_mean(head.id, [*names, *kind.words, *later]) or f"there are {listed}")  # fmt: skip
+                   help=did_you_mean(head.id, [*names, *kind.words, *later])
+                        or f"there are {listed}")  # fmt: skip
 
 
 def check(ev: Evaluator, definition: type[Definition], declared: Setting, value: Any, span: Span) -> Any:
@@ -156,6 +174,22 @@ def check(ev: Evaluator, definition: type[Definition], declared: Setting, value:
     try:
         return declared.kind.accept(value)
     except Reject as reject:
+        message = f"`{declared.name}` of `{definition.name}`: {reject.message}"
         raise ev.fail(
-            reject.code, span, f"`{declared.name}` of `{definition.name}`: {reject.message}", help=reject.help
+            reject.code, span, message, help=reject.help or quoted_help(declared.kind, value)
         ) from None
+
+
+def quoted_help(kind: Kind, value: Any) -> str:
+    """The mend for a text where a name, or a source, is wanted."""
+    if not isinstance(value, str):
+        return ""
+    if any(value in Definition.families[f] for f in kind.families()):
+        return f"names stand without quotes: `{value}`"
+    if "source" in kind.families():
+        return (
+            f'say what kind of source it is: `csv("{value}")`, `builtin("{value}")`'
+            if len(value) < 40
+            else ""
+        )
+    return ""

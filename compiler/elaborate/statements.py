@@ -42,7 +42,8 @@ def run_body(e: Elaborator, scope: Scope, template: Template, *, losses: bool) -
 
 
 def run(ev: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
-    """Run statements until one returns. One that fails breaks the names that it would have bound, and the others go on."""
+    """Run statements until one returns. One that fails breaks the names that it would have bound,
+    and the others go on."""
     halted = False
     for statement in body:
         ev.builder.spend(statement.span)
@@ -136,8 +137,10 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
         return
     if is_tensor(value) or is_tensors(value):
         ev.e.dropped = ev.e.dropped or ev.scope.top
-        raise ev.fail("E0506", statement.span, f"this flow ends nowhere: {shown(value)} is made and then dropped",
-                      help=f"let it flow on, `-> {waiting_output(ev)}`, or give it a name, `name = ...`")  # fmt: skip
+        raise ev.fail("E0506", statement.span,
+                      f"this flow ends nowhere: {shown(value)} is made and then dropped",
+                      help=f"let it flow on, `-> {waiting_output(ev)}`, or give it a "
+                           "name, `name = ...`")  # fmt: skip
     raise ev.fail(
         "E0506",
         statement.span,
@@ -175,36 +178,26 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
             break_names(ev, (*statement.then, *statement.otherwise))
         if isinstance(statement, syntax.For):
             break_names(ev, statement.body)
-        value = statement.value if isinstance(statement, (syntax.Bind, syntax.Evaluate)) else None
-        if isinstance(value, syntax.Flow):
+        if ev.scope.top and isinstance(statement, (syntax.Bind, syntax.Evaluate)):
+            mentioned = [e.id for e in syntax.expressions(statement) if isinstance(e, syntax.Name)]
+            break_outputs(ev, mentioned)
             ev.e.dropped = ev.e.dropped or (
-                ev.scope.top and any(unknown_sink(ev, s) for s in sinks(value.steps[-1]))
-            )
-            break_outputs(
-                ev,
-                [
-                    item.id
-                    for step in value.steps[1:]
-                    for item in sinks(step)
-                    if isinstance(item, syntax.Name)
-                ],
+                isinstance(statement, syntax.Evaluate) and not fills_output(ev, statement.value)
             )
 
 
-def unknown_sink(ev: Evaluator, sink: syntax.Expr) -> bool:
-    """Whether a flow ends in what nothing is called, which was meant to be an output."""
-    return isinstance(sink, syntax.Name) and ev.e.problems.seen("E0301", sink.span)
-
-
-def sinks(step: syntax.Expr) -> tuple[syntax.Expr, ...]:
-    return step.items if isinstance(step, syntax.TupleExpr) else (step,)
+def fills_output(ev: Evaluator, value: syntax.Expr) -> bool:
+    """Whether a flow ends in outputs of the file; one that does not was meant to, in most cases."""
+    sink = value.steps[-1] if isinstance(value, syntax.Flow) else value
+    items = sink.items if isinstance(sink, syntax.TupleExpr) else (sink,)
+    return all(isinstance(i, syntax.Name) and i.id in ev.scope.file.outputs for i in items)
 
 
 def break_outputs(ev: Evaluator, names: Iterable[str]) -> None:
     """These outputs would have been filled here."""
     for name in names if ev.scope.top else ():
         output = ev.scope.file.outputs.get(name)
-        if isinstance(output, OutputRef):
+        if isinstance(output, OutputRef) and output.scores is None:
             output.broken = True
 
 

@@ -5,7 +5,6 @@ Shapes cannot be known there, but a misspelled operator or setting can be told.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
@@ -17,7 +16,7 @@ from dlc.compiler.operators.later import LATER
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dlc.compiler.elaborate.evaluate import Evaluator
 
@@ -66,7 +65,7 @@ def bound(body: Sequence[syntax.Statement]) -> set[str]:
 
 def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: set[str]) -> None:
     for statement in body:
-        for expr in expressions(statement):
+        for expr in syntax.expressions(statement):
             try:
                 check_expression(ev, expr, known)
             except Halt:
@@ -97,20 +96,3 @@ def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument) -> 
 
     if argument.name is not None and not ev.e.problems.seen_at(argument.name_span or argument.value.span):
         settings.named_setting(ev, definition, argument, {})
-
-
-def expressions(node: Any) -> Iterator[syntax.Expr]:
-    """All expressions of a statement but those in its body and in declared types."""
-    if isinstance(node, (syntax.Section, syntax.Block)):
-        return
-    if isinstance(node, syntax.Weight):
-        node = node.init
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, syntax.Expr):
-            yield current
-        for field in fields(current):
-            value = getattr(current, field.name)
-            parts = value if isinstance(value, tuple) else (value,)
-            waiting += [p for p in parts if isinstance(p, (syntax.Expr, syntax.Argument))]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import operator as signs
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.fx.proxy
 from torch import fx, nn
 
 from dlc.compiler.dims import Dim, evaluate
 from dlc.compiler.lower.dims import place_of
+from dlc.compiler.operators.answers import OfNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import numpy as np
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Value, Weight
@@ -101,6 +101,7 @@ class Model(nn.Module):
             v.name.removesuffix(".target") if v.name.endswith(".target") else v.name for v in graph.inputs
         ]
         self._reads = [w.name for w in graph.weights]
+        self._named = {n.operands[0].name: n.operator for n in graph.nodes if isinstance(n.operator, OfNames)}
         self._run = trace(graph)
 
     def weight_tensors(self) -> list[torch.Tensor]:
@@ -125,7 +126,14 @@ class Model(nn.Module):
         missing = [n for n in self._inputs if n not in inputs]
         if missing:
             raise KeyError(f"the model wants the inputs {', '.join(missing)}")
-        return self._run(*(inputs[n] for n in self._inputs), *self.weight_tensors())
+        return self._run(*(self._tensor(n, inputs[n]) for n in self._inputs), *self.weight_tensors())
+
+    def _tensor(self, name: str, given: Any) -> torch.Tensor:
+        """An input as it is, or the numbers of names: a list or an array of text."""
+        if isinstance(given, torch.Tensor) or name not in self._named:
+            return given
+        device = next((w.device for w in self.weight_tensors()), None)
+        return torch.as_tensor(self._named[name].numbers(np, np.asarray(given, object)), device=device)
 
 
 def trace(graph: Graph) -> fx.GraphModule:

@@ -72,16 +72,24 @@ class ClassName(Answer):
         return op.Gather(op.constant(list(self.names), "string"), number, axis=0)
 
 
-class ClassIndex(Answer):
-    """The number of a class, by its name; -1 for a name that is none (torch: numbers come in; ONNX `LabelEncoder`)."""
-
+class OfNames(Answer):
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
-
-    def type(self, name: Tensor) -> Tensor:
-        return Tensor("class", name.shape, Classes(len(self.names), self.names), name.batched)
 
     def torch(self, F, name):
         return name
+
+    def numbers(self, np: Any, names: Any) -> Any:
+        """What flows in torch in place of an array of names."""
+        places = {name: place for place, name in enumerate(self.names)}
+        found = [places.get(str(name), -1) for name in names.ravel()]
+        return np.array(found, np.int64).reshape(names.shape)
+
+
+class ClassIndex(OfNames):
+    """The number of a class, by its name; -1 for a name that is none (torch: numbers come in; ONNX `LabelEncoder`)."""
+
+    def type(self, name: Tensor) -> Tensor:
+        return Tensor("class", name.shape, Classes(len(self.names), self.names), name.batched)
 
     def onnx(self, op, name):
         return name_number(op, name, self.names)
@@ -116,16 +124,14 @@ class BinaryName(Answer):
         return op.Where(answer, yes, no)
 
 
-class BinaryIndex(Answer):
-    """True for the name of yes (torch: 0 and 1 come in; ONNX `LabelEncoder` and `Equal`)."""
-
-    names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))
+class BinaryIndex(OfNames):
+    """True for the name of yes, the second (torch: 0 and 1 come in; ONNX `LabelEncoder` and `Equal`)."""
 
     def type(self, name: Tensor) -> Tensor:
         return name.with_element("bool")
 
-    def torch(self, F, name):
-        return name
+    def numbers(self, np, names):
+        return super().numbers(np, names) == 1
 
     def onnx(self, op, name):
         return op.Equal(name_number(op, name, self.names), op.constant(1, "int64"))

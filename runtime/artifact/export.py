@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.format import laid_out
-from dlc.compiler.lower.torch import Model
 from dlc.compiler.lower.weights import check_given, check_known
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact import parity
-from dlc.runtime.artifact.metadata import describe
-from dlc.runtime.artifact.proof import record
-from dlc.runtime.artifact.samples import free_sizes, sample
+from dlc.runtime.artifact.compare import TOLERANCE
+from dlc.runtime.artifact.metadata import UNSEALED, describe
+from dlc.runtime.artifact.proof import BATCH, record
+from dlc.runtime.artifact.reference import Reference
+from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
+from dlc.runtime.artifact.seal import seal
 from dlc.runtime.artifact.write import onnx_model, save, staged
 
 if TYPE_CHECKING:
@@ -41,8 +43,9 @@ class Exported:
     batches: int
 
 
-def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *, rows: Mapping[str, np.ndarray] | None = None,
-           figures: Mapping[str, Any] | None = None, fingerprint: str = "") -> Exported:  # fmt: skip
+def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
+           rows: Mapping[str, np.ndarray] | None = None, figures: Mapping[str, Any] | None = None,
+           fingerprint: str = "") -> Exported:  # fmt: skip
     """Prove the artifact equal to the torch module on random and on real rows, then write it.
 
     `rows` are raw rows of the data, `figures` what training measured.
@@ -50,25 +53,30 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *, r
     check_known(program.graph, weights)
     check_given(program.graph, weights)
     graph = forms.inference(program)
-    model = Model(graph, program.graph.weights, weights)
-    types = parity.declared_types(program, graph)
-    metadata = describe(program, laid_out(program.source))
+    types = raw_types(program, graph)
+    metadata = describe(program, laid_out(program.source), types)
     metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
     batches = list(comparisons(graph, types, rows, program.train.seed))
+    reference = Reference(graph, weights)
     artifact = onnx_model(program, graph, weights, {})
     with staged(path) as place:
         save(artifact, place)
-        worst = parity.check(program, model, place, types, batches)
-        metadata.parity = {
-            "worst": worst,
-            "tolerance": parity.TOLERANCE,
-            "batches": [what for what, _ in batches],
-        }
-        metadata.proof = record(model, types, free_sizes(graph)[0], program.train.seed)
+        worst = parity.check(program, graph, weights, reference, place, batches)
+        compared = [what for what, _ in batches]
+        metadata.parity = {"worst": worst, "tolerance": TOLERANCE, "batches": compared}
+        metadata.proof = record(reference, sized(types, free_sizes(graph)[0]), program.train.seed)
+        metadata.digest = UNSEALED
         artifact.metadata_props.update(metadata.texts())
         save(artifact, place)
+        seal(place)
         size = sum(file.stat().st_size for file in place.parent.iterdir())
     return Exported(path, size, worst, len(batches))
+
+
+def raw_types(program: Program, graph: Graph) -> dict[str, Tensor]:
+    """The raw types of the inputs that the graph reads."""
+    read = {v.name for v in graph.inputs}
+    return {i.name: i.declared for i in program.inputs if i.name in read}
 
 
 def comparisons(
@@ -77,8 +85,11 @@ def comparisons(
     """What both are run on: random inputs at several batch sizes and lengths, and real rows."""
     for free in free_sizes(graph):
         sizes = "".join(f", {n} = {size}" for n, size in free.items())
+        known = sized(types, free)
         for batch in BATCHES:
-            yield f"{batch} random rows{sizes}", sample(types, batch, free, seed + batch)
+            yield f"{batch} random rows{sizes}", sample(known, batch, seed + batch)
+        if any(type.is_float for type in types.values()):
+            yield f"{BATCH} random rows of positive numbers{sizes}", sample(known, BATCH, seed, POSITIVE)
     if rows and set(types) <= set(rows):
         count = min(len(next(iter(rows.values()))), REAL_ROWS)
         for batch in sorted({1, count}):
@@ -96,4 +107,5 @@ def untrained(program: Program, weights: Mapping[str, np.ndarray]) -> ir.Model:
     """The model with these weights as an ONNX model in memory, without a proof."""
     check_known(program.graph, weights)
     graph = forms.inference(program)
-    return onnx_model(program, graph, weights, describe(program, laid_out(program.source)).texts())
+    metadata = describe(program, laid_out(program.source), raw_types(program, graph))
+    return onnx_model(program, graph, weights, metadata.texts())

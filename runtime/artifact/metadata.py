@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.types import Classes, Tensor
+from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PREFIX = "dlc."
 FORMAT = 1
+UNSEALED = "0" * 64  # stands in place of the digest when it is computed
+TEXTS = ("name", "spec", "fingerprint", "digest")  # not in JSON
 
 
 @dataclass
@@ -28,36 +30,76 @@ class Metadata:
     params: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    metrics: dict[str, list[dict[str, Any]]] = field(
-        default_factory=dict
-    )  # what `dlc eval` measures, by output
+    # What `dlc eval` measures, by output.
+    metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)  # what training measured
     fingerprint: str = ""  # of the data
     versions: dict[str, str] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
     proof: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""  # of the whole file
     format: int = FORMAT
 
     def texts(self) -> dict[str, str]:
         """As metadata of an ONNX file."""
         return {
-            PREFIX + key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            PREFIX + key: value if key in TEXTS else json.dumps(value, sort_keys=True)
             for key, value in asdict(self).items()
         }
 
 
+# --- reading ----------------------------------------------------------------------------------------------
+
+
 def from_texts(texts: Mapping[str, str]) -> Metadata:
-    """From the metadata of an ONNX file. ValueError if it was not written by dlc."""
+    """From the metadata of an ONNX file. ValueError if it is not as dlc writes it."""
     found = {key.removeprefix(PREFIX): text for key, text in texts.items() if key.startswith(PREFIX)}
     if "spec" not in found:
         raise ValueError("it holds no spec: dlc did not write it")
-    values: dict[str, Any] = {}
-    for key in Metadata.__dataclass_fields__:
-        if key in found:
-            values[key] = found[key] if key in ("name", "spec", "fingerprint") else json.loads(found[key])
-    if values.get("format") != FORMAT:
-        raise ValueError(f"it is of format {values.get('format')}, this version of dlc reads format {FORMAT}")
-    return Metadata(**values)
+    version = from_json(found.get("format", "none"), "format")
+    if version != FORMAT:
+        raise ValueError(f"it is of format {version}, this version of dlc reads format {FORMAT}")
+    values = {
+        key: found[key] if key in TEXTS else from_json(found[key], key)
+        for key in Metadata.__dataclass_fields__
+        if key in found
+    }
+    metadata = Metadata(**{"name": "", **values})
+    check(metadata)
+    return metadata
+
+
+def from_json(text: str, key: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"its `{PREFIX}{key}` is no JSON") from None
+
+
+def check(metadata: Metadata) -> None:
+    """Refuse metadata that is not laid out as dlc does it."""
+    texts_by_name = ("imports", "versions")
+    named = ("params", "figures", "parity", "proof", *texts_by_name)
+    wrong = [key for key in named if not isinstance(getattr(metadata, key), dict)]
+    wrong += [k for k in texts_by_name if k not in wrong and not all_are(str, getattr(metadata, k).values())]
+    wrong += [k for k in ("inputs", "outputs") if not is_table(getattr(metadata, k), dict)]
+    if not is_table(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
+        wrong.append("metrics")
+    if wrong:
+        raise ValueError(f"its `{PREFIX}{wrong[0]}` is not as dlc writes it")
+    for type in (*metadata.inputs.values(), *metadata.outputs.values()):
+        type_from_json(type)
+
+
+def is_table(value: Any, of: type) -> bool:
+    return isinstance(value, dict) and all_are(of, value.values())
+
+
+def all_are(kind: type, values: Any) -> bool:
+    return all(isinstance(value, kind) for value in values)
+
+
+# --- types ------------------------------------------------------------------------------------------------
 
 
 def type_to_json(type: Tensor) -> dict[str, Any]:
@@ -71,16 +113,33 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
 
 
 def type_from_json(written: Mapping[str, Any]) -> Tensor:
+    """ValueError if it is no type."""
     from dlc.compiler.dims import free
 
-    shape = tuple(s if isinstance(s, int) else free(s) for s in written["shape"])
-    names = tuple(written["names"]) if written["names"] else None
-    count = written["classes"] or (2 if written["element"] == "binary" else None)
-    return Tensor(written["element"], shape, Classes(count, names) if count else None)
+    element, shape, names = written.get("element"), written.get("shape"), written.get("names")
+    count: Any = 2 if element == "binary" else written.get("classes")
+    sound = element in ELEMENTS and isinstance(shape, list) and all(is_size(s) for s in shape)
+    if names is not None:
+        sound = sound and isinstance(names, list) and all_are(str, names) and len(names) == count
+    if element == "class":
+        sound = sound and is_size(count) and not isinstance(count, str)
+    if not sound:
+        raise ValueError(f"{str(written)[:80]} is no type")
+    assert isinstance(shape, list) and isinstance(element, str)
+    classes = Classes(count, tuple(names) if names else None) if element in ("class", "binary") else None
+    return Tensor(element, tuple(s if isinstance(s, int) else free(s) for s in shape), classes)
 
 
-def describe(program: Program, spec: str) -> Metadata:
-    """What is known of a program before it was trained."""
+def is_size(value: Any) -> bool:
+    """A number, or the name or formula of a free dimension."""
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+
+def describe(program: Program, spec: str, inputs: Mapping[str, Tensor]) -> Metadata:
+    """What is known of a program before it was trained; `inputs` are those that the artifact takes."""
     exported = {name for name, _ in program.exports}
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
@@ -90,7 +149,7 @@ def describe(program: Program, spec: str) -> Metadata:
         spec=spec,
         imports={s.name: s.text for s in program.sources[1:] if s.name != "std"},
         params=dict(program.params),
-        inputs={i.name: type_to_json(i.declared) for i in program.inputs},
+        inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={
             o.name: {**type_to_json(o.declared), "target": o.target}
             for o in program.outputs

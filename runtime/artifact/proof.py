@@ -8,41 +8,50 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.runtime.artifact.metadata import type_to_json
-from dlc.runtime.artifact.samples import sample
+from dlc.runtime.artifact.samples import EITHER, POSITIVE, sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.lower.torch import Model
     from dlc.compiler.types import Tensor
+    from dlc.runtime.artifact.reference import Answer, Reference
 
 BATCH = 2
 MAX_VALUES = 4096  # of each output; a larger one is recorded at even distances
 
 
-def record(model: Model, types: Mapping[str, Tensor], free: Mapping[str, int], seed: int) -> dict[str, Any]:
-    from dlc.runtime.artifact.parity import answers_of, to_torch
-
-    answers = answers_of(model, to_torch(types, sample(types, BATCH, free, seed)))
+def record(reference: Reference, types: Mapping[str, Tensor], seed: int) -> dict[str, Any]:
+    """Torch's answers to random inputs of these types, whose shapes are known."""
+    between, answers = EITHER, reference(sample(types, BATCH, seed))
+    if not all(is_finite(a.values) for a in answers.values()):
+        between, answers = POSITIVE, reference(sample(types, BATCH, seed, POSITIVE))
     return {
         "seed": seed,
         "batch": BATCH,
-        "free": dict(free),
+        "between": list(between),
         "inputs": {name: type_to_json(type) for name, type in types.items()},
-        "answers": {name: pack(array) for name, array in answers.items()},
+        "answers": {name: recorded(answer) for name, answer in answers.items()},
     }
+
+
+def is_finite(values: np.ndarray) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
+
+
+def recorded(answer: Answer) -> dict[str, Any]:
+    """The values, and where rounding may move them, how far."""
+    packed: dict[str, Any] = {"names": list(answer.names)} if answer.names else {}
+    if answer.slack is not None and answer.slack.any():
+        packed["slack"] = pack(answer.slack.astype(np.float32))
+    return pack(answer.values) | packed
 
 
 def pack(array: np.ndarray) -> dict[str, Any]:
-    step = -(-array.size // MAX_VALUES)
-    kept = np.ascontiguousarray(array.ravel()[:: max(step, 1)])
+    step = max(-(-array.size // MAX_VALUES), 1)
+    kept = np.ascontiguousarray(array.ravel()[::step])
     little = kept.astype(kept.dtype.newbyteorder("<"))
-    return {
-        "shape": list(array.shape),
-        "step": step,
-        "dtype": kept.dtype.name,
-        "data": base64.b64encode(little.tobytes()).decode(),
-    }
+    data = base64.b64encode(little.tobytes()).decode()
+    return {"shape": list(array.shape), "step": step, "dtype": kept.dtype.name, "data": data}
 
 
 def unpack(packed: Mapping[str, Any]) -> np.ndarray:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ml_dtypes
 import numpy as np
 
-from dlc.compiler.dims import Dim, names, substitute
+from dlc.compiler.dims import names, substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph
@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
 CANDIDATES = ((5, 8), (16, 24), (32, 48), (64, 96), (224, 256))
+EITHER = (-2.0, 2.0)  # floats of either sign
+POSITIVE = (0.0, 10.0)  # for what has no answer to a negative number, as a logarithm has none
 
 
 def sample(
-    types: Mapping[str, Tensor], batch: int, free: Mapping[str, int], seed: int
+    types: Mapping[str, Tensor], batch: int, seed: int, between: tuple[float, float] = EITHER
 ) -> dict[str, np.ndarray]:
-    """One batch of raw inputs: floats between -2 and 2, all whole numbers, every class."""
-    return {
-        name: draw(generator(seed, name), type, (batch, *(known(s, free) for s in type.shape)))
-        for name, type in types.items()
-    }
+    """One batch of raw inputs of known shapes: floats between two numbers, whole numbers and classes of every kind."""
+    return {n: draw(generator(seed, n), t, (batch, *t.shape), between) for n, t in types.items()}
+
+
+def sized(types: Mapping[str, Tensor], free: Mapping[str, int]) -> dict[str, Tensor]:
+    """The types with numbers for their free dimensions."""
+    return {n: t.with_shape(*(known(s, free) for s in t.shape)) for n, t in types.items()}
 
 
 def known(size: Size, free: Mapping[str, int]) -> int:
@@ -41,10 +45,11 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, zlib.crc32(name.encode())]))
 
 
-def draw(rng: np.random.Generator, type: Tensor, shape: tuple[int, ...]) -> np.ndarray:
+def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[float, float]) -> np.ndarray:
     even = rng.random(shape)
     if type.element in FLOATS:
-        return (even * 4 - 2).astype(np.float32).astype(FLOATS[type.element])
+        low, high = between
+        return (low + even * (high - low)).astype(np.float32).astype(FLOATS[type.element])
     if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
         return np.array(type.classes.names, dtype=object)[(even * len(type.classes.names)).astype(np.int64)]
     if type.element == "class":
@@ -56,29 +61,18 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple[int, ...]) -> np.n
     return (low + even * (high - low + 1)).astype(type.element)
 
 
-def free_names(graph: Graph) -> list[str]:
-    return sorted({n for v in graph.inputs for s in v.type.shape for n in names(s)})
-
-
 def free_sizes(graph: Graph) -> list[dict[str, int]]:
-    """Two choices of sizes for the free dimensions with which every value of the graph has a size."""
-    wanted = free_names(graph)
+    """Two choices of sizes for the free dimensions, all different, with which every value of the graph has a size."""
+    wanted = sorted({n for v in graph.inputs for s in v.type.shape for n in names(s)})
     if not wanted:
         return [{}]
     for small, large in CANDIDATES:
-        choices = [{n: size for n in wanted} for size in (small, large)]
-        if len(wanted) > 1:
-            choices[1] = {n: (small if i % 2 else large) for i, n in enumerate(wanted)}
+        choices = [{n: small + i for i, n in enumerate(wanted)}, {n: large - i for i, n in enumerate(wanted)}]
         if all(fits(graph, c) for c in choices):
             return choices
-    return [{n: CANDIDATES[-1][0] for n in wanted}]
+    return [{n: CANDIDATES[-1][0] + i for i, n in enumerate(wanted)}]
 
 
 def fits(graph: Graph, free: Mapping[str, int]) -> bool:
-    shapes: Iterable[tuple[Any, ...]] = (v.type.shape for node in graph.nodes for v in node.results)
-    return all(
-        known(s, free) >= 1
-        for shape in shapes
-        for s in shape
-        if not isinstance(s, Dim) or names(s) <= set(free)
-    )
+    sizes = (s for node in graph.nodes for v in node.results for s in v.type.shape)
+    return all(known(s, free) >= 1 for s in sizes if names(s) <= set(free))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import ctypes
+from math import prod
+from typing import TYPE_CHECKING
 
+import ml_dtypes
+import numpy as np
 import onnxruntime
 
 from dlc.runtime.errors import DeviceError
@@ -12,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
-
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
+BFLOAT16, BFLOAT16_NUMBER = "tensor(bfloat16)", 16  # its number in ONNX
 QUIET = 4  # fatal mistakes alone; others come as exceptions
 
 
@@ -41,11 +44,34 @@ def open_session(
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
         raise DeviceError(
-            "ONNX Runtime could not use the GPU: it needs an NVIDIA driver, CUDA and cuDNN, and `onnxruntime-gpu[cuda,cudnn]`"
+            "ONNX Runtime could not use the GPU: it needs an NVIDIA driver, CUDA and cuDNN, and "
+            "`onnxruntime-gpu[cuda,cudnn]`"
         )
     return session
 
 
-def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All outputs by name."""
     names = [o.name for o in session.get_outputs()]
+    if BFLOAT16 in {v.type for v in (*session.get_inputs(), *session.get_outputs())}:
+        made = session.run_with_ort_values(names, {n: to_ort(array) for n, array in inputs.items()})
+        return dict(zip(names, map(from_ort, made), strict=True))
     return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+# --- bfloat16, which ONNX Runtime does not take from NumPy ------------------------------------------------
+
+
+def to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
+    if array.dtype == ml_dtypes.bfloat16:
+        bits = np.ascontiguousarray(array).view(np.uint16)
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, BFLOAT16_NUMBER)
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+
+
+def from_ort(value: onnxruntime.OrtValue) -> np.ndarray:
+    if value.data_type() != BFLOAT16:
+        return value.numpy()
+    shape = value.shape()
+    bits = ctypes.string_at(value.data_ptr(), 2 * prod(shape)) if prod(shape) else b""
+    return np.frombuffer(bits, ml_dtypes.bfloat16).reshape(shape)

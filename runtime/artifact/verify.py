@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.runtime.artifact.loaded import open_artifact
+from dlc.runtime.artifact.compare import TOLERANCE, difference
+from dlc.runtime.artifact.loaded import first_line, open_artifact
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.artifact.proof import unpack
 from dlc.runtime.artifact.samples import sample
+from dlc.runtime.artifact.seal import is_sealed
 from dlc.runtime.artifact.session import run
-from dlc.runtime.artifact.ties import ties
 from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -37,47 +39,45 @@ class Verified:
 
 
 def verify(path: str | Path, device: str = "cpu") -> Verified:
+    """Whether an artifact answers as it did at export. `ArtifactError` if it cannot be told, or if the answers are the
+    same and something else in the file was changed since."""
     session, metadata = open_artifact(Path(path), device)
+    if not metadata.proof:
+        raise ArtifactError(f"{path} holds no proof: `dlc export` and `dlc train` write files that do")
     try:
-        return repeat(session, metadata)
-    except (KeyError, TypeError, ValueError) as error:
+        verified = repeat(session, metadata)
+    except (LookupError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
         raise ArtifactError(f"{path} holds no proof that can be read: {error}") from None
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
+        raise ArtifactError(f"{path} cannot be run on the inputs of its proof: {first_line(error)}") from None
+    if verified.holds and not is_sealed(Path(path), metadata.digest):
+        raise ArtifactError(
+            f"{path} was changed after it was proved: its answers are those of its proof, and the spec, the figures or "
+            "something else in it are not what was written"
+        )
+    return verified
 
 
 def repeat(session: Any, metadata: Metadata) -> Verified:
-    proof, tolerance = metadata.proof, float(metadata.parity["tolerance"])
+    proof = metadata.proof
     types = {name: type_from_json(type) for name, type in proof["inputs"].items()}
-    size = sum(
-        int(np.prod([s if isinstance(s, int) else 256 for s in t.shape], dtype=np.float64))
-        for t in types.values()
-    )
-    if size * proof["batch"] > MAX_INPUT:
+    batch, (low, high) = int(proof["batch"]), map(float, proof["between"])
+    if batch * sum(prod(map(int, t.shape)) for t in types.values()) > MAX_INPUT:  # type: ignore[arg-type]
         raise ValueError("its inputs are too large")
-    found = run(session, sample(types, int(proof["batch"]), proof["free"], int(proof["seed"])))
-    differences = {
-        name: difference(metadata, name, packed, np.asarray(found[name]), found)
-        for name, packed in proof["answers"].items()
-    }
-    wrong = tuple(n for n, d in differences.items() if not d <= tolerance)
-    return Verified(max(differences.values(), default=0.0), float(metadata.parity["worst"]), tolerance, wrong)
+    found = run(session, sample(types, batch, int(proof["seed"]), (low, high)))
+    apart = {name: distance(packed, np.asarray(found[name])) for name, packed in proof["answers"].items()}
+    if apart.keys() != found.keys():
+        raise ValueError("it is not of all outputs")
+    wrong = tuple(name for name, gap in apart.items() if not gap <= TOLERANCE)
+    return Verified(max(apart.values(), default=0.0), float(metadata.parity["worst"]), TOLERANCE, wrong)
 
 
-def difference(
-    metadata: Metadata, name: str, packed: dict[str, Any], have: np.ndarray, found: dict[str, Any]
-) -> float:
-    """Relative difference of one output from what was recorded; infinite for another choice."""
-    want = unpack(packed)
+def distance(packed: dict[str, Any], have: np.ndarray) -> float:
+    """How far an output is from what was recorded of it."""
     if list(have.shape) != packed["shape"]:
         return float("inf")
-    have = have.ravel()[:: max(packed["step"], 1)]
-    names = metadata.outputs.get(name, {}).get("names")
-    if names:
-        want = np.array(names, dtype=object)[want.astype(np.int64)]
-    if want.dtype.kind == "f":
-        scale = max(float(np.abs(want[np.isfinite(want)]).max(initial=0)), 1.0)
-        gap = np.abs(want.astype(np.float64) - have.astype(np.float64))
-        alike = (want == have) | (np.isnan(want) & np.isnan(have.astype(np.float64)))
-        return float(np.where(alike, 0, gap).max(initial=0) / scale)
-    tied = ties(name, found, tuple(packed["shape"])).ravel()[:: max(packed["step"], 1)]
-    differ = (want != have) & ~tied
-    return float("inf") if differ.any() else 0.0
+    want = unpack(packed)
+    if "names" in packed:
+        want = np.array(packed["names"], dtype=object)[want.astype(np.int64)]
+    slack = unpack(packed["slack"]) if "slack" in packed else None
+    return difference(want, have.ravel()[:: packed["step"]], slack)

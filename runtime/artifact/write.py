@@ -35,11 +35,11 @@ def opsets(program: Program) -> tuple[int, int, int]:
     return next(r[1:] for r in RUNTIMES if r[1] == program.export.opset)
 
 
-def onnx_model(
-    program: Program, graph: Graph, weights: Mapping[str, np.ndarray], metadata: Mapping[str, str]
-) -> ir.Model:
+def onnx_model(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], metadata: Mapping[str, str],
+               *, folded: bool = True) -> ir.Model:  # fmt: skip
     """The model of an inference graph, normalization folded."""
-    graph, weights = fold(graph, weights)
+    if folded:
+        graph, weights = fold(graph, weights)
     opset, ml_opset, ir_version = opsets(program)
     return onnx.model(graph, weights, opset=opset, ml_opset=ml_opset, ir_version=ir_version, name=program.name,
                       description=program.description, metadata=metadata)  # fmt: skip

@@ -1,0 +1,83 @@
+"""What the artifact is held against: the torch module, and how far rounding may move each of its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.operators.answers import BinaryName, ClassName
+from dlc.runtime.artifact.compare import slack_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.ir import Graph, Node
+
+BEHIND = " behind"  # what flows into the choice of an answer, as an output of its own
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Values as torch has them, the names that the artifact gives in their place, and their slack if they are choices."""
+
+    values: np.ndarray
+    names: tuple[str, ...] = ()
+    slack: np.ndarray | None = None
+
+    @property
+    def spelled(self) -> np.ndarray:
+        """As the artifact answers."""
+        if not self.names:
+            return self.values
+        return np.array(self.names, dtype=object)[self.values.astype(np.int64)]
+
+
+class Reference:
+    """A graph in torch: from raw inputs to answers."""
+
+    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray]) -> None:
+        self.inputs = tuple(v.name for v in graph.inputs)
+        self.named: dict[str, tuple[str, ...]] = {}
+        self.choices: dict[str, Node] = {}
+        outputs = dict(graph.outputs)
+        producers = graph.producers()
+        for name, value in graph.outputs.items():
+            node = producers.get(value)
+            if node is not None and isinstance(node.operator, ClassName | BinaryName):
+                self.named[name] = node.operator.names
+                node = producers.get(node.operands[0])
+            if node is not None and slack_of(node.operator) is not None:
+                self.choices[name] = node
+                outputs[name + BEHIND] = node.operands[0]
+        self.outputs = tuple(graph.outputs)
+        self.model = Model(replace(graph, outputs=outputs), graph.weights, weights)
+
+    def __call__(self, raw: Mapping[str, np.ndarray]) -> dict[str, Answer]:
+        with torch.no_grad():
+            made = self.model({name: to_torch(raw[name]) for name in self.inputs})
+        arrays = {n: array_of(tensor) for n, tensor in made.items()}
+        return {n: Answer(arrays[n], self.named.get(n, ()), self.slack(n, arrays)) for n in self.outputs}
+
+    def slack(self, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        if name not in self.choices:
+            return None
+        slack = slack_of(self.choices[name].operator)
+        assert slack is not None
+        return slack(arrays[name + BEHIND])
+
+
+def array_of(tensor: torch.Tensor) -> np.ndarray:
+    return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+
+
+def to_torch(raw: np.ndarray) -> torch.Tensor | np.ndarray:
+    """A raw input as the module takes it: text as it is."""
+    if raw.dtype.kind in "OUS":
+        return raw
+    if raw.dtype.name == "bfloat16":
+        return torch.from_numpy(raw.astype(np.float32)).to(torch.bfloat16)
+    return torch.from_numpy(np.ascontiguousarray(raw))

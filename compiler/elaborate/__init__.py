@@ -16,6 +16,7 @@ from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Templ
 from dlc.compiler.ir import Graph, Input, Output, Value
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
+from dlc.compiler.passes import lints
 from dlc.compiler.program import Facts, Program
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Elaborator:
         self._check_outputs(ev)
         program = sections.assemble(self, ev, tree)
         unreached.check(ev, tree)
+        if not self.problems.failed:
+            lints.warn_of_unused(program, self.problems)
         return program
 
     # --- declarations -------------------------------------------------------------------------------------

@@ -67,8 +67,8 @@ class Evaluator:
     def _literal(self, expr: syntax.Literal) -> Any:
         return expr.value
 
-    def _name(self, expr: syntax.Name) -> Any:
-        value = self.lookup(expr.id, expr.span)
+    def _name(self, expr: syntax.Name, otherwise: str = "") -> Any:
+        value = self.lookup(expr.id, expr.span, otherwise)
         if isinstance(value, Broken):
             raise Halt
         if isinstance(value, Template):
@@ -77,7 +77,8 @@ class Evaluator:
             return calls.bare_stage(self, value, expr.span)
         return value
 
-    def lookup(self, name: str, span: Span) -> Any:
+    def lookup(self, name: str, span: Span, otherwise: str = "") -> Any:
+        """What a name stands for; `otherwise` is the mend where no other name can be meant."""
         scope, file = self.scope, self.scope.file
         for table in (scope.names, file.params, file.templates, file.outputs, file.weights):
             if name in table:
@@ -92,9 +93,9 @@ class Evaluator:
             return found
         if name in file.free:
             return free(name)
-        raise self.unknown(name, span)
+        raise self.unknown(name, span, otherwise)
 
-    def unknown(self, name: str, span: Span) -> Halt:
+    def unknown(self, name: str, span: Span, otherwise: str = "") -> Halt:
         from dlc.compiler.operators.later import LATER
 
         if name in LATER:
@@ -120,7 +121,7 @@ class Evaluator:
             "E0301",
             span,
             f"nothing is called `{name}` here",
-            help=foreign.operator(name) or did_you_mean(name, self.scope.candidates()),
+            help=foreign.operator(name) or did_you_mean(name, self.scope.candidates()) or otherwise,
         )
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
@@ -181,7 +182,7 @@ class Evaluator:
         return value
 
     def _step(self, value: Any, before: syntax.Expr, step: syntax.Expr, *, last: bool) -> Any:
-        stage = self._stage(step)
+        stage = self._stage(step, last=last)
         if flow.is_sink(stage):
             if not last:
                 raise self.fail("E0503", step.span, "an output ends a flow; nothing can follow it",
@@ -192,9 +193,15 @@ class Evaluator:
         operands = flow.operands(self, value, before)
         return flow.apply(self, stage, operands, step.span)
 
-    def _stage(self, step: syntax.Expr) -> Any:
+    def _stage(self, step: syntax.Expr, *, last: bool = False) -> Any:
         """What stands behind an arrow: a stage, or outputs."""
-        stage = self.evaluate(step)
+        if last and isinstance(step, syntax.Name):
+            otherwise = (
+                f"declare it, `output {step.id}: ...`, or give the tensor a name: `{step.id} = x -> ...`"
+            )
+            stage = self._name(step, otherwise)
+        else:
+            stage = self.evaluate(step)
         if isinstance(stage, Stage) or flow.is_sink(stage):
             return stage
         if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):

@@ -126,7 +126,7 @@ def test_names_of_a_block_are_its_own():
         operators(TWO + "h = 3\nblock f(p) { h = p * 2\n return h }\na -> f -> y\ng = h + 1")[-1]
         == "multiply"
     )
-    assert codes(TWO + "block f(p; b) { a = p\n return a * b }\na -> f(2) -> y") == []
+    assert codes(TWO + "block f(p; b) { a = p\n return a * b }\na + b -> f(2) -> y") == []
 
 
 def test_recursion_ends_with_an_if():
@@ -141,7 +141,7 @@ def test_only_the_chosen_side_is_compiled():
     assert names(
         TWO + "if 1 > 2 { h = a -> dense(3) } else if true { h = a -> dense(4) } else { h = b }\nh -> y"
     ) == ["dense"]
-    assert codes(TWO + "h = a -> dense(4) if true else a[9]\nh -> y") == []
+    assert codes(TWO + "h = a -> dense(4) if true else a[9]\nh + b -> y") == []
 
 
 def test_for_goes_over_lists_and_pairs():

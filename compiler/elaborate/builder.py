@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import Dim, DimError, product
 from dlc.compiler.elaborate import fits
+from dlc.compiler.elaborate.names import Level, Names
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
 from dlc.compiler.initial import Auto
 from dlc.compiler.ir import Node, Site, Use, Value, Weight
@@ -39,35 +40,6 @@ SIGNS = {
 }  # fmt: skip
 ENDLESS = "look for a loop, a `repeat` or a block that unfolds far more often than meant"
 UNENDING = "a block that calls itself needs an `if` that ends it"
-
-
-class Names:
-    """Names that are taken, and the next free one of each kind: `conv`, `conv_2`, ..."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._numbers: dict[str, int] = {}  # all below are taken
-
-    def __bool__(self) -> bool:
-        return bool(self._taken)
-
-    def take(self, name: str) -> None:
-        self._taken.add(name)
-
-    def next(self, base: str) -> str:
-        number = self._numbers.get(base, 1)
-        while (name := base if number == 1 else f"{base}_{number}") in self._taken:
-            number += 1
-        self._numbers[base] = number
-        return name
-
-
-class Level:
-    """The surroundings within which names are numbered."""
-
-    def __init__(self, prefix: str = "", *, net: str | None = None):
-        self.prefix, self.net = prefix, net
-        self.names = Names()
 
 
 class Builder:

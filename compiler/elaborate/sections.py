@@ -16,7 +16,7 @@ from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.passes import checks, initial_values
 from dlc.compiler.program import Program
-from dlc.compiler.sections import Data, Export
+from dlc.compiler.sections import Data, Export, runtime_opset
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.later import LATER
 from dlc.compiler.training.losses import DEFAULT_LOSS
@@ -277,6 +277,10 @@ def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
 def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, Output | Value], ...]:
     """What the artifact answers: all outputs, or the outputs and tensors that `export` names."""
     outputs = {o.name: o for o in e.outputs(ev.scope.file)}
+    check_opset(e, export)
+    if export.outputs == ():
+        e.problems.report("E0403", export.spans["outputs"], "the artifact would have no output",
+                          help=f"name what it answers, or leave `outputs` out for all outputs: {', '.join(outputs)}")  # fmt: skip
     if export.outputs is None:
         chosen: list[tuple[str, Any]] = list(outputs.items())
     else:
@@ -289,6 +293,14 @@ def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, O
     check_names(e, chosen, export)
     check_targets(e, chosen)
     return tuple(chosen)
+
+
+def check_opset(e: Elaborator, export: Export) -> None:
+    """The runtime that is asked for runs the opset that is asked for."""
+    newest = runtime_opset(export.target)
+    if export.opset and newest and "target" in export.spans and export.opset > newest[0]:
+        e.problems.report("E0403", export.spans["opset"], f"{export.target} is sure to run opset {newest[0]}, and {export.opset} is newer",
+                          help="leave `opset` out: `target` chooses it")  # fmt: skip
 
 
 def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
@@ -305,9 +317,19 @@ def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
 def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) -> None:
     """Names in the artifact are unique."""
     seen: dict[str, str] = {}
+    inputs = {i.name for i in e.inputs}
     for name, value in chosen:
         for answer in answer_names(name, value):
-            if answer in seen:
+            if answer in inputs:
+                e.problems.report("E0607", value.site.span,
+                                  f"the artifact would have an input and an output `{answer}`",
+                                  help=f"give it another name: `{answer}_out = {answer} -> identity`"
+                                  if answer == name else "rename one of them")  # fmt: skip
+            elif answer in seen and answer in (name, seen[answer]) and name != seen[answer]:
+                brings = seen[answer] if answer == name else name
+                e.problems.report("E0607", value.site.span, f"`{answer}` would be exported twice",
+                                  help=f"leave it out where `{brings}` is exported, which brings it along, or rename one of them")  # fmt: skip
+            elif answer in seen:
                 e.problems.report("E0607", value.site.span,
                                   f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` "
                                   f"and from `{name}`", help="rename one of them")  # fmt: skip

@@ -16,58 +16,62 @@ if TYPE_CHECKING:
 
 
 def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
-    """The graph with fewer nodes, and its weights; folded ones are new,
-    named after the layer's with `.folded`."""
-    readers, producers = graph.readers(), graph.producers()
+    """The graph with fewer nodes, and its weights; folded ones are new, named after the layer's with `.folded`, and
+    shared where the layer's and the normalization's were."""
     values = dict(weights)
-    made: list[Weight] = []
+    made: dict[tuple, dict[str, Weight]] = {}
     nodes: dict[Node, Node | None] = {}
-    for norm in graph.nodes:
-        layer = producers.get(norm.operands[0]) if hasattr(norm.operator, "scale_and_offset") else None
-        if layer is None or not foldable(layer, norm, graph, readers, values):
-            continue
-        folded = {leaf: np.asarray(values[v.name]) for leaf, v in layer.weights.items()}
-        scale, offset = norm.operator.scale_and_offset(  # type: ignore[attr-defined]
-            np, **{leaf: np.asarray(values[v.name]) for leaf, v in norm.weights.items()}
-        )
-        new = {
-            leaf: own_weight(layer, leaf, array)
-            for leaf, array in layer.operator.scaled(np, folded, scale, offset).items()  # type: ignore[attr-defined]
-        }
-        made += [w for w, _ in new.values()]
-        values |= {w.name: array for w, array in new.values()}
+    for layer, norm in foldable(graph, values).items():
+        key = (*layer.weights.values(), *norm.weights.values(), norm.operator)
+        if key not in made:
+            arrays = folded(layer, norm, values)
+            made[key] = {leaf: own_weight(layer, leaf, array) for leaf, array in arrays.items()}
+            values |= {made[key][leaf].name: array for leaf, array in arrays.items()}
+        own = {leaf: weight.value for leaf, weight in made[key].items()}
         nodes[layer] = None
-        nodes[norm] = replace(
-            layer, weights={leaf: w.value for leaf, (w, _) in new.items()}, results=norm.results
-        )
+        nodes[norm] = replace(layer, weights=own, results=norm.results)
     kept = tuple(n for node in graph.nodes if (n := nodes.get(node, node)) is not None)
     read = {v for n in kept for v in n.reads} | set(graph.outputs.values())
-    remaining = tuple(w for w in (*graph.weights, *made) if w.value in read)
+    new = (w for weights in made.values() for w in weights.values())
+    remaining = tuple(w for w in (*graph.weights, *new) if w.value in read)
     return replace(graph, nodes=kept, weights=remaining), {w.name: values[w.name] for w in remaining}
 
 
-def foldable(
-    layer: Node,
-    norm: Node,
-    graph: Graph,
-    readers: Mapping[Value, list[Node]],
-    values: Mapping[str, np.ndarray],
-) -> bool:
-    """The layer's features are what the norm normalizes, nobody else reads them,
-    and all weights are stored ones."""
-    made = norm.operands[0]
-    return (
-        isinstance(layer.operator, Layer)
-        and layer.operator.features_first()
-        and readers[made] == [norm]
-        and made not in graph.outputs.values()
-        and all(v.name in values for v in (*layer.weights.values(), *norm.weights.values()))
+def foldable(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[Node, Node]:
+    """Each layer whose features a norm normalizes, and that norm: nobody else reads the layer, all weights are
+    stored ones, and the layer's serve nothing that is not folded the same way."""
+    readers, producers, shown = graph.readers(), graph.producers(), set(graph.outputs.values())
+    pairs: dict[Node, Node] = {}
+    for norm in graph.nodes:
+        layer = producers.get(norm.operands[0]) if hasattr(norm.operator, "scale_and_offset") else None
+        if layer is None or not isinstance(layer.operator, Layer) or not layer.operator.features_first():
+            continue
+        alone = readers[norm.operands[0]] == [norm] and norm.operands[0] not in shown
+        if alone and all(v.name in values for v in (*layer.weights.values(), *norm.weights.values())):
+            pairs[layer] = norm
+
+    def alike(norm: Node, other: Node | None) -> bool:
+        return other is not None and other.operator == norm.operator and other.weights == norm.weights
+
+    return {
+        layer: norm
+        for layer, norm in pairs.items()
+        if not shown.intersection(layer.weights.values())
+        and all(alike(norm, pairs.get(r)) for v in layer.weights.values() for r in readers[v])
+    }
+
+
+def folded(layer: Node, norm: Node, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The layer's weights, by leaf name, with which it makes what the norm made of its results."""
+    of_layer, of_norm = (
+        {leaf: np.asarray(values[v.name]) for leaf, v in node.weights.items()} for node in (layer, norm)
     )
+    scale, offset = norm.operator.scale_and_offset(np, **of_norm)  # type: ignore[attr-defined]
+    return layer.operator.scaled(np, of_layer, scale, offset)  # type: ignore[attr-defined]
 
 
-def own_weight(layer: Node, leaf: str, array: np.ndarray) -> tuple[Weight, np.ndarray]:
+def own_weight(layer: Node, leaf: str, array: np.ndarray) -> Weight:
     own = layer.weights.get(leaf)
     name = f"{own.name if own is not None else f'{layer.name}.{leaf}'}.folded"
     type = layer.results[0].type.with_shape(*array.shape)
-    value = Value(name, replace(type, batched=False), layer.site)
-    return Weight(value, Zeros(), "weight"), array
+    return Weight(Value(name, replace(type, batched=False), layer.site), Zeros(), "weight")

@@ -137,10 +137,10 @@ def fixed(node: Node) -> Node:
 def answering(program: Program, graph: Graph, outputs: dict[str, Value]) -> Graph:
     extension = Extension(graph)
     replaced = raw_inputs(program, extension)
-    if replaced:
-        extension.nodes = [rewired(n, replaced) for n in extension.nodes]
     for name, exported in program.exports:
         outputs |= {name: exported} if isinstance(exported, Value) else answer(extension, exported)
+    if replaced:
+        extension.nodes = [rewired(n, replaced) for n in extension.nodes]
     return extension.done({name: replaced.get(value, value) for name, value in outputs.items()})
 
 

@@ -117,16 +117,15 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     from dlc.compiler.dims import free
 
     element, shape, names = written.get("element"), written.get("shape"), written.get("names")
-    count: Any = 2 if element == "binary" else written.get("classes")
+    count = 2 if element == "binary" else written.get("classes") if element == "class" else None
     sound = element in ELEMENTS and isinstance(shape, list) and all(is_size(s) for s in shape)
-    if names is not None:
-        sound = sound and isinstance(names, list) and all_are(str, names) and len(names) == count
-    if element == "class":
-        sound = sound and is_size(count) and not isinstance(count, str)
-    if not sound:
+    sound = sound and (
+        names is None or (isinstance(names, list) and all_are(str, names) and len(names) == count)
+    )
+    if not sound or not (count is None if element not in ("class", "binary") else is_size(count)):
         raise ValueError(f"{str(written)[:80]} is no type")
     assert isinstance(shape, list) and isinstance(element, str)
-    classes = Classes(count, tuple(names) if names else None) if element in ("class", "binary") else None
+    classes = Classes(count, tuple(names) if names else None) if isinstance(count, int) else None
     return Tensor(element, tuple(s if isinstance(s, int) else free(s) for s in shape), classes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
@@ -50,7 +50,7 @@ def open_session(
     return session
 
 
-def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """All outputs by name."""
     names = [o.name for o in session.get_outputs()]
     if BFLOAT16 in {v.type for v in (*session.get_inputs(), *session.get_outputs())}:

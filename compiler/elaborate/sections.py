@@ -325,14 +325,12 @@ def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) ->
                                   f"the artifact would have an input and an output `{answer}`",
                                   help=f"give it another name: `{answer}_out = {answer} -> identity`"
                                   if answer == name else "rename one of them")  # fmt: skip
-            elif answer in seen and answer in (name, seen[answer]) and name != seen[answer]:
-                brings = seen[answer] if answer == name else name
-                e.problems.report("E0607", value.site.span, f"`{answer}` would be exported twice",
-                                  help=f"leave it out where `{brings}` is exported, which brings it along, or rename one of them")  # fmt: skip
             elif answer in seen:
+                declared = isinstance(value, Output) and isinstance(dict(chosen)[seen[answer]], Output)
                 e.problems.report("E0607", value.site.span,
                                   f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` "
-                                  f"and from `{name}`", help="rename one of them")  # fmt: skip
+                                  f"and from `{name}`", help="rename one of them" if declared else
+                                  "leave one out: a class or binary output brings its probabilities along")  # fmt: skip
             seen[answer] = name
 
 

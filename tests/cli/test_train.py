@@ -119,6 +119,27 @@ def test_a_run_is_exported_again(run: Path, tmp_path: Path) -> None:
     )
 
 
+COLOURS = """input x: float[2]
+output colour: class(auto)
+x -> standardize -> dense(colour.classes) -> colour
+data { source = csv("rows.csv")
+ x = columns("width", "height") }
+train { epochs = 2 }
+"""
+
+
+def test_classes_that_the_data_told_are_known_when_a_run_is_exported_again(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 7},{n % 5},{('red', 'green', 'blue')[n % 3]}\n" for n in range(30))
+    write(tmp_path, "rows.csv", "width,height,colour\n" + rows)
+    spec = write(tmp_path, "colours.dl", COLOURS)
+    assert dlc("train", spec, "--out", tmp_path / "runs").exit_code == 0
+    done = dlc("export", tmp_path / "runs" / "colours" / "latest", "-o", tmp_path / "again.onnx")
+    assert done.exit_code == 0, done.output
+    session = onnxruntime.InferenceSession(tmp_path / "again.onnx")
+    (answers,) = session.run(["colour"], {"x": np.zeros((1, 2), np.float32)})
+    assert answers[0] in {"red", "green", "blue"}
+
+
 def test_a_spec_is_exported_with_given_weights(run: Path, tmp_path: Path) -> None:
     spec, weights = write(tmp_path, "iris.dl", IRIS), run / "weights.safetensors"
     done = dlc("export", spec, "--weights", weights, "-o", tmp_path / "given.onnx")

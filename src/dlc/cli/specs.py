@@ -115,4 +115,4 @@ def open_run(folder: Path) -> Face:
             str(folder), "is no run folder", "a run folder is what `dlc train` makes: runs/NAME/TIME"
         )
     spec = read_spec(folder)
-    return Face(spec.source, folder, spec.params, read=spec.read)
+    return Face(spec.source, folder, spec.params, spec.facts, spec.read)

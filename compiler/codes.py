@@ -145,8 +145,10 @@ CODES: dict[str, Code] = {
     "W0401": Code("an activation that can hardly be meant",
                   "What an output exports follows from its type; "
                   "another activation before it spoils the loss."),
-    "W0402": Code("weights that nothing needs", "What no output or loss depends on is never learnt; it was meant to flow on."),
-    "W0403": Code("an input that nothing depends on", "Every input has to be there in training, and this one changes nothing."),
+    "W0402": Code("weights that nothing needs",
+                  "What no output or loss depends on is never learnt; it was meant to flow on."),
+    "W0403": Code("an input that nothing depends on",
+                  "Every input has to be there in training, and this one changes nothing."),
 }  # fmt: skip
 
 

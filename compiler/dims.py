@@ -40,10 +40,12 @@ __all__ = [
     "Size",
     "ceil_div",
     "evaluate",
+    "fixed",
     "free",
     "is_free",
     "minimum",
     "names",
+    "number",
     "product",
     "same",
     "substitute",
@@ -118,6 +120,20 @@ def free(name: str) -> Dim:
 def is_free(size: Size) -> bool:
     """Whether it is a free name and nothing else."""
     return isinstance(size, Dim) and size == free(next(iter(names(size))))
+
+
+def number(size: Size) -> int:
+    """A size where it has to be known by now."""
+    if isinstance(size, Dim):
+        raise DimError(f"`{size}` is not known")
+    return size
+
+
+def fixed(sizes: Iterable[Size]) -> tuple[int, ...] | None:
+    """The sizes, if each is a number."""
+    every = tuple(sizes)
+    known = tuple(size for size in every if isinstance(size, int))
+    return known if len(known) == len(every) else None
 
 
 def same(a: Size, b: Size) -> bool:

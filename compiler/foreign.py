@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 OPERATORS = {
     "linear": "dense", "gemm": "dense", "fullyconnected": "dense", "fc": "dense", "matmul": "@",
@@ -48,9 +52,9 @@ def operator(name: str) -> str:
     return f"it is written `{found}` here" if found else ""
 
 
-def setting(name: str, known: object) -> str:
+def setting(name: str, known: Container[str]) -> str:
     """The mend for a setting by the name that it has elsewhere, where the one meant is known."""
     found = SETTINGS.get(name, "")
-    if name in OPTIMIZERS_OWN and "optimizer" in known:  # type: ignore[operator]
+    if name in OPTIMIZERS_OWN and "optimizer" in known:
         return f"it belongs to the optimizer: `optimizer = adam({found or name}=...)`"
-    return f"it is called `{found}` here" if found and found in known else ""  # type: ignore[operator]
+    return f"it is called `{found}` here" if found and found in known else ""

@@ -199,6 +199,7 @@ class ListOf(Kind):
 
     def __init__(self, each: Kind):
         self.each = each
+        self.words = each.words
 
     def describe(self) -> str:
         return f"a list, each entry {self.each.describe()}"
@@ -211,10 +212,6 @@ class ListOf(Kind):
 
     def read(self, expr: syntax.Expr) -> Any:
         return self.each.read(expr)
-
-    @property
-    def words(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self.each.words
 
     def accept(self, value: Any) -> Any:
         entries = value if isinstance(value, (list, tuple)) else (value,)

@@ -222,9 +222,11 @@ def _colon(slip: _Slip) -> str:
 def _equal(slip: _Slip) -> str:
     if slip.found.type == "EQUAL" and (slip.line.tokens[0].type == "IF" or slip.line.section == "expect"):
         return "`==` compares"
-    if slip.found.type == "RSQB" and slip.before is not None and slip.before.type == "LSQB" and "COLON" in slip.accepts:
+    before = slip.before.type if slip.before is not None else ""
+    if slip.found.type == "RSQB" and before == "LSQB" and "COLON" in slip.accepts:
         return "a type without brackets is one value per sample"
-    if slip.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT") and slip.found.type == "EQUAL" and "COLON" in slip.accepts:
+    declares = slip.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT")
+    if declares and slip.found.type == "EQUAL" and "COLON" in slip.accepts:
         return "a type is given with `:`"
     if slip.found.type == "COMPARE" and str(slip.found) == "==" and "EQUAL" in slip.accepts:
         return "a value is given with `=`; `==` compares"

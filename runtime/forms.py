@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlc.compiler.dims import evaluate, names
+from dlc.compiler.dims import evaluate, names, number
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
 from dlc.compiler.training.metrics import figures
@@ -69,7 +69,8 @@ class Forms:
 
     def resident(self, rows: Rows, form: Form, seed: int | None = None) -> Resident:
         """The fields of rows that a form reads; with a seed, what is drawn is the same in every pass."""
-        shapes: dict[str, Any] = {i.name: i.declared.shape for i in self.program.inputs}
+        inputs = {i.name: i.declared.shape for i in self.program.inputs}
+        shapes = {name: tuple(map(number, inputs[name])) for name in rows.drawn if name in inputs}
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         return Resident(rows, form.fields, self.device, shapes, generator)
 
@@ -111,15 +112,15 @@ def largest(graph: Graph) -> int:
 
 def work(graph: Graph) -> int:
     """About how many operations one row takes: multiply-adds, and the entries of every result."""
-    adds = (number(node.operator.multiply_adds()) for node in graph.nodes)
+    adds = (about(node.operator.multiply_adds()) for node in graph.nodes)
     return sum(adds) + sum(entries(v) for node in graph.nodes for v in node.results)
 
 
 def entries(value: Value) -> int:
-    return prod(map(number, value.type.shape))
+    return prod(map(about, value.type.shape))
 
 
-def number(size: Size) -> int:
+def about(size: Size) -> int:
     """A size, free dimensions taken for long."""
     return evaluate(size, dict.fromkeys(names(size), LONG))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.kinds import Reject
@@ -56,7 +56,7 @@ def make(program: Program, data: Dataset) -> Plan:
     return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * len(sizes))
 
 
-def sizes_of(count: int, batch: Any) -> list[int]:
+def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
     """How many rows each step of an epoch takes. The last batch may be short, but not one row alone, of which
     `batchnorm` can make no statistics: that row goes with the batch before it."""
     if batch == "all" or batch >= count:

@@ -102,7 +102,8 @@ def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dic
     stopping = forms.program.train.early_stop
     train = {"loss": loss}
     if stopping is not None and stopping.part == "train" and stopping.figure != "loss":
-        train = forms.evaluate(data.train) | train  # type: ignore[arg-type]
+        assert data.train is not None
+        train = forms.evaluate(data.train) | train
     return {
         "train": train,
         "validation": forms.evaluate(data.validation) if data.validation and validate else {},

@@ -1,12 +1,14 @@
-"""Makes the graph: nodes with their weights, names as section 4 of the language gives them, and the limits."""
+"""Makes the graph: nodes with their weights, names as section 4 of the language gives
+them, and the limits."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import Label
-from dlc.compiler.dims import Dim, DimError, product
+from dlc.compiler.dims import DimError, fixed
 from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.names import Level, Names
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
@@ -34,8 +36,10 @@ MAX_SIZE = 10**12
 
 # How operators without a name of their own are written.
 SIGNS = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "modulo": "%", "power": "**", "matmul": "@",
-    "negate": "-", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/",
+    "floor_divide": "//", "modulo": "%", "power": "**", "matmul": "@",
+    "negate": "-", "less": "<", "less_equal": "<=", "greater": ">",
+    "greater_equal": ">=", "equal": "==", "not_equal": "!=",
     "logical_and": "and", "logical_or": "or", "logical_not": "not",
 }  # fmt: skip
 ENDLESS = "look for a loop, a `repeat` or a block that unfolds far more often than meant"
@@ -163,37 +167,40 @@ class Builder:
         """A new value under a name that no other has."""
         unique = self._value_names.next(name)
         self._value_names.take(unique)
-        if all(isinstance(s, int) for s in type.shape) and product(type.shape) > MAX_SIZE:  # type: ignore[operator]
+        if prod(fixed(type.shape) or ()) > MAX_SIZE:
             raise self.fail("E0904", span, f"too large: {type} has more than {MAX_SIZE:_} numbers a sample")
         return Value(unique, type, self.site(span))
 
     # --- weights ------------------------------------------------------------------------------------------
 
     def declare_weight(self, name: str, spec: WeightSpec, span: Span) -> Value:
-        """A weight under its leaf in the present surroundings, or, within a net used again, the one it has."""
+        """A weight under its leaf in the present surroundings, or,
+        within a net used again, the one it has."""
         level = self.level
         full = f"{level.prefix}{name}"
         if level.net and full in self.weights:
             found = self.weights[full]
             if found.value.type.shape != spec.shape:
-                raise self.fail("E0505", span, f"the weights of net `{level.net}` are shared, and `{full}` was "
+                raise self.fail("E0505", span,
+                                f"the weights of net `{level.net}` are shared, and `{full}` was "
                                 f"{found.value.type} at its first use, {Tensor('float', spec.shape)} here",
                                 help="use a `block` for new weights at every use")  # fmt: skip
             return found.value
         if level.net in self._made_nets:
-            raise self.fail("E0505", span, f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
+            raise self.fail("E0505", span,
+                            f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
-        size = product([s for s in spec.shape if isinstance(s, int)])
+        size = prod(s for s in spec.shape if isinstance(s, int))
         self.size += size
-        if self.size > MAX_WEIGHTS:  # type: ignore[operator]
+        if self.size > MAX_WEIGHTS:
             raise self.fail(
                 "E0904",
                 span,
                 f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
             )
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
-        fans = tuple(f if isinstance(f, int) else 1 for f in spec.fans)
-        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, fans, level.net)  # type: ignore[arg-type]
+        seen, reached = (f if isinstance(f, int) else 1 for f in spec.fans)
+        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (seen, reached), level.net)
         return value
 
     # --- nodes --------------------------------------------------------------------------------------------
@@ -244,8 +251,11 @@ class Builder:
         place = spans.get(spec.leaf, span)
         value = given if isinstance(given, Value) else self._constant_weight(given, place)
         if value.type.shape != spec.shape or value.type.batched:
-            raise self.fail("E0406", place, f"`{spec.leaf}` of `{operator.name}` has to be {Tensor('float', spec.shape)}, "
-                            f"found {value.type}" + (", which differs from sample to sample" if value.type.batched else ""))  # fmt: skip
+            raise self.fail("E0406", place,
+                            f"`{spec.leaf}` of `{operator.name}` has to be {Tensor('float', spec.shape)}, "
+                            f"found {value.type}"
+                            + (", which differs from sample to sample" if value.type.batched
+                               else ""))  # fmt: skip
         return value
 
     def _constant_weight(self, numbers: Any, span: Span) -> Value:
@@ -324,7 +334,8 @@ class Builder:
                 converted.append(value)
                 continue
             if not value.type.is_number:
-                raise Reject(f"`{SIGNS.get(operator.name, operator.name)}` works on numbers, found {spell_classes(value.type)}", at=index, code="E0202",
+                raise Reject(f"`{SIGNS.get(operator.name, operator.name)}` works on numbers, found "
+                             f"{spell_classes(value.type)}", at=index, code="E0202",
                              help=not_a_number(value.type))  # fmt: skip
             to = wanted[take]
             converted.append(value if value.type.element == to else self._cast(value, to, span))
@@ -333,13 +344,9 @@ class Builder:
     def _cast(self, value: Value, to: str, span: Span) -> Value:
         constant = self.producers.get(value)
         if constant is not None and isinstance(constant.operator, Constant):
-            return self._constant_as(constant, to, span)
+            self.nodes.remove(constant)  # it was just made for this reader
+            return self.constant(converted(constant.operator.value, CONVERSIONS[to]), span)
         return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
-
-    def _constant_as(self, constant: Node, to: str, span: Span) -> Value:
-        """The constant in another element; it takes the place of the one that was just made for this reader."""
-        self.nodes.remove(constant)
-        return self.constant(converted(constant.operator.value, CONVERSIONS[to]), span)
 
     def _expand(self, value: Value, span: Span) -> Value:
         return self._node(ExpandBatch().bind(value.type), (value,), {}, "expand_batch", span)[0]
@@ -372,7 +379,3 @@ def not_a_number(type: Tensor) -> str:
     if type.element == "class":
         return "a class is not a number: `embedding` or `one_hot` comes first"
     return "a `vocabulary` or `tokenize` turns text into classes" if type.element == "string" else ""
-
-
-def is_unknown(size: Any) -> bool:
-    return isinstance(size, Dim)

@@ -20,6 +20,7 @@ from dlc.compiler.elaborate.values import (
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import describe
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.operators.combinators import Combinator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,8 +110,9 @@ def flat(value: Any) -> list[Any]:
 
 def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], span: Span) -> Any:
     definition = stage.definition
-    if not isinstance(definition, Operator):
-        return definition.flow(Combining(ev), tensors, span)  # type: ignore[attr-defined]
+    if isinstance(definition, Combinator):
+        return definition.flow(Combining(ev), tensors, span)
+    assert isinstance(definition, Operator)
     if definition.family == "loss":
         tensors = losses.with_targets(ev, definition, tensors, stage.span)
     low, high = definition.arity()
@@ -119,7 +121,7 @@ def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], sp
         raise ev.fail("E0502", stage.span,
                       f"`{definition.name}` takes {count(low, high)} ({names}), and "
                       f"{flowing(len(tensors), '')} in",
-                      help=arity_help(stage, len(tensors), high))  # fmt: skip
+                      help=arity_help(stage, names, len(tensors), high))  # fmt: skip
     return result(ev.builder.apply(definition, tensors, stage.span, stage.spans))
 
 
@@ -156,9 +158,8 @@ def flowing(amount: int, noun: str = " tensor") -> str:
     return f"{amount}{noun} flows" if amount == 1 else f"{amount}{noun and f'{noun}s'} flow"
 
 
-def arity_help(stage: DefinedStage, found: int, high: int | None) -> str:
+def arity_help(stage: DefinedStage, names: str, found: int, high: int | None) -> str:
     if high is None or found <= high:
-        names = ", ".join(stage.definition.operand_names())  # type: ignore[attr-defined]
         return f"let all of them flow in: `({names}) -> {stage.definition.name}`"
     written = (
         stage.span.text

@@ -91,12 +91,10 @@ def scores_before(ev: Evaluator, producer: Node, value: Value, span: Span) -> Va
 
 
 def matches(node: Node, declared: Tensor) -> bool:
-    if not node.operator.matches or node.operator.matches != declared.element:
-        return False
-    if declared.element != "class":
-        return True
     operator, x = node.operator, node.operands[0].type
-    return x.axis(operator.axis) == x.axis(class_axis(declared))  # type: ignore[attr-defined]
+    if not operator.matches or operator.matches != declared.element:
+        return False
+    return not isinstance(operator, Softmax) or x.axis(operator.axis) == x.axis(class_axis(declared))
 
 
 def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
@@ -115,8 +113,8 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     want = found.with_shape(*wanted)
     message = f"`{output.name}` takes {want}, found {found}"
     help = ""
-    if declared.element == "class" and found.rank == len(wanted):
-        count, units = declared.classes.count, "channels" if declared.rank >= 2 else "units"  # type: ignore[union-attr]
+    if declared.element == "class" and declared.classes is not None and found.rank == len(wanted):
+        count, units = declared.classes.count, "channels" if declared.rank >= 2 else "units"
         help = f"one score for each of the {count} classes: give the layer before it {count} {units}"
         if any(
             a != b

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Metric
 
 # What messages call the many kinds of numbers.
-ELEMENT_WORDS = dict.fromkeys(FLOATS, "float") | dict.fromkeys(INTEGERS, "int")
+ELEMENT_WORDS: dict[str, str] = {**dict.fromkeys(FLOATS, "float"), **dict.fromkeys(INTEGERS, "int")}
 SECTIONS = ("data", "train", "export", "expect", "tune")
 
 
@@ -252,7 +252,7 @@ def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple
         yield from ((output.name, m) for m in wanted if m.fits(output.declared))
     for metric in train.metrics or ():
         if outputs and not any(metric.fits(o.declared) for o in outputs):
-            elements = " or ".join(dict.fromkeys(ELEMENT_WORDS.get(e, e) for e in metric.for_elements))  # type: ignore[arg-type]
+            elements = " or ".join(dict.fromkeys(ELEMENT_WORDS.get(e, e) for e in metric.for_elements))
             listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in outputs)
             e.problems.report("E0604", metric.span,
                               f"`{metric.name}` is for outputs of type {elements}, and the file has "
@@ -280,7 +280,8 @@ def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, O
     check_opset(e, export)
     if export.outputs == ():
         e.problems.report("E0403", export.spans["outputs"], "the artifact would have no output",
-                          help=f"name what it answers, or leave `outputs` out for all outputs: {', '.join(outputs)}")  # fmt: skip
+                          help="name what it answers, or leave `outputs` out for all outputs: "
+                               f"{', '.join(outputs)}")  # fmt: skip
     if export.outputs is None:
         chosen: list[tuple[str, Any]] = list(outputs.items())
     else:
@@ -299,7 +300,8 @@ def check_opset(e: Elaborator, export: Export) -> None:
     """The runtime that is asked for runs the opset that is asked for."""
     newest = runtime_opset(export.target)
     if export.opset and newest and "target" in export.spans and export.opset > newest[0]:
-        e.problems.report("E0403", export.spans["opset"], f"{export.target} is sure to run opset {newest[0]}, and {export.opset} is newer",
+        e.problems.report("E0403", export.spans["opset"],
+                          f"{export.target} is sure to run opset {newest[0]}, and {export.opset} is newer",
                           help="leave `opset` out: `target` chooses it")  # fmt: skip
 
 
@@ -329,8 +331,10 @@ def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) ->
                 declared = isinstance(value, Output) and isinstance(dict(chosen)[seen[answer]], Output)
                 e.problems.report("E0607", value.site.span,
                                   f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` "
-                                  f"and from `{name}`", help="rename one of them" if declared else
-                                  "leave one out: a class or binary output brings its probabilities along")  # fmt: skip
+                                  f"and from `{name}`",
+                                  help="rename one of them" if declared
+                                       else "leave one out: a class or binary output brings its "
+                                            "probabilities along")  # fmt: skip
             seen[answer] = name
 
 

@@ -51,9 +51,9 @@ def bounded(sign: str, left: Any, right: Any) -> Any:
         raise Reject(str(error), code="E0207") from None
     except (OverflowError, ZeroDivisionError, TypeError):
         raise Reject(f"`{left} {sign} {right}` has no value", code="E0206") from None
-    too_large = (
-        not isinstance(result, Dim) and not isinstance(result, complex) and not abs(result) <= MAX_INTEGER
-    )
+    if isinstance(result, Dim):
+        return result
+    too_large = not isinstance(result, complex) and not abs(result) <= MAX_INTEGER
     if isinstance(result, complex) or (too_large and (isinstance(result, int) or not isfinite(result))):
         raise Reject(f"`{left} {sign} {right}` is too large or no real number", code="E0206")
     return result

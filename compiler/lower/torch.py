@@ -78,7 +78,8 @@ class Functions:
 
 
 class Model(nn.Module):
-    """A compiled spec. Takes a dict of tensors, batch first, and gives a dict of tensors under the outputs' names.
+    """A compiled spec. Takes a dict of tensors, batch first,
+    and gives a dict of tensors under the outputs' names.
 
     Weights are held under their dotted names in the order in which the file makes them.
     """
@@ -106,10 +107,12 @@ class Model(nn.Module):
 
     def weight_tensors(self) -> list[torch.Tensor]:
         """The weights that the graph reads, in its order."""
-        return [self._parameters.get(n) if n in self._parameters else self._buffers[n] for n in self._reads]  # type: ignore[misc]
+        held: dict[str, Any] = {**self._buffers, **self._parameters}
+        return [held[name] for name in self._reads]
 
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
-        """Weights and buffers in the order in which the file makes them, where a module has its buffers last."""
+        """Weights and buffers in the order in which the file makes them,
+        where a module has its buffers last."""
         held = {}
         super()._save_to_state_dict(held, prefix, keep_vars)
         destination.update({prefix + name: held.pop(prefix + name) for name in self._names} | held)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
-from dlc.compiler.dims import names
+from dlc.compiler.dims import names, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None)
 
 def draw_one(weight: Weight, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, zlib.crc32(weight.name.encode())])
-    shape: Any = weight.value.type.shape  # of whole numbers: `check_known` came first
+    shape = tuple(map(number, weight.value.type.shape))
     return np.ascontiguousarray(weight.initial.draw(np, rng, shape, weight.fans), np.float32)
 
 

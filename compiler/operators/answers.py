@@ -1,6 +1,7 @@
 """What stands behind an output: how scores become the answers that the artifact gives.
 
-Classes and yes or no may have names. In PyTorch they are numbers throughout; the artifact reads and writes names.
+Classes and yes or no may have names. In PyTorch they are numbers throughout;
+the artifact reads and writes names.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class OfScores(Answer):
 
 
 class ClassNumber(OfScores):
-    """The number of the class with the highest score, the first of several (torch `argmax`, ONNX `ArgMax`)."""
+    """The number of the class with the highest score, the first of several
+    (torch `argmax`, ONNX `ArgMax`)."""
 
     axis: int = setting("the axis of the classes", Whole(), -1)
 
@@ -86,7 +88,8 @@ class OfNames(Answer):
 
 
 class ClassIndex(OfNames):
-    """The number of a class, by its name; -1 for a name that is none (torch: numbers come in; ONNX `LabelEncoder`)."""
+    """The number of a class, by its name; -1 for a name that is none (torch: numbers come in;
+    ONNX `LabelEncoder`)."""
 
     def type(self, name: Tensor) -> Tensor:
         return Tensor("class", name.shape, Classes(len(self.names), self.names), name.batched)
@@ -138,7 +141,8 @@ class BinaryIndex(OfNames):
 
 
 class RoundTo(Answer):
-    """The nearest whole number, halves to the even one, held in the range of its element (ONNX `Round`, `Clip`, `Cast`)."""
+    """The nearest whole number, halves to the even one, held in the range of its element
+    (ONNX `Round`, `Clip`, `Cast`)."""
 
     element: str = setting("the element of the result", Word(*INTEGERS))
 

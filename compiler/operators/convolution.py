@@ -16,6 +16,7 @@ from dlc.compiler.operators.window import (
     extents,
     need_known,
     need_space,
+    no_pads,
     onnx_pads,
     pad_onnx,
     pad_torch,
@@ -120,7 +121,7 @@ class Conv(_Convolution):
     def onnx(self, op, x, weight, bias=None):
         pads = self.pads()
         if not all(isinstance(p, int) for p in onnx_pads(pads)):
-            x, pads = pad_onnx(op, x, pads), [(0, 0)] * len(pads)  # type: ignore[assignment]
+            x, pads = pad_onnx(op, x, pads), no_pads(len(pads))
         return op.Conv(
             x,
             weight,

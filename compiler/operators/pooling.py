@@ -24,8 +24,8 @@ class _Pool(Operator):
     def type(self, x: Tensor) -> Tensor:
         need_space(x, self.name)
         kernel = self.axes("kernel")
-        for extent, (padding, _) in zip(kernel, self.pads(), strict=True):
-            if padding > extent // 2:  # type: ignore[operator]
+        for extent, padding in zip(kernel, self.axes("padding"), strict=True):
+            if padding > extent // 2:
                 raise Reject(f"`padding`, {padding}, is more than half of the kernel, {extent}", at="padding",
                              code="E0404", help="a window would see nothing but padding")  # fmt: skip
         return x.with_shape(x.shape[0], *slide(x, self.name, list(kernel), self.axes("stride"), self.pads()))

@@ -123,6 +123,10 @@ def pad_onnx(op: Any, x: Any, pads: Pads) -> Any:
     return op.Pad(x, op.Concat(*parts, axis=0))
 
 
+def no_pads(axes: int) -> Pads:
+    return [(0, 0) for _ in range(axes)]
+
+
 def onnx_pads(pads: Pads) -> list[Size]:
     """In ONNX's order: all befores, then all afters."""
     return [before for before, _ in pads] + [after for _, after in pads]

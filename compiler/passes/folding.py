@@ -10,14 +10,15 @@ import numpy as np
 from dlc.compiler.initial import Zeros
 from dlc.compiler.ir import Graph, Node, Value, Weight
 from dlc.compiler.operators.layers import Layer
+from dlc.compiler.operators.normalization import BatchnormInference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
-    """The graph with fewer nodes, and its weights; folded ones are new, named after the layer's with `.folded`, and
-    shared where the layer's and the normalization's were."""
+    """The graph with fewer nodes, and its weights; folded ones are new,
+    named after the layer's with `.folded`, and shared where the layer's and the normalization's were."""
     values = dict(weights)
     made: dict[tuple, dict[str, Weight]] = {}
     nodes: dict[Node, Node | None] = {}
@@ -38,12 +39,12 @@ def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[s
 
 
 def foldable(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[Node, Node]:
-    """Each layer whose features a norm normalizes, and that norm: nobody else reads the layer, all weights are
-    stored ones, and the layer's serve nothing that is not folded the same way."""
+    """Each layer whose features a norm normalizes, and that norm: nobody else reads the layer,
+    all weights are stored ones, and the layer's serve nothing that is not folded the same way."""
     readers, producers, shown = graph.readers(), graph.producers(), set(graph.outputs.values())
     pairs: dict[Node, Node] = {}
     for norm in graph.nodes:
-        layer = producers.get(norm.operands[0]) if hasattr(norm.operator, "scale_and_offset") else None
+        layer = producers.get(norm.operands[0]) if isinstance(norm.operator, BatchnormInference) else None
         if layer is None or not isinstance(layer.operator, Layer) or not layer.operator.features_first():
             continue
         alone = readers[norm.operands[0]] == [norm] and norm.operands[0] not in shown
@@ -66,8 +67,10 @@ def folded(layer: Node, norm: Node, values: Mapping[str, np.ndarray]) -> dict[st
     of_layer, of_norm = (
         {leaf: np.asarray(values[v.name]) for leaf, v in node.weights.items()} for node in (layer, norm)
     )
-    scale, offset = norm.operator.scale_and_offset(np, **of_norm)  # type: ignore[attr-defined]
-    return layer.operator.scaled(np, of_layer, scale, offset)  # type: ignore[attr-defined]
+    assert isinstance(norm.operator, BatchnormInference)
+    assert isinstance(layer.operator, Layer)
+    scale, offset = norm.operator.scale_and_offset(np, **of_norm)
+    return layer.operator.scaled(np, of_layer, scale, offset)
 
 
 def own_weight(layer: Node, leaf: str, array: np.ndarray) -> Weight:

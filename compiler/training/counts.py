@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlc.compiler.dims import number
 from dlc.compiler.types import Tensor
 
 
@@ -11,13 +12,13 @@ def confusion(np: Any, type: Tensor, per_label: bool, value: Any, target: Any) -
     """How often each class (row) was answered as each class (column);
     for labels one 2 x 2 matrix for each."""
     target = np.asarray(target)
-    if type.element == "class":
-        k = type.classes.count  # type: ignore[union-attr]
+    if type.element == "class" and type.classes is not None:
+        k = number(type.classes.count)
         value = np.reshape(value, target.shape)
         return np.bincount((target.astype(np.int64) * k + value).ravel(), minlength=k * k).reshape(k, k)
     truth = target >= 0.5
     said = np.asarray(value, bool).reshape(truth.shape)
-    labels: Any = type.shape[0] if per_label else 1
+    labels = number(type.shape[0]) if per_label else 1
     place = np.arange(truth.size) % labels if labels > 1 else 0
     pairs = place * 4 + truth.ravel() * 2 + said.ravel()
     return np.bincount(pairs, minlength=labels * 4).reshape(labels, 2, 2)

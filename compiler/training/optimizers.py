@@ -12,6 +12,7 @@ FUSED_ON = ("cpu", "cuda", "mps")
 
 
 class Optimizer(Definition, family="optimizer"):
+    lr: float  # each has a default of its own
     weight_decay: float = setting(
         "the optimizer's own decay of the weights", Number(minimum=0), 0, keyword=True
     )

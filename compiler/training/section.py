@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from dlc.compiler.definition import setting
 from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, OneOf, Reject, Whole, Word
@@ -14,6 +14,14 @@ from dlc.compiler.training.schedules import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from dlc.compiler.ir import Value
+    from dlc.compiler.training.clipping import Clip
+    from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.optimizers import Optimizer
+    from dlc.compiler.training.regularizers import Regularizer
+    from dlc.compiler.training.schedules import Schedule
+    from dlc.compiler.training.stopping import Patience
 
 EPOCHS = 10
 
@@ -47,19 +55,25 @@ class Precision(Word):
 class Train(Section):
     """How the weights are learnt."""
 
-    loss: Any = setting("what is made small", OneOf(LossExpression(), Nothing()), None,
-                        shown="the sum of the losses that the outputs' types imply")  # fmt: skip
-    optimizer: Any = setting("how weights follow their gradients", Defined("optimizer"), Adam())
-    schedule: Any = setting("the learning rate at each step", Defined("schedule"), Constant())
-    regularize: Any = setting("added to the loss to keep weights small", ListOf(Defined("regularizer")), ())
-    clip: Any = setting("bound on the gradients", OneOf(Defined("clip"), Nothing()), None)
-    batch: Any = setting("rows in a step", OneOf(Whole(1), Word("all")), 32)
+    loss: Value | None = setting("what is made small", OneOf(LossExpression(), Nothing()), None,
+                                 shown="the sum of the losses that the outputs' types imply")  # fmt: skip
+    optimizer: Optimizer = setting("how weights follow their gradients", Defined("optimizer"), Adam())
+    schedule: Schedule = setting("the learning rate at each step", Defined("schedule"), Constant())
+    regularize: tuple[Regularizer, ...] = setting(
+        "added to the loss to keep weights small", ListOf(Defined("regularizer")), ()
+    )
+    clip: Clip | None = setting("bound on the gradients", OneOf(Defined("clip"), Nothing()), None)
+    batch: int | Literal["all"] = setting("rows in a step", OneOf(Whole(1), Word("all")), 32)
     epochs: int | None = setting("passes over the training rows", OneOf(Whole(1), Nothing()), None,
                                  shown=f"{EPOCHS}, unless `steps` is given")  # fmt: skip
     steps: int | None = setting("steps of training, in place of `epochs`", OneOf(Whole(1), Nothing()), None)
-    early_stop: Any = setting("when to stop early", OneOf(Defined("stopping"), Nothing()), None)
-    metrics: Any = setting("what is measured beside the loss", OneOf(Nothing(), ListOf(Defined("metric"))),
-                           None, shown="chosen by the outputs' types")  # fmt: skip
+    early_stop: Patience | None = setting("when to stop early", OneOf(Defined("stopping"), Nothing()), None)
+    metrics: tuple[Metric, ...] | None = setting(
+        "what is measured beside the loss",
+        OneOf(Nothing(), ListOf(Defined("metric"))),
+        None,
+        shown="chosen by the outputs' types",
+    )
     seed: int = setting("seed of initial values, order of rows and draws", Whole(0, 2**31 - 1), 0)
     precision: str = setting("how training computes", Precision(), "float32")
 

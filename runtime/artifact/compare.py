@@ -16,7 +16,8 @@ STEPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}  # from one number to the nex
 
 
 def difference(want: np.ndarray, have: np.ndarray, slack: np.ndarray | None = None) -> float:
-    """Of numbers the largest difference over the largest value; of choices, infinite if one differs by more than its slack."""
+    """Of numbers the largest difference over the largest value;
+    of choices, infinite if one differs by more than its slack."""
     if want.shape != have.shape:
         return float("inf")
     if have.dtype.kind not in CHOICES:
@@ -48,7 +49,8 @@ def relative(want: np.ndarray, have: np.ndarray) -> float:
 
 
 def slack_of(operator: Any) -> Callable[[np.ndarray], np.ndarray] | None:
-    """How far the answers of an operator may be moved by rounding, given what flows into it; none if it chooses nothing."""
+    """How far the answers of an operator may be moved by rounding, given what flows into it;
+    none if it chooses nothing."""
     from dlc.compiler.operators import answers
 
     if isinstance(operator, answers.ClassNumber):
@@ -79,7 +81,8 @@ def around(threshold: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def of_rounding(value: np.ndarray) -> np.ndarray:
-    """The next whole number will do where a value is as good as halfway to it, and any for what is no number."""
+    """The next whole number will do where a value is as good as halfway to it,
+    and any for what is no number."""
     value = value.astype(np.float64)
     with np.errstate(invalid="ignore"):
         room = CLOSE * np.maximum(1, np.abs(value))

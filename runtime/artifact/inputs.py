@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 TEXT = "tensor(string)"
 DTYPES = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(bfloat16)": ml_dtypes.bfloat16,
-    "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8,
+    "tensor(float)": np.float32, "tensor(double)": np.float64,
+    "tensor(float16)": np.float16, "tensor(bfloat16)": ml_dtypes.bfloat16,
+    "tensor(int64)": np.int64, "tensor(int32)": np.int32,
+    "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8,
     "tensor(bool)": np.bool_,
 }  # fmt: skip
 

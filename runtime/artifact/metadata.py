@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.dims import free, number
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
 if TYPE_CHECKING:
@@ -107,15 +108,13 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
     return {
         "element": type.element,
         "shape": [s if isinstance(s, int) else str(s) for s in type.shape],
-        "classes": None if classes is None or type.element != "class" else int(classes.count),  # type: ignore[arg-type]
+        "classes": None if classes is None or type.element != "class" else number(classes.count),
         "names": None if classes is None or classes.names is None else list(classes.names),
     }
 
 
 def type_from_json(written: Mapping[str, Any]) -> Tensor:
     """ValueError if it is no type."""
-    from dlc.compiler.dims import free
-
     element, shape, names = written.get("element"), written.get("shape"), written.get("names")
     count = 2 if element == "binary" else written.get("classes") if element == "class" else None
     sound = element in ELEMENTS and isinstance(shape, list) and all(is_size(s) for s in shape)

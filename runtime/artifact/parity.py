@@ -30,8 +30,8 @@ HELP = "the artifact was not written; please report the spec as a mistake in dlc
 Batch = dict[str, np.ndarray]
 
 
-def check(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], reference: Reference, artifact: Path,
-          batches: Iterable[tuple[str, Batch]]) -> float:  # fmt: skip
+def check(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], reference: Reference,
+          artifact: Path, batches: Iterable[tuple[str, Batch]]) -> float:  # fmt: skip
     """Run the artifact and the module on every batch; the worst difference, or an error naming the place."""
     session = opened(artifact, graph)
     largest = 0.0

@@ -22,7 +22,8 @@ BEHIND = " behind"  # what flows into the choice of an answer, as an output of i
 
 @dataclass(frozen=True)
 class Answer:
-    """Values as torch has them, the names that the artifact gives in their place, and their slack if they are choices."""
+    """Values as torch has them, the names that the artifact gives in their place,
+    and their slack if they are choices."""
 
     values: np.ndarray
     names: tuple[str, ...] = ()

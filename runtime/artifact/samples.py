@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 
-from dlc.compiler.dims import names, substitute
+from dlc.compiler.dims import names, number, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,8 @@ POSITIVE = (0.0, 10.0)  # for what has no answer to a negative number, as a loga
 def sample(
     types: Mapping[str, Tensor], batch: int, seed: int, between: tuple[float, float] = EITHER
 ) -> dict[str, np.ndarray]:
-    """One batch of raw inputs of known shapes: floats between two numbers, whole numbers and classes of every kind."""
+    """One batch of raw inputs of known shapes: floats between two numbers,
+    whole numbers and classes of every kind."""
     return {n: draw(generator(seed, n), t, (batch, *t.shape), between) for n, t in types.items()}
 
 
@@ -37,7 +38,7 @@ def sized(types: Mapping[str, Tensor], free: Mapping[str, int]) -> dict[str, Ten
 
 def known(size: Size, free: Mapping[str, int]) -> int:
     """A size as a number."""
-    return int(substitute(size, free))  # type: ignore[arg-type]
+    return number(substitute(size, free))
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -52,8 +53,8 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[fl
         return (low + even * (high - low)).astype(np.float32).astype(FLOATS[type.element])
     if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
         return np.array(type.classes.names, dtype=object)[(even * len(type.classes.names)).astype(np.int64)]
-    if type.element == "class":
-        return (even * int(type.classes.count)).astype(np.int64)  # type: ignore[union-attr, arg-type]
+    if type.element == "class" and type.classes is not None:
+        return (even * number(type.classes.count)).astype(np.int64)
     if type.element in ("bool", "binary"):
         return even >= 0.5
     limits = np.iinfo(type.element)
@@ -62,7 +63,8 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[fl
 
 
 def free_sizes(graph: Graph) -> list[dict[str, int]]:
-    """Two choices of sizes for the free dimensions, all different, with which every value of the graph has a size."""
+    """Two choices of sizes for the free dimensions, all different,
+    with which every value of the graph has a size."""
     wanted = sorted({n for v in graph.inputs for s in v.type.shape for n in names(s)})
     if not wanted:
         return [{}]

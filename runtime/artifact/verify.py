@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.dims import number
 from dlc.runtime.artifact.compare import TOLERANCE, difference
 from dlc.runtime.artifact.loaded import first_line, open_artifact
 from dlc.runtime.artifact.metadata import type_from_json
@@ -26,7 +27,8 @@ MAX_INPUT = 10**8
 
 @dataclass(frozen=True)
 class Verified:
-    """The worst difference found now and at export, and the tolerance; `wrong` names the outputs that differ."""
+    """The worst difference found now and at export, and the tolerance;
+    `wrong` names the outputs that differ."""
 
     worst: float
     recorded: float
@@ -39,8 +41,8 @@ class Verified:
 
 
 def verify(path: str | Path, device: str = "cpu") -> Verified:
-    """Whether an artifact answers as it did at export. `ArtifactError` if it cannot be told, or if the answers are the
-    same and something else in the file was changed since."""
+    """Whether an artifact answers as it did at export. `ArtifactError` if it cannot be told,
+    or if the answers are the same and something else in the file was changed since."""
     session, metadata = open_artifact(Path(path), device)
     if not metadata.proof:
         raise ArtifactError(f"{path} holds no proof: `dlc export` and `dlc train` write files that do")
@@ -52,8 +54,8 @@ def verify(path: str | Path, device: str = "cpu") -> Verified:
         raise ArtifactError(f"{path} cannot be run on the inputs of its proof: {first_line(error)}") from None
     if verified.holds and not is_sealed(Path(path), metadata.digest):
         raise ArtifactError(
-            f"{path} was changed after it was proved: its answers are those of its proof, and the spec, the figures or "
-            "something else in it are not what was written"
+            f"{path} was changed after it was proved: its answers are those of its proof, and the spec, "
+            "the figures or something else in it are not what was written"
         )
     return verified
 
@@ -62,7 +64,7 @@ def repeat(session: Any, metadata: Metadata) -> Verified:
     proof = metadata.proof
     types = {name: type_from_json(type) for name, type in proof["inputs"].items()}
     batch, (low, high) = int(proof["batch"]), map(float, proof["between"])
-    if batch * sum(prod(map(int, t.shape)) for t in types.values()) > MAX_INPUT:  # type: ignore[arg-type]
+    if batch * sum(prod(map(number, t.shape)) for t in types.values()) > MAX_INPUT:
         raise ValueError("its inputs are too large")
     found = run(session, sample(types, batch, int(proof["seed"]), (low, high)))
     apart = {name: distance(packed, np.asarray(found[name])) for name, packed in proof["answers"].items()}

@@ -41,8 +41,8 @@ def onnx_model(program: Program, graph: Graph, weights: Mapping[str, np.ndarray]
     if folded:
         graph, weights = fold(graph, weights)
     opset, ml_opset, ir_version = opsets(program)
-    return onnx.model(graph, weights, opset=opset, ml_opset=ml_opset, ir_version=ir_version, name=program.name,
-                      description=program.description, metadata=metadata)  # fmt: skip
+    return onnx.model(graph, weights, opset=opset, ml_opset=ml_opset, ir_version=ir_version,
+                      name=program.name, description=program.description, metadata=metadata)  # fmt: skip
 
 
 def stored(model: ir.Model) -> int:
@@ -51,7 +51,8 @@ def stored(model: ir.Model) -> int:
 
 
 def save(model: ir.Model, path: Path) -> None:
-    """Write the model: one file, with the weights in `NAME.data` beside it only where one file cannot hold them."""
+    """Write the model: one file, with the weights in `NAME.data` beside it only where one file
+    cannot hold them."""
     if stored(model) < MAX_BYTES:
         path.write_bytes(onnx.serialize(model))
     else:
@@ -60,7 +61,8 @@ def save(model: ir.Model, path: Path) -> None:
 
 @contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """A place for the files of an artifact. They get their names when the block ends well, all files or none."""
+    """A place for the files of an artifact. They get their names when the block ends well,
+    all files or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         yield Path(folder) / path.name

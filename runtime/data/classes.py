@@ -1,8 +1,5 @@
 """Classes found in the training rows, for `class(auto)`."""
 
-# pyright: reportAttributeAccessIssue=false
-# (pyarrow.compute makes its functions when it is imported)
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -44,7 +41,7 @@ def _names(column: Column, train: np.ndarray) -> Sequence[str]:
         return [column.labels[code] for code in np.unique(column.values[train])]
     if not column.is_text:
         return [str(number) for number in np.unique(as_whole_numbers(column)[train])]
-    import pyarrow.compute as pc
+    from dlc.runtime.data.compute import pc
 
     refuse_missing_text(column)
     cells: Any = column.trimmed

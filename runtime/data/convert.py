@@ -1,8 +1,5 @@
 """Values of a column as numbers or as places among names, and the refusal of those that are neither."""
 
-# pyright: reportAttributeAccessIssue=false
-# (pyarrow.compute makes its functions when it is imported)
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -92,7 +89,8 @@ def _exact(column: Column, values: np.ndarray) -> np.ndarray:
 def codes_of(column: Column, names: tuple[str, ...], lower: bool = False) -> np.ndarray:
     """The place of each value among the names, -1 where it is none of them."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    from dlc.runtime.data.compute import pc
 
     if column.labels:
         places = {name: place for place, name in enumerate(names)}

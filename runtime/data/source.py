@@ -1,8 +1,5 @@
 """What every source of rows offers once it is opened: names of columns, and the columns."""
 
-# pyright: reportAttributeAccessIssue=false
-# (pyarrow.compute makes its functions when it is imported)
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -40,7 +37,8 @@ class Column:
     def trimmed(self) -> Any:
         """Text without white space around it; what is empty is missing."""
         import pyarrow as pa
-        import pyarrow.compute as pc
+
+        from dlc.runtime.data.compute import pc
 
         cells = pc.utf8_trim_whitespace(self.values)
         empty = pc.equal(cells, "")

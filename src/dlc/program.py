@@ -91,7 +91,7 @@ class Program:
 
         from dlc.runtime.artifact.export import untrained
 
-        return onnx_ir.to_proto(untrained(self.compiled, self.weights(weights)))  # type: ignore[return-value]
+        return onnx_ir.to_proto(untrained(self.compiled, self.weights(weights)))
 
 
 def compile(
@@ -99,12 +99,11 @@ def compile(
 ) -> Program:
     """Check the spec at a path, or a text; `CompileError` lists every mistake.
     `params` are values for its params."""
-    if (path is None) == (text is None):
-        raise ValueError("give either a path or a text")
-    if text is not None:
+    if path is not None and text is None:
+        return Program(compiler.read_source(path), Path(path).parent, params or {})
+    if text is not None and path is None:
         return Program(Source("text.dl", text), Path(), params or {})
-    place = Path(path)  # type: ignore[arg-type]
-    return Program(compiler.read_source(place), place.parent, params or {})
+    raise ValueError("give either a path or a text")
 
 
 def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,

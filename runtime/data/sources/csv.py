@@ -1,8 +1,5 @@
 """Tables of text. Every cell is read as text; what it means is decided by the type that it is for."""
 
-# pyright: reportAttributeAccessIssue=false
-# (pyarrow.compute makes its functions when it is imported)
-
 from __future__ import annotations
 
 import csv
@@ -116,7 +113,8 @@ class CsvFile(Opened):
         if not self._missing:
             return column
         import pyarrow as pa
-        import pyarrow.compute as pc
+
+        from dlc.runtime.data.compute import pc
 
         marks = pa.array([text.strip() for text in self._missing], pa.large_string())
         marked = pc.is_in(pc.utf8_trim_whitespace(column.values), value_set=marks)

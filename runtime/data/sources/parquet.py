@@ -1,8 +1,5 @@
 """Apache Parquet files."""
 
-# pyright: reportAttributeAccessIssue=false
-# (pyarrow.compute makes its functions when it is imported)
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -85,7 +82,7 @@ class ParquetFile(Opened):
         self, lists: pa.ChunkedArray, shape: tuple[int, ...], place: int
     ) -> tuple[pa.ChunkedArray, tuple]:
         """One level of lists as one more axis; they must have one length."""
-        import pyarrow.compute as pc
+        from dlc.runtime.data.compute import pc
 
         lengths = pc.list_value_length(lists)
         if lengths.null_count:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.figures import total, weight_size
 from dlc.compiler.ir import Value
+from dlc.compiler.operators.arithmetic import Constant
+from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.passes import forms
 from dlc.compiler.printer import print_call, print_type, print_value
 from dlc.compiler.record import record
@@ -159,7 +161,7 @@ class Outline:
                 while end < len(nodes) and use_at(nodes[end], depth) is use:
                     end += 1
                 inside = nodes[start:end]
-                parts.append(Group(group_name(inside, depth), use.what, self._gather(inside, depth + 1)))
+                parts.append(Group(group_name(use, inside, depth), use.what, self._gather(inside, depth + 1)))
             start = end
         return tuple(parts)
 
@@ -173,8 +175,8 @@ class Outline:
         """The name of a value; a number is itself."""
         value = self.behind(value)
         node = self.producers.get(value)
-        if node is not None and node.operator.name == "constant":
-            number = node.operator.value  # type: ignore[attr-defined]
+        if node is not None and isinstance(node.operator, Constant):
+            number = node.operator.value
             return (
                 f"{number:.0f}" if isinstance(number, float) and number.is_integer() else print_value(number)
             )
@@ -183,7 +185,7 @@ class Outline:
 
 def is_glue(node: Node) -> bool:
     operator = node.operator
-    alone = operator.name == "slice" and operator.operands[0].shape == (1,) and operator.entries == (0,)  # type: ignore[attr-defined]
+    alone = isinstance(operator, Slice) and operator.operands[0].shape == (1,) and operator.entries == (0,)
     return operator.name in GLUE or alone
 
 
@@ -193,8 +195,8 @@ def use_at(node: Node, depth: int) -> Use | None:
     return uses[len(uses) - 1 - depth] if depth < len(uses) else None
 
 
-def group_name(nodes: list[Node], depth: int) -> str:
-    """The name of a use of a block, as its weights have it: the part of their names at that level."""
+def group_name(use: Use, nodes: list[Node], depth: int) -> str:
+    """The name of a use of a block, as the weights within have it: the part of their names at that level."""
     for node in nodes:
         uses = node.site.uses[::-1]
         nets = [i for i, use in enumerate(uses) if use.what.startswith("net ")]
@@ -202,7 +204,7 @@ def group_name(nodes: list[Node], depth: int) -> str:
         parts = node.name.split(".")[:-1]
         if (not nets or nets[-1] <= depth) and level < len(parts):
             return parts[level]
-    return use_at(nodes[0], depth).what.split()[-1]  # type: ignore[union-attr]
+    return use.what.split()[-1]
 
 
 def last(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dlc.compiler.dims import number
 from dlc.compiler.passes import forms
 from dlc.compiler.printer import print_graph
 from dlc.show.outline import answers
@@ -54,7 +55,7 @@ def onnx(program: Program) -> str:
     graph = forms.inference(program)
     weights = {w.name: np.ones(1, np.float32) for w in graph.weights}
     check_known(graph, weights)
-    weights = {w.name: np.ones(w.value.type.shape, np.float32) for w in graph.weights}  # type: ignore[arg-type]
+    weights = {w.name: np.ones([number(s) for s in w.value.type.shape], np.float32) for w in graph.weights}
     return print_onnx(onnx_model(program, graph, weights, {}), weights.keys())
 
 

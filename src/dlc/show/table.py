@@ -12,6 +12,7 @@ from dlc.show.outline import Group, Outline, Step, last, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dlc.compiler.dims import Size
     from dlc.compiler.program import Program
 
 Row = tuple[str, str, str, str, str, str]
@@ -88,8 +89,8 @@ def labelled(step: Step) -> str:
     return label if len(label) <= LONGEST else f"{label[: LONGEST - 4]}...)"
 
 
-def number(size: object) -> str:
-    return "" if size == 0 else spell(size)  # type: ignore[arg-type]
+def number(size: Size) -> str:
+    return "" if size == 0 else spell(size)
 
 
 def summary(program: Program, parts: Sequence[Step | Group]) -> Iterator[str]:
@@ -107,7 +108,7 @@ def summary(program: Program, parts: Sequence[Step | Group]) -> Iterator[str]:
         yield f"params: {given}"
 
 
-def memory(parameters: object) -> str:
+def memory(parameters: Size) -> str:
     """The size of so many float32 numbers."""
     if not isinstance(parameters, int) or not parameters:
         return ""

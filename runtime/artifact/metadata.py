@@ -122,7 +122,7 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
         names is None or (isinstance(names, list) and all_are(str, names) and len(names) == count)
     )
     if not sound or not (count is None if element not in ("class", "binary") else is_size(count)):
-        raise ValueError(f"{str(written)[:80]} is no type")
+        raise ValueError(f"it tells of a type that is none: {str(written)[:80]}")
     assert isinstance(shape, list) and isinstance(element, str)
     classes = Classes(count, tuple(names) if names else None) if isinstance(count, int) else None
     return Tensor(element, tuple(s if isinstance(s, int) else free(s) for s in shape), classes)

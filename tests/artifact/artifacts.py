@@ -1,4 +1,5 @@
-"""What the stories of the artifact share: a spec goes in, a file comes out, and readers that know nothing of dlc open it."""
+"""What the stories of the artifact share: a spec goes in, a file comes out,
+and readers that know nothing of dlc open it."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ class Made:
 
 
 def make(text: str, folder: Path, *, weights: Mapping[str, np.ndarray] | None = None, **given: Any) -> Made:
-    """Export a spec, with random weights if none are given, and hold the file to what every artifact keeps to."""
+    """Export a spec, with random weights if none are given,
+    and hold the file to what every artifact keeps to."""
     face = dlc.compile(text=text)
     values = random_weights(face) if weights is None else face.weights(weights)
     path = folder / "model.onnx"

@@ -1,4 +1,5 @@
-"""Normalization is folded into the layer before it where it is that layer's only reader; nothing of the training stays."""
+"""Normalization is folded into the layer before it where it is that layer's only reader;
+nothing of the training stays."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def test_a_norm_is_folded_into_the_layer_before_it(case: str, tmp_path: Path) ->
     "layer", ["conv_transpose(6, 3, groups=2)", "conv_transpose(4, 3, groups=4, bias=false)"]
 )
 def test_a_norm_is_folded_into_a_grouped_conv_transpose(layer: str, tmp_path: Path) -> None:
-    """Against torch and ONNX Runtime alone: `onnx.reference` does not compute groups of ConvTranspose rightly."""
+    """Against torch and ONNX Runtime alone: `onnx.reference` does not compute groups of
+    ConvTranspose rightly."""
     made = make(
         f"input x: float[4, 5, 5]\noutput y: float[C, 7, 7]\nx -> {layer} -> batchnorm -> y\n", tmp_path
     )
@@ -46,7 +48,8 @@ def test_a_norm_is_folded_into_a_grouped_conv_transpose(layer: str, tmp_path: Pa
 def test_a_layer_that_training_alone_disturbs_is_folded_too(tmp_path: Path) -> None:
     made = make(
         "input x: float[3, 8, 8]\noutput y: float[4]\n"
-        "x -> gaussian_noise(0.1) -> conv(4, 3) -> dropout(0.5) -> batchnorm -> relu -> dropout(0.3) -> flatten\n"
+        "x -> gaussian_noise(0.1) -> conv(4, 3) -> dropout(0.5) -> batchnorm -> relu -> "
+        "dropout(0.3) -> flatten\n"
         "  -> dense(4) -> dropout(0.5) -> y\n",
         tmp_path,
     )
@@ -72,10 +75,12 @@ KEPT = {
         "h = x -> dense(6, weight=w)\nh -> batchnorm -> y\nrelu(y) @ w -> z\n"
     ),
     "its net is used without the norm too": (
-        "net f(v) { return v -> dense(4) }\noutput y, z: float[4]\nx -> f -> batchnorm -> y\nx -> f -> relu -> z\n"
+        "net f(v) { return v -> dense(4) }\noutput y, z: float[4]\nx -> f -> batchnorm -> y\nx -> "
+        "f -> relu -> z\n"
     ),
     "its net is used before two norms": (
-        "net f(v) { return v -> dense(4) }\noutput y, z: float[4]\nx -> f -> batchnorm -> y\nx -> f -> batchnorm -> z\n"
+        "net f(v) { return v -> dense(4) }\noutput y, z: float[4]\nx -> f -> batchnorm -> y\nx -> f -> "
+        "batchnorm -> z\n"
     ),
 }
 
@@ -109,7 +114,8 @@ def test_weights_bear_their_names(tmp_path: Path) -> None:
         tmp_path,
     ).stored
     assert set(made) == {
-        "unit.conv.weight", "unit.conv.bias", "unit_2.conv.weight", "unit_2.conv.bias", "dense.weight.T", "dense.bias",
+        "unit.conv.weight", "unit.conv.bias", "unit_2.conv.weight",
+        "unit_2.conv.bias", "dense.weight.T", "dense.bias",
         "layernorm.weight", "layernorm.bias",
     }  # fmt: skip
     assert made["dense.weight.T"].shape == (4, 3)
@@ -125,7 +131,8 @@ def test_a_number_of_float32_is_folded_in_float64(tmp_path: Path) -> None:
     """A variance next to nothing makes large factors; the answers stay those of the two stages."""
     text = "input x: float[4]\noutput y: float[2]\nx -> dense(2) -> batchnorm -> y\n"
     weights = {
-        "dense.weight": np.full((2, 4), 1e-3, np.float32), "batchnorm.running_var": np.array([0, 1e6], np.float32),
+        "dense.weight": np.full((2, 4), 1e-3, np.float32),
+        "batchnorm.running_var": np.array([0, 1e6], np.float32),
         "batchnorm.running_mean": np.array([1e-3, -500], np.float32),
     }  # fmt: skip
     agree(make(text, tmp_path, weights=weights))

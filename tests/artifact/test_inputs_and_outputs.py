@@ -13,7 +13,8 @@ from artifacts import agree, draw, make
 import dlc
 
 ELEMENTS = {
-    "float": "FLOAT", "float64": "DOUBLE", "float16": "FLOAT16", "uint8": "UINT8", "int8": "INT8", "int16": "INT16",
+    "float": "FLOAT", "float64": "DOUBLE", "float16": "FLOAT16",
+    "uint8": "UINT8", "int8": "INT8", "int16": "INT16",
     "int32": "INT32", "int64": "INT64", "bool": "BOOL", "binary": "BOOL",
 }  # fmt: skip
 
@@ -81,7 +82,8 @@ def test_class_names_go_in_and_out_as_text(tmp_path: Path) -> None:
 
 def test_images_are_segmented_at_any_size(tmp_path: Path) -> None:
     made = make(
-        "input image: uint8[3, H, W]\noutput ground: class(sky, road, tree)[H, W]\noutput person: binary[H, W]\n"
+        "input image: uint8[3, H, W]\noutput ground: class(sky, road, tree)[H, W]\noutput "
+        "person: binary[H, W]\n"
         "h = image / 255 -> conv(4, 3, padding=1) -> batchnorm -> relu\n"
         "h -> conv(3, 1) -> ground\nh -> conv(1, 1) -> reshape(H, W) -> person\n",
         tmp_path,
@@ -119,7 +121,8 @@ def test_a_free_name_of_an_output_is_what_flows_in(tmp_path: Path) -> None:
 
 def test_inputs_may_be_formulas_of_a_free_dimension(tmp_path: Path) -> None:
     made = make(
-        "input x: float[2 * T + 1, 2]\noutput y: float[T, 2]\nx[1:] -> reshape(T, 2, 2) -> mean(axis=1) -> y\n",
+        "input x: float[2 * T + 1, 2]\noutput y: float[T, 2]\nx[1:] -> reshape(T, 2, 2) -> "
+        "mean(axis=1) -> y\n",
         tmp_path,
     )
     assert made.inputs == {"x": ("FLOAT", ["batch", "2 * T + 1", 2])}
@@ -141,7 +144,8 @@ def test_what_inference_does_not_need_is_not_there(tmp_path: Path) -> None:
 def test_exported_are_the_outputs_that_are_listed(tmp_path: Path) -> None:
     made = make(
         "input x: float[3]\noutput kind: class(a, b, c)\noutput size: float\nhidden = x -> dense(5) -> relu\n"
-        "hidden -> dense(3) -> kind\nhidden -> dense(1) -> size\nexport { outputs = [kind.logits, hidden] }\n",
+        "hidden -> dense(3) -> kind\nhidden -> dense(1) -> size\nexport { outputs = "
+        "[kind.logits, hidden] }\n",
         tmp_path,
     )
     assert made.outputs == {"kind_logits": ("FLOAT", ["batch", 3]), "hidden": ("FLOAT", ["batch", 5])}
@@ -151,7 +155,8 @@ def test_exported_are_the_outputs_that_are_listed(tmp_path: Path) -> None:
 
 def test_the_same_value_may_answer_twice(tmp_path: Path) -> None:
     made = make(
-        "input x: float[3]\noutput a, b: float[3]\noutput c: float[3] = a\nh = x -> dense(3)\nh -> a\nh -> b\nx -> c\n"
+        "input x: float[3]\noutput a, b: float[3]\noutput c: float[3] = a\nh = x -> dense(3)\nh -> "
+        "a\nh -> b\nx -> c\n"
         "export { outputs = [a, b, c, h] }\n",
         tmp_path,
     )
@@ -176,7 +181,8 @@ def test_text_may_be_answered_by_its_number(tmp_path: Path) -> None:
 def test_an_activation_that_matches_is_exported_once(tmp_path: Path) -> None:
     made = make(
         "input x: float[3]\noutput kind: class(4)\noutput many: binary[2]\noutput fires: binary\n"
-        "x -> dense(4) -> softmax -> kind\nx -> dense(2) -> sigmoid -> many\nx -> dense(1) -> threshold -> fires\n",
+        "x -> dense(4) -> softmax -> kind\nx -> dense(2) -> sigmoid -> many\nx -> dense(1) -> "
+        "threshold -> fires\n",
         tmp_path,
     )
     assert (made.operators.count("Softmax"), made.operators.count("Sigmoid")) == (1, 1)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures everything and writes `docs/benchmarks.md`; what is asked and missed ends it with 1."""
+"""`python -m benchmarks` measures all and writes `docs/benchmarks.md`; a missed target ends it with 1."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ ROUNDS = 5
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast dlc is, next to what it stands in for.")  # fmt: skip
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"measure only these, and write nothing: {', '.join(PARTS)}")  # fmt: skip
+    what = "How fast dlc is, next to what it stands in for."
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=what)
+    only = f"measure only these, and write nothing: {', '.join(PARTS)}"
+    parser.add_argument("parts", nargs="*", metavar="PART", help=only)
     parser.add_argument("--quick", action="store_true", help="one round on small data, and write nothing")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PAGE = """\
 # How fast it is
 
-This page is written by `python -m benchmarks`. It needs `pip install ".[test]"` and takes about ten minutes; `--quick`
-tries everything in one, on small data, and writes nothing.
+This page is written by `python -m benchmarks`. It needs `pip install ".[test]"` and takes about ten
+minutes; `--quick` tries everything in one, on little data, and writes nothing.
 
 {table}
 
@@ -27,24 +27,29 @@ Measured on {date}: {machine}; {versions}.
 
 ## How it is measured
 
-The two of a row are timed in turn, A B A B, {rounds} times or more each after one run that does not count. Times are
-medians, and the ratio is that of the two medians: how many times as fast dlc is, or how many times as long it takes. The noise floor is
-each of the two against itself: the median of every other sample against that of the rest, the worse of the two. A ratio
-that misses what is asked by less than that is called so.
+The two of a row are timed in turn, A B A B, {rounds} times or more each, after one run that does not count.
+Times are medians, and the ratio is that of the medians: how many times as fast dlc is, or how many times as
+long it takes. The noise floor is each of the two against itself: the median of every other sample against
+that of the rest, the worse of the two. A ratio that misses its target by less than that is called so.
 
 - **A cold process**: a whole process from its start to its end, byte code already written.
-- **Training**: from the file of the rows to trained weights, everything but the start of Python and its imports: reading, batches,
-  forward, backward, optimizer. Network, optimizer, learning rate and batch are the same, the number of threads is what each chooses. The script is
-  that of the tutorials: a `Dataset`, a `DataLoader` that shuffles, `zero_grad`, `backward`, `step`, and `loss.item()` added up. Not in
-  the script, but in the time of dlc: compiling the spec, and measuring loss and accuracy of the rows in the inference form at the end.
-- **Writing ONNX**: from a compiled program and its weights, or from a module in memory, to a file with a dynamic
-  batch; without the parity proof that `dlc train` and `dlc export` add. The program is compiled anew each time, which does not count.
-- **ONNX Runtime**: both files from the same rows to the same answers, the class and all probabilities, on the CPU,
-  with the same default options.
+- **Training**: from the file of the rows to trained weights, all but the start of Python and its imports:
+  reading, batches, forward, backward, optimizer. Network, optimizer, learning rate and batch are the same;
+  how many threads to use is left to each. The script is that of the tutorials: a `Dataset`, a `DataLoader`
+  that shuffles, `zero_grad`, `backward`, `step`, and `loss.item()` added up. In the time of dlc, and not in
+  the script, are compiling the spec and, at the end, measuring loss and accuracy of the rows in the
+  inference form.
+- **Writing ONNX**: from a compiled program and its weights, or from a module in memory, to a file with a
+  dynamic batch, without the parity proof that `dlc train` and `dlc export` add. The program is compiled
+  anew each time, which does not count.
+- **ONNX Runtime**: both files from the same rows to the same answers, the class and all probabilities, on
+  the CPU with default options. Once ONNX Runtime has optimized them, both have the same costly nodes, so 1
+  is what to expect.
 
 The networks, the script and the data are in [`benchmarks/`](../benchmarks).
 """
-PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy", "lark", "click")  # fmt: skip
+PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnx-ir", "onnxruntime-gpu", "onnxruntime",
+            "numpy", "lark", "click")  # fmt: skip
 
 
 def page(comparisons: Sequence[Comparison]) -> str:

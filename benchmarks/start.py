@@ -22,7 +22,8 @@ IMPORTS = (sys.executable, "-c", "import lark, click")
 
 def compare(rounds: int, quick: bool) -> Iterator[Comparison]:
     timing = interleave(lambda: process(CHECK), lambda: process(IMPORTS), rounds if quick else 2 * rounds)
-    yield Comparison("`dlc check specs/resnet18.dl`, a cold process", '`python -c "import lark, click"`', timing, 2, costs=True)  # fmt: skip
+    yield Comparison("`dlc check specs/resnet18.dl`, a cold process", '`python -c "import lark, click"`',
+                     timing, 2, costs=True)  # fmt: skip
 
 
 def process(command: Sequence[str]) -> float:

@@ -23,7 +23,7 @@ class Timing:
 
     @property
     def noise(self) -> float:
-        """Each against itself: the medians of every other sample, the larger by the smaller. 1 is no noise."""
+        """Each against itself: medians of every other sample and of the rest, larger by smaller."""
         return max(apart(self.ours), apart(self.theirs))
 
 

@@ -31,7 +31,7 @@ QUICK = 320  # rows of a quick run, for one epoch
 
 @dataclass(frozen=True)
 class Workload:
-    """One network, in a spec and by hand, the optimizer and batch that both have, and how much there is to do."""
+    """One network, in a spec and by hand; the optimizer and batch of both, and how much there is to do."""
 
     title: str
     spec: Path
@@ -74,7 +74,7 @@ def compare(rounds: int, quick: bool) -> Iterator[Comparison]:
 
 
 def ours(work: Workload, file: Path, epochs: int) -> Trained:
-    """From the spec and the file of the rows to trained weights, which are measured on the rows at the end."""
+    """From the spec and the file of the rows to trained weights, measured on these rows at the end."""
     program = dlc.compile(work.spec, params={"epochs": epochs})
     data = fitting.open_data(program, file)
     return train(program.compiled, data, draw(program.compiled.graph, 0), on="cpu")

@@ -81,10 +81,9 @@ def test_both_files_answer_the_same(tmp_path: Path) -> None:
     exporting.write_ours(exported, weights, tmp_path / "dlc.onnx")
     exporting.write_theirs(exported, module, tmp_path / "torch.onnx")
     rows = exported.rows(5)
-    ours, theirs = (
-        onnxruntime.InferenceSession(tmp_path / name, providers=["CPUExecutionProvider"]).run(None, {"image": rows})
-        for name in ("dlc.onnx", "torch.onnx")
-    )  # fmt: skip
+    files = (tmp_path / "dlc.onnx", tmp_path / "torch.onnx")
+    sessions = [onnxruntime.InferenceSession(f, providers=["CPUExecutionProvider"]) for f in files]
+    ours, theirs = (session.run(None, {"image": rows}) for session in sessions)
     np.testing.assert_array_equal(ours[0], theirs[0])
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-4, atol=1e-6)
 

@@ -12,7 +12,11 @@ from typing import Any, ClassVar
 from dlc.compiler.kinds import Kind, Reject
 from dlc.compiler.record import record
 
-__all__ = ["REQUIRED", "Definition", "Kind", "Reject", "Setting", "family", "setting"]
+__all__ = ["REQUIRED", "STAGES", "Definition", "Kind", "Reject", "Setting", "family", "setting"]
+
+
+# Families whose members stand in a flow: no two of them share a name, and a spec cannot give it to anything else.
+STAGES = ("operator", "combinator", "loss")
 
 
 class _Required:
@@ -53,21 +57,24 @@ def setting(doc: str, kind: Kind, default: Any = REQUIRED, *, keyword: bool = Fa
 class Definition:
     """A thing of the language with settings. Instances hold checked values and never change.
 
-    A subclass given `family=` opens a family (operators, losses, ...); the classes below it that have a
-    docstring of their own are its members, by the name of the class in snake case or by `name`.
+    A subclass given `family=` opens a family (operators, losses, ...); the classes below it are its members, by
+    the name of the class in snake case or by `name`. A base that several share is `abstract=True`. A member has
+    a docstring, a name that no other has, and all methods that are `abstractmethod` in its bases.
     """
 
     families: ClassVar[dict[str, dict[str, type[Definition]]]] = {}
     family: ClassVar[str] = ""
     name: ClassVar[str] = ""
     settings: ClassVar[dict[str, Setting]] = {}
+    abstract: ClassVar[bool] = True
 
     # Where a spec writes it, and each of its settings; set by the elaborator.
     span: Any
     spans: dict[str, Any]
 
-    def __init_subclass__(cls, family: str = "", **kwargs: Any):
+    def __init_subclass__(cls, family: str = "", abstract: bool = False, **kwargs: Any):
         super().__init_subclass__(**kwargs)
+        cls.abstract = abstract or bool(family)
         own = {key: value for key, value in vars(cls).items() if isinstance(value, Setting)}
         cls.settings = cls.settings | {
             key: Setting(s.doc, s.kind, s.default, s.keyword, s.rest, s.shown, key) for key, s in own.items()
@@ -75,8 +82,9 @@ class Definition:
         if family:
             cls.family = family
             Definition.families.setdefault(family, {})
-        elif cls.__doc__ and "__doc__" in vars(cls) and not cls.__name__.startswith("_"):
+        elif not abstract:
             cls.name = vars(cls).get("name") or snake_case(cls.__name__)
+            check_member(cls)
             Definition.families[cls.family][cls.name] = cls
 
     def __init__(self, **values: Any):
@@ -106,9 +114,27 @@ class Definition:
         return f"{self.name}({', '.join(given)})" if given else self.name
 
     @classmethod
+    def undefined(cls) -> list[str]:
+        """What a member has to define and does not, in words."""
+        return [f"`{n}`" for n in dir(cls) if getattr(getattr(cls, n), "__isabstractmethod__", False)]
+
+    @classmethod
     def summary(cls) -> str:
         """The first sentence of the documentation."""
         return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def check_member(cls: type[Definition]) -> None:
+    """Refuse a member that says too little, or that takes the name of another."""
+    if not cls.__doc__:
+        raise TypeError(f"{cls.__name__} has no docstring; a base that others share is `abstract=True`")
+    if cls.undefined():
+        raise TypeError(f"{cls.__name__} does not define {', '.join(cls.undefined())}")
+    for name in STAGES if cls.family in STAGES else (cls.family,):
+        other = Definition.families.get(name, {}).get(cls.name)
+        if other is not None:
+            raise TypeError(f"`{cls.name}` is {other.__module__}.{other.__name__} already, and cannot be "
+                            f"{cls.__module__}.{cls.__name__} too")  # fmt: skip
 
 
 def family(name: str) -> dict[str, type[Definition]]:

@@ -18,7 +18,7 @@ class Initial(Definition, family="initial"):
         raise NotImplementedError
 
 
-class _Scaled(Initial):
+class _Scaled(Initial, abstract=True):
     """Zero mean and a spread that keeps the variance of what flows: gain / fan."""
 
     gain = 1.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definition import Definition
+from dlc.compiler.definition import STAGES, Definition
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import Dim, free
 from dlc.compiler.elaborate import settings
-from dlc.compiler.elaborate.scope import FUNCTIONS, OPERATOR_FAMILIES, find_operator, is_public
+from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.initial import Initial
 from dlc.compiler.ir import Value
@@ -35,9 +35,7 @@ MAX_CLASSES = 1_000_000
 def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> None:
     """Refuse a name that belongs to the language or, for a binding, to a declaration."""
     name, file = ident.id, ev.scope.file
-    families = [
-        f for f in (*OPERATOR_FAMILIES, "initial") if name in Definition.families[f] and is_public(f, name)
-    ]
+    families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
     if families or name in FUNCTIONS or name in LATER:
         what = families[0] if families else "function" if name in FUNCTIONS else "operator"
         what = "initial value" if what == "initial" else what

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definition import Definition
+from dlc.compiler.definition import STAGES, Definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 # Plain functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
-# Families whose members' names cannot be given to anything else.
-OPERATOR_FAMILIES = ("operator", "combinator", "loss")
 
 
 class File:
@@ -51,12 +49,7 @@ class Scope:
 
 
 def operator_names() -> list[str]:
-    return [
-        name
-        for family in OPERATOR_FAMILIES
-        for name in Definition.families[family]
-        if is_public(family, name)
-    ]
+    return [name for family in STAGES for name in Definition.families[family] if is_public(family, name)]
 
 
 def is_public(family: str, name: str) -> bool:
@@ -65,7 +58,7 @@ def is_public(family: str, name: str) -> bool:
 
 def find_operator(name: str, *, losses: bool) -> type[Definition] | None:
     """The operator, combinator or, where losses may stand, loss of that name."""
-    for family in OPERATOR_FAMILIES:
+    for family in STAGES:
         if family == "loss" and not losses:
             continue
         found = Definition.families[family].get(name)

@@ -22,7 +22,7 @@ def shapes(call: str, *more: Example) -> tuple[Example, ...]:
     )
 
 
-class Activation(Operator):
+class Activation(Operator, abstract=True):
     batchless = True
     initial = ""
 
@@ -319,7 +319,7 @@ class Threshold(Activation):
     examples = shapes("threshold", Example("threshold", "int8[8]", "float[8]"))
 
 
-class _OverAxis(Activation):
+class _OverAxis(Activation, abstract=True):
     axis: int = setting("axis that adds up to 1", Whole(), -1)
 
     def type(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ the artifact reads and writes names.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.kinds import ListOf, Text, Whole, Word
@@ -21,22 +22,24 @@ from dlc.compiler.operators.operands import (
 from dlc.compiler.types import INTEGERS, Classes, Tensor
 
 
-class Answer(Operator):
+class Answer(Operator, abstract=True):
     public = False
     takes = "any"
     batchless = True
 
 
-class OfScores(Answer):
+class OfScores(Answer, abstract=True):
     def torch(self, F, x):
         return self.torch_float(F, torch_cast(F, x, self.operands[0].element, "float"))
 
     def onnx(self, op, x):
         return self.onnx_float(op, onnx_cast(op, x, self.operands[0].element, "float"))
 
+    @abstractmethod
     def torch_float(self, F: Any, x: Any) -> Any:
         raise NotImplementedError
 
+    @abstractmethod
     def onnx_float(self, op: Any, x: Any) -> Any:
         raise NotImplementedError
 
@@ -74,7 +77,7 @@ class ClassName(Answer):
         return op.Gather(op.constant(list(self.names), "string"), number, axis=0)
 
 
-class OfNames(Answer):
+class OfNames(Answer, abstract=True):
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
     def torch(self, F, name):

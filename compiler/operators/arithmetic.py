@@ -25,7 +25,7 @@ LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 # --- signs ------------------------------------------------------------------------------------------------
 
 
-class Sign(Operator):
+class Sign(Operator, abstract=True):
     public = False
     takes = "number"
     broadcasts = True

@@ -11,6 +11,7 @@ what is wrong and with which operand (`Reject`), the elaborator knows where.
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -84,6 +85,8 @@ class Operator(Definition, family="operator"):
     initial: ClassVar[str | None] = None
     # False for nodes that the compiler puts in by itself and that no spec names.
     public: ClassVar[bool] = True
+    # True if it stands in training alone, as losses do, and has no form in ONNX.
+    training_only: ClassVar[bool] = False
     # True if the training form draws random numbers.
     random: ClassVar[bool] = False
     examples: ClassVar[tuple[Example, ...]] = ()
@@ -102,6 +105,7 @@ class Operator(Definition, family="operator"):
 
     # --- what each operator says --------------------------------------------------------------------------
 
+    @abstractmethod
     def type(self, *operands: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The type of what is made, or `Reject`. Its parameters name the operands."""
         raise NotImplementedError
@@ -110,6 +114,7 @@ class Operator(Definition, family="operator"):
         """The weights it owns, in the order in which they are made."""
         return ()
 
+    @abstractmethod
     def torch(self, F: Any, *operands: Any, **weights: Any) -> Any:
         """Its training form in plain PyTorch.
 
@@ -147,6 +152,11 @@ class Operator(Definition, family="operator"):
     # --- derived ------------------------------------------------------------------------------------------
 
     @classmethod
+    def undefined(cls) -> list[str]:
+        exported = cls.onnx is not Operator.onnx or cls.inference is not Operator.inference
+        return [*super().undefined(), *([] if exported or cls.training_only else ["`onnx` or `inference`"])]
+
+    @classmethod
     @cache
     def operand_names(cls) -> tuple[str, ...]:
         return tuple(p for p in inspect.signature(cls.type).parameters if p != "self")
@@ -173,10 +183,3 @@ def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:
     if len(value) != axes:
         raise Reject(f"`{setting}` has {len(value)} entries for {axes} space axes", at=setting, code="E0404")
     return value
-
-
-def need_rank(x: Tensor, low: int, high: int, what: str, help: str = "") -> None:
-    """Reject a tensor whose sample has too few or too many axes."""
-    if not low <= x.rank <= high:
-        count = str(low) if low == high else f"{low} to {high}"
-        raise Reject(f"{what} needs {count} {'axis' if count == '1' else 'axes'}, found {x}", at=0, help=help)

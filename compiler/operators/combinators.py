@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,7 @@ class StageValue(Kind):
 class Combinator(Definition, family="combinator"):
     """A stage made of stages. It owns no weights; the stages name theirs as if they stood here."""
 
+    @abstractmethod
     def flow(self, ev: Any, tensors: list[Any], span: Any) -> Any:
         """What it makes of the operands that flow in; `ev.run(stage, tensors, span)` applies a stage."""
         raise NotImplementedError

@@ -8,7 +8,7 @@ from dlc.compiler.operators.operands import onnx_cast, spell_classes, torch_cast
 from dlc.compiler.types import Tensor
 
 
-class Comparison(Sign):
+class Comparison(Sign, abstract=True):
     verb = "compared"
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:

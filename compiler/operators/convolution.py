@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from math import prod
 from typing import Any
 
@@ -29,13 +30,14 @@ ONE_OR_MORE = PerAxis(Whole(1))
 ZERO_OR_MORE = PerAxis(Whole(0))
 
 
-class _Convolution(Layer):
+class _Convolution(Layer, abstract=True):
     """What the two convolutions share; `kernel` and the like are told per axis by `axes`."""
 
     channels: Any
     groups: Any
     bias: Any
 
+    @abstractmethod
     def windows(self) -> Tensor:
         """The side that the windows lie on."""
         raise NotImplementedError

@@ -13,7 +13,7 @@ from dlc.compiler.operators.shape import Shape
 from dlc.compiler.types import Tensor
 
 
-class Joining(Shape):
+class Joining(Shape, abstract=True):
     def held(self) -> str:
         return self.results[0].element
 

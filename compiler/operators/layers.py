@@ -12,7 +12,7 @@ from dlc.compiler.operators.window import is_known, need_known
 from dlc.compiler.types import Tensor
 
 
-class Layer(Operator):
+class Layer(Operator, abstract=True):
     init: Any = setting("initial values of `weight`", Defined("initial"), None, keyword=True, shown="auto")
     weight: Any = setting(
         "constant or declared weight in place of an own one",

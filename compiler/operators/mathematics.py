@@ -19,7 +19,7 @@ from dlc.compiler.operators.operands import (
 from dlc.compiler.types import Tensor
 
 
-class Function(Operator):
+class Function(Operator, abstract=True):
     batchless = True
 
     def type(self, x: Tensor) -> Tensor:
@@ -214,7 +214,7 @@ class Where(Operator):
     )
 
 
-class Extreme(Operator):
+class Extreme(Operator, abstract=True):
     takes = "number"
     batchless = True
     broadcasts = True

@@ -13,7 +13,7 @@ from dlc.compiler.operators.window import is_known
 from dlc.compiler.types import Tensor
 
 
-class _OverBatch(Operator):
+class _OverBatch(Operator, abstract=True):
     momentum: float = setting(
         "share of the batch in the running statistics", Number(minimum=0, maximum=1), 0.1
     )

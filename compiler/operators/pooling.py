@@ -16,7 +16,7 @@ def need_space(x: Tensor, what: str) -> None:
                      at="x", help=reshape_hint(x))  # fmt: skip
 
 
-class _Pool(Operator):
+class _Pool(Operator, abstract=True):
     kernel: Any = setting("extent of the window", PerAxis(Whole(1)))
     stride: Any = setting("step of the window", PerAxis(Whole(1)), None, shown="kernel")
     padding: Any = setting("values added around each axis, at most half the kernel", PerAxis(Whole(0)), 0)
@@ -93,7 +93,7 @@ class Avgpool(_Pool):
     examples = rows("avgpool")
 
 
-class _GlobalPool(Operator):
+class _GlobalPool(Operator, abstract=True):
     def type(self, x: Tensor) -> Tensor:
         need_space(x, self.name)
         return x.with_shape(x.shape[0])

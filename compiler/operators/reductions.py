@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
@@ -10,7 +11,7 @@ from dlc.compiler.operators.operands import only_axis, onnx_cast, sample_axis
 from dlc.compiler.types import Tensor
 
 
-class Reduction(Operator):
+class Reduction(Operator, abstract=True):
     batchless = True
     axis: int | tuple[int, ...] | None = setting(
         "the axis to reduce, or a list of them",
@@ -47,9 +48,11 @@ class Reduction(Operator):
             return self.onnx_scalar(op, x)
         return self.onnx_reduced(op, x, op.constant(self.places(), "int64"))
 
+    @abstractmethod
     def torch_reduced(self, x: Any, axes: list[int]) -> Any:
         raise NotImplementedError
 
+    @abstractmethod
     def onnx_reduced(self, op: Any, x: Any, axes: Any) -> Any:
         raise NotImplementedError
 

@@ -8,7 +8,7 @@ from dlc.compiler.operators.base import Example, Operator, setting
 from dlc.compiler.types import Tensor
 
 
-class _TrainingOnly(Operator):
+class _TrainingOnly(Operator, abstract=True):
     batchless = True
     random = True
 

@@ -16,7 +16,7 @@ from dlc.compiler.operators.operands import (
 from dlc.compiler.types import Tensor
 
 
-class Shape(Operator):
+class Shape(Operator, abstract=True):
     takes = "any"
     batchless = True
 

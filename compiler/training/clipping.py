@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
@@ -9,6 +10,7 @@ from dlc.compiler.kinds import Number
 
 
 class Clip(Definition, family="clip"):
+    @abstractmethod
     def torch(self, utils: Any, weights: list[Any]) -> None:
         """Clip the gradients of the weights in place; `utils` is `torch.nn.utils`."""
         raise NotImplementedError

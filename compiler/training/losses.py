@@ -5,6 +5,7 @@ A loss is an operator of the training graph alone: it has a form in PyTorch and 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ class Loss(Operator, family="loss"):
     takes = ("float", "any")
     batchless = True
     mixes = True  # a number or a declared weight may stand beside values of the batch
-    loss: ClassVar[bool] = True
+    training_only = True
     # The elements of outputs whose scores it takes: it looks behind the activation that matches one of them.
     scores: ClassVar[tuple[str, ...]] = ()
 
@@ -55,7 +56,7 @@ class Loss(Operator, family="loss"):
 # --- losses of every place --------------------------------------------------------------------------------
 
 
-class Pointwise(Loss):
+class Pointwise(Loss, abstract=True):
     meant: ClassVar[str] = "numbers"
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -70,6 +71,7 @@ class Pointwise(Loss):
         prediction, target = torch_agree(F, prediction, target, *self.operands)
         return self.torch_reduced(self.torch_each(F, prediction, target), self.each(*self.operands))
 
+    @abstractmethod
     def torch_each(self, F: Any, prediction: Any, target: Any) -> Any:
         """The loss of each place, or the mean of all: `reduction`."""
         raise NotImplementedError

@@ -8,6 +8,7 @@ label and averaged. The entries of outputs with further axes (images, sequences)
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -58,9 +59,11 @@ class Metric(Definition, family="metric"):
     def start(self, type: Tensor) -> State:
         return State(type)
 
+    @abstractmethod
     def update(self, np: Any, state: State, answer: Answer, target: Any) -> None:
         raise NotImplementedError
 
+    @abstractmethod
     def value(self, np: Any, state: State) -> float:
         """The metric of all that was counted; not a number where it has no meaning."""
         raise NotImplementedError
@@ -82,11 +85,12 @@ class Accuracy(Metric):
         return state.counts["right"] / state.counts["all"] if state.counts.get("all") else float("nan")
 
 
-class _Counted(Metric):
+class _Counted(Metric, abstract=True):
     """Made from the confusion matrix: true positives, false positives and false negatives of every class."""
 
     for_elements = CLASSIFIED
 
+    @abstractmethod
     def of(self, np: Any, hit: Any, false: Any, missed: Any) -> Any:
         raise NotImplementedError
 
@@ -163,12 +167,13 @@ class Auroc(Metric):
         return float(np.mean(known)) if known else float("nan")
 
 
-class _Error(Metric):
+class _Error(Metric, abstract=True):
     """A mean over all entries of all rows, in float64."""
 
     for_elements = (*FLOATS, *INTEGERS)
     better = "lower"
 
+    @abstractmethod
     def of(self, np: Any, difference: Any) -> Any:
         raise NotImplementedError
 

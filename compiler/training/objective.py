@@ -14,6 +14,7 @@ class BatchMean(Operator):
     """The mean over the batch and over all axes that are left."""
 
     public = False
+    training_only = True
     batchless = True
 
     def type(self, x: Tensor) -> Tensor:
@@ -27,6 +28,7 @@ class Penalty(Operator):
     """A regularizer as a node of the training graph; its operands are weights, or one tensor of the flow."""
 
     public = False
+    training_only = True
     takes = "any"
     batchless = True
 

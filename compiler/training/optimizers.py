@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
@@ -20,6 +21,7 @@ class Optimizer(Definition, family="optimizer"):
     def check(self) -> None:
         """Reject settings that do not go together."""
 
+    @abstractmethod
     def torch(self, optim: Any, weights: list[Any]) -> Any:
         """The optimizer of `torch.optim` over these weights, all on one device."""
         raise NotImplementedError

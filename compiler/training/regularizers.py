@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
@@ -45,6 +46,7 @@ class Regularizer(Definition, family="regularizer"):
             return False
         return self.on is None or weight.net == self.on.net
 
+    @abstractmethod
     def torch(self, torch: Any, tensors: list[Any]) -> Any:
         """What is added to the loss, a scalar, for these weights."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from math import cos, pi
 
 from dlc.compiler.definition import Definition, setting
@@ -12,6 +13,7 @@ class Schedule(Definition, family="schedule"):
     def check(self, lr: float) -> None:
         """Reject settings that do not go with the optimizer's learning rate."""
 
+    @abstractmethod
     def rate(self, lr: float, step: int, steps: int) -> float:
         """The learning rate of a step, counted from 0, out of so many; `lr` is the optimizer's."""
         raise NotImplementedError

@@ -1,0 +1,114 @@
+"""What a definition must say: it is found when its class is made, not when a spec uses it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import pytest
+
+import dlc.compiler.operators  # noqa: F401  (defines them)
+from dlc.compiler.definition import Definition, family
+from dlc.compiler.operators.base import Operator
+from dlc.compiler.training.losses import Loss
+from dlc.compiler.types import Tensor
+
+
+@pytest.fixture(autouse=True)
+def families() -> Iterator[None]:
+    """What a test defines is gone behind it."""
+    kept = {name: dict(members) for name, members in Definition.families.items()}
+    yield
+    Definition.families.clear()
+    Definition.families.update(kept)
+
+
+class OneToOne(Operator, abstract=True):
+    def type(self, x: Tensor) -> Tensor:
+        return x
+
+
+class InTorch(OneToOne, abstract=True):
+    def torch(self, F, x):
+        return x
+
+
+def test_a_member_is_called_as_its_class_and_a_base_is_none() -> None:
+    class MadeUp(InTorch):
+        """`x`."""
+
+        def onnx(self, op, x):
+            return op.Identity(x)
+
+    assert family("operator")["made_up"] is MadeUp
+    assert not MadeUp.abstract
+    assert InTorch.abstract
+    assert InTorch not in family("operator").values()
+
+
+@pytest.mark.parametrize("taken", ["relu", "repeat", "mse"])
+def test_a_name_belongs_to_one_operator_combinator_or_loss(taken: str) -> None:
+    before = {name: dict(members) for name, members in Definition.families.items()}
+    with pytest.raises(TypeError, match=f"`{taken}` is .* already"):
+
+        class Second(InTorch):
+            """`x`."""
+
+            name = taken
+            training_only = True
+
+    assert before == Definition.families
+
+
+def test_a_metric_may_be_called_as_a_loss() -> None:
+    assert family("metric")["mae"] is not family("loss")["mae"]
+
+
+def test_a_member_has_a_docstring() -> None:
+    with pytest.raises(TypeError, match=r"Bare has no docstring; .* `abstract=True`"):
+
+        class Bare(InTorch):
+            training_only = True
+
+
+def test_a_member_defines_what_its_bases_leave_open() -> None:
+    class Shared(Definition, family="made_up"):
+        @abstractmethod
+        def half(self) -> None: ...
+
+    with pytest.raises(TypeError, match="Whole does not define `half`"):
+
+        class Whole(Shared):
+            """All of it."""
+
+
+def test_an_operator_has_both_forms_or_says_why_not() -> None:
+    with pytest.raises(TypeError, match="Typed does not define `torch`, `onnx` or `inference`"):
+
+        class Typed(OneToOne):
+            """`x`."""
+
+    with pytest.raises(TypeError, match="Trained does not define `onnx` or `inference`"):
+
+        class Trained(InTorch):
+            """`x`."""
+
+    class Replaced(InTorch):
+        """`x`."""
+
+        def inference(self):
+            return self
+
+    class Training(InTorch):
+        """`x`."""
+
+        training_only = True
+
+    assert {"replaced", "training"} <= family("operator").keys()
+
+
+def test_a_loss_has_a_type_and_a_form_in_torch() -> None:
+    with pytest.raises(TypeError, match="Empty does not define `torch`, `type`"):
+
+        class Empty(Loss):
+            """0."""

@@ -153,7 +153,7 @@ def trace(graph: Graph) -> fx.GraphModule:
         tracer.meta = {"name": node.name, "place": node.site.place}
         values.update(zip(node.results, run_node(node, functions, values), strict=True))
     tracer.meta = {}
-    fx_graph.output({name: argument(values[v], fx_graph) for name, v in graph.outputs.items()})
+    fx_graph.output({name: argument(values[v], tracer) for name, v in graph.outputs.items()})
     fx_graph.eliminate_dead_code(is_impure_node=is_impure)
     return fx.GraphModule(root, fx_graph, "Compiled")
 
@@ -171,11 +171,9 @@ def run_node(node: Node, functions: Functions, values: Mapping[Value, Any]) -> t
     return tuple(made[i] for i in range(len(node.results)))
 
 
-def argument(value: Any, graph: fx.Graph) -> Any:
-    """What the output node takes: the node behind a proxy, or a constant."""
-    if isinstance(value, fx.Proxy):
-        return value.node
-    return graph.call_function(torch.as_tensor, (value,)) if isinstance(value, (int, float, bool)) else value
+def argument(value: Any, tracer: Tracer) -> Any:
+    """What the output node takes: the node behind a proxy, or behind a constant."""
+    return tracer.create_arg(value if isinstance(value, fx.Proxy) else torch.as_tensor(value))
 
 
 def identifier(name: str) -> str:

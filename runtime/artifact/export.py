@@ -45,16 +45,16 @@ class Exported:
 
 def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
            rows: Mapping[str, np.ndarray] | None = None, figures: Mapping[str, Any] | None = None,
-           fingerprint: str = "") -> Exported:  # fmt: skip
+           fingerprint: str = "", columns: Mapping[str, Any] | None = None) -> Exported:  # fmt: skip
     """Prove the artifact equal to the torch module on random and on real rows, then write it.
 
-    `rows` are raw rows of the data, `figures` what training measured.
+    `rows` are raw rows of the data, `figures` what training measured, `columns` what the data filled fields from.
     """
     check_known(program.graph, weights)
     check_given(program.graph, weights)
     graph = forms.inference(program)
     types = raw_types(program, graph)
-    metadata = describe(program, laid_out(program.source), types)
+    metadata = describe(program, laid_out(program.source), types, columns)
     metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
     batches = list(comparisons(graph, types, rows, program.train.seed))
     reference = Reference(graph, weights)

@@ -8,10 +8,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import free, number
+from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dlc.compiler.program import Program
 
@@ -31,6 +32,8 @@ class Metadata:
     params: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Where the data had a field under other names: the columns that fill it.
+    columns: dict[str, list[str]] = field(default_factory=dict)
     # What `dlc eval` measures, by output.
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)  # what training measured
@@ -84,12 +87,18 @@ def check(metadata: Metadata) -> None:
     wrong = [key for key in named if not isinstance(getattr(metadata, key), dict)]
     wrong += [k for k in texts_by_name if k not in wrong and not all_are(str, getattr(metadata, k).values())]
     wrong += [k for k in ("inputs", "outputs") if not is_table(getattr(metadata, k), dict)]
+    if not is_table(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
+        wrong.append("columns")
     if not is_table(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
         wrong.append("metrics")
     if wrong:
         raise ValueError(f"its `{PREFIX}{wrong[0]}` is not as dlc writes it")
     for type in (*metadata.inputs.values(), *metadata.outputs.values()):
         type_from_json(type)
+
+
+def names_of_columns(value: list[Any]) -> bool:
+    return bool(value) and all_are(str, value)
 
 
 def is_table(value: Any, of: type) -> bool:
@@ -136,8 +145,11 @@ def is_size(value: Any) -> bool:
 # --- writing ----------------------------------------------------------------------------------------------
 
 
-def describe(program: Program, spec: str, inputs: Mapping[str, Tensor]) -> Metadata:
-    """What is known of a program before it was trained; `inputs` are those that the artifact takes."""
+def describe(
+    program: Program, spec: str, inputs: Mapping[str, Tensor], columns: Mapping[str, Any] | None = None
+) -> Metadata:
+    """What is known of a program before it was trained; `inputs` are those that the artifact takes, `columns` what
+    the data filled fields from, in place of what the `data` section says of it."""
     exported = {name for name, _ in program.exports}
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
@@ -153,9 +165,19 @@ def describe(program: Program, spec: str, inputs: Mapping[str, Tensor]) -> Metad
             for o in program.outputs
             if o.name in exported
         },
+        columns=other_columns(program, columns or {}),
         metrics=metrics,
         versions=versions(),
     )
+
+
+def other_columns(program: Program, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The columns of each field that has not one column of its own name."""
+    fields = program.data.fields if program.data is not None else {}
+    written = {n: f.columns for n, f in fields.items() if isinstance(f, Columns)}
+    written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, Column)}
+    once = {n: list(dict.fromkeys(columns)) for n, columns in {**written, **filled}.items()}
+    return {n: columns for n, columns in once.items() if columns != [n]}
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.passes import forms
 from dlc.compiler.passes.folding import fold
 from dlc.runtime.artifact.compare import TOLERANCE, difference
 from dlc.runtime.artifact.reference import Reference
@@ -17,9 +18,7 @@ from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from onnxruntime import InferenceSession
+    from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir import Graph, Node, Value
     from dlc.compiler.program import Program
@@ -30,13 +29,16 @@ HELP = "the artifact was not written; please report the spec as a mistake in dlc
 Batch = dict[str, np.ndarray]
 
 
-def check(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], reference: Reference,
-          artifact: Path, batches: Iterable[tuple[str, Batch]]) -> float:  # fmt: skip
+def check(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], reference: Reference, artifact: Path,
+          batches: Sequence[tuple[str, Batch]]) -> float:  # fmt: skip
     """Run the artifact and the module on every batch; the worst difference, or an error naming the place."""
-    session = opened(artifact, graph)
-    largest = 0.0
+    largest, session = 0.0, None
     for what, raw in batches:
-        found = answers(session, raw, graph)
+        try:
+            session = session or open_session(artifact)
+            found = run(session, raw)
+        except Exception as error:
+            raise CompileError([refused(program, graph, weights, raw, error)]) from error
         for name, answer in reference(raw).items():
             apart = difference(answer.spelled, np.asarray(found[name]), answer.slack)
             if not apart <= TOLERANCE:
@@ -46,27 +48,36 @@ def check(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], ref
     return largest
 
 
-def opened(artifact: Path, graph: Graph) -> InferenceSession:
+def refused(
+    program: Program, graph: Graph, weights: Mapping[str, np.ndarray], raw: Batch, error: Exception
+) -> Diagnostic:
+    """The error for a model that ONNX Runtime does not take, at the first stage that is at fault."""
+    message = f"ONNX Runtime does not take what was made of the spec: {str(error).splitlines()[0]}"
+    node = next((n for n in graph.nodes if not runs(program, up_to(n, graph), weights, raw)), None)
+    labels = (Label(node.site.span, f"first here, in `{node.name}`"),) if node else ()
+    return Diagnostic(PARTED, message, labels, notes_of(node) if node else (), HELP)
+
+
+def up_to(node: Node, graph: Graph) -> Graph:
+    """The graph that makes what the node makes."""
+    return forms.prune(replace(graph, outputs={f"result_{i}": v for i, v in enumerate(node.results)}))
+
+
+def runs(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], raw: Batch) -> bool:
     try:
-        return open_session(artifact)
-    except Exception as error:
-        raise CompileError([refused(error, graph)]) from error
+        run_all(program, graph, weights, {v.name: raw[v.name] for v in graph.inputs}, folded=False)
+    except Exception:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
+        return False
+    return True
 
 
-def answers(session: InferenceSession, raw: Batch, graph: Graph) -> Batch:
-    try:
-        return run(session, raw)
-    except Exception as error:
-        raise CompileError([refused(error, graph)]) from error
-
-
-def refused(error: Exception, graph: Graph) -> Diagnostic:
-    """The error for a model that ONNX Runtime does not take, at the stage that it names."""
-    text = str(error).splitlines()[0]
-    named = [n for n in graph.nodes if f"({n.name}/" in text or f"'{n.name}/" in text]
-    labels = tuple(Label(n.site.span, f"in `{n.name}`") for n in named[:1])
-    message = f"ONNX Runtime does not take what was made of the spec: {text}"
-    return Diagnostic(PARTED, message, labels, help=HELP)
+def run_all(
+    program: Program, graph: Graph, weights: Mapping[str, np.ndarray], raw: Batch, *, folded: bool
+) -> Batch:
+    """What ONNX Runtime makes of the outputs, without optimizations of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(onnx_model(program, graph, weights, {}, folded=folded), Path(folder) / "all.onnx")
+        return run(open_session(Path(folder) / "all.onnx", plain=True), raw)
 
 
 def parted(graph: Graph, output: str, what: str, apart: float, node: Node | None) -> Diagnostic:
@@ -94,9 +105,7 @@ def first_difference(
         results = {f"result_{i}": v for i, v in enumerate(numbers_of(kept))}
         shown = replace(graph, outputs=results)
         expected = Reference(shown, weights)(raw)
-        with tempfile.TemporaryDirectory() as folder:
-            save(onnx_model(program, shown, weights, {}, folded=folded), Path(folder) / "all.onnx")
-            found = run(open_session(Path(folder) / "all.onnx", plain=True), raw)
+        found = run_all(program, shown, weights, raw, folded=folded)
         for name, answer in expected.items():
             if not difference(answer.values, np.asarray(found[name]), answer.slack) <= TOLERANCE:
                 return producers[results[name]]

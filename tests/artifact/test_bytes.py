@@ -98,7 +98,8 @@ def test_a_file_that_imports_is_named_from_the_spec(tmp_path: Path) -> None:
     )
     (tmp_path / "parts" / "deep" / "act.dl").write_text("block act(x) { return relu(x) }\n")
     (tmp_path / "m.dl").write_text(
-        'import unit from "parts/../parts/unit.dl"\ninput x: float[3]\noutput y: float[2]\nx -> unit(2) -> y\n'
+        'import unit from "parts/../parts/unit.dl"\ninput x: float[3]\noutput y: float[2]\n'
+        "x -> unit(2) -> y\n"
     )
     face = dlc.compile(tmp_path / "m.dl")
     export(face.compiled, face.weights(), tmp_path / "m.onnx")

@@ -216,7 +216,10 @@ def test_a_class_of_no_name_is_minus_one_in_the_artifact(tmp_path: Path) -> None
     ],
 )
 def test_what_cannot_be_exported_is_a_mistake(export: str, code: str) -> None:
-    text = f"input x: float[3]\noutput y: class(3)\nx -> dense(3) -> y\nexport {{ {export.replace(', opset', chr(10) + 'opset')} }}\n"
+    text = (
+        "input x: float[3]\noutput y: class(3)\nx -> dense(3) -> y\n"
+        f"export {{ {export.replace(', opset', chr(10) + 'opset')} }}\n"
+    )
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=text)
     assert [d.code for d in caught.value.diagnostics] == [code]

@@ -68,7 +68,7 @@ def operators() -> Iterator[str]:
     found = {name: [] for name in GROUPS}
     for definition in family("operator").values():
         if issubclass(definition, Operator) and definition.public:
-            found[definition.__module__.rpartition(".")[2]].append(definition)
+            found[definition.group].append(definition)
     for module, title in GROUPS.items():
         yield f"### {title}"
         yield from entries(found[module])
@@ -99,9 +99,8 @@ def losses() -> Iterator[str]:
 def signs() -> Iterator[str]:
     yield "## Signs"
     yield "On tensors, with NumPy's broadcasting on sample shapes."
-    homes = ("arithmetic", "comparisons", "matmul")
-    made = [d for d in family("operator").values() if d.__module__.rpartition(".")[2] in homes]
-    yield "\n".join(f"- {text(d)}" for d in made if text(d).startswith("`"))
+    made = [d for d in family("operator").values() if issubclass(d, Operator) and d.sign]
+    yield "\n".join(f"- {text(d)}" for d in made)
 
 
 # --- one definition ---------------------------------------------------------------------------------------

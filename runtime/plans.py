@@ -92,9 +92,9 @@ def check_statistics(graph: Graph, plan: Plan) -> None:
     if min(plan.sizes) > 1:
         return
     for node in graph.nodes:
-        if node.operator.name == "batchnorm" and all(size == 1 for size in node.operands[0].type.shape[1:]):
+        if node.operator.needs_many_rows and all(size == 1 for size in node.operands[0].type.shape[1:]):
             label = Label(node.site.span, "one value of each feature in a step")
-            raise CompileError([Diagnostic(IMPOSSIBLE, "`batchnorm` needs more than one row in a step",
+            raise CompileError([Diagnostic(IMPOSSIBLE, f"`{node.operator.name}` needs more than one row in a step",
                                            (label,), (),
                                            "use a larger `batch`, or `layernorm`")])  # fmt: skip
 

@@ -34,14 +34,6 @@ MAX_NESTED = 1_500  # expressions and stages within others, through all blocks
 MAX_WEIGHTS = 10**10
 MAX_SIZE = 10**12
 
-# How operators without a name of their own are written.
-SIGNS = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/",
-    "floor_divide": "//", "modulo": "%", "power": "**", "matmul": "@",
-    "negate": "-", "less": "<", "less_equal": "<=", "greater": ">",
-    "greater_equal": ">=", "equal": "==", "not_equal": "!=",
-    "logical_and": "and", "logical_or": "or", "logical_not": "not",
-}  # fmt: skip
 ENDLESS = "look for a loop, a `repeat` or a block that unfolds far more often than meant"
 UNENDING = "a block that calls itself needs an `if` that ends it"
 
@@ -334,7 +326,7 @@ class Builder:
                 converted.append(value)
                 continue
             if not value.type.is_number:
-                raise Reject(f"`{SIGNS.get(operator.name, operator.name)}` works on numbers, found "
+                raise Reject(f"`{operator.sign or operator.name}` works on numbers, found "
                              f"{spell_classes(value.type)}", at=index, code="E0202",
                              help=not_a_number(value.type))  # fmt: skip
             to = wanted[take]

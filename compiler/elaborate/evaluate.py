@@ -22,6 +22,7 @@ from dlc.compiler.elaborate.values import (
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Reject, describe
 from dlc.compiler.operators import arithmetic, comparisons
+from dlc.compiler.operators.base import by_sign
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.suggest import did_you_mean
 
@@ -32,15 +33,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.source import Span
 
-OPERATORS = {
-    "+": arithmetic.Add, "-": arithmetic.Subtract, "*": arithmetic.Multiply, "/": arithmetic.Divide,
-    "//": arithmetic.FloorDivide, "%": arithmetic.Modulo, "**": arithmetic.Power, "@": arithmetic.Matmul,
-    "==": comparisons.Equal, "!=": comparisons.NotEqual, "<": comparisons.Less, "<=": comparisons.LessEqual,
-    ">": comparisons.Greater, ">=": comparisons.GreaterEqual,
-    "and": comparisons.LogicalAnd, "or": comparisons.LogicalOr,
-}  # fmt: skip
-
-
+OPERATORS = by_sign()
 ENTRIES_A_STEP = 20  # of a list, that count as one step of work
 
 

@@ -23,6 +23,8 @@ def shapes(call: str, *more: Example) -> tuple[Example, ...]:
 
 
 class Activation(Operator, abstract=True):
+    group = "activations"
+    follows = True
     batchless = True
     initial = ""
 

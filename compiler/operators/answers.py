@@ -7,7 +7,7 @@ the artifact reads and writes names.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.kinds import ListOf, Text, Whole, Word
 from dlc.compiler.operators.base import Operator, setting
@@ -20,6 +20,12 @@ from dlc.compiler.operators.operands import (
     torch_cast,
 )
 from dlc.compiler.types import INTEGERS, Classes, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+CLOSE = 1e-4  # scores that are nearer, relative to their size, are as good as equal
 
 
 class Answer(Operator, abstract=True):
@@ -60,6 +66,17 @@ class ClassNumber(OfScores):
 
     def onnx_float(self, op, x):
         return op.ArgMax(x, axis=self.operands[0].axis(self.axis), keepdims=0)
+
+    def slack(self, np):
+        """Any class will do where the best two scores are as good as equal."""
+        axis = self.operands[0].axis(self.axis)
+
+        def of(scores: Any) -> Any:
+            first, second = np.moveaxis(np.sort(scores.astype(np.float64), axis), axis, 0)[:-3:-1]
+            with np.errstate(invalid="ignore"):
+                return np.where(first - second > CLOSE * np.maximum(1, np.abs(first)), 0, np.inf)
+
+        return of
 
 
 class ClassName(Answer):
@@ -112,6 +129,9 @@ class BinaryAnswer(OfScores):
 
     def onnx_float(self, op, x):
         return op.GreaterOrEqual(x, op.constant(0.0, "float32"))
+
+    def slack(self, np):
+        return around(np, 0.0)
 
 
 class BinaryName(Answer):
@@ -172,6 +192,19 @@ class RoundTo(Answer):
         x = x if wide == "int64" else op.Round(x)
         return onnx_cast(op, onnx_clip(op, x, *self.range(), wide), wide, self.element)
 
+    def slack(self, np):
+        """The next whole number will do where a value is as good as halfway to it,
+        and any for what is no number."""
+
+        def of(value: Any) -> Any:
+            value = value.astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                room = CLOSE * np.maximum(1, np.abs(value))
+                halfway = np.abs(value - np.floor(value) - 0.5) <= room
+            return np.select([np.isnan(value), np.isinf(value), halfway], [np.inf, 0, 1 + room], 0)
+
+        return of if self.operands[0].is_float else None
+
 
 class AtLeastHalf(OfScores):
     """True where the value is at least 0.5 (torch `ge`, ONNX `GreaterOrEqual`)."""
@@ -184,6 +217,14 @@ class AtLeastHalf(OfScores):
 
     def onnx_float(self, op, x):
         return op.GreaterOrEqual(x, op.constant(0.5, "float32"))
+
+    def slack(self, np):
+        return around(np, 0.5)
+
+
+def around(np: Any, threshold: float) -> Callable[[Any], Any]:
+    """Either answer will do where a score is as good as the one at which it turns."""
+    return lambda score: np.where(np.abs(score.astype(np.float64) - threshold) > CLOSE, 0, np.inf)
 
 
 def name_number(op: Any, name: Any, names: tuple[str, ...]) -> Any:

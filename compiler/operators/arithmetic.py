@@ -40,6 +40,7 @@ class Sign(Operator, abstract=True):
 class Add(Sign):
     """`a + b` (torch `add`, ONNX `Add`)."""
 
+    sign = "+"
     verb = "added"
 
     def torch(self, F, a, b):
@@ -65,6 +66,7 @@ class Add(Sign):
 class Subtract(Sign):
     """`a - b` (torch `sub`, ONNX `Sub`)."""
 
+    sign = "-"
     verb = "subtracted"
 
     def torch(self, F, a, b):
@@ -82,6 +84,7 @@ class Subtract(Sign):
 class Multiply(Sign):
     """`a * b` (torch `mul`, ONNX `Mul`)."""
 
+    sign = "*"
     verb = "multiplied"
 
     def torch(self, F, a, b):
@@ -100,6 +103,7 @@ class Multiply(Sign):
 class Divide(Sign):
     """`a / b`, always a float (torch `div`, ONNX `Div`)."""
 
+    sign = "/"
     verb = "divided"
     takes = "float"
 
@@ -118,6 +122,7 @@ class Divide(Sign):
 class Modulo(Sign):
     """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`)."""
 
+    sign = "%"
     verb = "divided"
 
     def torch(self, F, a, b):
@@ -137,6 +142,7 @@ class Modulo(Sign):
 class FloorDivide(Sign):
     """`a // b`, rounded down as in Python: what is left after `a - a % b` is divided by `b`."""
 
+    sign = "//"
     verb = "divided"
 
     def torch(self, F, a, b):
@@ -170,6 +176,7 @@ def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
 class Power(Sign):
     """`a ** b` (torch `pow`, ONNX `Pow`)."""
 
+    sign = "**"
     verb = "raised to a power"
 
     def torch(self, F, a, b):
@@ -189,6 +196,7 @@ class Power(Sign):
 class Negate(Operator):
     """`-x` (torch `neg`, ONNX `Neg`)."""
 
+    sign = "-"
     public = False
     takes = "number"
     batchless = True

@@ -15,17 +15,17 @@ from abc import abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dlc.compiler.definition import Definition, Reject, setting
+from dlc.compiler.definition import Definition, Reject, family, setting
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from dlc.compiler.dims import Size
     from dlc.compiler.initial import Initial
     from dlc.compiler.types import Tensor
 
-__all__ = ["Example", "Operator", "Reject", "WeightSpec", "per_axis", "setting"]
+__all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_sign", "per_axis", "setting"]
 
 
 @record
@@ -85,6 +85,14 @@ class Operator(Definition, family="operator"):
     initial: ClassVar[str | None] = None
     # False for nodes that the compiler puts in by itself and that no spec names.
     public: ClassVar[bool] = True
+    # How a spec writes it, where it has no name of its own: `+`.
+    sign: ClassVar[str] = ""
+    # True if a picture draws it in the box of the operator before it, where the shape stays as it is.
+    follows: ClassVar[bool] = False
+    # True if its training form makes statistics over the batch, which one value of each feature has not.
+    needs_many_rows: ClassVar[bool] = False
+    # Where the reference lists it and how pictures paint it; the name of its file unless it says otherwise.
+    group: ClassVar[str] = ""
     # True if it stands in training alone, as losses do, and has no form in ONNX.
     training_only: ClassVar[bool] = False
     # True if the training form draws random numbers.
@@ -93,6 +101,11 @@ class Operator(Definition, family="operator"):
 
     operands: tuple[Tensor, ...]
     results: tuple[Tensor, ...]
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if not cls.group and not cls.abstract:
+            cls.group = cls.__module__.rpartition(".")[2]
 
     def bind(self, *operands: Tensor) -> Operator:
         """The same operator with the types of its operands, and of what it makes, known;
@@ -138,6 +151,10 @@ class Operator(Definition, family="operator"):
         itself unless it acts differently in training."""
         return self
 
+    def slack(self, np: Any) -> Callable[[Any], Any] | None:
+        """How far rounding may move each answer, as a function of what flows in; none if it chooses nothing."""
+        return None
+
     def multiply_adds(self) -> Size:
         """Multiplications with an addition, for one sample."""
         return 0
@@ -174,6 +191,12 @@ class Operator(Definition, family="operator"):
     def learns(cls) -> bool:
         """True if something is learnt from the training rows before training."""
         return cls.fit is not Operator.fit
+
+
+def by_sign() -> dict[str, type[Operator]]:
+    """The operators of two operands that have a sign."""
+    operators = (c for c in family("operator").values() if issubclass(c, Operator))
+    return {c.sign: c for c in operators if c.sign and c.arity() == (2, 2)}
 
 
 def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:

@@ -18,6 +18,8 @@ class Comparison(Sign, abstract=True):
 class Less(Comparison):
     """`a < b` (torch `lt`, ONNX `Less`)."""
 
+    sign = "<"
+
     def torch(self, F, a, b):
         return a < b
 
@@ -34,6 +36,8 @@ class Less(Comparison):
 class LessEqual(Comparison):
     """`a <= b` (torch `le`, ONNX `LessOrEqual`)."""
 
+    sign = "<="
+
     def torch(self, F, a, b):
         return a <= b
 
@@ -45,6 +49,8 @@ class LessEqual(Comparison):
 
 class Greater(Comparison):
     """`a > b` (torch `gt`, ONNX `Greater`)."""
+
+    sign = ">"
 
     def torch(self, F, a, b):
         return a > b
@@ -61,6 +67,8 @@ class Greater(Comparison):
 class GreaterEqual(Comparison):
     """`a >= b` (torch `ge`, ONNX `GreaterOrEqual`)."""
 
+    sign = ">="
+
     def torch(self, F, a, b):
         return a >= b
 
@@ -73,6 +81,7 @@ class GreaterEqual(Comparison):
 class Equal(Comparison):
     """`a == b`, of numbers or of class values (torch `eq`, ONNX `Equal`)."""
 
+    sign = "=="
     takes = "any"
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
@@ -119,6 +128,8 @@ class Equal(Comparison):
 class NotEqual(Equal):
     """`a != b`, of numbers or of class values (torch `ne`, ONNX `Equal` and `Not`)."""
 
+    sign = "!="
+
     def torch(self, F, a, b):
         return F.logical_not(super().torch(F, a, b))
 
@@ -137,6 +148,7 @@ class NotEqual(Equal):
 class LogicalAnd(Sign):
     """`a and b` (torch `logical_and`, ONNX `And`)."""
 
+    sign = "and"
     takes = "bool"
     verb = "joined by `and`"
 
@@ -152,6 +164,7 @@ class LogicalAnd(Sign):
 class LogicalOr(Sign):
     """`a or b` (torch `logical_or`, ONNX `Or`)."""
 
+    sign = "or"
     takes = "bool"
     verb = "joined by `or`"
 
@@ -167,6 +180,7 @@ class LogicalOr(Sign):
 class LogicalNot(Operator):
     """`not x` (torch `logical_not`, ONNX `Not`)."""
 
+    sign = "not"
     public = False
     takes = "bool"
     batchless = True

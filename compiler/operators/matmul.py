@@ -17,6 +17,7 @@ class Matmul(Operator):
     counts as a row, on the right as a column, and that axis is gone in the result.
     """
 
+    sign = "@"
     public = False
     takes = "number"
     batchless = True

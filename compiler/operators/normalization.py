@@ -14,6 +14,8 @@ from dlc.compiler.types import Tensor
 
 
 class _OverBatch(Operator, abstract=True):
+    follows = True
+
     momentum: float = setting(
         "share of the batch in the running statistics", Number(minimum=0, maximum=1), 0.1
     )
@@ -47,6 +49,8 @@ class Batchnorm(_OverBatch):
     `running = (1 - momentum) * running + momentum * batch` (the variance that is kept divides by n - 1). At
     inference the running statistics stand in.
     """
+
+    needs_many_rows = True
 
     def torch(self, F, x, weight, bias, running_mean, running_var):
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, self.momentum, self.eps)
@@ -95,6 +99,8 @@ class Layernorm(Operator):
 
     `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and variance over the axis.
     """
+
+    follows = True
 
     eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
     axis: int = setting("axis to normalize over", Whole(), -1)

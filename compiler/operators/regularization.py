@@ -11,6 +11,7 @@ from dlc.compiler.types import Tensor
 class _TrainingOnly(Operator, abstract=True):
     batchless = True
     random = True
+    follows = True
 
     def type(self, x: Tensor) -> Tensor:
         return x

@@ -10,7 +10,6 @@ import torch
 
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.answers import BinaryName, ClassName
-from dlc.runtime.artifact.compare import slack_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +50,7 @@ class Reference:
             if node is not None and isinstance(node.operator, ClassName | BinaryName):
                 self.named[name] = node.operator.names
                 node = producers.get(node.operands[0])
-            if node is not None and slack_of(node.operator) is not None:
+            if node is not None and node.operator.slack(np) is not None:
                 self.choices[name] = node
                 outputs[name + BEHIND] = node.operands[0]
         self.outputs = tuple(graph.outputs)
@@ -66,7 +65,7 @@ class Reference:
     def slack(self, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
         if name not in self.choices:
             return None
-        slack = slack_of(self.choices[name].operator)
+        slack = self.choices[name].operator.slack(np)
         assert slack is not None
         return slack(arrays[name + BEHIND])
 

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.compiler.types import Tensor
 
-SIGNS = {"add": "+", "subtract": "\u2212", "multiply": "\u00d7", "divide": "\u00f7", "matmul": "@"}
-# Operators of these modules go into the box of the one before, if they leave its shape as it is.
-FOLLOWING = ("normalization", "activations", "regularization")
+# Signs that print has nicer than a spec.
+PRINTED = {"-": "\u2212", "*": "\u00d7", "/": "\u00f7"}
 MOST_PARTS = 1000
 
 
@@ -93,8 +92,12 @@ def diagram(program: Program) -> list[Part]:
 
 
 def kind_of(step: Step) -> str:
-    """The module that defines the operator: `convolution`, `pooling`."""
-    return type(step.node.operator).__module__.rsplit(".", 1)[-1]
+    """The group of the operator: `convolution`, `pooling`."""
+    return step.node.operator.group
+
+
+def sign_of(step: Step) -> str:
+    return PRINTED.get(step.node.operator.sign, step.node.operator.sign)
 
 
 class Diagram:
@@ -152,7 +155,7 @@ class Diagram:
 
     def _follows(self, step: Step, before: Part) -> bool:
         """Whether a step belongs into the box before it, whose result nothing else reads."""
-        if not isinstance(before, Box) or kind_of(step) not in FOLLOWING or step.makes != before.shape:
+        if not isinstance(before, Box) or not step.node.operator.follows or step.makes != before.shape:
             return False
         value = before.makes[-1]
         return self._operands(step) == [value] and self.readers[value] == 1
@@ -164,7 +167,7 @@ class Diagram:
 
     def _step(self, step: Step) -> Part:
         reads, results = self._operands(step), list(step.node.results)
-        sign = SIGNS.get(step.node.operator.name)
+        sign = sign_of(step) if len(step.node.operands) == 2 else ""
         if sign and len(reads) > 1:
             return Sign((step,), reads, results, results, sign=sign)
         call = self._with_number(step, sign) if sign else step.call

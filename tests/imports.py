@@ -17,7 +17,8 @@ LAYERS = ("grammar", "compiler", "runtime", "src")  # each may import itself and
 
 @dataclass(frozen=True)
 class Import:
-    """A module that a file imports. `runs` is false for the eyes of type checkers, `top` false within functions."""
+    """A module that a file imports. `runs` is false for the eyes of type checkers,
+    `top` false within functions."""
 
     file: str
     line: int

@@ -12,7 +12,10 @@ import dlc
 from dlc.runtime import device
 from dlc.runtime.errors import DeviceError
 
-GATES = "input a, b: bool\noutput both: bool\n(a, b) -> concat -> dense(1, weight=[[1, 1]], bias=[-1.5]) -> threshold -> both\n"
+GATES = (
+    "input a, b: bool\noutput both: bool\n"
+    "(a, b) -> concat -> dense(1, weight=[[1, 1]], bias=[-1.5]) -> threshold -> both\n"
+)
 ROWS = {"a": np.array([True, True]), "b": np.array([True, False])}
 
 

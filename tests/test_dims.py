@@ -401,7 +401,10 @@ def test_product():
 
 
 def test_nothing_but_the_standard_library_is_loaded():
-    code = "import sys, dlc.compiler.dims; print(*(m for m in ('torch', 'numpy', 'onnx', 'lark') if m in sys.modules))"
+    code = (
+        "import sys, dlc.compiler.dims; print(*(m for m in ('torch', 'numpy', 'onnx', 'lark') if m in "
+        "sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment()
     )

@@ -1,4 +1,5 @@
-"""What the documentation shows is what happens: specs compile, printed text is what is printed, links lead somewhere."""
+"""What the documentation shows is what happens: specs compile, printed text is what is printed,
+links lead somewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The rules of the house, read from the code: which way imports go, where heavy ones stand, how long files are."""
+"""The rules of the house, read from the code: which way imports go, where heavy ones stand,
+how long files are."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def test_no_file_is_long() -> None:
 
 
 def test_nothing_of_a_stranger_is_run() -> None:
-    """A spec, a data file or an artifact can come from anyone: no pickle, no eval, no import of its choosing."""
+    """A spec, a data file or an artifact can come from anyone:
+    no pickle, no eval, no import of its choosing."""
     assert not [i for i in all_imports(PRODUCT) if i.package in UNSAFE_MODULES]
     for file in PRODUCT:
         named = {ast.unparse(call.func): call.lineno for call in calls(file)}

@@ -16,7 +16,6 @@ from dlc.compiler.lower.torch import Functions, Model
 from dlc.compiler.operators.operands import torch_dtype
 from dlc.compiler.passes import forms
 from dlc.compiler.training.losses import (
-    DEFAULT_LOSS,
     Bce,
     CrossEntropy,
     Dice,
@@ -25,7 +24,7 @@ from dlc.compiler.training.losses import (
     Mse,
     Perceptron,
 )
-from dlc.compiler.types import FLOATS, Classes, Tensor
+from dlc.compiler.types import Classes, Tensor
 
 BATCH = 6
 LOSSES = family("loss")
@@ -75,7 +74,10 @@ POINTWISE = {
     "mse": (Mse, {}, lambda p, t: (p - t) ** 2),
     "mae": (Mae, {}, lambda p, t: np.abs(p - t)),
     "huber": (Huber, {}, lambda p, t: np.where(np.abs(p - t) < 1, (p - t) ** 2 / 2, np.abs(p - t) - 0.5)),
-    "huber 0.3": (Huber, {"delta": 0.3}, lambda p, t: np.where(np.abs(p - t) < 0.3, (p - t) ** 2 / 2, 0.3 * (np.abs(p - t) - 0.15))),
+    "huber 0.3": (
+        Huber, {"delta": 0.3},
+        lambda p, t: np.where(np.abs(p - t) < 0.3, (p - t) ** 2 / 2, 0.3 * (np.abs(p - t) - 0.15)),
+    ),
     "bce": (Bce, {}, lambda p, t: -t * np.log(1 / (1 + np.exp(-p))) - (1 - t) * np.log(1 / (1 + np.exp(p)))),
     "perceptron": (Perceptron, {}, lambda p, t: ((p >= 0) - t) * p),
 }  # fmt: skip
@@ -238,11 +240,6 @@ def test_dice_of_yes_or_no():
 # --- declarations -----------------------------------------------------------------------------------------
 
 
-def test_every_kind_of_output_has_a_default_loss():
-    assert dict.fromkeys(FLOATS, "mse") | {"binary": "bce", "class": "cross_entropy"} == DEFAULT_LOSS
-    assert set(DEFAULT_LOSS.values()) <= LOSSES.keys()
-
-
 def test_losses_say_which_scores_they_take():
     assert {n: c.scores for n, c in LOSSES.items()} == {
         "mse": (), "mae": (), "huber": (), "bce": ("binary",), "perceptron": ("binary",),
@@ -259,11 +256,13 @@ def test_losses_say_which_scores_they_take():
         (Mse(), (floats(3), floats()), "E0203", "`dense(1)`"),
         (Mse(), (floats(free("T")), floats(3)), "E0204", "float[T] and float[3]"),
         (Bce(), (floats(3), classes(3)), "E0201", "`cross_entropy` is the loss for classes"),
-        (CrossEntropy(), (floats(3), floats(3)), "E0201", "`mse` is the loss for numbers, `bce` for yes or no"),
+        (CrossEntropy(), (floats(3), floats(3)), "E0201",
+         "`mse` is the loss for numbers, `bce` for yes or no"),
         (CrossEntropy(), (floats(3), Tensor("bool")), "E0201", "`bce` is the loss for yes or no"),
         (CrossEntropy(), (floats(4), classes(3)), "E0203", "takes scores float[3], found float[4]"),
         (CrossEntropy(), (floats(), classes(3)), "E0201", "`bce` is the loss of one score"),
-        (CrossEntropy(), (floats(4, 4, 3), classes(3, 4, 4)), "E0203", "takes scores float[3, 4, 4], found float[4, 4, 3]"),
+        (CrossEntropy(), (floats(4, 4, 3), classes(3, 4, 4)), "E0203",
+         "takes scores float[3, 4, 4], found float[4, 4, 3]"),
         (CrossEntropy(), (floats(3, free("H"), 4), classes(3, 4, 4)), "E0204", "float[3, H, 4]"),
         (CrossEntropy(weight=(1, 2)), (floats(3), classes(3)), "E0404", "2 entries for 3 classes"),
         (Dice(reduce=None), (floats(3), classes(3)), "E0201", "one number for the whole batch"),
@@ -302,15 +301,18 @@ LAYERS = {"float": "x -> dense(3) -> y", "class": "x -> dense(3) -> softmax -> y
     [
         ("float", "mse(y)", functional.mse_loss),
         ("float", "mse(y, reduce=sum)", lambda p, t: functional.mse_loss(p, t) * 3),
-        ("float", "mse(y) + 0.1 * mae(y)", lambda p, t: functional.mse_loss(p, t) + 0.1 * functional.l1_loss(p, t)),
+        ("float", "mse(y) + 0.1 * mae(y)",
+         lambda p, t: functional.mse_loss(p, t) + 0.1 * functional.l1_loss(p, t)),
         ("float", "huber(y, delta=0.5)", lambda p, t: functional.huber_loss(p, t, delta=0.5)),
         ("float", "mse(y, 1)", lambda p, t: functional.mse_loss(p, torch.ones_like(p))),
         ("float", "mse(y, reduce=none)", functional.mse_loss),
         ("binary", "bce(y)", functional.binary_cross_entropy_with_logits),
         ("binary", "bce(y, 0)", lambda p, t: functional.softplus(p).mean()),
         ("class", "cross_entropy(y)", functional.cross_entropy),
-        ("class", "cross_entropy(y, weight=[1, 2, 3])", lambda p, t: functional.cross_entropy(p, t, weight=torch.tensor([1.0, 2, 3]))),
-        ("mask", "cross_entropy(y) + dice(y)", lambda p, t: functional.cross_entropy(p, t) + torch_dice(p, t)),
+        ("class", "cross_entropy(y, weight=[1, 2, 3])",
+         lambda p, t: functional.cross_entropy(p, t, weight=torch.tensor([1.0, 2, 3]))),
+        ("mask", "cross_entropy(y) + dice(y)",
+         lambda p, t: functional.cross_entropy(p, t) + torch_dice(p, t)),
     ],
 )  # fmt: skip
 def test_in_training(head, loss, reference):

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NEEDS_GPU_RUNTIME = {("linux", "x86_64"), ("win32", "AMD64")}
 PLATFORMS = [
-    *NEEDS_GPU_RUNTIME, ("linux", "aarch64"), ("linux", "riscv64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "ARM64"),
+    *NEEDS_GPU_RUNTIME, ("linux", "aarch64"), ("linux", "riscv64"),
+    ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "ARM64"),
     ("win32", "x86"),
 ]  # fmt: skip
 SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
@@ -85,7 +86,8 @@ def test_python_and_version_are_said_alike_everywhere() -> None:
 def run(
     *command: str | Path, cwd: Path | None = None, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command without what this environment puts into Python's paths; what it says goes into a failure."""
+    """Run a command without what this environment puts into Python's paths;
+    what it says goes into a failure."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
         list(map(str, command)), check=False, cwd=cwd, env=clean, capture_output=True, text=True
@@ -106,7 +108,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `dlc.whl`, the wheel made from the sources, and `dlc.tar.gz`, and `again.whl` made from that."""
+    """A folder with `dlc.whl`, the wheel made from the sources, and `dlc.tar.gz`,
+    and `again.whl` made from that."""
     folder = tmp_path_factory.mktemp("built")
     builder = folder / "builder"
     run(sys.executable, "-m", "venv", builder)
@@ -167,7 +170,10 @@ def test_an_editable_install_follows_the_sources(sources: Path, tmp_path: Path) 
     link_requirements(environment)
     edited = sources / "compiler" / "suggest.py"
     edited.write_text(edited.read_text(encoding="utf-8") + "\nEDITED = True\n", encoding="utf-8")
-    show = "import dlc.compiler.suggest as s, dlc.runtime, dlc.grammar, importlib.util as u; print(s.EDITED, s.__file__); "
+    show = (
+        "import dlc.compiler.suggest as s, dlc.runtime, dlc.grammar, importlib.util as u; "
+        "print(s.EDITED, s.__file__); "
+    )
     generic = "print([n for n in ('compiler', 'runtime', 'grammar', 'src') if u.find_spec(n)])"
     said = run(python(environment), "-c", show + generic, cwd=tmp_path).stdout.splitlines()
     assert said[0].startswith("True ")

@@ -74,8 +74,8 @@ def test_files_that_cannot_be_written_are_told_in_one_line(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("3", 3), ("-1", -1), ("1e-3", 1e-3), ("61_706", 61706), ("true", True), ("none", None), ('"a b"', "a b"),
-     ("word", "word"), ("[1, [2.5, x]]", [1, [2.5, "x"]]), ("+2", 2)],
+    [("3", 3), ("-1", -1), ("1e-3", 1e-3), ("61_706", 61706), ("true", True), ("none", None),
+     ('"a b"', "a b"), ("word", "word"), ("[1, [2.5, x]]", [1, [2.5, "x"]]), ("+2", 2)],
 )  # fmt: skip
 def test_values_are_written_as_in_a_spec(text: str, value: object) -> None:
     assert options.literal(text) == value

@@ -129,8 +129,8 @@ def test_the_graph_is_read_line_by_line(tmp_path: Path) -> None:
     lines = dlc("show", "--stage", "graph", write(tmp_path, "iris.dl", IRIS)).output.splitlines()
     assert lines[0] == "graph iris {"
     assert (
-        "  %dense = dense(units=8) %standardize weight=%dense.weight bias=%dense.bias : float[8]  # iris.dl:7:31"
-        in lines
+        "  %dense = dense(units=8) %standardize weight=%dense.weight bias=%dense.bias"
+        " : float[8]  # iris.dl:7:31" in lines
     )
     assert "  weight %dense.weight : float[8, 4] = he_normal  # iris.dl:7:31" in lines
     assert "  learnt %standardize.mean : float[4] = zeros  # iris.dl:7:16" in lines

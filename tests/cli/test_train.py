@@ -188,7 +188,10 @@ def test_what_is_static_is_checked_without_data(tmp_path: Path) -> None:
 
 
 def test_other_rows_in_place_of_the_specs_own(tmp_path: Path) -> None:
-    rows = "sepal_length,sepal_width,petal_length,petal_width,species\n5.1,3.5,1.4,0.2,setosa\n6.7,3.0,5.2,2.3,virginica\n"
+    rows = (
+        "sepal_length,sepal_width,petal_length,petal_width,species\n5.1,3.5,1.4,0.2,setosa\n"
+        "6.7,3.0,5.2,2.3,virginica\n"
+    )
     spec = write(tmp_path, "iris.dl", IRIS + TRAIN)
     done = dlc("train", spec, "--data", write(tmp_path, "rows.csv", rows), "--out", tmp_path)
     assert done.exit_code == 0, done.output

@@ -92,7 +92,8 @@ def test_a_missing_value_in_parquet(tmp_path, values):
 @pytest.mark.parametrize(("lists", "code", "said"), [
     ([[1, 2], [3], [4, 5]], "E0711", "row 2, column \"x\": the list has 1 entries, and that of row 1 has 2"),
     ([[1, 2], None, [4, 5]], "E0706", "row 2, column \"x\": the value is missing"),
-    ([[[1], [2]], [[3], []]], "E0711", "row 2, column \"x\": the list has 0 entries, and that of row 1 has 1"),
+    ([[[1], [2]], [[3], []]], "E0711",
+     "row 2, column \"x\": the list has 0 entries, and that of row 1 has 1"),
     ([[1, 2], [None, 4]], "E0706", "row 2, column \"x\": the value is missing"),
 ])  # fmt: skip
 def test_lists_that_are_no_vector(tmp_path, lists, code, said):
@@ -317,8 +318,9 @@ def test_a_table_without_names_goes_to_inputs_then_targets_in_order():
 
 
 def test_a_table_holds_vectors_booleans_and_classes():
-    rows = read(table([(1, 2), True, "b"], [(3, 4), False, "a"], columns=("x", "f", "k")), wanted("x", "int32", 2),
-                wanted("f", "bool"), wanted("k", "class", classes=Classes(2, ("a", "b")))).train  # fmt: skip
+    rows = read(table([(1, 2), True, "b"], [(3, 4), False, "a"], columns=("x", "f", "k")),
+                wanted("x", "int32", 2), wanted("f", "bool"),
+                wanted("k", "class", classes=Classes(2, ("a", "b")))).train  # fmt: skip
     assert (rows["x"].tolist(), rows["f"].tolist(), rows["k"].tolist()) == (
         [[1, 2], [3, 4]],
         [True, False],

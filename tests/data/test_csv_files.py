@@ -142,8 +142,9 @@ def test_a_missing_text_is_empty(tmp_path):
     assert rows["b"].tolist() == ["", ""]
 
 
-@pytest.mark.parametrize("field", [wanted("b"), wanted("b", "int64"), wanted("b", "bool"), target("b", "binary"),
-                                   wanted("b", "class", classes=2), wanted("b", "class", classes=("1", "0")),
+@pytest.mark.parametrize("field", [wanted("b"), wanted("b", "int64"), wanted("b", "bool"),
+                                   target("b", "binary"), wanted("b", "class", classes=2),
+                                   wanted("b", "class", classes=("1", "0")),
                                    wanted("b", "class", classes=AUTO)], ids=str)  # fmt: skip
 @pytest.mark.parametrize("cell", ["", "?"])
 def test_a_missing_value_is_told_with_its_row(tmp_path, field, cell):

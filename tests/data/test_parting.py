@@ -169,6 +169,5 @@ def test_the_fingerprint_knows_values_not_places(tmp_path):
 def test_classes_of_two_counts_are_learnt_apart():
     other = Classes(free("other"))
     fields = wanted("x", "class", classes=AUTO), target("y", "class", classes=other)
-    assert {n: c.count for n, c in read(table([4, 1], [2, 0], columns=("x", "y")), *fields).classes.items()} == {
-        "x": 5, "y": 2
-    }  # fmt: skip
+    found = read(table([4, 1], [2, 0], columns=("x", "y")), *fields).classes
+    assert {n: c.count for n, c in found.items()} == {"x": 5, "y": 2}

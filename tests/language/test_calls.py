@@ -110,7 +110,10 @@ def test_blocks_see_the_file_in_any_order():
 
 
 def test_blocks_see_what_inputs_and_outputs_know():
-    text = "input k: class(7)\noutput c: class(5)\nblock f(p) { return p -> dense(k.classes + b.features) -> dense(c.classes) }\n"
+    text = (
+        "input k: class(7)\noutput c: class(5)\n"
+        "block f(p) { return p -> dense(k.classes + b.features) -> dense(c.classes) }\n"
+    )
     assert types(TWO + text + "a -> f -> c\na -> y") == {"c": "float[5]", "y": "float[4]"}
     assert spec(TWO + text + "a -> f -> c\na -> y").output("c").scores.type.shape == (5,)
 

@@ -93,7 +93,8 @@ def test_the_name_of_an_output_stands_for_its_scores():
     assert node.operands[0] is program.output("y").scores
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy(y)", "cross_entropy(y, y.target)", "cross_entropy(y.logits, y.target)",
+@pytest.mark.parametrize("loss", ["cross_entropy(y)", "cross_entropy(y, y.target)",
+                                  "cross_entropy(y.logits, y.target)",
                                   "cross_entropy(y.probabilities, y.target)"])  # fmt: skip
 def test_an_output_alone_in_a_loss_is_held_against_its_target(loss):
     program = spec(f"{CLASSES}x -> dense(3) -> softmax -> y\ntrain {{ loss = {loss} }}")
@@ -162,7 +163,10 @@ def test_fields_of_data():
     text = (
         "input a, b: float\ninput v: float[2]\noutput y: class(3)\n((a, b) -> concat) + v -> dense(3) -> y\n"
     )
-    text += 'data {\n source = csv("f.csv")\n a = column("the a")\n b = normal()\n v = columns("p", "q")\n stratify = y\n}'
+    text += (
+        'data {\n source = csv("f.csv")\n a = column("the a")\n b = normal()\n v = columns("p", "q")\n'
+        " stratify = y\n}"
+    )
     data = spec(text).data
     assert data.fields["a"].column == "the a"
     assert data.fields["v"].columns == ("p", "q")
@@ -177,9 +181,9 @@ def test_exports():
 
 
 def test_expectations():
-    text = (
-        CLASSES
-        + "h = x -> dense(3)\nh -> y\nexpect {\n parameters == 15\n shape(h) == [3]\n test.accuracy > 0.5\n flops <= 1e6\n}"
+    text = CLASSES + (
+        "h = x -> dense(3)\nh -> y\nexpect {\n parameters == 15\n shape(h) == [3]\n test.accuracy > 0.5\n"
+        " flops <= 1e6\n}"
     )
     assert [e.text for e in spec(text).expectations] == [
         "parameters == 15", "shape(h) == [3]", "test.accuracy > 0.5", "flops <= 1e6"]  # fmt: skip

@@ -100,8 +100,8 @@ def test_outputs_look_behind_a_matching_activation(type, flow, maker):
 
 @pytest.mark.parametrize(
     ("type", "flow"),
-    [("class(3)", "dense(3)"), ("class(3)[2, 2]", "dense(12) -> reshape(3, 2, 2) -> softmax"), ("float", "dense(1)"),
-     ("float[3]", "dense(3) -> sigmoid"), ("bool", "dense(1) -> sigmoid")],
+    [("class(3)", "dense(3)"), ("class(3)[2, 2]", "dense(12) -> reshape(3, 2, 2) -> softmax"),
+     ("float", "dense(1)"), ("float[3]", "dense(3) -> sigmoid"), ("bool", "dense(1) -> sigmoid")],
 )  # fmt: skip
 def test_other_outputs_are_taken_as_they_are(type, flow):
     output = spec(f"input x: float[4]\noutput y: {type}\nx -> {flow} -> y").outputs[0]

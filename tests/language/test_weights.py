@@ -10,27 +10,33 @@ NET = "net critic(a) { return a -> dense(4) -> relu -> dense(4) }\n"
 
 NAMES = {
     "numbered from the second on": ("x -> dense(4) -> dense(4) -> dense(4) -> y", "dense dense_2 dense_3"),
-    "operators without weights have no number": ("x -> relu -> dense(4) -> relu -> layernorm -> y", "dense layernorm"),
+    "operators without weights have no number": (
+        "x -> relu -> dense(4) -> relu -> layernorm -> y", "dense layernorm"),
     "a constant weight and no bias is no weight": (
         "x -> dense(1, weight=[[1, 1, 1, 1]], bias=false) -> dense(4) -> y", "dense"),
     "a constant weight with a bias of its own": (
         "x -> dense(1, weight=[[1, 1, 1, 1]]) -> dense(4) -> y", "dense dense_2"),
-    "a block opens a level": (BLOCK + "x -> two -> two -> y", "two.dense two.dense_2 two_2.dense two_2.dense_2"),
+    "a block opens a level": (
+        BLOCK + "x -> two -> two -> y", "two.dense two.dense_2 two_2.dense two_2.dense_2"),
     "blocks within blocks": (
         BLOCK + "block four(a) { return a -> two -> dense(4) -> two }\nx -> four -> y",
         "four.two.dense four.two.dense_2 four.dense four.two_2.dense four.two_2.dense_2"),
     "a use without weights has no number": (
-        "block maybe(a; on) { if on { return a -> dense(4) }\n return a }\nx -> maybe(false) -> maybe(true) -> y",
+        ("block maybe(a; on) { if on { return a -> dense(4) }\n return a }\n"
+         "x -> maybe(false) -> maybe(true) -> y"),
         "maybe.dense"),
     "repeat opens none": ("x -> repeat(2, dense(4) -> relu) -> dense(4) -> y", "dense dense_2 dense_3"),
     "repeat of none": ("x -> repeat(0, dense(4)) -> dense(4) -> y", "dense"),
-    "repeat of a block": (BLOCK + "x -> repeat(2, two) -> y", "two.dense two.dense_2 two_2.dense two_2.dense_2"),
+    "repeat of a block": (
+        BLOCK + "x -> repeat(2, two) -> y", "two.dense two.dense_2 two_2.dense two_2.dense_2"),
     "residual opens none, the stage first": (
         "x -> residual(dense(4), skip=layernorm -> dense(4)) -> y", "dense layernorm dense_2"),
     "each opens none": ("a, b = (x, x) -> each(dense(4))\na + b -> y", "dense dense_2"),
-    "branch opens none": ("a, b = x -> branch(dense(4), layernorm -> dense(4))\na + b -> y", "dense layernorm dense_2"),
+    "branch opens none": (
+        "a, b = x -> branch(dense(4), layernorm -> dense(4))\na + b -> y", "dense layernorm dense_2"),
     "if and for open none": (
-        "h = x\nif true { h = h -> dense(4) }\nfor i in range(2) { h = h -> dense(4) }\nh -> y", "dense dense_2 dense_3"),
+        "h = x\nif true { h = h -> dense(4) }\nfor i in range(2) { h = h -> dense(4) }\nh -> y",
+        "dense dense_2 dense_3"),
     "a named stage is a template": ("f = dense(4) -> relu\nx -> f -> f -> y", "dense dense_2"),
     "a net shares its weights": (NET + "x -> critic -> critic -> y", "critic.dense critic.dense_2"),
     "repeat of a net shares them": (NET + "x -> repeat(3, critic) -> y", "critic.dense critic.dense_2"),
@@ -43,21 +49,26 @@ NAMES = {
     "a net keeps its name": (NET + "block critics(a) { return a -> dense(4) }\nx -> critics -> critic -> y",
                              "critics.dense critic.dense critic.dense_2"),
     "a net that calls itself": (
-        "net deep(a; n) { h = a -> dense(4)\n if n == 0 { return h }\n return h -> deep(n - 1) }\nx -> deep(3) -> y", "deep.dense"),
+        ("net deep(a; n) { h = a -> dense(4)\n if n == 0 { return h }\n return h -> deep(n - 1) }\n"
+         "x -> deep(3) -> y"), "deep.dense"),
     "a net that calls itself first": (
-        "net deep(a; n) { if n == 0 { return a }\n return a -> deep(n - 1) -> dense(4) }\nx -> deep(3) -> deep(2) -> y", "deep.dense"),
+        ("net deep(a; n) { if n == 0 { return a }\n return a -> deep(n - 1) -> dense(4) }\n"
+         "x -> deep(3) -> deep(2) -> y"), "deep.dense"),
     "a declared weight": ("weight w: float[4] = zeros\nx * w -> dense(4) -> y", "w dense"),
     "a number already taken is skipped": (
-        "weight dense_2: float[4] = zeros\nx * dense_2 -> dense(4) -> dense(4) -> y", "dense_2 dense dense_3"),
+        "weight dense_2: float[4] = zeros\nx * dense_2 -> dense(4) -> dense(4) -> y",
+        "dense_2 dense dense_3"),
     "a weight of a block is new at every use": (
         "block scaled(a) { weight scale: float[4] = ones\n return a * scale }\nx -> scaled -> scaled -> y",
         "scaled.scale scaled_2.scale"),
     "a weight of a net is one": (
-        "net scaled(a) { weight scale: float[4] = ones\n return a * scale }\nx -> scaled -> scaled -> y", "scaled.scale"),
+        ("net scaled(a) { weight scale: float[4] = ones\n return a * scale }\n"
+         "x -> scaled -> scaled -> y"), "scaled.scale"),
     "a block sees the file's weights": (
         "block scaled(a) { return a * w }\nx -> scaled -> scaled -> y\nweight w: float[4] = ones", "w"),
     "arguments come first, from the left": (
-        "layernorm(x -> dense(4)) + rmsnormed(x) -> y\nblock rmsnormed(a) { return layernorm(a -> dense(4)) }",
+        ("layernorm(x -> dense(4)) + rmsnormed(x) -> y\n"
+         "block rmsnormed(a) { return layernorm(a -> dense(4)) }"),
         "dense layernorm rmsnormed.dense rmsnormed.layernorm"),
 }  # fmt: skip
 
@@ -71,7 +82,8 @@ def test_names_of_weights(rule):
 def test_layouts_are_those_of_pytorch():
     text = (
         "input x: float[3, 8, 8]\noutput y: float[5]\n"
-        "x -> conv(4, 3) -> batchnorm -> conv(8, 3, groups=2, bias=false) -> conv_transpose(2, 2) -> flatten -> dense(5) -> y"
+        "x -> conv(4, 3) -> batchnorm -> conv(8, 3, groups=2, bias=false) -> conv_transpose(2, 2) -> "
+        "flatten -> dense(5) -> y"
     )
     assert shapes(text) == {
         "conv.weight": (4, 3, 3, 3),
@@ -104,7 +116,10 @@ def test_imports_open_no_level():
 
 def test_a_net_of_another_file_does_not_share_with_a_namesake():
     other = "net part(a) { return a -> dense(4) }\nblock outer(a) { return a -> part }"
-    text = f'import outer from "other.dl"\nnet part(a) {{ return a -> dense(4) }}\n{VECTOR}x -> outer -> part -> y'
+    text = (
+        f'import outer from "other.dl"\nnet part(a) {{ return a -> dense(4) }}\n'
+        f"{VECTOR}x -> outer -> part -> y"
+    )
     assert list(shapes(text, read=files(other=other)))[::2] == ["part_2.dense.weight", "part.dense.weight"]
 
 

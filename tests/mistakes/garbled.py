@@ -1,4 +1,5 @@
-"""Texts that nobody would write: specs with words lost, doubled, exchanged, and programs put together at random."""
+"""Texts that nobody would write: specs with words lost, doubled, exchanged,
+and programs put together at random."""
 
 from __future__ import annotations
 
@@ -66,10 +67,16 @@ def garble(random: Random, specs: list[str]) -> str:
     return " ".join(words)
 
 
+SIGNS = ("+", "-", "*", "/", "//", "%", "@", "**", "==", "<", "and", "or")
+INDICES = ("0", "-1", "1:", "..., 0", ":, 1", "::2", "n", "9")
+ATTRIBUTES = ("shape", "features", "classes", "target", "logits", "probabilities", "rank", "mask")
+LOSSES = ("mse", "bce", "cross_entropy", "dice", "perceptron")
 # Stages that often fit.
 STAGES = (
-    "dense(4)", "relu", "dense(3)", "softmax", "sigmoid", "dropout(0.5)", "flatten", "conv(4, 3, padding=1)", "mean", "standardize",
-    "residual(dense(4))", "repeat(n, dense(4))", "layernorm", "transpose", "reshape(-1)", "batchnorm", "branch(relu, tanh)",
+    "dense(4)", "relu", "dense(3)", "softmax", "sigmoid", "dropout(0.5)",
+    "flatten", "conv(4, 3, padding=1)", "mean", "standardize",
+    "residual(dense(4))", "repeat(n, dense(4))", "layernorm",
+    "transpose", "reshape(-1)", "batchnorm", "branch(relu, tanh)",
     "concat", "each(dense(4))", "dense(1)", "threshold", "f", "g", "argmax", "cumsum(axis=0)", "tanh",
 )  # fmt: skip
 
@@ -94,7 +101,10 @@ class Writer:
     def likely(self) -> str:
         shape = self.random.choice(("[4]", "[3, 8, 8]", "[2, 3]", "[T, 4]", ""))
         lines = [
-            f"param n = 2\ninput a: {self.random.choice(('float', 'float', 'uint8'))}{shape}\noutput y: float\nh = a"
+            "param n = 2",
+            f"input a: {self.random.choice(('float', 'float', 'uint8'))}{shape}",
+            "output y: float",
+            "h = a",
         ]
         lines += [
             f"{kind} {name}(p) {{ return p -> {self.random.choice(STAGES[:12])} }}"
@@ -159,7 +169,10 @@ class Writer:
         if name == "n":
             return f"param n = {self.random.choice(('2', '4', '3', '[1, 2]', 'true', '0.5'))}"
         if name == "w":
-            return f"weight w: float{self.random.choice(('', '[4]', '[4, 4]', '[8, 3]'))} = {self.random.choice(('zeros', 'normal(0.1)'))}"
+            return (
+                f"weight w: float{self.random.choice(('', '[4]', '[4, 4]', '[8, 3]'))} = "
+                f"{self.random.choice(('zeros', 'normal(0.1)'))}"
+            )
         others = self.random.choice(("", ", h", "; k = 2", "; k = 2, h = k"))
         return f"{'block' if name == 'f' else 'net'} {name}(a{others}) {self.body(2)}"
 
@@ -175,10 +188,13 @@ class Writer:
             lambda: f"k = {self.flow(2)}",
             lambda: f"h, k = {self.expression(2)}",
             lambda: (
-                f"if {self.condition()} {{ {self.statement(depth - 1)} }} else {{ {self.statement(depth - 1)} }}"
+                f"if {self.condition()} {{ {self.statement(depth - 1)} }} else {{ "
+                f"{self.statement(depth - 1)} }}"
             ),
             lambda: (
-                f"for {self.name()} in {self.random.choice(('range(n)', '[1, 2]', 'a.shape', self.expression(1)))} {{ {self.statement(depth - 1)} }}"
+                f"for {self.name()} in "
+                f"{self.random.choice(('range(n)', '[1, 2]', 'a.shape', self.expression(1)))} {{ "
+                f"{self.statement(depth - 1)} }}"
             ),
         )
 
@@ -241,11 +257,11 @@ class Writer:
             lambda: self.flow(inner),
             lambda: f"({self.flow(inner)})",
             lambda: self.call(inner),
-            lambda: f"{self.expression(inner)} {self.random.choice(['+', '-', '*', '/', '//', '%', '@', '**', '==', '<', 'and', 'or'])} {self.expression(inner)}",
+            lambda: f"{self.expression(inner)} {self.random.choice(SIGNS)} {self.expression(inner)}",
             lambda: f"[{self.expression(inner)}, {self.expression(inner)}]",
             lambda: f"({self.expression(inner)}, {self.expression(inner)})",
-            lambda: f"{self.name()}[{self.random.choice(('0', '-1', '1:', '..., 0', ':, 1', '::2', 'n', '9'))}]",
-            lambda: f"{self.name()}.{self.random.choice(('shape', 'features', 'classes', 'target', 'logits', 'probabilities', 'rank', 'mask'))}",
+            lambda: f"{self.name()}[{self.random.choice(INDICES)}]",
+            lambda: f"{self.name()}.{self.random.choice(ATTRIBUTES)}",
             lambda: f"({self.expression(inner)} if {self.expression(inner)} else {self.expression(inner)})",
             lambda: f"range({self.expression(inner)})",
             lambda: f"len({self.expression(inner)})",
@@ -254,9 +270,13 @@ class Writer:
 
     def section(self) -> str:
         return self.pick(
-            lambda: f"train {{ loss = {self.random.choice(('mse', 'bce', 'cross_entropy', 'dice', 'perceptron'))}({self.name()})\n optimizer = adam(lr={self.value(1)}) }}",
-            lambda: f"train {{ regularize = [l1(1e-3, on={self.name()}), l2({self.value(1)})]\n metrics = [accuracy, {self.name()}] }}",
-            lambda: f"data {{ source = table([[1, 2], [3, 4]], columns=[a, {self.name()}])\n validation = {self.value(1)} }}",
+            lambda: f"train {{ loss = {self.random.choice(LOSSES)}({self.name()})\n"
+                    f" optimizer = adam(lr={self.value(1)}) }}",
+            lambda: f"train {{ regularize = [l1(1e-3, on={self.name()}), l2({self.value(1)})]\n"
+                    f" metrics = [accuracy, {self.name()}] }}",
+            lambda: f"data {{ source = table([[1, 2], [3, 4]], columns=[a, {self.name()}])\n"
+                    f" validation = {self.value(1)} }}",
             lambda: f"export {{ outputs = [{self.name()}, {self.name()}.logits] }}",
-            lambda: f"expect {{ parameters == {self.value(1)}\n shape({self.name()}) == {self.expression(1)}\n train.loss < 3 }}",
+            lambda: f"expect {{ parameters == {self.value(1)}\n"
+                    f" shape({self.name()}) == {self.expression(1)}\n train.loss < 3 }}",
         )  # fmt: skip

@@ -42,7 +42,8 @@ def test_no_answer_without_a_story(unused_golden):
 
 
 def test_codes_are_registered_and_shown():
-    """Each code of the sources is in the registry, each of the registry in the sources, and the compiler's in a story."""
+    """Each code of the sources is in the registry, each of the registry in the sources,
+    and the compiler's in a story."""
     files = (
         p
         for layer in ("compiler", "runtime", "src/dlc")

@@ -84,7 +84,8 @@ VAST = {
     "empty loops": "for i in range(9999) { for j in range(9999) { for k in [] { } } }",
     "powers": "n = 2\nfor i in range(99) { n = n ** 2 }",
     "typos in a loop": "for i in range(9999) { x -> dens(i) -> y }",
-    "typos in branches": "block f(a; n) { b = a -> dens(3)\n if n == 0 { return a }\n return f(a, n - 1) + f(a, n - 1) }\nx -> f(40) -> y",
+    "typos in branches": ("block f(a; n) { b = a -> dens(3)\n if n == 0 { return a }\n"
+                          " return f(a, n - 1) + f(a, n - 1) }\nx -> f(40) -> y"),
     "trees": "block f(a; n) { if n == 0 { return a }\n return f(a, n - 1) + f(a, n - 1) }\nx -> f(40) -> y",
     "trees of stages": "s = relu\nfor i in range(60) { s = s -> s }\nx -> s -> y",
     "stages in a row": "s = relu\nfor i in range(9999) { s = s -> relu }\nx -> s -> y",

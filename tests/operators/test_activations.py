@@ -12,7 +12,8 @@ from dlc.compiler.definition import family
 from dlc.compiler.operators import activations
 
 MODULES = {
-    "identity": nn.Identity(), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "relu": nn.ReLU(), "relu6": nn.ReLU6(),
+    "identity": nn.Identity(), "sigmoid": nn.Sigmoid(),
+    "tanh": nn.Tanh(), "relu": nn.ReLU(), "relu6": nn.ReLU6(),
     "leaky_relu": nn.LeakyReLU(), "prelu": nn.PReLU(), "elu": nn.ELU(), "selu": nn.SELU(), "celu": nn.CELU(),
     "gelu": nn.GELU(), "silu": nn.SiLU(), "swish": nn.SiLU(), "mish": nn.Mish(), "softplus": nn.Softplus(),
     "softsign": nn.Softsign(), "hard_sigmoid": nn.Hardsigmoid(), "hard_swish": nn.Hardswish(),

@@ -1,4 +1,5 @@
-"""What the example rows cannot say of convolutions: other engines' padding, grouped transposes, folded scales."""
+"""What the example rows cannot say of convolutions: other engines' padding,
+grouped transposes, folded scales."""
 
 from __future__ import annotations
 

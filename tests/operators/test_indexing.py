@@ -98,7 +98,10 @@ def test_a_declared_weight_is_indexed_without_a_batch():
 
 
 def test_places_that_hold_free_names():
-    text = "input x: float[2 * T, 3]\nbefore = x[:T]\nafter = x[T:, 1:]\nmiddle = x[T]\ny = (before[:, 1:] - after) * middle[0]\n"
+    text = (
+        "input x: float[2 * T, 3]\nbefore = x[:T]\nafter = x[T:, 1:]\nmiddle = x[T]\n"
+        "y = (before[:, 1:] - after) * middle[0]\n"
+    )
     program = compile(Source("slices.dl", text))
     value = program.bindings["y"]
     assert same(value.type.shape[0], free("T"))

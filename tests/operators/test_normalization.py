@@ -69,7 +69,8 @@ def test_layernorm_over_any_axis(axis):
 
 
 def test_the_modules_buffers_follow_the_batches():
-    """The update in place outlives tracing, and the inference form of the same module reads what was learnt."""
+    """The update in place outlives tracing, and the inference form of the same module
+    reads what was learnt."""
     made, graph = compile_flow("a -> batchnorm(momentum=0.3)", ("float[3, 4, 5]",))
     model = Model(
         replace(graph, outputs={"y0": made[0]}),

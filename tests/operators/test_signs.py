@@ -217,9 +217,9 @@ def test_unequal_matrices_name_the_sizes_and_the_transpose():
         "E0203",
         "these two cannot be multiplied as matrices: float[2, 3] and float[4, 3]",
     )
-    assert (
-        help
-        == "the rows of the first have 3 entries, the columns of the second 4; `transpose` of the second would fit"
+    assert help == (
+        "the rows of the first have 3 entries, the columns of the second 4; `transpose` of the "
+        "second would fit"
     )
 
 

@@ -29,7 +29,8 @@ TOLERANCE = 1e-4  # of the largest score
 
 
 def compile_scores(name: str, output: str, *changes: tuple[str, str]) -> Program:
-    """The spec of that name with its scores exported, after changes to its text, each of which has to apply."""
+    """The spec of that name with its scores exported, after changes to its text,
+    each of which has to apply."""
     text = (SPECS / name).read_text("utf-8")
     for old, new in changes:
         assert old in text, f"{name} has no `{old}`"

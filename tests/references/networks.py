@@ -57,8 +57,8 @@ class UNet(nn.Module):
 
 
 class SmallConvNet(nn.Module):
-    """Two convolutions with batch normalization. Only the one whose norm comes after `relu` has a bias: where a norm
-    follows at once, its gradient is rounding noise, which Adam would enlarge."""
+    """Two convolutions with batch normalization. Only the one whose norm comes after `relu` has a bias:
+    where a norm follows at once, its gradient is rounding noise, which Adam would enlarge."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""ResNet-18, VGG-11 and U-Net agree with independent PyTorch implementations, and a wrong detail is noticed."""
+"""ResNet-18, VGG-11 and U-Net agree with independent PyTorch implementations,
+and a wrong detail is noticed."""
 
 from __future__ import annotations
 
@@ -60,17 +61,21 @@ SECOND_STRIDES = """conv(channels, 3, padding=1, bias=false) -> batchnorm -> rel
       -> conv(channels, 3, stride=stride, padding=1, bias=false)"""
 WRONG = {
     "another eps": ("resnet18.dl", "batchnorm", "batchnorm(eps=1e-3)", ANSWERS),
-    "another eps in the first norm alone": ("resnet18.dl", "bias=false) -> batchnorm -> relu\n  -> maxpool",
-                                            "bias=false) -> batchnorm(eps=1e-3) -> relu\n  -> maxpool", ANSWERS),
+    "another eps in the first norm alone": (
+        "resnet18.dl", "bias=false) -> batchnorm -> relu\n  -> maxpool",
+        "bias=false) -> batchnorm(eps=1e-3) -> relu\n  -> maxpool", ANSWERS),
     "the stride on the second convolution": ("resnet18.dl", BASIC, SECOND_STRIDES, ANSWERS),
-    "no relu after the sum": ("resnet18.dl", "residual(main, skip=skip) -> relu", "residual(main, skip=skip)", ANSWERS),
-    "relu before the sum": ("resnet18.dl", "residual(main, skip=skip) -> relu", "residual(main -> relu, skip=skip)", ANSWERS),
+    "no relu after the sum": (
+        "resnet18.dl", "residual(main, skip=skip) -> relu", "residual(main, skip=skip)", ANSWERS),
+    "relu before the sum": (
+        "resnet18.dl", "residual(main, skip=skip) -> relu", "residual(main -> relu, skip=skip)", ANSWERS),
     "another pooling": ("resnet18.dl", "maxpool(3", "avgpool(3", ANSWERS),
     "no padding of the pooling": ("resnet18.dl", "maxpool(3, stride=2, padding=1)", "maxpool(2)", ANSWERS),
     "no bias in the head": ("resnet18.dl", "dense(classes)", "dense(classes, bias=false)", WEIGHTS),
     "a bias before the norm": ("resnet18.dl", "conv(64, 7, stride=2, padding=3, bias=false)",
                                "conv(64, 7, stride=2, padding=3)", WEIGHTS),
-    "no norm in the skip": ("resnet18.dl", "stride=stride, bias=false) -> batchnorm", "stride=stride, bias=false)", WEIGHTS),
+    "no norm in the skip": (
+        "resnet18.dl", "stride=stride, bias=false) -> batchnorm", "stride=stride, bias=false)", WEIGHTS),
     "no biases": ("vgg11.dl", "padding=1)", "padding=1, bias=false)", WEIGHTS),
     "no relu between the dense layers": ("vgg11.dl", "dense(4096) -> relu", "dense(4096)", ANSWERS),
     "averages instead of maxima": ("vgg11.dl", "maxpool(2)", "avgpool(2)", ANSWERS),

@@ -55,7 +55,8 @@ def lasso(module: SmallConvNet) -> torch.Tensor:
 
 
 def begin(settings: str) -> tuple[Learner, SmallConvNet]:
-    """The same network, freshly drawn, in both, and in the layout that training on a CPU gives its filters."""
+    """The same network, freshly drawn, in both, and in the layout that training on a CPU
+    gives its filters."""
     torch.manual_seed(0)
     module = SmallConvNet().to(memory_format=torch.channels_last)
     program = compile(Source("small.dl", SPEC % settings))
@@ -75,7 +76,8 @@ def batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 def both(settings: str, make, penalty=none) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Pairs of what dlc and what plain PyTorch has: the loss of every step, then every weight and statistic."""
+    """Pairs of what dlc and what plain PyTorch has: the loss of every step,
+    then every weight and statistic."""
     learner, module = begin(settings)
     optimizer = make(module.parameters())
     pairs = []

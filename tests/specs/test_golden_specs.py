@@ -1,4 +1,5 @@
-"""Every spec in `specs/` compiles to what is recorded, answers as recorded, and answers alike in both engines."""
+"""Every spec in `specs/` compiles to what is recorded, answers as recorded,
+and answers alike in both engines."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Golden cases: a text and what comes of it, many in one file.
 
-Each begins with `=== title`; after `---` follows the result. `DLC_REWRITE=1 pytest tests/syntax` writes them anew.
+Each begins with `=== title`; after `---` follows the result.
+`DLC_REWRITE=1 pytest tests/syntax` writes them anew.
 """
 
 from __future__ import annotations

@@ -155,9 +155,11 @@ def test_drawn_inputs_are_drawn_anew_and_the_same_for_the_same_seed():
 
 
 def test_two_outputs_are_learnt_together_and_measured_apart():
-    text = ("input a: float[2]\ninput b: float\noutput side: binary\noutput total: float\n"
-            "h = concat(a, b) -> dense(16) -> relu\nh -> dense(1) -> side\nh -> dense(1) -> total\n"
-            "train { epochs = 30\noptimizer = adam(lr=0.02)\nmetrics = [accuracy, auroc, rmse] }\n")  # fmt: skip
+    text = (
+        "input a: float[2]\ninput b: float\noutput side: binary\noutput total: float\n"
+        "h = concat(a, b) -> dense(16) -> relu\nh -> dense(1) -> side\nh -> dense(1) -> total\n"
+        "train { epochs = 30\noptimizer = adam(lr=0.02)\nmetrics = [accuracy, auroc, rmse] }\n"
+    )
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(200, 2)).astype(np.float32), rng.normal(size=200).astype(np.float32)
     total = a.sum(1) + b
@@ -171,7 +173,8 @@ def test_two_outputs_are_learnt_together_and_measured_apart():
 
 
 @pytest.mark.parametrize(("rows", "batch", "sizes"), [
-    (10, 4, [4, 4, 2]), (9, 4, [4, 5]), (8, 4, [4, 4]), (3, 1, [1, 1, 1]), (3, 8, [3]), (5, "all", [5]), (1, 4, [1]),
+    (10, 4, [4, 4, 2]), (9, 4, [4, 5]), (8, 4, [4, 4]), (3, 1, [1, 1, 1]),
+    (3, 8, [3]), (5, "all", [5]), (1, 4, [1]),
 ])  # fmt: skip
 def test_a_single_row_left_over_goes_with_the_batch_before(rows, batch, sizes):
     assert plans.sizes_of(rows, batch) == sizes
@@ -319,12 +322,15 @@ def test_mistakes_are_told_before_the_first_step():
         (classifier("batch = 1", "dense(4) -> batchnorm -> dense(2)"), points(5), "more than one row"),
         (classifier("epochs = 1"), Rows({"x": np.zeros((0, 2), np.float32), "y": np.zeros(0, np.int64)}, 0),
          "no training rows"),
-        ("input x: float[2]\noutput y: class(2)\nx -> dense(2) -> detach -> y\ntrain { epochs = 1 }\n", points(5),
-         "nothing to learn"),
+        ("input x: float[2]\noutput y: class(2)\nx -> dense(2) -> detach -> y\ntrain { epochs = 1 }\n",
+         points(5), "nothing to learn"),
     ]:  # fmt: skip
         with pytest.raises(CompileError, match=message):
             run(text, rows)
-    text = "input z: float[T]\noutput y: float\nmean(z) -> dense(1) -> y\ndata { z = normal() }\ntrain { loss = mean(y)\nsteps = 5 }\n"
+    text = (
+        "input z: float[T]\noutput y: float\nmean(z) -> dense(1) -> y\ndata { z = normal() }\n"
+        "train { loss = mean(y)\nsteps = 5 }\n"
+    )
     with pytest.raises(CompileError, match="no data says how long `T` is"):
         p = program(text)
         train(p, Dataset(Rows({}, 0, drawn=p.data.fields)), draw(p.graph, 0), on="cpu")
@@ -335,8 +341,8 @@ def test_mistakes_are_told_before_the_first_step():
 
 def test_records_are_json_even_without_a_number():
     heard = Heard()
-    run(classifier("epochs = 1\nmetrics = [auroc]"), points(40), Rows({k: v[:1] for k, v in points(9).items()}, 1),
-        listeners=[heard])  # fmt: skip
+    run(classifier("epochs = 1\nmetrics = [auroc]"), points(40),
+        Rows({k: v[:1] for k, v in points(9).items()}, 1), listeners=[heard])  # fmt: skip
     record = json.loads(json.dumps(heard.events[-2].record(), allow_nan=False))
     assert record["validation"]["auroc"] is None
     assert record["epoch"] == 1 and record["train"]["loss"] > 0

@@ -30,7 +30,8 @@ x -> wide(units=units) -> other -> far -> dense(2) -> y
 train { epochs = 3 }
 """
 FILES = {
-    "blocks/wide.dl": "import inner from \"inner.dl\"\nblock wide(x; units) { return x -> dense(units) -> inner }\n"
+    "blocks/wide.dl": "import inner from \"inner.dl\"\n"
+    "block wide(x; units) { return x -> dense(units) -> inner }\n"
     "block other(x) { return x -> relu }\n",
     "blocks/inner.dl": "block inner(x) { return x -> tanh }\n",
     "../shared/model.dl": "block far(x) { return x -> sigmoid }\n",
@@ -190,7 +191,8 @@ def test_many_epochs_do_not_fill_the_screen():
 def test_the_end_is_one_table_and_where_things_are():
     console = Console(file=io.StringIO(), width=30)
     figures = {"train": {"loss": 0.25, "accuracy": 0.9}, "test": {"loss": 1234.5, "accuracy": float("nan")}}
-    summary(console, Trained({}, (), 3, "done", figures), parity="1e-07", files=[("model", "runs/[net]/model.onnx")],
+    summary(console, Trained({}, (), 3, "done", figures), parity="1e-07",
+            files=[("model", "runs/[net]/model.onnx")],
             next="dlc predict runs/net/latest/model.onnx rows.csv")  # fmt: skip
     assert console.file.getvalue().splitlines() == [
         "",

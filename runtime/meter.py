@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.answers import kind_of
 from dlc.compiler.training.metrics import Answer
 
 if TYPE_CHECKING:
@@ -51,16 +52,17 @@ class Measured:
 
 def answer_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Answer:
     """The answer of one output; classes and binaries that come as names are turned into numbers again."""
-    value = np.asarray(answers[output])
+    value, *probabilities = (answers[name] for name in kind_of(type).answer_names(output))
+    value = np.asarray(value)
     if type.element == "class":
-        return Answer(numbers(value, type), answers[f"{output}_probabilities"])
+        return Answer(numbers(value, type), *probabilities)
     if type.element == "binary":
         yes = (
             value == type.classes.names[1]
             if is_text(value) and type.classes and type.classes.names
             else value
         )
-        return Answer(yes, answers[f"{output}_probability"])
+        return Answer(yes, *probabilities)
     return Answer(value)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dlc.compiler.answers import class_axis, kind_of
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import is_free, names, substitute
 from dlc.compiler.elaborate.values import Operand, OutputRef
 from dlc.compiler.ir import Value
-from dlc.compiler.operators.activations import Sigmoid, Softmax
+from dlc.compiler.operators.activations import Softmax
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
@@ -19,35 +20,6 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.ir import Node
     from dlc.compiler.source import Span
-
-# Activations that cannot be meant before an output of that element, and what is.
-MISTAKEN = {
-    "binary": (
-        {"relu", "softmax", "tanh", "log_softmax"},
-        "leave it out, so that a score flows in, or end in `sigmoid`",
-    ),
-    "class": (
-        {"sigmoid", "relu", "tanh", "log_softmax", "threshold"},
-        "leave it out, so that scores flow in, or end in `softmax`",
-    ),
-    "float": (
-        {"softmax", "log_softmax"},
-        "declare the output as `class(...)` for one of several classes, or leave the activation out",
-    ),
-}
-
-
-def class_axis(declared: Tensor) -> int:
-    """The axis of the classes in the scores: the last, or the first for image-like outputs."""
-    return 0 if declared.rank >= 2 else -1
-
-
-def wanted_shape(declared: Tensor) -> tuple:
-    """The sample shape of what flows into an output of that type."""
-    if declared.element != "class" or declared.classes is None:
-        return declared.shape
-    count = declared.classes.count
-    return (count, *declared.shape) if class_axis(declared) == 0 else (*declared.shape, count)
 
 
 def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
@@ -59,12 +31,13 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
         raise ev.fail("E0507", span,
                       f"what flows into `{output.name}` is the same for every sample: it depends on no input",
                       help="begin its flow with an input")  # fmt: skip
-    if not wanted_shape(output.declared) and value.type.shape == (1,):
+    kind = kind_of(output.declared)
+    if not kind.scores_shape(output.declared) and value.type.shape == (1,):
         value = ev.builder.apply(Slice(entries=(0,)), [Operand(value, span)], span)[0]
-    if output.declared.element in ("class", "binary") and value.type.element != "float":
+    if kind.probabilities and value.type.element != "float":
         value = ev.builder.apply(Cast(to="float"), [Operand(value, span)], span)[0]
     output.declared = bind_free(ev, output.declared, value.type)
-    wanted = wanted_shape(output.declared)
+    wanted = kind.scores_shape(output.declared)
     if value.type.shape != wanted:
         raise mismatch(ev, output, value, wanted, span)
     producer = behind_index(ev, value)
@@ -94,13 +67,13 @@ def matches(node: Node, declared: Tensor) -> bool:
     operator, x = node.operator, node.operands[0].type
     if not operator.matches or operator.matches != declared.element:
         return False
-    return not isinstance(operator, Softmax) or x.axis(operator.axis) == x.axis(class_axis(declared))
+    return not isinstance(operator, Softmax) or x.axis(operator.axis) == x.axis(class_axis(x.rank))
 
 
 def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
     """A free name that only outputs have stands for what flows in."""
     bound = {}
-    for wanted, size in zip(wanted_shape(declared), found.shape, strict=False):
+    for wanted, size in zip(kind_of(declared).scores_shape(declared), found.shape, strict=False):
         if is_free(wanted) and not names(wanted) & ev.e.input_names and not str(wanted).endswith(".classes"):
             bound.setdefault(str(wanted), size)
     shape = tuple(substitute(s, bound) for s in declared.shape)
@@ -119,7 +92,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
         if any(
             a != b
             for i, (a, b) in enumerate(zip(found.shape, wanted, strict=True))
-            if i != class_axis(declared) % len(wanted)
+            if i != class_axis(len(wanted)) % len(wanted)
         ):
             help = ""
     elif found.rank > len(wanted) and found.rank > 1:
@@ -148,18 +121,19 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
 
 
 def warn_of_mistaken(ev: Evaluator, output: OutputRef, producer: Node | None, span: Span) -> None:
-    mistaken, right = MISTAKEN.get(output.declared.element, (set(), ""))
-    if producer is None or producer.operator.name not in mistaken:
+    kind = kind_of(output.declared)
+    if producer is None or producer.operator.name not in kind.mistaken:
         return
     name = producer.operator.name
     ev.e.problems.report("W0401", producer.site.span,
                          f"`{name}` before the {output.declared.element} output `{output.name}` can "
-                         "hardly be meant", help=right)  # fmt: skip
+                         "hardly be meant", help=kind.meant)  # fmt: skip
 
 
 def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
     """The output's probabilities: as its activation gives them, or that of its type."""
-    if output.declared.element not in ("class", "binary"):
+    activation = kind_of(output.declared).activation(output.declared)
+    if activation is None:
         raise ev.fail(
             "E0306",
             span,
@@ -168,14 +142,13 @@ def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
     assert output.flowed is not None and output.scores is not None
     if output.flowed is not output.scores:
         return output.flowed
-    operator = Sigmoid() if output.declared.element == "binary" else Softmax(axis=class_axis(output.declared))
-    return ev.builder.apply(operator, [Operand(output.scores, span)], span)[0]
+    return ev.builder.apply(activation, [Operand(output.scores, span)], span)[0]
 
 
 def target(ev: Evaluator, output: OutputRef) -> Value:
     """The field that the output is held against, an input of the training graph."""
     if output.target_value is None:
         declared = output.declared
-        element = "float" if declared.element == "binary" or declared.is_float else declared.element
-        output.target_value = ev.e.target(output.target, replace(declared, element=element), output.span)
+        wanted = replace(declared, element=kind_of(declared).target(declared))
+        output.target_value = ev.e.target(output.target, wanted, output.span)
     return output.target_value

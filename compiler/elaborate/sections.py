@@ -7,33 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import calls, expectations, flow, settings
+from dlc.compiler.elaborate import expectations, exports, objective, settings
 from dlc.compiler.elaborate.evaluate import Evaluator
-from dlc.compiler.elaborate.values import Halt, Operand, OutputRef
-from dlc.compiler.ir import Output, Value
+from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.kinds import Defined, Reject
-from dlc.compiler.operators.arithmetic import Add
-from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.passes import checks, initial_values
 from dlc.compiler.program import Program
-from dlc.compiler.sections import Data, Export, runtime_opset
+from dlc.compiler.sections import Data, Export
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.later import LATER
-from dlc.compiler.training.losses import DEFAULT_LOSS
-from dlc.compiler.training.metrics import DEFAULT_METRICS, figures
-from dlc.compiler.training.objective import BatchMean
+from dlc.compiler.training.metrics import figures
 from dlc.compiler.training.section import Train
-from dlc.compiler.types import FLOATS, INTEGERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.training.metrics import Metric
-
-# What messages call the many kinds of numbers.
-ELEMENT_WORDS: dict[str, str] = {**dict.fromkeys(FLOATS, "float"), **dict.fromkeys(INTEGERS, "int")}
-SECTIONS = ("data", "train", "export", "expect", "tune")
 
 
 def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
@@ -42,8 +31,8 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     data = section(e, ev, Data, written.get("data"), own_field(e, ev))
     train = section(e, ev, Train, written.get("train")) or Train()
     export = section(e, ev, Export, written.get("export")) or Export()
-    loss = total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
-    metrics = tuple(chosen_metrics(e, ev, train))
+    loss = objective.total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
+    metrics = tuple(objective.chosen_metrics(e, ev, train))
     check_together(e, train, written.get("train"), figures(metrics), data is None or bool(data.validation))
     check_data(e, ev, data)
     expected = expectations.read(ev, written.get("expect"), metrics)
@@ -54,7 +43,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), inputs=tuple(e.inputs),
         outputs=e.outputs(ev.scope.file), graph=graph, loss=loss,
-        data=data, train=train, export=export, exports=exported(e, ev, export),
+        data=data, train=train, export=export, exports=exports.exported(e, ev, export),
         expectations=expected, metrics=metrics,
         warnings=tuple(e.problems.sorted()), bindings={**ev.scope.names}, facts=e.facts,
     )  # fmt: skip
@@ -197,68 +186,6 @@ def check_together(
         e.problems.report(reject.code, span, reject.message, help=reject.help)
 
 
-# --- loss and metrics -------------------------------------------------------------------------------------
-
-
-def total_loss(e: Elaborator, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
-    """What training makes small: as written, or the sum of what the outputs' types imply."""
-    try:
-        value = train.loss or implied_loss(e, ev, wanted)
-        if value is not None and (value.type.batched or value.type.shape):
-            value = e.builder.apply(BatchMean(), [Operand(value, value.site.span)], value.site.span)[0]
-        return value
-    except Halt:
-        return None
-
-
-def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
-    total: Value | None = None
-    for output in ev.scope.file.outputs.values():
-        if not isinstance(output, OutputRef) or output.scores is None:
-            continue
-        loss = DEFAULT_LOSS.get(output.declared.element)
-        if loss is None:
-            if wanted and e.builder.weights:
-                e.problems.report("E0603", output.span,
-                                  f"`{output.name}` is {output.declared.element}, which implies no loss",
-                                  help="write the loss into `train { loss = ... }`")  # fmt: skip
-            return None
-        definition = Definition.families["loss"][loss]
-        stage = calls.DefinedStage(definition(), (), output.span, {})
-        own = flow.apply(
-            Evaluator(e, ev.scope, losses=True),
-            stage,
-            [Operand(output.scores, output.span, output)],
-            output.span,
-        )
-        if total is None:
-            total = own
-        else:
-            total = e.builder.apply(
-                Add(), [Operand(total, output.span), Operand(own, output.span)], output.span
-            )[0]
-    return total
-
-
-def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
-    """The pairs of output and metric: those written that fit, or those that the type implies."""
-    outputs = [
-        o
-        for o in ev.scope.file.outputs.values()
-        if isinstance(o, OutputRef) and o.scores is not None and o.target_value is not None
-    ]
-    for output in outputs:
-        wanted = DEFAULT_METRICS.get(output.declared.element, ()) if train.metrics is None else train.metrics
-        yield from ((output.name, m) for m in wanted if m.fits(output.declared))
-    for metric in train.metrics or ():
-        if outputs and not any(metric.fits(o.declared) for o in outputs):
-            elements = " or ".join(dict.fromkeys(ELEMENT_WORDS.get(e, e) for e in metric.for_elements))
-            listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in outputs)
-            e.problems.report("E0604", metric.span,
-                              f"`{metric.name}` is for outputs of type {elements}, and the file has "
-                              "none with a target", help=f"its outputs are {listed}")  # fmt: skip
-
-
 def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
     """Names in `data` have to be fields of the file."""
     if data is None or data.stratify is None:
@@ -269,97 +196,3 @@ def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
         e.problems.report("E0605", data.spans["stratify"],
                           f"`stratify` wants a class or binary output, `{data.stratify}` is none",
                           help=did_you_mean(data.stratify, file.outputs))  # fmt: skip
-
-
-# --- export -----------------------------------------------------------------------------------------------
-
-
-def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, Output | Value], ...]:
-    """What the artifact answers: all outputs, or the outputs and tensors that `export` names."""
-    outputs = {o.name: o for o in e.outputs(ev.scope.file)}
-    check_opset(e, export)
-    if export.outputs == ():
-        e.problems.report("E0403", export.spans["outputs"], "the artifact would have no output",
-                          help="name what it answers, or leave `outputs` out for all outputs: "
-                               f"{', '.join(outputs)}")  # fmt: skip
-    if export.outputs is None:
-        chosen: list[tuple[str, Any]] = list(outputs.items())
-    else:
-        chosen = []
-        for entry in export.outputs:
-            try:
-                chosen.append((entry.name, export_value(ev, entry, outputs)))
-            except Halt:
-                continue
-    check_names(e, chosen, export)
-    check_targets(e, chosen)
-    return tuple(chosen)
-
-
-def check_opset(e: Elaborator, export: Export) -> None:
-    """The runtime that is asked for runs the opset that is asked for."""
-    newest = runtime_opset(export.target)
-    if export.opset and newest and "target" in export.spans and export.opset > newest[0]:
-        e.problems.report("E0403", export.spans["opset"],
-                          f"{export.target} is sure to run opset {newest[0]}, and {export.opset} is newer",
-                          help="leave `opset` out: `target` chooses it")  # fmt: skip
-
-
-def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
-    value = ev.evaluate(entry.expr)
-    if isinstance(value, OutputRef):
-        if value.name not in outputs:
-            raise Halt
-        return outputs[value.name]
-    if not isinstance(value, Value):
-        raise flow.no_tensor(ev, value, entry.expr.span)
-    return value
-
-
-def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) -> None:
-    """Names in the artifact are unique."""
-    seen: dict[str, str] = {}
-    inputs = {i.name for i in e.inputs}
-    for name, value in chosen:
-        for answer in answer_names(name, value):
-            if answer in inputs:
-                e.problems.report("E0607", value.site.span,
-                                  f"the artifact would have an input and an output `{answer}`",
-                                  help=f"give it another name: `{answer}_out = {answer} -> identity`"
-                                  if answer == name else "rename one of them")  # fmt: skip
-            elif answer in seen:
-                declared = isinstance(value, Output) and isinstance(dict(chosen)[seen[answer]], Output)
-                e.problems.report("E0607", value.site.span,
-                                  f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` "
-                                  f"and from `{name}`",
-                                  help="rename one of them" if declared
-                                       else "leave one out: a class or binary output brings its "
-                                            "probabilities along")  # fmt: skip
-            seen[answer] = name
-
-
-def answer_names(name: str, value: Any) -> list[str]:
-    """The artifact's names of one export."""
-    element = value.declared.element if isinstance(value, Output) else ""
-    return [name, *{"class": [f"{name}_probabilities"], "binary": [f"{name}_probability"]}.get(element, [])]
-
-
-def check_targets(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
-    """What is exported cannot depend on an answer that only training knows."""
-    targets = set(e.targets.values())
-    for name, value in chosen:
-        flowed = value.flowed if isinstance(value, Output) else value
-        waiting, seen = [flowed], set()
-        while waiting:
-            current = waiting.pop()
-            if current in targets:
-                e.problems.report("E0608", value.site.span,
-                                  f"`{name}` depends on the target `{current.name.removesuffix('.target')}`, "
-                                  "which only training knows",
-                                  help="leave it out of `export { outputs = ... }`, or "
-                                       "compute it from inputs")  # fmt: skip
-                break
-            node = e.builder.producers.get(current)
-            if node is not None and node not in seen:
-                seen.add(node)
-                waiting += node.operands

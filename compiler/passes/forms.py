@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dlc.compiler.answers import kind_of
 from dlc.compiler.ir import Graph, Node, Value
-from dlc.compiler.operators import answers
-from dlc.compiler.operators.activations import Identity, Sigmoid, Softmax
-from dlc.compiler.operators.arithmetic import Add, Cast
+from dlc.compiler.operators.activations import Identity
+from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import Tensor
 
@@ -148,16 +148,11 @@ def raw_inputs(program: Program, extension: Extension) -> dict[Value, Value]:
     """Inputs that take names come as text and are turned into numbers first."""
     replaced: dict[Value, Value] = {}
     for input in program.inputs:
-        classes = input.declared.classes
-        if input.declared.element not in ("class", "binary") or classes is None or classes.names is None:
+        classes, index = input.declared.classes, kind_of(input.declared).index
+        if index is None or classes is None or classes.names is None:
             continue
         raw = Value(input.name, Tensor("string", input.declared.shape), input.site)
-        operator = (
-            answers.ClassIndex(names=classes.names)
-            if input.declared.element == "class"
-            else answers.BinaryIndex(names=classes.names)
-        )
-        number = extension.add(operator, (raw,), f"{input.name}_number", input.site)
+        number = extension.add(index(names=classes.names), (raw,), f"{input.name}_number", input.site)
         extension.nodes.insert(0, extension.nodes.pop())
         extension.inputs[extension.inputs.index(input.value)] = raw
         replaced[input.value] = number
@@ -172,53 +167,12 @@ def rewired(node: Node, replaced: dict[Value, Value]) -> Node:
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:
     """The answers of one output, as section 3 of the language lists them."""
-    declared, name, site = output.declared, output.name, output.site
-    if declared.element == "class":
-        return class_answer(extension, output)
-    if declared.element == "binary":
-        yes = extension.add(answers.BinaryAnswer(), (output.scores,), f"{name}_yes", site)
-        if declared.classes and declared.classes.names:
-            yes = extension.add(
-                answers.BinaryName(names=declared.classes.names), (yes,), f"{name}_name", site
-            )
-        probability = (
-            output.flowed
-            if output.flowed is not output.scores
-            else extension.add(Sigmoid(), (output.scores,), f"{name}_sigmoid", site)
-        )
-        return {name: yes, f"{name}_probability": probability}
-    value = output.flowed
-    if declared.is_float:
-        operator: Operator | None = (
-            None if value.type.element == declared.element else Cast(to=declared.element)
-        )
-    elif declared.element == "bool":
-        operator = None if value.type.element == "bool" else answers.AtLeastHalf()
-    else:
-        operator = (
-            None if value.type.element == declared.element else answers.RoundTo(element=declared.element)
-        )
-    return {
-        name: value
-        if operator is None
-        else extension.add(operator, (value,), f"{name}_{operator.name}", site)
-    }
-
-
-def class_answer(extension: Extension, output: Output) -> dict[str, Value]:
-    from dlc.compiler.elaborate.outputs import class_axis
-
-    declared, name, site = output.declared, output.name, output.site
-    axis = class_axis(declared)
-    number = extension.add(answers.ClassNumber(axis=axis), (output.scores,), f"{name}_number", site)
-    if declared.classes and declared.classes.names:
-        number = extension.add(
-            answers.ClassName(names=declared.classes.names), (number,), f"{name}_name", site
-        )
-    written = output.flowed is not output.scores
-    probabilities = (
-        output.flowed
-        if written
-        else extension.add(Softmax(axis=axis), (output.scores,), f"{name}_softmax", site)
-    )
-    return {name: number, f"{name}_probabilities": probabilities}
+    declared, kind, value = output.declared, kind_of(output.declared), output.scores
+    for step, operator in kind.steps(declared, value.type):
+        value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)
+    answers, activation = [value], kind.activation(declared)
+    if activation is not None:
+        answers.append(output.flowed if output.flowed is not output.scores else
+                       extension.add(activation, (output.scores,), f"{output.name}_{activation.name}",
+                                     output.site))  # fmt: skip
+    return dict(zip(kind.answer_names(output.name), answers, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlc.compiler.answers import class_axis
 from dlc.compiler.dims import number
 from dlc.compiler.types import Tensor
 
@@ -37,7 +38,7 @@ def pooled(np: Any, type: Tensor, per_label: bool, probability: Any, target: Any
     and the truth that belongs to each row of them."""
     target, probability = np.asarray(target), np.asarray(probability)
     if type.element == "class":
-        axis = 1 if type.rank >= 2 else probability.ndim - 1
+        axis = class_axis(type.rank + 1) or 1  # behind the batch
         scores = np.moveaxis(probability, axis, -1)
         return scores.reshape(-1, scores.shape[-1]), target.ravel()
     labels = type.shape[0] if per_label else 1

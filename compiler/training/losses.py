@@ -9,14 +9,12 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from dlc.compiler import answers
 from dlc.compiler.dims import Size, product, same
 from dlc.compiler.kinds import ListOf, Nothing, Number, OneOf, Word
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.types import FLOATS, Tensor
-
-# What an output of that element is trained with, unless the file says otherwise.
-DEFAULT_LOSS = dict.fromkeys(FLOATS, "mse") | {"binary": "bce", "class": "cross_entropy"}
+from dlc.compiler.types import Tensor
 
 
 class Loss(Operator, family="loss"):
@@ -342,8 +340,8 @@ def torch_agree(F: Any, prediction: Any, target: Any, have: Tensor, wanted: Tens
 
 
 def class_axis(scores: Tensor) -> int:
-    """The axis of the classes in a sample of scores: the last, or the first of three and more."""
-    return scores.rank - 1 if scores.rank < 3 else 0
+    """The axis of the classes in a sample of scores, counted from its first."""
+    return answers.class_axis(scores.rank) % scores.rank
 
 
 def of_classes(prediction: Tensor, target: Tensor) -> bool:
@@ -364,7 +362,7 @@ def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
         return
     wanted = [] if target.shape == (1,) and prediction.rank == 1 else list(target.shape)
     count = target.classes.count if target.classes else prediction.shape[class_axis(prediction)]
-    wanted.insert(0 if len(wanted) >= 2 else len(wanted), count)
+    wanted.insert(answers.class_axis(len(wanted) + 1) % (len(wanted) + 1), count)
     code = clash(prediction.shape, tuple(wanted))
     if code:
         raise Reject(f"for the target {spell_classes(target)}, `{loss.name}` takes scores "

@@ -228,15 +228,6 @@ class R2(Metric):
         return float(np.where(varies, explained, left == 0).mean())
 
 
-DEFAULT_METRICS: dict[str, tuple[Metric, ...]] = {
-    "class": (Accuracy(),),
-    "binary": (Accuracy(),),
-    "bool": (Accuracy(),),
-    **dict.fromkeys(FLOATS, (Mae(), R2())),
-    **dict.fromkeys(INTEGERS, (Mae(), R2())),
-}
-
-
 def figures(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
     """The names of an epoch's figures, the loss first: `loss`, `accuracy`, or `OUTPUT.accuracy` where several
     outputs are measured. `metrics` are pairs of an output's name and a metric of it."""

@@ -9,7 +9,6 @@ import torch
 import torchmetrics.functional as tm
 
 from dlc.compiler.training.metrics import (
-    DEFAULT_METRICS,
     F1,
     R2,
     Accuracy,
@@ -22,7 +21,7 @@ from dlc.compiler.training.metrics import (
     Rmse,
     figures,
 )
-from dlc.compiler.types import ELEMENTS, Classes, Tensor
+from dlc.compiler.types import Classes, Tensor
 
 RNG = np.random.default_rng(0)
 
@@ -166,10 +165,7 @@ def test_nothing_to_count_is_not_a_number():
     assert np.isnan(measure(Auroc(), Tensor("binary"), one_sided, np.array([True, True])))
 
 
-def test_every_element_that_is_measured_has_defaults_that_fit():
-    assert set(DEFAULT_METRICS) == set(ELEMENTS) - {"string"}
-    for element, metrics in DEFAULT_METRICS.items():
-        assert all(metric.fits(Tensor(element)) for metric in metrics)
+def test_figures_are_named_after_their_output_where_there_are_several():
     assert not Accuracy().fits(Tensor("float"))
     assert not Mae().fits(Tensor("class"))
     assert figures([("digit", F1()), ("digit", Accuracy())]) == ["loss", "f1", "accuracy"]

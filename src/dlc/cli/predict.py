@@ -30,6 +30,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
     Targets need not be there."""
     from dlc.cli.sources import source_of
+    from dlc.compiler.answers import kind_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
     from dlc.runtime.runs import write
@@ -37,8 +38,10 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     artifact = load(model)
     answers = evaluate.predict(artifact, source_of(data))
     names = {
-        n: type.classes.names if type.classes and type.classes.names else None
-        for n, type in artifact.outputs.items()
+        answer: type.classes.names
+        for output, type in artifact.outputs.items()
+        if type.element == "class" and type.classes and type.classes.names
+        for answer in kind_of(type).answer_names(output)[1:]
     }
     text = as_json(answers) if form == "json" else as_csv(columns(answers, names))
     if output is None:
@@ -47,17 +50,16 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
         write(Path(output), text.encode())
 
 
-def columns(
-    answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...] | None]
-) -> dict[str, np.ndarray]:
-    """One column for each value of a row: `species`, `species_probabilities.setosa`, `code.3`."""
+def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """One column for each value of a row: `species`, `species_probabilities.setosa`, `code.3`.
+    `names` are those of the classes, by the name of their probabilities."""
     found: dict[str, np.ndarray] = {}
     for name, array in answers.items():
         if array.ndim == 1:
             found[name] = array
             continue
         flat = array.reshape(len(array), -1)
-        of = names.get(name.removesuffix("_probabilities")) if array.ndim == 2 else None
+        of = names.get(name) if array.ndim == 2 else None
         labels = of if of and len(of) == flat.shape[1] else range(flat.shape[1])
         found |= {f"{name}.{label}": flat[:, i] for i, label in enumerate(labels)}
     return found

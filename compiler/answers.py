@@ -1,0 +1,167 @@
+"""What an output's element means: what flows in as its scores, its loss and metrics, what the artifact answers.
+
+There is one kind for classes, one for yes or no, and three for numbers; all that differs between them stands here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from dlc.compiler.operators import answers
+from dlc.compiler.operators.activations import Sigmoid, Softmax
+from dlc.compiler.operators.arithmetic import Cast
+from dlc.compiler.types import FLOATS, INTEGERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.dims import Size
+    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.types import Tensor
+
+# An answer, or what stands before it: the end of the node's name, and its operator.
+Step = tuple[str, "Operator"]
+
+
+class Kind:
+    """What an output of some elements means; `declared` is its type as written."""
+
+    elements: ClassVar[tuple[str, ...]]
+    word: ClassVar[str]  # what messages call it
+    loss: ClassVar[str] = ""  # what it is trained with unless the file says otherwise; empty for none
+    metrics: ClassVar[tuple[str, ...]] = ()
+    # Activations that cannot be meant before it, and what is.
+    mistaken: ClassVar[frozenset[str]] = frozenset()
+    meant: ClassVar[str] = ""
+    # The end of the name under which the artifact tells the probabilities; empty where there are none.
+    probabilities: ClassVar[str] = ""
+    # What turns the names that an input has in the artifact into what flows.
+    index: ClassVar[type[answers.OfNames] | None] = None
+
+    def answer_names(self, name: str) -> tuple[str, ...]:
+        """The artifact's names of one output, the answer first."""
+        return (name, f"{name}{self.probabilities}") if self.probabilities else (name,)
+
+    def scores_shape(self, declared: Tensor) -> tuple[Size, ...]:
+        """The sample shape of what flows into the output."""
+        return declared.shape
+
+    def target(self, declared: Tensor) -> str:
+        """The element of the field that it is held against."""
+        return declared.element
+
+    def activation(self, declared: Tensor) -> Operator | None:
+        """What makes probabilities of the scores."""
+        return None
+
+    def steps(self, declared: Tensor, found: Tensor) -> Iterator[Step]:
+        """From what flows in, of the type `found`, to the answer."""
+        raise NotImplementedError
+
+
+class ClassKind(Kind):
+    elements = ("class",)
+    word = "class"
+    loss = "cross_entropy"
+    metrics = ("accuracy",)
+    mistaken = frozenset({"sigmoid", "relu", "tanh", "log_softmax", "threshold"})
+    meant = "leave it out, so that scores flow in, or end in `softmax`"
+    probabilities = "_probabilities"
+    index = answers.ClassIndex
+
+    def scores_shape(self, declared):
+        if declared.classes is None:
+            return declared.shape
+        shape = list(declared.shape)
+        shape.insert(class_axis(declared.rank + 1) % (declared.rank + 1), declared.classes.count)
+        return tuple(shape)
+
+    def activation(self, declared):
+        return Softmax(axis=class_axis(declared.rank + 1))
+
+    def steps(self, declared, found):
+        yield "number", answers.ClassNumber(axis=class_axis(declared.rank + 1))
+        if declared.classes and declared.classes.names:
+            yield "name", answers.ClassName(names=declared.classes.names)
+
+
+class BinaryKind(Kind):
+    elements = ("binary",)
+    word = "binary"
+    loss = "bce"
+    metrics = ("accuracy",)
+    mistaken = frozenset({"relu", "softmax", "tanh", "log_softmax"})
+    meant = "leave it out, so that a score flows in, or end in `sigmoid`"
+    probabilities = "_probability"
+    index = answers.BinaryIndex
+
+    def target(self, declared):
+        return "float"
+
+    def activation(self, declared):
+        return Sigmoid()
+
+    def steps(self, declared, found):
+        yield "yes", answers.BinaryAnswer()
+        if declared.classes and declared.classes.names:
+            yield "name", answers.BinaryName(names=declared.classes.names)
+
+
+class BoolKind(Kind):
+    elements = ("bool",)
+    word = "bool"
+    metrics = ("accuracy",)
+
+    def steps(self, declared, found):
+        if found.element != "bool":
+            yield "at_least_half", answers.AtLeastHalf()
+
+
+class RealKind(Kind):
+    elements = FLOATS
+    word = "float"
+    loss = "mse"
+    metrics = ("mae", "r2")
+    mistaken = frozenset({"softmax", "log_softmax"})
+    meant = "declare the output as `class(...)` for one of several classes, or leave the activation out"
+
+    def target(self, declared):
+        return "float"
+
+    def steps(self, declared, found):
+        if found.element != declared.element:
+            yield "cast", Cast(to=declared.element)
+
+
+class WholeKind(Kind):
+    elements = INTEGERS
+    word = "int"
+    metrics = ("mae", "r2")
+
+    def steps(self, declared, found):
+        if found.element != declared.element:
+            yield "round_to", answers.RoundTo(element=declared.element)
+
+
+class TextKind(Kind):
+    """Text comes in and never out."""
+
+    elements = ("string",)
+    word = "string"
+
+
+KINDS: dict[str, Kind] = {
+    element: kind
+    for kind in (ClassKind(), BinaryKind(), BoolKind(), RealKind(), WholeKind(), TextKind())
+    for element in kind.elements
+}
+
+
+def kind_of(declared: Tensor) -> Kind:
+    """What a declared type means."""
+    return KINDS[declared.element]
+
+
+def class_axis(rank: int) -> int:
+    """The axis of the classes in scores of so many axes: the last, or the first of three and more."""
+    return 0 if rank >= 3 else -1

@@ -1,0 +1,106 @@
+"""What the artifact answers, and under which names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.answers import kind_of
+from dlc.compiler.elaborate import flow
+from dlc.compiler.elaborate.values import Halt, OutputRef
+from dlc.compiler.ir import Output, Value
+from dlc.compiler.sections import runtime_opset
+
+if TYPE_CHECKING:
+    from dlc.compiler.elaborate import Elaborator
+    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.sections import Export
+
+
+def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, Output | Value], ...]:
+    """What the artifact answers: all outputs, or the outputs and tensors that `export` names."""
+    outputs = {o.name: o for o in e.outputs(ev.scope.file)}
+    check_opset(e, export)
+    if export.outputs == ():
+        e.problems.report("E0403", export.spans["outputs"], "the artifact would have no output",
+                          help="name what it answers, or leave `outputs` out for all outputs: "
+                               f"{', '.join(outputs)}")  # fmt: skip
+    if export.outputs is None:
+        chosen: list[tuple[str, Any]] = list(outputs.items())
+    else:
+        chosen = []
+        for entry in export.outputs:
+            try:
+                chosen.append((entry.name, export_value(ev, entry, outputs)))
+            except Halt:
+                continue
+    check_names(e, chosen, export)
+    check_targets(e, chosen)
+    return tuple(chosen)
+
+
+def check_opset(e: Elaborator, export: Export) -> None:
+    """The runtime that is asked for runs the opset that is asked for."""
+    newest = runtime_opset(export.target)
+    if export.opset and newest and "target" in export.spans and export.opset > newest[0]:
+        e.problems.report("E0403", export.spans["opset"],
+                          f"{export.target} is sure to run opset {newest[0]}, and {export.opset} is newer",
+                          help="leave `opset` out: `target` chooses it")  # fmt: skip
+
+
+def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
+    value = ev.evaluate(entry.expr)
+    if isinstance(value, OutputRef):
+        if value.name not in outputs:
+            raise Halt
+        return outputs[value.name]
+    if not isinstance(value, Value):
+        raise flow.no_tensor(ev, value, entry.expr.span)
+    return value
+
+
+def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) -> None:
+    """Names in the artifact are unique."""
+    seen: dict[str, str] = {}
+    inputs = {i.name for i in e.inputs}
+    for name, value in chosen:
+        for answer in answer_names(name, value):
+            if answer in inputs:
+                e.problems.report("E0607", value.site.span,
+                                  f"the artifact would have an input and an output `{answer}`",
+                                  help=f"give it another name: `{answer}_out = {answer} -> identity`"
+                                  if answer == name else "rename one of them")  # fmt: skip
+            elif answer in seen:
+                declared = isinstance(value, Output) and isinstance(dict(chosen)[seen[answer]], Output)
+                e.problems.report("E0607", value.site.span,
+                                  f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` "
+                                  f"and from `{name}`",
+                                  help="rename one of them" if declared
+                                       else "leave one out: a class or binary output brings its "
+                                            "probabilities along")  # fmt: skip
+            seen[answer] = name
+
+
+def answer_names(name: str, value: Output | Value) -> tuple[str, ...]:
+    """The artifact's names of one export."""
+    return kind_of(value.declared).answer_names(name) if isinstance(value, Output) else (name,)
+
+
+def check_targets(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
+    """What is exported cannot depend on an answer that only training knows."""
+    targets = set(e.targets.values())
+    for name, value in chosen:
+        flowed = value.flowed if isinstance(value, Output) else value
+        waiting, seen = [flowed], set()
+        while waiting:
+            current = waiting.pop()
+            if current in targets:
+                e.problems.report("E0608", value.site.span,
+                                  f"`{name}` depends on the target `{current.name.removesuffix('.target')}`, "
+                                  "which only training knows",
+                                  help="leave it out of `export { outputs = ... }`, or "
+                                       "compute it from inputs")  # fmt: skip
+                break
+            node = e.builder.producers.get(current)
+            if node is not None and node not in seen:
+                seen.add(node)
+                waiting += node.operands

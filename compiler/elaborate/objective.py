@@ -1,0 +1,82 @@
+"""What training makes small, and what is measured beside it: as written, or as the outputs' types imply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.answers import KINDS, kind_of
+from dlc.compiler.definition import family
+from dlc.compiler.elaborate import flow
+from dlc.compiler.elaborate.evaluate import Evaluator
+from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
+from dlc.compiler.operators.arithmetic import Add
+from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.training.objective import BatchMean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.elaborate import Elaborator
+    from dlc.compiler.ir import Value
+    from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.section import Train
+    from dlc.compiler.types import Tensor
+
+
+def total_loss(e: Elaborator, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
+    """What training makes small: as written, or the sum of what the outputs' types imply."""
+    try:
+        value = train.loss or implied_loss(e, ev, wanted)
+        if value is not None and (value.type.batched or value.type.shape):
+            value = e.builder.apply(BatchMean(), [Operand(value, value.site.span)], value.site.span)[0]
+        return value
+    except Halt:
+        return None
+
+
+def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
+    total: Value | None = None
+    for output in ev.scope.file.outputs.values():
+        if not isinstance(output, OutputRef) or output.scores is None:
+            continue
+        loss = kind_of(output.declared).loss
+        if not loss:
+            if wanted and e.builder.weights:
+                e.problems.report("E0603", output.span,
+                                  f"`{output.name}` is {output.declared.element}, which implies no loss",
+                                  help="write the loss into `train { loss = ... }`")  # fmt: skip
+            return None
+        stage = DefinedStage(family("loss")[loss](), (), output.span, {})
+        scores = [Operand(output.scores, output.span, output)]
+        own = flow.apply(Evaluator(e, ev.scope, losses=True), stage, scores, output.span)
+        if total is None:
+            total = own
+        else:
+            total = e.builder.apply(
+                Add(), [Operand(total, output.span), Operand(own, output.span)], output.span
+            )[0]
+    return total
+
+
+def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
+    """The pairs of output and metric: those written that fit, or those that the type implies."""
+    outputs = [
+        o
+        for o in ev.scope.file.outputs.values()
+        if isinstance(o, OutputRef) and o.scores is not None and o.target_value is not None
+    ]
+    for output in outputs:
+        wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
+        yield from ((output.name, m) for m in wanted if m.fits(output.declared))
+    for metric in train.metrics or ():
+        if outputs and not any(metric.fits(o.declared) for o in outputs):
+            elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
+            listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in outputs)
+            e.problems.report("E0604", metric.span,
+                              f"`{metric.name}` is for outputs of type {elements}, and the file has "
+                              "none with a target", help=f"its outputs are {listed}")  # fmt: skip
+
+
+def implied_metrics(declared: Tensor) -> list[Any]:
+    """The metrics that an output's type implies."""
+    return [family("metric")[name]() for name in kind_of(declared).metrics]

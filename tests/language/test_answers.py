@@ -1,0 +1,68 @@
+"""What an output's element means is said once, for every element."""
+
+from __future__ import annotations
+
+import pytest
+from specs import codes, spec
+
+from dlc.compiler.answers import KINDS, class_axis, kind_of
+from dlc.compiler.definition import family
+from dlc.compiler.passes import forms
+from dlc.compiler.types import ELEMENTS, FLOATS, INTEGERS, Classes, Tensor
+
+OUTPUTS = ("class", "binary", "bool", *FLOATS, *INTEGERS)
+
+
+def test_every_element_has_a_kind():
+    assert set(KINDS) == set(ELEMENTS)
+
+
+@pytest.mark.parametrize("element", OUTPUTS)
+def test_what_a_type_implies_is_there_and_fits(element):
+    kind = KINDS[element]
+    assert kind.metrics
+    assert all(family("metric")[name]().fits(Tensor(element)) for name in kind.metrics)
+    assert not kind.loss or kind.loss in family("loss")
+    assert all(name in family("operator") for name in kind.mistaken)
+
+
+@pytest.mark.parametrize(
+    ("type", "loss"),
+    [("class(3)", "cross_entropy"), ("binary[3]", "bce"), *((f"{e}[3]", "mse") for e in FLOATS)],
+)
+def test_the_loss_that_a_type_implies(type, loss):
+    program = spec(f"input x: float[4]\noutput y: {type}\nx -> dense(3) -> y\ntrain {{ epochs = 1 }}")
+    assert loss in [n.operator.name for n in program.graph.nodes]
+
+
+@pytest.mark.parametrize("element", FLOATS)
+@pytest.mark.parametrize("activation", ["softmax", "log_softmax"])
+def test_probabilities_of_classes_are_no_real_numbers(element, activation):
+    text = f"input x: float[4]\noutput y: {element}[3]\nx -> dense(3) -> {activation} -> y"
+    assert codes(text) == ["W0401"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "scores"),
+    [((), (3,)), (("T",), ("T", 3)), ((8, 9), (3, 8, 9)), ((2, 8, 9), (3, 2, 8, 9))],
+)
+def test_classes_are_the_last_axis_or_the_first_of_images(shape, scores):
+    declared = Tensor("class", shape, Classes(3))
+    assert kind_of(declared).scores_shape(declared) == scores
+    assert scores[class_axis(len(scores))] == 3
+
+
+@pytest.mark.parametrize("element", OUTPUTS)
+@pytest.mark.parametrize("flow", ["y", "relu -> y", "threshold -> y"])
+def test_the_artifact_answers_in_the_declared_element(element, flow):
+    type = {"class": "class(3)"}.get(element, f"{element}[3]")
+    program = spec(f"input x: float[4]\noutput y: {type}\nx -> dense(3) -> {flow}")
+    answers = forms.inference(program).outputs
+    assert tuple(answers) == KINDS[element].answer_names("y")
+    assert answers["y"].type.element == ("bool" if element == "binary" else element)
+
+
+def test_names_of_answers():
+    assert KINDS["class"].answer_names("y") == ("y", "y_probabilities")
+    assert KINDS["binary"].answer_names("y") == ("y", "y_probability")
+    assert KINDS["float64"].answer_names("y") == ("y",)

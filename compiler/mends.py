@@ -226,7 +226,7 @@ def _equal(slip: _Slip) -> str:
     if slip.found.type == "RSQB" and before == "LSQB" and "COLON" in slip.accepts:
         return "a type without brackets is one value per sample"
     declares = slip.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT")
-    if declares and slip.found.type == "EQUAL" and "COLON" in slip.accepts:
+    if declares and slip.found.type in ("EQUAL", "NAME") and "COLON" in slip.accepts:
         return "a type is given with `:`"
     if slip.found.type == "COMPARE" and str(slip.found) == "==" and "EQUAL" in slip.accepts:
         return "a value is given with `=`; `==` compares"

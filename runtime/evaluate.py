@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.definition import Definition
+from dlc.compiler.sections import Column, Columns
 from dlc.compiler.training.metrics import figures
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.data import Wanted, read_rows
@@ -17,6 +18,7 @@ from dlc.runtime.meter import Measured, Meter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dlc.compiler.types import Tensor
     from dlc.runtime.artifact import Artifact
     from dlc.runtime.data import Rows
     from dlc.runtime.history import Figures
@@ -25,7 +27,20 @@ CHUNK = 1024
 
 
 def inputs_of(artifact: Artifact) -> list[Wanted]:
-    return [Wanted(name, type) for name, type in artifact.inputs.items()]
+    return [wanted(artifact, name, type) for name, type in artifact.inputs.items()]
+
+
+def wanted(artifact: Artifact, name: str, type: Tensor, role: str = "input") -> Wanted:
+    """A field, under the columns that training had it under."""
+    columns = artifact.metadata.columns.get(name, [])
+    source = (
+        Columns(columns=tuple(columns))
+        if len(columns) > 1
+        else Column(column=columns[0])
+        if columns
+        else None
+    )
+    return Wanted(name, type, role, source)
 
 
 def chunks(artifact: Artifact, rows: Rows) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
@@ -45,7 +60,7 @@ def predict(artifact: Artifact, source: Any) -> dict[str, np.ndarray]:
 def evaluate(artifact: Artifact, source: Any) -> tuple[int, Figures]:
     """The number of rows, and the artifact's metrics on them."""
     measured = measured_of(artifact)
-    targets = {m.target: Wanted(m.target, m.type, "target") for m in measured}
+    targets = {m.target: wanted(artifact, m.target, m.type, "target") for m in measured}
     rows = read_rows(source, [*inputs_of(artifact), *targets.values()])
     meter = Meter(measured)
     for part, answers in chunks(artifact, rows):

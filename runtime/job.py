@@ -79,7 +79,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         run.write_weights(weights)
     exported = export(program, weights, run.path(MODEL), rows=real_rows(dataset),
                       figures=trained.figures if trained else {},
-                      fingerprint=dataset.fingerprint if dataset else "")  # fmt: skip
+                      fingerprint=dataset.fingerprint if dataset else "",
+                      columns=dataset.columns if dataset else None)  # fmt: skip
     return Result(run.folder, exported, trained, weights)
 
 

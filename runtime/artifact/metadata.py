@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import free, number
 from dlc.compiler.sections import Column, Columns
+from dlc.compiler.ir import Output, Value
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Metadata:
     def texts(self) -> dict[str, str]:
         """As metadata of an ONNX file."""
         return {
-            PREFIX + key: value if key in TEXTS else json.dumps(value, sort_keys=True)
+            PREFIX + key: value if key in TEXTS else json.dumps(value)
             for key, value in asdict(self).items()
         }
 
@@ -122,6 +123,13 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
     }
 
 
+def answer_to_json(exported: Output | Value) -> dict[str, Any]:
+    """The type of an output and the name of its target, or the type of a tensor."""
+    if isinstance(exported, Value):
+        return {**type_to_json(exported.type), "target": None}
+    return {**type_to_json(exported.declared), "target": exported.target}
+
+
 def type_from_json(written: Mapping[str, Any]) -> Tensor:
     """ValueError if it is no type."""
     element, shape, names = written.get("element"), written.get("shape"), written.get("names")
@@ -150,7 +158,6 @@ def describe(
 ) -> Metadata:
     """What is known of a program before it was trained; `inputs` are those that the artifact takes, `columns` what
     the data filled fields from, in place of what the `data` section says of it."""
-    exported = {name for name, _ in program.exports}
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
         metrics.setdefault(output, []).append({"name": metric.name, **metric.values()})
@@ -160,11 +167,7 @@ def describe(
         imports={s.name: s.text for s in program.sources[1:] if s.name != "std"},
         params=dict(program.params),
         inputs={n: type_to_json(t) for n, t in inputs.items()},
-        outputs={
-            o.name: {**type_to_json(o.declared), "target": o.target}
-            for o in program.outputs
-            if o.name in exported
-        },
+        outputs={name: answer_to_json(exported) for name, exported in program.exports},
         columns=other_columns(program, columns or {}),
         metrics=metrics,
         versions=versions(),

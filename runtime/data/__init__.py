@@ -90,7 +90,8 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
     if asked := [name for name in splits if name not in own]:
         decoded = arrays(main, classes)
         dataset |= {name: _take(decoded, getattr(parts, name)) for name in asked}
-    columns = {m.wanted.name: main.names(m.wanted.name) for m in main.matches}
+    named = main.matches if main.opened.names else []
+    columns = {m.wanted.name: main.names(m.wanted.name) for m in named}
     return Dataset(**dataset, classes=classes, columns=columns)
 
 

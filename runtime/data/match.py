@@ -68,8 +68,10 @@ def names_of(wanted: Wanted) -> tuple[str, ...]:
 
 
 def _under_own_name(wanted: Wanted, places: dict[str, list[int]]) -> Wanted:
-    others = all(name in places for name in names_of(wanted))
-    return replace(wanted, source=None) if not others and wanted.name in places else wanted
+    """The field as the file has it: under the columns that training had it under, or under its own name."""
+    there = [name in places for name in names_of(wanted)]
+    own = not all(there) and (wanted.name in places or not any(there))
+    return replace(wanted, source=None) if own else wanted
 
 
 def _unnamed(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 # Commands whose processes are so short that collecting garbage would only cost time.
 SHORT = ("check", "show", "fmt")
@@ -78,7 +81,16 @@ def commands() -> None:
     """From a .dl file to a trained, verified ONNX file."""
 
 
-def main() -> None:
-    """The process of the command line."""
+def main() -> NoReturn:
+    """The process of the command line. It ends without taking libraries apart: their threads may still be starting,
+    and abort the process if they are."""
     gc.disable()
-    commands(prog_name="dlc")
+    code: object = 0
+    try:
+        commands(prog_name="dlc")
+    except SystemExit as end:
+        code = end.code
+    with suppress(OSError):  # who reads may have gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.definition import Definition
+from dlc.compiler.definition import Definition, Reject
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.training.metrics import figures
 from dlc.runtime.artifact.metadata import type_from_json
@@ -81,7 +81,7 @@ def measured_of(artifact: Artifact) -> list[Measured]:
         raise ArtifactError(f"{artifact.path} has no output that can be measured")
     names = figures(tuple(pairs))[1:]
     return [
-        Measured(name, output, type_from_json(outputs[output]), outputs[output]["target"], metric)
+        Measured(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)
         for name, (output, metric) in zip(names, pairs, strict=True)
     ]
 
@@ -89,8 +89,18 @@ def measured_of(artifact: Artifact) -> list[Measured]:
 def metric_of(written: dict[str, Any]) -> Any:
     import dlc.compiler.training  # noqa: F401  defines the metrics
 
+    known = Definition.families["metric"]
     settings = dict(written)
-    definition = Definition.families["metric"].get(settings.pop("name", ""))
-    if definition is None or not set(settings) <= set(definition.settings):
-        raise ArtifactError(f"this version of dlc does not know the metric {written}")
-    return definition(**settings)
+    name = settings.pop("name", None)
+    try:
+        definition = known[name]
+        return definition(**{key: definition.settings[key].kind.accept(v) for key, v in settings.items()})
+    except (KeyError, TypeError, Reject):
+        raise ArtifactError(f"this version of dlc does not know the metric {str(written)[:80]}") from None
+
+
+def target_of(artifact: Artifact, output: str) -> str:
+    target = artifact.metadata.outputs[output].get("target")
+    if not isinstance(target, str):
+        raise ArtifactError(f"{artifact.path} does not say what `{output}` is held against")
+    return target

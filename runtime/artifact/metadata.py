@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import free, number
-from dlc.compiler.sections import Column, Columns
 from dlc.compiler.ir import Output, Value
+from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class Metadata:
     def texts(self) -> dict[str, str]:
         """As metadata of an ONNX file."""
         return {
-            PREFIX + key: value if key in TEXTS else json.dumps(value)
-            for key, value in asdict(self).items()
+            PREFIX + key: value if key in TEXTS else json.dumps(value) for key, value in asdict(self).items()
         }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 BFLOAT16, BFLOAT16_NUMBER = "tensor(bfloat16)", 16  # its number in ONNX
+DEVICES = ("cpu", "cuda")
 QUIET = 4  # fatal mistakes alone; others come as exceptions
 
 
@@ -29,6 +30,10 @@ def open_session(
 
     `plain` switches graph optimizations off.
     """
+    if device not in DEVICES:
+        raise DeviceError(
+            f"there is no device `{device}`: an artifact runs on {' or '.join(f'`{d}`' for d in DEVICES)}"
+        )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = QUIET
     if plain:

@@ -1,0 +1,234 @@
+"""An artifact answers lists and arrays, with ONNX Runtime alone, and says kindly what it does not take."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+from artifacts import Made, make, random_weights
+
+import dlc
+from dlc.runtime.artifact import Artifact, ArtifactError
+from dlc.runtime.artifact.session import open_session
+from dlc.runtime.errors import DeviceError
+
+TEXT = """input colour: class(red, green)
+input kind: class(3)
+input size: float
+input image: uint8[2, 2]
+input series: float[T]
+input mask: bool[T]
+output answer: class(no, yes)
+output total: float
+h = size + sum(image) + sum(series * mask) + where(colour == 0, 1.0, 0.0) + where(kind == 2, 1.0, 0.0)
+h -> total
+concat(h, -h) -> answer
+"""
+ROWS: dict[str, Any] = {
+    "colour": ["red", "green"],
+    "kind": [0, 2],
+    "size": [1, 2.5],
+    "image": [[[0, 255], [1, 0]], [[0, 0], [0, 0]]],
+    "series": [[1, 2, 3], [4, 5, 6]],
+    "mask": [[True, False, True], [False, False, False]],
+}
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory) -> Artifact:
+    return dlc.load(make(TEXT, tmp_path_factory.mktemp("predict")).path)
+
+
+def test_lists_are_answered(artifact: Artifact) -> None:
+    found = artifact.predict(ROWS)
+    assert list(found) == ["answer", "answer_probabilities", "total"] or list(found)[:1] == ["answer"]
+    assert found["total"].tolist() == [1 + 256 + 4 + 1, 2.5 + 1]
+    assert found["answer"].tolist() == ["no", "no"]
+    assert found["answer_probabilities"].shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"colour": np.array(["red", "green"])},
+        {"colour": np.array([b"red", b"green"])},
+        {"colour": np.array(["red", "green"], object)},
+        {"colour": ("red", "green")},
+        {"kind": np.array([0, 2], np.uint8)},
+        {"kind": np.array([0.0, 2.0])},
+        {"size": np.array([1, 2.5], np.float64)},
+        {"size": np.array([1, 2.5], np.float16)},
+        {"size": np.array([1, 2.5], ml_dtypes.bfloat16)},
+        {"image": np.array(ROWS["image"], np.float64)},
+        {"image": torch.tensor(ROWS["image"])},
+        {"image": np.asfortranarray(np.array(ROWS["image"], np.uint8))},
+        {"series": np.array(ROWS["series"], np.int64)[::1]},
+        {"mask": [[1, 0, 1], [0, 0, 0]]},
+        {"mask": [[1.0, 0.0, 1.0], [0, 0, 0]]},
+    ],
+    ids=lambda a: "-".join(f"{k}:{type(v).__name__}:{getattr(v, 'dtype', '')}" for k, v in a.items()),
+)
+def test_whatever_holds_the_values_is_taken(arrays: dict[str, Any], artifact: Artifact) -> None:
+    assert artifact.predict(ROWS | arrays)["total"].tolist() == [262, 3.5]
+
+
+def test_one_row_and_none_are_answered(artifact: Artifact) -> None:
+    one = {name: rows[:1] for name, rows in ROWS.items()}
+    assert artifact.predict(one)["total"].tolist() == [262]
+    shapes = {
+        "colour": (0,),
+        "kind": (0,),
+        "size": (0,),
+        "image": (0, 2, 2),
+        "series": (0, 3),
+        "mask": (0, 3),
+    }
+    found = artifact.predict({n: np.zeros(s) for n, s in shapes.items()})
+    assert found["total"].shape == (0,)
+
+
+def test_missing_numbers_are_numbers(artifact: Artifact) -> None:
+    assert np.isnan(artifact.predict(ROWS | {"size": [float("nan"), 1]})["total"][0])
+
+
+WRONG = {
+    "a missing input": (lambda r: r.pop("size"), "the input `size` is missing: the model takes colour, kind"),
+    "an unknown input": (lambda r: r.update(sise=[1, 2]), "the model has no input `sise`: it takes colour, kind"),
+    "an unknown class": (lambda r: r.update(colour=["red", "blue"]), "`colour` has no class `blue`; its classes are red, green"),
+    "a class by number": (lambda r: r.update(colour=[0, 1]), "`colour` has no class `0`; its classes are red, green"),
+    "a missing class": (lambda r: r.update(colour=["red", None]), "`colour` takes the names of its classes as text, found None"),
+    "a class that is true": (lambda r: r.update(colour=[True, False]), "takes the names of its classes as text, found True"),
+    "a class past the last": (lambda r: r.update(kind=[0, 3]), "`kind` has no class 3: it has 3, from 0 on"),
+    "a class before the first": (lambda r: r.update(kind=[0, -1]), "`kind` has no class -1"),
+    "half a class": (lambda r: r.update(kind=[0, 0.5]), "`kind` takes class, and 0.5 is no int64"),
+    "no batch": (lambda r: r.update(size=1.0), "`size` takes [batch], found []; the batch is the first axis"),
+    "an axis too many": (lambda r: r.update(size=[[1.0], [2.0]]), "`size` takes [batch], found [2, 1]"),
+    "another size": (lambda r: r.update(image=np.zeros((2, 2, 3))), "`image` takes [batch, 2, 2], found [2, 2, 3]"),
+    "text for numbers": (lambda r: r.update(size=["1", "2"]), "`size` takes float, found text"),
+    "nothing for numbers": (lambda r: r.update(size=[1, None]), "`size` takes float, found object"),
+    "complex numbers": (lambda r: r.update(size=[1, 2j]), "`size` takes float, found complex128"),
+    "a number past its range": (lambda r: r.update(image=np.full((2, 2, 2), 256)), "`image` takes uint8[2, 2], and 256 is no uint8"),
+    "a negative number": (lambda r: r.update(image=np.full((2, 2, 2), -1)), "-1 is no uint8"),
+    "a fraction": (lambda r: r.update(image=np.full((2, 2, 2), 0.5)), "0.5 is no uint8"),
+    "no number for a whole one": (lambda r: r.update(image=np.full((2, 2, 2), np.nan)), "nan is no uint8"),
+    "a float past its range": (lambda r: r.update(size=[1e300, 1]), "`size` takes float, and 1e+300 is no float32"),
+    "neither yes nor no": (lambda r: r.update(mask=[[2, 0, 0]] * 2), "2 is no bool"),
+    "rows of different lengths": (lambda r: r.update(series=[[1, 2], [1]]), "`series` takes float[T], and its rows are not all of one shape"),
+    "other batches": (lambda r: r.update(size=[1.0]), "`batch` is 2 in `colour` and 1 in `size`"),
+    "other lengths": (lambda r: r.update(mask=[[True]] * 2), "`T` is 3 in `series` and 1 in `mask`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_does_not_fit_is_told(case: str, artifact: Artifact, capfd) -> None:
+    change, message = WRONG[case]
+    rows = dict(ROWS)
+    change(rows)
+    with pytest.raises(ArtifactError) as caught:
+        artifact.predict(rows)
+    assert message in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_onnx_runtime_refuses_is_told_in_one_line(tmp_path: Path) -> None:
+    """Two lengths that the declarations cannot hold together."""
+    made = make(
+        "input a: float[T]\ninput b: float[2 * T]\noutput y: float[2 * T]\nconcat(a, a) + b -> y\n", tmp_path
+    )
+    with pytest.raises(ArtifactError, match="cannot answer these inputs") as caught:
+        dlc.load(made.path).predict({"a": [[1, 2]], "b": [[1, 2, 3]]})
+    assert "\n" not in str(caught.value)
+
+
+def test_types_are_as_declared(artifact: Artifact) -> None:
+    assert [str(t) for t in artifact.inputs.values()] == [
+        "class",
+        "class",
+        "float",
+        "uint8[2, 2]",
+        "float[T]",
+        "bool[T]",
+    ]
+    assert artifact.outputs["answer"].classes.names == ("no", "yes")
+    assert artifact.inputs["kind"].classes.count == 3
+
+
+def test_many_classes_are_not_all_listed(tmp_path: Path) -> None:
+    names = ", ".join(f"c{i}" for i in range(30))
+    made = make(f"input c: class({names})\noutput y: float\nwhere(c == 3, 1.0, 0.0) -> y\n", tmp_path)
+    with pytest.raises(ArtifactError, match=r"c8, c9, \.\.\.$"):
+        dlc.load(made.path).predict({"c": ["none"]})
+
+
+def test_a_name_may_be_written_as_a_number(tmp_path: Path) -> None:
+    made = make('input c: class("1", "2")\noutput y: float\nwhere(c == 1, 1.0, 0.0) -> y\n', tmp_path)
+    assert dlc.load(made.path).predict({"c": [1, "2", np.int64(2)]})["y"].tolist() == [0, 1, 1]
+
+
+# --- devices ----------------------------------------------------------------------------------------------
+
+
+def test_a_gpu_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    made = make("input x: float[2]\noutput y: float\nsum(x) -> y\n", tmp_path)
+    program = (
+        "import sys, dlc\nfrom dlc.runtime.errors import DeviceError\n"
+        "try:\n    print(dlc.load(sys.argv[1], device='cuda').session.get_providers()[0])\n"
+        "except DeviceError as error:\n    print(error)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program, made.path], capture_output=True, text=True, check=True
+    )
+    assert told.stderr == ""
+    (line,) = told.stdout.splitlines()
+    if torch.cuda.is_available():
+        assert line == "CUDAExecutionProvider"
+    else:
+        assert line.startswith("ONNX Runtime could not use the GPU")
+
+
+class Session:
+    def __init__(self, providers: list[str]) -> None:
+        self.providers = providers
+
+    def get_providers(self) -> list[str]:
+        return self.providers
+
+
+@pytest.mark.parametrize("got", [["CUDAExecutionProvider", "CPUExecutionProvider"], ["CPUExecutionProvider"]])
+def test_the_device_is_what_the_session_got(got: list[str], monkeypatch) -> None:
+    """Not what the package was built for."""
+    import onnxruntime
+
+    asked: list[list[str]] = []
+
+    def session(source: bytes, options: Any, providers: list[str]) -> Session:
+        asked.append(providers)
+        return Session(got)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(onnxruntime, "set_default_logger_severity", lambda level: None)
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    if len(got) == 2:
+        assert open_session(b"", "cuda").get_providers() == got
+    else:
+        with pytest.raises(DeviceError):
+            open_session(b"", "cuda")
+    assert asked == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
+    assert open_session(b"", "cpu").get_providers() == got
+    assert asked[-1] == ["CPUExecutionProvider"]
+
+
+def test_a_device_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    made: Made = make("input x: float[2]\noutput y: float\nsum(x) -> y\n", tmp_path)
+    assert random_weights(made.face) == {}
+    with pytest.raises(DeviceError, match="there is no device `tpu`: an artifact runs on `cpu` or `cuda`"):
+        dlc.load(made.path, device="tpu")

@@ -12,9 +12,8 @@ import dlc.compiler.sections
 import dlc.compiler.training.section  # noqa: F401
 from dlc.compiler.codes import CODES
 from dlc.compiler.definition import REQUIRED, Definition, Setting, family, spell_value
+from dlc.compiler.later import later
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.operators.later import LATER as LATER_OPERATORS
-from dlc.compiler.training.later import LATER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,9 +52,17 @@ GROUPS = {
 
 
 def reference() -> str:
-    parts = [HEAD, *operators(), *combinators(), *losses(), *later(LATER_OPERATORS), *signs(), *sections()]
+    parts = [
+        HEAD,
+        *operators(),
+        *combinators(),
+        *losses(),
+        *unbuilt("operator", "loss"),
+        *signs(),
+        *sections(),
+    ]
     for name, title, how in FAMILIES:
-        parts += [f"## {title}", how, *entries(family(name).values()), *later(LATER.get(name, ()))]
+        parts += [f"## {title}", how, *entries(family(name).values()), *unbuilt(name)]
     return "\n\n".join([*parts, *codes()]) + "\n"
 
 
@@ -173,8 +180,8 @@ def joined(types: str | tuple[str, ...]) -> str:
     return types if isinstance(types, str) else f"({', '.join(types)})"
 
 
-def later(names: Iterable[str]) -> Iterator[str]:
-    listed = ", ".join(f"`{n}`" for n in names)
+def unbuilt(*families: str) -> Iterator[str]:
+    listed = ", ".join(f"`{n}`" for n in later(*families))
     if listed:
         yield f"Not built yet: {listed}."
 
@@ -198,7 +205,7 @@ def sections() -> Iterator[str]:
             )
             lines.append(f"| `{s.name}` | {given} | {s.doc} | {s.kind.describe()} |")
         yield "\n".join(lines)
-        yield from later(LATER.get(name, ()))
+        yield from unbuilt(name)
     yield "### `expect`"
     yield ("Comparisons that `dlc test` checks, of numbers, shapes and figures: `parameters == 61_706`, "
            "`flops <= 1e6`, `shape(h) == [16, 5, 5]`, `test.accuracy >= 0.98`; with several outputs "

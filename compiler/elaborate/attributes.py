@@ -9,6 +9,7 @@ from dlc.compiler.elaborate import flow, outputs
 from dlc.compiler.elaborate.values import InputRef, OutputRef
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import describe
+from dlc.compiler.later import later, not_built
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 OF_TENSORS = ("shape", "rank", "features", "channels", "classes")
 OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")
-LATER = ("mask", "length")
 
 
 def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
@@ -24,8 +24,8 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     known = OF_OUTPUTS if isinstance(value, OutputRef) else OF_TENSORS
     if not isinstance(value, (Value, InputRef, OutputRef)):
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`")
-    if expr.name in LATER:
-        raise ev.fail("E0901", expr.name_span, f"`.{expr.name}` is not built yet")
+    if expr.name in later("attribute"):
+        raise ev.refuse(expr.name_span, not_built("attribute", expr.name))
     if expr.name not in known:
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`",
                       help=did_you_mean(expr.name, known) or f"it knows {', '.join(known)}")  # fmt: skip

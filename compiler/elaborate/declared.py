@@ -14,8 +14,8 @@ from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.initial import Initial
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Defined, describe
+from dlc.compiler.later import later
 from dlc.compiler.operators.base import WeightSpec
-from dlc.compiler.operators.later import LATER
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
@@ -36,7 +36,7 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
     """Refuse a name that belongs to the language or, for a binding, to a declaration."""
     name, file = ident.id, ev.scope.file
     families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
-    if families or name in FUNCTIONS or name in LATER:
+    if families or name in FUNCTIONS or name in later("operator", "loss"):
         what = families[0] if families else "function" if name in FUNCTIONS else "operator"
         what = "initial value" if what == "initial" else what
         raise ev.fail("E0302", ident.span,

@@ -21,6 +21,7 @@ from dlc.compiler.elaborate.values import (
 )  # fmt: skip
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Reject, describe
+from dlc.compiler.later import later, not_built
 from dlc.compiler.operators import arithmetic, comparisons
 from dlc.compiler.operators.base import by_sign
 from dlc.compiler.operators.indexing import Slice
@@ -46,6 +47,10 @@ class Evaluator:
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
         return self.builder.fail(code, span, message, **more)
 
+    def refuse(self, span: Span, reject: Reject) -> Halt:
+        """Report at a place what an operator or a kind says; to be raised."""
+        return self.fail(reject.code, span, reject.message, help=reject.help)
+
     def evaluate(self, expr: syntax.Expr) -> Any:
         """The value of an expression; `Halt` when it has none, which has then been reported."""
         self.builder.spend(expr.span)
@@ -53,7 +58,7 @@ class Evaluator:
             try:
                 return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
             except Reject as reject:
-                raise self.fail(reject.code, expr.span, reject.message, help=reject.help) from None
+                raise self.refuse(expr.span, reject) from None
 
     # --- leaves -------------------------------------------------------------------------------------------
 
@@ -89,12 +94,8 @@ class Evaluator:
         raise self.unknown(name, span, otherwise)
 
     def unknown(self, name: str, span: Span, otherwise: str = "") -> Halt:
-        from dlc.compiler.operators.later import LATER
-
-        if name in LATER:
-            return self.fail(
-                "E0901", span, f"`{name}` is not built yet", help="it will come with a later version of dlc"
-            )
+        if name in later("operator", "loss"):
+            return self.refuse(span, not_built("operator", name))
         if name in FUNCTIONS:
             return self.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
         if self.e.problems.seen("E0301", span) or name in self.e.torn.names:
@@ -155,7 +156,7 @@ class Evaluator:
         try:
             return static.truth(value)
         except Reject as reject:
-            raise self.fail(reject.code, expr.span, reject.message, help=reject.help) from None
+            raise self.refuse(expr.span, reject) from None
 
     # --- flow ---------------------------------------------------------------------------------------------
 

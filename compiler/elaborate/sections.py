@@ -11,11 +11,11 @@ from dlc.compiler.elaborate import expectations, exports, objective, settings
 from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.kinds import Defined, Reject
+from dlc.compiler.later import later, not_built
 from dlc.compiler.passes import checks, initial_values
 from dlc.compiler.program import Program
 from dlc.compiler.sections import Data, Export
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.training.later import LATER
 from dlc.compiler.training.metrics import figures
 from dlc.compiler.training.section import Train
 
@@ -65,13 +65,9 @@ def find(e: Elaborator, tree: syntax.File) -> dict[str, syntax.Section]:
                 f"there are two sections `{word}`",
                 help="put their settings into one",
             )
-        elif word == "tune":
-            e.problems.report(
-                "E0901",
-                statement.name.span,
-                "`tune` is not built yet",
-                help="take the section out; `--set NAME=value` sets a param",
-            )
+        elif word in later("section"):
+            unbuilt = not_built("section", word)
+            e.problems.report(unbuilt.code, statement.name.span, unbuilt.message, help=unbuilt.help)
         written.setdefault(word, statement)
     return written
 
@@ -115,13 +111,8 @@ def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[s
                 )
             except Halt:
                 continue
-        elif isinstance(statement, syntax.Section) and statement.name.id in LATER["train"]:
-            ev.e.problems.report(
-                "E0901",
-                statement.name.span,
-                f"`{statement.name.id}` is not built yet",
-                help="it will come with a later version of dlc",
-            )
+        elif isinstance(statement, syntax.Section) and statement.name.id in later("train"):
+            ev.refuse(statement.name.span, not_built("train", statement.name.id))
         else:
             ev.e.problems.report("E0602", statement.span, "expected a setting, `name = value`")
 
@@ -132,15 +123,10 @@ def key_of(
     key = statement.targets[0]
     if len(statement.targets) > 1:
         raise ev.fail("E0602", statement.span, "a setting has one name")
-    if key.id in LATER.get(definition.name, ()):
-        raise ev.fail(
-            "E0901",
-            key.span,
-            f"`{key.id}` in `{definition.name}` is not built yet",
-            help="it will come with a later version of dlc",
-        )
+    if key.id in later(definition.name):
+        raise ev.refuse(key.span, not_built(definition.name, key.id))
     if key.id not in definition.settings:
-        names = [*definition.settings, *LATER.get(definition.name, ())]
+        names = [*definition.settings, *later(definition.name)]
         if definition is Data:
             names += [*ev.scope.file.inputs, *ev.scope.file.outputs]
         raise ev.fail("E0601", key.span, f"`{definition.name}` has no setting `{key.id}`",

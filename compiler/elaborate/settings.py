@@ -9,6 +9,7 @@ from dlc.compiler.definition import Definition, Setting, spell_value
 from dlc.compiler.elaborate import calls
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.kinds import Kind, Reject, Text, describe
+from dlc.compiler.later import later, not_built
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -148,20 +149,13 @@ def known(ev: Evaluator, name: str) -> bool:
 
 
 def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:
-    from dlc.compiler.training.later import LATER
-
     names = [n for f in kind.families() for n in Definition.families[f]]
-    later = [n for f in kind.families() for n in LATER.get(f, ())]
-    if head.id in later:
-        return ev.fail(
-            "E0901",
-            head.span,
-            f"`{head.id}` is not built yet",
-            help="it will come with a later version of dlc",
-        )
+    unbuilt = later(*kind.families())
+    if head.id in unbuilt:
+        return ev.refuse(head.span, not_built(kind.families()[0], head.id))
     listed = ", ".join(f"`{n}`" for n in names)
     return ev.fail("E0305", head.span, f"there is no {' or '.join(kind.families())} `{head.id}`",
-                   help=did_you_mean(head.id, [*names, *kind.words, *later])
+                   help=did_you_mean(head.id, [*names, *kind.words, *unbuilt])
                         or f"there are {listed}")  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from dlc.compiler.definition import Definition
 from dlc.compiler.elaborate.declared import declares
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
-from dlc.compiler.operators.later import LATER
+from dlc.compiler.later import later
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -34,7 +34,15 @@ DECLARATIONS = (
 def check(ev: Evaluator, tree: syntax.File) -> None:
     """Tell of names in the file that nothing is called, unless that was told when they were used."""
     file = ev.scope.file
-    common = {*file.declared, *file.known(), *file.free, *FUNCTIONS, *LATER, *ev.e.torn.names, *words()}
+    common = {
+        *file.declared,
+        *file.known(),
+        *file.free,
+        *FUNCTIONS,
+        *later("operator", "loss"),
+        *ev.e.torn.names,
+        *words(),
+    }
     body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
     check_body(ev, body, common | bound(body))
     for block in (s for s in tree.body if isinstance(s, syntax.Block)):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from dlc.compiler.definition import setting
 from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, OneOf, Reject, Whole, Word
+from dlc.compiler.later import later, not_built
 from dlc.compiler.sections import Section
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.training.later import LATER, not_built
 from dlc.compiler.training.optimizers import Adam
 from dlc.compiler.training.schedules import Constant
 
@@ -44,11 +44,11 @@ class Precision(Word):
     """How training computes; the words of later work say that they are not built yet."""
 
     def __init__(self) -> None:
-        super().__init__("float32", *LATER["precision"])
+        super().__init__("float32", *later("precision"))
 
     def accept(self, value):
-        if super().accept(value) in LATER["precision"]:
-            raise not_built("precision", value, help="leave it out: training computes in float32")
+        if super().accept(value) in later("precision"):
+            raise not_built("precision", value)
         return value
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dlc.compiler.definition import Reject, family
+from dlc.compiler.definition import Definition, Reject, family
 from dlc.compiler.ir import Site, Value, Weight
+from dlc.compiler.later import LATER, later
+from dlc.compiler.sections import Export
 from dlc.compiler.source import Source, Span
-from dlc.compiler.training import later
 from dlc.compiler.training.clipping import Norm
 from dlc.compiler.training.clipping import Value as ClipValue
 from dlc.compiler.training.optimizers import Adam, Adamw, Rmsprop, Sgd
@@ -159,12 +160,16 @@ def test_the_section_has_defaults_and_refuses_what_contradicts_itself():
     Train(optimizer=Sgd(lr=0.1, momentum=0.9, nesterov=True), schedule=OneCycle(peak=1), steps=10).check()
 
 
-def test_words_of_later_work_are_undefined_and_say_so():
-    for name in ("optimizer", "schedule", "metric"):
-        assert not set(later.LATER[name]) & set(family(name))
-    assert "not built yet" in later.not_built("optimizer", "muon").message
-    assert later.is_later("train", "ema") and not later.is_later("train", "epochs")
-    with pytest.raises(Reject, match="`bf16` is not built yet"):
+def test_no_word_of_later_work_is_defined():
+    for name in LATER.keys() & Definition.families.keys():
+        assert not set(later(name)) & set(family(name)), name
+    for section in (Train, Export):
+        assert not set(later(section.name)) & set(section.settings)
+
+
+def test_words_of_later_work_say_so():
+    with pytest.raises(Reject, match="`bf16` is not built yet") as caught:
         Train.settings["precision"].kind.accept("bf16")
+    assert caught.value.code == "E0901"
     with pytest.raises(Reject, match="expected"):
         Train.settings["precision"].kind.accept("int3")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dlc.compiler.initial import Initial
     from dlc.compiler.operators.base import Operator
@@ -97,6 +97,12 @@ class Graph:
     weights: tuple[Weight, ...]
     nodes: tuple[Node, ...]
     outputs: Mapping[str, Value]
+
+    def values(self) -> Iterator[Value]:
+        """All values: inputs, weights and results, in the order in which they come to be."""
+        yield from self.inputs
+        yield from (w.value for w in self.weights)
+        yield from (result for node in self.nodes for result in node.results)
 
     def producers(self) -> dict[Value, Node]:
         return {result: node for node in self.nodes for result in node.results}

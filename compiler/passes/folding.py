@@ -15,6 +15,8 @@ from dlc.compiler.operators.normalization import BatchnormInference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dlc.compiler.operators.base import Operator
+
 
 def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
     """The graph with fewer nodes, and its weights; folded ones are new,
@@ -30,7 +32,7 @@ def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[s
             values |= {made[key][leaf].name: array for leaf, array in arrays.items()}
         own = {leaf: weight.value for leaf, weight in made[key].items()}
         nodes[layer] = None
-        nodes[norm] = replace(layer, weights=own, results=norm.results)
+        nodes[norm] = replace(layer, operator=with_bias(layer), weights=own, results=norm.results)
     kept = tuple(n for node in graph.nodes if (n := nodes.get(node, node)) is not None)
     read = {v for n in kept for v in n.reads} | set(graph.outputs.values())
     new = (w for weights in made.values() for w in weights.values())
@@ -71,6 +73,14 @@ def folded(layer: Node, norm: Node, values: Mapping[str, np.ndarray]) -> dict[st
     assert isinstance(layer.operator, Layer)
     scale, offset = norm.operator.scale_and_offset(np, **of_norm)
     return layer.operator.scaled(np, of_layer, scale, offset)
+
+
+def with_bias(layer: Node) -> Operator:
+    """The layer's operator, which adds an offset if it added none."""
+    operator = layer.operator
+    if "bias" in layer.weights:
+        return operator
+    return type(operator)(**operator.values() | {"bias": True}).bind(*operator.operands)
 
 
 def own_weight(layer: Node, leaf: str, array: np.ndarray) -> Weight:

@@ -27,7 +27,7 @@ class Extension:
         self.graph = graph
         self.inputs = list(graph.inputs)
         self.nodes = list(graph.nodes)
-        self.names = {v.name for n in graph.nodes for v in n.results} | {v.name for v in graph.inputs}
+        self.names = {v.name for v in graph.values()} | {n.name for n in graph.nodes}
 
     def name(self, wanted: str) -> str:
         name, number = wanted, 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from legal import legal
+
 from dlc.compiler import CompileError, Source, compile
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ VECTOR = "input x: float[4]\noutput y: float[4]\n"
 
 
 def spec(text: str, **more: Any) -> Program:
-    return compile(Source("model.dl", text), **more)
+    return legal(compile(Source("model.dl", text), **more))
 
 
 def bound(text: str, before: str = "") -> Any:

@@ -1,0 +1,131 @@
+"""Every graph of the shipped specs is legal, after every pass; a broken one is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from legal import legal, passed
+
+from dlc.compiler import Source, compile, read_source, reader
+from dlc.compiler.ir import Value
+from dlc.compiler.types import Tensor
+from dlc.compiler.verify import Illegal, verify, verify_program
+
+SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
+TEXT = "input x: float[4]\noutput y: class(3)\nx -> dense(8) -> relu -> dense(3) -> y\ntrain { epochs = 1 }\n"
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_shipped_specs_are_legal(spec):
+    legal(compile(read_source(spec), read=reader(spec.parent)))
+
+
+NAMES = {
+    "a weight like a node of the answer": "weight y_number: float[3] = zeros\n(x -> dense(3)) + y_number -> y",
+    "an input like a cast": "input y_name: float[3]\n(x -> dense(3)) + y_name -> y",
+    "a layer without a bias before a norm": "x -> dense(3, bias=false) -> batchnorm -> y",
+    "a layer that is dropped": "x -> dense(3) -> dropout(0.5) -> y",
+    "a norm that is trained with others": "x -> dense(5) -> batchnorm -> relu -> residual(dense(5)) -> dense(3) -> y",
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_names_and_weights_stay_apart_in_every_pass(case):
+    text = f"input x: float[4]\noutput y: class(a, b, c)\n{NAMES[case]}\ntrain {{ regularize = l2(0.1) }}\n"
+    assert len(list(passed(legal(compile(Source("model.dl", text)))))) == 5
+
+
+# --- broken graphs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def program():
+    return compile(Source("model.dl", TEXT))
+
+
+@pytest.fixture
+def graph(program):
+    return program.graph
+
+
+def refused(graph) -> str:
+    with pytest.raises(Illegal) as found:
+        verify(graph)
+    return str(found.value)
+
+
+def with_node(graph, place, **changes):
+    nodes = list(graph.nodes)
+    nodes[place] = replace(nodes[place], **changes)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def test_what_is_read_is_made_before(graph):
+    assert "which is not made before it" in refused(replace(graph, nodes=graph.nodes[::-1]))
+    assert "which is not made before it" in refused(replace(graph, inputs=()))
+    assert "`dense` reads %dense.weight" in refused(replace(graph, weights=graph.weights[1:]))
+
+
+def test_a_value_is_made_once(graph):
+    again = replace(graph.nodes[0], name="again")
+    assert "`again` makes %dense: float[8], which is there already" in refused(
+        replace(graph, nodes=(*graph.nodes, again))
+    )
+    assert "is given twice" in refused(replace(graph, inputs=graph.inputs * 2))
+
+
+def test_outputs_are_made(graph):
+    nowhere = Value("nowhere", Tensor("float"), graph.nodes[0].site)
+    assert "the output `loss` is %nowhere: float, which nothing makes" in refused(
+        replace(graph, outputs={"loss": nowhere})
+    )
+
+
+def test_names_are_unique(graph):
+    same = replace(graph.nodes[1].results[0], name=graph.weights[0].name)
+    assert "2 values are called `dense.weight`" in refused(with_node(graph, 1, results=(same,)))
+    assert "2 nodes are called `dense`" in refused(with_node(graph, 1, name="dense"))
+
+
+def test_types_are_those_of_the_operator(graph):
+    x = graph.inputs[0]
+    assert "`dense_2` is bound to (float[8]) and reads (float[4])" in refused(
+        with_node(graph, 2, operands=(x,))
+    )
+    wrong = Value("relu", Tensor("float", (9,)), x.site)
+    assert "`relu` makes (float[9]), and its operator (float[8])" in refused(
+        with_node(graph, 1, results=(wrong,))
+    )
+    unbound = type(graph.nodes[1].operator)()
+    assert "the operator of `relu` was never bound" in refused(with_node(graph, 1, operator=unbound))
+
+
+def test_weights_are_those_that_the_operator_declares(graph):
+    weights = graph.nodes[0].weights
+    alone = {"weight": weights["weight"]}
+    assert "has the weights `weight`, and its operator declares `weight`, `bias`" in refused(
+        with_node(graph, 0, weights=alone)
+    )
+    other = graph.nodes[2].weights["weight"]
+    assert (
+        "the weight `weight` of `dense` is %dense_2.weight: float[3, 8], and its operator wants float[8, 4]"
+        in (refused(with_node(graph, 0, weights=weights | {"weight": other})))
+    )
+    assert "which is no weight" in refused(with_node(graph, 0, weights=weights | {"bias": graph.inputs[0]}))
+
+
+def test_all_that_is_broken_is_told(graph):
+    assert len(refused(replace(graph, inputs=(), weights=())).splitlines()) > 4
+
+
+def test_a_program_names_what_its_graph_makes(program):
+    nowhere = Value("nowhere", Tensor("float"), program.graph.nodes[0].site)
+    for broken in (
+        replace(program, loss=nowhere),
+        replace(program, exports=(("y", nowhere),)),
+        replace(program, outputs=(replace(program.outputs[0], scores=nowhere),)),
+    ):
+        with pytest.raises(Illegal, match="nowhere: float, which the graph does not make"):
+            verify_program(broken)

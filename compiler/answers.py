@@ -1,6 +1,8 @@
-"""What an output's element means: what flows in as its scores, its loss and metrics, what the artifact answers.
+"""What an output's element means: what flows in as its scores, its loss and metrics,
+what the artifact answers.
 
-There is one kind for classes, one for yes or no, and three for numbers; all that differs between them stands here.
+There is one kind for classes, one for yes or no, and three for numbers;
+all that differs between them stands here.
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from dlc.compiler.operators import answers
-from dlc.compiler.operators.activations import Sigmoid, Softmax
+from dlc.compiler.operators.activations import Sigmoid
 from dlc.compiler.operators.arithmetic import Cast
+from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.types import FLOATS, INTEGERS
 
 if TYPE_CHECKING:

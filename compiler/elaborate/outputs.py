@@ -10,8 +10,8 @@ from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import is_free, names, substitute
 from dlc.compiler.elaborate.values import Operand, OutputRef
 from dlc.compiler.ir import Value
-from dlc.compiler.operators.activations import Softmax
 from dlc.compiler.operators.arithmetic import Cast
+from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Classes, Tensor

@@ -1,4 +1,4 @@
-"""Activations: functions of every element, and those over one axis."""
+"""Activations: functions of every element."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from math import pi, sqrt
 from typing import Any
 
 from dlc.compiler.initial import Full
-from dlc.compiler.kinds import Nothing, Number, OneOf, Whole, Word
-from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
-from dlc.compiler.operators.operands import sample_axis
+from dlc.compiler.kinds import Nothing, Number, OneOf, Word
+from dlc.compiler.operators.base import Example, Operator, WeightSpec, setting
 from dlc.compiler.types import Tensor
 
 
@@ -319,84 +318,3 @@ class Threshold(Activation):
         return op.Where(reached, op.constant(1.0, "float32"), op.constant(0.0, "float32"))
 
     examples = shapes("threshold", Example("threshold", "int8[8]", "float[8]"))
-
-
-class _OverAxis(Activation, abstract=True):
-    axis: int = setting("axis that adds up to 1", Whole(), -1)
-
-    def type(self, x: Tensor) -> Tensor:
-        if not x.rank:
-            raise Reject(f"`{self.name}` works over an axis, and a single value, {x}, has none", at="x",
-                         help="`sigmoid` makes a probability of a single score")  # fmt: skip
-        sample_axis(x, self.axis)
-        return x
-
-    def place(self) -> int:
-        return self.operands[0].axis(self.axis)
-
-
-def over_axis(name: str) -> tuple[Example, ...]:
-    return (
-        Example(name, "float[4]", "float[4]"),
-        Example(name, "float[T]", "float[T]"),
-        Example(name, "float[T, 4]", "float[T, 4]"),
-        Example(f"{name}(axis=0)", "float[3, H, W]", "float[3, H, W]"),
-        Example(f"{name}(-2)", "float[2, 3, 4]", "float[2, 3, 4]"),
-        Example(name, "float", rejects="E0201"),
-        Example(f"{name}(axis=1)", "float[4]", rejects="E0201"),
-        Example(f"{name}(axis=-2)", "float[4]", rejects="E0201"),
-    )
-
-
-class Softmax(_OverAxis):
-    """`exp(x) / sum(exp(x))` over one axis (torch `softmax`, ONNX `Softmax`)."""
-
-    matches = "class"
-
-    def torch(self, F, x):
-        return F.softmax(x, self.place())
-
-    def onnx(self, op, x):
-        return op.Softmax(x, axis=self.place())
-
-    examples = (*over_axis("softmax"), Example("softmax", "float[4]", "float[4]", low=-200, high=200))
-
-
-class LogSoftmax(_OverAxis):
-    """`x - log(sum(exp(x)))` over one axis (torch `log_softmax`, ONNX `LogSoftmax`)."""
-
-    def torch(self, F, x):
-        return F.log_softmax(x, self.place())
-
-    def onnx(self, op, x):
-        return op.LogSoftmax(x, axis=self.place())
-
-    examples = over_axis("log_softmax")
-
-
-class Glu(Activation):
-    """`a * sigmoid(b)`, the halves a, b of the last axis (torch `glu`, ONNX `Split`, `Sigmoid`, `Mul`)."""
-
-    def type(self, x: Tensor) -> Tensor:
-        if not x.rank or x.shape[-1] % 2 != 0:
-            raise Reject(f"`glu` halves the last axis, which must be of even size, found {x}", at="x",
-                         help="a `dense` of twice the size wanted stands before it")  # fmt: skip
-        return x.with_axis(-1, x.shape[-1] // 2)
-
-    def torch(self, F, x):
-        return F.glu(x, -1)
-
-    def onnx(self, op, x):
-        a, b = op.Split(x, axis=-1, num_outputs=2, outputs=2)
-        return op.Mul(a, op.Sigmoid(b))
-
-    examples = (
-        Example("glu", "float[4]", "float[2]"),
-        Example("glu", "float[5, 4]", "float[5, 2]"),
-        Example("glu", "float[T, 6]", "float[T, 3]"),
-        Example("glu", "float[3, 2 * T]", "float[3, T]"),
-        Example("glu", "float[2, 3, 4]", "float[2, 3, 2]"),
-        Example("glu", "float[3]", rejects="E0201"),
-        Example("glu", "float[4, T]", rejects="E0201"),
-        Example("glu", "float", rejects="E0201"),
-    )

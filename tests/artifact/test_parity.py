@@ -14,9 +14,10 @@ import pytest
 from artifacts import agree, make, random_weights
 
 import dlc
-from dlc.compiler.operators.activations import Gelu, Relu, Softmax, Tanh
+from dlc.compiler.operators.activations import Gelu, Relu, Tanh
 from dlc.compiler.operators.answers import ClassNumber, RoundTo
 from dlc.compiler.operators.arithmetic import Add, Multiply
+from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.operators.convolution import Conv
 from dlc.compiler.operators.joining import Split
 from dlc.compiler.operators.mathematics import Log
@@ -101,7 +102,10 @@ def test_a_difference_in_the_second_result_is_found(tmp_path: Path, monkeypatch)
         return first, third, second
 
     monkeypatch.setattr(Split, "onnx", swapped)
-    text = "input x: float[6]\noutput y: float[2]\na, b, c = x -> split(3, 0)\na -> dense(2) -> y\nexport { outputs = [y, b] }\n"
+    text = (
+        "input x: float[6]\noutput y: float[2]\na, b, c = x -> split(3, 0)\na -> dense(2) -> y\n"
+        "export { outputs = [y, b] }\n"
+    )
     problem = refused(text, tmp_path)
     assert (problem.line, "`b`" in problem.message) == (3, True)
 
@@ -204,8 +208,9 @@ LOGS = "input x: float[6]\noutput y: float[6]\nx -> log -> y\n"
 
 def test_what_is_no_number_makes_no_false_alarm(tmp_path: Path) -> None:
     text = (
-        "input x: float[6]\noutput y: float[6]\noutput kind: class(6)\noutput whole: uint8[6]\noutput flag: bool[6]\n"
-        "output yes: binary[6]\noutput scaled: float[6]\nh = log(x)\nh -> y\nh -> kind\nh -> whole\nh -> flag\nh -> yes\n"
+        "input x: float[6]\noutput y: float[6]\noutput kind: class(6)\noutput whole: uint8[6]\n"
+        "output flag: bool[6]\noutput yes: binary[6]\noutput scaled: float[6]\n"
+        "h = log(x)\nh -> y\nh -> kind\nh -> whole\nh -> flag\nh -> yes\n"
         "x / 0 -> scaled\n"
     )
     assert verify(make(text, tmp_path).path).holds

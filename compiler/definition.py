@@ -15,7 +15,8 @@ from dlc.compiler.record import record
 __all__ = ["REQUIRED", "STAGES", "Definition", "Kind", "Reject", "Setting", "family", "setting"]
 
 
-# Families whose members stand in a flow: no two of them share a name, and a spec cannot give it to anything else.
+# Families whose members stand in a flow: no two of them share a name,
+# and a spec cannot give it to anything else.
 STAGES = ("operator", "combinator", "loss")
 
 
@@ -57,9 +58,9 @@ def setting(doc: str, kind: Kind, default: Any = REQUIRED, *, keyword: bool = Fa
 class Definition:
     """A thing of the language with settings. Instances hold checked values and never change.
 
-    A subclass given `family=` opens a family (operators, losses, ...); the classes below it are its members, by
-    the name of the class in snake case or by `name`. A base that several share is `abstract=True`. A member has
-    a docstring, a name that no other has, and all methods that are `abstractmethod` in its bases.
+    A subclass given `family=` opens a family (operators, losses, ...); the classes below it are its members,
+    by the name of the class in snake case or by `name`. A base that several share is `abstract=True`. A
+    member has a docstring, a name that no other has, and all methods that are `abstractmethod` in its bases.
     """
 
     families: ClassVar[dict[str, dict[str, type[Definition]]]] = {}

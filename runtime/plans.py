@@ -94,7 +94,8 @@ def check_statistics(graph: Graph, plan: Plan) -> None:
     for node in graph.nodes:
         if node.operator.needs_many_rows and all(size == 1 for size in node.operands[0].type.shape[1:]):
             label = Label(node.site.span, "one value of each feature in a step")
-            raise CompileError([Diagnostic(IMPOSSIBLE, f"`{node.operator.name}` needs more than one row in a step",
+            raise CompileError([Diagnostic(IMPOSSIBLE,
+                                           f"`{node.operator.name}` needs more than one row in a step",
                                            (label,), (),
                                            "use a larger `batch`, or `layernorm`")])  # fmt: skip
 

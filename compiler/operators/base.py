@@ -152,7 +152,8 @@ class Operator(Definition, family="operator"):
         return self
 
     def slack(self, np: Any) -> Callable[[Any], Any] | None:
-        """How far rounding may move each answer, as a function of what flows in; none if it chooses nothing."""
+        """How far rounding may move each answer, as a function of what flows in;
+        none if it chooses nothing."""
         return None
 
     def multiply_adds(self) -> Size:

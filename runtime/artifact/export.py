@@ -48,7 +48,8 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
            fingerprint: str = "", columns: Mapping[str, Any] | None = None) -> Exported:  # fmt: skip
     """Prove the artifact equal to the torch module on random and on real rows, then write it.
 
-    `rows` are raw rows of the data, `figures` what training measured, `columns` what the data filled fields from.
+    `rows` are raw rows of the data, `figures` what training measured,
+    `columns` what the data filled fields from.
     """
     check_known(program.graph, weights)
     check_given(program.graph, weights)

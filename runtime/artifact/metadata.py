@@ -155,8 +155,8 @@ def is_size(value: Any) -> bool:
 def describe(
     program: Program, spec: str, inputs: Mapping[str, Tensor], columns: Mapping[str, Any] | None = None
 ) -> Metadata:
-    """What is known of a program before it was trained; `inputs` are those that the artifact takes, `columns` what
-    the data filled fields from, in place of what the `data` section says of it."""
+    """What is known of a program before it was trained; `inputs` are those that the artifact takes,
+    `columns` what the data filled fields from, in place of what the `data` section says of it."""
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
         metrics.setdefault(output, []).append({"name": metric.name, **metric.values()})

@@ -29,8 +29,8 @@ HELP = "the artifact was not written; please report the spec as a mistake in dlc
 Batch = dict[str, np.ndarray]
 
 
-def check(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], reference: Reference, artifact: Path,
-          batches: Sequence[tuple[str, Batch]]) -> float:  # fmt: skip
+def check(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], reference: Reference,
+          artifact: Path, batches: Sequence[tuple[str, Batch]]) -> float:  # fmt: skip
     """Run the artifact and the module on every batch; the worst difference, or an error naming the place."""
     largest, session = 0.0, None
     for what, raw in batches:
@@ -55,7 +55,7 @@ def refused(
     message = f"ONNX Runtime does not take what was made of the spec: {str(error).splitlines()[0]}"
     node = next((n for n in graph.nodes if not runs(program, up_to(n, graph), weights, raw)), None)
     labels = (Label(node.site.span, f"first here, in `{node.name}`"),) if node else ()
-    return Diagnostic(PARTED, message, labels, notes_of(node) if node else (), HELP)
+    return Diagnostic(PARTED, message, labels, node.site.way() if node else (), HELP)
 
 
 def up_to(node: Node, graph: Graph) -> Graph:
@@ -87,12 +87,8 @@ def parted(graph: Graph, output: str, what: str, apart: float, node: Node | None
     if node is None:  # every stage by itself is right: what is wrong was made of several
         return Diagnostic(PARTED, message, (Label(graph.outputs[output].site.span),), help=HELP)
     return Diagnostic(
-        PARTED, message, (Label(node.site.span, f"first here, in `{node.name}`"),), notes_of(node), HELP
+        PARTED, message, (Label(node.site.span, f"first here, in `{node.name}`"),), node.site.way(), HELP
     )
-
-
-def notes_of(node: Node) -> tuple[str, ...]:
-    return tuple(f"in: {use.what}, used at {use.span.place}" for use in node.site.uses)
 
 
 def first_difference(

@@ -1,4 +1,5 @@
-"""What an artifact says of itself, read with nothing but ONNX Runtime; and what becomes of a file that lies."""
+"""What an artifact says of itself, read with nothing but ONNX Runtime;
+and what becomes of a file that lies."""
 
 from __future__ import annotations
 
@@ -46,7 +47,10 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Made:
-    text = "input x: float[3]\noutput y: class(a, b)\noutput z: float[2]\nh = x -> dense(2)\nh -> y\ntanh(h) -> z\n"
+    text = (
+        "input x: float[3]\noutput y: class(a, b)\noutput z: float[2]\nh = x -> dense(2)\nh -> y\n"
+        "tanh(h) -> z\n"
+    )
     return make(text, tmp_path_factory.mktemp("small"))
 
 
@@ -129,7 +133,8 @@ def test_imports_are_in_it(tmp_path: Path) -> None:
 
 def test_inputs_in_it_are_those_of_the_file(tmp_path: Path) -> None:
     made = make(
-        "input x: float[3]\ninput t: float[3]\noutput y: float[3]\nx -> dense(3) -> y\ntrain { loss = mse(y, t) }\n",
+        "input x: float[3]\ninput t: float[3]\noutput y: float[3]\nx -> dense(3) -> y\n"
+        "train { loss = mse(y, t) }\n",
         tmp_path,
     )
     assert set(json.loads(made.metadata["dlc.inputs"])) == {"x"}

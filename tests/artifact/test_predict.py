@@ -99,27 +99,54 @@ def test_missing_numbers_are_numbers(artifact: Artifact) -> None:
 
 WRONG = {
     "a missing input": (lambda r: r.pop("size"), "the input `size` is missing: the model takes colour, kind"),
-    "an unknown input": (lambda r: r.update(sise=[1, 2]), "the model has no input `sise`: it takes colour, kind"),
-    "an unknown class": (lambda r: r.update(colour=["red", "blue"]), "`colour` has no class `blue`; its classes are red, green"),
-    "a class by number": (lambda r: r.update(colour=[0, 1]), "`colour` has no class `0`; its classes are red, green"),
-    "a missing class": (lambda r: r.update(colour=["red", None]), "`colour` takes the names of its classes as text, found None"),
-    "a class that is true": (lambda r: r.update(colour=[True, False]), "takes the names of its classes as text, found True"),
+    "an unknown input": (
+        lambda r: r.update(sise=[1, 2]),
+        "the model has no input `sise`: it takes colour, kind",
+    ),
+    "an unknown class": (
+        lambda r: r.update(colour=["red", "blue"]),
+        "`colour` has no class `blue`; its classes are red, green",
+    ),
+    "a class by number": (
+        lambda r: r.update(colour=[0, 1]),
+        "`colour` has no class `0`; its classes are red, green",
+    ),
+    "a missing class": (
+        lambda r: r.update(colour=["red", None]),
+        "`colour` takes the names of its classes as text, found None",
+    ),
+    "a class that is true": (
+        lambda r: r.update(colour=[True, False]),
+        "takes the names of its classes as text, found True",
+    ),
     "a class past the last": (lambda r: r.update(kind=[0, 3]), "`kind` has no class 3: it has 3, from 0 on"),
     "a class before the first": (lambda r: r.update(kind=[0, -1]), "`kind` has no class -1"),
     "half a class": (lambda r: r.update(kind=[0, 0.5]), "`kind` takes class, and 0.5 is no int64"),
     "no batch": (lambda r: r.update(size=1.0), "`size` takes [batch], found []; the batch is the first axis"),
     "an axis too many": (lambda r: r.update(size=[[1.0], [2.0]]), "`size` takes [batch], found [2, 1]"),
-    "another size": (lambda r: r.update(image=np.zeros((2, 2, 3))), "`image` takes [batch, 2, 2], found [2, 2, 3]"),
+    "another size": (
+        lambda r: r.update(image=np.zeros((2, 2, 3))),
+        "`image` takes [batch, 2, 2], found [2, 2, 3]",
+    ),
     "text for numbers": (lambda r: r.update(size=["1", "2"]), "`size` takes float, found text"),
     "nothing for numbers": (lambda r: r.update(size=[1, None]), "`size` takes float, found object"),
     "complex numbers": (lambda r: r.update(size=[1, 2j]), "`size` takes float, found complex128"),
-    "a number past its range": (lambda r: r.update(image=np.full((2, 2, 2), 256)), "`image` takes uint8[2, 2], and 256 is no uint8"),
+    "a number past its range": (
+        lambda r: r.update(image=np.full((2, 2, 2), 256)),
+        "`image` takes uint8[2, 2], and 256 is no uint8",
+    ),
     "a negative number": (lambda r: r.update(image=np.full((2, 2, 2), -1)), "-1 is no uint8"),
     "a fraction": (lambda r: r.update(image=np.full((2, 2, 2), 0.5)), "0.5 is no uint8"),
     "no number for a whole one": (lambda r: r.update(image=np.full((2, 2, 2), np.nan)), "nan is no uint8"),
-    "a float past its range": (lambda r: r.update(size=[1e300, 1]), "`size` takes float, and 1e+300 is no float32"),
+    "a float past its range": (
+        lambda r: r.update(size=[1e300, 1]),
+        "`size` takes float, and 1e+300 is no float32",
+    ),
     "neither yes nor no": (lambda r: r.update(mask=[[2, 0, 0]] * 2), "2 is no bool"),
-    "rows of different lengths": (lambda r: r.update(series=[[1, 2], [1]]), "`series` takes float[T], and its rows are not all of one shape"),
+    "rows of different lengths": (
+        lambda r: r.update(series=[[1, 2], [1]]),
+        "`series` takes float[T], and its rows are not all of one shape",
+    ),
     "other batches": (lambda r: r.update(size=[1.0]), "`batch` is 2 in `colour` and 1 in `size`"),
     "other lengths": (lambda r: r.update(mask=[[True]] * 2), "`T` is 3 in `series` and 1 in `mask`"),
 }  # fmt: skip

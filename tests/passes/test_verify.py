@@ -23,11 +23,15 @@ def test_shipped_specs_are_legal(spec):
 
 
 NAMES = {
-    "a weight like a node of the answer": "weight y_number: float[3] = zeros\n(x -> dense(3)) + y_number -> y",
+    "a weight like a node of the answer": (
+        "weight y_number: float[3] = zeros\n(x -> dense(3)) + y_number -> y"
+    ),
     "an input like a cast": "input y_name: float[3]\n(x -> dense(3)) + y_name -> y",
     "a layer without a bias before a norm": "x -> dense(3, bias=false) -> batchnorm -> y",
     "a layer that is dropped": "x -> dense(3) -> dropout(0.5) -> y",
-    "a norm that is trained with others": "x -> dense(5) -> batchnorm -> relu -> residual(dense(5)) -> dense(3) -> y",
+    "a norm that is trained with others": (
+        "x -> dense(5) -> batchnorm -> relu -> residual(dense(5)) -> dense(3) -> y"
+    ),
 }
 
 

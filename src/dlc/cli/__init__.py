@@ -82,8 +82,8 @@ def commands() -> None:
 
 
 def main() -> NoReturn:
-    """The process of the command line. It ends without taking libraries apart: their threads may still be starting,
-    and abort the process if they are."""
+    """The process of the command line. It ends without taking libraries apart:
+    their threads may still be starting, and abort the process if they are."""
     gc.disable()
     code: object = 0
     try:

@@ -84,7 +84,8 @@ def of_node(node: Node) -> Iterator[str]:
         yield f"`{node.name}` makes {spelled(results)}, and its operator {spelled(operator.results)}"
     declared = {spec.leaf: spec.shape for spec in operator.weights(*operator.operands)}
     if set(declared) != set(node.weights):
-        yield f"`{node.name}` has the weights {listed(node.weights)}, and its operator declares {listed(declared)}"
+        read = listed(node.weights)
+        yield f"`{node.name}` has the weights {read}, and its operator declares {listed(declared)}"
     for leaf, value in node.weights.items():
         if value.type.batched or value.type.element != "float":
             yield f"the weight `{leaf}` of `{node.name}` is {value}, which is no weight"

@@ -35,6 +35,13 @@ class Site:
     def place(self) -> str:
         return self.span.place
 
+    def way(self) -> tuple[str, ...]:
+        """The uses that led here, in words, innermost first; of many the first and the last."""
+        ways = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.uses))
+        if len(ways) <= 6:
+            return ways
+        return (*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:])
+
 
 @record(eq=False)
 class Value:

@@ -62,22 +62,14 @@ class Builder:
 
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
         """Report a mistake at a place, with the blocks that led there; to be raised."""
-        self.problems.report(code, span, message, notes=[*more.pop("notes", ()), *self._way_here()], **more)
+        notes = (*more.pop("notes", ()), *self.site(span).way())
+        self.problems.report(code, span, message, notes=notes, **more)
         return Halt()
 
     def stop(self, code: str, span: Span, message: str, help: str = "") -> Stop:
         """Report that a limit is passed; to be raised."""
         self.fail(code, span, message, help=help)
         return Stop()
-
-    def _way_here(self) -> list[str]:
-        """The uses of blocks around this point, innermost first; of many the first and the last."""
-        ways = list(dict.fromkeys(f"in: {u.what}, used at {u.span.place}" for u in self.uses))
-        return (
-            ways
-            if len(ways) <= 6
-            else [*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:]]
-        )
 
     def spend(self, span: Span, work: int = 1) -> None:
         self.work += work

@@ -32,6 +32,6 @@ def report(node: Node, reason: str, problems: Problems) -> None:
     name = node.operator.name
     problems.report("E0512", node.site.span,
                     f"`{name}` learns from the training rows before training, and {reason} stands before it",
-                    notes=[f"in: {u.what}, used at {u.span.place}" for u in node.site.uses],
+                    notes=node.site.way(),
                     help=f"let `{name}` act on the inputs first; `batchnorm` or `layernorm` normalize "
                          "within the network")  # fmt: skip

@@ -28,7 +28,7 @@ def warn_of_unused(program: Program, problems: Problems) -> None:
         if weight.value not in needed:
             site = places.get(weight.value, weight.value.site)
             problems.report("W0402", site.span, f"no output and no loss depends on `{weight.name}`",
-                            notes=[f"in: {u.what}, used at {u.span.place}" for u in site.uses],
+                            notes=site.way(),
                             help="take out what is made here, or let it flow on to an output")  # fmt: skip
 
 

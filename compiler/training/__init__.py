@@ -1,2 +1,10 @@
-from dlc.compiler.training import clipping, metrics, optimizers, regularizers, schedules, stopping  # noqa: F401
-from dlc.compiler.training import losses as losses
+from dlc.compiler.training import (  # noqa: F401
+    class_losses,
+    clipping,
+    metrics,
+    optimizers,
+    pointwise,
+    regularizers,
+    schedules,
+    stopping,
+)

@@ -1,0 +1,117 @@
+"""Losses of every place: a number for each entry of the prediction, and their mean or sum."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from dlc.compiler.kinds import Number
+from dlc.compiler.operators.base import Example, setting
+from dlc.compiler.training.losses import Loss, agree, check_number, torch_agree
+from dlc.compiler.types import Tensor
+
+
+class Pointwise(Loss, abstract=True):
+    meant: ClassVar[str] = "numbers"
+
+    def type(self, prediction: Tensor, target: Tensor) -> Tensor:
+        check_number(self, target, self.meant)
+        return self.reduced(self.each(prediction, target))
+
+    def each(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The type of the loss of each place."""
+        return agree(self, prediction, target)
+
+    def torch(self, F, prediction, target):
+        prediction, target = torch_agree(F, prediction, target, *self.operands)
+        return self.torch_reduced(self.torch_each(F, prediction, target), self.each(*self.operands))
+
+    @abstractmethod
+    def torch_each(self, F: Any, prediction: Any, target: Any) -> Any:
+        """The loss of each place, or the mean of all: `reduction`."""
+        raise NotImplementedError
+
+
+class Mse(Pointwise):
+    """Squared error: `(prediction - target) ** 2` (torch `mse_loss`)."""
+
+    def torch_each(self, F, prediction, target):
+        return F.mse_loss(prediction, target, reduction=self.reduction)
+
+    examples = (
+        Example("mse", ("float[3]", "float[3]"), "float"),
+        Example("mse(reduce=sum)", ("float[T, 3]", "float[T, 3]"), "float"),
+        Example("mse(reduce=none)", ("float[3]", "float[3]"), "float[3]"),
+        Example("mse", ("float[1]", "float"), "float"),
+        Example("mse", ("float[3]", "float[4]"), rejects="E0203"),
+        Example("mse", ("float[T]", "float[3]"), rejects="E0204"),
+        Example("mse", ("float[3]", "class(3)"), rejects="E0201"),
+    )
+
+
+class Mae(Pointwise):
+    """Absolute error: `abs(prediction - target)` (torch `l1_loss`)."""
+
+    def torch_each(self, F, prediction, target):
+        return F.l1_loss(prediction, target, reduction=self.reduction)
+
+    examples = (
+        Example("mae", ("float[3]", "float[3]"), "float"),
+        Example("mae(reduce=none)", ("float", "float"), "float"),
+        Example("mae", ("float[3]", "float"), rejects="E0203"),
+    )
+
+
+class Huber(Pointwise):
+    """`d ** 2 / 2` up to a difference `d` of `delta`, `delta * (d - delta / 2)` beyond
+    (torch `huber_loss`)."""
+
+    delta: float = setting("where the square ends", Number(above=0), 1.0, keyword=True)
+
+    def torch_each(self, F, prediction, target):
+        return F.huber_loss(prediction, target, reduction=self.reduction, delta=self.delta)
+
+    examples = (
+        Example("huber", ("float[3]", "float[3]"), "float"),
+        Example("huber(delta=0.5, reduce=sum)", ("float[3]", "float[3]"), "float"),
+        Example("huber(delta=0)", ("float[3]", "float[3]"), rejects="E0403"),
+    )
+
+
+class Bce(Pointwise):
+    """Binary cross-entropy of scores: `-t * log(sigmoid(s)) - (1 - t) * log(1 - sigmoid(s))`.
+
+    Targets are 0 and 1, or probabilities (torch `binary_cross_entropy_with_logits`).
+    """
+
+    meant = "yes or no, or probabilities"
+    scores = ("binary",)
+
+    def torch_each(self, F, prediction, target):
+        return F.binary_cross_entropy_with_logits(prediction, target, reduction=self.reduction)
+
+    examples = (
+        Example("bce", ("float", "bool"), "float"),
+        Example("bce", ("float[5]", "float[5]"), "float", low=0, high=1),
+        Example("bce(reduce=sum)", ("float[1, H, W]", "bool[1, H, W]"), "float"),
+        Example("bce", ("float[3]", "class(3)"), rejects="E0201"),
+        Example("bce", ("float[3]", "bool"), rejects="E0203"),
+    )
+
+
+class Perceptron(Pointwise):
+    """Rosenblatt's rule: `(threshold(s) - t) * s` for scores `s` and targets 0 or 1,
+    the threshold held still."""
+
+    meant = "yes or no"
+    scores = ("binary",)
+
+    def torch_each(self, F, prediction, target):
+        loss = ((prediction >= 0).type_as(prediction) - target) * prediction
+        return loss.mean() if self.reduce == "mean" else loss
+
+    examples = (
+        Example("perceptron", ("float", "bool"), "float"),
+        Example("perceptron(reduce=none)", ("float[2]", "bool[2]"), "float[2]"),
+        Example("perceptron", ("float[3]", "class(3)"), rejects="E0201"),
+    )

@@ -7,10 +7,16 @@ Checking of arguments, suggestions, documentation and completion follow from the
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from copy import copy
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.kinds import Kind, Reject
 from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
 
 __all__ = ["REQUIRED", "STAGES", "Definition", "Kind", "Reject", "Setting", "family", "setting"]
 
@@ -69,9 +75,9 @@ class Definition:
     settings: ClassVar[dict[str, Setting]] = {}
     abstract: ClassVar[bool] = True
 
-    # Where a spec writes it, and each of its settings; set by the elaborator.
-    span: Any
-    spans: dict[str, Any]
+    # Where a spec writes it, and each of its settings: see `placed`.
+    span: Any = None
+    spans: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, family: str = "", abstract: bool = False, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -99,6 +105,16 @@ class Definition:
 
     def __setattr__(self, key: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} never changes")
+
+    def placed(self, span: Any, spans: Mapping[str, Any]) -> Self:
+        """The same where a spec writes it; `spans` are the places of its settings."""
+        return self.knowing(span=span, spans=spans)
+
+    def knowing(self, **known: Any) -> Self:
+        """The same with more known of it than its settings."""
+        made = copy(self)
+        made.__dict__.update(known)
+        return made
 
     def values(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in self.settings}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import (
@@ -21,6 +22,9 @@ from dlc.compiler.kinds import (
     describe,
 )
 from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
 
@@ -152,7 +156,7 @@ class Data(Section):
                             Bare("an output's name"), None)  # fmt: skip
     seed: int = setting("seed of the parting", Whole(0, 2**31 - 1), 0)
 
-    fields: dict[str, Field]  # by the name of the input or target, set by the elaborator
+    fields: Mapping[str, Field] = MappingProxyType({})  # by the name of the input or target
 
 
 class ExportName(Kind):

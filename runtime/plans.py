@@ -112,5 +112,5 @@ def lower_is_better(program: Program) -> bool:
 def impossible(message: str, section: Any = None, key: str = "", help: str = "",
                code: str = IMPOSSIBLE) -> CompileError:  # fmt: skip
     """An error at a setting of a section, or at the section, where the spec has them."""
-    span = getattr(section, "spans", {}).get(key) or getattr(section, "span", None)
+    span = section and (section.spans.get(key) or section.span)
     return CompileError([Diagnostic(code, message, (Label(span),) if span else (), (), help)])

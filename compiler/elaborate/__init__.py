@@ -45,6 +45,7 @@ class Elaborator:
         self.torn = Torn()
         self.dropped = False  # whether a flow of the file ended nowhere
         self.file_names: set[str] = set()
+        self.imported: dict[str, File | None] = {}  # by source; none while it is being read
 
     def top_names(self) -> set[str]:
         """The bindings of the main file, which blocks do not see."""

@@ -137,10 +137,7 @@ def fill(
             f"`{definition.name}` needs {wanted}",
             help=f"write `{settings.signature(definition)}`",
         )
-    instance = definition(**values)
-    object.__setattr__(instance, "span", span)
-    object.__setattr__(instance, "spans", spans)
-    return instance, tensors, spans
+    return definition(**values).placed(span, spans), tensors, spans
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

@@ -38,11 +38,12 @@ def load(ev: Evaluator, statement: syntax.Import) -> File:
 
     e = ev.e
     source = read(ev, statement)
-    loaded = e.__dict__.setdefault("_files", {})
+    loaded = e.imported
     if source.name in loaded:
-        if loaded[source.name] is None:
+        known = loaded[source.name]
+        if known is None:
             raise ev.fail("E0308", statement.path_span, f"{source.name} imports itself in a circle")
-        return loaded[source.name]
+        return known
     if source.name == e.sources[0].name:
         raise ev.fail("E0308", statement.path_span, f"{source.name} imports itself")
     if len(loaded) >= MAX_FILES:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dlc.compiler.elaborate import Elaborator
+    from dlc.compiler.sections import Field
 
 
 def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     """Read the sections and put the program together."""
     written = find(e, tree)
-    data = section(e, ev, Data, written.get("data"), own_field(e, ev))
+    data = data_section(e, ev, written.get("data"))
     train = section(e, ev, Train, written.get("train")) or Train()
     export = section(e, ev, Export, written.get("export")) or Export()
     loss = objective.total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
@@ -73,16 +74,15 @@ def find(e: Elaborator, tree: syntax.File) -> dict[str, syntax.Section]:
 
 
 def section(e: Elaborator, ev: Evaluator, definition: type[Definition], written: syntax.Section | None,
-            extra: Callable[[syntax.Bind, dict[str, Any]], bool] | None = None) -> Any:  # fmt: skip
+            extra: Callable[[syntax.Bind], bool] | None = None) -> Any:  # fmt: skip
     """An instance of the section from its settings; none if the file has no such section or it is wrong."""
     if written is None:
         return None
     values: dict[str, Any] = {}
     places: dict[str, Any] = {}
-    fields: dict[str, Any] = {}
     for statement in settings_of(ev, written.body):
         try:
-            if extra and extra(statement, fields):
+            if extra and extra(statement):
                 continue
             declared = key_of(ev, definition, statement, values)
             values[declared.name] = None
@@ -92,11 +92,7 @@ def section(e: Elaborator, ev: Evaluator, definition: type[Definition], written:
         except Halt:
             if len(statement.targets) == 1:
                 values.pop(statement.targets[0].id, None)
-    instance = definition(**values)
-    object.__setattr__(instance, "span", written.name.span)
-    object.__setattr__(instance, "spans", places)
-    object.__setattr__(instance, "fields", fields)
-    return instance
+    return definition(**values).placed(written.name.span, places)
 
 
 def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[syntax.Bind]:
@@ -138,24 +134,30 @@ def key_of(
     return definition.settings[key.id]
 
 
-def own_field(e: Elaborator, ev: Evaluator) -> Callable[[syntax.Bind, dict[str, Any]], bool]:
-    """Reads `FIELD = column(...)` of `data`, where FIELD is an input or a target."""
+def data_section(e: Elaborator, ev: Evaluator, written: syntax.Section | None) -> Data | None:
+    """The `data` section, with its keys that are names of inputs and targets."""
+    fields: dict[str, Field] = {}
 
-    def read(statement: syntax.Bind, fields: dict[str, Any]) -> bool:
-        name = statement.targets[0].id
-        file = ev.scope.file
+    def read(statement: syntax.Bind) -> bool:
+        name, file = statement.targets[0].id, ev.scope.file
         if name in Data.settings or not (name in file.inputs or name in file.outputs):
             return False
-        value = settings.directed_value(ev, Defined("field"), statement.value)
-        try:
-            fields[name] = Defined("field").accept(value)
-        except Reject as reject:
-            raise ev.fail(reject.code, statement.value.span, f"`{name}` of `data`: {reject.message}",
-                          help='write `column("name")`, `columns("a", "b")`, '
-                               '`normal()` or `uniform()`') from None  # fmt: skip
+        fields[name] = own_field(ev, name, statement.value)
         return True
 
-    return read
+    data = section(e, ev, Data, written, read)
+    return data and data.knowing(fields=fields)
+
+
+def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
+    """`FIELD = column(...)` of `data`: where an input or a target comes from."""
+    value = settings.directed_value(ev, Defined("field"), expr)
+    try:
+        return Defined("field").accept(value)
+    except Reject as reject:
+        raise ev.fail(reject.code, expr.span, f"`{name}` of `data`: {reject.message}",
+                      help='write `column("name")`, `columns("a", "b")`, '
+                           '`normal()` or `uniform()`') from None  # fmt: skip
 
 
 def check_together(

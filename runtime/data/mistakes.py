@@ -33,7 +33,7 @@ def span_of(thing: Any) -> Span | None:
 
 def place_of(section: Any, key: str) -> Span | None:
     """The place of one setting of a section, or of the whole section."""
-    return span_of(getattr(section, "spans", {}).get(key)) or span_of(section)
+    return span_of(section.spans.get(key)) or span_of(section)
 
 
 def mistake(code: str, message: str, *places: tuple[Any, str], help: str = "",

@@ -64,7 +64,7 @@ def wanted_by(program: Program) -> list[Wanted]:
     for name, _ in program.metrics:
         roots += [outputs[name].flowed, outputs[name].target_value]
     read = reached(program.graph, roots or [o.flowed for o in program.outputs])
-    sources = getattr(program.data, "fields", {})
+    sources = program.data.fields if program.data else {}
     learnt = program.facts.classes
     fields = {
         i.name: Wanted(i.name, i.declared, "input", sources.get(i.name), i.site.span, i.name in learnt)

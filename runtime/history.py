@@ -71,19 +71,19 @@ class Listener(Protocol):
 
 
 class Watch:
-    """Decides which epoch's weights are kept, and when enough epochs went by without a better one.
+    """Knows the best epoch so far, and when enough epochs went by without a better one.
 
-    Without early stopping the last epoch is kept, and it is never enough.
+    Without early stopping the loss is watched, of validation where there is one, and it is never enough.
     """
 
-    def __init__(self, stopping: Patience | None, lower_is_better: bool) -> None:
+    def __init__(self, stopping: Patience | None, lower_is_better: bool, validated: bool) -> None:
         self._stopping, self._sign = stopping, 1 if lower_is_better else -1
+        self._part = stopping.part if stopping else "validation" if validated else "train"
+        self._figure = stopping.figure if stopping else "loss"
         self._best, self._waited = inf, 0
 
     def better(self, parts: Mapping[str, Figures]) -> bool:
-        if self._stopping is None:
-            return True
-        figure = parts[self._stopping.part].get(self._stopping.figure, inf)
+        figure = parts[self._part].get(self._figure, inf)
         if not self._sign * figure < self._best:  # what is no number is never better
             self._waited += 1
             return False

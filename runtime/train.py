@@ -30,7 +30,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
           listeners: Sequence[Listener] = ()) -> Trained:  # fmt: skip
     """Learn the weights of a program from data, beginning with these; `on` names the device.
 
-    Ctrl-C ends it after the step at hand. Where a number turns NaN or infinite it raises `CompileError`,
+    Ctrl-C ends it after the step at hand, with the best weights so far. Where a number turns NaN or infinite it raises `CompileError`,
     after the listeners have been given the last good weights.
     """
     settings, plan = program.train, plans.make(program, data)
@@ -43,7 +43,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     live = list(forms.weights.values())
     best, kept = [w.detach().clone() for w in live], 0
     before = Snapshot(live, learner.optimizer, forms.device)
-    watch = Watch(settings.early_stop, plans.lower_is_better(program))
+    watch = Watch(settings.early_stop, plans.lower_is_better(program), bool(data.validation))
     history: list[Epoch] = []
     step, ended = 0, "done"
     for listener in listeners:
@@ -69,8 +69,9 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             # the only place of an epoch where values are read back from the device
             read = losses.read()
             if not all(map(isfinite, read)) or not learner.finite():
+                kept = kept if settings.early_stop else number - 1
                 error = blame.replay(learner, rows.batches(plan.sizes, order), before, first, kept)
-                copy(best, live)
+                copy(best, live) if settings.early_stop else before.restore()
                 for listener in listeners:
                     listener.end(Trained(forms.arrays(), tuple(history), kept, "diverged"))
                 raise error
@@ -88,7 +89,10 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                 ended = "interrupted" if interrupt.asked else "early"
                 break
 
-        copy(best, live)
+        if ended == "done" and settings.early_stop is None:
+            kept = number  # who runs to the end is given the last weights, not the best
+        else:
+            copy(best, live)
         figures = {part: forms.evaluate(rows) for part, rows in data.parts() if rows.count}
         trained = Trained(forms.arrays(), tuple(history), kept, ended, figures)
     for listener in listeners:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.passes import forms
 from dlc.compiler.sections import Source
 from dlc.runtime import data as rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     import numpy as np
 
     from dlc.compiler.program import Program
@@ -34,12 +38,21 @@ def source_from(given: Any) -> Path | Source | Opened | None:
     raise TypeError(f"data is a path or a dict of arrays, not {type(given).__name__}")
 
 
-def open_data(face: Face, given: Any) -> Dataset:
-    """The rows of a program; its classes are learnt first where the spec leaves them open."""
+def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> Dataset:
+    """The rows of a program, only some fields of them if those are given; its classes are
+    learnt first where the spec leaves them open."""
     source = source_from(given)
-    facts = rows_of.facts(face.compiled, face.folder, source=source)
-    face.learn(facts)
-    return rows_of.load(face.compiled, face.folder, source=source)
+    face.learn(rows_of.facts(face.compiled, face.folder, source=source, fields=fields))
+    return rows_of.load(face.compiled, face.folder, source=source, fields=fields)
+
+
+def fields_to_fit(program: Program, given: Mapping[str, Any]) -> set[str]:
+    """What fitting reads, and what else is there to check: other arrays may be missing."""
+    graph = program.graph
+    flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.learns() for v in n.operands}
+    read = {v.name for v in forms.prune(replace(graph, outputs=flowing)).inputs}
+    read |= {field.name for field in rows_of.wanted_by(program) if field.learns}
+    return {*given, *read, *([program.data.stratify] if program.data and program.data.stratify else [])}
 
 
 def needs_rows(program: Program) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator as signs
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from dlc.compiler.lower.dims import place_of
 from dlc.compiler.operators.answers import OfNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Value, Weight
@@ -126,10 +127,12 @@ class Model(nn.Module):
         unexpected[:] = [name for name in unexpected if name not in own]
 
     def forward(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if not isinstance(inputs, Mapping):
+            raise TypeError(f"the model takes a dict of tensors: {', '.join(self._inputs)}")
         missing = [n for n in self._inputs if n not in inputs]
         if missing:
             raise KeyError(f"the model wants the inputs {', '.join(missing)}")
-        return self._run(*(self._tensor(n, inputs[n]) for n in self._inputs), *self.weight_tensors())
+        return self._run.forward(*(self._tensor(n, inputs[n]) for n in self._inputs), *self.weight_tensors())
 
     def _tensor(self, name: str, given: Any) -> torch.Tensor:
         """An input as it is, or the numbers of names: a list or an array of text."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,13 @@ def draw_one(weight: Weight, seed: int) -> np.ndarray:
     return np.ascontiguousarray(weight.initial.draw(np, rng, shape, weight.fans), np.float32)
 
 
+def array(weight: Any) -> np.ndarray:
+    """A weight given as an array or as a tensor, wherever it is."""
+    if hasattr(weight, "detach"):
+        weight = weight.detach().cpu().float().numpy()
+    return np.asarray(weight, np.float32)
+
+
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
     """Refuse a graph that waits for the training rows: class counts, and what operators learn."""
     waiting = []
@@ -49,12 +56,12 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
         ]
         if counts or learnt:
             what = (
-                f"the classes of `{counts[0].removesuffix('.classes')}`"
+                f"the classes of `{counts[0].removesuffix('.classes')}` are"
                 if counts
-                else f"what `{node.operator.name}` learns"
+                else f"what `{node.operator.name}` learns is"
             )
             waiting.append(Diagnostic("E0801",
-                                      f"`{node.name}` waits for the training rows: {what} is not known yet",
+                                      f"`{node.name}` waits for the training rows: {what} not known yet",
                                       (Label(node.site.span),),
                                       help="train the spec, or give weights: "
                                            "`program.fit(data)`"))  # fmt: skip

@@ -25,7 +25,7 @@ from dlc.runtime.data.split import part
 from dlc.runtime.data.wanted import Wanted, wanted_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from dlc.compiler.program import Program
     from dlc.compiler.sections import Data
@@ -44,15 +44,22 @@ def load(
     *,
     splits: Sequence[str] = PARTS,
     source: Path | sections.Source | Opened | None = None,
+    fields: Container[str] | None = None,
 ) -> Dataset:
     """The rows of a program whose spec lies in `folder`; `source` is read in place of the
-    one that it names."""
-    return gather(_data_of(program, source), wanted_by(program), folder, splits)
+    one that it names, and only `fields` of it if they are given."""
+    return gather(_data_of(program, source), _wanted(program, fields), folder, splits)
 
 
-def facts(program: Program, folder: Path, *, source: Path | sections.Source | Opened | None = None) -> Facts:
+def facts(
+    program: Program,
+    folder: Path,
+    *,
+    source: Path | sections.Source | Opened | None = None,
+    fields: Container[str] | None = None,
+) -> Facts:
     """What only the data can tell about a program, without decoding more than that takes."""
-    wanted = wanted_by(program)
+    wanted = _wanted(program, fields)
     if not any(w.learns for w in wanted):
         return program.facts
     return Facts(gather(_data_of(program, source), wanted, folder, ()).classes)
@@ -95,16 +102,17 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
     return Dataset(**dataset, classes=classes, columns=columns)
 
 
+def _wanted(program: Program, fields: Container[str] | None) -> list[Wanted]:
+    return [w for w in wanted_by(program) if fields is None or w.name in fields]
+
+
 def _data_of(program: Program, source: Path | sections.Source | Opened | None) -> Data:
     """The `data` section, with another source in place of its own where one is given."""
     data = program.data or sections.Data()
     if source is None:
         return data
     given = source_of(source.resolve()) if isinstance(source, Path) else source
-    changed = sections.Data(**data.values() | {"source": given})
-    for places in ("span", "spans"):
-        object.__setattr__(changed, places, getattr(data, places, {}))
-    return changed
+    return sections.Data(**data.values() | {"source": given}).placed(data.span, data.spans)
 
 
 def _check_drawn(wanted: Sequence[Wanted]) -> None:

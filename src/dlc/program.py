@@ -39,15 +39,21 @@ class Program:
             self.compiled = self._compile(facts)
 
     def fit(self, data: Mapping[str, Any] | str | Path | None = None) -> Program:
-        """Learn from rows what is learnt before training (`standardize`, the classes of `class(auto)`).
+        """Learn from rows what is learnt before training (`standardize`, the classes of `class(auto)`),
+        in place of what was learnt before.
 
-        `data` is a dict of arrays by name, rows first; the path of a file or folder;
-        or none for the source that the spec names. Gives the program itself.
+        `data` is a dict of arrays by name, rows first, with what is learnt from at least; the path of a
+        file or folder; or none for the source that the spec names. Gives the program itself.
         """
+        from collections.abc import Mapping
+
         from dlc.compiler.lower.weights import draw
+        from dlc.compiler.program import Facts
         from dlc.runtime import fitting
 
-        dataset = fitting.open_data(self, data)
+        self.learn(Facts())
+        fields = fitting.fields_to_fit(self.compiled, data) if isinstance(data, Mapping) else None
+        dataset = fitting.open_data(self, data, fields)
         learnt = {w.name for w in self.compiled.graph.weights if w.role == "learnt"}
         weights = fitting.learnt_weights(
             self.compiled, dataset, draw(self.compiled.graph, self.compiled.train.seed)
@@ -56,12 +62,11 @@ class Program:
         return self
 
     def weights(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
-        """Weights by name: initial values, what was fitted, and the given ones over both."""
-        import numpy as np
+        """Weights by name: initial values, what was fitted, and over both the given ones,
+        arrays or tensors."""
+        from dlc.compiler.lower.weights import array, check_given, check_known, draw
 
-        from dlc.compiler.lower.weights import check_given, check_known, draw
-
-        known = self._fitted | {n: np.asarray(w, np.float32) for n, w in (given or {}).items()}
+        known = self._fitted | {name: array(weight) for name, weight in (given or {}).items()}
         check_known(self.compiled.graph, known)
         values = draw(self.compiled.graph, self.compiled.train.seed, known) | known
         check_given(self.compiled.graph, values)
@@ -71,9 +76,9 @@ class Program:
         """The spec as a module from a dict of tensors, batch first,
         to a dict of tensors under the outputs' names.
 
-        `mode` is "infer", or "train" for the form in which dropout drops and norms use the batch. Text comes
-        as class numbers. Raises `CompileError` where the training rows are waited for, ValueError for another
-        mode.
+        `mode` is "infer", or "train" for the form in which dropout drops and norms use the batch. Text
+        comes as a list or array of `str`, or as the numbers of its classes. Raises `CompileError` where the
+        training rows are waited for, ValueError for another mode.
         """
         from dlc.compiler.lower.torch import Model
         from dlc.compiler.passes import forms
@@ -107,10 +112,11 @@ def compile(
 
 
 def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
-          data: str | Path | None = None, out: str | Path | None = None,
+          data: Mapping[str, Any] | str | Path | None = None, out: str | Path | None = None,
           device: str = "auto") -> Result:  # fmt: skip
     """Train a spec, export it and prove the artifact; the result says where everything is and
-    what was measured."""
+    what was measured. `data` is read in place of the source that the spec names:
+    a path, or a dict of arrays."""
     from dlc.runtime import job
 
     program = compile(path, text=text, params=params)

@@ -30,8 +30,8 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
           listeners: Sequence[Listener] = ()) -> Trained:  # fmt: skip
     """Learn the weights of a program from data, beginning with these; `on` names the device.
 
-    Ctrl-C ends it after the step at hand, with the best weights so far. Where a number turns NaN or infinite it raises `CompileError`,
-    after the listeners have been given the last good weights.
+    Ctrl-C ends it after the step at hand, with the best weights so far. Where a number turns NaN or
+    infinite it raises `CompileError`, after the listeners have been given the last good weights.
     """
     settings, plan = program.train, plans.make(program, data)
     torch.manual_seed(settings.seed)

@@ -27,22 +27,34 @@ def weights():
     return [torch.randn(3, 2, requires_grad=True), torch.randn(3, requires_grad=True)]
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (Sgd(lr=0.1), lambda w: torch.optim.SGD(w, 0.1)),
-        (Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
-         lambda w: torch.optim.SGD(w, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01)),
-        (Rmsprop(), lambda w: torch.optim.RMSprop(w)),
-        (Rmsprop(lr=0.1, alpha=0.9, momentum=0.5, centered=True, weight_decay=0.1),
-         lambda w: torch.optim.RMSprop(w, 0.1, 0.9, momentum=0.5, centered=True, weight_decay=0.1)),
-        (Adam(), lambda w: torch.optim.Adam(w)),
-        (Adam(lr=0.1, beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.1),
-         lambda w: torch.optim.Adam(w, 0.1, (0.5, 0.9), 1e-3, 0.1)),
-        (Adamw(), lambda w: torch.optim.AdamW(w)),
-        (Adamw(lr=0.1, weight_decay=0.5), lambda w: torch.optim.AdamW(w, 0.1, weight_decay=0.5)),
-    ],
+# The optimizer of torch that each stands for, with and without settings.
+STEPS = (
+    (Sgd(lr=0.1), lambda w: torch.optim.SGD(w, 0.1)),
+    (Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+     lambda w: torch.optim.SGD(w, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01)),
+    (Rmsprop(), lambda w: torch.optim.RMSprop(w)),
+    (Rmsprop(lr=0.1, alpha=0.9, eps=1e-3, momentum=0.5, centered=True, weight_decay=0.1),
+     lambda w: torch.optim.RMSprop(w, 0.1, 0.9, 1e-3, 0.1, momentum=0.5, centered=True)),
+    (Adam(), lambda w: torch.optim.Adam(w)),
+    (Adam(lr=0.1, beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.1),
+     lambda w: torch.optim.Adam(w, 0.1, (0.5, 0.9), 1e-3, 0.1)),
+    (Adamw(), lambda w: torch.optim.AdamW(w)),
+    (Adamw(lr=0.1, beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.5),
+     lambda w: torch.optim.AdamW(w, 0.1, (0.5, 0.9), 1e-3, 0.5)),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(family("optimizer")))
+def test_every_optimizer_has_its_own_in_torch_and_every_setting_a_row(name):
+    rows = [ours for ours, _ in STEPS if ours.name == name]
+    assert rows, f"write rows into STEPS for `{name}`"
+    for key, setting in family("optimizer")[name].settings.items():
+        assert any(getattr(ours, key) != setting.default for ours in rows), (
+            f"write a row with `{key}` into STEPS"
+        )
+
+
+@pytest.mark.parametrize(("ours", "theirs"), STEPS)
 def test_an_optimizer_steps_as_torch_does_by_default(ours, theirs):
     results = []
     for make in (lambda w: ours.torch(torch.optim, w), theirs):

@@ -8,6 +8,7 @@ import sklearn.metrics as sk
 import torch
 import torchmetrics.functional as tm
 
+from dlc.compiler.definition import family
 from dlc.compiler.training.metrics import (
     F1,
     R2,
@@ -24,6 +25,44 @@ from dlc.compiler.training.metrics import (
 from dlc.compiler.types import Classes, Tensor
 
 RNG = np.random.default_rng(0)
+
+
+METRICS = family("metric")
+MACRO = {"average": "macro", "zero_division": 0}
+
+# What each metric is, of targets `t`, answers `v` and probabilities `p`: all rows of all places in one list.
+OF_CLASSES = {
+    "accuracy": lambda t, v, p: sk.accuracy_score(t, v),
+    "precision": lambda t, v, p: sk.precision_score(t, v, **MACRO),
+    "recall": lambda t, v, p: sk.recall_score(t, v, **MACRO),
+    "f1": lambda t, v, p: sk.f1_score(t, v, **MACRO),
+    "iou": lambda t, v, p: sk.jaccard_score(t, v, **MACRO),
+    "auroc": lambda t, v, p: sk.roc_auc_score(t, p, multi_class="ovr"),
+}
+OF_BINARIES = {
+    "accuracy": lambda t, v, p: sk.accuracy_score(t, v),
+    "precision": lambda t, v, p: sk.precision_score(t, v),
+    "recall": lambda t, v, p: sk.recall_score(t, v),
+    "f1": lambda t, v, p: sk.f1_score(t, v),
+    "iou": lambda t, v, p: sk.jaccard_score(t, v),
+    "auroc": lambda t, v, p: sk.roc_auc_score(t, p),
+}
+# A column for each place of a vector, one list of all entries for what has more axes.
+OF_NUMBERS = {
+    "mae": lambda t, v: sk.mean_absolute_error(t, v),
+    "rmse": lambda t, v: np.sqrt(sk.mean_squared_error(t.ravel(), v.ravel())),
+    "r2": lambda t, v: sk.r2_score(t, v),
+}
+TABLES = {"class": OF_CLASSES, "binary": OF_BINARIES, "bool": OF_BINARIES, "float": OF_NUMBERS,
+          "int32": OF_NUMBERS}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_every_metric_has_a_reference(name):
+    measured = [element for element in TABLES if METRICS[name]().fits(Tensor(element))]
+    assert measured
+    for element in measured:
+        assert name in TABLES[element], f"write what `{name}` of `{element}` is into its table"
 
 
 def measure(metric, type, answer: Answer, target, batches=(1, 7, 64)):
@@ -60,18 +99,10 @@ def binaries(n=200, shape=()):
 def test_of_classes(shape):
     type, answer, target, probabilities = classes(shape=shape)
     t, v = target.ravel(), answer.value.ravel()
-    macro = {"average": "macro", "zero_division": 0}
-    expected = {
-        Accuracy: sk.accuracy_score(t, v),
-        Precision: sk.precision_score(t, v, **macro),
-        Recall: sk.recall_score(t, v, **macro),
-        F1: sk.f1_score(t, v, **macro),
-        Iou: sk.jaccard_score(t, v, **macro),
-        Auroc: sk.roc_auc_score(t, probabilities, multi_class="ovr"),
-    }
     torch_names = {Precision: tm.precision, Recall: tm.recall, F1: tm.f1_score, Iou: tm.jaccard_index}
-    for metric, wanted in expected.items():
-        assert measure(metric(), type, answer, target) == pytest.approx(wanted, abs=1e-6), metric.name
+    for name, reference in OF_CLASSES.items():
+        wanted = reference(t, v, probabilities)
+        assert measure(METRICS[name](), type, answer, target) == pytest.approx(wanted, abs=1e-6), name
     for metric, function in torch_names.items():
         theirs = function(torch.tensor(v), torch.tensor(t), task="multiclass", num_classes=5, average="macro")
         assert measure(metric(), type, answer, target) == pytest.approx(float(theirs), abs=1e-6), metric.name
@@ -94,21 +125,15 @@ def test_classes_that_never_occur_do_not_count():
 def test_of_binaries_pooled(shape):
     type, answer, target = binaries(shape=shape)
     t, v, p = target.ravel(), answer.value.ravel(), answer.probability.ravel()
-    expected = {
-        Accuracy: sk.accuracy_score(t, v),
-        Precision: sk.precision_score(t, v),
-        Recall: sk.recall_score(t, v),
-        F1: sk.f1_score(t, v),
-        Iou: sk.jaccard_score(t, v),
-        Auroc: sk.roc_auc_score(t, p),
-    }
     names = {Accuracy: tm.accuracy, Precision: tm.precision, Recall: tm.recall, F1: tm.f1_score,
              Iou: tm.jaccard_index, Auroc: tm.auroc}  # fmt: skip
-    for metric, wanted in expected.items():
+    for name, reference in OF_BINARIES.items():
+        ours = measure(METRICS[name](), type, answer, target)
+        assert ours == pytest.approx(reference(t, v, p), abs=1e-6), name
+    for metric, function in names.items():
         ours = measure(metric(), type, answer, target)
-        assert ours == pytest.approx(wanted, abs=1e-6), metric.name
         said = p if metric is Auroc else v.astype(int)
-        theirs = names[metric](torch.tensor(said), torch.tensor(t, dtype=torch.int64), task="binary")
+        theirs = function(torch.tensor(said), torch.tensor(t, dtype=torch.int64), task="binary")
         assert ours == pytest.approx(float(theirs), abs=1e-6), metric.name
 
 
@@ -129,16 +154,25 @@ def test_probabilities_as_binary_targets_count_from_a_half():
     assert measure(F1(), type, answer, soft) == pytest.approx(sk.f1_score(target, answer.value))
 
 
+def test_of_true_or_false():
+    _, answer, target = binaries(shape=(3,))
+    measured = [name for name, metric in METRICS.items() if metric().fits(Tensor("bool", (3,)))]
+    for name in measured:
+        wanted = OF_BINARIES[name](target.ravel(), answer.value.ravel(), None)
+        assert measure(METRICS[name](), Tensor("bool", (3,)), answer, target) == pytest.approx(wanted), name
+
+
+@pytest.mark.parametrize("element", ["float", "float64", "int32"])
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3)])
-def test_of_numbers(shape):
-    target = (1e4 + RNG.normal(size=(200, *shape))).astype(np.float32)
-    value = (target + RNG.normal(size=target.shape, scale=0.3)).astype(np.float32)
-    type = Tensor("float", shape)
-    t, v = target.reshape(200, -1).astype(float), value.reshape(200, -1).astype(float)
-    assert measure(Mae(), type, Answer(value), target) == pytest.approx(sk.mean_absolute_error(t, v))
-    assert measure(Rmse(), type, Answer(value), target) == pytest.approx(np.sqrt(np.square(t - v).mean()))
-    wanted = sk.r2_score(t, v) if len(shape) < 2 else sk.r2_score(t.ravel(), v.ravel())
-    assert measure(R2(), type, Answer(value), target) == pytest.approx(wanted)
+def test_of_numbers(shape, element):
+    dtype = {"float": "float32"}.get(element, element)
+    target = (1e4 + RNG.normal(size=(200, *shape), scale=9)).astype(dtype)
+    value = (target + RNG.normal(size=target.shape, scale=5)).astype(dtype)
+    t, v = (x.reshape(200, -1).astype(float) for x in (target, value))
+    t, v = (t, v) if len(shape) < 2 else (t.ravel(), v.ravel())
+    for name, reference in OF_NUMBERS.items():
+        made = measure(METRICS[name](), Tensor(element, shape), Answer(value), target)
+        assert made == pytest.approx(reference(t, v)), name
 
 
 def test_targets_and_values_of_one_place_meet_whatever_their_shape():

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.record import record
+from dlc.compiler.static import compute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +53,6 @@ class Expectation:
 
     def holds(self, measured: Mapping[str, Any]) -> bool:
         """Whether it is met, given every figure that it names."""
-        from dlc.compiler.elaborate.static import compute
-
         left, right = (measured[s.path] if isinstance(s, Measure) else s for s in (self.left, self.right))
         return compute(self.comparison, left, right)
 

@@ -8,7 +8,6 @@ from dlc.compiler import syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.elaborate import flow, settings
 from dlc.compiler.elaborate.scope import FUNCTIONS
-from dlc.compiler.elaborate.static import MAX_LIST
 from dlc.compiler.elaborate.values import (
     BlockStage,
     DefinedStage,
@@ -21,6 +20,7 @@ from dlc.compiler.elaborate.values import (
 )
 from dlc.compiler.kinds import describe
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.static import MAX_LIST
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:

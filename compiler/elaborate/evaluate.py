@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
+from dlc.compiler import foreign, static, syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.dims import Dim, free
-from dlc.compiler.elaborate import attributes, calls, flow, static
+from dlc.compiler.elaborate import attributes, calls, flow
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import (
     BlockStage,

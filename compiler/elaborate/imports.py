@@ -8,11 +8,11 @@ from dlc.compiler import syntax
 from dlc.compiler.elaborate import declared
 from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.values import BROKEN
+from dlc.compiler.source import Source
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.source import Source
 
 MAX_FILES = 50
 
@@ -56,10 +56,8 @@ def load(ev: Evaluator, statement: syntax.Import) -> File:
 
 
 def read(ev: Evaluator, statement: syntax.Import) -> Source:
-    from dlc.compiler.source import Source
-
     if statement.is_std:
-        from importlib.resources import files
+        from importlib.resources import files  # slow to import, and few specs need it
 
         return Source("std", files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8"))
     if not statement.path.endswith(".dl"):

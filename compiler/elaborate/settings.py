@@ -8,7 +8,7 @@ from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition, Setting, spell_value
 from dlc.compiler.elaborate import calls
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.kinds import Kind, Reject, Text, describe
+from dlc.compiler.kinds import Kind, OneOf, Reject, TensorValue, Text, describe
 from dlc.compiler.later import later, not_built
 from dlc.compiler.suggest import did_you_mean
 
@@ -160,11 +160,9 @@ def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:
 
 
 def check(ev: Evaluator, definition: type[Definition], declared: Setting, value: Any, span: Span) -> Any:
-    if isinstance(value, OutputRef) and not isinstance(value, str):
-        from dlc.compiler.kinds import OneOf, TensorValue
-
-        if isinstance(declared.kind, (TensorValue, OneOf)) and value.scores is not None:
-            value = value.scores
+    takes_tensors = isinstance(declared.kind, (TensorValue, OneOf))
+    if isinstance(value, OutputRef) and takes_tensors and value.scores is not None:
+        value = value.scores
     try:
         return declared.kind.accept(value)
     except Reject as reject:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
+from dlc.compiler.elaborate import settings
 from dlc.compiler.elaborate.declared import declares
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
@@ -100,7 +101,5 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
 
 
 def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument) -> None:
-    from dlc.compiler.elaborate import settings
-
     if argument.name is not None and not ev.e.problems.seen_at(argument.name_span or argument.value.span):
         settings.named_setting(ev, definition, argument, {})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import Definition
 from dlc.compiler.ir import Value
+from dlc.compiler.operators.combinators import Stage
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -34,13 +35,6 @@ class Broken:
 
 
 BROKEN = Broken()
-
-
-class Stage:
-    """A pipeline that waits for its tensors."""
-
-    def describe(self) -> str:
-        return "a stage"
 
 
 @record(eq=False)

@@ -11,6 +11,13 @@ from dlc.compiler.kinds import Kind, Whole
 from dlc.compiler.operators.arithmetic import Add
 
 
+class Stage:
+    """A pipeline that waits for its tensors."""
+
+    def describe(self) -> str:
+        return "a stage"
+
+
 class StageValue(Kind):
     """A stage: an operator, a block, a net or a pipeline of them."""
 
@@ -18,8 +25,6 @@ class StageValue(Kind):
         return "a stage, such as `dense(8) -> relu`"
 
     def accept(self, value: Any) -> Any:
-        from dlc.compiler.elaborate.values import Stage
-
         if not isinstance(value, Stage):
             raise self.mismatch(value)
         return value

@@ -48,7 +48,7 @@ class Trained:
     of the data in the form that is exported. `ended` is `done`, `early`, `interrupted` or `diverged`.
     """
 
-    weights: Mapping[str, np.ndarray]
+    weights: Mapping[str, np.ndarray] = field(repr=False)
     history: tuple[Epoch, ...]
     kept: int
     ended: str

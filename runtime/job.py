@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ class Result:
     folder: Path
     exported: Exported
     trained: Trained | None
-    weights: Mapping[str, np.ndarray]
+    weights: Mapping[str, np.ndarray] = field(repr=False)
 
     @property
     def model(self) -> Path:
@@ -66,6 +66,10 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         if dataset
         else face.weights()
     )
+    if learns(program):
+        from dlc.runtime import device as devices
+
+        devices.choose(device)  # before anything is written
     run = Run.create(Path(out) if out else RUNS, program.name)
     trained = None
     if learns(program):

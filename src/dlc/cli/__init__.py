@@ -28,6 +28,7 @@ COMMANDS = {
     "test": "testing",
     "fmt": "fmt",
 }
+LATER = ("diff", "emit", "gradcheck", "explain", "doc")
 
 
 class Commands(click.Group):
@@ -49,6 +50,8 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from dlc.compiler.suggest import did_you_mean
 
+            if args[0] in LATER:
+                ctx.fail(f"`dlc {args[0]}` is not built yet")
             hint = did_you_mean(args[0], COMMANDS) or "`dlc --help` lists the commands"
             ctx.fail(f"there is no command `{args[0]}`; {hint}")
         return super().resolve_command(ctx, args)

@@ -8,7 +8,7 @@ import click
 
 
 @click.command(short_help="Measure an ONNX file on data.")
-@click.argument("model")
+@click.argument("model", metavar="MODEL_OR_RUN")
 @click.argument("data")
 @click.option(
     "--format",
@@ -21,11 +21,11 @@ import click
 def command(model: str, data: str, form: str) -> None:
     """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
     or a built-in set."""
-    from dlc.cli.sources import source_of
+    from dlc.cli.sources import model_of, source_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
 
-    rows, figures = evaluate.evaluate(load(model), source_of(data))
+    rows, figures = evaluate.evaluate(load(model_of(model)), source_of(data))
     if form == "json":
         click.echo(json.dumps({"rows": rows, **figures}))
         return

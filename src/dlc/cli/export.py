@@ -38,17 +38,32 @@ def command(
     from dlc.runtime.runs import WEIGHTS
 
     folder = Path(spec)
+    if folder.is_dir() and settings:
+        raise click.UsageError("--set is for specs: a run keeps the params that it was trained with")
     face = open_run(folder) if folder.is_dir() else open_spec(spec, dict(settings))
     path = Path(weights) if weights else folder / WEIGHTS if folder.is_dir() else None
     values = weights_at(path) if path else face.weights()
     program = chosen(face.compiled, outputs)
-    made = export(program, values, Path(output or f"{program.name}.onnx"))
+    made = export(program, values, writable(Path(output or f"{program.name}.onnx")))
     if path is None and program.graph.weights:
         click.echo("the weights are initial values: nothing was trained", err=True)
     click.echo(
-        f"{os.path.relpath(made.path)}: {made.bytes:_} bytes, torch and ONNX Runtime agree to "
+        f"{made.path}: {made.bytes:_} bytes, torch and ONNX Runtime agree to "
         f"{made.worst:.1e} on {made.batches} batches"
     )
+
+
+def writable(path: Path) -> Path:
+    """The path, if a file can be written there."""
+    from dlc.cli.mistakes import refuse
+
+    if path.is_dir():
+        refuse(f"{path} is a folder", "write a file's name behind it")
+    if not path.parent.is_dir():
+        refuse(f"there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        refuse(f"the folder {path.parent} cannot be written to")
+    return path
 
 
 def weights_at(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Answer rows with an ONNX file.")
-@click.argument("model")
+@click.argument("model", metavar="MODEL_OR_RUN")
 @click.argument("data")
 @click.option(
     "--format",
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
     Targets need not be there."""
-    from dlc.cli.sources import source_of
+    from dlc.cli.sources import model_of, source_of
     from dlc.compiler.answers import kind_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
     from dlc.runtime.runs import write
 
-    artifact = load(model)
+    artifact = load(model_of(model))
     answers = evaluate.predict(artifact, source_of(data))
     names = {
         answer: type.classes.names

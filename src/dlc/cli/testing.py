@@ -32,13 +32,22 @@ def command(specs: tuple[str, ...], device: str) -> None:
 
 
 def found(given: str) -> list[str]:
-    """The specs in a folder, those in folders within it too; or the one given."""
+    """The specs in a folder, those in folders within it too but for the folders of runs; or the one given."""
+    from dlc.cli.mistakes import refuse
+
     if not os.path.isdir(given):
         return [given]
-    paths = sorted(str(p) for p in Path(given).rglob("*.dl"))
+    paths = sorted(str(p) for p in Path(given).rglob("*.dl") if not in_run(p, Path(given)))
     if not paths:
-        raise FileNotFoundError(2, "no specs in the folder", given)
+        refuse(f"there are no specs in the folder {given}")
     return paths
+
+
+def in_run(path: Path, folder: Path) -> bool:
+    """Whether a file below the folder belongs to a run, which keeps the specs that it was made from."""
+    from dlc.runtime.runs import INFO
+
+    return any((p / INFO).is_file() for p in path.parents if p != folder and p.is_relative_to(folder))
 
 
 def test(path: str, device: str) -> bool:

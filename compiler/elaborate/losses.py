@@ -25,10 +25,6 @@ def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -
     if not loss.scores or not isinstance(tensors[0].value, Value):
         return tensors
     producer = ev.builder.producers.get(tensors[0].value)
-    if producer is not None and producer.operator.matches in score_elements(loss):
+    if producer is not None and producer.operator.matches in loss.scores:
         return [replace(tensors[0], value=producer.operands[0]), *tensors[1:]]
     return tensors
-
-
-def score_elements(loss: Any) -> tuple[str, ...]:
-    return (loss.scores,) if isinstance(loss.scores, str) else tuple(loss.scores)

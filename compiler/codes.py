@@ -130,6 +130,8 @@ CODES: dict[str, Code] = {
     "E0805": Code("a device that is not there", "Training runs on a device that the machine has."),
     "E0811": Code("an artifact that does not equal the model",
                   "An artifact gets its name when it is proved equal."),
+    "E0812": Code("an artifact that cannot be compared",
+                  "The proof runs the artifact at sizes of its free dimensions that every value allows."),
     # --- limits ---------------------------------------------------------------------------------------------
     "E0901": Code("a word that is not built yet",
                   "It belongs to the language, and this version does not know it."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 
+from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import names, number, substitute
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
-CANDIDATES = ((5, 8), (16, 24), (32, 48), (64, 96), (224, 256))
+UNPROVED = "E0812"
+CANDIDATES = ((5, 8), *((16 << k, 24 << k) for k in range(10)))
+MAX_VALUES = 2 * 10**7  # of an input
 EITHER = (-2.0, 2.0)  # floats of either sign
 POSITIVE = (0.0, 10.0)  # for what has no answer to a negative number, as a logarithm has none
 
@@ -72,7 +75,19 @@ def free_sizes(graph: Graph) -> list[dict[str, int]]:
         choices = [{n: small + i for i, n in enumerate(wanted)}, {n: large - i for i, n in enumerate(wanted)}]
         if all(fits(graph, c) for c in choices):
             return choices
-    return [{n: CANDIDATES[-1][0] + i for i, n in enumerate(wanted)}]
+        if max(values_of(v.type, choices[1]) for v in graph.inputs) > MAX_VALUES:
+            break
+    sizes = ", ".join(f"`{n}`" for n in wanted)
+    message = f"no sizes of {sizes} were found at which the artifact can be compared with the model"
+    help = (
+        f"at {large} of each some value has no size yet: give it a number, or take smaller kernels"
+    )
+    raise CompileError([Diagnostic(UNPROVED, message, (Label(graph.inputs[0].site.span),), (), help)])
+
+
+def values_of(type: Tensor, free: Mapping[str, int]) -> int:
+    """How many values one sample of an input has."""
+    return int(np.prod([known(s, free) for s in type.shape], dtype=np.float64))
 
 
 def fits(graph: Graph, free: Mapping[str, int]) -> bool:

@@ -1,0 +1,31 @@
+"""The proof finds lengths at which a network of free dimensions has a size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from artifacts import make
+
+import dlc
+
+LONG = """input x: float[1, T]
+output y: float
+x -> conv(1, {kernel}) -> global_avgpool -> dense(1) -> y
+"""
+
+
+def test_a_length_that_a_wide_filter_needs_is_found(tmp_path: Path) -> None:
+    made = make(LONG.format(kernel=300), tmp_path)
+    answers = made.onnxruntime({"x": np.zeros((2, 1, 301), np.float32)})
+    assert answers["y"].shape == (2,)
+
+
+def test_where_no_length_is_found_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(dlc.CompileError) as caught:
+        make(LONG.format(kernel=30_000), tmp_path)
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.line) == ("E0812", 1)
+    assert "`T`" in problem.message
+    assert not list(tmp_path.rglob("*.onnx"))

@@ -17,13 +17,11 @@ from dlc.runtime.artifact.proof import BATCH, record
 from dlc.runtime.artifact.reference import Reference
 from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
-from dlc.runtime.artifact.write import onnx_model, save, staged
+from dlc.runtime.artifact.write import onnx_model, raw_types, save, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-    import onnx_ir as ir
 
     from dlc.compiler.ir import Graph
     from dlc.compiler.program import Program
@@ -74,12 +72,6 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     return Exported(path, size, worst, len(batches))
 
 
-def raw_types(program: Program, graph: Graph) -> dict[str, Tensor]:
-    """The raw types of the inputs that the graph reads."""
-    read = {v.name for v in graph.inputs}
-    return {i.name: i.declared for i in program.inputs if i.name in read}
-
-
 def comparisons(
     graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np.ndarray] | None, seed: int
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -102,11 +94,3 @@ def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:
     if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
         return np.array(type.classes.names, dtype=object)[rows.astype(np.int64)]
     return rows
-
-
-def untrained(program: Program, weights: Mapping[str, np.ndarray]) -> ir.Model:
-    """The model with these weights as an ONNX model in memory, without a proof."""
-    check_known(program.graph, weights)
-    graph = forms.inference(program)
-    metadata = describe(program, laid_out(program.source), raw_types(program, graph))
-    return onnx_model(program, graph, weights, metadata.texts())

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 import onnx_ir
 
+from dlc.compiler.format import laid_out
 from dlc.compiler.lower import onnx
+from dlc.compiler.lower.weights import check_known
+from dlc.compiler.passes import forms
 from dlc.compiler.passes.folding import fold
 from dlc.compiler.sections import RUNTIMES, runtime_opset
+from dlc.runtime.artifact.metadata import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Graph
     from dlc.compiler.program import Program
+    from dlc.compiler.types import Tensor
 
 MAX_BYTES = 2_000_000_000  # protobuf ends here; larger weights lie beside the file
 
@@ -43,6 +48,20 @@ def onnx_model(program: Program, graph: Graph, weights: Mapping[str, np.ndarray]
     opset, ml_opset, ir_version = opsets(program)
     return onnx.model(graph, weights, opset=opset, ml_opset=ml_opset, ir_version=ir_version,
                       name=program.name, description=program.description, metadata=metadata)  # fmt: skip
+
+
+def untrained(program: Program, weights: Mapping[str, np.ndarray]) -> ir.Model:
+    """The model with these weights as an ONNX model in memory, without a proof."""
+    check_known(program.graph, weights)
+    graph = forms.inference(program)
+    metadata = describe(program, laid_out(program.source), raw_types(program, graph))
+    return onnx_model(program, graph, weights, metadata.texts())
+
+
+def raw_types(program: Program, graph: Graph) -> dict[str, Tensor]:
+    """The raw types of the inputs that the graph reads."""
+    read = {v.name for v in graph.inputs}
+    return {i.name: i.declared for i in program.inputs if i.name in read}
 
 
 def stored(model: ir.Model) -> int:

@@ -94,7 +94,7 @@ class Program:
         `dlc.train` and `dlc export` prove it too."""
         import onnx_ir
 
-        from dlc.runtime.artifact.export import untrained
+        from dlc.runtime.artifact.write import untrained
 
         return onnx_ir.to_proto(untrained(self.compiled, self.weights(weights)))
 

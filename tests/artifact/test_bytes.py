@@ -140,7 +140,7 @@ def test_in_memory_it_is_the_same_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [0, 1, 255])
 def test_serializing_twice_gives_the_same_bytes(size: int) -> None:
     face = dlc.compile(text=f"input x: float[{size + 1}]\noutput y: float[2]\nx -> dense(2) -> y\n")
-    from dlc.runtime.artifact.export import untrained
+    from dlc.runtime.artifact.write import untrained
 
     models = [untrained(face.compiled, face.weights()) for _ in range(2)]
     assert to_onnx.serialize(models[0]) == to_onnx.serialize(models[1])

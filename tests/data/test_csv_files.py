@@ -290,6 +290,13 @@ def test_other_encodings_are_refused(tmp_path):
     assert found.message == "rows.csv cannot be read as a csv file: it holds bytes that are no UTF-8 text"
 
 
+@pytest.mark.parametrize("content", ["a\nx\n".encode("utf-16"), b"PAR1\x15\x00\x15\x00"])
+def test_what_is_no_text_is_refused(tmp_path, content):
+    (tmp_path / "rows.csv").write_bytes(content)
+    found = mistake_of(read, Csv(path="rows.csv"), wanted("a"), folder=tmp_path)
+    assert found.message == "rows.csv cannot be read as a csv file: it is no text"
+
+
 def test_a_broken_archive_is_refused(tmp_path):
     (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(b"a\n1\n" * 999)[:40])
     assert mistake_of(read, Csv(path="rows.csv.gz"), wanted("a"), folder=tmp_path).code == "E0702"

@@ -31,6 +31,8 @@ class CsvFile(Opened):
         self.file, self.definition = shown(source.path), source
         self._missing = source.missing or ()
         self._data = self._read_bytes(path)
+        if b"\0" in self._data[:BLOCK]:
+            raise self._broken("it is no text", "save it as UTF-8; other formats are `parquet` and `npz`")
         first_lines = bytes(self._data[: 1 << 16]).lstrip(b"\xef\xbb\xbf\r\n").splitlines()
         heading = first_lines[0] if first_lines else b""
         self._delimiter = max(SIGNS, key=lambda sign: heading.count(sign.encode()))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 2, 7)
 REAL_ROWS = 64
+UNKNOWN = ""  # what stands for a class of no name, at the end of the names
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def comparisons(
 
 
 def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:
-    """Rows as training has them, as the artifact takes them: class numbers become names."""
+    """Rows as training has them, as the artifact takes them: class numbers become names, -1 one that is none."""
     if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
-        return np.array(type.classes.names, dtype=object)[rows.astype(np.int64)]
+        return np.array((*type.classes.names, UNKNOWN), dtype=object)[rows.astype(np.int64)]
     return rows

@@ -79,9 +79,7 @@ def free_sizes(graph: Graph) -> list[dict[str, int]]:
             break
     sizes = ", ".join(f"`{n}`" for n in wanted)
     message = f"no sizes of {sizes} were found at which the artifact can be compared with the model"
-    help = (
-        f"at {large} of each some value has no size yet: give it a number, or take smaller kernels"
-    )
+    help = f"at {large} of each some value has no size yet: give it a number, or take smaller kernels"
     raise CompileError([Diagnostic(UNPROVED, message, (Label(graph.inputs[0].site.span),), (), help)])
 
 

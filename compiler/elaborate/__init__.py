@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate import allowances, declared, imports, params, statements, unreached
+from dlc.compiler.elaborate import allowances, declared, imports, params, sections, statements, unreached
 from dlc.compiler.elaborate.builder import Builder
 from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.scope import File, Scope
@@ -76,8 +76,6 @@ class Elaborator:
         return tree
 
     def _run(self, tree: syntax.File) -> Program:
-        from dlc.compiler.elaborate import sections
-
         file = File(tree.source)
         scope = self.top = Scope(file, top=True)
         ev = Evaluator(self, scope)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate import flow, outputs
+from dlc.compiler.elaborate import outputs
+from dlc.compiler.elaborate.tensors import flowed
 from dlc.compiler.elaborate.values import InputRef, OutputRef
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import describe
@@ -64,7 +65,7 @@ def classes(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
 def of_output(ev: Evaluator, output: OutputRef, expr: syntax.Attribute) -> Any:
     if expr.name == "target":
         return outputs.target(ev, output)
-    scores = flow.flowed(ev, output, expr.span)
+    scores = flowed(ev, output, expr.span)
     if expr.name == "logits":
         return scores
     return outputs.probabilities(ev, output, expr.span)

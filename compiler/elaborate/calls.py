@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import flow, settings
+from dlc.compiler.elaborate import blocks, flow, settings
 from dlc.compiler.elaborate.scope import FUNCTIONS
+from dlc.compiler.elaborate.tensors import no_tensor, operands
 from dlc.compiler.elaborate.values import (
-    BlockStage,
     DefinedStage,
     Halt,
     Operand,
@@ -21,7 +21,6 @@ from dlc.compiler.elaborate.values import (
 from dlc.compiler.kinds import describe
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.static import MAX_LIST
-from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -55,7 +54,7 @@ def call_stage(ev: Evaluator, stage: Stage, expr: syntax.Call) -> Any:
                 argument.name_span or argument.value.span,
                 "a stage has its settings already; it takes only tensors",
             )
-        tensors += flow.operands(ev, ev.evaluate(argument.value), argument.value)
+        tensors += operands(ev, ev.evaluate(argument.value), argument.value)
     if not tensors:
         raise ev.fail(
             "E0401", expr.span, f"{stage.describe()} has its settings already", help="leave out the brackets"
@@ -104,7 +103,7 @@ def fill(
                 continue
             value = settings.argument_value(ev, waiting[0] if waiting else None, argument.value)
             if is_tensor(value) or is_tensors(value):
-                tensors += flow.operands(ev, value, argument.value)
+                tensors += operands(ev, value, argument.value)
             elif (
                 not positional
                 and isinstance(value, (int, float))
@@ -112,7 +111,7 @@ def fill(
             ):
                 tensors.append(Operand(value, argument.value.span))
             elif not waiting and isinstance(value, Stage):
-                raise flow.no_tensor(ev, value, argument.value.span)
+                raise no_tensor(ev, value, argument.value.span)
             elif not waiting:
                 raise ev.fail("E0404", argument.value.span, settings.too_many(definition, positional, value),
                               help=f"write `{settings.signature(definition)}`" if definition.settings
@@ -144,81 +143,11 @@ def fill(
 
 
 def call_block(ev: Evaluator, template: Template, expr: syntax.Call) -> Any:
-    stage = block_stage(ev, template, expr.arguments, expr.span)
+    stage = blocks.block_stage(ev, template, expr.arguments, expr.span)
     declared = template.declaration.tensors
     return (
         flow.apply(ev, stage, [], expr.span) if stage.given and len(stage.given) >= len(declared) else stage
     )
-
-
-def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -> BlockStage:
-    """A block with its settings: given ones, then defaults, which see the settings before them."""
-    declaration = template.declaration
-    waiting = [s.name.id for s in declaration.settings]
-    positional = bool(waiting)
-    given: dict[str, Any] = {}
-    tensors: list[Operand] = []
-    for argument in arguments:
-        if argument.name is not None:
-            if argument.name not in [s.name.id for s in declaration.settings]:
-                raise unknown_block_setting(ev, template, argument)
-            if argument.name in given:
-                raise ev.fail(
-                    "E0407", argument.name_span or argument.value.span, f"`{argument.name}` is given twice"
-                )
-            given[argument.name] = ev.evaluate(argument.value)
-            waiting = [w for w in waiting if w != argument.name]
-            continue
-        value = ev.evaluate(argument.value)
-        if is_tensor(value) or is_tensors(value):
-            tensors += flow.operands(ev, value, argument.value)
-        elif not positional and isinstance(value, (int, float)):
-            tensors.append(Operand(value, argument.value.span))
-        elif not waiting:
-            raise ev.fail("E0404", argument.value.span,
-                          f"{template.what} `{template.name}` has no setting for {describe(value)}",
-                          help=f"write `{block_signature(template)}`")  # fmt: skip
-        else:
-            given[waiting.pop(0)] = value
-    return BlockStage(template, tuple(tensors), defaults(ev, template, given, span), span)
-
-
-def defaults(ev: Evaluator, template: Template, given: dict[str, Any], span: Span) -> dict[str, Any]:
-    from dlc.compiler.elaborate.evaluate import Evaluator as At
-    from dlc.compiler.elaborate.scope import Scope
-
-    scope = Scope(template.home.file)
-    for declared in template.declaration.settings:
-        name = declared.name.id
-        if name in given:
-            scope.names[name] = given[name]
-        elif declared.default is None:
-            raise ev.fail(
-                "E0405",
-                span,
-                f"{template.what} `{template.name}` needs `{name}`",
-                help=f"write `{block_signature(template)}`",
-            )
-        else:
-            scope.names[name] = At(ev.e, scope).evaluate(declared.default)
-    return scope.names
-
-
-def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Argument) -> Halt:
-    names = [s.name.id for s in template.declaration.settings]
-    listed = ", ".join(f"`{n}`" for n in names)
-    return ev.fail("E0402", argument.name_span or argument.value.span,
-                   f"{template.what} `{template.name}` has no setting `{argument.name}`",
-                   help=did_you_mean(argument.name or "", names)
-                        or (f"its settings are {listed}" if names else "it has no settings"))  # fmt: skip
-
-
-def block_signature(template: Template) -> str:
-    settings = [
-        s.name.id + ("" if s.default is None else f" = {s.default.span.text}")
-        for s in template.declaration.settings
-    ]
-    return f"{template.name}({', '.join(settings)})"
 
 
 # --- plain functions --------------------------------------------------------------------------------------

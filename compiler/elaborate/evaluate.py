@@ -9,6 +9,7 @@ from dlc.compiler.definition import Definition
 from dlc.compiler.dims import Dim, free
 from dlc.compiler.elaborate import attributes, calls, flow
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
+from dlc.compiler.elaborate.tensors import operand, operands
 from dlc.compiler.elaborate.values import (
     BlockStage,
     Broken,
@@ -43,6 +44,10 @@ class Evaluator:
 
     def __init__(self, e: Elaborator, scope: Scope, *, losses: bool = False):
         self.e, self.builder, self.scope, self.losses = e, e.builder, scope, losses
+
+    def within(self, scope: Scope, *, losses: bool = False) -> Evaluator:
+        """The same for another scope."""
+        return Evaluator(self.e, scope, losses=losses)
 
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
         return self.builder.fail(code, span, message, **more)
@@ -184,8 +189,7 @@ class Evaluator:
             return flow.into_outputs(self, value, before, stage, step)
         if isinstance(value, Stage):
             return Pipeline(((value, before.span), (stage, step.span)))
-        operands = flow.operands(self, value, before)
-        return flow.apply(self, stage, operands, step.span)
+        return flow.apply(self, stage, operands(self, value, before), step.span)
 
     def _stage(self, step: syntax.Expr, *, last: bool = False) -> Any:
         """What stands behind an arrow: a stage, or outputs."""
@@ -231,7 +235,7 @@ class Evaluator:
             if expr.operator == "+":
                 return value
             operator = arithmetic.Negate() if expr.operator == "-" else comparisons.LogicalNot()
-            return self.builder.apply(operator, [flow.operand(self, value, expr.operand.span)], expr.span)[0]
+            return self.builder.apply(operator, [operand(self, value, expr.operand.span)], expr.span)[0]
         if expr.operator == "not":
             return not static.truth(value)
         if isinstance(value, bool) or not isinstance(value, (int, float, Dim)):
@@ -259,8 +263,8 @@ class Evaluator:
             return static.compute(
                 expr.operator, self.measured(left, expr.span), self.measured(right, expr.span)
             )
-        operands = [flow.operand(self, left, expr.left.span), flow.operand(self, right, expr.right.span)]
-        return self.builder.apply(OPERATORS[expr.operator](), operands, expr.span)[0]
+        sides = [operand(self, left, expr.left.span), operand(self, right, expr.right.span)]
+        return self.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]
 
     # --- calls, attributes, indexing ----------------------------------------------------------------------
 
@@ -276,8 +280,8 @@ class Evaluator:
             return self._index_list(value, expr)
         if not is_tensor(value):
             raise self.fail("E0205", expr.span, f"{describe(value)} has no entries to index")
-        operand = flow.operand(self, value, expr.value.span)
-        return self.builder.apply(Slice(entries=self._entries(expr, operand)), [operand], expr.span)[0]
+        tensor = operand(self, value, expr.value.span)
+        return self.builder.apply(Slice(entries=self._entries(expr, tensor)), [tensor], expr.span)[0]
 
     def _slice(self, expr: syntax.Slice) -> Any:
         raise self.fail(
@@ -306,8 +310,8 @@ class Evaluator:
             )
         return value[index]
 
-    def _entries(self, expr: syntax.Index, operand: Operand) -> tuple[Any, ...]:
-        rank = operand.value.type.rank if isinstance(operand.value, Value) else 0
+    def _entries(self, expr: syntax.Index, tensor: Operand) -> tuple[Any, ...]:
+        rank = tensor.value.type.rank if isinstance(tensor.value, Value) else 0
         dots = [i for i, item in enumerate(expr.items) if isinstance(item, syntax.Ellipsis_)]
         if len(dots) > 1:
             raise self.fail("E0209", expr.items[dots[1]].span, "`...` may stand once in an index")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
-from dlc.compiler.elaborate import flow
+from dlc.compiler.elaborate.tensors import no_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir import Output, Value
 from dlc.compiler.sections import runtime_opset
@@ -54,7 +54,7 @@ def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
             raise Halt
         return outputs[value.name]
     if not isinstance(value, Value):
-        raise flow.no_tensor(ev, value, entry.expr.span)
+        raise no_tensor(ev, value, entry.expr.span)
     return value
 
 

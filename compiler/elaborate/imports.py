@@ -34,8 +34,6 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
 
 def load(ev: Evaluator, statement: syntax.Import) -> File:
     """The declarations of the file, read once however often it is imported."""
-    from dlc.compiler.elaborate.evaluate import Evaluator as At
-
     e = ev.e
     source = read(ev, statement)
     loaded = e.imported
@@ -50,7 +48,7 @@ def load(ev: Evaluator, statement: syntax.Import) -> File:
         raise ev.fail("E0902", statement.path_span, f"more than {MAX_FILES} files are imported")
     loaded[source.name] = None
     file = File(source)
-    e.declare(At(e, Scope(file, top=True)), e.parse(source))
+    e.declare(ev.within(Scope(file, top=True)), e.parse(source))
     loaded[source.name] = file
     return file
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.answers import KINDS, kind_of
 from dlc.compiler.definition import family
 from dlc.compiler.elaborate import flow
-from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.elaborate import Elaborator
+    from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.ir import Value
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.section import Train
@@ -48,7 +48,7 @@ def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
             return None
         stage = DefinedStage(family("loss")[loss](), (), output.span, {})
         scores = [Operand(output.scores, output.span, output)]
-        own = flow.apply(Evaluator(e, ev.scope, losses=True), stage, scores, output.span)
+        own = flow.apply(ev.within(ev.scope, losses=True), stage, scores, output.span)
         if total is None:
             total = own
         else:

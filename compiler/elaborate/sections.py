@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.elaborate import expectations, exports, objective, settings
-from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.kinds import Defined, Reject
 from dlc.compiler.later import later, not_built
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dlc.compiler.elaborate import Elaborator
+    from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.sections import Field
 
 
@@ -86,7 +86,7 @@ def section(e: Elaborator, ev: Evaluator, definition: type[Definition], written:
                 continue
             declared = key_of(ev, definition, statement, values)
             values[declared.name] = None
-            at = Evaluator(e, ev.scope, losses=declared.name == "loss")
+            at = ev.within(ev.scope, losses=declared.name == "loss")
             values[declared.name] = settings.setting_value(at, definition, declared, statement.value)
             places[declared.name] = statement.value.span
         except Halt:

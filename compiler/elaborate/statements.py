@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.elaborate import declared
+from dlc.compiler.elaborate.tensors import flowed
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Template, is_tensor, is_tensors
 from dlc.compiler.kinds import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.elaborate.scope import Scope
 
 
 class Returned:
@@ -22,15 +21,12 @@ class Returned:
         self.value = value
 
 
-def run_body(e: Elaborator, scope: Scope, template: Template, *, losses: bool) -> Any:
+def run_body(ev: Evaluator, template: Template) -> Any:
     """The body of a block or net; what it returns."""
-    from dlc.compiler.elaborate.evaluate import Evaluator
-
-    ev = Evaluator(e, scope, losses=losses)
     returned = run(ev, template.declaration.body)
     if returned is None:
         name = template.declaration.name
-        if e.torn.within(template.declaration.span):
+        if ev.e.torn.within(template.declaration.span):
             raise Halt
         raise ev.fail(
             "E0508",
@@ -88,9 +84,7 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
 
 
 def decay(ev: Evaluator, value: Any, expr: syntax.Expr) -> Any:
-    from dlc.compiler.elaborate import flow
-
-    return flow.flowed(ev, value, expr.span) if isinstance(value, OutputRef) and not ev.losses else value
+    return flowed(ev, value, expr.span) if isinstance(value, OutputRef) and not ev.losses else value
 
 
 def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:

@@ -1,0 +1,103 @@
+"""Blocks and nets: their settings, and one use of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.elaborate import statements
+from dlc.compiler.elaborate.scope import Scope
+from dlc.compiler.elaborate.tensors import count, flowing, operands
+from dlc.compiler.elaborate.values import BlockStage, Halt, Operand, Template, is_tensor, is_tensors
+from dlc.compiler.kinds import describe
+from dlc.compiler.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from dlc.compiler import syntax
+    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.source import Span
+
+
+def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -> BlockStage:
+    """A block with its settings: given ones, then defaults, which see the settings before them."""
+    declaration = template.declaration
+    waiting = [s.name.id for s in declaration.settings]
+    positional = bool(waiting)
+    given: dict[str, Any] = {}
+    tensors: list[Operand] = []
+    for argument in arguments:
+        if argument.name is not None:
+            if argument.name not in [s.name.id for s in declaration.settings]:
+                raise unknown_block_setting(ev, template, argument)
+            if argument.name in given:
+                raise ev.fail(
+                    "E0407", argument.name_span or argument.value.span, f"`{argument.name}` is given twice"
+                )
+            given[argument.name] = ev.evaluate(argument.value)
+            waiting = [w for w in waiting if w != argument.name]
+            continue
+        value = ev.evaluate(argument.value)
+        if is_tensor(value) or is_tensors(value):
+            tensors += operands(ev, value, argument.value)
+        elif not positional and isinstance(value, (int, float)):
+            tensors.append(Operand(value, argument.value.span))
+        elif not waiting:
+            raise ev.fail("E0404", argument.value.span,
+                          f"{template.what} `{template.name}` has no setting for {describe(value)}",
+                          help=f"write `{block_signature(template)}`")  # fmt: skip
+        else:
+            given[waiting.pop(0)] = value
+    return BlockStage(template, tuple(tensors), defaults(ev, template, given, span), span)
+
+
+def defaults(ev: Evaluator, template: Template, given: dict[str, Any], span: Span) -> dict[str, Any]:
+    scope = Scope(template.home.file)
+    for declared in template.declaration.settings:
+        name = declared.name.id
+        if name in given:
+            scope.names[name] = given[name]
+        elif declared.default is None:
+            raise ev.fail(
+                "E0405",
+                span,
+                f"{template.what} `{template.name}` needs `{name}`",
+                help=f"write `{block_signature(template)}`",
+            )
+        else:
+            scope.names[name] = ev.within(scope).evaluate(declared.default)
+    return scope.names
+
+
+def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Argument) -> Halt:
+    names = [s.name.id for s in template.declaration.settings]
+    listed = ", ".join(f"`{n}`" for n in names)
+    return ev.fail("E0402", argument.name_span or argument.value.span,
+                   f"{template.what} `{template.name}` has no setting `{argument.name}`",
+                   help=did_you_mean(argument.name or "", names)
+                        or (f"its settings are {listed}" if names else "it has no settings"))  # fmt: skip
+
+
+def block_signature(template: Template) -> str:
+    settings = [
+        s.name.id + ("" if s.default is None else f" = {s.default.span.text}")
+        for s in template.declaration.settings
+    ]
+    return f"{template.name}({', '.join(settings)})"
+
+
+def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: Span) -> Any:
+    template = stage.template
+    declared = template.declaration.tensors
+    if len(tensors) != len(declared):
+        names = ", ".join(t.id for t in declared)
+        raise ev.fail("E0502", stage.span,
+                      f"{template.what} `{template.name}` takes {count(len(declared), len(declared))} "
+                      f"({names}), and {flowing(len(tensors), '')} in")  # fmt: skip
+    if stage.settings is None:
+        stage = block_stage(ev, template, [], stage.span)
+    scope = Scope(template.home.file)
+    for name, tensor in zip(declared, tensors, strict=True):
+        scope.names[name.id] = tensor.output if tensor.output and ev.losses else ev.builder.tensor(tensor)
+    scope.names.update(stage.settings or {})
+    enter = ev.builder.enter_net if template.is_net else ev.builder.enter_block
+    with enter(template, stage.span):
+        return statements.run_body(ev.within(scope, losses=ev.losses), template)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 from imports import LAYERS, PRODUCT, ROOT, all_imports, files, imports, walk
 
@@ -52,6 +53,26 @@ def test_imports_go_one_way() -> None:
 
 def test_the_compiler_does_not_know_the_runtime_even_by_type() -> None:
     assert not [i for i in all_imports(files("grammar", "compiler")) if i.layer in ("runtime", "src")]
+
+
+def test_nothing_below_the_elaborator_knows_it() -> None:
+    below = [f for f in files("compiler") if not f.startswith(("compiler/elaborate/", "compiler/__init__"))]
+    assert not [i for i in all_imports(below) if i.runs and i.module.startswith("dlc.compiler.elaborate")]
+
+
+def test_files_do_not_import_each_other_in_a_circle() -> None:
+    modules = {module_of(file): file for file in PRODUCT}
+    order = TopologicalSorter()
+    for module, file in modules.items():
+        named = [i.module for i in imports(file) if i.runs and i.top]
+        found = {name if name in modules else name.rpartition(".")[0] for name in named}
+        order.add(module, *(found - {module}))
+    order.prepare()
+
+
+def module_of(file: str) -> str:
+    parts = file.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").split("/")
+    return ".".join(parts if parts[0] == "dlc" else ["dlc", *parts])
 
 
 def test_heavy_packages_are_imported_where_they_are_used() -> None:

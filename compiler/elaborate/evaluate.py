@@ -271,6 +271,13 @@ class Evaluator:
     def _call(self, expr: syntax.Call) -> Any:
         return calls.call(self, expr)
 
+    def instance(
+        self, definition: type[Definition], arguments: Sequence[syntax.Argument], span: Span
+    ) -> tuple[Any, list[Operand]]:
+        """An instance of the definition from the arguments of a call, and the tensors among them."""
+        instance, tensors, _ = calls.fill(self, definition, arguments, span)
+        return instance, tensors
+
     def _attribute(self, expr: syntax.Attribute) -> Any:
         return attributes.read(self, expr)
 

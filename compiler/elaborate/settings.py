@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition, Setting, spell_value
-from dlc.compiler.elaborate import calls
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.kinds import Kind, OneOf, Reject, TensorValue, Text, describe
 from dlc.compiler.later import later, not_built
@@ -128,9 +127,8 @@ def family_member(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     for family in kind.families():
         found = Definition.families[family].get(head.id)
         if found is not None:
-            member, tensors, _ = calls.fill(
-                ev, found, expr.arguments if isinstance(expr, syntax.Call) else [], expr.span
-            )
+            arguments = expr.arguments if isinstance(expr, syntax.Call) else ()
+            member, tensors = ev.instance(found, arguments, expr.span)
             if tensors:
                 raise ev.fail(
                     "E0404",

@@ -75,6 +75,8 @@ def operators() -> Iterator[str]:
     found = {name: [] for name in GROUPS}
     for definition in family("operator").values():
         if issubclass(definition, Operator) and definition.public:
+            if definition.group not in found:
+                sys.exit(f"`{definition.name}` is of `{definition.group}`, which has no heading in GROUPS")
             found[definition.group].append(definition)
     for module, title in GROUPS.items():
         yield f"### {title}"

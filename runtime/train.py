@@ -90,7 +90,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                 break
 
         if ended == "done" and settings.early_stop is None:
-            kept = number  # who runs to the end is given the last weights, not the best
+            kept = plan.epochs  # who runs to the end is given the last weights, not the best
         else:
             copy(best, live)
         figures = {part: forms.evaluate(rows) for part, rows in data.parts() if rows.count}

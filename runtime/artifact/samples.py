@@ -71,6 +71,7 @@ def free_sizes(graph: Graph) -> list[dict[str, int]]:
     wanted = sorted({n for v in graph.inputs for s in v.type.shape for n in names(s)})
     if not wanted:
         return [{}]
+    large = 0
     for small, large in CANDIDATES:
         choices = [{n: small + i for i, n in enumerate(wanted)}, {n: large - i for i, n in enumerate(wanted)}]
         if all(fits(graph, c) for c in choices):

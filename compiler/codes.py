@@ -128,6 +128,7 @@ CODES: dict[str, Code] = {
     "E0803": Code("weights of another spec", "Names and shapes of weights are those of the spec."),
     "E0804": Code("nothing that could be trained", "Training needs a loss and weights."),
     "E0805": Code("a device that is not there", "Training runs on a device that the machine has."),
+    "E0806": Code("a spec without an output", "A model answers something."),
     "E0811": Code("an artifact that does not equal the model",
                   "An artifact gets its name when it is proved equal."),
     "E0812": Code("an artifact that cannot be compared",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import KINDS, kind_of
 from dlc.compiler.definition import family
-from dlc.compiler.elaborate import flow
+from dlc.compiler.elaborate import flow, outputs
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
@@ -60,21 +60,27 @@ def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
 
 def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
     """The pairs of output and metric: those written that fit, or those that the type implies."""
-    outputs = [
-        o
-        for o in ev.scope.file.outputs.values()
-        if isinstance(o, OutputRef) and o.scores is not None and o.target_value is not None
-    ]
-    for output in outputs:
-        wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
-        yield from ((output.name, m) for m in wanted if m.fits(output.declared))
+    filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
     for metric in train.metrics or ():
-        if outputs and not any(metric.fits(o.declared) for o in outputs):
-            elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
-            listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in outputs)
-            e.problems.report("E0604", metric.span,
-                              f"`{metric.name}` is for outputs of type {elements}, and the file has "
-                              "none with a target", help=f"its outputs are {listed}")  # fmt: skip
+        use_targets(e, ev, metric, filled)
+    for output in filled:
+        if output.target_value is not None:
+            wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
+            yield from ((output.name, m) for m in wanted if m.fits(output.declared))
+
+
+def use_targets(e: Elaborator, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
+    """A metric that is written uses the targets of the outputs that it fits, where no loss does."""
+    fitting = [o for o in filled if metric.fits(o.declared)]
+    if not any(o.target_value is not None for o in fitting):
+        for output in fitting:
+            outputs.target(ev, output)
+    if filled and not fitting:
+        elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
+        listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in filled)
+        e.problems.report("E0604", metric.span,
+                          f"`{metric.name}` is for outputs of type {elements}, and the file has none",
+                          help=f"its outputs are {listed}")  # fmt: skip
 
 
 def implied_metrics(declared: Tensor) -> list[Any]:

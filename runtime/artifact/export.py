@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.format import laid_out
 from dlc.compiler.lower.weights import check_given, check_known
 from dlc.compiler.passes import forms
@@ -50,6 +51,7 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     `rows` are raw rows of the data, `figures` what training measured,
     `columns` what the data filled fields from.
     """
+    check_answers(program)
     check_known(program.graph, weights)
     check_given(program.graph, weights)
     graph = forms.inference(program)
@@ -73,6 +75,14 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     return Exported(path, size, worst, len(batches))
 
 
+def check_answers(program: Program) -> None:
+    """Refuse a spec that answers nothing."""
+    if not program.exports:
+        message = f"{program.source.name} has no output: there is nothing to train or to export"
+        help = "declare what the model answers, `output y: ...`, and let a flow end in it"
+        raise CompileError([Diagnostic("E0806", message, (), (), help)])
+
+
 def comparisons(
     graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np.ndarray] | None, seed: int
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -91,7 +101,8 @@ def comparisons(
 
 
 def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:
-    """Rows as training has them, as the artifact takes them: class numbers become names, -1 one that is none."""
+    """Rows as training has them, as the artifact takes them: class numbers become names,
+    -1 one that is none."""
     if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
         return np.array((*type.classes.names, UNKNOWN), dtype=object)[rows.astype(np.int64)]
     return rows

@@ -124,8 +124,8 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
 
 def answer_to_json(exported: Output | Value) -> dict[str, Any]:
     """The type of an output and the name of its target, or the type of a tensor."""
-    if isinstance(exported, Value):
-        return {**type_to_json(exported.type), "target": None}
+    if isinstance(exported, Value):  # classes are numbers within the graph
+        return {**type_to_json(exported.type), "names": None, "target": None}
     return {**type_to_json(exported.declared), "target": exported.target}
 
 

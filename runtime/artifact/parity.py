@@ -12,7 +12,7 @@ import numpy as np
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.folding import fold
-from dlc.runtime.artifact.compare import TOLERANCE, difference
+from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.reference import Reference
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model, save
@@ -40,7 +40,7 @@ def check(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], ref
         except Exception as error:
             raise CompileError([refused(program, graph, weights, raw, error)]) from error
         for name, answer in reference(raw).items():
-            apart = difference(answer.spelled, np.asarray(found[name]), answer.slack)
+            apart = answer.differs(np.asarray(found[name]))
             if not apart <= TOLERANCE:
                 node = first_difference(program, graph, weights, raw)
                 raise CompileError([parted(graph, name, what, apart, node)])
@@ -103,7 +103,7 @@ def first_difference(
         expected = Reference(shown, weights)(raw)
         found = run_all(program, shown, weights, raw, folded=folded)
         for name, answer in expected.items():
-            if not difference(answer.values, np.asarray(found[name]), answer.slack) <= TOLERANCE:
+            if not answer.differs(np.asarray(found[name])) <= TOLERANCE:
                 return producers[results[name]]
     return None
 

@@ -40,7 +40,7 @@ def is_finite(values: np.ndarray) -> bool:
 
 def recorded(answer: Answer) -> dict[str, Any]:
     """The values, and where rounding may move them, how far."""
-    packed: dict[str, Any] = {"names": list(answer.names)} if answer.names else {}
+    packed: dict[str, Any] = {"floor": answer.floor} | ({"names": list(answer.names)} if answer.names else {})
     if answer.slack is not None and answer.slack.any():
         packed["slack"] = pack(answer.slack.astype(np.float32))
     return pack(answer.values) | packed

@@ -10,11 +10,12 @@ import torch
 
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.answers import BinaryName, ClassName
+from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.ir import Graph, Node
+    from dlc.compiler.ir import Graph, Node, Value
 
 BEHIND = " behind"  # what flows into the choice of an answer, as an output of its own
 
@@ -27,6 +28,11 @@ class Answer:
     values: np.ndarray
     names: tuple[str, ...] = ()
     slack: np.ndarray | None = None
+    floor: float = FLOOR
+
+    def differs(self, have: np.ndarray) -> float:
+        """How far what the artifact gives is from it."""
+        return difference(self.spelled, have, self.slack, self.floor)
 
     @property
     def spelled(self) -> np.ndarray:
@@ -53,6 +59,7 @@ class Reference:
             if node is not None and node.operator.slack(np) is not None:
                 self.choices[name] = node
                 outputs[name + BEHIND] = node.operands[0]
+        self.floors = {n: PROBABILITY_FLOOR for n, v in graph.outputs.items() if is_probability(v, producers)}
         self.outputs = tuple(graph.outputs)
         self.model = Model(replace(graph, outputs=outputs), graph.weights, weights)
 
@@ -60,7 +67,11 @@ class Reference:
         with torch.no_grad():
             made = self.model({name: to_torch(raw[name]) for name in self.inputs})
         arrays = {n: array_of(tensor) for n, tensor in made.items()}
-        return {n: Answer(arrays[n], self.named.get(n, ()), self.slack(n, arrays)) for n in self.outputs}
+        return {n: self.answer(n, arrays) for n in self.outputs}
+
+    def answer(self, name: str, arrays: Mapping[str, np.ndarray]) -> Answer:
+        names, floor = self.named.get(name, ()), self.floors.get(name, FLOOR)
+        return Answer(arrays[name], names, self.slack(name, arrays), floor)
 
     def slack(self, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
         if name not in self.choices:
@@ -68,6 +79,11 @@ class Reference:
         slack = self.choices[name].operator.slack(np)
         assert slack is not None
         return slack(arrays[name + BEHIND])
+
+
+def is_probability(value: Value, producers: Mapping[Value, Node]) -> bool:
+    node = producers.get(value)
+    return node is not None and bool(node.operator.matches)
 
 
 def array_of(tensor: torch.Tensor) -> np.ndarray:

@@ -82,4 +82,4 @@ def distance(packed: dict[str, Any], have: np.ndarray) -> float:
     if "names" in packed:
         want = np.array(packed["names"], dtype=object)[want.astype(np.int64)]
     slack = unpack(packed["slack"]) if "slack" in packed else None
-    return difference(want, have.ravel()[:: packed["step"]], slack)
+    return difference(want, have.ravel()[:: packed["step"]], slack, float(packed["floor"]))

@@ -14,6 +14,7 @@ from artifacts import make
 import dlc
 from dlc.runtime import evaluate
 from dlc.runtime.artifact import ArtifactError
+from dlc.runtime.artifact.export import export
 
 TEXT = (
     "input x: float[2]\noutput kind: class(no, yes)\noutput size: float\n"
@@ -72,3 +73,12 @@ def test_an_answer_without_target_is_told(tmp_path: Path) -> None:
     onnx.save(made.proto, tmp_path / "lies.onnx")
     with pytest.raises(ArtifactError, match="does not say what `kind` is held against"):
         evaluate.evaluate(dlc.load(tmp_path / "lies.onnx"), rows(tmp_path / "rows"))
+
+
+def test_a_spec_that_answers_nothing_is_refused(tmp_path: Path) -> None:
+    face = dlc.compile(text="input x: float\nblock f(x) {\n  return x -> relu\n}\n")
+    with pytest.raises(dlc.CompileError, match="has no output"):
+        export(face.compiled, {}, tmp_path / "model.onnx")
+    with pytest.raises(dlc.CompileError, match="has no output"):
+        dlc.train(text="# nothing", out=tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -376,3 +376,16 @@ def test_nothing_is_shared_with_the_model_in_memory(tmp_path: Path, monkeypatch)
 def test_forms_that_are_right_pass(operator: type, tmp_path: Path) -> None:
     text = "input x: float[4]\noutput y: float[4]\n(x + 1) * gelu(x) -> y\n"
     assert verify(make(text, tmp_path).path).worst <= TOLERANCE
+
+
+def test_probabilities_of_many_classes_are_not_too_small_to_differ(tmp_path: Path, monkeypatch) -> None:
+    """One per mille of each is far from the largest value that a number may have."""
+
+    def warmer(self: Any, op: Any, x: Any) -> Any:
+        return op.Softmax(op.Mul(x, op.constant(0.999, "float32")), axis=-1)
+
+    text = "input x: float[4]\noutput y: class(1000)\nx -> dense(1000) -> y\n"
+    assert verify(make(text, tmp_path).path).holds
+    (tmp_path / "model.onnx").unlink()
+    monkeypatch.setattr(Softmax, "onnx", warmer)
+    assert "`y_probabilities`" in refused(text, tmp_path).message

@@ -197,3 +197,12 @@ def test_a_spec_may_have_several_outputs_in_expect():
 
 def test_types_of_a_program():
     assert types(VECTOR + "x -> y") == {"y": "float[4]"}
+
+
+def test_a_metric_uses_the_target_of_its_output():
+    """Of an output that no loss holds against its target."""
+    text = "input x: float[4]\noutput y: float[4]\nx -> dense(4) -> y\ntrain {\n  loss = mse(y, x)\n%s}\n"
+    assert spec(text % "").metrics == ()
+    measured = spec(text % "  metrics = [mae]\n")
+    assert [(name, metric.name) for name, metric in measured.metrics] == [("y", "mae")]
+    assert measured.outputs[0].target_value in measured.graph.inputs

@@ -8,10 +8,10 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.report import page, row, table
+from benchmarks.timing import Effort
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 PARTS = ("start", "training", "exporting")
-ROUNDS = 5
 
 
 def main() -> int:
@@ -19,15 +19,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=what)
     only = f"measure only these, and write nothing: {', '.join(PARTS)}"
     parser.add_argument("parts", nargs="*", metavar="PART", help=only)
-    parser.add_argument("--quick", action="store_true", help="one round on small data, and write nothing")
+    parser.add_argument("--quick", action="store_true", help="once each, on little data, and write nothing")
+    wait = "for each row: to wait for a machine that others use, and time again what they disturbed (60)"
+    parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help=wait)
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
+    effort = Effort(asked.quick, patience=0 if asked.quick else asked.patience)
     measured = []
     for part in asked.parts or PARTS:
-        for comparison in import_module(f"benchmarks.{part}").compare(
-            1 if asked.quick else ROUNDS, asked.quick
-        ):
+        for comparison in import_module(f"benchmarks.{part}").compare(effort):
             print(row(comparison), file=sys.stderr, flush=True)
             measured.append(comparison)
     print(table(measured))

@@ -18,7 +18,7 @@ import torchvision
 
 import dlc
 from benchmarks.rivals import Answers, LeNet
-from benchmarks.timing import Comparison, interleave, seconds
+from benchmarks.timing import Comparison, Effort, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,25 +56,22 @@ NETWORKS = (
 )
 
 
-def compare(rounds: int, quick: bool) -> Iterator[Comparison]:
-    for exported in NETWORKS[1:] if quick else NETWORKS:
+def compare(effort: Effort) -> Iterator[Comparison]:
+    for exported in NETWORKS[1:] if effort.quick else NETWORKS:
         with TemporaryDirectory() as folder:
-            yield from compare_one(exported, Path(folder), rounds, quick)
+            yield from compare_one(exported, Path(folder), effort)
 
 
-def compare_one(exported: Exported, folder: Path, rounds: int, quick: bool) -> Iterator[Comparison]:
+def compare_one(exported: Exported, folder: Path, effort: Effort) -> Iterator[Comparison]:
     ours, theirs = folder / "dlc.onnx", folder / "torch.onnx"
     weights, module = dlc.compile(exported.spec).weights(), exported.module()
     write = (partial(write_ours, exported, weights, ours), partial(write_theirs, exported, module, theirs))
     what = f"writing the ONNX of {exported.title}"
-    yield Comparison(
-        what, "`torch.onnx.export(..., dynamo=True)`", interleave(*write, rounds), exported.asked
-    )
+    yield Comparison(what, "`torch.onnx.export(..., dynamo=True)`", effort.time(*write), exported.asked)
     for batch in BATCHES:
-        run = [runner(path, exported.rows(batch), quick) for path in (ours, theirs)]
+        run = [runner(path, exported.rows(batch), effort.quick) for path in (ours, theirs)]
         what = f"{exported.title} in ONNX Runtime, batch {batch}"
-        timing = interleave(*run, rounds if quick else SHORT * rounds)
-        yield Comparison(what, "the file of `torch.onnx.export`", timing, 1)
+        yield Comparison(what, "the file of `torch.onnx.export`", effort.time(*run, more=SHORT), 1)
 
 
 def write_ours(exported: Exported, weights: dict[str, np.ndarray], path: Path) -> float:

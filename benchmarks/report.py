@@ -30,7 +30,9 @@ Measured on {date}: {machine}; {versions}.
 The two of a row are timed in turn, A B A B, {rounds} times or more each, after one run that does not count.
 Times are medians, and the ratio is that of the medians: how many times as fast dlc is, or how many times as
 long it takes. The noise floor is each of the two against itself: the median of every other sample against
-that of the rest, the worse of the two. A ratio that misses its target by less than that is called so.
+that of the rest, the worse of the two. A ratio that misses its target by less than that is called so. Where
+other programs use more than a tenth of the machine, it waits and times again, up to `--patience` seconds a
+row.
 
 - **A cold process**: a whole process from its start to its end, byte code already written.
 - **Training**: from the file of the rows to trained weights, all but the start of Python and its imports:

@@ -9,7 +9,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.timing import Comparison, interleave, seconds
+from benchmarks.timing import Comparison, Effort, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +20,8 @@ CHECK = (str(DLC), "check", "specs/resnet18.dl")
 IMPORTS = (sys.executable, "-c", "import lark, click")
 
 
-def compare(rounds: int, quick: bool) -> Iterator[Comparison]:
-    timing = interleave(lambda: process(CHECK), lambda: process(IMPORTS), rounds if quick else 2 * rounds)
+def compare(effort: Effort) -> Iterator[Comparison]:
+    timing = effort.time(lambda: process(CHECK), lambda: process(IMPORTS), more=2)
     yield Comparison("`dlc check specs/resnet18.dl`, a cold process", '`python -c "import lark, click"`',
                      timing, 2, costs=True)  # fmt: skip
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmarks.calm import Look, Patience
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -32,15 +34,38 @@ def apart(times: Sequence[float]) -> float:
     return max(first, second) / min(first, second)
 
 
-def interleave(ours: Sample, theirs: Sample, rounds: int) -> Timing:
-    """Time both in turn, twice a round, after one run of each that does not count."""
+def interleave(ours: Sample, theirs: Sample, rounds: int, patience: float = 0) -> Timing:
+    """Time both in turn, twice a round, after one run of each that does not count.
+
+    For so many seconds in all, a pair waits for a calm machine, and is timed again if it did not stay so.
+    """
     ours(), theirs()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(2 * rounds):
-        for sample, kept in zip((ours, theirs), times, strict=True):
-            gc.collect()
-            kept.append(sample())
-    return Timing(*times)
+    waiting, pairs = Patience(patience), []
+    while len(pairs) < 2 * rounds:
+        waiting.wait()
+        look = Look()
+        pair = alone(ours), alone(theirs)
+        if not waiting.again(look):
+            pairs.append(pair)
+    return Timing(*zip(*pairs, strict=True))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is done for a row; `quick` is once, on little data."""
+
+    quick: bool = False
+    rounds: int = 5
+    patience: float = 0  # seconds
+
+    def time(self, ours: Sample, theirs: Sample, more: int = 1) -> Timing:
+        """Both in turn; what is short takes `more` times the rounds."""
+        return interleave(ours, theirs, 1 if self.quick else more * self.rounds, self.patience)
+
+
+def alone(sample: Sample) -> float:
+    gc.collect()
+    return sample()
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -13,7 +13,7 @@ import torch
 
 import dlc
 from benchmarks import rivals
-from benchmarks.timing import Comparison, interleave, seconds
+from benchmarks.timing import Comparison, Effort, seconds
 from dlc.compiler.lower.weights import draw
 from dlc.runtime import fitting
 from dlc.runtime.train import train
@@ -61,14 +61,14 @@ WORKLOADS = (
 )  # fmt: skip
 
 
-def compare(rounds: int, quick: bool) -> Iterator[Comparison]:
+def compare(effort: Effort) -> Iterator[Comparison]:
     for work in WORKLOADS:
-        rows, epochs = (QUICK, 1) if quick else (work.rows, work.epochs)
+        rows, epochs = (QUICK, 1) if effort.quick else (work.rows, work.epochs)
         with TemporaryDirectory() as folder:
             file = Path(folder) / "rows.npz"
             work.write_rows(file, rows)
-            timing = interleave(partial(seconds, partial(ours, work, file, epochs)),
-                                partial(seconds, partial(theirs, work, file, epochs)), rounds)  # fmt: skip
+            timing = effort.time(partial(seconds, partial(ours, work, file, epochs)),
+                                 partial(seconds, partial(theirs, work, file, epochs)))  # fmt: skip
         what = f"training {work.title}, batch {work.batch}, {rows:_} rows, epochs: {epochs}"
         yield Comparison(what, "`Dataset`, `DataLoader`, `nn.Module` and a loop", timing, work.asked)
 

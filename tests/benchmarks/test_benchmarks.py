@@ -10,10 +10,11 @@ import onnxruntime
 import pytest
 import torch
 from benchmarks import exporting, start, training
+from benchmarks.calm import Look
 from benchmarks.report import page, row
 from benchmarks.rivals import Answers
 from benchmarks.rivals import train as train_by_hand
-from benchmarks.timing import Comparison, Timing, interleave
+from benchmarks.timing import Comparison, Effort, Timing, interleave
 
 import dlc
 from dlc.compiler.lower.weights import draw
@@ -89,20 +90,20 @@ def test_both_files_answer_the_same(tmp_path: Path) -> None:
 
 
 def test_a_cold_process_is_timed_against_the_imports() -> None:
-    (found,) = start.compare(1, quick=True)
+    (found,) = start.compare(Effort(quick=True))
     assert found.costs and found.asked == 2 and min(found.timing.ours + found.timing.theirs) > 0.01
 
 
 def test_every_training_is_timed(monkeypatch) -> None:
     monkeypatch.setattr(training, "QUICK", 65)
-    found = list(training.compare(1, quick=True))
+    found = list(training.compare(Effort(quick=True)))
     assert [c.asked for c in found] == [1.5, 1, 1]
     assert all(len(c.timing.ours) == len(c.timing.theirs) == 2 for c in found)
 
 
 @pytest.mark.slow
 def test_writing_and_running_onnx_is_timed() -> None:
-    found = list(exporting.compare(1, quick=True))
+    found = list(exporting.compare(Effort(quick=True)))
     assert [c.asked for c in found] == [100, 1, 1]
 
 
@@ -119,7 +120,37 @@ def test_samples_are_taken_in_turn_after_one_that_does_not_count() -> None:
 
     timing = interleave(partial(sample, "a"), partial(sample, "b"), rounds=2)
     assert taken == ["a", "b"] * 5
-    assert (timing.ours, timing.theirs) == ([2, 4, 6, 8], [3, 5, 7, 9])
+    assert (timing.ours, timing.theirs) == ((2, 4, 6, 8), (3, 5, 7, 9))
+
+
+def test_what_others_disturbed_is_timed_again(monkeypatch) -> None:
+    looks = iter([False, True, False, True, True, True, True])  # wait twice, a pair in vain; two calm pairs
+    monkeypatch.setattr(Look, "calm", lambda look: next(looks))
+    monkeypatch.setattr("benchmarks.calm.LOOK", 0.001)
+    numbers = iter(range(100))
+    timing = interleave(partial(next, numbers), partial(next, numbers), rounds=1, patience=1000)
+    assert (timing.ours, timing.theirs) == ((4, 6), (5, 7))
+    assert not list(looks)
+
+
+def test_disturbed_samples_count_once_patience_has_ended(monkeypatch) -> None:
+    monkeypatch.setattr(Look, "calm", lambda look: False)
+    monkeypatch.setattr("benchmarks.calm.LOOK", 0.001)
+    numbers = iter(range(100))
+    timing = interleave(partial(next, numbers), partial(next, numbers), rounds=1, patience=0.003)
+    assert (timing.ours, timing.theirs) == ((2, 4), (3, 5))
+
+
+@pytest.mark.parametrize(("others", "calm"), [(0.0, True), (0.05, True), (0.5, False)])
+def test_only_the_work_of_others_disturbs(others: float, calm: bool, monkeypatch) -> None:
+    clock, busy, mine = [100.0], [50.0], [7.0]
+    monkeypatch.setattr("benchmarks.calm.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("benchmarks.calm.used", lambda: busy[0])
+    monkeypatch.setattr("benchmarks.calm.own", lambda: mine[0])
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    look = Look()
+    clock[0], busy[0], mine[0] = 101.0, 51.5 + others, 8.5
+    assert look.calm() is calm
 
 
 def comparison(ours: list[float], theirs: list[float], asked: float, costs: bool = False) -> Comparison:

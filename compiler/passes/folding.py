@@ -9,11 +9,12 @@ import numpy as np
 
 from dlc.compiler.initial import Zeros
 from dlc.compiler.ir import Graph, Node, Value, Weight
+from dlc.compiler.operators.arithmetic import Constant, nested_list
 from dlc.compiler.operators.layers import Layer
 from dlc.compiler.operators.normalization import BatchnormInference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from dlc.compiler.operators.base import Operator
 
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
     """The graph with fewer nodes, and its weights; folded ones are new,
     named after the layer's with `.folded`, and shared where the layer's and the normalization's were."""
-    values = dict(weights)
+    values = known(graph, weights)
+    stored = {w.value for w in graph.weights}
     made: dict[tuple, dict[str, Weight]] = {}
     nodes: dict[Node, Node | None] = {}
     for layer, norm in foldable(graph, values).items():
         key = (*layer.weights.values(), *norm.weights.values(), norm.operator)
         if key not in made:
             arrays = folded(layer, norm, values)
-            made[key] = {leaf: own_weight(layer, leaf, array) for leaf, array in arrays.items()}
-            values |= {made[key][leaf].name: array for leaf, array in arrays.items()}
+            made[key] = {leaf: own_weight(layer, leaf, array, stored) for leaf, array in arrays.items()}
+            values |= {made[key][leaf].value: array for leaf, array in arrays.items()}
         own = {leaf: weight.value for leaf, weight in made[key].items()}
         nodes[layer] = None
         nodes[norm] = replace(layer, operator=with_bias(layer), weights=own, results=norm.results)
@@ -37,12 +39,22 @@ def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[s
     read = {v for n in kept for v in n.reads} | set(graph.outputs.values())
     new = (w for weights in made.values() for w in weights.values())
     remaining = tuple(w for w in (*graph.weights, *new) if w.value in read)
-    return replace(graph, nodes=kept, weights=remaining), {w.name: values[w.name] for w in remaining}
+    return replace(graph, nodes=kept, weights=remaining), {w.name: values[w.value] for w in remaining}
 
 
-def foldable(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[Node, Node]:
+def known(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:
+    """The numbers of weights and constants."""
+    constants = {
+        node.results[0]: np.asarray(nested_list(node.operator.value), np.float32)
+        for node in graph.nodes
+        if isinstance(node.operator, Constant)
+    }
+    return {w.value: weights[w.name] for w in graph.weights} | constants
+
+
+def foldable(graph: Graph, values: Mapping[Value, np.ndarray]) -> dict[Node, Node]:
     """Each layer whose features a norm normalizes, and that norm: nobody else reads the layer,
-    all weights are stored ones, and the layer's serve nothing that is not folded the same way."""
+    all weights are known, and the layer's serve nothing that is not folded the same way."""
     readers, producers, shown = graph.readers(), graph.producers(), set(graph.outputs.values())
     pairs: dict[Node, Node] = {}
     for norm in graph.nodes:
@@ -50,7 +62,7 @@ def foldable(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[Node, Node]
         if layer is None or not isinstance(layer.operator, Layer) or not layer.operator.features_first():
             continue
         alone = readers[norm.operands[0]] == [norm] and norm.operands[0] not in shown
-        if alone and all(v.name in values for v in (*layer.weights.values(), *norm.weights.values())):
+        if alone and all(v in values for v in (*layer.weights.values(), *norm.weights.values())):
             pairs[layer] = norm
 
     def alike(norm: Node, other: Node | None) -> bool:
@@ -64,10 +76,10 @@ def foldable(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[Node, Node]
     }
 
 
-def folded(layer: Node, norm: Node, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def folded(layer: Node, norm: Node, values: Mapping[Value, np.ndarray]) -> dict[str, np.ndarray]:
     """The layer's weights, by leaf name, with which it makes what the norm made of its results."""
     of_layer, of_norm = (
-        {leaf: np.asarray(values[v.name]) for leaf, v in node.weights.items()} for node in (layer, norm)
+        {leaf: np.asarray(values[v]) for leaf, v in node.weights.items()} for node in (layer, norm)
     )
     assert isinstance(norm.operator, BatchnormInference)
     assert isinstance(layer.operator, Layer)
@@ -83,8 +95,8 @@ def with_bias(layer: Node) -> Operator:
     return type(operator)(**operator.values() | {"bias": True}).bind(*operator.operands)
 
 
-def own_weight(layer: Node, leaf: str, array: np.ndarray) -> Weight:
+def own_weight(layer: Node, leaf: str, array: np.ndarray, stored: Container[Value]) -> Weight:
     own = layer.weights.get(leaf)
-    name = f"{own.name if own is not None else f'{layer.name}.{leaf}'}.folded"
+    name = own.name if own is not None and own in stored else f"{layer.name}.{leaf}"
     type = layer.results[0].type.with_shape(*array.shape)
-    return Weight(Value(name, replace(type, batched=False), layer.site), Zeros(), "weight")
+    return Weight(Value(f"{name}.folded", replace(type, batched=False), layer.site), Zeros(), "weight")

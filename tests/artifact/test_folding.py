@@ -16,6 +16,7 @@ FOLDED = {
     "conv over time": ("float[4, T]", "float[6, T]", "conv(6, 3, padding=same)"),
     "conv over space": ("float[2, 4, 4, 4]", "float[3, 3, 3, 3]", "conv(3, 2)"),
     "conv_transpose": ("float[4, 5, 5]", "float[6, 7, 7]", "conv_transpose(6, 3)"),
+    "conv of constants": ("float[1, 4, 4]", "float[1, 3, 3]", "conv(1, 2, weight=[[[[1, -1], [0, 2]]]])"),
     "dense": ("float[4]", "float[6]", "dense(6)"),
     "dense without bias": ("float[4]", "float[6]", "dense(6, bias=false)"),
 }

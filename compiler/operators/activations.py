@@ -7,6 +7,7 @@ from typing import Any
 
 from dlc.compiler.initial import Full
 from dlc.compiler.kinds import Nothing, Number, OneOf, Word
+from dlc.compiler.operators.answers import around
 from dlc.compiler.operators.base import Example, Operator, WeightSpec, setting
 from dlc.compiler.types import Tensor
 
@@ -316,5 +317,8 @@ class Threshold(Activation):
     def onnx(self, op, x):
         reached = op.GreaterOrEqual(x, op.constant(0.0, "float32"))
         return op.Where(reached, op.constant(1.0, "float32"), op.constant(0.0, "float32"))
+
+    def slack(self, np):
+        return around(np, 0.0)
 
     examples = shapes("threshold", Example("threshold", "int8[8]", "float[8]"))

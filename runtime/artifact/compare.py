@@ -14,10 +14,12 @@ STEPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}  # from one number to the nex
 def difference(
     want: np.ndarray, have: np.ndarray, slack: np.ndarray | None = None, floor: float = FLOOR
 ) -> float:
-    """Of numbers the largest difference over the largest value;
-    of choices, infinite if one differs by more than its slack."""
+    """Of numbers the largest difference over the largest value; of choices, infinite if one
+    differs by more than its slack. Where that is infinite, any answer will do."""
     if want.shape != have.shape:
         return float("inf")
+    if slack is not None:
+        want = np.where(np.isinf(slack), have, want)
     if have.dtype.kind not in CHOICES:
         return relative(want, have, floor)
     allowed = np.zeros(want.shape) if slack is None else slack

@@ -10,6 +10,7 @@ import torch
 
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.answers import BinaryName, ClassName
+from dlc.compiler.operators.indexing import Slice
 from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, difference
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Reference:
         outputs = dict(graph.outputs)
         producers = graph.producers()
         for name, value in graph.outputs.items():
-            node = producers.get(value)
+            node = maker(value, producers)
             if node is not None and isinstance(node.operator, ClassName | BinaryName):
                 self.named[name] = node.operator.names
                 node = producers.get(node.operands[0])
@@ -78,11 +79,19 @@ class Reference:
             return None
         slack = self.choices[name].operator.slack(np)
         assert slack is not None
-        return slack(arrays[name + BEHIND])
+        return slack(arrays[name + BEHIND]).reshape(arrays[name].shape)
+
+
+def maker(value: Value, producers: Mapping[Value, Node]) -> Node | None:
+    """The node that made a value, looking behind the index that makes one value of `[1]`."""
+    node = producers.get(value)
+    if node is not None and isinstance(node.operator, Slice) and node.operands[0].type.shape == (1,):
+        return producers.get(node.operands[0])
+    return node
 
 
 def is_probability(value: Value, producers: Mapping[Value, Node]) -> bool:
-    node = producers.get(value)
+    node = maker(value, producers)
     return node is not None and bool(node.operator.matches)
 
 

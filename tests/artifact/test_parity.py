@@ -14,7 +14,7 @@ import pytest
 from artifacts import agree, make, random_weights
 
 import dlc
-from dlc.compiler.operators.activations import Gelu, Relu, Tanh
+from dlc.compiler.operators.activations import Gelu, Relu, Tanh, Threshold
 from dlc.compiler.operators.answers import ClassNumber, RoundTo
 from dlc.compiler.operators.arithmetic import Add, Multiply
 from dlc.compiler.operators.axis_activations import Softmax
@@ -389,3 +389,22 @@ def test_probabilities_of_many_classes_are_not_too_small_to_differ(tmp_path: Pat
     (tmp_path / "model.onnx").unlink()
     monkeypatch.setattr(Softmax, "onnx", warmer)
     assert "`y_probabilities`" in refused(text, tmp_path).message
+
+
+def test_a_threshold_at_its_turn_makes_no_false_alarm(tmp_path: Path) -> None:
+    """0.1 + 0.2 - 0.3 is nought or nearly nought, by the order in which it is added."""
+    text = (
+        "input x: float[3]\noutput fires: binary\noutput many: binary[2]\n"
+        "h = x -> dense(1, weight=[[0.1, 0.2, -0.3]], bias=false)\nh -> threshold -> fires\n"
+        "concat(h, h * 7) -> threshold -> many\n"
+    )
+    rows = {"x": np.full((6, 3), [1, 1, 1], np.float32) * np.arange(1, 7, dtype=np.float32)[:, None]}
+    assert verify(make(text, tmp_path, rows=rows).path).holds
+
+
+def test_a_threshold_that_is_wrong_is_found(tmp_path: Path, monkeypatch) -> None:
+    text = "input x: float[3]\noutput fires: binary\nx -> dense(1) -> threshold -> fires\n"
+    monkeypatch.setattr(
+        Threshold, "onnx", lambda self, op, x: op.Cast(op.Less(x, op.constant(0.0, "float32")), to=1)
+    )
+    assert "`fires" in refused(text, tmp_path).message

@@ -37,7 +37,8 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
     def create_arg(self, a: Any) -> Any:
         """Constant tensors become buffers of the module, so that they move between devices with it."""
         if isinstance(a, torch.Tensor):
-            name = f"constant_{sum(1 for _ in self.root_module.buffers())}"
+            held = self.root_module._buffers
+            name = next((n for n, tensor in held.items() if tensor is a), f"constant_{len(held)}")
             self.root_module.register_buffer(name, a, persistent=False)
             return self.create_node("get_attr", name, (), {})
         return super().create_arg(a)

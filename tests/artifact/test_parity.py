@@ -408,3 +408,13 @@ def test_a_threshold_that_is_wrong_is_found(tmp_path: Path, monkeypatch) -> None
         Threshold, "onnx", lambda self, op, x: op.Cast(op.Less(x, op.constant(0.0, "float32")), to=1)
     )
     assert "`fires" in refused(text, tmp_path).message
+
+
+def test_the_place_is_right_behind_constants(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Tanh, "onnx", wrong_tanh)
+    text = (
+        "input x: float[3]\noutput y: float[1]\n"
+        "h = x -> dense(3, weight=[[1, 2, 3], [4, 5, 6], [7, 8, 9]], bias=[1, 2, 3])\n"
+        "g = h * 2 + 3\ng\n  -> tanh\n  -> dense(1, weight=[[1, 2, 3]], bias=[0.5]) -> y\n"
+    )
+    assert refused(text, tmp_path).line == 6

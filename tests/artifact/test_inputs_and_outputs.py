@@ -206,6 +206,8 @@ def test_a_class_of_no_name_is_minus_one_in_the_artifact(tmp_path: Path) -> None
     [
         ("outputs = []", "E0403"),
         ("outputs = [x]", "E0607"),
+        ("outputs = [w]", "E0507"),
+        ("outputs = [double_w]", "E0507"),
         ("outputs = [y, y]", "E0607"),
         ("outputs = [y, y.probabilities]", "E0607"),
         ("outputs = [y.target]", "E0608"),
@@ -217,7 +219,8 @@ def test_a_class_of_no_name_is_minus_one_in_the_artifact(tmp_path: Path) -> None
 )
 def test_what_cannot_be_exported_is_a_mistake(export: str, code: str) -> None:
     text = (
-        "input x: float[3]\noutput y: class(3)\nx -> dense(3) -> y\n"
+        "input x: float[3]\noutput y: class(3)\nweight w: float[3] = ones\ndouble_w = w * 2\n"
+        "x * double_w -> dense(3) -> y\n"
         f"export {{ {export.replace(', opset', chr(10) + 'opset')} }}\n"
     )
     with pytest.raises(dlc.CompileError) as caught:

@@ -32,7 +32,7 @@ class Layer(Operator, abstract=True):
         where it made `y`."""
         bias = np.asarray(weights.get("bias", 0), np.float64) * scale + offset
         return {
-            "weight": self.scaled_weight(np.asarray(weights["weight"]), scale).astype(np.float32),
+            "weight": self.scaled_weight(np.asarray(weights["weight"], np.float32), scale.astype(np.float32)),
             "bias": bias.astype(np.float32),
         }
 

@@ -55,7 +55,7 @@ def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
         return outputs[value.name]
     if not isinstance(value, Value):
         raise no_tensor(ev, value, entry.expr.span)
-    if not value.type.batched:
+    if value not in ev.builder.fed:
         message = f"`{entry.name}` is the same for every sample: it depends on no input"
         raise ev.fail("E0507", entry.expr.span, message, help="the weights lie beside the model of a run")
     return value

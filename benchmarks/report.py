@@ -27,7 +27,7 @@ Measured on {date}: {machine}; {versions}.
 
 ## How it is measured
 
-The two of a row are timed in turn, A B A B, {rounds} times or more each, after one run that does not count.
+The two of a row are timed in turn, A B B A, {rounds} times or more each, after one run that does not count.
 Times are medians, and the ratio is that of the medians: how many times as fast dlc is, or how many times as
 long it takes. The noise floor is each of the two against itself: the median of every other sample against
 that of the rest, the worse of the two. A ratio that misses its target by less than that is called so. Where

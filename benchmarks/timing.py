@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of both, in the order in which they were taken: A B A B."""
+    """Seconds of both, in the order in which they were taken: A B B A."""
 
     ours: Sequence[float]
     theirs: Sequence[float]
@@ -35,7 +35,7 @@ def apart(times: Sequence[float]) -> float:
 
 
 def interleave(ours: Sample, theirs: Sample, rounds: int, patience: float = 0) -> Timing:
-    """Time both in turn, twice a round, after one run of each that does not count.
+    """Time both in turn, A B B A, in every round, after one run of each that does not count.
 
     For so many seconds in all, a pair waits for a calm machine, and is timed again if it did not stay so.
     """
@@ -44,9 +44,10 @@ def interleave(ours: Sample, theirs: Sample, rounds: int, patience: float = 0) -
     while len(pairs) < 2 * rounds:
         waiting.wait()
         look = Look()
-        pair = alone(ours), alone(theirs)
+        swapped = len(pairs) % 2 == 1  # neither is always the first after the wait
+        pair = [alone(sample) for sample in ((theirs, ours) if swapped else (ours, theirs))]
         if not waiting.again(look):
-            pairs.append(pair)
+            pairs.append(pair[::-1] if swapped else pair)
     return Timing(*zip(*pairs, strict=True))
 
 

@@ -128,12 +128,19 @@ class Model(nn.Module):
         unexpected[:] = [name for name in unexpected if name not in own]
 
     def forward(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return self._run.forward(*self._arguments(inputs))
+
+    def interpreted(self, interpreter: type[fx.Interpreter], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, each function of torch called by an interpreter."""
+        return interpreter(self._run).run(*self._arguments(inputs))
+
+    def _arguments(self, inputs: Mapping[str, Any]) -> list[torch.Tensor]:
         if not isinstance(inputs, Mapping):
             raise TypeError(f"the model takes a dict of tensors: {', '.join(self._inputs)}")
         missing = [n for n in self._inputs if n not in inputs]
         if missing:
             raise KeyError(f"the model wants the inputs {', '.join(missing)}")
-        return self._run.forward(*(self._tensor(n, inputs[n]) for n in self._inputs), *self.weight_tensors())
+        return [*(self._tensor(n, inputs[n]) for n in self._inputs), *self.weight_tensors()]
 
     def _tensor(self, name: str, given: Any) -> torch.Tensor:
         """An input as it is, or the numbers of names: a list or an array of text."""

@@ -68,15 +68,7 @@ class ClassNumber(OfScores):
         return op.ArgMax(x, axis=self.operands[0].axis(self.axis), keepdims=0)
 
     def slack(self, np):
-        """Any class will do where the best two scores are as good as equal."""
-        axis = self.operands[0].axis(self.axis)
-
-        def of(scores: Any) -> Any:
-            first, second = np.moveaxis(np.sort(scores.astype(np.float64), axis), axis, 0)[:-3:-1]
-            with np.errstate(invalid="ignore"):
-                return np.where(first - second > CLOSE * np.maximum(1, np.abs(first)), 0, np.inf)
-
-        return of
+        return among(np, self.operands[0].axis(self.axis))
 
 
 class ClassName(Answer):
@@ -225,6 +217,19 @@ class AtLeastHalf(OfScores):
 def around(np: Any, threshold: float) -> Callable[[Any], Any]:
     """Either answer will do where a score is as good as the one at which it turns."""
     return lambda score: np.where(np.abs(score.astype(np.float64) - threshold) > CLOSE, 0, np.inf)
+
+
+def among(np: Any, axis: int) -> Callable[[Any], Any]:
+    """Any place will do where the best two scores along the axis are as good as equal."""
+
+    def of(scores: Any) -> Any:
+        best = np.moveaxis(np.sort(scores.astype(np.float64), axis), axis, 0)
+        if len(best) < 2:
+            return np.zeros(best.shape[1:])
+        with np.errstate(invalid="ignore"):
+            return np.where(best[-1] - best[-2] > CLOSE * np.maximum(1, np.abs(best[-1])), 0, np.inf)
+
+    return of
 
 
 def name_number(op: Any, name: Any, names: tuple[str, ...]) -> Any:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
+from dlc.compiler.operators.answers import among
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import only_axis, onnx_cast, sample_axis
 from dlc.compiler.types import Tensor
@@ -210,6 +211,12 @@ class Argmax(Operator):
             return op.ArgMax(x, axis=have.axis(self.axis), keepdims=0)
         flat = op.Flatten(x, axis=1) if have.batched else op.Reshape(x, op.constant([-1], "int64"))
         return op.ArgMax(flat, axis=int(have.batched), keepdims=0)
+
+    def slack(self, np):
+        have = self.operands[0]
+        if self.axis is not None:
+            return among(np, have.axis(self.axis))
+        return lambda x: among(np, 1)(x.reshape(len(x), -1)) if have.batched else among(np, 0)(x.ravel())
 
     examples = (
         Example("argmax", "float[5]", "int64"),

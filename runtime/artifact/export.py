@@ -11,11 +11,10 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.format import laid_out
 from dlc.compiler.lower.weights import check_given, check_known
 from dlc.compiler.passes import forms
-from dlc.runtime.artifact import parity
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.metadata import UNSEALED, describe
+from dlc.runtime.artifact.parity import Parity
 from dlc.runtime.artifact.proof import BATCH, record
-from dlc.runtime.artifact.reference import Reference
 from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
 from dlc.runtime.artifact.write import onnx_model, raw_types, save, staged
@@ -59,14 +58,14 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     metadata = describe(program, laid_out(program.source), types, columns)
     metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
     batches = list(comparisons(graph, types, rows, program.train.seed))
-    reference = Reference(graph, weights)
     artifact = onnx_model(program, graph, weights, {})
     with staged(path) as place:
         save(artifact, place)
-        worst = parity.check(program, graph, weights, reference, place, batches)
+        parity = Parity(program, graph, weights, place)
+        worst = max(parity.hold(what, raw).worst for what, raw in batches)
         compared = [what for what, _ in batches]
         metadata.parity = {"worst": worst, "tolerance": TOLERANCE, "batches": compared}
-        metadata.proof = record(reference, sized(types, free_sizes(graph)[0]), program.train.seed)
+        metadata.proof = record(parity, sized(types, free_sizes(graph)[0]), program.train.seed)
         metadata.digest = UNSEALED
         artifact.metadata_props.update(metadata.texts())
         save(artifact, place)

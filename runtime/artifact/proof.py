@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlc.compiler.types import Tensor
-    from dlc.runtime.artifact.reference import Answer, Reference
+    from dlc.runtime.artifact.parity import Parity
+    from dlc.runtime.artifact.reference import Answer
 
 BATCH = 2
+PROOF = "the rows of the recorded proof"
 MAX_VALUES = 4096  # of each output; a larger one is recorded at even distances
 
 
-def record(reference: Reference, types: Mapping[str, Tensor], seed: int) -> dict[str, Any]:
+def record(parity: Parity, types: Mapping[str, Tensor], seed: int) -> dict[str, Any]:
     """Torch's answers to random inputs of these types, whose shapes are known."""
-    between, answers = EITHER, reference(sample(types, BATCH, seed))
+    between, answers = EITHER, parity.hold(PROOF, sample(types, BATCH, seed)).answers
     if not all(is_finite(a.values) for a in answers.values()):
-        between, answers = POSITIVE, reference(sample(types, BATCH, seed, POSITIVE))
+        between, answers = POSITIVE, parity.hold(PROOF, sample(types, BATCH, seed, POSITIVE)).answers
     return {
         "seed": seed,
         "batch": BATCH,

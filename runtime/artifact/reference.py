@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import fx
 
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.answers import BinaryName, ClassName
 from dlc.compiler.operators.indexing import Slice
-from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, difference
+from dlc.runtime.artifact.compare import CHOICES, FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, gaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,21 +20,18 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Graph, Node, Value
 
 BEHIND = " behind"  # what flows into the choice of an answer, as an output of its own
+NOISE = 10.0  # how much more than in torch rounding may add up to in another order
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Values as torch has them, the names that the artifact gives in their place,
-    and their slack if they are choices."""
+    """Values as torch has them, the names that the artifact gives in their place, and how far each may be
+    moved by rounding."""
 
     values: np.ndarray
     names: tuple[str, ...] = ()
     slack: np.ndarray | None = None
     floor: float = FLOOR
-
-    def differs(self, have: np.ndarray) -> float:
-        """How far what the artifact gives is from it."""
-        return difference(self.spelled, have, self.slack, self.floor)
 
     @property
     def spelled(self) -> np.ndarray:
@@ -41,6 +39,37 @@ class Answer:
         if not self.names:
             return self.values
         return np.array(self.names, dtype=object)[self.values.astype(np.int64)]
+
+    def differs(self, have: np.ndarray) -> float:
+        """How far what the artifact gives is from it."""
+        return difference(self.spelled, have, self.slack, self.floor)
+
+    def gaps(self, have: np.ndarray) -> np.ndarray:
+        return gaps(self.spelled, have, self.slack, self.floor)
+
+    def decided(self, have: np.ndarray) -> np.ndarray:
+        """Where rounding decided it otherwise."""
+        if self.slack is None or have.shape != self.values.shape:
+            return np.zeros(self.values.shape, bool)
+        free = np.isinf(self.slack) | (self.values.dtype.kind in CHOICES)
+        return free & (gaps(self.spelled, have, None, self.floor) > TOLERANCE)
+
+    def with_noise(self, exact: Answer) -> Answer:
+        """With slack for what float32 itself is away from a computation in float64: any answer will do
+        where that is past the tolerance."""
+        slack = np.zeros(self.values.shape) if self.slack is None else self.slack
+        off = gaps(exact.values, self.values, None, self.floor)
+        if self.values.dtype.kind not in CHOICES:
+            with np.errstate(invalid="ignore"):
+                noise = np.abs(self.values.astype(np.float64) - exact.values)
+            slack = slack + NOISE * noise[np.isfinite(noise)].max(initial=0)
+        return replace(self, slack=np.where(off <= TOLERANCE, slack, np.inf))
+
+    def without(self, rows: np.ndarray) -> Answer:
+        """With any answer allowed in these rows."""
+        slack = np.zeros(self.values.shape) if self.slack is None else self.slack.copy()
+        slack[rows] = np.inf
+        return replace(self, slack=slack)
 
 
 class Reference:
@@ -64,9 +93,11 @@ class Reference:
         self.outputs = tuple(graph.outputs)
         self.model = Model(replace(graph, outputs=outputs), graph.weights, weights)
 
-    def __call__(self, raw: Mapping[str, np.ndarray]) -> dict[str, Answer]:
+    def __call__(self, raw: Mapping[str, np.ndarray], *, exact: bool = False) -> dict[str, Answer]:
+        """Torch's answers; `exact` ones are computed in float64 throughout."""
+        given = {name: to_torch(raw[name]) for name in self.inputs}
         with torch.no_grad():
-            made = self.model({name: to_torch(raw[name]) for name in self.inputs})
+            made = self.model.interpreted(Exact, given) if exact else self.model(given)
         arrays = {n: array_of(tensor) for n, tensor in made.items()}
         return {n: self.answer(n, arrays) for n in self.outputs}
 
@@ -80,6 +111,32 @@ class Reference:
         slack = self.choices[name].operator.slack(np)
         assert slack is not None
         return slack(arrays[name + BEHIND]).reshape(arrays[name].shape)
+
+
+class Exact(fx.Interpreter):
+    """Computes in float64 what a graph computes in float32."""
+
+    def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return widened(super().placeholder(target, args, kwargs))
+
+    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return widened(super().get_attr(target, args, kwargs))
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return super().call_function(target, *as_wide(args, kwargs))
+
+    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return super().call_method(target, *as_wide(args, kwargs))
+
+
+def widened(value: Any) -> Any:
+    if isinstance(value, torch.Tensor) and value.dtype is torch.float32:
+        return value.double()
+    return torch.float64 if value is torch.float32 else value
+
+
+def as_wide(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    return tuple(map(widened, args)), {name: widened(value) for name, value in kwargs.items()}
 
 
 def maker(value: Value, producers: Mapping[Value, Node]) -> Node | None:

@@ -103,7 +103,9 @@ def random_weights(face: dlc.Program, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     drawn = {w.name: rng.normal(size=w.value.type.shape) for w in face.compiled.graph.weights}
     positive = ("running_var", "std")
-    return {n: (np.abs(a) + 0.5 if n.endswith(positive) else a).astype(np.float32) for n, a in drawn.items()}
+    return {
+        n: np.asarray(np.abs(a) + 0.5 if n.endswith(positive) else a, np.float32) for n, a in drawn.items()
+    }
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:

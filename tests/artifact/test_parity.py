@@ -285,7 +285,7 @@ def test_rounding_excuses_no_wrong_whole_number(tmp_path: Path, monkeypatch) -> 
 SMALL = "input x: float[3]\noutput y: float[2]\nx -> dense(2) -> y\n"
 
 
-@pytest.mark.parametrize("stage", ["save", "check", "seal", "record"])
+@pytest.mark.parametrize("stage", ["save", "hold", "seal", "record"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device"), MemoryError])
 def test_an_interruption_leaves_nothing(stage: str, error: Any, tmp_path: Path, monkeypatch) -> None:
     from dlc.runtime.artifact import export as at
@@ -293,7 +293,7 @@ def test_an_interruption_leaves_nothing(stage: str, error: Any, tmp_path: Path, 
     def stop(*arguments: Any, **given: Any) -> None:
         raise error
 
-    monkeypatch.setattr(*((parity, stage) if stage == "check" else (at, stage)), stop)
+    monkeypatch.setattr(*((parity.Parity, stage) if stage == "hold" else (at, stage)), stop)
     (tmp_path / "old.onnx").write_bytes(b"the old one")
     face = dlc.compile(text=SMALL)
     for name in ("new.onnx", "old.onnx"):

@@ -1,0 +1,115 @@
+"""Where torch and ONNX Runtime part, stage by stage, when an artifact does not answer as it should."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.compiler.passes import forms
+from dlc.compiler.passes.folding import fold
+from dlc.runtime.artifact.compare import TOLERANCE
+from dlc.runtime.artifact.reference import Answer, Reference
+from dlc.runtime.artifact.session import open_session, run
+from dlc.runtime.artifact.write import onnx_model, save
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.program import Program
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of an inference graph, with the weights of an artifact."""
+
+    program: Program
+    graph: Graph
+    weights: Mapping[str, np.ndarray]
+
+    def first_refused(self, raw: Batch) -> Node | None:
+        """The first stage that ONNX Runtime does not run."""
+        return next((node for node in self.graph.nodes if not self.runs(node, raw)), None)
+
+    def runs(self, node: Node, raw: Batch) -> bool:
+        outputs = {f"result_{i}": v for i, v in enumerate(node.results)}
+        graph = forms.prune(replace(self.graph, outputs=outputs))
+        try:
+            self.run(graph, {v.name: raw[v.name] for v in graph.inputs}, folded=False)
+        except Exception:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
+            return False
+        return True
+
+    def run(self, graph: Graph, raw: Batch, *, folded: bool) -> Batch:
+        """What ONNX Runtime makes of the outputs, without optimizations of its own."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "stages.onnx"
+            save(onnx_model(self.program, graph, self.weights, {}, folded=folded), path)
+            return run(open_session(path, plain=True), raw)
+
+    def first_fault(self, raw: Batch) -> tuple[Node | None, np.ndarray]:
+        """The first stage at fault, each by itself or else with normalization folded; and the rows in which
+        the two part without fault: from a stage on that takes what is infinite or no number, of which each
+        makes what it will, or where rounding decided a choice within."""
+        excused = np.zeros(len(next(iter(raw.values()))), bool)
+        for kept, folded in ((self.graph, False), (fold(self.graph, self.weights)[0], True)):
+            node, rows = self.walk(kept, raw, folded=folded)
+            if node is not None:
+                return node, rows
+            excused |= rows
+        return None, excused
+
+    def walk(self, kept: Graph, raw: Batch, *, folded: bool) -> tuple[Node | None, np.ndarray]:
+        names = {value: f"result_{i}" for i, value in enumerate(numbers_of(kept))}
+        shown = replace(self.graph, outputs={name: value for value, name in names.items()})
+        reference = Reference(shown, self.weights)
+        answers, exact = reference(raw), reference(raw, exact=True)
+        found = self.run(shown, raw, folded=folded)
+        count = len(next(iter(raw.values())))
+        seen = {v: raw[v.name] for v in self.graph.inputs} | {v: answers[n].values for v, n in names.items()}
+        seen |= {w.value: self.weights[w.name] for w in self.graph.weights}
+        excused = np.zeros(count, bool)
+        for node in kept.nodes:
+            unsound = excused.copy()
+            for value in node.operands:
+                unsound |= of_rows(~is_finite(seen[value]), count, batched=value.type.batched)
+            for value in node.results:
+                if value not in names:
+                    continue
+                answer, have = answers[names[value]].with_noise(exact[names[value]]), found[names[value]]
+                rows = parting(answer, np.asarray(have), count, batched=value.type.batched)
+                if (rows & ~unsound).any():
+                    return node, excused
+                decided = of_rows(answer.decided(np.asarray(have)), count, batched=value.type.batched)
+                excused |= rows | decided
+        return None, excused
+
+
+def numbers_of(graph: Graph) -> list[Value]:
+    return [v for node in graph.nodes for v in node.results if v.type.element != "string"]
+
+
+def parting(answer: Answer, have: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
+    """The rows in which what ONNX Runtime gives is too far from an answer."""
+    if have.shape != answer.values.shape:
+        return np.ones(count, bool)
+    return of_rows(answer.gaps(have) > TOLERANCE, count, batched=batched)
+
+
+def is_finite(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind in "OUSTiub":
+        return np.ones(values.shape, bool)
+    return np.isfinite(values)
+
+
+def of_rows(places: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
+    """The rows with any of these places; all rows for a value that all of them share."""
+    return np.any(places.reshape(count, -1) if batched else places.reshape(1, -1), axis=1) & np.ones(
+        count, bool
+    )

@@ -1,0 +1,113 @@
+"""What is no fault of an artifact, and must not hide one: what is no number, and what rounding decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from artifacts import make, random_weights
+
+import dlc
+from dlc.compiler.operators.activations import Relu
+from dlc.compiler.operators.mathematics import Cos, Log
+from dlc.compiler.operators.reductions import Argmax, Max
+from dlc.runtime.artifact import verify
+from dlc.runtime.artifact.export import export
+
+# Each engine makes what it will of what is infinite or no number.
+NONE = {
+    "the place of the greatest": "input x: float[5]\noutput y: float\nlog(x) -> argmax -> y\n",
+    "the least of several": "input x: float[T, 4]\noutput y: float[T]\nlog(x) -> min(axis=1) -> y\n",
+    "the greatest in a window": "input x: float[2, 6]\noutput y: float[2, 3]\nlog(x) -> maxpool(2) -> y\n",
+    "a threshold": "input x: float[4]\noutput y: class(4)\nsqrt(x) -> threshold -> layernorm -> y\n",
+    "behind a threshold": "input x: float[4]\noutput y: float[3]\nsqrt(x) -> threshold -> dense(3) -> y\n",
+    "of whole numbers": "input x: int32[4]\noutput y: class(4)\nsqrt(x) -> prelu -> hard_swish -> y\n",
+    "past the largest number": "input x: uint8[4]\noutput y: float[4]\nexp(x) -> hard_swish -> y\n",
+}
+# Far from nought, one step of float32 is long.
+LARGE = {
+    "an angle": "input x: int32[4]\noutput y: float[4]\nx -> dense(4) -> cos -> y\n",
+    "an angle of a power": "input x: float[4]\noutput y: float[4]\n(x * 3) -> exp -> sin -> y\n",
+    "a difference": "input x: int32[4]\noutput y: float\nh = x -> dense(1)\nsum((h + 3e4) - 3e4 - h) -> y\n",
+}
+# Two values are as good as equal.
+EQUAL = {
+    "saturated": "input x: float[6]\noutput y: float[6]\nk = x * 100 -> tanh -> argmax\nx * k -> y\n",
+    "the same twice": "input x: float[6]\noutput y: float\nh = x -> dense(3)\nconcat(h, h) -> argmax -> y\n",
+}
+
+
+@pytest.mark.parametrize(
+    "text", [*NONE.values(), *LARGE.values(), *EQUAL.values()], ids=[*NONE, *LARGE, *EQUAL]
+)
+def test_it_makes_no_false_alarm(text: str, tmp_path: Path) -> None:
+    assert verify(make(text, tmp_path).path).holds
+
+
+MISTAKES = {
+    "the place of the least": (
+        "input x: float[5]\noutput y: float\nlog(x + 1) -> argmax -> y\n",
+        Argmax,
+        lambda self, op, x: op.ArgMin(x, axis=1, keepdims=0),
+    ),
+    "the least in place of the greatest": (
+        "input x: float[5]\noutput y: float\nlog(x) -> max -> y\n",
+        Max,
+        lambda self, op, x: op.ReduceMin(x, op.constant([1], "int64"), keepdims=0),
+    ),
+    "numbers where there are none": (
+        "input x: float[5]\noutput y: float\nh = log(x)\nh -> max -> y\n",
+        Log,
+        lambda self, op, x: op.Log(op.Abs(x)),
+    ),
+    "another angle": (
+        "input x: int32[4]\noutput y: float[4]\nx -> dense(4) -> cos -> y\n",
+        Cos,
+        lambda self, op, x: op.Sin(x),
+    ),
+    "before what is no number": (
+        "input x: float[5]\noutput y: float\nh = x -> dense(4) -> relu\nlog(h) -> min -> y\n",
+        Relu,
+        lambda self, op, x: op.Abs(x),
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_it_hides_no_mistake(mistake: str, tmp_path: Path, monkeypatch) -> None:
+    text, operator, form = MISTAKES[mistake]
+    monkeypatch.setattr(operator, "onnx", form)
+    face = dlc.compile(text=text)
+    with pytest.raises(dlc.CompileError) as caught:
+        export(face.compiled, random_weights(face), tmp_path / "m.onnx")
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.line) == ("E0811", 3)
+    assert f"in `{operator.name}`" in problem.labels[0].text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_row_that_is_excused_excuses_no_other(tmp_path: Path, monkeypatch) -> None:
+    """The first row has no logarithm, the second is wrong."""
+    monkeypatch.setattr(
+        Max, "onnx", lambda self, op, x: op.ReduceMin(x, op.constant([1], "int64"), keepdims=0)
+    )
+    face = dlc.compile(text="input x: float[2]\noutput y: float\nlog(x) -> max -> y\n")
+    rows = {"x": np.array([[-1, 2], [1, 2]], np.float32)}
+    with pytest.raises(dlc.CompileError):
+        export(face.compiled, {}, tmp_path / "m.onnx", rows=rows)
+
+
+def test_what_was_excused_is_recorded(tmp_path: Path) -> None:
+    """The proof is repeated where the answers of torch are not those of ONNX Runtime."""
+    made = make(
+        "input x: float[5]\noutput y: class(5)\noutput z: float\nh = log(x - 20)\nh -> y\nmax(h) -> z\n",
+        tmp_path,
+    )
+    assert verify(made.path).holds
+
+
+def test_the_worst_difference_is_past_what_is_excused(tmp_path: Path) -> None:
+    for text in (*NONE.values(), *LARGE.values()):
+        parity = dlc.load(make(text, tmp_path).path).metadata.parity
+        assert 0 <= parity["worst"] <= parity["tolerance"]

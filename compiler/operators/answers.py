@@ -127,7 +127,7 @@ class BinaryAnswer(OfScores):
 
 
 class BinaryName(Answer):
-    """The name for no or for yes (torch: the answer itself; ONNX `Where`)."""
+    """The name for no or for yes (torch: the answer itself; ONNX `Cast` and `Gather`)."""
 
     names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))
 
@@ -138,8 +138,9 @@ class BinaryName(Answer):
         return answer
 
     def onnx(self, op, answer):
-        no, yes = (op.constant(name, "string") for name in self.names)
-        return op.Where(answer, yes, no)
+        return op.Gather(
+            op.constant(list(self.names), "string"), onnx_cast(op, answer, "bool", "int64"), axis=0
+        )
 
 
 class BinaryIndex(OfNames):

@@ -172,7 +172,9 @@ class Operator(Definition, family="operator"):
     @classmethod
     def undefined(cls) -> list[str]:
         exported = cls.onnx is not Operator.onnx or cls.inference is not Operator.inference
-        return [*super().undefined(), *([] if exported or cls.training_only else ["`onnx` or `inference`"])]
+        missing = {"`onnx` or `inference`": not (exported or cls.training_only),
+                   "`examples`": cls.public and not cls.examples}  # fmt: skip
+        return [*super().undefined(), *(what for what, is_missing in missing.items() if is_missing)]
 
     @classmethod
     @cache

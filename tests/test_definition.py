@@ -9,7 +9,7 @@ import pytest
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
 from dlc.compiler.definition import Definition, family
-from dlc.compiler.operators.base import Operator
+from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.training.losses import Loss
 from dlc.compiler.types import Tensor
 
@@ -24,6 +24,8 @@ def families() -> Iterator[None]:
 
 
 class OneToOne(Operator, abstract=True):
+    examples = (Example("made_up", "float", "float"),)
+
     def type(self, x: Tensor) -> Tensor:
         return x
 
@@ -107,8 +109,27 @@ def test_an_operator_has_both_forms_or_says_why_not() -> None:
     assert {"replaced", "training"} <= family("operator").keys()
 
 
-def test_a_loss_has_a_type_and_a_form_in_torch() -> None:
-    with pytest.raises(TypeError, match="Empty does not define `torch`, `type`"):
+def test_an_operator_has_example_rows_unless_only_the_compiler_puts_it_in() -> None:
+    with pytest.raises(TypeError, match="Untried does not define `examples`"):
+
+        class Untried(InTorch):
+            """`x`."""
+
+            training_only = True
+            examples = ()
+
+    class Hidden(InTorch):
+        """`x`."""
+
+        public = False
+        training_only = True
+        examples = ()
+
+    assert family("operator")["hidden"] is Hidden
+
+
+def test_a_loss_has_a_type_a_form_in_torch_and_rows() -> None:
+    with pytest.raises(TypeError, match="Empty does not define `torch`, `type`, `examples`"):
 
         class Empty(Loss):
             """0."""

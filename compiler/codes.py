@@ -1,7 +1,7 @@
 """Every error and warning code: what it is about, and why it is one.
 
 E01 text and grammar, E02 values, shapes and types, E03 names, E04 calls and settings, E05 flow, E06 sections,
-E07 data, E08 runs and artifacts, E09 limits; W00 about warnings, W04 what can hardly be meant.
+E07 data, E08 runs and artifacts, E09 limits; W00 about warnings, W04 what can hardly be meant, W07 data.
 """
 
 from __future__ import annotations
@@ -121,6 +121,8 @@ CODES: dict[str, Code] = {
     "E0711": Code("samples of different sizes", "Samples of one batch differ along a sequence alone."),
     "E0712": Code("two columns under one name", "Columns are told apart by their names."),
     "E0713": Code("a field that is drawn, not read", "Drawn fields have no column."),
+    "W0701": Code("features on very different scales",
+                  "The largest feature drowns the others, and the best learning rate of each is another."),
     # --- runs and artifacts ---------------------------------------------------------------------------------
     "E0801": Code("something that waits for the training rows",
                   "What is learnt from rows is known after `fit` or training."),
@@ -152,9 +154,27 @@ CODES: dict[str, Code] = {
                   "What no output or loss depends on is never learnt; it was meant to flow on."),
     "W0403": Code("an input that nothing depends on",
                   "Every input has to be there in training, and this one changes nothing."),
+    "W0404": Code("a loss for another type of output",
+                  "Scores are for losses of classes or of yes and no, numbers for losses of numbers."),
+    "W0405": Code("probabilities made of probabilities",
+                  "Softmax of a softmax is almost even, whatever the scores were."),
+    "W0406": Code("a dense layer on an image",
+                  "`dense` works along the last axis, which is the image's width."),
+    "W0407": Code("dropout right before an output", "What is dropped there is the answer itself."),
+    "W0408": Code("many flat activations in a row",
+                  "Sigmoid and tanh pass little gradient on where they are flat, and less with every layer."),
+    "W0409": Code("an initial value for another activation",
+                  "Xavier keeps the variance through tanh; ReLU halves it, which He makes up for."),
+    "W0410": Code("a number outside its usual range",
+                  "Practice knows the range of learning rates, batches and dropout; what is far from it is "
+                  "often a slip."),
+    "W0411": Code("early stopping without validation rows",
+                  "What is learnt by heart looks good on training rows."),
+    "W0412": Code("two decays of the same weights",
+                  "An L2 penalty and `weight_decay` both shrink the weights."),
 }  # fmt: skip
 
 
 def told_by_compiler(code: str) -> bool:
     """Whether `dlc check` tells it, without data, runs or artifacts."""
-    return code[:3] not in ("E00", "E07", "E08")
+    return code[:3] not in ("E00", "E07", "E08", "W07")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -39,7 +40,8 @@ class Setting:
     """One setting of a definition.
 
     `keyword` settings are given by name alone; a `rest` setting takes all the positional arguments that are
-    left, as a tuple. `shown` says in words what a default of none means.
+    left, as a tuple. `shown` says in words what a default of none means. `usual` are the least and the
+    greatest number of practice, where there are some; beyond them is a warning.
     """
 
     doc: str
@@ -48,6 +50,7 @@ class Setting:
     keyword: bool = False
     rest: bool = False
     shown: str = ""
+    usual: tuple[float, float] | None = None
     name: str = ""
 
     @property
@@ -56,9 +59,9 @@ class Setting:
 
 
 def setting(doc: str, kind: Kind, default: Any = REQUIRED, *, keyword: bool = False, rest: bool = False,
-            shown: str = "") -> Any:  # fmt: skip
+            shown: str = "", usual: tuple[float, float] | None = None) -> Any:  # fmt: skip
     """Declare a setting in the body of a definition, in the order in which positional arguments fill them."""
-    return Setting(doc, kind, default, keyword, rest, shown)
+    return Setting(doc, kind, default, keyword, rest, shown, usual)
 
 
 class Definition:
@@ -83,9 +86,7 @@ class Definition:
         super().__init_subclass__(**kwargs)
         cls.abstract = abstract or bool(family)
         own = {key: value for key, value in vars(cls).items() if isinstance(value, Setting)}
-        cls.settings = cls.settings | {
-            key: Setting(s.doc, s.kind, s.default, s.keyword, s.rest, s.shown, key) for key, s in own.items()
-        }
+        cls.settings = cls.settings | {key: replace(s, name=key) for key, s in own.items()}
         if family:
             cls.family = family
             Definition.families.setdefault(family, {})

@@ -51,6 +51,19 @@ class Diagnostic:
         return replace(self, notes=(*self.notes, *notes))
 
 
+@record
+class Allowed:
+    """A comment at the end of a line that allows a code there."""
+
+    code: str
+    comment: Span
+
+    def silences(self, found: Diagnostic) -> bool:
+        if found.code != self.code or found.span is None or found.span.source is not self.comment.source:
+            return False
+        return found.line == self.comment.source.position(self.comment.start)[0]
+
+
 class CompileError(Exception):
     """A spec that cannot be compiled; `diagnostics` say why, errors and warnings both, in order of place."""
 

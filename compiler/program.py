@@ -11,7 +11,7 @@ from dlc.compiler.static import compute
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.diagnostics import Diagnostic
+    from dlc.compiler.diagnostics import Allowed, Diagnostic
     from dlc.compiler.ir import Graph, Input, Output, Value
     from dlc.compiler.sections import Data, Export
     from dlc.compiler.source import Source, Span
@@ -84,6 +84,7 @@ class Program:
     warnings: tuple[Diagnostic, ...]
     bindings: Mapping[str, Any]  # what the names of the file stand for at its end
     facts: Facts = field(default_factory=Facts)
+    allowed: tuple[Allowed, ...] = ()  # warnings that only the data can tell, and that the file allows
 
     def output(self, name: str) -> Output:
         return next(o for o in self.outputs if o.name == name)

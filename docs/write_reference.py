@@ -161,6 +161,8 @@ def described(setting: Setting) -> str:
     words = f"`{setting.name}`: {setting.doc} ({kind})"
     if setting.default is None and setting.shown:
         words += f"; if not given: {setting.shown}"
+    if setting.usual is not None:
+        words += "; usual are {:g} to {:g} (`W0410`)".format(*setting.usual)
     return words
 
 

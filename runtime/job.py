@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.weights import draw
-from dlc.runtime import fitting
+from dlc.runtime import fitting, scales
 from dlc.runtime.artifact.export import Exported, check_answers, export
 from dlc.runtime.history import Figures, Listener
 from dlc.runtime.runs import MODEL, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
 
+    from dlc.compiler.diagnostics import Diagnostic
     from dlc.compiler.program import Program
     from dlc.program import Program as Face
     from dlc.runtime.data import Dataset
@@ -29,13 +30,14 @@ RUNS = Path("runs")
 class Result:
     """What a job leaves: the run folder with all files, the artifact in it, and what was measured.
 
-    `trained` is none for a spec with nothing to learn.
+    `trained` is none for a spec with nothing to learn; `warnings` are those that only the rows can tell.
     """
 
     folder: Path
     exported: Exported
     trained: Trained | None
     weights: Mapping[str, np.ndarray] = field(repr=False)
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def model(self) -> Path:
@@ -53,8 +55,10 @@ def learns(program: Program) -> bool:
 
 
 def train(face: Face, *, data: Any = None, out: str | Path | None = None, device: str = "auto",
-          listeners: Sequence[Listener] = ()) -> Result:  # fmt: skip
-    """Read the data, learn, export and prove. The run folder is made below `out`, or below `runs`.
+          listeners: Sequence[Listener] = (),
+          warn: Callable[[Sequence[Diagnostic]], None] = lambda found: None) -> Result:  # fmt: skip
+    """Read the data, learn, export and prove. The run folder is made below `out`, or below `runs`. `warn`
+    is told what the rows show to be hardly meant, before training begins.
 
     Raises `CompileError` for data that does not fit, for a loss that turned NaN or infinite (the last
     good weights are then in the run folder), and for an artifact that is not equal to the torch module.
@@ -71,6 +75,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         from dlc.runtime import device as devices
 
         devices.choose(device)  # before anything is written
+    found = scales.differing(program, dataset, weights) if dataset else []
+    warn(found)
     run = Run.create(Path(out) if out else RUNS, program.name)
     trained = None
     if learns(program):
@@ -86,7 +92,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
                       figures=trained.figures if trained else {},
                       fingerprint=dataset.fingerprint if dataset else "",
                       columns=dataset.columns if dataset else None)  # fmt: skip
-    return Result(run.folder, exported, trained, weights)
+    return Result(run.folder, exported, trained, weights, tuple(found))
 
 
 def rows_for(face: Face, data: Any) -> Dataset | None:

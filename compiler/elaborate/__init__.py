@@ -61,10 +61,10 @@ class Elaborator:
             program = None
         finally:
             sys.setrecursionlimit(limit)
-        allowances.apply(self.problems, self.comments)
+        allowed = allowances.apply(self.problems, self.comments)
         self.problems.check()
         assert program is not None
-        return replace(program, warnings=tuple(self.problems.sorted()))
+        return replace(program, warnings=tuple(self.problems.sorted()), allowed=allowed)
 
     def parse(self, source: Source) -> syntax.File:
         """The syntax tree of the file, or of one that it imports."""
@@ -97,7 +97,7 @@ class Elaborator:
         program = sections.assemble(self, ev, tree)
         unreached.check(ev, tree)
         if not self.problems.failed:
-            lints.warn_of_unused(program, self.problems)
+            lints.look(program, self.problems)
         return program
 
     # --- declarations -------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -
                       help=f"give it both: `{loss.name}(prediction, target)`")  # fmt: skip
     if not loss.scores or not isinstance(tensors[0].value, Value):
         return tensors
-    producer = ev.builder.producers.get(tensors[0].value)
+    producer = outputs.behind_index(ev, tensors[0].value)
     if producer is not None and producer.operator.matches in loss.scores:
-        return [replace(tensors[0], value=producer.operands[0]), *tensors[1:]]
+        scores = outputs.scores_before(ev, producer, tensors[0].value, span)
+        return [replace(tensors[0], value=scores), *tensors[1:]]
     return tensors

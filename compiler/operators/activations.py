@@ -51,6 +51,7 @@ class Sigmoid(Activation):
     """`1 / (1 + exp(-x))` (torch `sigmoid`, ONNX `Sigmoid`)."""
 
     matches = "binary"
+    saturates = True
 
     def torch(self, F, x):
         return F.sigmoid(x)
@@ -63,6 +64,8 @@ class Sigmoid(Activation):
 
 class Tanh(Activation):
     """`(exp(x) - exp(-x)) / (exp(x) + exp(-x))` (torch `tanh`, ONNX `Tanh`)."""
+
+    saturates = True
 
     def torch(self, F, x):
         return F.tanh(x)
@@ -268,6 +271,8 @@ class Softplus(Activation):
 class Softsign(Activation):
     """`x / (1 + abs(x))` (torch `softsign`, ONNX `Softsign`)."""
 
+    saturates = True
+
     def torch(self, F, x):
         return F.softsign(x)
 
@@ -279,6 +284,8 @@ class Softsign(Activation):
 
 class HardSigmoid(Activation):
     """`min(max(x / 6 + 1 / 2, 0), 1)` (torch `hardsigmoid`, ONNX `HardSigmoid` with alpha 1/6)."""
+
+    saturates = True
 
     def torch(self, F, x):
         return F.hardsigmoid(x)

@@ -89,6 +89,10 @@ class Operator(Definition, family="operator"):
     sign: ClassVar[str] = ""
     # True if a picture draws it in the box of the operator before it, where the shape stays as it is.
     follows: ClassVar[bool] = False
+    # True if it brings values to one scale, whatever theirs was.
+    normalizes: ClassVar[bool] = False
+    # True if it is flat far from 0 on both sides, so that gradients vanish through many of it.
+    saturates: ClassVar[bool] = False
     # True if its training form makes statistics over the batch, which one value of each feature has not.
     needs_many_rows: ClassVar[bool] = False
     # Where the reference lists it and how pictures paint it; the name of its file unless it says otherwise.

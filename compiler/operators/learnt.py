@@ -16,6 +16,8 @@ class Standardize(Operator):
     Missing values (NaN) are ignored, deviations divide by n, and one of 0 counts as 1.
     """
 
+    normalizes = True
+
     def type(self, x: Tensor) -> Tensor:
         if not all(isinstance(size, int) for size in self.shape(x)):
             place = "channels on axis 0" if x.rank > 2 else "features on the last axis"

@@ -15,6 +15,7 @@ from dlc.compiler.types import Tensor
 
 class _OverBatch(Operator, abstract=True):
     follows = True
+    normalizes = True
 
     momentum: float = setting(
         "share of the batch in the running statistics", Number(minimum=0, maximum=1), 0.1
@@ -101,6 +102,7 @@ class Layernorm(Operator):
     """
 
     follows = True
+    normalizes = True
 
     eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
     axis: int = setting("axis to normalize over", Whole(), -1)

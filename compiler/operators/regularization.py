@@ -26,7 +26,7 @@ class Dropout(_TrainingOnly):
     At inference the identity.
     """
 
-    rate: float = setting("share of values that are dropped", Number(minimum=0, below=1))
+    rate: float = setting("share of values that are dropped", Number(minimum=0, below=1), usual=(0, 0.8))
 
     def torch(self, F, x):
         return F.dropout(x, self.rate, True)

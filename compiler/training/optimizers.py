@@ -30,7 +30,7 @@ class Optimizer(Definition, family="optimizer"):
 class Sgd(Optimizer):
     """Stochastic gradient descent: `w = w - lr * gradient`, with momentum if asked (torch `SGD`)."""
 
-    lr: float = setting("learning rate", Number(above=0))
+    lr: float = setting("learning rate", Number(above=0), usual=(1e-5, 1))
     momentum: float = setting("share of the last change that is kept", Number(minimum=0, below=1), 0)
     nesterov: bool = setting("look ahead along the momentum", Flag(), False)
 
@@ -47,7 +47,7 @@ class Sgd(Optimizer):
 class Rmsprop(Optimizer):
     """Gradients divided by the root of their running mean square (Hinton 2012; torch `RMSprop`)."""
 
-    lr: float = setting("learning rate", Number(above=0), 1e-2)
+    lr: float = setting("learning rate", Number(above=0), 1e-2, usual=(1e-6, 0.05))
     alpha: float = setting("decay of the running mean square", Number(minimum=0, below=1), 0.99)
     eps: float = setting("added to the root", Number(above=0), 1e-8)
     momentum: float = setting("share of the last change that is kept", Number(minimum=0, below=1), 0)
@@ -65,7 +65,7 @@ class Adam(Optimizer):
     `weight_decay` is added to the gradients; `adamw` keeps it apart from them.
     """
 
-    lr: float = setting("learning rate", Number(above=0), 1e-3)
+    lr: float = setting("learning rate", Number(above=0), 1e-3, usual=(1e-6, 0.05))
     beta1: float = setting("decay of the running mean", Number(minimum=0, below=1), 0.9)
     beta2: float = setting("decay of the running mean square", Number(minimum=0, below=1), 0.999)
     eps: float = setting("added to the root", Number(above=0), 1e-8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import Kind, Nothing, Number, OneOf
@@ -28,6 +28,9 @@ class Regularizer(Definition, family="regularizer"):
 
     On a tensor it acts on the entries of a sample, and the mean over the batch is taken.
     """
+
+    # True if it pulls weights towards 0 as `weight_decay` does.
+    squares: ClassVar[bool] = False
 
     on: Any = setting("the net whose weights, or the tensor whose entries, are kept small",
                       OneOf(NetOrTensor(), Nothing()), None, keyword=True,
@@ -64,6 +67,8 @@ class L1(Regularizer):
 class L2(Regularizer):
     """Adds `x * sum(w ** 2)`: keeps weights small."""
 
+    squares = True
+
     x: float = setting("strength", Number(minimum=0))
 
     def torch(self, torch, tensors):
@@ -73,6 +78,8 @@ class L2(Regularizer):
 
 class Elastic(Regularizer):
     """Adds `a * sum(abs(w)) + b * sum(w ** 2)`: both at once (elastic net)."""
+
+    squares = True
 
     a: float = setting("strength of the absolute values", Number(minimum=0))
     b: float = setting("strength of the squares", Number(minimum=0))

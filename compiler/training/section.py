@@ -63,7 +63,7 @@ class Train(Section):
         "added to the loss to keep weights small", ListOf(Defined("regularizer")), ()
     )
     clip: Clip | None = setting("bound on the gradients", OneOf(Defined("clip"), Nothing()), None)
-    batch: int | Literal["all"] = setting("rows in a step", OneOf(Whole(1), Word("all")), 32)
+    batch: int | Literal["all"] = setting("rows in a step", OneOf(Whole(1), Word("all")), 32, usual=(1, 8192))
     epochs: int | None = setting("passes over the training rows", OneOf(Whole(1), Nothing()), None,
                                  shown=f"{EPOCHS}, unless `steps` is given")  # fmt: skip
     steps: int | None = setting("steps of training, in place of `epochs`", OneOf(Whole(1), Nothing()), None)

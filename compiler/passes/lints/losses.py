@@ -1,0 +1,97 @@
+"""Losses that do not go with an output, and probabilities made of probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.answers import kind_of
+from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.operators.activations import Identity
+from dlc.compiler.training.losses import Loss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dlc.compiler.ir import Graph, Node, Output, Site, Value
+    from dlc.compiler.program import Program
+
+
+def of_another_type(program: Program) -> Iterator[Diagnostic]:
+    """A loss of scores on an output of numbers, or a loss of numbers on the scores of an output."""
+    for node in losses_of(program.graph):
+        for output in program.outputs:
+            if is_of(node, output) and is_mistaken(node.operator, output, node.operands[0]):
+                yield pair(node, output)
+
+
+def losses_of(graph: Graph) -> Iterator[Node]:
+    return (node for node in graph.nodes if isinstance(node.operator, Loss))
+
+
+def is_of(loss: Node, output: Output) -> bool:
+    """Whether it holds an output against its target."""
+    prediction, *others = loss.operands
+    return prediction in (output.scores, output.flowed) and output.target_value in others
+
+
+def is_mistaken(loss: Loss, output: Output, prediction: Value) -> bool:
+    """The score behind a `sigmoid` is one, whatever the output is declared as."""
+    element = output.declared.element
+    if kind_of(output.declared).probabilities:
+        return prediction is output.scores and element not in loss.scores
+    return prediction is output.flowed and bool(loss.scores)
+
+
+def pair(node: Node, output: Output) -> Diagnostic:
+    name, kind, declared = node.operator.name, kind_of(output.declared), output.declared
+    if kind.probabilities:
+        why = f"`{name}` compares numbers, and what flows into `{output.name}: {declared.element}` are scores"
+        help = f"`{kind.loss}({output.name})` is its loss; `{name}({output.name}.probabilities, " \
+               f"{output.name}.target)` compares probabilities"  # fmt: skip
+    else:
+        wanted = " or ".join(f"`{element}`" for element in node.operator.scores)
+        why = f"`{name}` takes scores, and `{output.name}: {declared.element}` answers with numbers"
+        help = f"declare `{output.name}` as {wanted}" + (f", or take `{kind.loss}`" if kind.loss else "")
+    return Diagnostic("W0404", why, (Label(node.site.span),), node.site.way(), help)
+
+
+# --- probabilities of probabilities -----------------------------------------------------------------------
+
+
+def probabilities_of_probabilities(program: Program) -> Iterator[Diagnostic]:
+    """What is a probability already goes where scores are wanted: softmax of softmax, sigmoid of sigmoid."""
+    producers, told = program.graph.producers(), set()
+    for taker, element, scores, site in takers_of_scores(program):
+        first = behind(scores, producers)
+        if first is not None and first.operator.matches == element and first not in told:
+            told.add(first)
+            yield Diagnostic("W0405", f"{taker} takes scores, and `{first.operator.name}` has made "
+                             "probabilities of them already",
+                             (Label(site.span), Label(first.site.span, "probabilities from here on")),
+                             site.way(), f"leave out one of them: the first `{first.operator.name}`, "
+                             "as a rule")  # fmt: skip
+
+
+def takers_of_scores(program: Program) -> Iterator[tuple[str, str, Value, Site]]:
+    """Who makes probabilities of scores, of which element, what it takes, and where it stands."""
+    for node in program.graph.nodes:
+        if isinstance(node.operator, Loss):
+            for element in node.operator.scores:
+                yield f"`{node.operator.name}`", element, node.operands[0], node.site
+        elif node.operator.matches:
+            yield f"`{node.operator.name}`", node.operator.matches, node.operands[0], node.site
+    for output in program.outputs:
+        yield f"the output `{output.name}`", output.declared.element, output.scores, output.site
+
+
+def behind(value: Value, producers: Mapping[Value, Node]) -> Node | None:
+    """The node that made these numbers, looking through what drops, moves or reshapes them only."""
+    node = producers.get(value)
+    while node is not None and passes_on(node):
+        node = producers.get(node.operands[0])
+    return node
+
+
+def passes_on(node: Node) -> bool:
+    """Whether it hands on the numbers that it is given."""
+    return node.operator.group in ("shape", "indexing") or isinstance(node.operator.inference(), Identity)

@@ -1,0 +1,72 @@
+"""Settings that practice advises against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.definition import Definition, spell_value
+from dlc.compiler.diagnostics import Diagnostic, Label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.definition import Setting
+    from dlc.compiler.program import Program
+    from dlc.compiler.source import Span
+
+
+def unusual_settings(program: Program) -> Iterator[Diagnostic]:
+    """Numbers outside the range that the setting's definition calls usual."""
+    for definition, span, notes in written(program):
+        for setting in definition.settings.values():
+            value = getattr(definition, setting.name)
+            if setting.usual is None or value == setting.default or not isinstance(value, (int, float)):
+                continue
+            low, high = setting.usual
+            if not low <= value <= high:
+                which = "below" if value < low else "above"
+                yield Diagnostic("W0410", f"`{setting.name}` of `{definition.name}` is {value:g}, {which} "
+                                 f"what is usual: {low:g} to {high:g}",
+                                 (Label(definition.spans.get(setting.name, span)),), notes,
+                                 mend(setting))  # fmt: skip
+
+
+def mend(setting: Setting) -> str:
+    if setting.required:
+        return "is the decimal point where it should be?"
+    return f"leave it out for {spell_value(setting.default)}, or see where the decimal point is"
+
+
+def written(program: Program) -> Iterator[tuple[Definition, Span, tuple[str, ...]]]:
+    """Every definition that the file uses, where it stands, and the uses of blocks around it."""
+    for node in program.graph.nodes:
+        yield node.operator, node.site.span, node.site.way()
+    train = program.train
+    if train.span is None:
+        return
+    yield train, train.span, ()
+    for value in train.values().values():
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Definition) and part.span is not None:
+                yield part, part.span, ()
+
+
+def stopping_on_training_rows(program: Program) -> Iterator[Diagnostic]:
+    stopping = program.train.early_stop
+    if stopping is not None and stopping.part == "train" and program.data and not program.data.validation:
+        span = program.train.spans["early_stop"]
+        yield Diagnostic("W0411", f"`early_stop` watches `{stopping.on}`, and there are no validation rows: "
+                         "what is learnt by heart looks good there", (Label(span),),
+                         help="write `validation = 0.1` into `data`, and watch "
+                              "`validation.loss`")  # fmt: skip
+
+
+def two_decays(program: Program) -> Iterator[Diagnostic]:
+    """The optimizer's own decay beside an L2 penalty: both pull the same weights towards 0."""
+    train = program.train
+    squared = [r for r in train.regularize if r.squares and r.value is None]
+    if squared and train.optimizer.weight_decay and train.optimizer.span is not None:
+        yield Diagnostic("W0412", f"`{squared[0].name}` and the `weight_decay` of `{train.optimizer.name}` "
+                         "both shrink the weights", (Label(train.spans["regularize"]),
+                         Label(train.optimizer.span, f"weight_decay={train.optimizer.weight_decay:g}")),
+                         help="leave one of them out: `weight_decay=0`, or no `regularize`")  # fmt: skip

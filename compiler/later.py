@@ -9,10 +9,10 @@ NOT_BUILT = "E0901"
 # By the family that they will belong to; `train` and `export` are settings of these sections.
 LATER: dict[str, tuple[str, ...]] = {
     "operator": (
-        "embedding", "position_embedding", "sinusoidal_position", "rnn", "lstm", "gru", "attention",
+        "position_embedding", "sinusoidal_position", "rnn", "lstm", "gru", "attention",
         "groupnorm", "instancenorm", "local_response_norm", "rmsnorm",
         "adaptive_avgpool", "upsample", "resize", "pixel_shuffle", "crop", "last", "shift", "topk", "gather",
-        "gradient", "jacobian", "one_hot",
+        "gradient", "jacobian",
         "random_flip", "random_crop", "random_rotate", "random_erase",
         "color_jitter", "mixup", "bernoulli", "sample_normal",
         "minmax", "impute", "vocabulary", "bucketize", "tokenize",

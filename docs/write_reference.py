@@ -44,7 +44,7 @@ FAMILIES = (
 )  # fmt: skip
 
 GROUPS = {
-    "layers": "Layers", "convolution": "Convolutions",
+    "layers": "Layers", "classes": "Classes", "convolution": "Convolutions",
     "normalization": "Normalization", "activations": "Activations",
     "pooling": "Pooling", "shape": "Shapes", "joining": "Joining and parting", "mathematics": "Mathematics",
     "reductions": "Reductions", "regularization": "Training only", "learnt": "Learnt from the training rows",

@@ -83,6 +83,8 @@ class Operator(Definition, family="operator"):
     # What an activation asks of the weights before it: "he", "lecun" or "" (Xavier);
     # none for other operators.
     initial: ClassVar[str | None] = None
+    # What `auto` stands for as the initial values of its weights; none where what follows decides.
+    auto: ClassVar[Initial | None] = None
     # False for nodes that the compiler puts in by itself and that no spec names.
     public: ClassVar[bool] = True
     # How a spec writes it, where it has no name of its own: `+`.

@@ -20,7 +20,9 @@ def choose(graph: Graph) -> Graph:
 
     def pick(value: Value) -> Initial:
         node = next((n for n in readers.get(value, ()) if value in n.weights.values()), None)
-        return BY_ACTIVATION[following(node, readers)] if node else XavierNormal()
+        if node is None:
+            return XavierNormal()
+        return node.operator.auto or BY_ACTIVATION[following(node, readers)]
 
     weights = tuple(
         replace(w, initial=pick(w.value)) if isinstance(w.initial, Auto) else w for w in graph.weights

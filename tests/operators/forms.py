@@ -68,7 +68,10 @@ def run_onnx(operator: Operator, *operands: np.ndarray, opset: int = 18, **weigh
     op = Nodes(weights)
     feed = {f"x{i}": x for i, x in enumerate(operands)}
     result = operator.onnx(op, *feed, **{name: name for name in weights})
-    inputs = [helper.make_tensor_value_info(name, 1, x.shape) for name, x in feed.items()]
+    inputs = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+        for name, x in feed.items()
+    ]
     output = helper.make_tensor_value_info(result, 1, [None] * (operator.results[0].rank + 1))
     graph = helper.make_graph(op.nodes, "one", inputs, [output], op.initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

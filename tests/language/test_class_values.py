@@ -1,0 +1,99 @@
+"""Class values in the flow: tables of them, tied ones, and classes that only the data knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from specs import shapes, spec
+
+import dlc
+from dlc.compiler.program import Facts
+from dlc.compiler.types import Classes
+
+AUTO = "input  word: class(auto)[T]\noutput y: float\n"
+
+
+def initial(text: str, **more) -> Mapping[str, str]:
+    return {w.name: repr(w.initial) for w in spec(text, **more).graph.weights}
+
+
+def test_a_table_begins_small_whatever_follows():
+    text = "input x: class(9)\noutput y: float\n{} -> relu -> dense(1) -> y\n"
+    assert initial(text.format("x -> embedding(4)"))["embedding.weight"] == "normal(stddev=0.02)"
+    assert initial(text.format("x -> embedding(4, init=auto)"))["embedding.weight"] == "normal(stddev=0.02)"
+    assert initial(text.format("x -> embedding(4, init=zeros)"))["embedding.weight"] == "zeros"
+    assert initial(text.format("x -> one_hot -> dense(4)"))["dense.weight"] == "he_normal"
+
+
+def test_the_data_tells_how_large_a_table_is():
+    text = f"{AUTO}word -> embedding(3) -> mean(axis=0) -> dense(1) -> y\n"
+    assert str(shapes(text)["embedding.weight"][0]) == "word.classes"
+    known = Facts({"word": Classes(7, tuple("abcdefg"))})
+    assert shapes(text, facts=known)["embedding.weight"] == (7, 3)
+    with pytest.raises(dlc.CompileError, match="the classes of `word` are not known yet"):
+        dlc.compile(text=text).torch()
+
+
+def test_one_hot_needs_no_rows_but_for_the_count():
+    text = "input x: class(3)\noutput y: float[3]\nx -> one_hot -> y\n"
+    made = dlc.compile(text=text).torch()({"x": torch.tensor([2, 0])})
+    assert made["y"].tolist() == [[0, 0, 1], [1, 0, 0]]
+    with pytest.raises(dlc.CompileError, match="the classes of `word` are not known yet"):
+        dlc.compile(text=f"{AUTO}word -> one_hot -> mean(axis=0) -> dense(1) -> y\n").torch()
+
+
+TIED = (
+    "input  word: class({0})[T]\noutput next: class({0})[T]\nweight table: float[{1}, 4] = normal(1)\n"
+    "h = word -> embedding(4, weight=table)\nh @ transpose(table) -> next\n"
+)
+
+
+def test_a_table_that_is_tied_is_one_weight():
+    program = dlc.compile(text=TIED.format(5, 5))
+    module = program.torch()
+    assert [n for n, _ in module.named_parameters()] == ["table"]
+    x, table = torch.tensor([[0, 4, 2]]), module.get_parameter("table")
+    wanted = torch.nn.functional.embedding(x, table) @ table.T
+    torch.testing.assert_close(module({"word": x})["next_probabilities"], wanted.softmax(-1))
+    with pytest.raises(dlc.CompileError, match="`weight` of `embedding` has to be float\\[5, 4\\]"):
+        dlc.compile(text=TIED.format(5, 6))
+
+
+def test_a_table_of_constants_learns_nothing():
+    text = "input x: class(2)\noutput y: float[3]\nx -> embedding(3, weight=[[1, 2, 3], [4, 5, 6]]) -> y\n"
+    module = dlc.compile(text=text).torch()
+    assert not list(module.parameters())
+    assert module({"x": torch.tensor([1, -1])})["y"].tolist() == [[4, 5, 6], [0, 0, 0]]
+
+
+CITIES = """input  city: class(auto)
+output price: float
+city -> embedding(2) -> dense(1) -> price
+data {
+  source = csv("train.csv")
+  validation = csv("other.csv")
+}
+train {
+  epochs = 60
+  optimizer = adam(lr=0.1)
+}
+"""
+
+
+def test_a_city_that_training_has_not_seen_gets_the_offset_alone(tmp_path: Path):
+    """Bern is in the validation rows only, and a stranger to the artifact."""
+    rows = [f"{city},{price}" for city, price in (("Rome", 1), ("Oslo", 3)) for _ in range(8)]
+    (tmp_path / "train.csv").write_text("\n".join(["city,price", *rows, ""]))
+    (tmp_path / "other.csv").write_text("city,price\nRome,1\nBern,2\n")
+    (tmp_path / "cities.dl").write_text(CITIES)
+    result = dlc.train(tmp_path / "cities.dl", out=tmp_path, device="cpu")
+    answers = dlc.load(result.model).predict({"city": ["Rome", "Oslo"]})["price"]
+    assert answers == pytest.approx([1, 3], abs=0.2)
+    session = onnxruntime.InferenceSession(result.model)
+    (stranger,) = session.run(None, {"city": np.array(["Bern"], object)})
+    assert stranger == result.weights["dense.bias"]

@@ -131,6 +131,8 @@ CODES: dict[str, Code] = {
     "E0804": Code("nothing that could be trained", "Training needs a loss and weights."),
     "E0805": Code("a device that is not there", "Training runs on a device that the machine has."),
     "E0806": Code("a spec without an output", "A model answers something."),
+    "E0807": Code("an optimizer that this torch does not have",
+                  "Optimizers are those of the PyTorch that is installed."),
     "E0811": Code("an artifact that does not equal the model",
                   "An artifact gets its name when it is proved equal."),
     "E0812": Code("an artifact that cannot be compared",

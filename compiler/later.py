@@ -21,7 +21,6 @@ LATER: dict[str, tuple[str, ...]] = {
         "focal", "hinge", "kl_normal", "kl_divergence", "cosine", "contrastive", "triplet", "ctc", "poisson",
     ),
     "attribute": ("mask", "length"),
-    "optimizer": ("nadam", "radam", "adamax", "adagrad", "adadelta", "muon", "lbfgs"),
     "schedule": ("plateau",),
     "metric": ("perplexity", "edit_distance"),
     "source": ("images", "text"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Value
+    from dlc.compiler.ir import Graph, Value, Weight
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Rows
 
@@ -54,7 +54,7 @@ class Forms:
         self.program, self.device = program, device
         training = forms.training(program)
         model = Model(training, program.graph.weights, values).to(device)
-        if device.type == "cpu":
+        if device.type == "cpu" and not program.train.optimizer.recomputes:
             channels_last(model)
         self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
         self.training = Form(training, self.weights, device)
@@ -64,8 +64,9 @@ class Forms:
         self.answering = Form(forms.inference(answering, loss=True), self.weights, device)
         self.work = work(self.training.graph)
         self._fitting = (CACHED if device.type == "cpu" else ROOM) // largest(self.answering.graph)
-        learnt = {w.name for w in training.weights if w.trainable}
-        self.learnt = [w for name, w in self.weights.items() if name in learnt]
+        self.learnt = [self.weights[w.name] for w in training.weights if w.trainable]
+        self.statistics = [self.weights[w.name] for w in training.weights if w.role == "statistic"]
+        self.matrices = [self.weights[w.name] for w in matrices(training)]
 
     def resident(self, rows: Rows, form: Form, seed: int | None = None) -> Resident:
         """The fields of rows that a form reads; with a seed, what is drawn is the same in every pass."""
@@ -103,6 +104,18 @@ def channels_last(model: Model) -> None:
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
             tensor.data = torch.empty_like(tensor, memory_format=torch.channels_last).copy_(tensor)
+
+
+def matrices(graph: Graph) -> list[Weight]:
+    """The weights with two axes that nothing is done with but multiplying by them."""
+    readers = graph.readers()
+    return [
+        w
+        for w in graph.weights
+        if w.role == "weight"
+        and w.value.type.rank == 2
+        and all(r.operator.multiply_adds() or r.operator.training_only for r in readers[w.value])
+    ]
 
 
 def largest(graph: Graph) -> int:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Snapshot:
@@ -14,6 +20,7 @@ class Snapshot:
     ) -> None:
         self._weights, self._optimizer, self._device = weights, optimizer, device
         self._kept: list[torch.Tensor] = []
+        self._nested: dict[torch.Tensor, Any] = {}
         self._random: list[torch.Tensor] = []
 
     def take(self) -> None:
@@ -22,17 +29,29 @@ class Snapshot:
             self._kept = [t.detach().clone() for t in live]
         else:
             copy(live, self._kept)
+        self._nested = {w: deepcopy(s) for w, s in self._states() if is_nested(s)}
         self._random = random_states(self._device)
 
     def restore(self) -> None:
         if len(self._live()) != len(self._kept):  # taken before the optimizer's first step
             self._optimizer.state.clear()
         copy(self._kept, self._live())
+        for weight in [w for w, s in self._states() if is_nested(s)]:
+            del self._optimizer.state[weight]
+        self._optimizer.state.update({w: deepcopy(s) for w, s in self._nested.items()})
         set_random_states(self._device, self._random)
 
     def _live(self) -> list[torch.Tensor]:
-        states = self._optimizer.state.values()
-        return [*self._weights, *(t for s in states for t in s.values() if isinstance(t, torch.Tensor))]
+        flat = (s for _, s in self._states() if not is_nested(s))
+        return [*self._weights, *(t for s in flat for t in s.values() if isinstance(t, torch.Tensor))]
+
+    def _states(self) -> Iterable[tuple[torch.Tensor, dict[str, Any]]]:
+        return self._optimizer.state.items()
+
+
+def is_nested(state: dict[str, Any]) -> bool:
+    """Whether an optimizer's state holds lists, which grow, as a memory of gradients does."""
+    return any(isinstance(value, list) for value in state.values())
 
 
 def copy(source: list[torch.Tensor], target: list[torch.Tensor]) -> None:

@@ -1,7 +1,10 @@
 from dlc.compiler.training import (  # noqa: F401
+    adam,
     class_losses,
     clipping,
+    lbfgs,
     metrics,
+    muon,
     optimizers,
     pointwise,
     regularizers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import Flag, Number, Reject
@@ -13,6 +13,9 @@ FUSED_ON = ("cpu", "cuda", "mps")
 
 
 class Optimizer(Definition, family="optimizer"):
+    # True if a step computes loss and gradients as often as it likes: it is given a function for it.
+    recomputes: ClassVar[bool] = False
+
     lr: float  # each has a default of its own
     weight_decay: float = setting(
         "the optimizer's own decay of the weights", Number(minimum=0), 0, keyword=True
@@ -25,6 +28,11 @@ class Optimizer(Definition, family="optimizer"):
     def torch(self, optim: Any, weights: list[Any]) -> Any:
         """The optimizer of `torch.optim` over these weights, all on one device."""
         raise NotImplementedError
+
+    def over(self, optim: Any, weights: list[Any], matrices: list[Any]) -> Any:
+        """The same, told which of the weights are matrices that a layer multiplies by.
+        `Reject` where this torch has none such."""
+        return self.torch(optim, weights)
 
 
 class Sgd(Optimizer):
@@ -59,31 +67,31 @@ class Rmsprop(Optimizer):
                              foreach=True)  # fmt: skip
 
 
-class Adam(Optimizer):
-    """Running means of gradients and of their squares (Kingma and Ba 2014; torch `Adam`).
+class Adagrad(Optimizer):
+    """Gradients divided by the root of the sum of their squares (Duchi et al. 2011; torch `Adagrad`)."""
 
-    `weight_decay` is added to the gradients; `adamw` keeps it apart from them.
-    """
-
-    lr: float = setting("learning rate", Number(above=0), 1e-3, usual=(1e-6, 0.05))
-    beta1: float = setting("decay of the running mean", Number(minimum=0, below=1), 0.9)
-    beta2: float = setting("decay of the running mean square", Number(minimum=0, below=1), 0.999)
-    eps: float = setting("added to the root", Number(above=0), 1e-8)
+    lr: float = setting("learning rate", Number(above=0), 1e-2, usual=(1e-5, 1))
+    lr_decay: float = setting("decay of the learning rate", Number(minimum=0), 0)
+    initial_accumulator_value: float = setting("what the sum of squares begins with", Number(minimum=0), 0)
+    eps: float = setting("added to the root", Number(above=0), 1e-10)
 
     def torch(self, optim, weights):
-        return optim.Adam(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
-                          weight_decay=self.weight_decay, fused=fused(weights))  # fmt: skip
+        return optim.Adagrad(weights, self.lr, lr_decay=self.lr_decay, weight_decay=self.weight_decay,
+                             initial_accumulator_value=self.initial_accumulator_value, eps=self.eps,
+                             foreach=True)  # fmt: skip
 
 
-class Adamw(Adam):
-    """Adam with weight decay apart from the gradients (Loshchilov and Hutter 2019; torch `AdamW`)."""
+class Adadelta(Optimizer):
+    """Gradients scaled by the running size of the last changes over that of the gradients
+    (Zeiler 2012; torch `Adadelta`)."""
 
-    weight_decay: float = setting("decay of the weights at every step, times the learning rate",
-                                  Number(minimum=0), 1e-2, keyword=True)  # fmt: skip
+    lr: float = setting("learning rate", Number(above=0), 1.0)
+    rho: float = setting("decay of the running mean squares", Number(minimum=0, below=1), 0.9)
+    eps: float = setting("added to the mean squares", Number(above=0), 1e-6)
 
     def torch(self, optim, weights):
-        return optim.AdamW(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
-                           weight_decay=self.weight_decay, fused=fused(weights))  # fmt: skip
+        return optim.Adadelta(weights, self.lr, rho=self.rho, eps=self.eps, weight_decay=self.weight_decay,
+                              foreach=True)  # fmt: skip
 
 
 def fused(weights: list[Any]) -> bool:

@@ -9,7 +9,7 @@ from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, OneOf, Reject, Wh
 from dlc.compiler.later import later, not_built
 from dlc.compiler.sections import Section
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.training.optimizers import Adam
+from dlc.compiler.training.adam import Adam
 from dlc.compiler.training.schedules import Constant
 
 if TYPE_CHECKING:

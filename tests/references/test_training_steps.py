@@ -27,6 +27,28 @@ train {
 }
 """
 
+
+class AllMuon:
+    """What `muon` stands for: the only matrix of the network by Muon, filters and the rest by AdamW."""
+
+    def __init__(self, weights):
+        matrices = [w for w in weights if w.ndim == 2]
+        assert len(matrices) == 1
+        rest = [w for w in weights if w.ndim != 2]
+        self.parts = (
+            torch.optim.Muon(matrices, lr=0.01),
+            torch.optim.AdamW(rest, lr=0.01, weight_decay=0.1),
+        )
+
+    def zero_grad(self):
+        for part in self.parts:
+            part.zero_grad()
+
+    def step(self):
+        for part in self.parts:
+            part.step()
+
+
 SETTINGS = {
     "sgd": ("optimizer = sgd(lr=0.1)", lambda weights: torch.optim.SGD(weights, lr=0.1)),
     "nesterov": (
@@ -34,6 +56,10 @@ SETTINGS = {
         lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
     ),
     "rmsprop": ("optimizer = rmsprop(lr=0.01)", lambda weights: torch.optim.RMSprop(weights, lr=0.01)),
+    "muon": (
+        "optimizer = muon(lr=0.01)",
+        lambda weights: AllMuon(list(weights)),
+    ),
     "adamw": (
         "optimizer = adamw(lr=0.01, weight_decay=0.1)",
         lambda weights: torch.optim.AdamW(weights, lr=0.01, weight_decay=0.1),

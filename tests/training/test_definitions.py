@@ -10,9 +10,12 @@ from dlc.compiler.ir import Site, Value, Weight
 from dlc.compiler.later import LATER, later
 from dlc.compiler.sections import Export
 from dlc.compiler.source import Source, Span
+from dlc.compiler.training.adam import Adam, Adamax, Adamw, Nadam, Radam
 from dlc.compiler.training.clipping import Norm
 from dlc.compiler.training.clipping import Value as ClipValue
-from dlc.compiler.training.optimizers import Adam, Adamw, Rmsprop, Sgd
+from dlc.compiler.training.lbfgs import Lbfgs
+from dlc.compiler.training.muon import Muon, Together
+from dlc.compiler.training.optimizers import Adadelta, Adagrad, Rmsprop, Sgd
 from dlc.compiler.training.regularizers import L1, L2, Elastic
 from dlc.compiler.training.schedules import Constant, Cosine, Exponential, Linear, OneCycle, Step
 from dlc.compiler.training.section import Train
@@ -25,6 +28,29 @@ SITE = Site(Span(Source("m.dl", "x"), 0, 1))
 def weights():
     torch.manual_seed(0)
     return [torch.randn(3, 2, requires_grad=True), torch.randn(3, requires_grad=True)]
+
+
+class Ridge(torch.optim.LBFGS):
+    """L-BFGS on the loss and `decay / 2 * w ** 2`, written as one function."""
+
+    def __init__(self, w, decay, **settings):
+        super().__init__(w, **settings)
+        self.weights, self.decay = w, decay
+
+    def step(self, closure):
+        def whole():
+            closure()
+            with torch.enable_grad():
+                loss = cubes(self.weights) + self.decay / 2 * sum((x**2).sum() for x in self.weights)
+            self.zero_grad()
+            loss.backward()
+            return loss
+
+        return super().step(whole)
+
+
+def cubes(w):
+    return sum((x.abs() ** 3).sum() for x in w)
 
 
 # The optimizer of torch that each stands for, with and without settings.
@@ -41,6 +67,33 @@ STEPS = (
     (Adamw(), lambda w: torch.optim.AdamW(w)),
     (Adamw(lr=0.1, beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.5),
      lambda w: torch.optim.AdamW(w, 0.1, (0.5, 0.9), 1e-3, 0.5)),
+    (Nadam(), lambda w: torch.optim.NAdam(w)),
+    (Nadam(lr=0.1, beta1=0.5, beta2=0.9, eps=1e-3, momentum_decay=0.1, weight_decay=0.1),
+     lambda w: torch.optim.NAdam(w, 0.1, (0.5, 0.9), 1e-3, 0.1, 0.1)),
+    (Radam(), lambda w: torch.optim.RAdam(w)),
+    (Radam(lr=0.1, beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.1),
+     lambda w: torch.optim.RAdam(w, 0.1, (0.5, 0.9), 1e-3, 0.1)),
+    (Adamax(), lambda w: torch.optim.Adamax(w)),
+    (Adamax(lr=0.1, beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.1),
+     lambda w: torch.optim.Adamax(w, 0.1, (0.5, 0.9), 1e-3, 0.1)),
+    (Adagrad(), lambda w: torch.optim.Adagrad(w)),
+    (Adagrad(lr=0.1, lr_decay=0.1, initial_accumulator_value=0.2, eps=1e-3, weight_decay=0.1),
+     lambda w: torch.optim.Adagrad(w, 0.1, 0.1, 0.1, 0.2, 1e-3)),
+    (Adadelta(), lambda w: torch.optim.Adadelta(w)),
+    (Adadelta(lr=0.5, rho=0.5, eps=1e-3, weight_decay=0.1),
+     lambda w: torch.optim.Adadelta(w, 0.5, 0.5, 1e-3, 0.1)),
+    (Muon(), lambda w: Together([torch.optim.Muon(w[:1]), torch.optim.AdamW(w[1:], weight_decay=0.1)])),
+    (Muon(lr=0.1, momentum=0.5, nesterov=False, eps=1e-3, ns_steps=3, adjust_lr_fn="match_rms_adamw",
+          weight_decay=0.5),
+     lambda w: Together([torch.optim.Muon(w[:1], 0.1, 0.5, 0.5, False, eps=1e-3, ns_steps=3,
+                                          adjust_lr_fn="match_rms_adamw"),
+                         torch.optim.AdamW(w[1:], 0.1, weight_decay=0.5)])),
+    (Lbfgs(), lambda w: torch.optim.LBFGS(w)),
+    (Lbfgs(lr=0.1, max_iter=3, max_eval=5, tolerance_grad=1e-3, tolerance_change=1e-3, history_size=2,
+           line_search="strong_wolfe"),
+     lambda w: torch.optim.LBFGS(w, 0.1, 3, 5, 1e-3, 1e-3, 2, "strong_wolfe")),
+    (Lbfgs(lr=0.1, weight_decay=0.3, line_search="strong_wolfe"),
+     lambda w: Ridge(w, 0.3, lr=0.1, line_search_fn="strong_wolfe")),
 )  # fmt: skip
 
 
@@ -57,12 +110,22 @@ def test_every_optimizer_has_its_own_in_torch_and_every_setting_a_row(name):
 @pytest.mark.parametrize(("ours", "theirs"), STEPS)
 def test_an_optimizer_steps_as_torch_does_by_default(ours, theirs):
     results = []
-    for make in (lambda w: ours.torch(torch.optim, w), theirs):
+    for make in (lambda w: ours.over(torch.optim, w, w[:1]), theirs):
         w = weights()
         optimizer = make(w)
+
+        def backward(w=w):
+            for x in w:
+                x.grad = None
+            loss = cubes(w)
+            loss.backward()
+            return loss
+
         for _ in range(5):
-            optimizer.zero_grad()
-            sum((x**3).sum() for x in w).backward()
+            if ours.recomputes:
+                optimizer.step(backward)
+                continue
+            backward()
             optimizer.step()
         results.append(torch.cat([x.detach().ravel() for x in w]))
     torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)

@@ -1,0 +1,66 @@
+"""Adam and its kin: optimizers with running means of gradients and of their squares."""
+
+from __future__ import annotations
+
+from dlc.compiler.definition import setting
+from dlc.compiler.kinds import Number
+from dlc.compiler.training.optimizers import Optimizer, fused
+
+
+class Adam(Optimizer):
+    """Running means of gradients and of their squares (Kingma and Ba 2014; torch `Adam`).
+
+    `weight_decay` is added to the gradients; `adamw` keeps it apart from them.
+    """
+
+    lr: float = setting("learning rate", Number(above=0), 1e-3, usual=(1e-6, 0.05))
+    beta1: float = setting("decay of the running mean", Number(minimum=0, below=1), 0.9)
+    beta2: float = setting("decay of the running mean square", Number(minimum=0, below=1), 0.999)
+    eps: float = setting("added to the root", Number(above=0), 1e-8)
+
+    def torch(self, optim, weights):
+        return optim.Adam(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
+                          weight_decay=self.weight_decay, fused=fused(weights))  # fmt: skip
+
+
+class Adamw(Adam):
+    """Adam with weight decay apart from the gradients (Loshchilov and Hutter 2019; torch `AdamW`)."""
+
+    weight_decay: float = setting("decay of the weights at every step, times the learning rate",
+                                  Number(minimum=0), 1e-2, keyword=True)  # fmt: skip
+
+    def torch(self, optim, weights):
+        return optim.AdamW(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
+                           weight_decay=self.weight_decay, fused=fused(weights))  # fmt: skip
+
+
+class Nadam(Adam):
+    """Adam with Nesterov momentum (Dozat 2016; torch `NAdam`)."""
+
+    lr: float = setting("learning rate", Number(above=0), 2e-3, usual=(1e-6, 0.05))
+    momentum_decay: float = setting("how fast the momentum warms up", Number(minimum=0), 4e-3)
+
+    def torch(self, optim, weights):
+        return optim.NAdam(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
+                           weight_decay=self.weight_decay, momentum_decay=self.momentum_decay,
+                           foreach=True)  # fmt: skip
+
+
+class Radam(Adam):
+    """Adam that waits with its division until the mean square is known well enough
+    (Liu et al. 2020; torch `RAdam`)."""
+
+    def torch(self, optim, weights):
+        return optim.RAdam(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
+                           weight_decay=self.weight_decay, foreach=True)  # fmt: skip
+
+
+class Adamax(Adam):
+    """Adam with the running maximum of the gradients in place of their mean square
+    (Kingma and Ba 2014; torch `Adamax`)."""
+
+    lr: float = setting("learning rate", Number(above=0), 2e-3, usual=(1e-6, 0.05))
+
+    def torch(self, optim, weights):
+        return optim.Adamax(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
+                            weight_decay=self.weight_decay, foreach=True)  # fmt: skip

@@ -22,7 +22,7 @@ class Lbfgs(Optimizer):
 
     recomputes = True
 
-    lr: float = setting("learning rate", Number(above=0), 1.0)
+    lr: float = setting("learning rate", Number(above=0), 1.0, usual=(1e-3, 2))
     max_iter: int = setting("changes of the weights in a step", Whole(1), 20)
     max_eval: int | None = setting("computations of the loss in a step", OneOf(Whole(1), Nothing()), None,
                                    shown="5 / 4 of `max_iter`")  # fmt: skip

@@ -85,7 +85,7 @@ class Adadelta(Optimizer):
     """Gradients scaled by the running size of the last changes over that of the gradients
     (Zeiler 2012; torch `Adadelta`)."""
 
-    lr: float = setting("learning rate", Number(above=0), 1.0)
+    lr: float = setting("learning rate", Number(above=0), 1.0, usual=(1e-3, 10))
     rho: float = setting("decay of the running mean squares", Number(minimum=0, below=1), 0.9)
     eps: float = setting("added to the mean squares", Number(above=0), 1e-6)
 

@@ -13,8 +13,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "groupnorm", "instancenorm", "local_response_norm", "rmsnorm",
         "adaptive_avgpool", "upsample", "resize", "pixel_shuffle", "crop", "last", "shift", "topk", "gather",
         "gradient", "jacobian",
-        "random_flip", "random_crop", "random_rotate", "random_erase",
-        "color_jitter", "mixup", "bernoulli", "sample_normal",
+        "random_flip", "random_crop", "random_rotate", "mixup",
         "minmax", "impute", "vocabulary", "bucketize", "tokenize",
     ),
     "loss": (

@@ -3,6 +3,7 @@
 from dlc.compiler.operators import activations as activations
 from dlc.compiler.operators import answers as answers
 from dlc.compiler.operators import arithmetic as arithmetic
+from dlc.compiler.operators import augmentation as augmentation
 from dlc.compiler.operators import axis_activations as axis_activations
 from dlc.compiler.operators import classes as classes
 from dlc.compiler.operators import combinators as combinators

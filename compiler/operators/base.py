@@ -153,7 +153,7 @@ class Operator(Definition, family="operator"):
         raise NotImplementedError
 
     def inference(self) -> Operator:
-        """The operator that stands in its place at inference;
+        """The operator that stands in its place at inference, over as many of the first operands as it takes;
         itself unless it acts differently in training."""
         return self
 

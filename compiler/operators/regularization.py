@@ -1,14 +1,16 @@
-"""Operators that act in training alone; at inference they are the identity."""
+"""Operators that draw in training alone; at inference they are the identity, or the mean of the draw."""
 
 from __future__ import annotations
 
 from dlc.compiler.kinds import Number
 from dlc.compiler.operators.activations import Identity, shapes
 from dlc.compiler.operators.base import Example, Operator, setting
+from dlc.compiler.operators.operands import broadcast
 from dlc.compiler.types import Tensor
 
 
-class _TrainingOnly(Operator, abstract=True):
+class TrainingOnly(Operator, abstract=True):
+    group = "regularization"
     batchless = True
     random = True
     follows = True
@@ -20,7 +22,7 @@ class _TrainingOnly(Operator, abstract=True):
         return Identity()
 
 
-class Dropout(_TrainingOnly):
+class Dropout(TrainingOnly):
     """In training each value is 0 with probability `rate`, else `x / (1 - rate)` (torch `dropout`).
 
     At inference the identity.
@@ -40,7 +42,7 @@ class Dropout(_TrainingOnly):
     )
 
 
-class GaussianNoise(_TrainingOnly):
+class GaussianNoise(TrainingOnly):
     """In training `x + stddev * n`, n drawn from the standard normal distribution (torch `randn_like`).
 
     At inference the identity.
@@ -56,3 +58,66 @@ class GaussianNoise(_TrainingOnly):
         Example("gaussian_noise(stddev=0.5)", "uint8[3]", "float[3]", low=0, high=255),
         Example("gaussian_noise(-1)", "float[3]", rejects="E0403"),
     )
+
+
+class Bernoulli(TrainingOnly):
+    """In training 1 with probability `x`, else 0 (torch `bernoulli`).
+
+    At inference the mean, which is `x` itself. No gradient flows back through the draw.
+    """
+
+    def torch(self, F, x):
+        return (F.rand_like(x) < x).type_as(x)
+
+    examples = shapes("bernoulli", Example("bernoulli", "bool[3]", "float[3]"))
+
+
+class SampleNormal(Operator):
+    """In training `mean + stddev * n`, n drawn from the standard normal distribution (torch `normal`).
+
+    At inference the mean. Gradients flow into both (Kingma and Welling, Auto-Encoding Variational Bayes,
+    2013). What is the same for every sample, as declared weights are, is drawn once for the whole batch.
+    """
+
+    group = "regularization"
+    batchless = True
+    broadcasts = True
+    random = True
+
+    def type(self, mean: Tensor, stddev: Tensor) -> Tensor:
+        shape = broadcast((mean, stddev), "sampled")
+        return Tensor("float", shape, batched=mean.batched or stddev.batched)
+
+    def torch(self, F, mean, stddev):
+        mean, stddev = F.broadcast_tensors(mean, stddev)
+        return mean + stddev * F.randn_like(mean)
+
+    def inference(self) -> Operator:
+        return Identity() if self.results == self.operands[:1] else Alike()
+
+    examples = (
+        Example("sample_normal", ("float[3]", "float[3]"), "float[3]"),
+        Example("sample_normal", ("float[3, H, W]", "float[3, 1, 1]"), "float[3, H, W]"),
+        Example("sample_normal", ("float", "float[T, 4]"), "float[T, 4]"),
+        Example("sample_normal(0.1)", "float[3]", "float[3]"),
+        Example("sample_normal", ("float[3]", "float[4]"), rejects="E0203"),
+        Example("sample_normal", ("float[T]", "float[T + 1]"), rejects="E0204"),
+    )
+
+
+class Alike(Operator):
+    """The first of two tensors in the shape that both broadcast to (torch `broadcast_tensors`,
+    ONNX `Expand`)."""
+
+    public = False
+    batchless = True
+    broadcasts = True
+
+    def type(self, x: Tensor, like: Tensor) -> Tensor:
+        return Tensor("float", broadcast((x, like), "broadcast"), batched=x.batched or like.batched)
+
+    def torch(self, F, x, like):
+        return F.broadcast_tensors(x, like)[0]
+
+    def onnx(self, op, x, like):
+        return op.Expand(x, op.Shape(like))

@@ -131,7 +131,8 @@ def fixed(node: Node) -> Node:
     operator = node.operator.inference()
     if operator is node.operator:
         return node
-    return replace(node, operator=operator.bind(*node.operator.operands))
+    operands = node.operands[: operator.arity()[1]]
+    return replace(node, operator=operator.bind(*(v.type for v in operands)), operands=operands)
 
 
 def answering(program: Program, graph: Graph, outputs: dict[str, Value]) -> Graph:

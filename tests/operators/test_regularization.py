@@ -7,7 +7,10 @@ import pytest
 import torch
 from forms import at_inference, bind, run_onnx, run_torch
 
-from dlc.compiler.operators.regularization import Dropout, GaussianNoise
+from dlc.compiler import Source, compile
+from dlc.compiler.operators.regularization import Bernoulli, Dropout, GaussianNoise, SampleNormal
+from dlc.compiler.passes import forms
+from dlc.compiler.types import Tensor
 
 ONES = torch.full((100, 1000), 3.0)
 
@@ -28,10 +31,59 @@ def test_noise_has_its_deviation():
     assert float(made.std()) == pytest.approx(0.5, rel=0.02)
 
 
-@pytest.mark.parametrize("operator", [Dropout(rate=0.5), GaussianNoise(stddev=0.5)], ids=repr)
+@pytest.mark.parametrize("operator", [Dropout(rate=0.5), GaussianNoise(stddev=0.5), Bernoulli()], ids=repr)
 def test_at_inference_nothing_is_left(operator):
     inference = at_inference(bind(operator, (3,)))
     x = np.array([[1, -2, 3]], np.float32)
     assert not inference.random
     assert np.array_equal(run_torch(inference, x), x)
     assert np.array_equal(run_onnx(inference, x), x)
+
+
+# --- draws whose mean stands at inference -------------------------------------------------------------------
+
+
+def test_bernoulli_draws_yes_at_its_probability():
+    torch.manual_seed(0)
+    made = run_torch(bind(Bernoulli(), (1000,)), torch.full((100, 1000), 0.3))
+    assert made.unique().tolist() == [0, 1]
+    assert float(made.mean()) == pytest.approx(0.3, abs=0.01)
+    assert run_torch(bind(Bernoulli(), (2,)), torch.tensor([[0.0, 1.0]])).tolist() == [[0, 1]]
+
+
+def test_a_normal_sample_has_its_mean_and_deviation():
+    torch.manual_seed(0)
+    operator = bind(SampleNormal(), (1000,), (1000,))
+    made = run_torch(operator, torch.full((100, 1000), 2.0), torch.full((100, 1000), 0.5))
+    assert float(made.mean()) == pytest.approx(2, abs=0.01)
+    assert float(made.std()) == pytest.approx(0.5, rel=0.02)
+
+
+def test_gradients_flow_into_mean_and_deviation():
+    mean, stddev = torch.randn(4, 3, requires_grad=True), torch.rand(4, 3, requires_grad=True)
+    torch.manual_seed(1)
+    run_torch(bind(SampleNormal(), (3,), (3,)), mean, stddev).square().sum().backward()
+    torch.manual_seed(1)
+    other = [mean.detach().requires_grad_(), stddev.detach().requires_grad_()]
+    torch.distributions.Normal(*other).rsample().square().sum().backward()
+    torch.testing.assert_close(mean.grad, other[0].grad)
+    torch.testing.assert_close(stddev.grad, other[1].grad)
+
+
+def test_at_inference_a_normal_sample_is_its_mean():
+    mean, stddev = np.array([[1], [2]], np.float32), np.ones((2, 3), np.float32)
+    alike = bind(SampleNormal(), (1,), (3,)).inference().bind(Tensor("float", (1,)), Tensor("float", (3,)))
+    assert run_torch(alike, mean, stddev).tolist() == [[1] * 3, [2] * 3]
+    assert run_onnx(alike, mean, stddev).tolist() == [[1] * 3, [2] * 3]
+
+
+def test_nothing_of_a_deviation_is_left_in_the_artifact():
+    text = """
+input x: float[4]
+output y: float[2]
+center = x -> dense(2)
+sample_normal(center, exp(dense(x, 2))) -> y
+"""
+    inference = forms.inference(compile(Source("vae.dl", text)))
+    assert [node.operator.name for node in inference.nodes] == ["dense"]
+    assert [w.name for w in inference.weights] == ["dense.weight", "dense.bias"]

@@ -130,8 +130,8 @@ class ColorJitter(Augmentation):
 
     For each setting `s`, the factors of the first three are uniform over [max(0, 1 - s), 1 + s], and the
     share of the circle that the hue is turned by over [-s, s]. A `uint8` image is taken to hold 0 to 255, a
-    float one 0 to 1, as after `image / 255`; results are kept in that range. Images have 1 or 3 channels; gray
-    ones have no saturation and no hue. At inference the identity.
+    float one 0 to 1, as after `image / 255`; results are kept in that range. Images have 1 or 3 channels;
+    gray ones have no saturation and no hue. At inference the identity.
     """
 
     takes = "any"

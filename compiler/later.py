@@ -14,7 +14,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "adaptive_avgpool", "upsample", "resize", "pixel_shuffle", "crop", "last", "shift", "topk", "gather",
         "gradient", "jacobian",
         "random_flip", "random_crop", "random_rotate", "mixup",
-        "minmax", "impute", "vocabulary", "bucketize", "tokenize",
+        "vocabulary", "tokenize",
     ),
     "loss": (
         "focal", "hinge", "kl_normal", "kl_divergence", "cosine", "contrastive", "triplet", "ctc", "poisson",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Graph, Node, Value
     from dlc.compiler.program import Program
+    from dlc.compiler.types import Tensor
     from dlc.runtime.data import Dataset
 
 APART = 100  # times that one feature deviates more than another
@@ -48,12 +49,16 @@ def first_layers(graph: Graph, rows: Mapping[str, np.ndarray]) -> Iterator[Node]
     """The layers of vectors that no weight to be trained stands before, and that the rows reach."""
     learnt = {w.value for w in graph.weights if w.trainable}
     for node in graph.nodes:
-        if not isinstance(node.operator, Layer) or node.operands[0].type.rank != 1:
+        if not isinstance(node.operator, Layer) or not is_vector(node.operands[0].type):
             continue
         before = forms.prune(replace(graph, outputs={"x": node.operands[0]}))
         known = all(v.name in rows for v in before.inputs)
         if before.inputs and known and not learnt.intersection(w.value for w in before.weights):
             yield node
+
+
+def is_vector(type: Tensor) -> bool:
+    return type.rank == 1 and type.is_float
 
 
 def deviations(graph: Graph, node: Node, rows: Mapping[str, np.ndarray],

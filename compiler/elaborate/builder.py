@@ -318,9 +318,7 @@ class Builder:
                 converted.append(value)
                 continue
             if not value.type.is_number:
-                raise Reject(f"`{operator.sign or operator.name}` works on numbers, found "
-                             f"{spell_classes(value.type)}", at=index, code="E0202",
-                             help=not_a_number(value.type))  # fmt: skip
+                raise operator.no_number(value.type, index)
             to = wanted[take]
             converted.append(value if value.type.element == to else self._cast(value, to, span))
         return converted
@@ -357,9 +355,3 @@ def shown(operand: Operand) -> str:
         return str(operand.value)
     type = operand.value.type
     return spell_classes(type) if type.element == "class" else str(type)
-
-
-def not_a_number(type: Tensor) -> str:
-    if type.element == "class":
-        return "a class is not a number: `embedding` or `one_hot` comes first"
-    return "a `vocabulary` or `tokenize` turns text into classes" if type.element == "string" else ""

@@ -5,10 +5,12 @@ from dlc.compiler.operators import answers as answers
 from dlc.compiler.operators import arithmetic as arithmetic
 from dlc.compiler.operators import augmentation as augmentation
 from dlc.compiler.operators import axis_activations as axis_activations
+from dlc.compiler.operators import bucketize as bucketize
 from dlc.compiler.operators import classes as classes
 from dlc.compiler.operators import combinators as combinators
 from dlc.compiler.operators import comparisons as comparisons
 from dlc.compiler.operators import convolution as convolution
+from dlc.compiler.operators import impute as impute
 from dlc.compiler.operators import indexing as indexing
 from dlc.compiler.operators import joining as joining
 from dlc.compiler.operators import layers as layers

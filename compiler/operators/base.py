@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definition import Definition, Reject, family, setting
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -157,10 +158,19 @@ class Operator(Definition, family="operator"):
         itself unless it acts differently in training."""
         return self
 
-    def slack(self, np: Any) -> Callable[[Any], Any] | None:
-        """How far rounding may move each answer, as a function of what flows in;
-        none if it chooses nothing."""
+    def slack(self, np: Any) -> Callable[..., Any] | None:
+        """How far rounding may move each answer, as a function of what flows in, and of the weights
+        by leaf name; none if it chooses nothing."""
         return None
+
+    def no_number(self, x: Tensor, at: int) -> Reject:
+        """What is said of text or classes where it takes numbers."""
+        help = {
+            "class": "a class is not a number: `embedding` or `one_hot` comes first",
+            "string": "a `vocabulary` or `tokenize` turns text into classes",
+        }.get(x.element, "")
+        message = f"`{self.sign or self.name}` works on numbers, found {spell_classes(x)}"
+        return Reject(message, at=at, code="E0202", help=help)
 
     def multiply_adds(self) -> Size:
         """Multiplications with an addition, for one sample."""
@@ -196,10 +206,9 @@ class Operator(Definition, family="operator"):
             return 1, None
         return sum(p.default is p.empty for p in parameters), len(parameters)
 
-    @classmethod
-    def learns(cls) -> bool:
+    def learns(self) -> bool:
         """True if something is learnt from the training rows before training."""
-        return cls.fit is not Operator.fit
+        return type(self).fit is not Operator.fit
 
 
 def by_sign() -> dict[str, type[Operator]]:

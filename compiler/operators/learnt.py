@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.initial import Ones, Zeros
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec
 from dlc.compiler.types import Tensor
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-class Standardize(Operator):
+
+class Learnt(Operator, abstract=True):
+    """Learns of each feature: of the last axis, or of the channels on axis 0 from three axes up."""
+
+    group = "learnt"
+
+    def type(self, x: Tensor) -> Tensor:
+        if not all(isinstance(size, int) for size in self.features(x)):
+            place = "channels on axis 0" if x.rank > 2 else "features on the last axis"
+            raise Reject(f"`{self.name}` learns from each of the {place}, whose number must be "
+                         f"known, found {x}", at="x",
+                         help="`transpose` brings the free dimension to another axis")  # fmt: skip
+        return x
+
+    @staticmethod
+    def features(x: Tensor) -> tuple:
+        """The shape of what is learnt, a number a feature."""
+        return x.shape[:1] if x.rank > 2 else x.shape[-1:]
+
+    def behind(self, statistic: Any) -> Any:
+        """What was learnt of each channel, with axes of size 1 in place of the space axes."""
+        rank = self.operands[0].rank
+        return statistic[(slice(None), *[None] * (rank - 1))] if rank > 2 else statistic
+
+    def onnx_behind(self, op: Any, statistic: Any) -> Any:
+        rank = self.operands[0].rank
+        axes = list(range(1, rank))
+        return op.Unsqueeze(statistic, op.constant(axes, "int64")) if rank > 2 else statistic
+
+    def rows(self, np: Any, batches: Any) -> Iterator[Any]:
+        """What flows in, a row of features for every place of every sample."""
+        x = self.operands[0]
+        for batch in batches():
+            rows = np.moveaxis(batch, 1, -1) if x.rank > 2 else batch
+            yield rows.reshape(-1, *self.features(x))
+
+    def known(self, np: Any, batches: Any) -> Iterator[Any]:
+        """The values of each feature that are not missing, in float64."""
+        rows = np.concatenate(list(self.rows(np, batches)))
+        for feature in rows.reshape(len(rows), -1).T:
+            yield feature[~np.isnan(feature)].astype(np.float64)
+
+
+class Standardize(Learnt):
     """`(x - mean) / std` of each feature, learnt from the training rows (ONNX `Sub` and `Div`).
 
     Features stand on the last axis, or on axis 0 (channels) from three axes up.
@@ -18,43 +63,19 @@ class Standardize(Operator):
 
     normalizes = True
 
-    def type(self, x: Tensor) -> Tensor:
-        if not all(isinstance(size, int) for size in self.shape(x)):
-            place = "channels on axis 0" if x.rank > 2 else "features on the last axis"
-            raise Reject(f"`standardize` learns a mean for each of the {place}, whose number must be "
-                         f"known, found {x}", at="x",
-                         help="`transpose` brings the free dimension to another axis")  # fmt: skip
-        return x
-
-    def shape(self, x: Tensor) -> tuple:
-        return x.shape[:1] if x.rank > 2 else x.shape[-1:]
-
     def weights(self, x: Tensor):
-        yield WeightSpec("mean", self.shape(x), "learnt", Zeros())
-        yield WeightSpec("std", self.shape(x), "learnt", Ones())
+        yield WeightSpec("mean", self.features(x), "learnt", Zeros())
+        yield WeightSpec("std", self.features(x), "learnt", Ones())
 
     def torch(self, F, x, mean, std):
-        return (x - self.behind(F, mean)) / self.behind(F, std)
-
-    def behind(self, F: Any, statistic: Any) -> Any:
-        """A number for each channel, with axes of size 1 in place of the space axes."""
-        rank = self.operands[0].rank
-        return F.reshape(statistic, (-1, *[1] * (rank - 1))) if rank > 2 else statistic
+        return (x - self.behind(mean)) / self.behind(std)
 
     def onnx(self, op, x, mean, std):
-        rank = self.operands[0].rank
-        if rank > 2:
-            axes = op.constant(list(range(1, rank)), "int64")
-            mean, std = op.Unsqueeze(mean, axes), op.Unsqueeze(std, axes)
-        return op.Div(op.Sub(x, mean), std)
+        return op.Div(op.Sub(x, self.onnx_behind(op, mean)), self.onnx_behind(op, std))
 
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
-        x = self.operands[0]
-        spread = _Spread(np, self.shape(x))
-        for batch in batches():
-            rows = np.moveaxis(batch, 1, -1) if x.rank > 2 else batch
-            spread.add(np.asarray(rows, np.float64).reshape(-1, *spread.shape))
-        return spread.result()
+        spread = spread_of(np, self, batches)
+        return {"mean": spread.mean, "std": spread.std}
 
     examples = (
         Example("standardize", "float", "float"),
@@ -69,12 +90,56 @@ class Standardize(Operator):
     )
 
 
-class _Spread:
-    """Mean and deviation of each feature, in one pass over batches of rows (Chan, Golub and LeVeque 1983)."""
+class Minmax(Learnt):
+    """`(x - min) / range` of each feature, learnt from the training rows: their least value becomes 0, their
+    greatest 1 (ONNX `Sub` and `Div`).
+
+    Features stand on the last axis, or on axis 0 (channels) from three axes up.
+    Missing values (NaN) are ignored, and a range of 0 counts as 1. Other rows may lie outside of 0 to 1.
+    """
+
+    normalizes = True
+
+    def weights(self, x: Tensor):
+        yield WeightSpec("min", self.features(x), "learnt", Zeros())
+        yield WeightSpec("range", self.features(x), "learnt", Ones())
+
+    def torch(self, F, x, min, range):
+        return (x - self.behind(min)) / self.behind(range)
+
+    def onnx(self, op, x, min, range):
+        return op.Div(op.Sub(x, self.onnx_behind(op, min)), self.onnx_behind(op, range))
+
+    def fit(self, np: Any, batches: Any) -> dict[str, Any]:
+        spread = spread_of(np, self, batches)
+        low, high = (
+            np.where(spread.count > 0, end, 0).astype(np.float32) for end in (spread.low, spread.high)
+        )
+        return {"min": low, "range": np.where(high > low, high - low, np.float32(1))}
+
+    examples = (
+        Example("minmax", "float", "float"),
+        Example("minmax", "float[3]", "float[3]"),
+        Example("minmax", "float[T, 3]", "float[T, 3]"),
+        Example("minmax", "uint8[3, H, W]", "float[3, H, W]", low=0, high=255),
+        Example("minmax", "float[3, T]", rejects="E0201"),
+    )
+
+
+def spread_of(np: Any, operator: Learnt, batches: Any) -> Spread:
+    spread = Spread(np, operator.features(operator.operands[0]))
+    for rows in operator.rows(np, batches):
+        spread.add(rows.astype(np.float64))
+    return spread
+
+
+class Spread:
+    """Mean, deviation and bounds of each feature, in one pass over batches of rows
+    (Chan, Golub and LeVeque 1983)."""
 
     def __init__(self, np: Any, shape: tuple[int, ...]):
         self.np, self.shape = np, shape
-        self.count, self.mean, self.squares = np.zeros((3, *shape))
+        self.count, self._mean, self._squares = np.zeros((3, *shape))
         self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
 
     def add(self, rows: Any) -> None:
@@ -84,18 +149,22 @@ class _Spread:
         mean = np.where(known, rows, 0).sum(0) / np.maximum(count, 1)
         squares = (np.where(known, rows - mean, 0) ** 2).sum(0)
         total = np.maximum(self.count + count, 1)
-        apart = mean - self.mean
-        self.squares = self.squares + squares + apart**2 * self.count * count / total
-        self.mean = self.mean + apart * count / total
+        apart = mean - self._mean
+        self._squares = self._squares + squares + apart**2 * self.count * count / total
+        self._mean = self._mean + apart * count / total
         self.count = self.count + count
         self.low = np.minimum(self.low, np.where(known, rows, np.inf).min(0, initial=np.inf))
         self.high = np.maximum(self.high, np.where(known, rows, -np.inf).max(0, initial=-np.inf))
 
-    def result(self) -> dict[str, Any]:
-        """A feature of one value only has exactly that mean, and a deviation of 1,
-        whatever sums were rounded to."""
+    @property
+    def mean(self) -> Any:
+        """A feature of one value only has exactly that mean, whatever sums were rounded to."""
         np = self.np
-        varies = self.high > self.low
-        std = np.sqrt(self.squares / np.maximum(self.count, 1)).astype(np.float32)
-        mean = np.where(self.high == self.low, self.low, self.mean)
-        return {"mean": mean.astype(np.float32), "std": np.where(varies & (std > 0), std, np.float32(1))}
+        return np.where(self.high == self.low, self.low, self._mean).astype(np.float32)
+
+    @property
+    def std(self) -> Any:
+        """A feature of one value only has a deviation of 1."""
+        np = self.np
+        std = np.sqrt(self._squares / np.maximum(self.count, 1)).astype(np.float32)
+        return np.where((self.high > self.low) & (std > 0), std, np.float32(1))

@@ -76,7 +76,7 @@ class Reference:
     """A graph in torch: from raw inputs to answers."""
 
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray]) -> None:
-        self.inputs = tuple(v.name for v in graph.inputs)
+        self.inputs, self.weights = tuple(v.name for v in graph.inputs), weights
         self.named: dict[str, tuple[str, ...]] = {}
         self.choices: dict[str, Node] = {}
         outputs = dict(graph.outputs)
@@ -108,9 +108,11 @@ class Reference:
     def slack(self, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
         if name not in self.choices:
             return None
-        slack = self.choices[name].operator.slack(np)
+        node = self.choices[name]
+        slack = node.operator.slack(np)
         assert slack is not None
-        return slack(arrays[name + BEHIND]).reshape(arrays[name].shape)
+        weights = {leaf: self.weights[value.name] for leaf, value in node.weights.items()}
+        return slack(arrays[name + BEHIND], **weights).reshape(arrays[name].shape)
 
 
 class Exact(fx.Interpreter):

@@ -102,7 +102,7 @@ def random_weights(face: dlc.Program, seed: int = 0) -> dict[str, np.ndarray]:
     """All different from their initial values; what divides is positive."""
     rng = np.random.default_rng(seed)
     drawn = {w.name: rng.normal(size=w.value.type.shape) for w in face.compiled.graph.weights}
-    positive = ("running_var", "std")
+    positive = ("running_var", "std", "range")
     return {
         n: np.asarray(np.abs(a) + 0.5 if n.endswith(positive) else a, np.float32) for n, a in drawn.items()
     }

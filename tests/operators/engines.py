@@ -73,7 +73,7 @@ def draw_weights(rng: np.random.Generator, graph: Graph) -> dict[str, np.ndarray
     weights = {}
     for weight in graph.weights:
         drawn = rng.standard_normal(weight.value.type.shape)
-        positive = weight.name.endswith(("running_var", "std"))
+        positive = weight.name.endswith(("running_var", "std", "range"))
         weights[weight.name] = np.asarray(np.abs(drawn) + 0.5 if positive else drawn, np.float32)
     return weights
 

@@ -11,6 +11,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.operators.operands import DTYPES
 from dlc.compiler.types import Tensor
 
 
@@ -72,7 +73,8 @@ def run_onnx(operator: Operator, *operands: np.ndarray, opset: int = 18, **weigh
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
         for name, x in feed.items()
     ]
-    output = helper.make_tensor_value_info(result, 1, [None] * (operator.results[0].rank + 1))
+    made = operator.results[0]
+    output = helper.make_tensor_value_info(result, DTYPES[made.element][1], [None] * (made.rank + 1))
     graph = helper.make_graph(op.nodes, "one", inputs, [output], op.initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
@@ -86,4 +88,4 @@ def draw_weights(operator: Operator, seed: int = 0) -> dict[str, np.ndarray]:
     drawn = {
         w.leaf: rng.standard_normal(w.shape).astype(np.float32) for w in operator.weights(*operator.operands)
     }
-    return {k: np.abs(w) + 0.5 if k in ("running_var", "std") else w for k, w in drawn.items()}
+    return {k: np.abs(w) + 0.5 if k in ("running_var", "std", "range") else w for k, w in drawn.items()}

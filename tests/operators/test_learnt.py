@@ -1,19 +1,19 @@
-"""What `standardize` learns from rows."""
+"""What `standardize` and `minmax` learn from rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from forms import bind, run_onnx, run_torch
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from dlc.compiler.operators.learnt import Standardize
+from dlc.compiler.operators.learnt import Minmax, Standardize
 
 
-def fit(shape, rows, sizes=(7, 1, 30)):
+def fit(shape, rows, sizes=(7, 1, 30), operator=Standardize):
     """What is learnt from the rows in batches of uneven sizes."""
     parts = np.split(rows, np.cumsum(sizes)[: -(-len(rows) // 38) * 3])
-    return bind(Standardize(), shape).fit(np, lambda: iter(parts))
+    return bind(operator(), shape).fit(np, lambda: iter(parts))
 
 
 def test_it_is_scikit_learns_scaler_missing_values_and_constants_included():
@@ -56,3 +56,28 @@ def test_features_are_last_and_channels_first(shape, axes):
 def test_a_feature_that_is_never_there_stays_as_it_is():
     learnt = fit((2,), np.array([[np.nan, 1], [np.nan, 3]], np.float32))
     assert learnt["mean"].tolist() == [0, 2] and learnt["std"].tolist() == [1, 1]
+
+
+def test_minmax_is_scikit_learns_missing_values_and_constants_included():
+    rng = np.random.default_rng(0)
+    rows = (rng.standard_normal((200, 5)) * [1, 100, 1e-3, 1, 0] + [0, 5000, 1, 7, 0.1]).astype(np.float32)
+    rows[rng.random((200, 5)) < 0.1] = np.nan
+    learnt = fit((5,), rows, operator=Minmax)
+    scaler = MinMaxScaler().fit(rows.astype(np.float64))
+    np.testing.assert_allclose(learnt["min"], scaler.data_min_, rtol=1e-6)
+    operator = bind(Minmax(), (5,))
+    others = (rows + 0.5).astype(np.float32)
+    made = run_torch(operator, others, **learnt).numpy()
+    np.testing.assert_allclose(made, scaler.transform(others.astype(np.float64)), rtol=1e-4, atol=1e-4)
+    assert np.array_equal(run_onnx(operator, others, **learnt), made, equal_nan=True)
+    own = run_torch(operator, rows, **learnt).numpy()
+    assert np.nanmin(own, 0).tolist() == [0] * 5 and np.nanmax(own, 0).tolist() == [1, 1, 1, 1, 0]
+
+
+def test_the_range_of_each_channel_and_of_a_feature_that_is_never_there():
+    rows = np.random.default_rng(0).integers(0, 256, (9, 3, 4, 4)).astype(np.float32)
+    learnt = fit((3, 4, 4), rows, operator=Minmax)
+    made = run_torch(bind(Minmax(), (3, 4, 4)), rows, **learnt).numpy()
+    assert made.min((0, 2, 3)).tolist() == [0] * 3 and made.max((0, 2, 3)).tolist() == [1] * 3
+    gone = fit((2,), np.array([[np.nan, 1], [np.nan, 3]], np.float32), operator=Minmax)
+    assert gone["min"].tolist() == [0, 1] and gone["range"].tolist() == [1, 2]

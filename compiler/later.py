@@ -20,11 +20,10 @@ LATER: dict[str, tuple[str, ...]] = {
         "focal", "hinge", "kl_normal", "kl_divergence", "cosine", "contrastive", "triplet", "ctc", "poisson",
     ),
     "attribute": ("mask", "length"),
-    "schedule": ("plateau",),
     "metric": ("perplexity", "edit_distance"),
     "source": ("images", "text"),
     "section": ("tune",),
-    "train": ("freeze", "weights", "accumulate", "ema", "step", "phase"),
+    "train": ("freeze", "weights", "step", "phase"),
     "export": ("quantize", "precision", "decode", "lengths"),
     "precision": ("bf16", "float64"),
 }  # fmt: skip

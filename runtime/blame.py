@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dlc.compiler.source import Span
-    from dlc.runtime.forms import Form
+    from dlc.runtime.forms import Batch, Form
     from dlc.runtime.learner import Learner
 
 DIVERGED = "E0802"
@@ -36,7 +36,7 @@ class Watched(fx.Interpreter):
         return made
 
 
-def first_bad(form: Form, batch: list[torch.Tensor]) -> tuple[fx.Node | None, str, torch.Tensor | None]:
+def first_bad(form: Form, batch: Batch) -> tuple[fx.Node | None, str, torch.Tensor | None]:
     """The first node whose result, or whose gradient on the way back, is not finite;
     which of both; and the numbers."""
     watched = Watched(form.module)
@@ -44,6 +44,8 @@ def first_bad(form: Form, batch: list[torch.Tensor]) -> tuple[fx.Node | None, st
     for node, result in watched.made.items():
         if node.op not in ("placeholder", "output") and not finite(result):
             return node, "result", result
+    for weight in form.weights:
+        weight.grad = None  # what the step left
     made["objective"].backward()
     for node, result in reversed(watched.made.items()):
         if result.grad is not None and not finite(result.grad):
@@ -56,7 +58,7 @@ def finite(tensor: torch.Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
 
 
-def replay(learner: Learner, batches: Iterable[list[torch.Tensor]], before: Snapshot, first: int,
+def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, first: int,
            kept: int) -> CompileError:  # fmt: skip
     """Go through an epoch that went wrong once more, and look after every step.
     `first` is the number of its first step, from 0; `kept` the epoch whose weights are kept."""
@@ -64,18 +66,19 @@ def replay(learner: Learner, batches: Iterable[list[torch.Tensor]], before: Snap
     forms = learner.forms
     before.restore()
     moment = Snapshot(list(forms.weights.values()), learner.optimizer, forms.device)
-    for number, batch in enumerate(batches, first):
+    for number, batches in enumerate(steps, first):
         moment.take()
-        loss = learner.step(batch, number)
+        loss = learner.step(batches, number)
         if not finite(loss) or not learner.finite():
             moment.restore()
-            return diverged(forms.training, batch, number + 1, learner.rate(number), note)
+            return diverged(forms.training, batches, number + 1, learner.rate(number), note)
     return told("a number turned NaN or infinite in this epoch, and not when it was repeated", None, note)
 
 
-def diverged(form: Form, batch: list[torch.Tensor], step: int, rate: float, note: str) -> CompileError:
+def diverged(form: Form, batches: list[Batch], step: int, rate: float, note: str) -> CompileError:
     """The error of a step, counted from 1, that went wrong; the weights are those before it."""
-    node, what, numbers = first_bad(form, batch)
+    found = (first_bad(form, batch) for batch in batches)
+    node, what, numbers = next((bad for bad in found if bad[0] is not None), (None, "", None))
     if node is None or numbers is None:
         return told(
             f"a weight is no longer finite after step {step}, at a learning rate of {rate:g}", None, note

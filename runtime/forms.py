@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Rows
 
+Batch = list[torch.Tensor]  # a tensor for each field that the training form reads
+
 EVALUATED = 4  # rows of a batch without gradients, times those of one with, at least
 ROOM = 1 << 24  # entries of the largest tensor in such a batch, else
 CACHED = 1 << 20  # and on a CPU, whose caches keep so many
@@ -43,7 +45,7 @@ class Form:
         self.weights = [weights[w.name] for w in graph.weights]
         self._run = self.module.forward
 
-    def __call__(self, batch: list[torch.Tensor]) -> dict[str, Any]:
+    def __call__(self, batch: Batch) -> dict[str, Any]:
         return self._run(*batch, *self.weights)
 
 

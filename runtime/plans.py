@@ -24,14 +24,24 @@ DRAWN = 100  # steps of an epoch where every input is drawn and no row counts
 
 @dataclass(frozen=True)
 class Plan:
-    """The rows of every step of an epoch, and the steps of the whole training."""
+    """The rows of every batch of an epoch, how many batches a step takes together,
+    and the steps of the whole training."""
 
     sizes: list[int]
     steps: int
+    together: int = 1
 
     @property
     def epochs(self) -> int:
-        return ceil(self.steps / len(self.sizes))
+        return ceil(self.steps / ceil(len(self.sizes) / self.together))
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows of every step of an epoch; the last may take fewer batches."""
+        if self.together == 1:
+            return self.sizes
+        starts = range(0, len(self.sizes), self.together)
+        return [sum(self.sizes[start : start + self.together]) for start in starts]
 
     @property
     def shuffled(self) -> bool:
@@ -50,10 +60,11 @@ def make(program: Program, data: Dataset) -> Plan:
         raise impossible("`batch` cannot be `all` where every input is drawn", settings, "batch",
                          help="say how many to draw for a step: `batch = 64`")  # fmt: skip
     else:
-        sizes = [settings.batch] * min(DRAWN, settings.steps or DRAWN)
+        sizes = [settings.batch] * settings.accumulate * min(DRAWN, settings.steps or DRAWN)
     check_watched(program, data)
     check_drawn(program, rows.drawn)
-    return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * len(sizes))
+    an_epoch = ceil(len(sizes) / settings.accumulate)
+    return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * an_epoch, settings.accumulate)
 
 
 def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:

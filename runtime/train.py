@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,13 @@ from dlc.runtime.learner import Learner, Losses, mean
 from dlc.runtime.snapshot import Snapshot, copy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Dataset
+    from dlc.runtime.forms import Batch
 
 TOLD = 0.1  # seconds between two words to the listeners within an epoch
 
@@ -42,7 +44,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     rows, shuffle = forms.resident(data.train, forms.training), torch.Generator().manual_seed(settings.seed)
     live = list(forms.weights.values())
     best, kept = [w.detach().clone() for w in live], 0
-    before = Snapshot(live, learner.optimizer, forms.device)
+    before = Snapshot([*live, *learner.averaged], learner.optimizer, forms.device)
     watch = Watch(settings.early_stop, plans.lower_is_better(program), bool(data.validation))
     history: list[Epoch] = []
     step, ended = 0, "done"
@@ -56,8 +58,8 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             due = began + TOLD
             order = torch.randperm(rows.count, generator=shuffle) if plan.shuffled else None
 
-            for batch in rows.batches(plan.sizes, order):
-                losses.add(learner.step(batch, step))
+            for taken in together(rows.batches(plan.sizes, order), plan.together):
+                losses.add(learner.step(taken, step))
                 step += 1
                 if time.monotonic() >= due:
                     due = time.monotonic() + TOLD
@@ -70,34 +72,46 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             read = losses.read()
             if not all(map(isfinite, read)) or not learner.finite():
                 kept = kept if settings.early_stop else number - 1
-                error = blame.replay(learner, rows.batches(plan.sizes, order), before, first, kept)
-                copy(best, live) if settings.early_stop else before.restore()
+                steps = together(rows.batches(plan.sizes, order), plan.together)
+                error = blame.replay(learner, steps, before, first, kept)
+                before.restore()
+                with learner.answering():
+                    weights = forms.arrays(best if settings.early_stop else None)
                 for listener in listeners:
-                    listener.end(Trained(forms.arrays(), tuple(history), kept, "diverged"))
+                    listener.end(Trained(weights, tuple(history), kept, "diverged"))
                 raise error
 
-            found = after_epoch(forms, data, mean(read, plan.sizes), validate=not interrupt.asked)
-            better = watch.better(found) or (interrupt.asked and not kept)
-            if better:
-                kept = number
-                copy(live, best)
+            with learner.answering():
+                found = after_epoch(forms, data, mean(read, plan.rows), validate=not interrupt.asked)
+                better = watch.better(found) or (interrupt.asked and not kept)
+                if better:
+                    kept = number
+                    copy(live, best)
             rate, seconds = learner.rate(step - 1), time.monotonic() - began
             history.append(Epoch(number, step, rate, seconds, found["train"], found["validation"], better))
             for listener in listeners:
                 listener.epoch(history[-1], lambda: forms.arrays(best))
+            learner.after_epoch((found["validation"] or found["train"])["loss"])
             if interrupt.asked or watch.over:
                 ended = "interrupted" if interrupt.asked else "early"
                 break
 
-        if ended == "done" and settings.early_stop is None:
-            kept = plan.epochs  # who runs to the end is given the last weights, not the best
-        else:
-            copy(best, live)
-        figures = {part: forms.evaluate(rows) for part, rows in data.parts() if rows.count}
-        trained = Trained(forms.arrays(), tuple(history), kept, ended, figures)
+        with learner.answering():
+            if ended == "done" and settings.early_stop is None:
+                kept = plan.epochs  # who runs to the end is given the last weights, not the best
+            else:
+                copy(best, live)
+            figures = {part: forms.evaluate(rows) for part, rows in data.parts() if rows.count}
+            trained = Trained(forms.arrays(), tuple(history), kept, ended, figures)
     for listener in listeners:
         listener.end(trained)
     return trained
+
+
+def together(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
+    """The batches that steps take, so many each; the last may have fewer."""
+    while taken := list(islice(batches, count)):
+        yield taken
 
 
 def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dict[str, Figures]:

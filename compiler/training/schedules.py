@@ -1,12 +1,15 @@
-"""Schedules: the learning rate at each step, as a pure function of the step."""
+"""Schedules: the learning rate at each step, as a pure function of the step,
+and of what one has made of the loss of each epoch before."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import cos, pi
+from math import cos, inf, pi
+from typing import Any
 
 from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import Number, Reject, Whole
+from dlc.compiler.record import record
 
 
 class Schedule(Definition, family="schedule"):
@@ -14,15 +17,21 @@ class Schedule(Definition, family="schedule"):
         """Reject settings that do not go with the optimizer's learning rate."""
 
     @abstractmethod
-    def rate(self, lr: float, step: int, steps: int) -> float:
-        """The learning rate of a step, counted from 0, out of so many; `lr` is the optimizer's."""
+    def rate(self, lr: float, step: int, steps: int, seen: Any = None) -> float:
+        """The learning rate of a step, counted from 0, out of so many; `lr` is the optimizer's,
+        `seen` what `after` gave last."""
         raise NotImplementedError
+
+    def after(self, lr: float, seen: Any, loss: float) -> Any:
+        """What there is to know after an epoch with this loss, from what there was before it (none at first).
+        It is the loss of validation where there are rows for it, else of training."""
+        return None
 
 
 class Constant(Schedule):
     """The same learning rate throughout."""
 
-    def rate(self, lr, step, steps):
+    def rate(self, lr, step, steps, seen=None):
         return lr
 
 
@@ -32,7 +41,7 @@ class Step(Schedule):
     every: int = setting("steps between two changes", Whole(1))
     by: float = setting("factor of each change", Number(above=0))
 
-    def rate(self, lr, step, steps):
+    def rate(self, lr, step, steps, seen=None):
         return lr * self.by ** (step // self.every)
 
 
@@ -41,7 +50,7 @@ class Exponential(Schedule):
 
     by: float = setting("factor of each step", Number(above=0))
 
-    def rate(self, lr, step, steps):
+    def rate(self, lr, step, steps, seen=None):
         return lr * self.by**step
 
 
@@ -56,7 +65,7 @@ class Cosine(Schedule):
         if self.to > lr:
             raise Reject(f"`to` is {self.to}, above the learning rate {lr}", at="to", code="E0408")
 
-    def rate(self, lr, step, steps):
+    def rate(self, lr, step, steps, seen=None):
         if step < self.warmup:
             return lr * warm(step, self.warmup)
         return self.to + (lr - self.to) * (1 + cos(pi * progress(step, steps, self.warmup))) / 2
@@ -67,7 +76,7 @@ class Linear(Schedule):
 
     warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
 
-    def rate(self, lr, step, steps):
+    def rate(self, lr, step, steps, seen=None):
         if step < self.warmup:
             return lr * warm(step, self.warmup)
         return lr * (1 - progress(step, steps, self.warmup))
@@ -75,7 +84,10 @@ class Linear(Schedule):
 
 class OneCycle(Schedule):
     """Up from the learning rate to `peak` in the first 30 % of the steps, then down to almost 0,
-    along cosines (Smith and Topin 2017; torch `OneCycleLR`, which starts at peak / 25)."""
+    along cosines (Smith and Topin 2017; torch `OneCycleLR`, which starts at peak / 25).
+
+    Momentum stays as it is.
+    """
 
     peak: float = setting("greatest learning rate", Number(above=0))
 
@@ -87,11 +99,47 @@ class OneCycle(Schedule):
             raise Reject(f"the peak {self.peak} is below the learning rate {lr}", at="peak", code="E0408",
                          help=f"the cycle rises from `lr` to `peak`: try lr={self.peak / 25:g}")  # fmt: skip
 
-    def rate(self, lr, step, steps):
-        top = self.rise * steps
-        if step < top:
+    def rate(self, lr, step, steps, seen=None):
+        top = self.rise * steps - 1  # as torch counts: the peak may lie between two steps
+        if step <= top:
             return between(lr, self.peak, step / top)
-        return between(self.peak, lr * self.end, (step - top) / max(steps - top, 1))
+        return between(self.peak, lr * self.end, (step - top) / (steps - 1 - top))
+
+
+@record
+class Seen:
+    """What `plateau` knows after an epoch: the least loss, epochs without a better one, and the rate."""
+
+    least: float
+    waited: int
+    rate: float
+
+
+class Plateau(Schedule):
+    """The learning rate times `by` after more than `patience` epochs without a loss that is better than
+    the least by a ten-thousandth of it (torch `ReduceLROnPlateau`).
+
+    It watches the loss of validation, or of training where there are no rows for validation, and counts in
+    epochs, where the other schedules count in steps.
+    """
+
+    patience: int = setting("epochs to wait for a better loss", Whole(0), 10)
+    by: float = setting("factor of each change", Number(above=0, below=1), 0.1)
+
+    better = 1e-4  # the share of the least loss by which a better one is less
+    smallest = 1e-8  # change of the rate that is made
+
+    def rate(self, lr, step, steps, seen=None):
+        return seen.rate if seen else lr
+
+    def after(self, lr, seen, loss):
+        seen = seen or Seen(inf, 0, lr)
+        if loss < seen.least * (1 - self.better):
+            return Seen(loss, 0, seen.rate)
+        if seen.waited < self.patience:
+            return Seen(seen.least, seen.waited + 1, seen.rate)
+        rate = seen.rate * self.by
+        return Seen(seen.least, 0, rate if seen.rate - rate > self.smallest else seen.rate)
 
 
 def warm(step: int, warmup: int) -> float:

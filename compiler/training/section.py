@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from dlc.compiler.definition import setting
-from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, OneOf, Reject, Whole, Word
+from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, Number, OneOf, Reject, Whole, Word
 from dlc.compiler.later import later, not_built
 from dlc.compiler.sections import Section
 from dlc.compiler.suggest import did_you_mean
@@ -62,6 +62,11 @@ class Train(Section):
     regularize: tuple[Regularizer, ...] = setting(
         "added to the loss to keep weights small", ListOf(Defined("regularizer")), ()
     )
+    accumulate: int = setting("batches whose gradients are averaged for one step", Whole(1), 1)
+    ema: float | None = setting("decay of a moving average of the weights, which stands in for them in "
+                                "validation and the artifact",
+                                OneOf(Number(above=0, below=1), Nothing()), None, shown="no average",
+                                usual=(0.9, 0.99999))  # fmt: skip
     clip: Clip | None = setting("bound on the gradients", OneOf(Defined("clip"), Nothing()), None)
     batch: int | Literal["all"] = setting("rows in a step", OneOf(Whole(1), Word("all")), 32, usual=(1, 8192))
     epochs: int | None = setting("passes over the training rows", OneOf(Whole(1), Nothing()), None,

@@ -47,7 +47,7 @@ def test_lbfgs_drops_the_same_values_each_time_it_looks_and_moves_statistics_onc
     real = forms.training
     forms.training = lambda batch: looked.append(torch.get_rng_state()) or real(batch)
     torch.manual_seed(0)
-    learner.step(given, 0)
+    learner.step([given], 0)
     assert len(looked) > 2
     assert all(torch.equal(state, looked[0]) for state in looked)
     assert not torch.equal(torch.get_rng_state(), looked[0]), "the next step draws anew"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from second_engine import run_openvino
 
 from dlc.compiler import Source, compile
 from dlc.compiler.lower.onnx import serialize
@@ -39,7 +40,8 @@ def compile_scores(name: str, output: str, *changes: tuple[str, str]) -> Program
 
 
 def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Random weights, biases, scales and statistics, none of them at its default; in evaluation mode."""
+    """Random weights, biases, scales and statistics, none of them at its default; in evaluation mode. Scales
+    are below 1, so that sums over many shortcuts stay small and rounding with them."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in module.state_dict().items():
         if name.endswith("num_batches_tracked"):
@@ -48,7 +50,8 @@ def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
         if tensor.ndim > 1:
             tensor.copy_(drawn * (2 / tensor[0].numel()) ** 0.5)
         elif name.endswith(("running_var", "weight")):
-            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+            low, high = (0.5, 1.5) if name.endswith("var") else (0.4, 1)
+            tensor.copy_(low + (high - low) * torch.rand(tensor.shape, generator=generator))
         else:
             tensor.copy_(drawn / 2)
     return module.eval()
@@ -63,18 +66,29 @@ def draw_images(program: Program, batch: int) -> torch.Tensor:
 
 
 def copied(program: Program, module: nn.Module) -> dict[str, np.ndarray]:
-    """The module's weights under their names in the spec: both stand in the order in which they are made."""
+    """The module's weights under their names in the spec: both stand in the order in which they are made.
+    A convolution of one place is a dense layer."""
     theirs = {n: t for n, t in module.state_dict().items() if not n.endswith("num_batches_tracked")}
-    ours = program.graph.weights
-    wanted = [(n.split(".")[-1], tuple(t.shape)) for n, t in theirs.items()]
-    assert [(w.name.split(".")[-1], w.value.type.shape) for w in ours] == wanted, "the weights differ"
-    return {w.name: t.numpy() for w, t in zip(ours, theirs.values(), strict=True)}
+    ours = {w.name: w.value.type.shape for w in program.graph.weights}
+    wanted = [(n.split(".")[-1], without_ones(t.shape)) for n, t in theirs.items()]
+    assert [(n.split(".")[-1], without_ones(s)) for n, s in ours.items()] == wanted, "the weights differ"
+    return {n: t.numpy().reshape(ours[n]) for n, t in zip(ours, theirs.values(), strict=True)}
+
+
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without the axes of size 1 at its end."""
+    return without_ones(shape[:-1]) if len(shape) > 2 and shape[-1] == 1 else tuple(shape)
 
 
 def assert_agrees(program: Program, module: nn.Module, *batches: int) -> None:
-    """The scores and probabilities of both engines are those of the module, at each batch size."""
+    """The scores and probabilities of every engine are those of the module, at each batch size."""
     weights, output = copied(program, module), program.outputs[0].name
-    engines = {"torch": torch_engine(program, weights), "ONNX Runtime": onnx_engine(program, weights)}
+    model = serialize(onnx_model(program, forms.inference(program), weights, {}))
+    engines = {
+        "torch": torch_engine(program, weights),
+        "ONNX Runtime": onnx_engine(program, model),
+        "OpenVINO": openvino_engine(program, model),
+    }
     for batch in batches:
         images = draw_images(program, batch)
         with torch.no_grad():
@@ -111,7 +125,12 @@ def run_module(program: Program, model: Model) -> Engine:
     return run
 
 
-def onnx_engine(program: Program, weights: Mapping[str, np.ndarray]) -> Engine:
+def onnx_engine(program: Program, model: bytes) -> Engine:
     """ONNX Runtime on the model as it is exported, with normalization folded."""
-    session = open_session(serialize(onnx_model(program, forms.inference(program), weights, {})))
+    session = open_session(model)
     return lambda images: run(session, {program.inputs[0].name: images.numpy()})
+
+
+def openvino_engine(program: Program, model: bytes) -> Engine:
+    """OpenVINO on the same model."""
+    return lambda images: run_openvino(model, {program.inputs[0].name: images.numpy()})

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import openvino
 import pytest
 import torch
+from second_engine import run_openvino
 
 from dlc.compiler import compile, figures, read_source, reader
 from dlc.compiler.format import format
@@ -79,14 +79,6 @@ def takes_text(graph: Graph) -> bool:
 
 def run_onnxruntime(model: bytes, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return run(open_session(model), inputs)
-
-
-def run_openvino(model: bytes, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All outputs by name, computed in float32, where OpenVINO would choose for itself."""
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    made = compiled(inputs)
-    return {output.any_name: made[output] for output in compiled.outputs}
 
 
 def draw_rows(seed: int, type: Tensor) -> np.ndarray:

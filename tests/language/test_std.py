@@ -26,6 +26,10 @@ BLOCKS = {
     "bottleneck(8)": lambda: Bottleneck(4, 2, downsample=shortcut(4, 8, 1)),
     "bottleneck(8, stride=2)": lambda: Bottleneck(4, 2, 2, shortcut(4, 8, 2)),
     "squeeze_excite(2)": lambda: SqueezeExcitation(4, 2),
+    "squeeze_excite": lambda: SqueezeExcitation(4, 1),
+    "squeeze_excite(few=3, activation=silu, gate=hard_sigmoid)": lambda: SqueezeExcitation(
+        4, 3, torch.nn.SiLU, torch.nn.Hardsigmoid
+    ),
 }
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in SPECS.glob("*.dl"))
+LARGE = ("vgg11", "vgg16")
 ROWS = 2
 SHOWN = 6  # numbers of an answer that are recorded
 CLOSE = 2e-4  # recorded numbers are rounded to 1e-4
@@ -50,7 +51,9 @@ def test_form_is_the_recorded_one(name: str, golden) -> None:
     golden(GOLDEN / f"{name}.txt", "\n".join(texts))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NAMES]
+)
 def test_answers_are_the_recorded_ones_in_every_engine(name: str, golden) -> None:
     program = program_of(name)
     graph, weights = forms.inference(program), draw(program.graph, seed=0)

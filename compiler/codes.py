@@ -106,6 +106,8 @@ CODES: dict[str, Code] = {
                   "The answers of an artifact are told apart by their names."),
     "E0608": Code("an answer that depends on a target",
                   "The artifact has inputs alone; targets are known in training."),
+    "E0613": Code("a net or weight that is none here",
+                  "Nets in use and declared weights can be frozen; files are loaded into nets."),
     # --- data -----------------------------------------------------------------------------------------------
     "E0700": Code("no source of rows", "Training and evaluation need rows."),
     "E0701": Code("a data file that cannot be opened", "Paths are relative to the spec."),
@@ -133,6 +135,8 @@ CODES: dict[str, Code] = {
     "E0806": Code("a spec without an output", "A model answers something."),
     "E0807": Code("an optimizer that this torch does not have",
                   "Optimizers are those of the PyTorch that is installed."),
+    "E0808": Code("a file of weights that cannot be read",
+                  "Weights are kept in the format safetensors; paths are relative to the spec."),
     "E0811": Code("an artifact that does not equal the model",
                   "An artifact gets its name when it is proved equal."),
     "E0812": Code("an artifact that cannot be compared",

@@ -23,7 +23,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "metric": ("perplexity", "edit_distance"),
     "source": ("images", "text"),
     "section": ("tune",),
-    "train": ("freeze", "weights", "step", "phase"),
+    "train": ("step", "phase"),
     "export": ("quantize", "precision", "decode", "lengths"),
     "precision": ("bf16", "float64"),
 }  # fmt: skip

@@ -32,9 +32,12 @@ given."""
 FAMILIES = (
     ("optimizer", "Optimizers",
      "`optimizer = adam(lr=0.01)` in `train`. Names and defaults are those of `torch.optim`."),
-    ("schedule", "Schedules", "`schedule = cosine(warmup=100)` in `train`. They count in steps."),
+    ("schedule", "Schedules",
+     "`schedule = cosine(warmup=100)` in `train`. They count in steps, `plateau` in epochs."),
     ("regularizer", "Regularizers",
      "`regularize = l2(1e-4)` in `train`, or a list. On the weights of layers, never biases or norms."),
+    ("weights", "Trained weights",
+     "`weights = load(\"encoder.safetensors\", into=encoder)` in `train`, or a list."),
     ("clip", "Clipping", "`clip = norm(1)` in `train`."),
     ("stopping", "Early stopping", "`early_stop = patience(5)` in `train`."),
     ("metric", "Metrics", "`metrics = [accuracy, f1]` in `train`; `test.accuracy >= 0.9` in `expect`."),

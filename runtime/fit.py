@@ -12,7 +12,7 @@ from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import forms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from dlc.compiler.ir import Graph, Node
     from dlc.compiler.program import Program
@@ -21,13 +21,17 @@ CHUNK = 4096
 
 
 def fit(
-    program: Program, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
+    program: Program,
+    rows: Mapping[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
+    known: Container[str] = (),
 ) -> dict[str, np.ndarray]:
-    """The weights with what is learnt from the rows put in, in order of flow and in inference form."""
+    """The weights with what is learnt from the rows put in, in order of flow and in inference form.
+    Those that are `known` stay."""
     graph = forms.at_inference(program.graph)
     fitted = dict(weights)
     for node in graph.nodes:
-        if node.operator.learns():
+        if node.operator.learns() and not all(v.name in known for v in node.weights.values()):
             learnt = node.operator.fit(np, lambda node=node: flowing(graph, node, rows, fitted))
             fitted.update({node.weights[k].name: np.asarray(v, np.float32) for k, v in learnt.items()})
     return fitted

@@ -60,13 +60,13 @@ def needs_rows(program: Program) -> bool:
 
 
 def learnt_weights(
-    program: Program, dataset: Dataset, weights: Mapping[str, np.ndarray]
+    program: Program, dataset: Dataset, weights: Mapping[str, np.ndarray], known: Container[str] = ()
 ) -> dict[str, np.ndarray]:
-    """The weights with what operators learn from the training rows put in."""
+    """The weights with what operators learn from the training rows put in, where it is not known."""
     if not needs_rows(program):
         return dict(weights)
     from dlc.runtime.fit import fit
 
     if dataset.train is None:
         raise ValueError("there are no training rows")
-    return fit(program, dataset.train, weights)
+    return fit(program, dataset.train, weights, known)

@@ -66,9 +66,16 @@ class Forms:
         self.answering = Form(forms.inference(answering, loss=True), self.weights, device)
         self.work = work(self.training.graph)
         self._fitting = (CACHED if device.type == "cpu" else ROOM) // largest(self.answering.graph)
-        self.learnt = [self.weights[w.name] for w in training.weights if w.trainable]
-        self.statistics = [self.weights[w.name] for w in training.weights if w.role == "statistic"]
-        self.matrices = [self.weights[w.name] for w in matrices(training)]
+        frozen = {w.name for w in training.weights if w.trainable and program.train.freezes(w)}
+        for name in frozen:
+            self.weights[name].requires_grad_(False)
+        self.learnt = [self.weights[w.name] for w in training.weights if w.trainable and w.name not in frozen]
+        self.statistics = [
+            self.weights[w.name]
+            for w in training.weights
+            if w.role == "statistic" and not program.train.freezes(w)
+        ]
+        self.matrices = [self.weights[w.name] for w in matrices(training) if w.name not in frozen]
 
     def resident(self, rows: Rows, form: Form, seed: int | None = None) -> Resident:
         """The fields of rows that a form reads; with a seed, what is drawn is the same in every pass."""

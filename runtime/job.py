@@ -10,6 +10,7 @@ from dlc.compiler.lower.weights import draw
 from dlc.runtime import fitting, scales
 from dlc.runtime.artifact.export import Exported, check_answers, export
 from dlc.runtime.history import Figures, Listener
+from dlc.runtime.pretrained import loaded
 from dlc.runtime.runs import MODEL, Run
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Result:
 
 def learns(program: Program) -> bool:
     """Whether there is anything that training could change."""
-    return any(w.trainable for w in program.graph.weights)
+    return any(w.trainable and not program.train.freezes(w) for w in program.graph.weights)
 
 
 def train(face: Face, *, data: Any = None, out: str | Path | None = None, device: str = "auto",
@@ -66,10 +67,11 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     check_answers(face.compiled)
     dataset = rows_for(face, data)
     program = face.compiled
+    begun = loaded(program, face.folder)
     weights = (
-        fitting.learnt_weights(program, dataset, draw(program.graph, program.train.seed))
+        fitting.learnt_weights(program, dataset, draw(program.graph, program.train.seed, begun), begun)
         if dataset
-        else face.weights()
+        else face.weights(begun)
     )
     if learns(program):
         from dlc.runtime import device as devices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
@@ -36,6 +37,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     metrics = tuple(objective.chosen_metrics(e, ev, train))
     check_together(e, train, written.get("train"), figures(metrics), data is None or bool(data.validation))
     check_data(e, ev, data)
+    check_weights(e, train, written.get("train"))
     expected = expectations.read(ev, written.get("expect"), metrics)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
@@ -164,13 +166,24 @@ def check_together(
     e: Elaborator, train: Train, written: syntax.Section | None, measured: list[str], validated: bool
 ) -> None:
     """Settings of `train` that do not go with each other, or with what is measured."""
-    if written is None:
-        return
-    try:
+    with reported(e, train, written):
         train.check()
         train.check_watched(measured, validated)
+
+
+def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -> None:
+    """What is frozen, or loaded into, has to be there."""
+    with reported(e, train, written):
+        train.check_weights(tuple(e.builder.weights.values()))
+
+
+@contextmanager
+def reported(e: Elaborator, train: Train, written: syntax.Section | None) -> Iterator[None]:
+    """What a check of `train` rejects, as a mistake at the setting that it is about."""
+    try:
+        yield
     except Reject as reject:
-        span = train.spans.get(str(reject.at), written.name.span)
+        span = train.spans.get(str(reject.at)) or (written and written.name.span)
         e.problems.report(reject.code, span, reject.message, help=reject.help)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlc.compiler.ir import Graph, Weight
+    from dlc.compiler.source import Span
 
 
 def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
@@ -72,17 +73,27 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
 def check_given(graph: Graph, given: Mapping[str, np.ndarray]) -> None:
     """Refuse weights that are not those of the graph."""
     wanted = {w.name: w.value.type.shape for w in graph.weights}
-    problems = [f"`{n}` is missing" for n in wanted if n not in given]
-    problems += [f"`{n}` is no weight of the spec" for n in given if n not in wanted]
-    problems += [
-        f"`{n}` has the shape {list(given[n].shape)} instead of {list(s)}"
-        for n, s in wanted.items()
-        if n in given and tuple(given[n].shape) != s
-    ]
+    problems = differences(wanted, {name: tuple(array.shape) for name, array in given.items()})
     if problems:
-        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise CompileError([Diagnostic("E0803",
-                                       "these are not the weights of this spec: "
-                                       f"{'; '.join(problems[:5])}{more}", (),
-                                       help="`dlc show --weights` lists the names and shapes "
-                                            "that the spec has")])  # fmt: skip
+        raise of_another("these are not the weights of this spec", problems)
+
+
+def differences(wanted: Mapping[str, tuple], given: Mapping[str, tuple]) -> list[str]:
+    """In what weights, by their shapes, are not those that are wanted."""
+    return [
+        *(f"`{n}` is missing" for n in wanted if n not in given),
+        *(f"`{n}` is no weight of the spec" for n in given if n not in wanted),
+        *(
+            f"`{n}` has the shape {list(given[n])} instead of {list(s)}"
+            for n, s in wanted.items()
+            if n in given and given[n] != s
+        ),
+    ]
+
+
+def of_another(what: str, problems: list[str], span: Span | None = None) -> CompileError:
+    more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
+    return CompileError([Diagnostic("E0803", f"{what}: {'; '.join(problems[:5])}{more}",
+                                    (Label(span),) if span else (),
+                                    help="`dlc show --weights` lists the names and shapes "
+                                         "that the spec has")])  # fmt: skip

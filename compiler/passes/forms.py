@@ -88,7 +88,7 @@ def training(program: Program) -> Graph:
     loss = program.loss
     if loss is None:
         raise ValueError("nothing is trained")
-    extension = Extension(program.graph)
+    extension = Extension(held(program))
     objective = loss
     for regularizer in program.train.regularize:
         operands = penalized(program, regularizer)
@@ -102,7 +102,18 @@ def penalized(program: Program, regularizer) -> list[Value]:
     """What a regularizer acts on: a tensor, or the weights of layers."""
     if regularizer.value is not None:
         return [regularizer.value]
-    return [w.value for w in program.graph.weights if regularizer.acts_on(w)]
+    return [w.value for w in program.graph.weights if regularizer.acts_on(w) and not program.train.freezes(w)]
+
+
+def held(program: Program) -> Graph:
+    """The graph with the statistics that are frozen used, and not changed."""
+    still = {w.value for w in program.graph.weights if w.role == "statistic" and program.train.freezes(w)}
+    if not still:
+        return program.graph
+    return replace(
+        program.graph,
+        nodes=tuple(fixed(n) if still.intersection(n.weights.values()) else n for n in program.graph.nodes),
+    )
 
 
 # --- inference --------------------------------------------------------------------------------------------
@@ -119,7 +130,7 @@ def inference(program: Program, *, loss: bool = False) -> Graph:
 
 def training_answers(program: Program) -> Graph:
     """The answers in the training form: dropout drops, norms use the batch."""
-    return answering(program, program.graph, {})
+    return answering(program, held(program), {})
 
 
 def at_inference(graph: Graph) -> Graph:

@@ -1,5 +1,6 @@
 from dlc.compiler.training import (  # noqa: F401
     adam,
+    beginning,
     class_losses,
     clipping,
     lbfgs,

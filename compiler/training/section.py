@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definition import setting
 from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, Number, OneOf, Reject, Whole, Word
@@ -10,12 +10,14 @@ from dlc.compiler.later import later, not_built
 from dlc.compiler.sections import Section
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.adam import Adam
+from dlc.compiler.training.beginning import NetOrWeight, is_of
 from dlc.compiler.training.schedules import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir import Value
+    from dlc.compiler.ir import Value, Weight
+    from dlc.compiler.training.beginning import Load
     from dlc.compiler.training.clipping import Clip
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.optimizers import Optimizer
@@ -62,6 +64,11 @@ class Train(Section):
     regularize: tuple[Regularizer, ...] = setting(
         "added to the loss to keep weights small", ListOf(Defined("regularizer")), ()
     )
+    freeze: tuple[Any, ...] = setting(
+        "nets and declared weights that are held still; a frozen net uses and keeps its running statistics",
+        ListOf(NetOrWeight()), (),
+    )  # fmt: skip
+    weights: tuple[Load, ...] = setting("trained weights to begin with", ListOf(Defined("weights")), ())
     accumulate: int = setting("batches whose gradients are averaged for one step", Whole(1), 1)
     ema: float | None = setting("decay of a moving average of the weights, which stands in for them in "
                                 "validation and the artifact",
@@ -81,6 +88,23 @@ class Train(Section):
     )
     seed: int = setting("seed of initial values, order of rows and draws", Whole(0, 2**31 - 1), 0)
     precision: str = setting("how training computes", Precision(), "float32")
+
+    def freezes(self, weight: Weight) -> bool:
+        """True for a weight, or a statistic, that training leaves as it is."""
+        return any(is_of(weight, meant) for meant in self.freeze)
+
+    def check_weights(self, weights: Sequence[Weight]) -> None:
+        """Reject what is frozen or loaded into, where it has none of the weights of the graph."""
+        named = [*(("freeze", f) for f in self.freeze), *(("weights", w.into) for w in self.weights)]
+        for key, meant in named:
+            if meant is None or any(is_of(weight, meant) for weight in weights):
+                continue
+            net = getattr(meant, "net", None)
+            if net:
+                raise Reject(f"the net `{net}` has no weights here", at=key, code="E0613",
+                             help="use it in the file, or give it a layer")  # fmt: skip
+            raise Reject("what is frozen is a tensor, and no declared weight", at=key, code="E0613",
+                         help="freeze nets, or what `weight NAME: type` declares")  # fmt: skip
 
     def check(self) -> None:
         """Reject settings that do not go together."""

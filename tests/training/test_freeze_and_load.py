@@ -1,0 +1,209 @@
+"""Nets that are held still, and weights that training begins with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
+from torch.nn import functional as F
+from trainings import points, program
+
+import dlc
+from dlc import CompileError
+from dlc.compiler.lower.weights import draw
+from dlc.runtime.data import Dataset
+from dlc.runtime.train import train
+
+SPEC = """
+input x: float[2]
+output y: class(2)
+net encoder(a) {{ return a -> dense(6, bias=false) -> batchnorm -> tanh }}
+weight offset: float[6] = zeros
+(encoder(x) + offset) -> dense(2) -> y
+train {{
+  optimizer = adamw(lr=0.05, weight_decay=0.1)
+  epochs = 3
+  batch = 16
+  seed = 4
+{0}
+}}
+"""
+NAMES = ("weight", "weight", "bias", "running_mean", "running_var")
+
+
+def trained(settings: str, rows=None, begin=None):
+    p = program(SPEC.format(settings))
+    begin = begin or draw(p.graph, 4)
+    return begin, train(p, Dataset(rows or points(80)), begin, on="cpu").weights
+
+
+def changed(begin, weights) -> set[str]:
+    return {name for name, array in begin.items() if not np.array_equal(array, weights[name])}
+
+
+def test_a_frozen_net_keeps_its_weights_and_statistics():
+    begin, weights = trained("  freeze = [encoder]\n  regularize = l2(0.1)")
+    assert changed(begin, weights) == {"offset", "dense.weight", "dense.bias"}
+    begin, weights = trained("  freeze = [encoder, offset]\n  regularize = l2(0.1)\n  ema = 0.5")
+    assert changed(begin, weights) == {"dense.weight", "dense.bias"}
+    begin, weights = trained("")
+    assert changed(begin, weights) == set(begin)
+
+
+def test_a_frozen_net_uses_its_statistics_as_eval_does_in_pytorch():
+    """The rest learns as behind a module in evaluation mode whose weights need no gradient."""
+    rows = points(80)
+    p = program(SPEC.format("  freeze = encoder\n  regularize = l2(0.1)"))
+    begin = draw(p.graph, 4)
+    begin |= {
+        "encoder.batchnorm.running_mean": np.linspace(-1, 1, 6, dtype=np.float32),
+        "encoder.batchnorm.running_var": np.linspace(0.5, 3, 6, dtype=np.float32),
+    }
+    encoder = torch.nn.Sequential(torch.nn.Linear(2, 6, bias=False), torch.nn.BatchNorm1d(6), torch.nn.Tanh())
+    head, offset = torch.nn.Linear(6, 2), torch.nn.Parameter(torch.from_numpy(begin["offset"].copy()))
+    own = {n.removeprefix("encoder."): torch.from_numpy(a) for n, a in begin.items() if "encoder" in n}
+    encoder.load_state_dict({n.replace("dense", "0").replace("batchnorm", "1"): t for n, t in own.items()},
+                            strict=False)  # fmt: skip
+    head.load_state_dict({n: torch.from_numpy(begin[f"dense.{n}"].copy()) for n in ("weight", "bias")})
+    encoder.eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW([offset, *head.parameters()], lr=0.05, weight_decay=0.1)
+    shuffle, x, y = torch.Generator().manual_seed(4), torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])
+    for _ in range(3):
+        for index in torch.randperm(80, generator=shuffle).split(16):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(head(encoder(x[index]) + offset), y[index])
+            (loss + 0.1 * ((head.weight**2).sum() + (offset**2).sum())).backward()
+            optimizer.step()
+    _, weights = trained("  freeze = encoder\n  regularize = l2(0.1)", rows, begin)
+    for name, wanted in (("offset", offset), ("dense.weight", head.weight), ("dense.bias", head.bias)):
+        np.testing.assert_allclose(weights[name], wanted.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_within_a_frozen_net_still_drops():
+    text = SPEC.replace("-> tanh", "-> dropout(0.5) -> tanh").format("  freeze = encoder")
+    p = program(text)
+    from dlc.compiler.passes.forms import training
+
+    names = [n.operator.name for n in training(p).nodes]
+    assert "dropout" in names and "batchnorm_inference" in names and "batchnorm" not in names
+
+
+# --- load -------------------------------------------------------------------------------------------------
+
+
+def write(folder, arrays, name="encoder.safetensors"):
+    save_file({n: np.ascontiguousarray(a, np.float32) for n, a in arrays.items()}, folder / name)
+
+
+def of_encoder(shift=0.5) -> dict[str, np.ndarray]:
+    begin = draw(program(SPEC.format("")).graph, 11)
+    return {n.removeprefix("encoder."): a + shift for n, a in begin.items() if n.startswith("encoder.")}
+
+
+def spec_at(tmp_path, settings: str):
+    path = tmp_path / "specs" / "model.dl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(SPEC.format(settings))
+    return path
+
+
+def data():
+    rows = points(80)
+    return {"x": rows["x"], "y": rows["y"]}
+
+
+def test_training_begins_with_the_weights_of_a_file_beside_the_spec(tmp_path):
+    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)\n  freeze = encoder')
+    write(path.parent, of_encoder())
+    result = dlc.train(path, data=data(), out=tmp_path / "runs")
+    for name, array in of_encoder().items():
+        np.testing.assert_array_equal(result.weights[f"encoder.{name}"], array)
+
+
+def test_weights_of_a_run_are_loaded_into_the_whole_spec(tmp_path):
+    path = spec_at(tmp_path, "")
+    first = dlc.train(path, data=data(), out=tmp_path / "runs")
+    run = f"../{(first.folder / 'weights.safetensors').relative_to(tmp_path)}"
+    again = spec_at(tmp_path, f'  weights = load("{run}")\n  freeze = [encoder, offset]')
+    second = dlc.train(again, data=data(), out=tmp_path / "runs")
+    assert changed(first.weights, second.weights) == {"dense.weight", "dense.bias"}
+
+
+def test_a_spec_whose_every_weight_is_frozen_is_exported_as_loaded(tmp_path):
+    text = SPEC.format('  freeze = encoder\n  weights = load("encoder.safetensors", into=encoder)')
+    path = tmp_path / "m.dl"
+    path.write_text(text.replace("(encoder(x) + offset) -> dense(2)", "encoder(x)[0:2]")
+                    .replace("weight offset: float[6] = zeros\n", ""))  # fmt: skip
+    write(tmp_path, of_encoder())
+    result = dlc.train(path, data=data(), out=tmp_path / "runs")
+    assert result.trained is None
+    np.testing.assert_array_equal(result.weights["encoder.dense.weight"], of_encoder()["dense.weight"])
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_floats_are_taken(tmp_path, kind):
+    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)\n  freeze = encoder')
+    tensors = {n: torch.from_numpy(a).to(kind) for n, a in of_encoder().items()}
+    save_torch(tensors, path.parent / "encoder.safetensors")
+    result = dlc.train(path, data=data(), out=tmp_path / "runs")
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(result.weights[f"encoder.{name}"], tensor.float().numpy())
+
+
+def test_what_is_learnt_from_rows_is_taken_from_the_file_where_it_holds_it(tmp_path):
+    text = SPEC.replace("return a ->", "return a -> standardize ->").format(
+        '  weights = load("encoder.safetensors", into=encoder)'
+    )
+    path = tmp_path / "m.dl"
+    path.write_text(text)
+    learnt = {"standardize.mean": np.float32([7, 8]), "standardize.std": np.float32([2, 3])}
+    write(tmp_path, of_encoder() | learnt)
+    result = dlc.train(path, data=data(), out=tmp_path / "runs")
+    for name, array in learnt.items():
+        np.testing.assert_array_equal(result.weights[f"encoder.{name}"], array)
+
+
+def without(name):
+    return lambda arrays: {n: a for n, a in arrays.items() if n != name}
+
+
+@pytest.mark.parametrize(("spoil", "message"), [
+    (without("dense.weight"),
+     r"encoder.safetensors does not hold the weights of the net `encoder`: `dense.weight` is missing"),
+    (lambda a: a | {"extra": np.zeros(3)}, "`extra` is no weight of the spec"),
+    (lambda a: a | {"dense.weight": np.zeros((6, 3))},
+     "`dense.weight` has the shape [6, 3] instead of [6, 2]"),
+    (lambda a: a | {"dense.weight": np.full((6, 2), np.nan)}, "`dense.weight` is not finite"),
+])  # fmt: skip
+def test_weights_of_another_spec_are_told_before_anything_is_written(tmp_path, spoil, message):
+    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
+    write(path.parent, spoil(of_encoder()))
+    with pytest.raises(CompileError) as caught:
+        dlc.train(path, data=data(), out=tmp_path / "runs")
+    problem = caught.value.diagnostics[0]
+    assert (problem.code, problem.line) == ("E0803", 12)
+    assert message in problem.message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_whole_numbers_are_no_weights(tmp_path):
+    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
+    arrays = of_encoder() | {"dense.weight": np.zeros((6, 2), np.int64)}
+    save_file(arrays, path.parent / "encoder.safetensors")
+    with pytest.raises(CompileError, match=r"`dense\.weight` holds no floats"):
+        dlc.train(path, data=data(), out=tmp_path / "runs")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 a zip file", b"\xff" * 100])
+def test_a_file_that_cannot_be_read_is_told_before_anything_is_written(tmp_path, content):
+    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
+    if content is not None:
+        (path.parent / "encoder.safetensors").write_bytes(content)
+    with pytest.raises(CompileError) as caught:
+        dlc.train(path, data=data(), out=tmp_path / "runs")
+    problem = caught.value.diagnostics[0]
+    assert (problem.code, problem.line) == ("E0808", 12)
+    assert ("no such file" if content is None else "no safetensors file") in problem.message
+    assert not (tmp_path / "runs").exists()

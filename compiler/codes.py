@@ -92,6 +92,10 @@ CODES: dict[str, Code] = {
     "E0511": Code("a target of two types", "Outputs that share a target share its type."),
     "E0512": Code("what is learnt from rows behind what is trained",
                   "It is fitted before training, when nothing that is trained is known."),
+    "E0513": Code("a target that cannot be moved with its image",
+                  "Flips, crops and rotations of an image move the target of every place of it too."),
+    "E0514": Code("a target that would have to follow two ways",
+                  "What a target is held against is augmented by the same draws everywhere, or nowhere."),
     # --- sections -------------------------------------------------------------------------------------------
     "E0601": Code("an unknown setting of a section",
                   "Settings that nobody knows would be ignored, so they are refused."),

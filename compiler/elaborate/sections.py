@@ -12,7 +12,7 @@ from dlc.compiler.elaborate import expectations, exports, objective, settings
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.kinds import Defined, Reject
 from dlc.compiler.later import later, not_built
-from dlc.compiler.passes import checks, initial_values
+from dlc.compiler.passes import checks, following, initial_values
 from dlc.compiler.program import Program
 from dlc.compiler.sections import Data, Export
 from dlc.compiler.suggest import did_you_mean
@@ -41,6 +41,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     expected = expectations.read(ev, written.get("expect"), metrics)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
+    following.check(graph, e.problems)
     return Program(
         source=tree.source, sources=tuple(e.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,

@@ -10,6 +10,7 @@ from dlc.compiler.operators import classes as classes
 from dlc.compiler.operators import combinators as combinators
 from dlc.compiler.operators import comparisons as comparisons
 from dlc.compiler.operators import convolution as convolution
+from dlc.compiler.operators import geometry as geometry
 from dlc.compiler.operators import impute as impute
 from dlc.compiler.operators import indexing as indexing
 from dlc.compiler.operators import joining as joining

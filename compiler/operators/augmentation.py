@@ -172,9 +172,10 @@ class ColorJitter(Augmentation):
             x = (x * behind(brightness, rank)).clamp(0, most)
         if self.contrast:
             mean = self.gray(x).mean([*range(1, rank + 1)], True)
-            x = F.lerp(mean, x, behind(contrast, rank)).clamp(0, most)
+            x = (mean + (x - mean) * behind(contrast, rank)).clamp(0, most)
         if self.saturation and self.colored:
-            x = F.lerp(self.gray(x), x, behind(saturation, rank)).clamp(0, most)
+            gray = self.gray(x)
+            x = (gray + (x - gray) * behind(saturation, rank)).clamp(0, most)
         return turned(F, x, behind(hue, 2)) if self.hue and self.colored else x
 
     def gray(self, x: Any) -> Any:

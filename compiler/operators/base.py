@@ -158,6 +158,18 @@ class Operator(Definition, family="operator"):
         itself unless it acts differently in training."""
         return self
 
+    def leads(self, target: Tensor) -> bool:
+        """Whether in training a target of this type has to follow, where it is held against what is made."""
+        return False
+
+    def lead(self, target: Tensor) -> None:
+        """`Reject` a target that it leads and that cannot follow."""
+
+    def leading(self, smooth: tuple[bool, ...]) -> Operator:
+        """What stands in its place in training to make the targets that follow too, which it takes behind its
+        own operands; `smooth` says for each whether its values may be interpolated."""
+        raise NotImplementedError
+
     def slack(self, np: Any) -> Callable[..., Any] | None:
         """How far rounding may move each answer, as a function of what flows in, and of the weights
         by leaf name; none if it chooses nothing."""

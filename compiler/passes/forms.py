@@ -7,88 +7,30 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.answers import kind_of
 from dlc.compiler.ir import Graph, Node, Value
-from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Add
+from dlc.compiler.passes import together
+from dlc.compiler.passes.extension import Extension, rewired
+from dlc.compiler.passes.extension import prune as prune  # noqa: PLC0414
 from dlc.compiler.training.objective import Penalty
-from dlc.compiler.types import Tensor
+from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from dlc.compiler.ir import Output, Site
-    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.ir import Output
     from dlc.compiler.program import Program
-
-
-class Extension:
-    """Nodes put behind those of a graph."""
-
-    def __init__(self, graph: Graph):
-        self.graph = graph
-        self.inputs = list(graph.inputs)
-        self.nodes = list(graph.nodes)
-        self.names = {v.name for v in graph.values()} | {n.name for n in graph.nodes}
-
-    def name(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self.names:
-            number += 1
-            name = f"{wanted}_{number}"
-        self.names.add(name)
-        return name
-
-    def add(self, operator: Operator, operands: Iterable[Value], name: str, site: Site) -> Value:
-        operands = tuple(operands)
-        bound = operator.bind(*(v.type for v in operands))
-        name = self.name(name)
-        result = Value(name, bound.results[0], site)
-        self.nodes.append(Node(bound, operands, {}, (result,), name, site))
-        return result
-
-    def done(self, outputs: Mapping[str, Value]) -> Graph:
-        nodes, inputs = tuple(self.nodes), tuple(self.inputs)
-        return prune(
-            without_identities(replace(self.graph, inputs=inputs, nodes=nodes, outputs=dict(outputs)))
-        )
-
-
-def without_identities(graph: Graph) -> Graph:
-    """The graph with the readers of each `identity`, which is all that is left of dropout,
-    reading what it reads."""
-    same: dict[Value, Value] = {}
-    nodes = []
-    for node in graph.nodes:
-        node = rewired(node, same)
-        if isinstance(node.operator, Identity):
-            same[node.results[0]] = node.operands[0]
-        else:
-            nodes.append(node)
-    outputs = {name: same.get(value, value) for name, value in graph.outputs.items()}
-    return replace(graph, nodes=tuple(nodes), outputs=outputs)
-
-
-def prune(graph: Graph) -> Graph:
-    """The graph without what no output needs."""
-    needed = set(graph.outputs.values())
-    kept: list[Node] = []
-    for node in reversed(graph.nodes):
-        if needed.intersection(node.results):
-            kept.append(node)
-            needed.update(node.reads)
-    weights = tuple(w for w in graph.weights if w.value in needed)
-    inputs = tuple(v for v in graph.inputs if v in needed)
-    return Graph(inputs, weights, tuple(reversed(kept)), graph.outputs)
 
 
 # --- training ---------------------------------------------------------------------------------------------
 
 
 def training(program: Program) -> Graph:
-    """What a step computes: `loss` as written, and `objective`, which is that with the regularizers added."""
+    """What a step computes: `loss` as written, targets that follow an augmentation moved with it, and
+    `objective`, which is that with the regularizers added."""
     loss = program.loss
     if loss is None:
         raise ValueError("nothing is trained")
-    extension = Extension(held(program))
+    smooth = {o.target_value for o in program.outputs if o.declared.element in FLOATS}
+    graph = together.follow(replace(held(program), outputs={"loss": loss}), smooth)
+    extension, loss = Extension(graph), graph.outputs["loss"]
     objective = loss
     for regularizer in program.train.regularize:
         operands = penalized(program, regularizer)
@@ -169,12 +111,6 @@ def raw_inputs(program: Program, extension: Extension) -> dict[Value, Value]:
         extension.inputs[extension.inputs.index(input.value)] = raw
         replaced[input.value] = number
     return replaced
-
-
-def rewired(node: Node, replaced: dict[Value, Value]) -> Node:
-    if not any(v in replaced for v in node.operands):
-        return node
-    return replace(node, operands=tuple(replaced.get(v, v) for v in node.operands))
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:

@@ -1,0 +1,206 @@
+"""Augmentation that moves the places of an image: flips, crops, rotations. Targets that are images follow."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from math import pi
+from typing import Any
+
+from dlc.compiler.dims import Size
+from dlc.compiler.kinds import Defined, Flag, ListOf, Nothing, Number, OneOf, Whole
+from dlc.compiler.operators.augmentation import Augmentation, behind, places, uniform
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.operators.indexing import Slice, at_least
+from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
+from dlc.compiler.types import Tensor
+
+
+class Motion(Augmentation, abstract=True):
+    """An augmentation that moves places, and targets that are images by the same draws."""
+
+    def leads(self, target):
+        return target.rank >= 2
+
+    def lead(self, target):
+        (x,), (made,) = self.operands, self.results
+        if x.shape[-2:] != made.shape[-2:]:
+            rows, columns = x.shape[-2:]
+            raise Reject(f"it makes {made} of {x}, and the target is {spell_classes(target)}", code="E0513",
+                         help="rows have targets of one size: keep it, as "
+                              f"`{self.name}({rows}, {columns}, padding=4)` does")  # fmt: skip
+        if target.shape[-2:] != x.shape[-2:]:
+            raise Reject(f"it moves the places of {x}, and the target is {spell_classes(target)}",
+                         help="only a target as large as the image can be moved with it: augment where the "
+                              "sizes are the same, or not at all", code="E0513")  # fmt: skip
+
+    def leading(self, smooth):
+        return Followed(motion=self, smooth=smooth)
+
+    @abstractmethod
+    def move(self, F: Any, x: Any, have: Tensor, smooth: bool, *draws: Any) -> Any:
+        """`x`, of the type `have`, with its last two axes moved as the image's were; if not `smooth`, without
+        mixing values."""
+        raise NotImplementedError
+
+    def act(self, F, x, *draws):
+        return self.move(F, x, self.operands[0], True, *draws)
+
+
+class RandomFlip(Motion):
+    """In training each image is turned round along `axis` with probability `p` (torchvision
+    `RandomHorizontalFlip`; with `axis=-2` `RandomVerticalFlip`).
+
+    Targets that are images follow. At inference the identity.
+    """
+
+    p: float = setting("share of the images that are flipped", Number(0, 1), 0.5)
+    axis: int = setting(
+        "the axis that is turned round: -1 for left and right, -2 for up and down", Whole(), -1
+    )
+
+    def type(self, x: Tensor) -> Tensor:
+        super().type(x)
+        if sample_axis(x, self.axis) < x.rank - 2:
+            raise Reject(f"`random_flip` turns round one of the last two axes, and axis {self.axis} of {x} "
+                         "holds its channels", at="axis")  # fmt: skip
+        return x
+
+    def draws(self, F, x):
+        return (uniform(F, x) < self.p,)
+
+    def move(self, F, x, have, smooth, chosen):
+        axis = sample_axis(self.operands[0], self.axis) - self.operands[0].rank
+        return F.where(behind(chosen, have.rank), x.flip(axis), x)
+
+    examples = (
+        Example("random_flip", "float[3, 8, 6]", "float[3, 8, 6]"),
+        Example("random_flip(0.3)", "float[3, H, W]", "float[3, H, W]"),
+        Example("random_flip(axis=-2)", "uint8[1, 8, 6]", "float[1, 8, 6]", low=0, high=255),
+        Example("random_flip(1, 0)", "float[8, W]", "float[8, W]"),
+        Example("random_flip(axis=0)", "float[3, 8, 6]", rejects="E0201"),
+        Example("random_flip(2)", "float[3, 8, 6]", rejects="E0403"),
+        Example("random_flip", "float[64]", rejects="E0201"),
+    )
+
+
+class RandomCrop(Motion):
+    """In training a window of `h` rows and `w` columns of each image, at a uniform place, with `padding`
+    zeros put around the image first (torchvision `RandomCrop`).
+
+    Targets that are images follow, where the window is as large as the image. At inference the window in the
+    centre (torch slicing, ONNX `Slice`).
+    """
+
+    h: Size = setting("rows of the window", Whole(1, symbolic=True))
+    w: Size | None = setting(
+        "columns of the window", OneOf(Whole(1, symbolic=True), Nothing()), None, shown="h"
+    )
+    padding: int = setting("zeros put around the image", Whole(0), 0)
+
+    def window(self) -> tuple[Size, Size]:
+        return self.h, self.h if self.w is None else self.w
+
+    def type(self, x: Tensor) -> Tensor:
+        super().type(x)
+        for want, size in zip(self.window(), x.shape[-2:], strict=True):
+            if at_least(size - want, 0):
+                continue
+            known = isinstance(size, int) and isinstance(want, int)
+            fits = "does not fit" if known else "cannot be proved to fit"
+            raise Reject(f"a window of {' x '.join(map(str, self.window()))} {fits} into {x}", at="x",
+                         code="E0201" if known else "E0204",
+                         help="at inference it is cut out of the image without its padding")  # fmt: skip
+        return x.with_shape(*x.shape[:-2], *self.window())
+
+    def inference(self) -> Operator:
+        x = self.operands[0]
+        edges = [((n - want) // 2, want) for n, want in zip(x.shape[-2:], self.window(), strict=True)]
+        whole = [(None, None, None)] * (x.rank - 2)
+        return Slice(entries=(*whole, *((start, start + want, None) for start, want in edges)))
+
+    def draws(self, F, x):
+        rooms = (
+            n + 2 * self.padding - want
+            for n, want in zip(self.operands[0].shape[-2:], self.window(), strict=True)
+        )
+        return tuple((uniform(F, x) * (F.size(room) + 1)).floor() for room in rooms)
+
+    def move(self, F, x, have, smooth, top, left):
+        x = F.pad(x, [self.padding] * 4) if self.padding else x
+        for axis, first, want in zip((-2, -1), (top, left), self.window(), strict=True):
+            entries = behind(first, 1) + places(F, first, F.size(want))
+            shape = [1] * (have.rank + 1)
+            shape[0], shape[axis] = -1, F.size(want)
+            x = F.take_along_dim(x, entries.to(F.int64).reshape(shape), axis)
+        return x
+
+    examples = (
+        Example("random_crop(4)", "float[3, 8, 6]", "float[3, 4, 4]"),
+        Example("random_crop(5, 4)", "float[3, 8, 6]", "float[3, 5, 4]"),
+        Example("random_crop(8, w=6, padding=2)", "float[3, 8, 6]", "float[3, 8, 6]"),
+        Example("random_crop(3)", "uint8[8, 6]", "float[3, 3]", low=0, high=255),
+        Example("random_crop(H, 4, padding=1)", "float[3, H, 6]", "float[3, H, 4]"),
+        Example("random_crop(4)", "float[3, H + 3, W + 4]", "float[3, 4, 4]"),
+        Example("random_crop(7)", "float[3, 8, 6]", rejects="E0201"),
+        Example("random_crop(4)", "float[3, H, 6]", rejects="E0204"),
+        Example("random_crop(4)", "float[64]", rejects="E0201"),
+        Example("random_crop(0)", "float[3, 8, 6]", rejects="E0403"),
+    )
+
+
+class RandomRotate(Motion):
+    """In training each image is turned about its centre, counter-clockwise by an angle uniform over
+    [-degrees, degrees] (torchvision `RandomRotation`).
+
+    Values are interpolated linearly between the four nearest, and what comes in from outside is 0. Targets
+    that are images follow; those that are no floats take the nearest value, and class 0 from outside. At
+    inference the identity.
+    """
+
+    degrees: float = setting("greatest angle", Number(0))
+
+    def draws(self, F, x):
+        return ((uniform(F, x) * 2 - 1) * (self.degrees * pi / 180),)
+
+    def move(self, F, x, have, smooth, angle):
+        height, width = map(F.size, have.shape[-2:])
+        channels = x if have.rank == 3 else x.unsqueeze(1)
+        channels = channels if have.element == "float" else channels.to(F.float32)
+        cos, sin, zero = angle.cos(), angle.sin(), angle * 0
+        rows = [F.stack([cos, -sin * height / width, zero], 1), F.stack([sin * width / height, cos, zero], 1)]
+        size = (x.shape[0], 1, height, width)
+        grid = F.affine_grid(F.stack(rows, 1), size, False).type_as(channels)
+        moved = F.grid_sample(channels, grid, "bilinear" if smooth else "nearest", "zeros", False)
+        moved = moved if have.rank == 3 else moved.squeeze(1)
+        return moved if have.element == "float" else moved.to(torch_dtype(F, have.element))
+
+    examples = (
+        Example("random_rotate(15)", "float[3, 8, 6]", "float[3, 8, 6]"),
+        Example("random_rotate(degrees=90)", "float[3, H, W]", "float[3, H, W]"),
+        Example("random_rotate(0.5)", "uint8[8, 6]", "float[8, 6]", low=0, high=255),
+        Example("random_rotate(-5)", "float[3, 8, 6]", rejects="E0403"),
+        Example("random_rotate(5)", "float[64]", rejects="E0201"),
+    )
+
+
+class Followed(Operator):
+    """An image moved by an augmentation, and tensors that follow it, by the same draws."""
+
+    public = False
+    training_only = True
+    random = True
+    takes = "any"
+    motion: Any = setting("what moves them", Defined("operator"))
+    smooth: tuple[bool, ...] = setting("whether the values of each tensor are interpolated", ListOf(Flag()))
+
+    def type(self, x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        moved = self.motion.bind(x).results[0]
+        return moved, *(t.with_shape(*t.shape[:-2], *moved.shape[-2:]) for t in others)
+
+    def torch(self, F, x, *others):
+        motion = self.motion.bind(self.operands[0])
+        draws = motion.draws(F, x)
+        each = zip(others, self.operands[1:], self.smooth, strict=True)
+        return motion.act(F, x, *draws), *(
+            motion.move(F, t, have, smooth, *draws) for t, have, smooth in each
+        )

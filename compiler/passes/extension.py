@@ -1,0 +1,95 @@
+"""Changing a graph: nodes put behind those of it, and what no output needs taken out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dlc.compiler.ir import Graph, Node, Value
+from dlc.compiler.operators.activations import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dlc.compiler.ir import Site
+    from dlc.compiler.operators.base import Operator
+
+
+class Extension:
+    """Nodes put behind those of a graph."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.inputs = list(graph.inputs)
+        self.nodes = list(graph.nodes)
+        self.names = {v.name for v in graph.values()} | {n.name for n in graph.nodes}
+
+    def name(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self.names:
+            number += 1
+            name = f"{wanted}_{number}"
+        self.names.add(name)
+        return name
+
+    def add(self, operator: Operator, operands: Iterable[Value], name: str, site: Site) -> Value:
+        operands = tuple(operands)
+        bound = operator.bind(*(v.type for v in operands))
+        name = self.name(name)
+        result = Value(name, bound.results[0], site)
+        self.nodes.append(Node(bound, operands, {}, (result,), name, site))
+        return result
+
+    def done(self, outputs: Mapping[str, Value]) -> Graph:
+        nodes, inputs = tuple(self.nodes), tuple(self.inputs)
+        return prune(
+            without_identities(replace(self.graph, inputs=inputs, nodes=nodes, outputs=dict(outputs)))
+        )
+
+
+def without_identities(graph: Graph) -> Graph:
+    """The graph with the readers of each `identity`, which is all that is left of dropout,
+    reading what it reads."""
+    same: dict[Value, Value] = {}
+    nodes = []
+    for node in graph.nodes:
+        node = rewired(node, same)
+        if isinstance(node.operator, Identity):
+            same[node.results[0]] = node.operands[0]
+        else:
+            nodes.append(node)
+    outputs = {name: same.get(value, value) for name, value in graph.outputs.items()}
+    return replace(graph, nodes=tuple(nodes), outputs=outputs)
+
+
+def prune(graph: Graph) -> Graph:
+    """The graph without what no output needs."""
+    needed = set(graph.outputs.values())
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.results):
+            kept.append(node)
+            needed.update(node.reads)
+    weights = tuple(w for w in graph.weights if w.value in needed)
+    inputs = tuple(v for v in graph.inputs if v in needed)
+    return Graph(inputs, weights, tuple(reversed(kept)), graph.outputs)
+
+
+def rewired(node: Node, replaced: dict[Value, Value]) -> Node:
+    if not any(v in replaced for v in node.operands):
+        return node
+    return replace(node, operands=tuple(replaced.get(v, v) for v in node.operands))
+
+
+def in_order(graph: Graph) -> Graph:
+    """The graph with each node behind those that make what it reads, and else where it was."""
+    known = {*graph.inputs, *(w.value for w in graph.weights)}
+    nodes: list[Node] = []
+    waiting: list[Node] = []
+    for node in graph.nodes:
+        waiting.append(node)
+        while ready := next((n for n in waiting if known.issuperset(n.reads)), None):
+            waiting.remove(ready)
+            nodes.append(ready)
+            known.update(ready.results)
+    return replace(graph, nodes=tuple(nodes))

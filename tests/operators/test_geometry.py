@@ -1,0 +1,147 @@
+"""Flips, crops and rotations: beside torchvision's functions given the same draws, and what follows them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from forms import Functions, at_inference, bind, run_onnx, run_torch
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as tv
+
+from dlc.compiler.operators.geometry import Followed, Motion, RandomCrop, RandomFlip, RandomRotate
+from dlc.compiler.types import Tensor
+
+SHAPES = [(3, 12, 9), (12, 9)]
+FLIP, UP, CROP, TURN = (
+    RandomFlip(),
+    RandomFlip(axis=0),
+    RandomCrop(h=12, w=9, padding=3),
+    RandomRotate(degrees=60),
+)
+
+
+def images(count: int, *shape: int) -> torch.Tensor:
+    return torch.rand((count, *shape), generator=torch.Generator().manual_seed(0))
+
+
+def drawn(operator: Motion, x: torch.Tensor):
+    """What the operator makes of images, and what it draws for it."""
+    torch.manual_seed(1)
+    made = run_torch(operator, x)
+    torch.manual_seed(1)
+    return made, zip(*(d.tolist() for d in operator.draws(Functions(), x)), strict=True)
+
+
+# --- one image --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("axis", "flip"), [(-1, tv.horizontal_flip), (-2, tv.vertical_flip)])
+def test_flip_is_that_of_torchvision(shape, axis, flip):
+    x = images(40, *shape)
+    made, draws = drawn(bind(RandomFlip(axis=axis), shape), x)
+    for image, found, (chosen,) in zip(x, made, draws, strict=True):
+        assert torch.equal(found, flip(image) if chosen else image)
+
+
+def test_a_share_of_the_images_is_flipped():
+    _, draws = drawn(bind(RandomFlip(p=0.2), (2, 2)), images(20000, 2, 2))
+    assert np.mean(list(draws)) == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "operator", [RandomCrop(h=5), RandomCrop(h=7, w=9), RandomCrop(h=12, w=9, padding=3)]
+)
+def test_crop_is_that_of_torchvision(shape, operator):
+    x = images(40, *shape)
+    made, draws = drawn(bind(operator, shape), x)
+    for image, found, (top, left) in zip(x, made, draws, strict=True):
+        padded = tv.pad(image.reshape(-1, 12, 9), [operator.padding])
+        wanted = tv.crop(padded, int(top), int(left), operator.h, operator.w or operator.h)
+        assert torch.equal(found, wanted.reshape(found.shape))
+
+
+def test_windows_are_cut_at_every_place_alike():
+    _, draws = drawn(bind(RandomCrop(h=2, w=4, padding=1), (3, 4)), images(20000, 3, 4))
+    top, left = np.array(list(draws)).T
+    assert np.bincount(top.astype(int)) / 20000 == pytest.approx([1 / 4] * 4, abs=0.01)
+    assert np.bincount(left.astype(int)) / 20000 == pytest.approx([1 / 3] * 3, abs=0.01)
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 8), (11, 8), (1, 9, 9)])
+def test_at_inference_the_window_is_in_the_centre(shape):
+    x = images(4, *shape).numpy()
+    operator = at_inference(bind(RandomCrop(h=4, w=5, padding=1), shape))
+    top, left = (shape[-2] - 4) // 2, (shape[-1] - 5) // 2
+    assert np.array_equal(run_torch(operator, x), x[..., top : top + 4, left : left + 5])
+    assert np.array_equal(run_onnx(operator, x), x[..., top : top + 4, left : left + 5])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rotation_is_that_of_torchvision(shape):
+    x = images(20, *shape)
+    made, draws = drawn(bind(TURN, shape), x)
+    for image, found, (angle,) in zip(x, made, draws, strict=True):
+        channels = image if image.dim() == 3 else image[None]
+        wanted = tv.rotate(channels, math.degrees(angle), InterpolationMode.BILINEAR)
+        torch.testing.assert_close(found, wanted.reshape(shape), rtol=1e-4, atol=1e-5)
+
+
+def test_angles_are_uniform():
+    _, draws = drawn(bind(RandomRotate(degrees=30), (2, 2)), images(20000, 2, 2))
+    degrees = np.degrees(np.array(list(draws)))
+    assert -30 <= degrees.min() < -29 < 29 < degrees.max() <= 30
+    assert degrees.std() == pytest.approx(60 / math.sqrt(12), abs=0.2)
+
+
+# --- what follows it --------------------------------------------------------------------------------------
+
+
+def followed(motion: Motion, x: torch.Tensor, *targets: tuple[str, torch.Tensor, bool]):
+    types = [Tensor(element, tuple(t.shape[1:])) for element, t, _ in targets]
+    first = Tensor("float", tuple(x.shape[1:]))
+    operator = Followed(motion=motion.bind(first), smooth=tuple(s for *_, s in targets)).bind(first, *types)
+    torch.manual_seed(2)
+    return run_torch(operator, x, *(t for _, t, _ in targets))
+
+
+@pytest.mark.parametrize("motion", [FLIP, UP, CROP, TURN], ids=repr)
+def test_a_target_is_moved_as_the_image_is(motion):
+    x = images(30, 12, 9)
+
+    made, again, stacked = followed(motion, x, ("float", x, True), ("float", x.unsqueeze(1), True))
+    assert torch.equal(made, again)
+    assert torch.equal(made, stacked[:, 0])
+    assert not torch.equal(made, x)
+
+
+@pytest.mark.parametrize("element", ["class", "bool", "uint8"])
+def test_a_target_that_is_no_float_takes_the_nearest_value(element):
+    labels = torch.randint(0, 2, (30, 12, 9))
+    labels = labels.to(getattr(torch, "int64" if element == "class" else element))
+    _, found = followed(TURN, images(30, 3, 12, 9), (element, labels, False))
+    torch.manual_seed(2)
+    (angles,) = TURN.bind(Tensor("float", (3, 12, 9))).draws(Functions(), images(30, 3, 12, 9))
+    assert found.dtype == labels.dtype
+    for label, made, angle in zip(labels, found, angles, strict=True):
+        wanted = tv.rotate(label[None].to(torch.uint8), math.degrees(float(angle)))[0]
+        assert float((made != wanted).float().mean()) < 0.02  # a place may lie in the middle of two
+
+
+def test_crops_of_a_smaller_window_take_targets_along():
+    x = images(10, 8, 8)
+    made, target = followed(RandomCrop(h=5), x, ("float", x, True))
+    assert made.shape == (10, 5, 5)
+    assert torch.equal(made, target)
+
+
+def test_draws_are_repeated_under_a_seed():
+    x = images(10, 3, 12, 9)
+    for transform in (FLIP, CROP, TURN):
+        operator = bind(transform, (3, 12, 9))
+        made = [drawn(operator, x)[0] for _ in range(2)]
+        assert torch.equal(*made)

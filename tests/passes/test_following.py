@@ -1,0 +1,163 @@
+"""Targets that follow an augmentation: which do, that they are moved alike, and what is told otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from legal import legal
+
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.lower.weights import draw
+from dlc.compiler.passes import forms
+from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.train import train
+
+MOVES = "random_flip -> random_flip(axis=-2) -> random_rotate(40) -> random_crop(8, padding=2)"
+
+
+def program(text: str):
+    return legal(compile(Source("m.dl", text)))
+
+
+def loss(text: str, **fields: torch.Tensor) -> float:
+    """The loss of a step, in the training form."""
+    p = program(text)
+    torch.manual_seed(0)
+    model = Model(forms.training(p), p.graph.weights, draw(p.graph, 0))
+    return float(model(fields)["loss"])
+
+
+def squares(count: int = 6, *channels: int) -> torch.Tensor:
+    return torch.rand((count, *channels, 8, 8), generator=torch.Generator().manual_seed(0))
+
+
+def copying(loss: str, moves: str = MOVES, flow: str = "", type: str = "float[1, 8, 8]") -> str:
+    """A model that answers with its image, augmented in training."""
+    return f"""
+input image: float[1, 8, 8]
+output copy: {type}
+{flow}
+image -> {moves} -> copy
+train {{
+  loss = {loss}
+}}
+"""
+
+
+# --- who follows ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moves", [*MOVES.split(" -> "), MOVES])
+def test_a_mask_that_equals_its_image_does_so_after_every_augmentation(moves):
+    x = squares(6, 1)
+    assert loss(copying("mse(copy)", moves), image=x, copy=x) == 0
+    assert loss(copying("mse(copy, image)", moves), image=x) > 0.01  # held against the input as it was
+
+
+def test_what_is_made_of_a_target_follows_wherever_it_is_written():
+    x = squares(6, 1)
+    spec = copying(
+        "mean(square(2 * copy - double)) + mse(0.5 * double, copy)", flow="double = 2 * copy.target"
+    )
+    assert loss(spec, image=x, copy=x) == 0
+
+
+def test_a_mask_of_yes_and_no_stays_one():
+    """A float that may be any number is interpolated; what is yes or no takes the nearest."""
+    for type, smooth in (("float[1, 8, 8]", True), ("binary[1, 8, 8]", False)):
+        graph = forms.training(program(copying("mse(copy, copy.target)", "random_rotate(9)", type=type)))
+        assert [n.operator.smooth for n in graph.nodes if n.operator.name == "followed"] == [(smooth,)]
+    x = (squares(6, 1) > 0.5).float()
+    wanted = float(torch.nn.functional.binary_cross_entropy_with_logits(x, x))
+    spec = copying("bce(copy)", "random_flip", type="binary[1, 8, 8]")
+    assert loss(spec, image=x, copy=x) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_two_outputs_of_one_image_follow_by_the_same_draws():
+    x = squares(6, 1)
+    spec = """
+input image: float[1, 8, 8]
+output copy: float[1, 8, 8]
+output other: float[8, 8]
+output label: class(3)
+moved = image -> random_flip -> random_rotate(30)
+moved -> copy
+moved[0] -> other
+moved -> flatten -> dense(3) -> label
+"""
+    graph = forms.training(
+        program(f"{spec}train {{\n loss = mse(copy) + mse(other) + cross_entropy(label)\n}}")
+    )
+    read = [[v.name for v in n.operands] for n in graph.nodes if n.operator.name == "followed"]
+    assert [names[1:] for names in read] == [
+        ["copy.target", "other.target"],
+        ["copy.random_flip", "other.random_flip"],
+    ]
+    both = f"{spec}train {{\n loss = mse(copy) + mse(other)\n}}"
+    assert loss(both, image=x, copy=x, other=x[:, 0]) == 0
+
+
+def test_colours_noise_and_erased_boxes_move_nothing():
+    spec = copying("mse(copy)", "gaussian_noise(0.1) -> color_jitter -> random_erase")
+    graph = forms.training(program(spec))
+    assert [v.name for v in graph.nodes[-1].operands] == ["random_erase", "copy.target"]
+
+
+def test_validation_and_the_artifact_know_nothing_of_it():
+    p = program(copying("mse(copy)"))
+    for graph in (forms.inference(p), forms.inference(p, loss=True)):
+        assert not [n for n in graph.nodes if n.operator.random]
+
+
+# --- who cannot -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flow", "code"),
+    [
+        ("image -> random_crop(6) -> pad(1, 1, axis=1) -> pad(1, 1, axis=2) -> copy", "E0513"),
+        ("image + (image -> random_flip) -> copy", "E0514"),
+        ("(image -> random_flip) + (image -> random_flip) -> copy", "E0514"),
+        ("(image + copy.target) / 2 -> random_flip -> copy", "E0514"),
+    ],
+)
+def test_it_is_told_when_the_spec_is_checked(flow, code):
+    text = copying("mse(copy)").replace(f"image -> {MOVES} -> copy", flow)
+    with pytest.raises(CompileError) as caught:
+        compile(Source("m.dl", text))
+    assert code in [d.code for d in caught.value.diagnostics]
+
+
+def test_a_pair_that_is_flipped_as_one_is_as_written():
+    spec = """
+input image: float[1, 8, 8]
+output copy: float[1, 8, 8]
+pair = (image, copy.target) -> concat(axis=0) -> random_flip
+image -> copy
+train { loss = mse(pair[0:1], pair[1:2]) }
+"""
+    x = squares(6, 1)
+    assert loss(spec, image=x, copy=x) == 0
+    assert not [n for n in forms.training(program(spec)).nodes if n.operator.name == "followed"]
+
+
+# --- learning ---------------------------------------------------------------------------------------------
+
+
+def test_masks_that_are_not_symmetric_are_learnt_from_flipped_images():
+    """Each place says its own class, so a mask that stays where it was says nothing."""
+    spec = """
+input image: float[1, 8, 8]
+output mask: class(2)[8, 8]
+image -> random_flip -> random_flip(axis=-2) -> random_crop(8, padding=1) -> conv(2, 1) -> mask
+train { optimizer = adam(lr=0.1)
+ batch = 32
+ epochs = 12 }
+"""
+    x = squares(256, 1)
+    rows = Rows({"image": x.numpy(), "mask": (x[:, 0] > 0.5).numpy().astype(np.int64)}, len(x))
+    p = program(spec)
+    trained = train(p, Dataset(rows, rows, None), draw(p.graph, 0), on="cpu")
+    assert trained.figures["validation"]["accuracy"] > 0.95

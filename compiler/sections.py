@@ -50,10 +50,10 @@ class RowsOfTable(ListOf):
     """A list of rows, all of one length."""
 
     def __init__(self) -> None:
-        super().__init__(ListOf(OneOf(Constant(), Text())))
+        super().__init__(ListOf(OneOf(Constant(), Text(), Nothing())))
 
     def describe(self) -> str:
-        return "a list of rows, each a list of numbers or texts"
+        return "a list of rows, each a list of numbers or texts, `none` where one is missing"
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, (list, tuple)) or not value:

@@ -32,13 +32,15 @@ class Tensor:
 
     `element` is one of `ELEMENTS`; `binary` stands only in declarations (a binary input flows as `bool`).
     `shape` is the shape of one sample. A value with `batched=False` is the same for every sample (a declared
-    weight, a loss) and has no batch axis.
+    weight, a loss) and has no batch axis. `missing` stands only in declarations: numbers of the input may be
+    missing (NaN), as the spec fills them in.
     """
 
     element: str
     shape: tuple[Size, ...] = ()
     classes: Classes | None = None
     batched: bool = True
+    missing: bool = False
 
     @property
     def rank(self) -> int:

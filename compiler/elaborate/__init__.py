@@ -16,7 +16,7 @@ from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Templ
 from dlc.compiler.ir import Graph, Input, Output, Value
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
-from dlc.compiler.passes import lints
+from dlc.compiler.passes import lints, missing
 from dlc.compiler.program import Facts, Program
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Elaborator:
         program = sections.assemble(self, ev, tree)
         unreached.check(ev, tree)
         if not self.problems.failed:
+            program = missing.note(program)
             lints.look(program, self.problems)
         return program
 

@@ -35,6 +35,7 @@ class Activation(Operator, abstract=True):
 class Identity(Activation):
     """`x`, unchanged (ONNX `Identity`)."""
 
+    missing = "kept"
     initial = None
     takes = "any"
 

@@ -40,6 +40,7 @@ class Sign(Operator, abstract=True):
 class Add(Sign):
     """`a + b` (torch `add`, ONNX `Add`)."""
 
+    missing = "kept"
     sign = "+"
     verb = "added"
 
@@ -66,6 +67,7 @@ class Add(Sign):
 class Subtract(Sign):
     """`a - b` (torch `sub`, ONNX `Sub`)."""
 
+    missing = "kept"
     sign = "-"
     verb = "subtracted"
 
@@ -84,6 +86,7 @@ class Subtract(Sign):
 class Multiply(Sign):
     """`a * b` (torch `mul`, ONNX `Mul`)."""
 
+    missing = "kept"
     sign = "*"
     verb = "multiplied"
 
@@ -103,6 +106,7 @@ class Multiply(Sign):
 class Divide(Sign):
     """`a / b`, always a float (torch `div`, ONNX `Div`)."""
 
+    missing = "kept"
     sign = "/"
     verb = "divided"
     takes = "float"
@@ -196,6 +200,7 @@ class Power(Sign):
 class Negate(Operator):
     """`-x` (torch `neg`, ONNX `Neg`)."""
 
+    missing = "kept"
     sign = "-"
     public = False
     takes = "number"
@@ -252,6 +257,7 @@ class Constant(Operator):
 class Cast(Operator):
     """Another element; a float becomes a whole number by dropping its fraction (torch `to`, ONNX `Cast`)."""
 
+    missing = "kept"
     public = False
     takes = "any"
     batchless = True

@@ -92,6 +92,9 @@ class Operator(Definition, family="operator"):
     sign: ClassVar[str] = ""
     # True if a picture draws it in the box of the operator before it, where the shape stays as it is.
     follows: ClassVar[bool] = False
+    # What becomes of a missing number (NaN) that flows in: "kept" where it is NaN in its own place of what is
+    # made, "filled" where a number takes its place; empty where it is lost, or spoils other numbers.
+    missing: ClassVar[str] = ""
     # True if it brings values to one scale, whatever theirs was.
     normalizes: ClassVar[bool] = False
     # True if it is flat far from 0 on both sides, so that gradients vanish through many of it.

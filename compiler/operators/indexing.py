@@ -36,6 +36,7 @@ class Slice(Operator):
     to `stop`. Negative numbers count from the end; axes without an entry are kept whole.
     """
 
+    missing = "kept"
     public = False
     takes = "any"
     batchless = True

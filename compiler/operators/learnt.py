@@ -61,6 +61,7 @@ class Standardize(Learnt):
     Missing values (NaN) are ignored, deviations divide by n, and one of 0 counts as 1.
     """
 
+    missing = "kept"
     normalizes = True
 
     def weights(self, x: Tensor):
@@ -98,6 +99,7 @@ class Minmax(Learnt):
     Missing values (NaN) are ignored, and a range of 0 counts as 1. Other rows may lie outside of 0 to 1.
     """
 
+    missing = "kept"
     normalizes = True
 
     def weights(self, x: Tensor):

@@ -21,6 +21,7 @@ from dlc.compiler.types import Tensor
 
 class Function(Operator, abstract=True):
     batchless = True
+    missing = "kept"
 
     def type(self, x: Tensor) -> Tensor:
         return x
@@ -116,6 +117,7 @@ class Cos(Function):
 class Detach(Operator):
     """`x`, through which no gradient flows back (torch `detach`, ONNX `Identity`)."""
 
+    missing = "kept"
     takes = "any"
     batchless = True
 
@@ -180,6 +182,7 @@ class Clip(Operator):
 class Where(Operator):
     """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
 
+    missing = "kept"
     takes = ("bool", "any", "any")
     batchless = True
     broadcasts = True

@@ -17,6 +17,7 @@ from dlc.compiler.types import Tensor
 
 
 class Shape(Operator, abstract=True):
+    missing = "kept"
     takes = "any"
     batchless = True
 

@@ -66,6 +66,8 @@ def misshapen(wanted: Any, found: np.ndarray) -> ArtifactError:
 
 def numbers(name: str, type: Tensor, found: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """The values in another element, if it has them; floats may lose digits."""
+    if type.missing and found.dtype.kind == "O":
+        found = np.array([np.nan if value is None else value for value in found.ravel()]).reshape(found.shape)
     if found.dtype == dtype:
         return found
     if found.dtype == ml_dtypes.bfloat16:

@@ -119,7 +119,7 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         "shape": [s if isinstance(s, int) else str(s) for s in type.shape],
         "classes": None if classes is None or type.element != "class" else number(classes.count),
         "names": None if classes is None or classes.names is None else list(classes.names),
-    }
+    } | ({"missing": True} if type.missing else {})
 
 
 def answer_to_json(exported: Output | Value) -> dict[str, Any]:
@@ -141,7 +141,8 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
         raise ValueError(f"it tells of a type that is none: {str(written)[:80]}")
     assert isinstance(shape, list) and isinstance(element, str)
     classes = Classes(count, tuple(names) if names else None) if isinstance(count, int) else None
-    return Tensor(element, tuple(s if isinstance(s, int) else free(s) for s in shape), classes)
+    sizes = tuple(s if isinstance(s, int) else free(s) for s in shape)
+    return Tensor(element, sizes, classes, missing=written.get("missing") is True)
 
 
 def is_size(value: Any) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
 UNPROVED = "E0812"
 CANDIDATES = ((5, 8), *((16 << k, 24 << k) for k in range(10)))
+MISSING = 0.25  # of the values of an input that may be missing
 MAX_VALUES = 2 * 10**7  # of an input
 EITHER = (-2.0, 2.0)  # floats of either sign
 POSITIVE = (0.0, 10.0)  # for what has no answer to a negative number, as a logarithm has none
@@ -53,7 +54,8 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[fl
     even = rng.random(shape)
     if type.element in FLOATS:
         low, high = between
-        return (low + even * (high - low)).astype(np.float32).astype(FLOATS[type.element])
+        drawn = (low + even * (high - low)).astype(np.float32).astype(FLOATS[type.element])
+        return with_gaps(rng, drawn) if type.missing else drawn
     if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
         return np.array(type.classes.names, dtype=object)[(even * len(type.classes.names)).astype(np.int64)]
     if type.element == "class" and type.classes is not None:
@@ -63,6 +65,13 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[fl
     limits = np.iinfo(type.element)
     low, high = max(limits.min, -1000), min(limits.max, 1000)
     return (low + even * (high - low + 1)).astype(type.element)
+
+
+def with_gaps(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
+    """Some of the values missing, the last one always."""
+    gone = rng.random(values.shape) < MISSING
+    gone.ravel()[-1:] = True
+    return np.where(gone, np.array(np.nan, values.dtype), values)
 
 
 def free_sizes(graph: Graph) -> list[dict[str, int]]:

@@ -78,7 +78,7 @@ class Stages:
         for node in kept.nodes:
             unsound = excused.copy()
             for value in node.operands:
-                unsound |= of_rows(~is_finite(seen[value]), count, batched=value.type.batched)
+                unsound |= of_rows(~is_sound(seen[value], node), count, batched=value.type.batched)
             for value in node.results:
                 if value not in names:
                     continue
@@ -102,10 +102,11 @@ def parting(answer: Answer, have: np.ndarray, count: int, *, batched: bool) -> n
     return of_rows(answer.gaps(have) > TOLERANCE, count, batched=batched)
 
 
-def is_finite(values: np.ndarray) -> np.ndarray:
+def is_sound(values: np.ndarray, node: Node) -> np.ndarray:
+    """Where a stage has one right answer: for finite numbers, and for missing ones if it knows of them."""
     if values.dtype.kind in "OUSTiub":
         return np.ones(values.shape, bool)
-    return np.isfinite(values)
+    return ~np.isinf(values) if node.operator.missing else np.isfinite(values)
 
 
 def of_rows(places: np.ndarray, count: int, *, batched: bool) -> np.ndarray:

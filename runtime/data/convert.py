@@ -16,6 +16,8 @@ MOST_ROWS = 5  # rows that a refusal names, and whether there are more
 EXACT = 2**53  # whole numbers below are the same in float64
 MARKS = ("na", "n/a", "nil", "none", "null", "missing", "unknown")
 MISSING_HELP = "fill it in, or take the row out"
+IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or take the row out"
+FLOAT_HELP = "declare the input as `float` and let `impute` fill it in, or take the row out"
 
 
 def as_numbers(column: Column) -> np.ndarray:
@@ -123,9 +125,9 @@ def refusal(code: str, what: str, bad: np.ndarray, help: str = "") -> Refused:
     return Refused(code, what, np.flatnonzero(rows)[:MOST_ROWS], help)
 
 
-def refuse_missing(values: np.ndarray) -> None:
+def refuse_missing(values: np.ndarray, help: str = MISSING_HELP) -> None:
     if values.dtype.kind == "f" and np.isnan(values).any():
-        raise refusal(mistakes.MISSING_VALUE, "the value is missing", np.isnan(values), MISSING_HELP)
+        raise refusal(mistakes.MISSING_VALUE, "the value is missing", np.isnan(values), help)
 
 
 def refuse_missing_text(column: Column) -> None:

@@ -9,6 +9,9 @@ import numpy as np
 
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.convert import (
+    FLOAT_HELP,
+    IMPUTE_HELP,
+    MISSING_HELP,
     alternatives,
     as_numbers,
     as_whole_numbers,
@@ -59,16 +62,18 @@ def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: P
     if element == "bool":
         return truths(column, None, False).astype(bool)
     dtype = np.dtype(DTYPES.get(element, element))
-    return floats(column, dtype) if dtype.kind == "f" else wholes(column, dtype)
-
-
-def floats(column: Column, dtype: np.dtype) -> np.ndarray:
     values = as_numbers(column)
+    if not declared.missing:
+        in_spec = IMPUTE_HELP if dtype.kind == "f" else FLOAT_HELP
+        refuse_missing(values, MISSING_HELP if purpose.target or purpose.raw else in_spec)
+    return floats(values, dtype) if dtype.kind == "f" else wholes(column, dtype)
+
+
+def floats(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     with np.errstate(over="ignore"):
         made = values.astype(dtype, copy=False)
-    if dtype.kind == "f" and not np.isfinite(made).all():
-        refuse_missing(values)
-        bad = ~np.isfinite(made)
+    bad = np.isinf(made)
+    if bad.any():
         what = "infinite" if np.isinf(first(values, bad)) else f"too large for {dtype.name}"
         raise refusal(mistakes.VALUE, f"the value is {what}", bad)
     return made

@@ -19,6 +19,7 @@ from dlc.compiler.operators.answers import ClassNumber, RoundTo
 from dlc.compiler.operators.arithmetic import Add, Multiply
 from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.operators.convolution import Conv
+from dlc.compiler.operators.impute import Impute
 from dlc.compiler.operators.joining import Split
 from dlc.compiler.operators.mathematics import Log
 from dlc.runtime.artifact import parity, verify, write
@@ -125,6 +126,14 @@ def test_a_wrong_axis_of_the_probabilities_is_found(tmp_path: Path, monkeypatch)
 
     monkeypatch.setattr(Softmax, "onnx", along_the_batch)
     assert "`y_probabilities`" in refused(NET, tmp_path).message
+
+
+@pytest.mark.parametrize("wrong", [lambda self, op, x: op.Identity(x), lambda self, op, x: op.Abs(x)])
+def test_missing_numbers_are_held_too(wrong: Callable, tmp_path: Path, monkeypatch) -> None:
+    """What a stage makes of them has to be the same, though they are no numbers."""
+    monkeypatch.setattr(Impute, "onnx", wrong)
+    text = "input x: float[3]\noutput y: float\nx * 2\n  -> impute(-1)\n  -> dense(1) -> y\n"
+    assert refused(text, tmp_path).line == 4
 
 
 def test_what_is_wrong_at_one_batch_size_alone_is_found(tmp_path: Path, monkeypatch) -> None:

@@ -34,7 +34,7 @@ class TableRows(Opened):
 
     def _column(self, entries: list[Any], place: int) -> Column:
         if any(isinstance(entry, str) for entry in entries):
-            return texts([str(entry) for entry in entries])
+            return texts([entry if entry is None else str(entry) for entry in entries])
         try:
             array = np.array(entries)
         except ValueError:

@@ -1,4 +1,5 @@
-"""Writes `reference.md` from the definitions: `python docs/write_reference.py`; `--check` only looks."""
+"""Writes `reference.md` from the definitions, and `errors/` from the pages of the codes:
+`python docs/write_reference.py`; `--check` only looks."""
 
 from __future__ import annotations
 
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 import dlc.compiler.operators
 import dlc.compiler.sections
 import dlc.compiler.training.section  # noqa: F401
-from dlc.compiler.codes import CODES
+from dlc.compiler.codes import codes
 from dlc.compiler.definition import REQUIRED, Definition, Setting, family, spell_value
 from dlc.compiler.later import later
 from dlc.compiler.operators.base import Operator
+from dlc.reference import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-PAGE = Path(__file__).with_name("reference.md")
+DOCS = Path(__file__).parent
+ERRORS = "errors"  # the folder of the pages of codes
 EXAMPLES = 3  # of each operator, at most
 
 HEAD = """# Reference
@@ -66,7 +69,7 @@ def reference() -> str:
     ]
     for name, title, how in FAMILIES:
         parts += [f"## {title}", how, *entries(family(name).values()), *unbuilt(name)]
-    return "\n\n".join([*parts, *codes()]) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 # --- operators --------------------------------------------------------------------------------------------
@@ -193,7 +196,7 @@ def unbuilt(*families: str) -> Iterator[str]:
         yield f"Not built yet: {listed}."
 
 
-# --- sections, codes --------------------------------------------------------------------------------------
+# --- sections --------------------------------------------------------------------------------------------
 
 
 def sections() -> Iterator[str]:
@@ -219,26 +222,45 @@ def sections() -> Iterator[str]:
            "`test.OUTPUT.accuracy`.")  # fmt: skip
 
 
-def codes() -> Iterator[str]:
-    yield "## Codes"
-    yield "What the codes of errors (E) and warnings (W) are about, and why each is one."
-    yield "\n".join(
-        [
-            "| code | about | why |",
-            "|---|---|---|",
-            *(f"| {c} | {of.title} | {of.why} |" for c, of in CODES.items()),
-        ]
-    )
+def index_of_errors() -> str:
+    head = """# Errors and warnings
+
+What every code means, with a spec that has it and the same spec mended; `dlc explain CODE` says the same. \
+Codes that begin with W are warnings: `# allow W0410: why` at the end of a line silences one there.
+"""
+    return f"{head}\n{errors.listed('[{0}]({0}.md):')}"
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def pages() -> dict[Path, str]:
+    """Every page that is made, by its path."""
+    made = {f"{ERRORS}/{code}.md": errors.explained(code) for code in codes()}
+    return {
+        DOCS / name: text
+        for name, text in {
+            "reference.md": reference(),
+            f"{ERRORS}/README.md": index_of_errors(),
+            **made,
+        }.items()
+    }
 
 
 def main() -> None:
-    made = reference()
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == made:
-        return
-    if "--check" in sys.argv:
-        sys.exit(f"{PAGE.name} is not up to date: python docs/write_reference.py")
-    PAGE.write_text(made, encoding="utf-8", newline="\n")
-    print(f"wrote {PAGE.name}")
+    made = pages()
+    changed = [path for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
+    stale = [path for path in DOCS.glob(f"{ERRORS}/*") if path not in made]
+    if "--check" in sys.argv and changed + stale:
+        names = ", ".join(path.relative_to(DOCS).as_posix() for path in changed + stale)
+        sys.exit(f"not up to date: {names}: python docs/write_reference.py")
+    for path in changed:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made[path], encoding="utf-8", newline="\n")
+    for path in stale:
+        path.unlink()
+    if changed or stale:
+        print(f"wrote {len(changed)} pages, deleted {len(stale)}")
 
 
 if __name__ == "__main__":

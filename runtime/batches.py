@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Resident:
         cut: list[Any] = []
         for name in self.fields:
             if name in self._drawn:
-                cut.append(self._draw(name, size) for size in sizes)
+                cut.append(map(partial(self._draw, name), sizes))
                 continue
             kept = self._tensors[name]
             taken = kept[rows] if isinstance(rows, slice) else kept.index_select(0, rows)

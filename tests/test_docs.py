@@ -19,7 +19,7 @@ from dlc.cli import COMMANDS
 from dlc.compiler.sections import RUNTIMES
 from dlc.runtime.artifact.metadata import Metadata
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:[-:.T]\d+)*(?:e[-+]\d+)?")
 

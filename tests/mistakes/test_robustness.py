@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.codes import CODES
+from dlc.compiler.codes import codes
 from dlc.compiler.passes import forms
 from dlc.compiler.render import render, to_json
 
 SPECS = texts()
+CODES = codes()
 SECONDS = 2
 SEEDS = st.integers(0, 2**32)
 

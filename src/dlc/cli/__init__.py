@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 # Commands whose processes are so short that collecting garbage would only cost time.
-SHORT = ("check", "show", "fmt")
+SHORT = ("check", "show", "fmt", "explain")
 
 # Each command, and the module that holds it as `command`.
 COMMANDS = {
@@ -27,8 +27,9 @@ COMMANDS = {
     "predict": "predict",
     "test": "testing",
     "fmt": "fmt",
+    "explain": "explain",
 }
-LATER = ("diff", "emit", "gradcheck", "explain", "doc")
+LATER = ("diff", "emit", "gradcheck", "doc")
 
 
 class Commands(click.Group):

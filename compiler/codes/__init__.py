@@ -1,0 +1,72 @@
+"""Every error and warning code, a page each: `E0203.md` says what it is about, why it is one and what to do,
+and holds a spec that has it and the same spec mended. A page is read when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from dlc.compiler.record import record
+
+# What codes are about, by how they begin.
+GROUPS = {
+    "E00": "Files", "E01": "Text and grammar", "E02": "Values, shapes, types", "E03": "Names",
+    "E04": "Calls and settings", "E05": "Flow", "E06": "Sections", "E07": "Data", "E08": "Runs and artifacts",
+    "E09": "Limits", "W00": "Allowed warnings", "W04": "What can hardly be meant",
+    "W07": "Warnings of the data",
+}  # fmt: skip
+SPEC = "model.dl"  # the name of a case's spec
+CHECK = (f"dlc check {SPEC}",)  # what is typed where a case says nothing else
+FENCED = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FOLDER = os.path.dirname(__file__)
+
+
+@record
+class Case:
+    """Files by name, the spec first, and the commands that are typed beside them."""
+
+    files: dict[str, str]
+    commands: tuple[str, ...]
+
+
+@record
+class Page:
+    """What a code is about. The mended case has all files, those that stay as they are too."""
+
+    code: str
+    title: str
+    why: str
+    mend: str
+    wrong: Case
+    mended: Case
+
+
+def codes() -> tuple[str, ...]:
+    """All codes in order."""
+    return tuple(sorted(name.removesuffix(".md") for name in os.listdir(FOLDER) if name.endswith(".md")))
+
+
+def page(code: str) -> Page:
+    with open(os.path.join(FOLDER, f"{code}.md"), encoding="utf-8") as file:
+        return parse(code, file.read())
+
+
+def parse(code: str, text: str) -> Page:
+    head, wrong, mended = re.split(r"^## (?:Wrong|Mended)$", text, flags=re.MULTILINE)
+    title, why, mend = (" ".join(part.split()) for part in head.strip().split("\n\n"))
+    had = case(wrong, Case({}, CHECK))
+    return Page(code, title.removeprefix("# "), why, mend, had, case(mended, had))
+
+
+def case(text: str, before: Case) -> Case:
+    """The files of a section over those of the section before, and its commands if it has some."""
+    blocks = FENCED.findall(text)
+    files = {name or SPEC: block for language, name, block in blocks if language != "sh"}
+    commands = [line for language, _, block in blocks if language == "sh" for line in block.splitlines()]
+    return Case(before.files | files, tuple(commands) or before.commands)
+
+
+def told_by_compiler(code: str) -> bool:
+    """Whether `dlc check` tells it, without data, runs or artifacts."""
+    return code[:3] not in ("E00", "E07", "E08", "W07")

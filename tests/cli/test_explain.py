@@ -1,0 +1,45 @@
+"""`dlc explain`, as a person uses it who met an error."""
+
+from __future__ import annotations
+
+from stories import dlc
+
+from dlc.compiler.codes import codes, page
+
+
+def test_it_says_what_why_and_how_to_mend() -> None:
+    done = dlc("explain", "E0203")
+    of = page("E0203")
+    assert done.exit_code == 0
+    assert done.output.startswith("E0203: shapes that do not fit\n\nShapes are matched from the last axis")
+    wrong, mended = done.output.split("\nMended\n")
+    assert "error[E0203]: these two cannot be added: float[128, 14, 14] and float[64, 28, 28]" in wrong
+    assert "skip=conv(128, 1, stride=2)" in mended
+    for case, said in ((of.wrong, wrong), (of.mended, mended)):
+        shown = [line.removeprefix("    ") for line in said.splitlines()]
+        assert set(case.files["model.dl"].splitlines()) <= set(shown)
+
+
+def test_letters_may_be_small() -> None:
+    assert dlc("explain", "w0401").output == dlc("explain", "W0401").output
+
+
+def test_what_is_typed_and_the_files_beside_are_shown() -> None:
+    said = dlc("explain", "E0707").output
+    assert "\n    dlc train model.dl\n" in said
+    assert "`homes.csv`:\n\n    size,kind\n" in said
+    assert said.count("size,kind") == 1, "a file that stays as it is stands there once"
+
+
+def test_without_a_code_all_are_listed() -> None:
+    said = dlc("explain").output
+    assert [line.split("`")[1] for line in said.splitlines() if line.startswith("- ")] == list(codes())
+    assert "\nNames\n\n- `E0301` an unknown name\n" in said
+
+
+def test_a_typo_is_told() -> None:
+    done = dlc("explain", "E0230")
+    assert done.exit_code == 1
+    assert "there is no code `E0230`" in done.output
+    assert "help: did you mean `E0203`?" in done.output
+    assert "help: `dlc explain` lists them all" in dlc("explain", "shapes").output

@@ -1,0 +1,94 @@
+"""The page of every code tells the truth: its spec has that mistake and no other,
+and the mended one has none."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from dlc.cli import commands
+from dlc.compiler.codes import CHECK, GROUPS, SPEC, Case, codes, page, told_by_compiler
+from dlc.compiler.format import format
+from dlc.compiler.source import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOLD = re.compile(r"^(?:error|warning)\[(\w+)\]", re.MULTILINE)
+BROKEN = ("E01",)  # what cannot be parsed has no layout
+
+
+def without_gpu(patch: pytest.MonkeyPatch) -> None:
+    def zeros(*shape: int, device: torch.device) -> None:
+        raise RuntimeError(f"no {device}")
+
+    patch.setattr(torch, "zeros", zeros)
+
+
+def without_muon(patch: pytest.MonkeyPatch) -> None:
+    patch.delattr(torch.optim, "Muon")
+
+
+def lying_relu(patch: pytest.MonkeyPatch) -> None:
+    """A form in ONNX that is not what the form in torch is, as only a mistake of dlc's makes one."""
+    from dlc.compiler.operators.activations import Relu
+
+    patch.setattr(Relu, "onnx", lambda self, op, x: op.Identity(x))
+
+
+# Where the fault lies in the surroundings, these are made so first.
+SURROUNDINGS = {"E0805": without_gpu, "E0807": without_muon, "E0811": lying_relu}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def told(case: Case, folder: Path) -> tuple[int, set[str]]:
+    """How the commands of a case end, and the codes that they tell."""
+    for name, text in case.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    ends, said = [], ""
+    for line in case.commands:
+        _, *arguments = shlex.split(line)
+        done = CliRunner().invoke(commands, arguments)
+        ends.append(done.exit_code)
+        said += done.output
+    return max(ends), set(TOLD.findall(said))
+
+
+@pytest.mark.parametrize("code", codes())
+def test_the_wrong_spec_has_this_mistake_and_no_other(
+    code: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SURROUNDINGS.get(code, lambda patch: None)(monkeypatch)
+    assert told(page(code).wrong, here) == (int(code.startswith("E")), {code})
+
+
+@pytest.mark.parametrize("code", codes())
+def test_the_mended_spec_has_none(code: str, here: Path) -> None:
+    assert told(page(code).mended, here) == (0, set())
+
+
+@pytest.mark.parametrize("code", codes())
+def test_the_mended_spec_is_the_wrong_one_changed_and_well_laid_out(code: str) -> None:
+    of = page(code)
+    assert of.wrong != of.mended or code in SURROUNDINGS
+    assert (of.wrong.commands == CHECK) is told_by_compiler(code)
+    specs = [case.files[SPEC] for case in (of.wrong, of.mended)][code.startswith(BROKEN) :]
+    assert [format(Source(SPEC, text)) for text in specs] == specs
+
+
+@pytest.mark.parametrize("code", codes())
+def test_the_page_says_it_in_plain_sentences(code: str) -> None:
+    of = page(code)
+    assert code[:3] in GROUPS
+    assert of.title[:1] not in "AT" and not of.title.endswith(".")
+    assert of.why.endswith(".") and of.mend.endswith(".")

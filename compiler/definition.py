@@ -172,4 +172,6 @@ def spell_value(value: Any) -> str:
         return f"[{', '.join(map(spell_value, value))}]"
     if isinstance(value, str):
         return value if re.fullmatch(r"[A-Za-z_]\w*", value) else f'"{value}"'
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
     return str(value)

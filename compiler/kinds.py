@@ -81,12 +81,14 @@ class Whole(Kind):
 
 @record
 class Number(Kind):
-    """A real number, bounds included (`minimum`, `maximum`) or not (`above`, `below`)."""
+    """A real number, bounds included (`minimum`, `maximum`) or not (`above`, `below`). It becomes a float,
+    unless it matters whether it was written as a whole number (`keeps_whole`)."""
 
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None
     below: float | None = None
+    keeps_whole: bool = False
 
     def describe(self) -> str:
         return "a number" + bounds(self.minimum, self.maximum, self.above, self.below)
@@ -102,7 +104,15 @@ class Number(Kind):
         )
         if too_small or too_large:
             raise self.mismatch(value)
-        return value
+        return value if self.keeps_whole else as_float(value)
+
+
+def as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Reject("expected a number that fits float64, found one of more than 308 digits",
+                     code="E0403") from None  # fmt: skip
 
 
 @record

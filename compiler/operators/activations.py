@@ -118,7 +118,11 @@ class LeakyRelu(Activation):
     def onnx(self, op, x):
         return op.LeakyRelu(x, alpha=self.slope)
 
-    examples = shapes("leaky_relu", Example("leaky_relu(0.2)", "float[3]", "float[3]"))
+    examples = shapes(
+        "leaky_relu",
+        Example("leaky_relu(0.2)", "float[3]", "float[3]"),
+        Example("leaky_relu(-1)", "float[3]", "float[3]"),
+    )
 
 
 class Prelu(Activation):
@@ -152,7 +156,9 @@ class Elu(Activation):
     def onnx(self, op, x):
         return op.Elu(x, alpha=self.alpha)
 
-    examples = shapes("elu", Example("elu(0.5)", "float[3]", "float[3]"))
+    examples = shapes(
+        "elu", Example("elu(0.5)", "float[3]", "float[3]"), Example("elu(2)", "float[3]", "float[3]")
+    )
 
 
 class Selu(Activation):
@@ -185,6 +191,7 @@ class Celu(Activation):
     examples = shapes(
         "celu",
         Example("celu(alpha=0.5)", "float[3]", "float[3]"),
+        Example("celu(alpha=2)", "float[3]", "float[3]"),
         Example("celu(alpha=0)", "float[3]", rejects="E0403"),
     )
 

@@ -139,10 +139,10 @@ class Clip(Operator):
     takes = "number"
     batchless = True
     low: float | None = setting(
-        "the least value of the result", OneOf(Number(), Nothing()), None, shown="no bound"
+        "the least value of the result", OneOf(Number(keeps_whole=True), Nothing()), None, shown="no bound"
     )
     high: float | None = setting(
-        "the greatest value of the result", OneOf(Number(), Nothing()), None, shown="no bound"
+        "the greatest value of the result", OneOf(Number(keeps_whole=True), Nothing()), None, shown="no bound"
     )
 
     def type(self, x: Tensor) -> Tensor:

@@ -190,7 +190,7 @@ class Pad(Shape):
     axis: int | None = setting(
         "the axis to make longer", OneOf(Whole(), Nothing()), None, shown="the only one"
     )
-    value: float = setting("what the new entries hold", Number(), 0)
+    value: float = setting("what the new entries hold", Number(keeps_whole=True), 0)
 
     def type(self, x: Tensor) -> Tensor:
         axis = only_axis(x, self.axis, "pad")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import figures as costs
+from dlc.compiler.dims import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,9 @@ class Judged:
 
 
 def static_measures(program: Program) -> dict[str, Any]:
-    return {"parameters": costs.parameters(program.graph), "flops": costs.flops(program)}
+    """What is known without training; counts of classes may wait for the data."""
+    costs_of = {"parameters": costs.parameters(program.graph), "flops": costs.flops(program)}
+    return {name: cost for name, cost in costs_of.items() if not names(cost)}
 
 
 def trained_measures(figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -41,5 +44,6 @@ def judge(program: Program, measured: Mapping[str, Any]) -> list[Judged]:
 
 
 def needs_training(program: Program) -> bool:
-    """Whether an expectation is about figures that only training gives."""
-    return any("." in path for e in program.expectations for path in e.measures())
+    """Whether an expectation is about figures that only training, or its data, gives."""
+    known = static_measures(program)
+    return any(path not in known for e in program.expectations for path in e.measures())

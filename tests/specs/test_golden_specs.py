@@ -60,7 +60,9 @@ def test_answers_are_the_recorded_ones_in_every_engine(name: str, golden) -> Non
     inputs = {i.name: draw_rows(number, i.declared) for number, i in enumerate(program.inputs)}
     with torch.no_grad():
         module = Model(graph, program.graph.weights, weights)
-        answers = module({n: torch.from_numpy(rows) for n, rows in inputs.items()})
+        answers = module(
+            {n: rows if rows.dtype == object else torch.from_numpy(rows) for n, rows in inputs.items()}
+        )
     answers = {output: tensor.numpy() for output, tensor in answers.items()}
 
     path = GOLDEN / f"{name}.json"
@@ -87,8 +89,11 @@ def run_onnxruntime(model: bytes, inputs: dict[str, np.ndarray]) -> dict[str, np
 def draw_rows(seed: int, type: Tensor) -> np.ndarray:
     rng = np.random.default_rng(seed)
     shape = (ROWS, *type.shape)
+    if type.classes is not None and type.classes.names:
+        return np.array(type.classes.names, object)[rng.integers(0, len(type.classes.names), shape)]
     if type.element == "float":
-        return rng.standard_normal(shape).astype(np.float32)
+        rows = rng.standard_normal(shape).astype(np.float32)
+        return np.where(rng.random(shape) < 0.5, np.float32("nan"), rows) if type.missing else rows
     return rng.integers(0, 2 if type.element == "bool" else 256, shape).astype(type.element)
 
 

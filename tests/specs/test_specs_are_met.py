@@ -48,3 +48,18 @@ def test_a_run_is_verified(name: str, tmp_path: Path) -> None:
     assert "torch and ONNX Runtime agree to" in result.output
     (model,) = {path.resolve() for path in tmp_path.rglob("model.onnx")}
     assert dlc("verify", model).exit_code == 0
+
+
+def test_parameters_that_the_classes_of_the_data_decide_are_counted_with_them(tmp_path: Path) -> None:
+    text = (
+        "input a: class(auto)\noutput y: float\na -> embedding(2) -> dense(1) -> y\n"
+        'data {\n  source = csv("rows.csv")\n}\ntrain {\n  epochs = 1\n}\n'
+        "expect {\n  parameters == 9\n}\n"
+    )
+    (tmp_path / "auto.dl").write_text(text, "utf-8")
+    lacking = dlc("test", tmp_path)
+    assert "  unknown  parameters == 9\n" in lacking.output
+    (tmp_path / "rows.csv").write_text("a,y\nred,1\ngreen,2\nblue,3\n", "utf-8")
+    met = dlc("test", tmp_path)
+    assert met.exit_code == 0, met.output
+    assert "  met      parameters == 9   found 9\n" in met.output

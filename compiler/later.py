@@ -25,11 +25,9 @@ LATER: dict[str, tuple[str, ...]] = {
     "section": ("tune",),
     "train": ("step", "phase"),
     "export": ("quantize", "precision", "decode", "lengths"),
-    "precision": ("bf16", "float64"),
 }  # fmt: skip
 # What to do without them, where there is something to say.
 WITHOUT = {
-    "precision": "leave it out: training computes in float32",
     "section": "take the section out; `--set NAME=value` sets a param",
 }
 

@@ -40,7 +40,8 @@ def first_bad(form: Form, batch: Batch) -> tuple[fx.Node | None, str, torch.Tens
     """The first node whose result, or whose gradient on the way back, is not finite;
     which of both; and the numbers."""
     watched = Watched(form.module)
-    made = watched.run(*batch, *form.weights)
+    with form.computing():
+        made = watched.run(*batch, *form.weights)
     for node, result in watched.made.items():
         if node.op not in ("placeholder", "output") and not finite(result):
             return node, "result", result

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dlc.compiler.training.section import Train
 
 SMALL = 4_000_000  # multiply-adds of a step's forward pass that are sooner done than shared out
 
@@ -30,6 +32,17 @@ def choose(wanted: str = "auto") -> torch.device:
             [Diagnostic("E0805", f"there is no device `{wanted}` here", (), (), help)]
         ) from None
     return device
+
+
+def check_precision(device: torch.device, train: Train) -> None:
+    """Refuse numbers that the device does not compute in."""
+    lacking = train.precision == "float64" and device.type == "mps"
+    lacking |= train.precision == "bf16" and not torch.amp.is_autocast_available(device.type)
+    if lacking:
+        span = train.spans.get("precision")
+        raise CompileError([Diagnostic("E0809", f"`{device.type}` does not compute in {train.precision}",
+                                       (Label(span),) if span else (), (),
+                                       "`--device cpu` computes in all of them")])  # fmt: skip
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlc.compiler.dims import evaluate, names, number
+from dlc.compiler.lower.precision import mixed, wide
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
 from dlc.compiler.training.metrics import figures
+from dlc.runtime import device as device_of
 from dlc.runtime.batches import Resident
 from dlc.runtime.meter import Measured, Meter
 from dlc.runtime.plans import sizes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     import numpy as np
 
@@ -35,18 +38,32 @@ CACHED = 1 << 20  # and on a CPU, whose caches keep so many
 LONG = 1000  # what a free dimension may come to
 
 
+# What makes the module of a form compute in other numbers.
+REWRITTEN = {"float64": wide, "bf16": mixed}
+
+
 class Form:
     """A graph as a function of a batch: a tensor for each of `fields`, in order."""
 
-    def __init__(self, graph: Graph, weights: Mapping[str, torch.Tensor], device: torch.device) -> None:
+    def __init__(self, graph: Graph, weights: Mapping[str, torch.Tensor], device: torch.device,
+                 precision: str = "float32") -> None:  # fmt: skip
         self.graph = graph
         self.fields = [value.name.removesuffix(".target") for value in graph.inputs]
-        self.module = trace(graph).to(device)
+        self.module = REWRITTEN.get(precision, lambda module: module)(trace(graph)).to(device)
         self.weights = [weights[w.name] for w in graph.weights]
-        self._run = self.module.forward
+        self._device, self._precision = device.type, precision
+        self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
-    def __call__(self, batch: Batch) -> dict[str, Any]:
-        return self._run(*batch, *self.weights)
+    def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
+        return self._run(*batch, *(weights or self.weights))
+
+    def computing(self) -> AbstractContextManager[Any]:
+        """While it is entered, the module computes in the numbers of the form."""
+        return torch.autocast(self._device, torch.bfloat16, enabled=self._precision == "bf16")
+
+    def _under_autocast(self, *given: torch.Tensor) -> dict[str, Any]:
+        with self.computing():
+            return self.module.forward(*given)
 
 
 class Forms:
@@ -55,11 +72,14 @@ class Forms:
     def __init__(self, program: Program, values: Mapping[str, np.ndarray], device: torch.device) -> None:
         self.program, self.device = program, device
         training = forms.training(program)
+        device_of.check_precision(device, program.train)
         model = Model(training, program.graph.weights, values).to(device)
+        if program.train.precision == "float64":
+            model.double()
         if device.type == "cpu" and not program.train.optimizer.recomputes:
             channels_last(model)
         self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
-        self.training = Form(training, self.weights, device)
+        self.training = Form(training, self.weights, device, program.train.precision)
         self.measured = measured(program)
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answering = replace(program, exports=tuple((name, program.output(name)) for name in asked))
@@ -92,8 +112,9 @@ class Forms:
         )
         resident = self.resident(rows, self.answering, train.seed)
         with torch.inference_mode():
+            weights = [w.float() for w in self.answering.weights]  # as they are exported
             for size, batch in zip(sizes, resident.batches(sizes), strict=True):
-                made = self.answering(batch)
+                made = self.answering(batch, weights)
                 loss = float(made.pop("loss"))
                 answers = {name: tensor.cpu().numpy() for name, tensor in made.items()}
                 targets = {m.target: rows[m.target][start : start + size] for m in self.measured}
@@ -104,7 +125,11 @@ class Forms:
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:
         """The weights as arrays, or these in their place, in the order in which the file makes them."""
         held = dict(zip(self.weights, tensors, strict=True)) if tensors else self.weights
-        return {w.name: held[w.name].detach().cpu().numpy().copy() for w in self.program.graph.weights}
+        return {w.name: as_array(held[w.name]) for w in self.program.graph.weights}
+
+
+def as_array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().float().cpu().numpy().copy()
 
 
 def channels_last(model: Model) -> None:

@@ -13,6 +13,7 @@ from torch import fx, nn
 
 from dlc.compiler.dims import Dim, evaluate
 from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.precision import wide
 from dlc.compiler.operators.answers import OfNames
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Model(nn.Module):
         self._reads = [w.name for w in graph.weights]
         self._named = {n.operands[0].name: n.operator for n in graph.nodes if isinstance(n.operator, OfNames)}
         self._run = trace(graph)
+        self._exact: fx.GraphModule | None = None
 
     def weight_tensors(self) -> list[torch.Tensor]:
         """The weights that the graph reads, in its order."""
@@ -130,9 +132,11 @@ class Model(nn.Module):
     def forward(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return self._run.forward(*self._arguments(inputs))
 
-    def interpreted(self, interpreter: type[fx.Interpreter], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The same, each function of torch called by an interpreter."""
-        return interpreter(self._run).run(*self._arguments(inputs))
+    def exactly(self, inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """The same, computed in float64 throughout."""
+        if self._exact is None:
+            self._exact = wide(self._run)
+        return self._exact.forward(*self._arguments(inputs))
 
     def _arguments(self, inputs: Mapping[str, Any]) -> list[torch.Tensor]:
         if not isinstance(inputs, Mapping):
@@ -162,6 +166,8 @@ def trace(graph: Graph) -> fx.GraphModule:
     functions = Functions({v: values[v] for v in graph.inputs})
     for node in graph.nodes:
         tracer.meta = {"name": node.name, "place": node.site.place}
+        if node.operator.training_only:
+            tracer.meta["training_only"] = True
         values.update(zip(node.results, run_node(node, functions, values), strict=True))
     tracer.meta = {}
     fx_graph.output({name: argument(values[v], tracer) for name, v in graph.outputs.items()})

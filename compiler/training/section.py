@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definition import setting
 from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, Number, OneOf, Reject, Whole, Word
-from dlc.compiler.later import later, not_built
 from dlc.compiler.sections import Section
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.adam import Adam
@@ -39,18 +38,6 @@ class LossExpression(Kind):
 
         if not isinstance(value, Value):
             raise self.mismatch(value)
-        return value
-
-
-class Precision(Word):
-    """How training computes; the words of later work say that they are not built yet."""
-
-    def __init__(self) -> None:
-        super().__init__("float32", *later("precision"))
-
-    def accept(self, value):
-        if super().accept(value) in later("precision"):
-            raise not_built("precision", value)
         return value
 
 
@@ -87,7 +74,11 @@ class Train(Section):
         shown="chosen by the outputs' types",
     )
     seed: int = setting("seed of initial values, order of rows and draws", Whole(0, 2**31 - 1), 0)
-    precision: str = setting("how training computes", Precision(), "float32")
+    precision: str = setting(
+        "how training computes: `bf16` in bfloat16 where that is safe, with weights and losses in float32; "
+        "`float64` throughout, weights rounded at the end",
+        Word("float32", "bf16", "float64"), "float32",
+    )  # fmt: skip
 
     def freezes(self, weight: Weight) -> bool:
         """True for a weight, or a statistic, that training leaves as it is."""

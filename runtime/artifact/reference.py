@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import fx
 
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.answers import BinaryName, ClassName
@@ -97,7 +96,7 @@ class Reference:
         """Torch's answers; `exact` ones are computed in float64 throughout."""
         given = {name: to_torch(raw[name]) for name in self.inputs}
         with torch.no_grad():
-            made = self.model.interpreted(Exact, given) if exact else self.model(given)
+            made = self.model.exactly(given) if exact else self.model(given)
         arrays = {n: array_of(tensor) for n, tensor in made.items()}
         return {n: self.answer(n, arrays) for n in self.outputs}
 
@@ -113,32 +112,6 @@ class Reference:
         assert slack is not None
         weights = {leaf: self.weights[value.name] for leaf, value in node.weights.items()}
         return slack(arrays[name + BEHIND], **weights).reshape(arrays[name].shape)
-
-
-class Exact(fx.Interpreter):
-    """Computes in float64 what a graph computes in float32."""
-
-    def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return widened(super().placeholder(target, args, kwargs))
-
-    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return widened(super().get_attr(target, args, kwargs))
-
-    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return super().call_function(target, *as_wide(args, kwargs))
-
-    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return super().call_method(target, *as_wide(args, kwargs))
-
-
-def widened(value: Any) -> Any:
-    if isinstance(value, torch.Tensor) and value.dtype is torch.float32:
-        return value.double()
-    return torch.float64 if value is torch.float32 else value
-
-
-def as_wide(args: Any, kwargs: Any) -> tuple[Any, Any]:
-    return tuple(map(widened, args)), {name: widened(value) for name, value in kwargs.items()}
 
 
 def maker(value: Value, producers: Mapping[Value, Node]) -> Node | None:

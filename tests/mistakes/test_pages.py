@@ -34,6 +34,10 @@ def without_muon(patch: pytest.MonkeyPatch) -> None:
     patch.delattr(torch.optim, "Muon")
 
 
+def without_autocast(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(torch.amp, "is_autocast_available", lambda device: False)
+
+
 def lying_relu(patch: pytest.MonkeyPatch) -> None:
     """A form in ONNX that is not what the form in torch is, as only a mistake of dlc's makes one."""
     from dlc.compiler.operators.activations import Relu
@@ -42,7 +46,12 @@ def lying_relu(patch: pytest.MonkeyPatch) -> None:
 
 
 # Where the fault lies in the surroundings, these are made so first.
-SURROUNDINGS = {"E0805": without_gpu, "E0807": without_muon, "E0811": lying_relu}
+SURROUNDINGS = {
+    "E0805": without_gpu,
+    "E0807": without_muon,
+    "E0809": without_autocast,
+    "E0811": lying_relu,
+}
 
 
 @pytest.fixture(autouse=True)

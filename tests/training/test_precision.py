@@ -1,0 +1,172 @@
+"""Training in bfloat16 and in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from trainings import classifier, points, program, run
+
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.weights import draw
+from dlc.runtime.forms import Forms
+from dlc.runtime.learner import Learner
+
+CPU = torch.device("cpu")
+LAYERS = "conv(4, 3, bias=false) -> batchnorm -> relu -> flatten -> dense(3)"
+SPEC = """
+input image: uint8[2, 6, 6]
+output kind: class(3)
+image / 255 -> {layers} -> kind
+train {{
+  optimizer = sgd(lr=0.1, momentum=0.9)
+  regularize = l2(0.01)
+  {settings}
+}}
+"""
+
+
+class Seen(TorchDispatchMode):
+    """Writes down the element types that operators give."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = {}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        first = result[0] if isinstance(result, (tuple, list)) else result
+        if isinstance(first, torch.Tensor):
+            self.made.setdefault(function.overloadpacket.__name__, set()).add(first.dtype)
+        return result
+
+
+def images(count: int = 12) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        torch.randint(0, 256, (count, 2, 6, 6), generator=generator, dtype=torch.uint8),
+        torch.randint(0, 3, (count,), generator=generator),
+    ]
+
+
+def learner(settings: str, layers: str = LAYERS) -> Learner:
+    p = compile(Source("m.dl", SPEC.format(settings=settings, layers=layers)))
+    return Learner(Forms(p, draw(p.graph, 0), CPU), p.train, 3)
+
+
+def step_seen(settings: str, layers: str = LAYERS) -> tuple[Learner, Seen, torch.Tensor]:
+    ours, seen = learner(settings, layers), Seen()
+    with seen:
+        loss = ours.step([images()], 0)
+    return ours, seen, loss
+
+
+# --- bfloat16 ---------------------------------------------------------------------------------------------
+
+
+def test_layers_compute_in_bfloat16_with_weights_and_losses_in_float32():
+    ours, seen, loss = step_seen("precision = bf16")
+    assert seen.made["convolution"] == seen.made["addmm"] == seen.made["relu"] == {torch.bfloat16}
+    assert seen.made["_log_softmax"] == seen.made["nll_loss_forward"] == {torch.float32}
+    assert loss.dtype is torch.float32
+    assert {w.dtype for w in ours.forms.weights.values()} == {torch.float32}
+    assert {w.grad.dtype for w in ours.forms.learnt} == {torch.float32}
+    _, seen, _ = step_seen("")
+    assert torch.bfloat16 not in set().union(*seen.made.values())
+
+
+@pytest.mark.parametrize(
+    "loss", ["mse(y, t)", "mae(y, t)", "huber(y, t)", "bce(y, 1)", "mean(square(y - t))"]
+)
+def test_every_loss_is_taken_in_float32(loss):
+    text = (
+        f"input x: float[4]\ninput t: float[3]\noutput y: float[3]\nx -> dense(3) -> y\n"
+        f"train {{\nloss = {loss}\nprecision = bf16\n}}\n"
+    )
+    p = program(text)
+    ours = Learner(Forms(p, draw(p.graph, 0), CPU), p.train, 3)
+    given = {"x": torch.randn(5, 4), "t": torch.randn(5, 3)}
+    found = ours.step([[given[name] for name in ours.forms.training.fields]], 0)
+    weight, bias = (torch.from_numpy(a) for a in draw(p.graph, 0).values())
+    with torch.autocast("cpu", torch.bfloat16):
+        made = F.linear(given["x"], weight, bias).float()
+    t, one = given["t"], torch.ones(5, 3)
+    wanted = {"mse(y, t)": F.mse_loss(made, t), "mae(y, t)": F.l1_loss(made, t),
+              "huber(y, t)": F.huber_loss(made, t), "mean(square(y - t))": F.mse_loss(made, t),
+              "bce(y, 1)": F.binary_cross_entropy_with_logits(made, one)}[loss]  # fmt: skip
+    assert found.dtype is torch.float32
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_validation_and_what_is_kept_are_float32():
+    trained = run(
+        classifier("precision = bf16\nepochs = 30\noptimizer = adam(lr=0.02)"), points(200), points(50, 1)
+    )
+    assert {a.dtype for a in trained.weights.values()} == {np.dtype(np.float32)}
+    assert trained.figures["validation"]["accuracy"] > 0.9
+    x, y = (torch.from_numpy(points(50, 1)[name]) for name in "xy")
+    w = [torch.from_numpy(a) for a in trained.weights.values()]
+    loss = F.cross_entropy(F.linear(F.linear(x, w[0], w[1]).tanh(), w[2], w[3]), y)
+    assert trained.figures["validation"]["loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_a_number_that_is_none_in_bfloat16_is_found_at_its_node():
+    rows = points(20)
+    rows["x"][3] = np.nan
+    with pytest.raises(CompileError, match="what `dense` makes is NaN at step 1"):
+        run(classifier("precision = bf16\nbatch = all"), rows)
+
+
+# --- float64 ----------------------------------------------------------------------------------------------
+
+
+def test_float64_takes_the_steps_of_pytorch_in_double():
+    ours = learner("precision = float64")
+    held = [ours.forms.weights[name] for name in ours.forms.arrays()]
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 3, bias=False), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Flatten(),
+        torch.nn.Linear(64, 3),
+    ).double()  # fmt: skip
+    theirs = {n: t for n, t in module.state_dict().items() if "num_batches" not in n}
+    for own, other in zip(theirs.values(), held, strict=True):
+        own.copy_(other.detach())
+    image, kind = images()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
+    for step in range(3):
+        found = ours.step([[image, kind]], step)
+        loss = F.cross_entropy(module(image.double() / 255), kind)
+        penalty = 0.01 * (module[0].weight.square().sum() + module[4].weight.square().sum())
+        optimizer.zero_grad()
+        (loss + penalty).backward()
+        optimizer.step()
+        torch.testing.assert_close(found, loss.detach(), rtol=1e-12, atol=1e-12)
+    for own, other in zip(theirs.values(), held, strict=True):
+        torch.testing.assert_close(other.detach(), own, rtol=1e-12, atol=1e-12)
+
+
+def test_nothing_of_a_step_in_float64_is_less():
+    layers = "dropout(0.1) -> gaussian_noise(0.1) -> " + LAYERS
+    _, seen, loss = step_seen("precision = float64", layers)
+    assert not {name for name, made in seen.made.items() if torch.float32 in made}
+    assert seen.made["convolution"] == seen.made["bernoulli_"] == seen.made["dot"] == {torch.float64}
+    assert loss.dtype is torch.float64
+
+
+def test_weights_are_rounded_at_the_end_and_figures_are_those_of_rounded_ones():
+    text = classifier("precision = float64\nepochs = 2\noptimizer = adam(lr=0.02)\nema = 0.5")
+    trained = run(text, points(200), points(50, 1))
+    assert {a.dtype for a in trained.weights.values()} == {np.dtype(np.float32)}
+    x, y = (torch.from_numpy(points(50, 1)[name]) for name in "xy")
+    w = [torch.from_numpy(a) for a in trained.weights.values()]
+    loss = F.cross_entropy(F.linear(F.linear(x, w[0], w[1]).tanh(), w[2], w[3]), y)
+    assert trained.figures["validation"]["loss"] == pytest.approx(float(loss), rel=1e-6)
+
+
+def test_a_device_without_such_numbers_is_told(monkeypatch):
+    p = program(classifier("precision = bf16"))
+    monkeypatch.setattr(torch.amp, "is_autocast_available", lambda kind: False)
+    with pytest.raises(CompileError) as caught:
+        Forms(p, draw(p.graph, 0), CPU)
+    assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].line) == ("E0809", 6)

@@ -13,6 +13,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "groupnorm", "instancenorm", "local_response_norm", "rmsnorm",
         "adaptive_avgpool", "upsample", "resize", "pixel_shuffle", "crop", "last", "shift", "topk", "gather",
         "gradient", "jacobian",
+        "mixup",
         "vocabulary", "tokenize",
     ),
     "loss": (

@@ -178,7 +178,8 @@ def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
 
 
 class Power(Sign):
-    """`a ** b` (torch `pow`, ONNX `Pow`)."""
+    """`a ** b` (torch `pow`, ONNX `Pow`); among whole numbers fractions are cut off, and 0 to a power below 0
+    is 0."""
 
     sign = "**"
     verb = "raised to a power"
@@ -187,12 +188,17 @@ class Power(Sign):
         return F.pow(a, b)
 
     def onnx(self, op, a, b):
+        if self.results[0].is_integer:
+            zero = op.constant(0, "int64")
+            endless = op.And(op.Equal(a, zero), op.Less(b, zero))
+            a = op.Where(endless, op.constant(2, "int64"), a)
         return op.Pow(a, b)
 
     examples = (
         Example("a ** b", ("float[3]", "float[3]"), "float[3]", low=0.1),
         Example("a ** 2", "float[T]", "float[T]"),
         Example("a ** 3", "int64[3]", "int64[3]"),
+        Example("a ** b", ("int64[9]", "int64[9]"), "int64[9]", low=-3, high=3),
         Example("2 ** a", "float[3]", "float[3]"),
     )
 

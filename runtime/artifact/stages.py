@@ -66,29 +66,54 @@ class Stages:
         return None, excused
 
     def walk(self, kept: Graph, raw: Batch, *, folded: bool) -> tuple[Node | None, np.ndarray]:
-        names = {value: f"result_{i}" for i, value in enumerate(numbers_of(kept))}
-        shown = replace(self.graph, outputs={name: value for value, name in names.items()})
-        reference = Reference(shown, self.weights)
-        answers, exact = reference(raw), reference(raw, exact=True)
-        found = self.run(shown, raw, folded=folded)
-        count = len(next(iter(raw.values())))
-        seen = {v: raw[v.name] for v in self.graph.inputs} | {v: answers[n].values for v, n in names.items()}
-        seen |= {w.value: self.weights[w.name] for w in self.graph.weights}
+        walk = Walk(self.graph, kept, self.weights)
+        return walk.first_fault(walk.wanted(raw), self.run(walk.shown, raw, folded=folded))
+
+
+class Walk:
+    """All numbers that a graph makes in torch, against which those of an engine are held stage by stage.
+
+    `kept` is the graph itself, or what folding left of it; `shown` has all numbers of that as outputs.
+    """
+
+    def __init__(self, graph: Graph, kept: Graph, weights: Mapping[str, np.ndarray]) -> None:
+        self.nodes = kept.nodes
+        self.names = {value: f"result_{i}" for i, value in enumerate(numbers_of(kept))}
+        self.shown = replace(graph, outputs={name: value for value, name in self.names.items()})
+        self.reference = Reference(self.shown, weights)
+        self.stored = {w.value: weights[w.name] for w in graph.weights}
+
+    def wanted(self, raw: Batch) -> dict[Value, Answer | np.ndarray]:
+        """What torch makes of a batch, with slack for the noise of float32; inputs and weights as given."""
+        answers, exact = self.reference(raw), self.reference(raw, exact=True)
+        known = {v: raw[v.name] for v in self.shown.inputs} | self.stored
+        return known | {v: answers[n].with_noise(exact[n]) for v, n in self.names.items()}
+
+    def first_fault(
+        self, wanted: Mapping[Value, Answer | np.ndarray], found: Batch
+    ) -> tuple[Node | None, np.ndarray]:
+        """The first stage at fault, and the rows in which the two part without fault before it."""
+        count = next(len(values_of(wanted[v])) for v in self.shown.inputs)
         excused = np.zeros(count, bool)
-        for node in kept.nodes:
+        for node in self.nodes:
             unsound = excused.copy()
             for value in node.operands:
-                unsound |= of_rows(~is_sound(seen[value], node), count, batched=value.type.batched)
+                sound = is_sound(values_of(wanted[value]), node)
+                unsound |= of_rows(~sound, count, batched=value.type.batched)
             for value in node.results:
-                if value not in names:
+                if value not in self.names:
                     continue
-                answer, have = answers[names[value]].with_noise(exact[names[value]]), found[names[value]]
-                rows = parting(answer, np.asarray(have), count, batched=value.type.batched)
+                answer, have = wanted[value], np.asarray(found[self.names[value]])
+                assert isinstance(answer, Answer)
+                rows = parting(answer, have, count, batched=value.type.batched)
                 if (rows & ~unsound).any():
                     return node, excused
-                decided = of_rows(answer.decided(np.asarray(have)), count, batched=value.type.batched)
-                excused |= rows | decided
+                excused |= rows | of_rows(answer.decided(have), count, batched=value.type.batched)
         return None, excused
+
+
+def values_of(seen: Answer | np.ndarray) -> np.ndarray:
+    return seen.values if isinstance(seen, Answer) else seen
 
 
 def numbers_of(graph: Graph) -> list[Value]:

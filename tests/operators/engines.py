@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx.reference import ReferenceEvaluator
+from reference import REPAIRED
 
 from dlc.compiler import Source, compile
 from dlc.compiler.dims import evaluate, names
@@ -19,6 +20,7 @@ from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.passes import forms
 from dlc.compiler.types import Tensor
+from dlc.runtime.artifact import session as onnxruntime_session
 
 OPSETS = (18, 21)
 BATCHES = (1, 2, 7)
@@ -92,18 +94,17 @@ def models(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def run_onnxruntime(proto: onnx.ModelProto) -> Any:
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    outputs = [o.name for o in session.get_outputs()]
-    return lambda feed: dict(zip(outputs, session.run(outputs, feed), strict=True))
+    return lambda feed: onnxruntime_session.run(session, feed)
 
 
 def run_reference(proto: onnx.ModelProto) -> Any:
-    evaluator = ReferenceEvaluator(proto)
+    evaluator = ReferenceEvaluator(proto, new_ops=REPAIRED)
 
-    def run(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def evaluated(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         with np.errstate(all="ignore"):
             return dict(zip(evaluator.output_names, evaluator.run(None, dict(feed)), strict=True))
 
-    return run
+    return evaluated
 
 
 def agree(graph: Graph, bounds: Bounds | None = None, seed: int = 0) -> None:

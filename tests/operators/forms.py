@@ -18,9 +18,6 @@ from dlc.compiler.types import Tensor
 class Functions:
     """What the torch forms call `F`, for tensors of known size."""
 
-    def __init__(self, batch: int = 1):
-        self.batch = batch
-
     def __getattr__(self, name: str) -> Any:
         return getattr(torch.nn.functional, name, None) or getattr(torch, name)
 
@@ -60,10 +57,9 @@ def at_inference(operator: Operator) -> Operator:
 
 def run_torch(operator: Operator, *operands: Any, **weights: Any) -> Any:
     """The torch form of a bound operator, over tensors or arrays."""
-    tensors = [torch.as_tensor(o) for o in operands]
     return operator.torch(
-        Functions(len(tensors[0])),
-        *tensors,
+        Functions(),
+        *(torch.as_tensor(o) for o in operands),
         **{name: torch.as_tensor(w) for name, w in weights.items()},
     )
 

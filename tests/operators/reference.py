@@ -1,0 +1,37 @@
+"""Operators of `onnx.reference` that are wrong there, as ONNX defines them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx.reference.op_run import OpRun
+from onnx.reference.ops.op_max_pool import MaxPool as TheirMaxPool
+
+
+class LogSoftmax(OpRun):
+    """Theirs is the logarithm of a softmax that is 0 already."""
+
+    def _run(self, x: Any, axis: int) -> tuple[Any]:
+        x = x - x.max(axis=axis, keepdims=True)
+        return (x - np.log(np.exp(x).sum(axis=axis, keepdims=True)),)
+
+
+class MaxPool(TheirMaxPool):
+    """Theirs reads past the end where it has padding and a stride of 1."""
+
+    def _run(self, x: Any, *given: Any, **settings: Any) -> Any:
+        return self._max_pool(x, *given, **settings)
+
+
+class Pow(OpRun):
+    """Theirs refuses whole numbers to negative powers, whose fractions ONNX leaves off."""
+
+    def _run(self, a: Any, b: Any) -> tuple[Any]:
+        if np.asarray(a).dtype.kind != "i" or np.asarray(b).dtype.kind != "i":
+            return (np.power(a, b).astype(a.dtype),)
+        whole = np.power(a, np.maximum(b, 0))
+        return (np.where(b >= 0, whole, np.trunc(1.0 / np.power(a, np.maximum(-b, 0)))).astype(a.dtype),)
+
+
+REPAIRED = [LogSoftmax, MaxPool, Pow]

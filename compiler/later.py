@@ -11,7 +11,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "operator": (
         "position_embedding", "sinusoidal_position", "rnn", "lstm", "gru", "attention",
         "groupnorm", "instancenorm", "local_response_norm", "rmsnorm",
-        "adaptive_avgpool", "upsample", "resize", "pixel_shuffle", "crop", "last", "shift", "topk", "gather",
+        "last", "shift", "topk", "gather",
         "gradient", "jacobian",
         "mixup",
         "vocabulary", "tokenize",

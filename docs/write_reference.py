@@ -52,7 +52,8 @@ FAMILIES = (
 GROUPS = {
     "layers": "Layers", "classes": "Classes", "convolution": "Convolutions",
     "normalization": "Normalization", "activations": "Activations",
-    "pooling": "Pooling", "shape": "Shapes", "joining": "Joining and parting", "mathematics": "Mathematics",
+    "pooling": "Pooling", "resampling": "Resampling",
+    "shape": "Shapes", "joining": "Joining and parting", "mathematics": "Mathematics",
     "reductions": "Reductions", "regularization": "Training only", "learnt": "Learnt from the training rows",
 }  # fmt: skip
 

@@ -22,4 +22,5 @@ from dlc.compiler.operators import normalization as normalization
 from dlc.compiler.operators import pooling as pooling
 from dlc.compiler.operators import reductions as reductions
 from dlc.compiler.operators import regularization as regularization
+from dlc.compiler.operators import resampling as resampling
 from dlc.compiler.operators import shape as shape

@@ -137,3 +137,74 @@ class GlobalMaxpool(_GlobalPool):
         return op.ReduceMax(x, op.constant(list(self.space()), "int64"), keepdims=0)
 
     examples = global_rows("global_maxpool")
+
+
+class AdaptiveAvgpool(Operator):
+    """`size` windows along each space axis, and the mean of each (torch `adaptive_avg_pool1d` to `3d`,
+    ONNX `AveragePool`, or `ReduceMean` and `MatMul`).
+
+    Window `i` of `n` over an axis of `m` reaches from `floor(i * m / n)` to `ceil((i + 1) * m / n)`; windows
+    overlap where n does not divide m.
+    """
+
+    size: Any = setting(
+        "size of each space axis of the result, one number or one per axis", PerAxis(Whole(1))
+    )
+
+    def type(self, x: Tensor) -> Tensor:
+        need_space(x, self.name)
+        for size, wanted in zip(x.shape[1:], self.sizes(x), strict=True):
+            if not isinstance(size, int) and wanted != 1:
+                raise Reject(f"`{self.name}` cannot make {wanted} windows of the free dimension `{size}`, "
+                             f"found {x}", at="x",
+                             help="over a free dimension it goes to 1; `resize` takes any size")  # fmt: skip
+        return x.with_shape(x.shape[0], *self.sizes(x))
+
+    def sizes(self, x: Tensor) -> tuple[int, ...]:
+        return per_axis(self.size, x.rank - 1, "size")
+
+    def torch(self, F, x):
+        pool = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
+        sizes = self.sizes(self.operands[0])
+        return pool[len(sizes) - 1](x, sizes if len(sizes) > 1 else sizes[0])
+
+    def onnx(self, op, x):
+        have, wanted = self.operands[0].shape[1:], self.sizes(self.operands[0])
+        if all(isinstance(size, int) and size % n == 0 for size, n in zip(have, wanted, strict=True)):
+            kernel = [size // n for size, n in zip(have, wanted, strict=True)]
+            return op.AveragePool(x, kernel_shape=kernel, strides=kernel)
+        for axis, (size, n) in enumerate(zip(have, wanted, strict=True), 2):
+            x = self.onnx_axis(op, x, axis, size, n)
+        return x
+
+    def onnx_axis(self, op: Any, x: Any, axis: int, size: Any, windows: int) -> Any:
+        """The mean of windows along one axis: a product with their shares."""
+        if windows == 1:
+            return op.ReduceMean(x, op.constant([axis], "int64"), keepdims=1)
+        swap = list(range(len(self.operands[0].shape) + 1))
+        swap[axis], swap[-1] = swap[-1], swap[axis]
+        x = op.MatMul(op.Transpose(x, perm=swap), op.constant(shares(size, windows), "float32"))
+        return op.Transpose(x, perm=swap)
+
+    examples = (
+        Example("adaptive_avgpool(2)", "float[3, 8]", "float[3, 2]"),
+        Example("adaptive_avgpool(3)", "float[3, 8]", "float[3, 3]"),
+        Example("adaptive_avgpool(5)", "float[3, 3]", "float[3, 5]"),
+        Example("adaptive_avgpool(1)", "float[3, 4, 5]", "float[3, 1, 1]"),
+        Example("adaptive_avgpool(4)", "float[3, 14, 14]", "float[3, 4, 4]"),
+        Example("adaptive_avgpool([2, 3])", "float[3, 4, 7]", "float[3, 2, 3]"),
+        Example("adaptive_avgpool(2)", "float[2, 3, 4, 5]", "float[2, 2, 2, 2]"),
+        Example("adaptive_avgpool(2)", "uint8[1, 4, 4]", "float[1, 2, 2]", low=0, high=255),
+        Example("adaptive_avgpool(1)", "float[3, H, W]", "float[3, 1, 1]"),
+        Example("adaptive_avgpool([1, 3])", "float[3, T, 8]", "float[3, 1, 3]"),
+        Example("adaptive_avgpool(2)", "float[3, H, W]", rejects="E0201"),
+        Example("adaptive_avgpool(2)", "float[8]", rejects="E0201"),
+        Example("adaptive_avgpool(0)", "float[3, 8]", rejects="E0403"),
+        Example("adaptive_avgpool([2, 2])", "float[3, 8]", rejects="E0404"),
+    )
+
+
+def shares(size: int, windows: int) -> list[list[float]]:
+    """For each place of an axis, how much it counts in each window."""
+    bounds = [(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
+    return [[1 / (stop - start) if start <= at < stop else 0 for start, stop in bounds] for at in range(size)]

@@ -37,6 +37,9 @@ class Nodes:
         self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
+    def size(self, size: int) -> str:
+        return self.constant(size, "int64")
+
     def __getattr__(self, kind: str) -> Any:
         def node(*inputs: str | None, outputs: int = 1, **attributes: Any) -> Any:
             names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]

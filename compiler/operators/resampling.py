@@ -1,0 +1,229 @@
+"""Resampling: images and signals of another size, channels first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.dims import Size
+from dlc.compiler.kinds import PerAxis, Whole, Word
+from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
+from dlc.compiler.operators.pooling import need_space
+from dlc.compiler.operators.window import channels_hint
+from dlc.compiler.types import Tensor
+
+# How each number of space axes calls the straight line between two values.
+STRAIGHT = ("linear", "bilinear", "trilinear")
+ONNX_MODES: dict[str, dict[str, Any]] = {
+    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    "cubic": {"mode": "cubic", "coordinate_transformation_mode": "half_pixel", "cubic_coeff_a": -0.75},
+    "linear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+}
+
+
+def onnx_mode(mode: str) -> dict[str, Any]:
+    """The attributes of ONNX's `Resize` that do what torch's `interpolate` does, corners not aligned."""
+    return ONNX_MODES["cubic" if mode == "bicubic" else "linear" if mode in STRAIGHT else mode]
+
+
+class Upsample(Operator):
+    """Each space axis `scale` times as long (torch `interpolate`, ONNX `Resize`).
+
+    `nearest` repeats values; `linear`, `bilinear` and `trilinear` draw straight lines between the middles of
+    pixels, over one, two or three space axes; `bicubic` curves, over two.
+    """
+
+    scale: Any = setting("how many times as long, one number or one per axis", PerAxis(Whole(1)))
+    mode: str = setting("how values between are found", Word("nearest", *STRAIGHT, "bicubic"), "nearest")
+
+    def type(self, x: Tensor) -> Tensor:
+        need_space(x, self.name)
+        axes = x.rank - 1
+        fitting = ("nearest", STRAIGHT[axes - 1], *(["bicubic"] if axes == 2 else []))
+        if self.mode not in fitting:
+            raise Reject(f"`{self.mode}` is for another number of space axes, found {x}", at="mode",
+                         code="E0404", help=f"there are {', '.join(f'`{m}`' for m in fitting)}")  # fmt: skip
+        sizes = (size * scale for size, scale in zip(x.shape[1:], self.scales(x), strict=True))
+        return x.with_shape(x.shape[0], *sizes)
+
+    def scales(self, x: Tensor) -> tuple[int, ...]:
+        return per_axis(self.scale, x.rank - 1, "scale")
+
+    def torch(self, F, x):
+        scales = tuple(map(float, self.scales(self.operands[0])))
+        return F.interpolate(x, scale_factor=scales, mode=self.mode)
+
+    def onnx(self, op, x):
+        scales = op.constant([1, 1, *self.scales(self.operands[0])], "float32")
+        return op.Resize(x, None, scales, **onnx_mode(self.mode))
+
+    examples = (
+        Example("upsample(2)", "float[3, 4]", "float[3, 8]"),
+        Example("upsample(2)", "float[3, 4, 5]", "float[3, 8, 10]"),
+        Example("upsample(3)", "uint8[1, 2, 3, 4]", "float[1, 6, 9, 12]", low=0, high=255),
+        Example("upsample([2, 3])", "float[3, 4, 5]", "float[3, 8, 15]"),
+        Example("upsample(1)", "float[3, 4, 5]", "float[3, 4, 5]"),
+        Example("upsample(2)", "float[3, H, W]", "float[3, 2 * H, 2 * W]"),
+        Example("upsample(3, mode=linear)", "float[2, 5]", "float[2, 15]"),
+        Example("upsample(2, bilinear)", "float[3, 4, 5]", "float[3, 8, 10]"),
+        Example("upsample(2, bilinear)", "float[C, H, W]", "float[C, 2 * H, 2 * W]"),
+        Example("upsample([1, 4], mode=bilinear)", "float[1, 1, 3]", "float[1, 1, 12]"),
+        Example("upsample(2, mode=trilinear)", "float[2, 2, 3, 4]", "float[2, 4, 6, 8]"),
+        Example("upsample(2, mode=bicubic)", "float[3, 4, 5]", "float[3, 8, 10]"),
+        Example("upsample(2, mode=bicubic)", "float[2, H, W]", "float[2, 2 * H, 2 * W]"),
+        Example("upsample(2)", "float[3]", rejects="E0201"),
+        Example("upsample(0)", "float[3, 4]", rejects="E0403"),
+        Example("upsample([2, 2])", "float[3, 4]", rejects="E0404"),
+        Example("upsample(2, mode=linear)", "float[3, 4, 4]", rejects="E0404"),
+    )
+
+
+class Resize(Operator):
+    """An image of `h` times `w` pixels, of any size before (torch `interpolate`, ONNX `Resize`).
+
+    `bilinear` draws straight lines between the middles of pixels, `bicubic` curves; `nearest` takes pixel
+    `floor(i * size / wanted)`, in whole numbers, where the engines round each in a way of its own. Smaller
+    images are made without averaging: `avgpool` before it keeps fine detail from flickering.
+    """
+
+    h: int = setting("height of the result", Whole(1))
+    w: int = setting("width of the result", Whole(1))
+    mode: str = setting("how values between are found", Word("nearest", "bilinear", "bicubic"), "bilinear")
+
+    def type(self, x: Tensor) -> Tensor:
+        need_image(x, self.name)
+        return x.with_shape(x.shape[0], self.h, self.w)
+
+    def torch(self, F, x):
+        if self.mode != "nearest":
+            return F.interpolate(x, size=(self.h, self.w), mode=self.mode)
+        for axis, (wanted, size) in self.axes():
+            x = F.index_select(x, axis, F.arange(wanted, device=x.device) * F.size(size) // wanted)
+        return x
+
+    def onnx(self, op, x):
+        if self.mode != "nearest":
+            return op.Resize(x, None, None, op.shape(self.results[0]), **onnx_mode(self.mode))
+        for axis, (wanted, size) in self.axes():
+            places = op.Mul(op.constant(list(range(wanted)), "int64"), op.size(size))
+            x = op.Gather(x, op.Div(places, op.constant(wanted, "int64")), axis=axis)
+        return x
+
+    def axes(self) -> tuple[tuple[int, tuple[int, Size]], ...]:
+        """Each axis that is resized, with its size in the result and in the operand."""
+        height, width = self.operands[0].shape[1:]
+        return (2, (self.h, height)), (3, (self.w, width))
+
+    examples = (
+        Example("resize(8, 10)", "float[3, 4, 5]", "float[3, 8, 10]"),
+        Example("resize(3, 2)", "float[3, 7, 5]", "float[3, 3, 2]"),
+        Example("resize(1, 1)", "float[3, 4, 6]", "float[3, 1, 1]"),
+        Example("resize(6, 9)", "uint8[1, 4, 4]", "float[1, 6, 9]", low=0, high=255),
+        Example("resize(h=8, w=8)", "float[3, H, W]", "float[3, 8, 8]"),
+        Example("resize(5, 7, mode=nearest)", "float[2, 3, 4]", "float[2, 5, 7]"),
+        Example("resize(2, 3, nearest)", "float[2, 5, 8]", "float[2, 2, 3]"),
+        Example("resize(6, 5, mode=nearest)", "float[C, H, W]", "float[C, 6, 5]"),
+        Example("resize(7, 9, mode=bicubic)", "float[3, 4, 5]", "float[3, 7, 9]"),
+        Example("resize(3, 4, mode=bicubic)", "float[2, H, W]", "float[2, 3, 4]"),
+        Example("resize(8, 8)", "float[3, 4]", rejects="E0201"),
+        Example("resize(0, 8)", "float[3, 4, 4]", rejects="E0403"),
+        Example("resize(8, 8, mode=linear)", "float[3, 4, 4]", rejects="E0403"),
+    )
+
+
+class PixelShuffle(Operator):
+    """`r` times as high and wide: each place takes the values of `r * r` channels as its pixels
+    (Shi et al. 2016; torch `pixel_shuffle`, ONNX `DepthToSpace` in the mode CRD)."""
+
+    r: int = setting("how many times as high and wide", Whole(1))
+
+    def type(self, x: Tensor) -> Tensor:
+        need_image(x, self.name)
+        channels, height, width = x.shape
+        square = self.r**2
+        if not isinstance(channels, int) or channels % square:
+            raise Reject(f"`pixel_shuffle({self.r})` needs a multiple of {square} channels, found {x}",
+                         at="x", help=channels_hint(x)
+                              or f"give the layer before it {square} channels for each that "
+                                 "is wanted")  # fmt: skip
+        return x.with_shape(channels // square, height * self.r, width * self.r)
+
+    def torch(self, F, x):
+        return F.pixel_shuffle(x, self.r)
+
+    def onnx(self, op, x):
+        return op.DepthToSpace(x, blocksize=self.r, mode="CRD")
+
+    examples = (
+        Example("pixel_shuffle(2)", "float[8, 3, 4]", "float[2, 6, 8]"),
+        Example("pixel_shuffle(3)", "float[9, 2, 2]", "float[1, 6, 6]"),
+        Example("pixel_shuffle(1)", "float[2, 3, 4]", "float[2, 3, 4]"),
+        Example("pixel_shuffle(2)", "float[4, H, W]", "float[1, 2 * H, 2 * W]"),
+        Example("pixel_shuffle(2)", "float[6, 3, 4]", rejects="E0201"),
+        Example("pixel_shuffle(2)", "float[C, 3, 4]", rejects="E0201"),
+        Example("pixel_shuffle(2)", "float[4, 4]", rejects="E0201"),
+    )
+
+
+class Crop(Operator):
+    """The middle of an image, over its last two axes (torchvision `center_crop`, ONNX `Slice`).
+
+    Where the border left over is odd, both engines round as torchvision does: half to even.
+    """
+
+    takes = "any"
+    batchless = True
+    missing = "kept"
+
+    h: int = setting("height of the result", Whole(1))
+    w: int = setting("width of the result", Whole(1))
+
+    def type(self, x: Tensor) -> Tensor:
+        if x.rank < 2:
+            raise Reject(f"`{self.name}` takes the middle of the last two axes, found {x}", at="x")
+        for what, wanted, size in zip(("high", "wide"), (self.h, self.w), x.shape[-2:], strict=True):
+            if not isinstance(size, int):
+                raise Reject(f"`{self.name}` needs an image of known size, found {x}", at="x",
+                             help=f"`resize({self.h}, {self.w})` makes one size of all")  # fmt: skip
+            if wanted > size:
+                raise Reject(f"`{self.name}` cannot take {wanted} of {size} pixels: {x} is not so {what}",
+                             at="x", help="take less, or `pad` before it")  # fmt: skip
+        return x.with_shape(*x.shape[:-2], self.h, self.w)
+
+    def corner(self) -> tuple[int, int]:
+        """The first row and column that stay."""
+        rows, columns = self.operands[0].shape[-2:]
+        return middle(rows, self.h), middle(columns, self.w)
+
+    def torch(self, F, x):
+        top, left = self.corner()
+        return x[..., top : top + self.h, left : left + self.w]
+
+    def onnx(self, op, x):
+        top, left = self.corner()
+        starts, stops = op.constant([top, left], "int64"), op.constant([top + self.h, left + self.w], "int64")
+        return op.Slice(x, starts, stops, op.constant([-2, -1], "int64"))
+
+    examples = (
+        Example("crop(2, 3)", "float[3, 4, 5]", "float[3, 2, 3]"),
+        Example("crop(h=3, w=3)", "uint8[1, 6, 6]", "uint8[1, 3, 3]", low=0, high=255),
+        Example("crop(1, 4)", "float[8, 4]", "float[1, 4]"),
+        Example("crop(2, 2)", "class(3)[5, 5]", "class[2, 2]"),
+        Example("crop(4, 5)", "float[C, 4, 5]", "float[C, 4, 5]"),
+        Example("crop(5, 2)", "float[3, 4, 5]", rejects="E0201"),
+        Example("crop(2, 6)", "float[3, 4, 5]", rejects="E0201"),
+        Example("crop(2, 2)", "float[3, H, 5]", rejects="E0201"),
+        Example("crop(2, 2)", "float[5]", rejects="E0201"),
+        Example("crop(0, 2)", "float[3, 4, 5]", rejects="E0403"),
+    )
+
+
+def need_image(x: Tensor, what: str) -> None:
+    if x.rank != 3:
+        raise Reject(f"`{what}` needs [channels, height, width], found {x}", at="x",
+                     help="`reshape(...)` makes an image of it")  # fmt: skip
+
+
+def middle(size: Size, wanted: int) -> int:
+    """Where the middle of `wanted` places begins, half a place rounded to even."""
+    assert isinstance(size, int)
+    return round((size - wanted) / 2)

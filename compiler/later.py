@@ -13,7 +13,6 @@ LATER: dict[str, tuple[str, ...]] = {
         "groupnorm", "instancenorm", "local_response_norm", "rmsnorm",
         "last", "shift", "topk", "gather",
         "gradient", "jacobian",
-        "mixup",
         "vocabulary", "tokenize",
     ),
     "loss": (

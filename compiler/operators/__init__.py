@@ -18,6 +18,7 @@ from dlc.compiler.operators import layers as layers
 from dlc.compiler.operators import learnt as learnt
 from dlc.compiler.operators import mathematics as mathematics
 from dlc.compiler.operators import matmul as matmul
+from dlc.compiler.operators import mixing as mixing
 from dlc.compiler.operators import normalization as normalization
 from dlc.compiler.operators import pooling as pooling
 from dlc.compiler.operators import reductions as reductions

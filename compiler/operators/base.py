@@ -107,6 +107,8 @@ class Operator(Definition, family="operator"):
     training_only: ClassVar[bool] = False
     # True if the training form draws random numbers.
     random: ClassVar[bool] = False
+    # True if targets that follow it are mixed with others of the batch: losses are then computed with both.
+    mixes_targets: ClassVar[bool] = False
     examples: ClassVar[tuple[Example, ...]] = ()
 
     operands: tuple[Tensor, ...]
@@ -170,7 +172,8 @@ class Operator(Definition, family="operator"):
 
     def leading(self, smooth: tuple[bool, ...]) -> Operator:
         """What stands in its place in training to make the targets that follow too, which it takes behind its
-        own operands; `smooth` says for each whether its values may be interpolated."""
+        own operands; `smooth` says for each whether its values may be interpolated. What mixes targets makes
+        its share first, and the partners' targets."""
         raise NotImplementedError
 
     def slack(self, np: Any) -> Callable[..., Any] | None:

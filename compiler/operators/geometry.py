@@ -6,7 +6,7 @@ from abc import abstractmethod
 from math import pi
 from typing import Any
 
-from dlc.compiler.dims import Size
+from dlc.compiler.dims import Size, same
 from dlc.compiler.kinds import Defined, Flag, ListOf, Nothing, Number, OneOf, Whole
 from dlc.compiler.operators.augmentation import Augmentation, behind, places, uniform
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
@@ -22,13 +22,8 @@ class Motion(Augmentation, abstract=True):
         return target.rank >= 2
 
     def lead(self, target):
-        (x,), (made,) = self.operands, self.results
-        if x.shape[-2:] != made.shape[-2:]:
-            rows, columns = x.shape[-2:]
-            raise Reject(f"it makes {made} of {x}, and the target is {spell_classes(target)}", code="E0513",
-                         help="rows have targets of one size: keep it, as "
-                              f"`{self.name}({rows}, {columns}, padding=4)` does")  # fmt: skip
-        if target.shape[-2:] != x.shape[-2:]:
+        x = self.operands[0]
+        if not all(map(same, target.shape[-2:], x.shape[-2:])):
             raise Reject(f"it moves the places of {x}, and the target is {spell_classes(target)}",
                          help="only a target as large as the image can be moved with it: augment where the "
                               "sizes are the same, or not at all", code="E0513")  # fmt: skip
@@ -111,6 +106,15 @@ class RandomCrop(Motion):
                          code="E0201" if known else "E0204",
                          help="at inference it is cut out of the image without its padding")  # fmt: skip
         return x.with_shape(*x.shape[:-2], *self.window())
+
+    def lead(self, target):
+        (x,), (made,) = self.operands, self.results
+        if not all(map(same, made.shape, x.shape)):
+            height, width = x.shape[-2:]
+            raise Reject(f"it makes {made} of {x}, and the target is {spell_classes(target)}", code="E0513",
+                         help="rows have targets of one size: keep it, as "
+                              f"`random_crop({height}, {width}, padding=4)` does")  # fmt: skip
+        super().lead(target)
 
     def inference(self) -> Operator:
         x = self.operands[0]

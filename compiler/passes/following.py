@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Graph, Node, Value
 
 AMBIGUOUS = "E0514"
+MIXED = "E0515"
 ONCE = "augment once, and let all read what that makes; `concat` joins several images before it"
 
 
@@ -72,6 +73,7 @@ def plan(graph: Graph) -> Plan:
                 followers[node].append(target)
         except Stray as stray:
             strays.append(stray)
+    strays += unmixed(graph, followers)
     return Plan({node: tuple(found) for node, found in followers.items() if found}, tuple(strays))
 
 
@@ -140,3 +142,19 @@ def past(graph: Graph, node: Node, inputs: Collection[Value]) -> set[Value]:
         if other is not node and not found.isdisjoint(other.reads):
             found.update(other.results)
     return found
+
+
+def unmixed(graph: Graph, followers: Mapping[Node, Sequence[Value]]) -> Iterator[Stray]:
+    """What keeps losses from being computed twice, and mixed."""
+    mixing = [n for n, targets in followers.items() if n.operator.mixes_targets and targets]
+    for node in mixing[1:]:
+        target = followers[node][0]
+        yield Stray(node, target, "a loss cannot be mixed twice", "take out one `mixup`", MIXED)
+    for mixup in mixing[:1]:
+        for target in followers[mixup]:
+            behind = past(graph, mixup, {target})
+            acting = (n for n in graph.nodes if n.operator.random or n.operator.needs_many_rows)
+            for node in (n for n in acting if n is not mixup and not behind.isdisjoint(n.results)):
+                yield Stray(mixup, target, f"`{node.operator.name}` depends on the target "
+                                           f"`{target.name.removesuffix('.target')}`, and would act twice",
+                            "mix where no target flows into the network", MIXED)  # fmt: skip

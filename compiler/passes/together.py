@@ -6,33 +6,81 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Node, Value
+from dlc.compiler.operators.mixing import Blend
 from dlc.compiler.passes import following
 from dlc.compiler.passes.extension import Extension, in_order, rewired
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from dlc.compiler.ir import Graph
 
 
 def follow(graph: Graph, smooth: Collection[Value | None]) -> Graph:
-    """The graph with all targets following what they are held against; `smooth` are those whose values may be
-    interpolated."""
+    """The graph with all targets following what they are held against, its outputs being losses; `smooth` are
+    the targets whose values may be interpolated."""
     plan = following.plan(graph)
     if not plan.followers:
         return graph
-    names = Extension(graph)
-    latest = {t: t for targets in plan.followers.values() for t in targets}
+    extension = Extension(graph)
+    # each target as it has become, and, where it is mixed, its partner's
+    versions = {t: (t,) for targets in plan.followers.values() for t in targets}
     joined: dict[Node, Node] = {}
+    share = None
     for node, targets in plan.followers.items():
-        operator = node.operator.leading(tuple(t in smooth for t in targets))
-        operands = (*node.operands, *(latest[t] for t in targets))
-        bound = operator.bind(*(v.type for v in operands))
-        made = [
-            Value(names.name(f"{t.name.removesuffix('.target')}.{node.operator.name}"), type, node.site)
-            for t, type in zip(targets, bound.results[1:], strict=True)
-        ]
-        joined[node] = replace(node, operator=bound, operands=operands, results=(*node.results, *made))
-        latest.update(zip(targets, made, strict=True))
-    nodes = tuple(joined.get(n) or rewired(n, latest) for n in graph.nodes)
-    return in_order(replace(graph, nodes=nodes))
+        joined[node] = join(extension, node, {t: versions[t] for t in targets}, smooth)
+        made = list(joined[node].results[len(node.results) :])
+        if node.operator.mixes_targets:
+            share = made.pop(0)
+        for target in targets:
+            kept = versions[target] if node.operator.mixes_targets else ()
+            versions[target] = (*kept, *(made.pop(0) for _ in versions[target]))
+    latest = {target: found[0] for target, found in versions.items()}
+    extension.nodes = [joined.get(n) or rewired(n, latest) for n in graph.nodes]
+    outputs = dict(graph.outputs)
+    if share is not None:
+        partners = {found[0]: found[1] for found in versions.values() if len(found) > 1}
+        outputs = twice(extension, share, partners, frozenset(joined.values()))
+    return in_order(replace(graph, nodes=tuple(extension.nodes), outputs=outputs))
+
+
+def join(
+    extension: Extension,
+    node: Node,
+    versions: Mapping[Value, tuple[Value, ...]],
+    smooth: Collection[Value | None],
+) -> Node:
+    """The node with targets behind its operands, and what becomes of them behind its results."""
+    taken = [(t, v) for t, found in versions.items() for v in found]
+    operator = node.operator.leading(tuple(t in smooth for t, _ in taken))
+    operands = (*node.operands, *(v for _, v in taken))
+    bound = operator.bind(*(v.type for v in operands))
+    more = bound.results[len(node.results) :]
+    what = "partner" if node.operator.mixes_targets else node.operator.name
+    names = [f"{node.name}.share"] * (len(more) - len(taken))
+    names += [f"{t.name.removesuffix('.target')}.{what}" for t, _ in taken]
+    made = [Value(extension.name(name), type, node.site) for name, type in zip(names, more, strict=True)]
+    return replace(node, operator=bound, operands=operands, results=(*node.results, *made))
+
+
+def twice(
+    extension: Extension, share: Value, partners: Mapping[Value, Value], joined: Collection[Node]
+) -> dict[str, Value]:
+    """Compute all that depends on mixed targets once more, with the partners', and weigh the losses."""
+    twins, nodes = dict(partners), []
+    for node in extension.nodes:
+        nodes.append(node)
+        if node in joined or twins.keys().isdisjoint(node.operands):
+            continue
+        twin = replace(
+            rewired(node, twins),
+            results=tuple(Value(extension.name(f"{v.name}.partner"), v.type, v.site) for v in node.results),
+            name=extension.name(f"{node.name}.partner"),
+        )
+        twins.update(zip(node.results, twin.results, strict=True))
+        nodes.append(twin)
+    extension.nodes = nodes
+    return {
+        name: extension.add(Blend(), (share, v, twins[v]), f"{v.name}.mixup", v.site) if v in twins else v
+        for name, v in extension.graph.outputs.items()
+    }

@@ -95,7 +95,7 @@ def test_it_is_silent(name: str) -> None:
     assert codes(WELL_MEANT[name].replace("; ", "\n")) == []
 
 
-@pytest.mark.parametrize("spec", sorted((ROOT / "specs").glob("*.dl")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("spec", sorted((ROOT / "specs").rglob("*.dl")), ids=lambda p: p.stem)
 def test_golden_specs_are_free_of_warnings(spec: Path) -> None:
     assert compile(read_source(spec), read=reader(spec.parent)).warnings == ()
 

@@ -18,6 +18,9 @@ from dlc.compiler.types import Tensor
 class Functions:
     """What the torch forms call `F`, for tensors of known size."""
 
+    def __init__(self, batch: int = 1):
+        self.batch = batch
+
     def __getattr__(self, name: str) -> Any:
         return getattr(torch.nn.functional, name, None) or getattr(torch, name)
 
@@ -60,9 +63,10 @@ def at_inference(operator: Operator) -> Operator:
 
 def run_torch(operator: Operator, *operands: Any, **weights: Any) -> Any:
     """The torch form of a bound operator, over tensors or arrays."""
+    tensors = [torch.as_tensor(o) for o in operands]
     return operator.torch(
-        Functions(),
-        *(torch.as_tensor(o) for o in operands),
+        Functions(len(tensors[0])),
+        *tensors,
         **{name: torch.as_tensor(w) for name, w in weights.items()},
     )
 

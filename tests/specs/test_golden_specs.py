@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = sorted(path.stem for path in SPECS.glob("*.dl"))
+NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
 LARGE = ("vgg11", "vgg16")
 ROWS = 2
 SHOWN = 6  # numbers of an answer that are recorded
@@ -42,13 +42,17 @@ def program_of(name: str) -> Program:
     return compile(read_source(SPECS / f"{name}.dl"), read=reader(SPECS))
 
 
+def recording(name: str, ending: str) -> Path:
+    return GOLDEN / f"{name.replace('/', '.')}{ending}"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_form_is_the_recorded_one(name: str, golden) -> None:
     program = program_of(name)
     numbers = {"parameters": figures.parameters(program.graph), "flops": figures.flops(program)}
     lines = [f"{what} {figures.spell(number)}" for what, number in numbers.items()]
     texts = ["\n".join(lines) + "\n", stages.graph(program), stages.onnx(program)]
-    golden(GOLDEN / f"{name}.txt", "\n".join(texts))
+    golden(recording(name, ".txt"), "\n".join(texts))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_answers_are_the_recorded_ones_in_every_engine(name: str, golden) -> Non
         )
     answers = {output: tensor.numpy() for output, tensor in answers.items()}
 
-    path = GOLDEN / f"{name}.json"
+    path = recording(name, ".json")
     golden(path, recorded(path, {output: summary(answer) for output, answer in answers.items()}))
 
     model = serialize(onnx_model(program, graph, weights, {}))
@@ -141,7 +145,9 @@ def assert_same(found: np.ndarray, wanted: np.ndarray) -> None:
 
 
 def test_no_recorded_form_is_without_a_spec(unused_golden) -> None:
-    unused_golden(GOLDEN, "*", {f"{name}{ending}" for name in NAMES for ending in (".txt", ".json")})
+    unused_golden(
+        GOLDEN, "*", {recording(name, ending).name for name in NAMES for ending in (".txt", ".json")}
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -25,7 +25,7 @@ def test_every_spec_meets_what_it_expects() -> None:
     assert [line for line in lines if line.startswith("  unknown")] == UNKNOWN
     expectations = [line for line in lines if line.startswith("  ")]
     assert all(line.startswith("  met") for line in expectations if line not in UNKNOWN)
-    assert lines[-1] == f"all {len(list(SPECS.glob('*.dl')))} specs are what they expect"
+    assert lines[-1] == f"all {len(list(SPECS.rglob('*.dl')))} specs are what they expect"
 
 
 def test_what_is_not_met_fails(tmp_path: Path) -> None:

@@ -1,0 +1,152 @@
+"""Mixup: samples and losses are mixed by the same share and with the same partners, whatever the loss."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from forms import Functions, bind, run_torch
+from legal import legal
+from torch.nn import functional
+
+import dlc
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.lower.weights import draw
+from dlc.compiler.operators.mixing import Mixup
+from dlc.compiler.passes import forms
+
+HEAD = """
+input x: float[1, 4, 4]
+output label: class(3)
+output yes: binary
+output copy: float[1, 4, 4]
+output other: float
+"""
+X = torch.rand((7, 1, 4, 4), generator=torch.Generator().manual_seed(0))
+LABEL, YES, OTHER = torch.tensor([0, 1, 2, 0, 1, 2, 0]), torch.tensor([0.0, 1, 1, 0, 0, 1, 0]), torch.rand(7)
+
+
+def step(text: str, loss: str, **more: torch.Tensor):
+    """The training form's answers, its weights, and the share and the partners that it drew first."""
+    p = legal(compile(Source("m.dl", f"{HEAD}{text}\ntrain {{\n loss = {loss}\n regularize = l2(0.1)\n}}\n")))
+    graph = forms.training(p)
+    model = Model(graph, p.graph.weights, draw(p.graph, 0))
+    torch.manual_seed(3)
+    made = model({"x": X, "label": LABEL, "yes": YES, "copy": X, "other": OTHER} | more)
+    torch.manual_seed(3)
+    share, partner = bind(Mixup(alpha=0.5), (1, 4, 4)).draws(Functions(), X)
+    return made, dict(model.named_parameters()), share, partner
+
+
+FLOW = """
+mixed = x -> mixup(0.5)
+mixed -> flatten -> dense(3) -> label
+mixed -> flatten -> dense(1) -> yes
+mixed -> copy
+x -> flatten -> dense(1) -> other
+"""
+
+
+def scores(weights, name: str, x: torch.Tensor) -> torch.Tensor:
+    return functional.linear(x.flatten(1), weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+
+def test_cross_entropy_is_that_of_mixed_one_hot_targets():
+    made, weights, share, partner = step(FLOW, "cross_entropy(label)")
+    mixed = share * X + (1 - share) * X[partner]
+    one_hot = functional.one_hot(LABEL, 3).float()
+    soft = share * one_hot + (1 - share) * one_hot[partner]
+    wanted = functional.cross_entropy(scores(weights, "dense", mixed), soft)
+    torch.testing.assert_close(made["loss"], wanted)
+    squares = sum((w**2).sum() for name, w in weights.items() if name.endswith("weight"))
+    torch.testing.assert_close(made["objective"], wanted + 0.1 * squares)  # each layer counts once
+
+
+def test_bce_is_that_of_mixed_targets():
+    made, weights, share, partner = step(FLOW, "bce(yes)")
+    mixed = share * X + (1 - share) * X[partner]
+    wanted = functional.binary_cross_entropy_with_logits(
+        scores(weights, "dense_2", mixed)[:, 0], share * YES + (1 - share) * YES[partner]
+    )
+    torch.testing.assert_close(made["loss"], wanted)
+
+
+def test_any_loss_is_weighed_and_what_is_not_mixed_counts_once():
+    made, weights, share, partner = step(
+        FLOW, "mae(copy) + 0.5 * mean(abs(copy - 2 * copy.target)) + mse(other)"
+    )
+    mixed = share * X + (1 - share) * X[partner]
+
+    def held(target):
+        return (mixed - target).abs().mean() + 0.5 * (mixed - 2 * target).abs().mean()
+
+    other = functional.mse_loss(scores(weights, "dense_3", X)[:, 0], OTHER)
+    torch.testing.assert_close(made["loss"], share * held(X) + (1 - share) * held(X[partner]) + other)
+
+
+def test_both_targets_follow_what_moves_the_mixed_image():
+    flow = FLOW.replace("mixup(0.5)", "mixup(0.5) -> random_flip -> random_flip(axis=-2)")
+    made, _, share, partner = step(flow, "mse(copy)")
+    torch.testing.assert_close(made["loss"], share * (1 - share) * functional.mse_loss(X, X[partner]))
+
+
+def test_images_are_mixed_after_they_were_moved():
+    flow = FLOW.replace("mixup(0.5)", "random_flip(1) -> mixup(0.5)").replace("x -> flatten", "flatten(x)")
+    made, _, *_ = step(flow, "mse(copy)")
+    p = compile(Source("m.dl", f"{HEAD}{flow}\ntrain {{\n loss = mse(copy)\n}}\n"))
+    names = [n.operator.name for n in forms.training(p).nodes]
+    assert names == ["followed", "mixed", "mse", "mse", "blend"]
+    assert 0 < float(made["loss"]) < 0.25
+
+
+def test_a_loss_against_the_input_is_as_written():
+    made, *_ = step(FLOW, "mse(copy, x)")
+    graph = forms.training(compile(Source("m.dl", f"{HEAD}{FLOW}\ntrain {{\n loss = mse(copy, x)\n}}\n")))
+    assert [n.operator.name for n in graph.nodes] == ["mixup", "mse"]
+    assert float(made["loss"]) > 0
+
+
+def test_one_sample_is_its_own_partner():
+    x = X[:1]
+    assert torch.allclose(run_torch(bind(Mixup(alpha=0.5), (1, 4, 4)), x), x)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1, 5])
+def test_the_share_is_beta_distributed_and_partners_are_all_others(alpha):
+    torch.manual_seed(0)
+    operator = bind(Mixup(alpha=alpha), (1, 4, 4))
+    draws = [operator.draws(Functions(), X) for _ in range(4000)]
+    shares = torch.stack([share for share, _ in draws])
+    theirs = torch.distributions.Beta(torch.tensor(float(alpha)), torch.tensor(float(alpha)))
+    assert float(shares.mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(shares.var()) == pytest.approx(float(theirs.variance), rel=0.06)
+    partners = torch.stack([partner for _, partner in draws])
+    assert partners.sort(1).values.eq(torch.arange(7)).all()
+    assert float((partners[:, 0] == 3).float().mean()) == pytest.approx(1 / 7, abs=0.02)
+
+
+def test_two_mixed_branches_are_refused():
+    flow = FLOW.replace("mixed -> flatten -> dense(3)", "(mixed + (x -> mixup(0.5))) -> flatten -> dense(3)")
+    with pytest.raises(CompileError) as caught:
+        compile(Source("m.dl", f"{HEAD}{flow}\ntrain {{\n loss = cross_entropy(label)\n}}\n"))
+    assert "E0514" in [d.code for d in caught.value.diagnostics]
+
+
+# --- learning ---------------------------------------------------------------------------------------------
+
+
+def test_digits_are_learnt_from_augmented_images(tmp_path):
+    spec = """
+input image: uint8[1, 8, 8]
+output digit: class(10)
+image / 16 -> random_crop(8, padding=1) -> random_rotate(10) -> color_jitter -> random_erase(0.2)
+  -> mixup(0.2) -> conv(16, 3, padding=1) -> relu -> maxpool(2) -> flatten -> dense(10) -> digit
+data { source = builtin("digits")
+  validation = 0.2 }
+train { optimizer = adam(lr=0.01)
+  epochs = 12
+  batch = 64 }
+expect { validation.accuracy >= 0.9 }
+"""
+    result = dlc.train(text=spec, out=tmp_path / "run", device="cpu")
+    assert result.trained.figures["validation"]["accuracy"] > 0.9

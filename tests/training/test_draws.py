@@ -1,0 +1,106 @@
+"""What is drawn in training: repeated by the seed and where a step is looked into, and learnt through."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.weights import draw
+from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.train import train
+
+RNG = np.random.default_rng(0)
+IMAGES = Rows({"image": RNG.random((48, 3, 8, 8), np.float32), "label": RNG.integers(0, 2, 48)}, 48)
+DRAWING = (
+    "random_flip", "random_crop(8, padding=2)", "random_rotate(20)", "random_erase", "color_jitter(hue=0.1)",
+    "mixup(0.4)", "gaussian_noise(0.1)", "dropout(0.2)", "bernoulli", "sample_normal(0.1)",
+)  # fmt: skip
+
+
+def run(text: str, rows: Rows, **fields: Rows):
+    p = compile(Source("m.dl", text))
+    return p, train(p, Dataset(rows, fields.get("validation"), None), draw(p.graph, p.train.seed), on="cpu")
+
+
+def classifier(drawing: str, seed: int = 0) -> str:
+    return f"""
+input image: float[3, 8, 8]
+output label: class(2)
+image -> {drawing} -> conv(4, 3) -> relu -> flatten -> dense(2) -> label
+train {{
+  epochs = 2
+  batch = 16
+  seed = {seed}
+}}
+"""
+
+
+@pytest.mark.parametrize("drawing", DRAWING)
+def test_the_seed_repeats_every_draw(drawing):
+    losses = [
+        [e.train["loss"] for e in run(classifier(drawing, seed), IMAGES)[1].history] for seed in (0, 0, 1)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize("drawing", DRAWING)
+def test_what_is_drawn_stands_behind_what_is_learnt_from_rows(drawing):
+    with pytest.raises(CompileError) as caught:
+        compile(Source("m.dl", classifier(f"{drawing} -> standardize")))
+    assert [d.code for d in caught.value.diagnostics] == ["E0512"]
+
+
+def test_a_number_that_is_none_is_found_by_the_same_draws():
+    """The logarithm is infinite at the first step that draws a 0, which one in fifty does."""
+    spec = """
+input x: float
+output y: float
+chance = bernoulli(0.98 + 0 * x)
+dense(x, 1) + log(chance) -> y
+train {
+  epochs = 2
+  batch = 1
+}
+"""
+    rows = Rows({"x": np.zeros(200, np.float32), "y": np.zeros(200, np.float32)}, 200)
+    with pytest.raises(CompileError) as caught:
+        run(spec, rows)
+    (found,) = caught.value.diagnostics
+    assert found.code == "E0802"
+    assert found.message.startswith("what `log` makes is infinite at step ")
+    assert int(found.message.split()[-1]) > 1
+
+
+def test_a_boltzmann_machine_learns_its_patterns():
+    """One step of contrastive divergence, as the hidden units and the visible ones are drawn in turn."""
+    spec = """
+param units = 12
+input  image: float[16]
+output code: binary[units]
+weight W: float[16, units] = normal(0.01)
+weight a: float[16] = zeros
+weight b: float[units] = zeros
+block free_energy(v) {
+  return -sum(v * a) - sum(softplus(v @ W + b))
+}
+sampled = bernoulli(sigmoid(image @ W + b))
+dreamt = bernoulli(sigmoid(sampled @ transpose(W) + a))
+image @ W + b -> code
+train {
+  loss = free_energy(image) - free_energy(detach(dreamt))
+  optimizer = sgd(lr=0.1)
+  epochs = 60
+  batch = 20
+}
+"""
+    patterns = np.array([[1] * 8 + [0] * 8, [0, 1] * 8], np.float32)
+    rows = Rows({"image": patterns[RNG.integers(0, 2, 200)]}, 200)
+    _, trained = run(spec, rows)
+    W, a, b = (trained.weights[name] for name in "Wab")
+
+    def likely(x):
+        return 1 / (1 + np.exp(-x))
+
+    again = likely(likely(patterns @ W + b) @ W.T + a)
+    assert np.abs(again - patterns).max() < 0.25

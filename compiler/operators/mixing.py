@@ -32,7 +32,8 @@ class Mixup(TrainingOnly):
 
     def draws(self, F: Any, x: Any) -> tuple[Any, Any]:
         """The share, and for each sample the place of its partner."""
-        share = F._sample_dirichlet(x.new_full((2,), self.alpha, dtype=F.float32))[0]
+        both = x.new_full((2,), self.alpha, dtype=F.float32, device="cpu")  # not every device can draw it
+        share = F._sample_dirichlet(both)[0].to(x.device)
         return share, x.new_empty((x.shape[0],), dtype=F.float32).uniform_().argsort()
 
     def torch(self, F, x):

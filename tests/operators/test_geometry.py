@@ -119,6 +119,16 @@ def test_a_target_is_moved_as_the_image_is(motion):
     assert not torch.equal(made, x)
 
 
+@pytest.mark.parametrize("motion", [FLIP, UP, CROP], ids=repr)
+@pytest.mark.parametrize("element", ["class", "bool", "uint8"])
+def test_a_target_of_any_element_is_moved_place_by_place(motion, element):
+    x = images(30, 12, 9)
+    bright = (x > 0.5).to(torch.int64 if element == "class" else getattr(torch, element))
+    made, found = followed(motion, x, (element, bright, False))
+    assert found.dtype == bright.dtype
+    assert torch.equal(found, (made > 0.5).to(bright.dtype))
+
+
 @pytest.mark.parametrize("element", ["class", "bool", "uint8"])
 def test_a_target_that_is_no_float_takes_the_nearest_value(element):
     labels = torch.randint(0, 2, (30, 12, 9))

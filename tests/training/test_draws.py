@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.torch import Model
 from dlc.compiler.lower.weights import draw
+from dlc.compiler.passes import forms
 from dlc.runtime.data import Dataset, Rows
 from dlc.runtime.train import train
 
@@ -42,6 +45,27 @@ def test_the_seed_repeats_every_draw(drawing):
         [e.train["loss"] for e in run(classifier(drawing, seed), IMAGES)[1].history] for seed in (0, 0, 1)
     ]
     assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 0.02), ("float64", 0.2)])
+def test_images_are_augmented_in_every_precision(precision, tolerance):
+    """In bf16 by the same draws, but for rounding; in float64 the draws are finer, and others."""
+    images = " -> ".join(drawing for drawing in DRAWING[:6])
+    found, wanted = (
+        run(classifier(images).replace("epochs = 2", f"epochs = 2\n precision = {p}"), IMAGES)[1].history
+        for p in (precision, "float32")
+    )
+    assert [e.train["loss"] for e in found] == pytest.approx([e.train["loss"] for e in wanted], rel=tolerance)
+
+
+@pytest.mark.parametrize("drawing", DRAWING)
+def test_all_is_drawn_on_the_device_of_the_images(drawing):
+    """What stands on another device would not go with them; tensors without numbers show it anywhere."""
+    p = compile(Source("m.dl", classifier(drawing)))
+    model = Model(forms.training(p), p.graph.weights, draw(p.graph, 0)).to("meta")
+    model._run.to("meta")
+    fields = {name: torch.from_numpy(IMAGES[name]).to("meta") for name in ("image", "label")}
+    assert model(fields)["objective"].device.type == "meta"
 
 
 @pytest.mark.parametrize("drawing", DRAWING)

@@ -77,6 +77,8 @@ class Definition:
     name: ClassVar[str] = ""
     settings: ClassVar[dict[str, Setting]] = {}
     abstract: ClassVar[bool] = True
+    # A call, or a whole spec, that shows how it is used; its name alone unless it says otherwise.
+    usage: ClassVar[str] = ""
 
     # Where a spec writes it, and each of its settings: see `placed`.
     span: Any = None

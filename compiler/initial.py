@@ -72,6 +72,8 @@ class XavierUniform(XavierNormal):
 class Normal(Initial):
     """Normal with mean 0."""
 
+    usage = "normal(0.02)"
+
     stddev: float = setting("standard deviation", Number(minimum=0))
 
     def draw(self, np, rng, shape, fans):
@@ -80,6 +82,8 @@ class Normal(Initial):
 
 class Uniform(Initial):
     """Uniform between -bound and bound."""
+
+    usage = "uniform(0.05)"
 
     bound: float = setting("greatest absolute value", Number(minimum=0))
 
@@ -115,6 +119,8 @@ class Ones(Initial):
 
 class Full(Initial):
     """All the same value."""
+
+    usage = "full(0.1)"
 
     value: float = setting("the value", Number())
 

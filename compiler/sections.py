@@ -81,11 +81,15 @@ class Field(Definition, family="field"):
 class Builtin(Source):
     """A data set that scikit-learn ships: iris, wine, digits, breast_cancer, diabetes."""
 
+    usage = 'builtin("iris")'
+
     set: str = setting("which one", BuiltinName())
 
 
 class Csv(Source):
     """A table of text in UTF-8, a heading in its first line, between commas (semicolons, tabs)."""
+
+    usage = 'csv("flowers.csv")'
 
     path: str = setting("the file, relative to the spec", Text())
     missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value",
@@ -96,11 +100,15 @@ class Csv(Source):
 class Parquet(Source):
     """An Apache Parquet file."""
 
+    usage = 'parquet("flowers.parquet")'
+
     path: str = setting("the file, relative to the spec", Text())
 
 
 class Npz(Source):
     """A NumPy archive of arrays, a row along the first axis of each."""
+
+    usage = 'npz("digits.npz")'
 
     path: str = setting("the file, relative to the spec", Text())
 
@@ -109,11 +117,15 @@ class Idx(Source):
     """A folder in the format of MNIST: `train-images-idx3-ubyte`, ...
     (also gzipped), its own test set with it."""
 
+    usage = 'idx("mnist")'
+
     path: str = setting("the folder, relative to the spec", Text())
 
 
 class Table(Source):
     """Rows written in the spec."""
+
+    usage = "table([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]])"
 
     rows: Any = setting("a list of rows", RowsOfTable())
     columns: Any = setting("the names of the columns, one a place", ListOf(Bare("a column's name")), None,
@@ -123,11 +135,25 @@ class Table(Source):
 class Column(Field):
     """One column under another name."""
 
+    usage = 'column("Sepal length (cm)")'
+
     column: str = setting("its name in the source", Text())
 
 
 class Columns(Field):
     """Several columns as one vector."""
+
+    usage = """
+    input  sepal: float[2]
+    output species: class(3)
+
+    sepal -> dense(3) -> species
+
+    data {
+      source = csv("flowers.csv")
+      sepal  = columns("sepal_length", "sepal_width")
+    }
+    """
 
     columns: tuple[str, ...] = setting("their names in the source", Text(), rest=True)
 
@@ -145,6 +171,21 @@ class Data(Section):
 
     Any other key is the name of an input or target, and its value says where it comes from: `column("Other
     name")`, `columns("a", "b")`, `normal()`, `uniform()`.
+    """
+
+    usage = """
+    input  sepal: float[2]
+    output species: class(setosa, versicolor, virginica)
+
+    sepal -> standardize -> dense(16) -> relu -> dense(3) -> species
+
+    data {
+      source     = csv("flowers.csv", missing="NA")
+      sepal      = columns("sepal length", "sepal width")
+      validation = 0.15
+      test       = 0.15
+      stratify   = species
+    }
     """
 
     source: Any = setting("where the rows come from", Defined("source"), None)
@@ -222,6 +263,18 @@ def runtime_opset(target: str) -> tuple[int, int, int] | None:
 
 class Export(Section):
     """How the artifact is written."""
+
+    usage = """
+    input  image: uint8[1, 28, 28]
+    output digit: class(10)
+
+    image / 255 -> flatten -> dense(32) -> relu -> dense(10) -> digit
+
+    export {
+      outputs = [digit, digit.logits]
+      target  = "onnxruntime>=1.18"
+    }
+    """
 
     outputs: Any = setting(
         "what it answers", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs"

@@ -20,6 +20,7 @@ from dlc.compiler.sections import RUNTIMES
 from dlc.runtime.artifact.metadata import Metadata
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+SOUND = [p for p in PAGES if p.parent != ROOT and p.parent.name != "errors"]  # the specs are no mistakes
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:[-:.T]\d+)*(?:e[-+]\d+)?")
 
@@ -111,7 +112,7 @@ def test_the_reference_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda p: p.name)
+@pytest.mark.parametrize("page", SOUND, ids=lambda p: p.name)
 def test_specs_of_the_docs_compile(page: Path) -> None:
     for text in blocks(page, "dl"):
         assert dlc.compile(text=text).compiled.warnings == ()
@@ -143,4 +144,4 @@ def test_the_operator_of_the_guide_can_be_added_as_it_says(tmp_path: Path) -> No
         in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *rows, cwd=copy, **surroundings).stdout
     )
     assert run("docs/write_reference.py", cwd=copy, **surroundings).returncode == 0
-    assert "`hard_tanh(limit=1.0)`" in (copy / "docs/reference.md").read_text(encoding="utf-8")
+    assert "hard_tanh(limit=1.0)" in (copy / "docs/reference/hard_tanh.md").read_text(encoding="utf-8")

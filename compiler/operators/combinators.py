@@ -43,6 +43,8 @@ class Repeat(Combinator):
     """`n` copies of a stage, one behind the other, each with weights of its own;
     with 0 what flows in comes out."""
 
+    usage = "repeat(3, dense(8) -> relu)"
+
     n: int = setting("how many", Whole(0, 10_000))
     stage: Any = setting("what is repeated", StageValue())
 
@@ -54,6 +56,8 @@ class Repeat(Combinator):
 
 class Residual(Combinator):
     """`stage(x) + skip(x)` (He et al. 2015); the weights of the stage are made first."""
+
+    usage = "residual(dense(8) -> relu)"
 
     stage: Any = setting("the main path", StageValue())
     skip: Any = setting("the path beside it", StageValue(), None, shown="identity")
@@ -73,6 +77,13 @@ class Residual(Combinator):
 class Each(Combinator):
     """One copy of the stage for every tensor of a tuple, each with weights of its own."""
 
+    usage = """
+    input  left, right: float[4]
+    output kind: class(3)
+
+    (left, right) -> each(dense(8) -> relu) -> concat -> dense(3) -> kind
+    """
+
     stage: Any = setting("what is done to each", StageValue())
 
     def flow(self, ev, tensors, span):
@@ -81,6 +92,13 @@ class Each(Combinator):
 
 class Branch(Combinator):
     """A tuple of what each stage makes of the same tensors."""
+
+    usage = """
+    input  x: float[4]
+    output kind: class(3)
+
+    x -> branch(dense(8) -> relu, dense(8) -> tanh) -> concat -> dense(3) -> kind
+    """
 
     stages: Any = setting("the stages side by side", StageValue(), rest=True)
 

@@ -146,6 +146,14 @@ class Stack(Joining):
 class Split(Shape):
     """A tuple of pieces along an axis (torch `split`, ONNX `Split`)."""
 
+    usage = """
+    input  x: float[6]
+    output y: float
+
+    left, right = x -> split(2)
+    left * right -> dense(1) -> y
+    """
+
     parts: Any = setting(
         "how many equal pieces, or a list of their sizes",
         OneOf(Whole(1, 1000), ListOf(Whole(1, symbolic=True))),

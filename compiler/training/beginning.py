@@ -66,6 +66,20 @@ class Load(Weights):
     file has to hold all of them, of the same shapes, and nothing else.
     """
 
+    usage = """
+    net encoder(x) { return x -> dense(16) -> relu }
+
+    input  x: float[4]
+    output kind: class(3)
+
+    x -> encoder -> dense(3) -> kind
+
+    train {
+      weights = load("encoder.safetensors", into=encoder)
+      freeze  = encoder
+    }
+    """
+
     path: str = setting("the file, relative to the spec", WeightsFile())
     into: Any = setting("the net that they are of", OneOf(Net(), Nothing()), None, keyword=True,
                         shown="the whole spec")  # fmt: skip

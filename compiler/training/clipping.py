@@ -19,6 +19,8 @@ class Clip(Definition, family="clip"):
 class Norm(Clip):
     """All gradients scaled together so that their norm is at most `limit` (torch `clip_grad_norm_`)."""
 
+    usage = "norm(1)"
+
     limit: float = setting("greatest norm", Number(above=0))
 
     def torch(self, utils, weights):
@@ -27,6 +29,8 @@ class Norm(Clip):
 
 class Value(Clip):
     """Each entry of the gradients clipped to -limit..limit (torch `clip_grad_value_`)."""
+
+    usage = "value(0.5)"
 
     limit: float = setting("greatest absolute value", Number(above=0))
 

@@ -38,6 +38,8 @@ class Optimizer(Definition, family="optimizer"):
 class Sgd(Optimizer):
     """Stochastic gradient descent: `w = w - lr * gradient`, with momentum if asked (torch `SGD`)."""
 
+    usage = "sgd(lr=0.1, momentum=0.9)"
+
     lr: float = setting("learning rate", Number(above=0), usual=(1e-5, 1))
     momentum: float = setting("share of the last change that is kept", Number(minimum=0, below=1), 0)
     nesterov: bool = setting("look ahead along the momentum", Flag(), False)

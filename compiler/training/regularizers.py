@@ -58,6 +58,8 @@ class Regularizer(Definition, family="regularizer"):
 class L1(Regularizer):
     """Adds `x * sum(abs(w))`: draws weights to exactly 0."""
 
+    usage = "l1(1e-5)"
+
     x: float = setting("strength", Number(minimum=0))
 
     def torch(self, torch, tensors):
@@ -66,6 +68,8 @@ class L1(Regularizer):
 
 class L2(Regularizer):
     """Adds `x * sum(w ** 2)`: keeps weights small."""
+
+    usage = "l2(1e-4)"
 
     squares = True
 
@@ -78,6 +82,8 @@ class L2(Regularizer):
 
 class Elastic(Regularizer):
     """Adds `a * sum(abs(w)) + b * sum(w ** 2)`: both at once (elastic net)."""
+
+    usage = "elastic(1e-5, 1e-4)"
 
     squares = True
 

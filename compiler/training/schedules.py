@@ -38,6 +38,8 @@ class Constant(Schedule):
 class Step(Schedule):
     """The learning rate times `by` after every `every` steps (torch `StepLR`)."""
 
+    usage = "step(every=1000, by=0.5)"
+
     every: int = setting("steps between two changes", Whole(1))
     by: float = setting("factor of each change", Number(above=0))
 
@@ -47,6 +49,8 @@ class Step(Schedule):
 
 class Exponential(Schedule):
     """The learning rate times `by` after every step (torch `ExponentialLR`)."""
+
+    usage = "exponential(0.999)"
 
     by: float = setting("factor of each step", Number(above=0))
 
@@ -88,6 +92,8 @@ class OneCycle(Schedule):
 
     Momentum stays as it is.
     """
+
+    usage = "one_cycle(peak=0.1)"
 
     peak: float = setting("greatest learning rate", Number(above=0))
 

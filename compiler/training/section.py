@@ -44,6 +44,27 @@ class LossExpression(Kind):
 class Train(Section):
     """How the weights are learnt."""
 
+    usage = """
+    input  flower: float[4]
+    output species: class(3)
+
+    flower -> standardize -> dense(16) -> relu -> dense(3) -> species
+
+    data {
+      source     = builtin("iris")
+      validation = 0.2
+    }
+
+    train {
+      optimizer  = adamw(lr=0.01)
+      schedule   = cosine(warmup=10)
+      batch      = 16
+      epochs     = 100
+      early_stop = patience(20)
+      metrics    = [accuracy, f1]
+    }
+    """
+
     loss: Value | None = setting("what is made small", OneOf(LossExpression(), Nothing()), None,
                                  shown="the sum of the losses that the outputs' types imply")  # fmt: skip
     optimizer: Optimizer = setting("how weights follow their gradients", Defined("optimizer"), Adam())

@@ -49,6 +49,8 @@ class Stopping(Definition, family="stopping"):
 class Patience(Stopping):
     """Stop after `n` epochs without a better figure, and keep the weights of the best epoch."""
 
+    usage = "patience(5)"
+
     n: int = setting("epochs to wait", Whole(1))
     on: str = setting("what is watched", Figure(), "validation.loss", keyword=True)
 

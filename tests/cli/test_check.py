@@ -107,7 +107,7 @@ def test_imports_are_read_beside_the_spec(tmp_path: Path, monkeypatch: pytest.Mo
 def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
     spec = write(tmp_path, "iris.dl", IRIS)
     commands = [["check", str(spec)], ["--help"], ["fmt", "--check", str(spec)], ["show", str(spec)]]
-    for arguments in [*commands, ["explain"], ["explain", "E0203"]]:
+    for arguments in [*commands, ["explain"], ["explain", "E0203"], ["doc"], ["doc", "conv"]]:
         program = (
             "import sys\nfrom dlc.cli import commands\n"
             f"try:\n    commands({arguments!r})\nexcept SystemExit as end:\n    assert not end.code\n"

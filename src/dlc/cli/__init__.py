@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 # Commands whose processes are so short that collecting garbage would only cost time.
-SHORT = ("check", "show", "fmt", "explain")
+SHORT = ("check", "show", "fmt", "explain", "doc")
 
 # Each command, and the module that holds it as `command`.
 COMMANDS = {
@@ -28,8 +28,9 @@ COMMANDS = {
     "test": "testing",
     "fmt": "fmt",
     "explain": "explain",
+    "doc": "doc",
 }
-LATER = ("diff", "emit", "gradcheck", "doc")
+LATER = ("diff", "emit", "gradcheck")
 
 
 class Commands(click.Group):

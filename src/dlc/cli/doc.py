@@ -1,0 +1,28 @@
+"""`dlc doc`: what a word of the language means."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(short_help="Say what a word of the language means.")
+@click.argument("word", required=False)
+def command(word: str | None) -> None:
+    """Say what an operator, a loss, a section, a setting or another word of the language means, with a spec
+    that uses it. Without a word, list them all."""
+    from dlc.cli.mistakes import refuse
+    from dlc.compiler.later import LATER
+    from dlc.compiler.suggest import did_you_mean
+    from dlc.reference import pages, terminal
+    from dlc.reference.words import find, keys, words
+
+    if word is None:
+        terminal.show(f"{pages.listed()}\n`dlc doc WORD` says more of one.\n")
+        return
+    found = find(word)
+    if not found:
+        if any(word in named for named in LATER.values()):
+            refuse(f"`{word}` is not built yet")
+        known = [w.name for w in (*words(), *keys())]
+        refuse(f"there is no word `{word}`", did_you_mean(word, known) or "`dlc doc` lists them all")
+    terminal.show(pages.page(found))

@@ -1,0 +1,167 @@
+"""A word as a page: how it is written, what it does, its settings, shapes, and a spec that uses it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dlc.compiler import CompileError
+from dlc.compiler.definition import Definition, family
+from dlc.compiler.operators.base import Operator
+from dlc.reference import spell
+from dlc.reference.errors import fenced
+from dlc.reference.specs import compiled, first, of_block_call, spec
+from dlc.reference.words import Key, Word, where, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.operators.base import Example
+
+PLACE = re.compile(r"  # \S+$", re.MULTILINE)
+ROWS = 10  # of a table of shapes, at most
+
+
+def page(found: list[Word], *, forms: bool = False) -> str:
+    """The page of a name, with all that have it; with the forms of what flows, which need onnx-ir."""
+    parts = [f"# {found[0].name}"]
+    for word in found:
+        said = list(body(word, forms))
+        if len(found) > 1:
+            heading = f"## {word.name}, {word.what}"
+            said = [heading, *(f"#{part}" if part.startswith("## ") else part for part in said)]
+        parts += said
+    return "\n\n".join(parts) + "\n"
+
+
+def body(word: Word, forms: bool) -> Iterator[str]:
+    yield f"{word.what[:1].upper()}{word.what[1:]}{place(word)}."
+    if isinstance(word.of, Key):
+        yield from of_key(word.of)
+    elif isinstance(word.of, str):
+        yield from of_std(word)
+    else:
+        yield from of_definition(word.of, forms)
+
+
+def place(word: Word) -> str:
+    """Where it is listed or written, where its kind does not say so already."""
+    if not isinstance(word.of, type):
+        return ""
+    if word.of.family == "operator":
+        return f", listed under {word.heading}"
+    written_as = where(word.of.family)
+    return f", written as {written_as}" if written_as else ""
+
+
+def of_definition(definition: type[Definition], forms: bool) -> Iterator[str]:
+    is_section = definition.family == "section"
+    yield fenced("text", written(definition))
+    yield from spell.paragraphs(definition)
+    if definition.settings:
+        yield "## Settings"
+        say = spell.section_setting if is_section else spell.described
+        yield "\n".join(f"- {say(s)}" for s in spell.in_order(definition))
+    if issubclass(definition, Operator) and definition.examples:
+        yield from shapes(definition)
+    example = spec(definition)
+    if example:
+        yield "## A spec that uses it"
+        yield fenced("dl", example)
+    if example and forms and definition.family in ("operator", "combinator"):
+        yield from in_onnx(example)
+
+
+def in_onnx(example: str) -> Iterator[str]:
+    """The nodes that a spec becomes; none where rows have to tell how many classes there are."""
+    from dlc.show.stages import onnx
+
+    program = compiled(example)
+    try:
+        text = onnx(program) if program else ""
+    except CompileError:
+        return
+    yield "## In ONNX"
+    yield "That spec, exported:"
+    yield fenced("text", PLACE.sub("", text))
+
+
+def written(definition: type[Definition]) -> str:
+    """How a spec writes it."""
+    if definition.family == "section":
+        return f"{definition.name} {{ ... }}"
+    sign = getattr(definition, "sign", "")
+    if not sign:
+        return spell.call(definition)
+    names = definition.operand_names() if issubclass(definition, Operator) else ()
+    return f" {sign} ".join(names) if len(names) > 1 else f"{sign} {''.join(names)}"
+
+
+def shapes(definition: type[Operator]) -> Iterator[str]:
+    """What flows in and what comes out, for the example rows, and what is refused."""
+    yield "## Shapes"
+    yield "Of one sample: what flows in, the call, what comes out. Capital letters are free dimensions."
+    good = [row for row in definition.examples if not row.rejects and row.gives][:ROWS]
+    yield fenced("text", "\n".join(aligned([flow(definition, row) for row in good])))
+    refused = [row for row in definition.examples if row.rejects][:ROWS]
+    if refused:
+        codes = [f"[{code}](../errors/{code}.md)" for code in sorted({row.rejects for row in refused})]
+        yield f"Refused, with {', '.join(codes)}:"
+        yield fenced("text", "\n".join(aligned([flow(definition, row) for row in refused])))
+
+
+def flow(definition: type[Operator], row: Example) -> tuple[str, str, str]:
+    """`float[2, 8]`, `-> conv(3, 2)`, `: float[3, 7]`; the code in place of what is refused."""
+    arrow = "-> " if definition.public else ""
+    return joined(row.takes), f"{arrow}{row.call}", row.rejects or f": {joined(row.gives)}"
+
+
+def joined(types: str | tuple[str, ...]) -> str:
+    return types if isinstance(types, str) else f"({', '.join(types)})"
+
+
+def aligned(rows: list[tuple[str, str, str]]) -> Iterator[str]:
+    widths = [max(len(row[at]) for row in rows) for at in (0, 1)]
+    for takes, call, gives in rows:
+        yield f"{takes:{widths[0]}}  {call:{widths[1]}}  {gives}"
+
+
+def of_key(key: Key) -> Iterator[str]:
+    """A setting of a section, with what it may be."""
+    yield spell.section_setting(key.setting)
+    for name in key.setting.kind.families():
+        members = family(name).values()
+        yield "\n".join(f"- `{spell.call(d)}`: {spell.summary(d)}" for d in members)
+    yield f"`dlc doc {key.section.name}` lists the other settings."
+    example = spec(key.section)
+    if example:
+        yield "## A spec with this section"
+        yield fenced("dl", example)
+
+
+def of_std(word: Word) -> Iterator[str]:
+    yield word.summary
+    yield f"`import {word.name} from std` brings it; this is the whole of it:"
+    yield fenced("text", word.of)
+    example = first(of_block_call(word.name))
+    if example:
+        yield "## A spec that uses it"
+        yield fenced("dl", example)
+
+
+def listed(link: str = "`{0}`") -> str:
+    """All words by heading, each with its first sentence; `link` is how a word is written."""
+    parts: list[str] = []
+    for word in words():
+        if f"## {word.heading}" not in parts:
+            parts += [f"## {word.heading}", *note(word)]
+            parts.append("")
+        entry = f"- {link.format(word.name, word.page)} {word.summary}"
+        parts[-1] += f"\n{entry}" if parts[-1] else entry
+    return "\n\n".join(parts) + "\n"
+
+
+def note(word: Word) -> list[str]:
+    """Where words of this heading are written, if that is a setting."""
+    written_as = where(word.of.family) if isinstance(word.of, type) else ""
+    return [f"Written as {written_as}."] if written_as else []

@@ -1,0 +1,126 @@
+"""Every word of the language with what there is to say of it, and the groups in which they are listed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import dlc.compiler.operators
+import dlc.compiler.sections
+import dlc.compiler.training.section  # noqa: F401  all three define words
+from dlc.compiler.definition import Definition, family
+from dlc.compiler.operators.base import Operator
+from dlc.compiler.record import record
+from dlc.reference import spell
+from dlc.reference.specs import places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.definition import Setting
+
+# Operators by their group. One that is not named here is listed under its own name.
+OPERATORS = {
+    "layers": "Layers", "classes": "Classes", "convolution": "Convolutions",
+    "normalization": "Normalization", "activations": "Activations", "pooling": "Pooling", "shape": "Shapes",
+    "joining": "Joining and parting", "mathematics": "Mathematics", "reductions": "Reductions",
+    "regularization": "Training only", "learnt": "Learnt from the training rows",
+}  # fmt: skip
+# The other families: what one of them is, and the heading of all.
+FAMILIES = {
+    "combinator": ("a combinator", "Combinators"), "loss": ("a loss", "Losses"),
+    "optimizer": ("an optimizer", "Optimizers"), "schedule": ("a schedule", "Schedules"),
+    "regularizer": ("a regularizer", "Regularizers"), "clip": ("a bound on gradients", "Clipping"),
+    "stopping": ("a rule for stopping early", "Early stopping"),
+    "weights": ("a source of trained weights", "Trained weights"), "metric": ("a metric", "Metrics"),
+    "initial": ("an initial value", "Initial values"), "source": ("a source of rows", "Sources"),
+    "field": ("a field of the data", "Fields"), "section": ("a section", "Sections"),
+}  # fmt: skip
+SIGNS, BLOCKS = "Signs", "Blocks of std"
+BLOCK = re.compile(r"((?:^#.*\n)+)^(?:block|net) (\w+)(\(.*\)) \{\n(?:.*\n)*?^\}\n", re.MULTILINE)
+
+
+@record
+class Word:
+    """A word, what kind of thing it is, the heading it is listed under, and a sentence on it."""
+
+    name: str  # as a spec writes it
+    what: str
+    heading: str
+    summary: str
+    of: Any  # the definition, the text of a block, or a section with its setting
+
+    @property
+    def page(self) -> str:
+        """The name of its page; signs have that of their operator."""
+        return self.name if self.name.isidentifier() else self.of.name
+
+
+@record
+class Key:
+    """A setting of a section."""
+
+    section: type[Definition]
+    setting: Setting
+
+
+def words() -> list[Word]:
+    """All words in the order of the lists."""
+    return [*operators(), *defined("combinator", "loss"), *signs(), *defined(*others()), *blocks()]
+
+
+def find(name: str) -> list[Word]:
+    """What is meant by a name, settings of sections too; several share some names."""
+    return [word for word in (*words(), *keys()) if word.name == name]
+
+
+def operators() -> Iterator[Word]:
+    public = [d for d in family("operator").values() if issubclass(d, Operator) and d.public]
+    groups = [*OPERATORS, *sorted({d.group for d in public} - set(OPERATORS))]
+    for group in groups:
+        heading = OPERATORS.get(group, group.replace("_", " ").capitalize())
+        for d in public:
+            if d.group == group:
+                yield Word(d.name, "an operator", heading, spell.summary(d), d)
+
+
+def signs() -> Iterator[Word]:
+    for d in family("operator").values():
+        if issubclass(d, Operator) and d.sign:
+            yield Word(d.sign, "a sign", SIGNS, spell.summary(d), d)
+
+
+def others() -> list[str]:
+    """Families that do not stand in a flow; those not named above come last."""
+    listed = [f for f in FAMILIES if f not in ("combinator", "loss")]
+    return [*listed, *(f for f in Definition.families if f not in (*FAMILIES, "operator"))]
+
+
+def defined(*families: str) -> Iterator[Word]:
+    for of in families:
+        what, heading = FAMILIES.get(of, (f"of the family {of}", of.capitalize()))
+        for d in family(of).values():
+            yield Word(d.name, what, heading, spell.summary(d), d)
+
+
+def keys() -> Iterator[Word]:
+    for name, section in family("section").items():
+        for setting in section.settings.values():
+            what = f"a setting of `{name}`"
+            yield Word(setting.name, what, "Sections", f"{setting.doc}.", Key(section, setting))
+
+
+def blocks() -> Iterator[Word]:
+    from importlib.resources import files  # slow to import
+
+    text = files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8")
+    for match in BLOCK.finditer(text):
+        comment = " ".join(line.lstrip("# ") for line in match[1].splitlines())
+        yield Word(match[2], "a block of `std`", BLOCKS, comment, match[0][len(match[1]) :])
+
+
+def where(of: str) -> str:
+    """Where a spec writes a member of a family: "`optimizer` in `train`"."""
+    found = {"initial": "`init=` of a layer, and what a declared `weight` begins with",
+             "field": "`FIELD = ...` in `data`, for an input or target of that name"}  # fmt: skip
+    return found.get(of) or " and ".join(f"`{key}` in `{section}`" for section, key in places(of))

@@ -1,0 +1,100 @@
+"""`dlc doc`, as a person uses it who writes a spec."""
+
+from __future__ import annotations
+
+import pytest
+from stories import dlc
+
+import dlc as face
+from dlc.compiler.definition import Definition
+from dlc.compiler.later import LATER
+from dlc.compiler.operators.base import Operator
+from dlc.reference import pages
+from dlc.reference.words import Word, keys, words
+
+
+def specs_in(said: str) -> list[str]:
+    """What stands moved in behind a heading that promises a spec."""
+    parts = said.split("\nA spec that uses it\n")[1:]
+    lines = [part.strip("\n").splitlines() for part in parts]
+    return ["\n".join(line.removeprefix("    ") for line in part) for part in lines]
+
+
+def test_it_says_how_an_operator_is_written_what_it_does_and_what_it_makes() -> None:
+    said = dlc("doc", "conv").output
+    assert said.startswith(
+        "conv\n\nAn operator, listed under Convolutions.\n\n    conv(channels, kernel, stride=1"
+    )
+    assert "Convolution over one to three space axes" in said
+    assert "(torch `conv1d` to `conv3d`, ONNX `Conv`)" in " ".join(said.split())
+    assert "- `kernel`: extent of the window (a whole number of at least 1" in said
+    assert "float[2, 8, 7]     -> conv(3, 3, stride=2, padding=1)            : float[3, 4, 4]" in said
+    assert "float[784]            -> conv(3, 3)                          E0201" in said
+    (example,) = specs_in(said)
+    assert face.compile(text=example).compiled.warnings == ()
+
+
+def test_words_that_share_a_name_are_both_told() -> None:
+    said = dlc("doc", "mae").output
+    assert "\nmae, a loss\n" in said and "\nmae, a metric\n" in said
+    loss, metric = specs_in(said.replace("\nmae, a metric\n", "\n"))
+    assert "loss = mae(y)" in loss and "metrics = mae" in metric
+
+
+def test_a_setting_of_a_section_lists_what_it_takes() -> None:
+    said = dlc("doc", "early_stop").output
+    assert "A setting of `train`." in said
+    assert "- `patience(n, *, on=" in said
+    assert "`dlc doc train` lists the other settings." in said
+
+
+def test_a_sign_a_section_and_a_block_are_words_too() -> None:
+    assert "\n    a @ b\n" in dlc("doc", "@").output
+    assert "\n    train { ... }\n" in dlc("doc", "train").output
+    assert "import basic from std\n" in dlc("doc", "basic").output
+    assert "- `batch`: rows in a step" in dlc("doc", "train").output
+
+
+def test_without_a_word_all_are_listed() -> None:
+    said = dlc("doc").output
+    assert "\nActivations\n" in said and "\nOptimizers\n\nWritten as `optimizer` in `train`.\n" in said
+    assert [line.split("`")[1] for line in said.splitlines() if line.startswith("- `")] == [
+        word.name for word in words()
+    ]
+
+
+def test_a_typo_is_told() -> None:
+    done = dlc("doc", "cnov")
+    assert (done.exit_code, "help: did you mean `conv`?" in done.output) == (1, True)
+    assert "help: did you mean `early_stop`?" in dlc("doc", "earlystop").output
+    assert "help: `dlc doc` lists them all" in dlc("doc", "quaternion").output
+
+
+def test_what_is_not_built_yet_is_said_to_be() -> None:
+    built = {word.name for word in (*words(), *keys())}
+    (word, *_) = [w for named in LATER.values() for w in named if w not in built]
+    assert f"`{word}` is not built yet" in dlc("doc", word).output
+
+
+# --- every word -------------------------------------------------------------------------------------------
+
+
+def test_every_definition_is_a_word() -> None:
+    known = {word.of for word in words() if isinstance(word.of, type)}
+    for family, members in Definition.families.items():
+        for definition in members.values():
+            is_inner = issubclass(definition, Operator) and not (definition.public or definition.sign)
+            if definition.__module__.startswith("dlc.") and not (family == "operator" and is_inner):
+                assert definition in known
+
+
+@pytest.mark.parametrize("word", words(), ids=lambda word: f"{word.name} {word.what}")
+def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
+    """One that none is found for says it itself, as its `usage`."""
+    (said,) = [part for part in pages.body(word, forms=False) if part.startswith("```dl\n")]
+    spec = said.removeprefix("```dl\n").removesuffix("```")
+    program = face.compile(text=spec).compiled
+    assert program.warnings == ()
+    assert word.name in spec
+    if isinstance(word.of, type) and word.of.family == "operator":
+        assert word.of.name in {node.operator.name for node in program.graph.nodes}

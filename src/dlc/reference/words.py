@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Operators by their group. One that is not named here is listed under its own name.
 OPERATORS = {
     "layers": "Layers", "classes": "Classes", "convolution": "Convolutions",
-    "normalization": "Normalization", "activations": "Activations", "pooling": "Pooling", "shape": "Shapes",
+    "normalization": "Normalization", "activations": "Activations", "pooling": "Pooling",
+    "resampling": "Resampling", "shape": "Shapes",
     "joining": "Joining and parting", "mathematics": "Mathematics", "reductions": "Reductions",
     "regularization": "Training only", "learnt": "Learnt from the training rows",
 }  # fmt: skip

@@ -12,7 +12,6 @@ LATER: dict[str, tuple[str, ...]] = {
         "position_embedding", "sinusoidal_position", "rnn", "lstm", "gru", "attention",
         "groupnorm", "instancenorm", "local_response_norm", "rmsnorm",
         "last", "shift", "topk", "gather",
-        "gradient", "jacobian",
         "vocabulary", "tokenize",
     ),
     "loss": (

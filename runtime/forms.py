@@ -84,6 +84,7 @@ class Forms:
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answering = replace(program, exports=tuple((name, program.output(name)) for name in asked))
         self.answering = Form(forms.inference(answering, loss=True), self.weights, device)
+        self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
         self.work = work(self.training.graph)
         self._fitting = (CACHED if device.type == "cpu" else ROOM) // largest(self.answering.graph)
         frozen = {w.name for w in training.weights if w.trainable and program.train.freezes(w)}
@@ -111,12 +112,12 @@ class Forms:
             rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
         )
         resident = self.resident(rows, self.answering, train.seed)
-        with torch.inference_mode():
+        with torch.inference_mode(not self.differentiates):
             weights = [w.float() for w in self.answering.weights]  # as they are exported
             for size, batch in zip(sizes, resident.batches(sizes), strict=True):
                 made = self.answering(batch, weights)
-                loss = float(made.pop("loss"))
-                answers = {name: tensor.cpu().numpy() for name, tensor in made.items()}
+                loss = float(made.pop("loss").detach())
+                answers = {name: tensor.detach().cpu().numpy() for name, tensor in made.items()}
                 targets = {m.target: rows[m.target][start : start + size] for m in self.measured}
                 meter.add(answers, targets, size, loss)
                 start += size

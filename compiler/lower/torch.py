@@ -63,6 +63,13 @@ class Functions:
             self._batch = next(p for v, p in self._inputs.items() if v.type.batched).shape[0]
         return self._batch
 
+    @staticmethod
+    def derivative(of: Any, wrt: Any) -> Any:
+        """What `derivative` gives, when the module runs."""
+        if not isinstance(of, fx.Proxy):
+            return derivative(of, wrt)
+        return of.tracer.create_proxy("call_function", derivative, (of, wrt), {})
+
     def size(self, size: Size) -> Any:
         """A dimension as a number, or as one that is known when the module runs."""
         if not isinstance(size, Dim):
@@ -163,16 +170,36 @@ def trace(graph: Graph) -> fx.GraphModule:
         node = fx_graph.placeholder(f"{identifier(value.name)}_{number}")
         node.meta.update(name=value.name, place=value.site.place)
         values[value] = fx.Proxy(node, tracer)
+    tracked = {n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None}
+    track(values, tracked.intersection(values), tracer)
     functions = Functions({v: values[v] for v in graph.inputs})
     for node in graph.nodes:
         tracer.meta = {"name": node.name, "place": node.site.place}
-        if node.operator.training_only:
+        if node.operator.training_only and node.operator.wrt is None:
             tracer.meta["training_only"] = True
         values.update(zip(node.results, run_node(node, functions, values), strict=True))
+        track(values, tracked.intersection(node.results), tracer)
     tracer.meta = {}
     fx_graph.output({name: argument(values[v], tracer) for name, v in graph.outputs.items()})
     fx_graph.eliminate_dead_code(is_impure_node=is_impure)
     return fx.GraphModule(root, fx_graph, "Compiled")
+
+
+def track(values: dict[Value, Any], tracked: Iterable[Value], tracer: Tracer) -> None:
+    """Let these values be such that derivatives can be taken with respect to them."""
+    for value in tracked:
+        values[value] = tracer.create_proxy("call_function", variable, (values[value],), {})
+
+
+def variable(x: torch.Tensor) -> torch.Tensor:
+    return x if x.requires_grad else x.detach().requires_grad_()
+
+
+def derivative(of: torch.Tensor, wrt: torch.Tensor) -> torch.Tensor:
+    """The gradient of the sum; zeros where nothing flows back."""
+    if not of.requires_grad:
+        return torch.zeros_like(wrt)
+    return torch.autograd.grad(of.sum(), wrt, create_graph=True, materialize_grads=True)[0]
 
 
 def is_impure(node: fx.Node) -> bool:

@@ -105,6 +105,8 @@ class Operator(Definition, family="operator"):
     group: ClassVar[str] = ""
     # True if it stands in training alone, as losses do, and has no form in ONNX.
     training_only: ClassVar[bool] = False
+    # The operand with respect to which it differentiates.
+    wrt: ClassVar[int | None] = None
     # True if the training form draws random numbers.
     random: ClassVar[bool] = False
     # True if targets that follow it are mixed with others of the batch: losses are then computed with both.

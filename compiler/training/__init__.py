@@ -3,6 +3,7 @@ from dlc.compiler.training import (  # noqa: F401
     beginning,
     class_losses,
     clipping,
+    derivatives,
     lbfgs,
     metrics,
     muon,

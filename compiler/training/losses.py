@@ -14,14 +14,19 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Tensor
 
 
-class Loss(Operator, family="loss"):
-    # A target may be of any element: `type` says which it takes, and names the loss that was meant.
-    takes = ("float", "any")
+class InLosses(Operator, family="loss"):
+    """What may stand in losses alone."""
+
     batchless = True
     mixes = True  # a number or a declared weight may stand beside values of the batch
     training_only = True
     # The elements of outputs whose scores it takes: it looks behind the activation that matches one of them.
     scores: ClassVar[tuple[str, ...]] = ()
+
+
+class Loss(InLosses, abstract=True):
+    # A target may be of any element: `type` says which it takes, and names the loss that was meant.
+    takes = ("float", "any")
 
     reduce: str | None = setting(
         "`mean` over the batch, `sum` over a sample and then the mean over the batch, `none` to keep "

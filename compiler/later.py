@@ -10,7 +10,6 @@ NOT_BUILT = "E0901"
 LATER: dict[str, tuple[str, ...]] = {
     "operator": (
         "position_embedding", "sinusoidal_position", "rnn", "lstm", "gru", "attention",
-        "groupnorm", "instancenorm", "local_response_norm", "rmsnorm",
         "last", "shift", "topk", "gather",
         "vocabulary", "tokenize",
     ),

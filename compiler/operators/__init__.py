@@ -25,3 +25,4 @@ from dlc.compiler.operators import reductions as reductions
 from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import resampling as resampling
 from dlc.compiler.operators import shape as shape
+from dlc.compiler.operators import space_normalization as space_normalization

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.dims import Size
@@ -95,22 +96,19 @@ class BatchnormInference(_OverBatch):
         return op.BatchNormalization(x, weight, bias, running_mean, running_var, epsilon=self.eps)
 
 
-class Layernorm(Operator):
-    """Normalization of each sample over one axis (torch `layer_norm`, ONNX `LayerNormalization`).
-
-    `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and variance over the axis.
-    """
+class _OverAxis(Operator, abstract=True):
+    """Each sample over one axis, which is brought to the end where it is not there."""
 
     follows = True
     normalizes = True
 
-    eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
+    eps: float = setting("added to what is divided by, under the root", Number(minimum=0), 1e-5)
     axis: int = setting("axis to normalize over", Whole(), -1)
 
     def type(self, x: Tensor) -> Tensor:
         sample_axis(x, self.axis)
         if not is_known(self.size(x)):
-            raise Reject("`layernorm` has weights for its axis, which must be of known size; axis "
+            raise Reject(f"`{self.name}` has weights for its axis, which must be of known size; axis "
                          f"{self.axis} of {x} is free", at="x",
                          help="give the `axis` that holds the features")  # fmt: skip
         return x
@@ -120,38 +118,84 @@ class Layernorm(Operator):
 
     def weights(self, x: Tensor):
         yield WeightSpec("weight", (self.size(x),), "norm", Ones())
-        yield WeightSpec("bias", (self.size(x),), "norm", Zeros())
 
     def over_last(self) -> bool:
         return self.axis % self.operands[0].rank == self.operands[0].rank - 1
 
-    def torch(self, F, x, weight, bias):
+    def torch(self, F, x, **weights):
+        if self.over_last():
+            return self.torch_last(F, x, **weights)
         axis = self.operands[0].axis(self.axis)
-        if self.over_last():
-            return F.layer_norm(x, (self.size(self.operands[0]),), weight, bias, self.eps)
-        x = F.transpose(x, axis, -1)
-        return F.transpose(F.layer_norm(x, (self.size(self.operands[0]),), weight, bias, self.eps), axis, -1)
+        return F.transpose(self.torch_last(F, F.transpose(x, axis, -1), **weights), axis, -1)
 
-    def onnx(self, op, x, weight, bias):
+    def onnx(self, op, x, **weights):
         if self.over_last():
-            return op.LayerNormalization(x, weight, bias, axis=-1, epsilon=self.eps)
+            return self.onnx_last(op, x, **weights)
         swap = list(range(self.operands[0].rank + 1))
         axis = self.operands[0].axis(self.axis)
         swap[axis], swap[-1] = swap[-1], swap[axis]
-        y = op.LayerNormalization(op.Transpose(x, perm=swap), weight, bias, axis=-1, epsilon=self.eps)
-        return op.Transpose(y, perm=swap)
+        return op.Transpose(self.onnx_last(op, op.Transpose(x, perm=swap), **weights), perm=swap)
 
-    examples = (
-        Example("layernorm", "float[4]", "float[4]"),
-        Example("layernorm", "float[5, 4]", "float[5, 4]"),
-        Example("layernorm", "float[T, 4]", "float[T, 4]"),
-        Example("layernorm(eps=0.1)", "float[2, 3, 4]", "float[2, 3, 4]"),
-        Example("layernorm(axis=0)", "float[3, 4, 5]", "float[3, 4, 5]"),
-        Example("layernorm(0.1, -2)", "float[4, T]", "float[4, T]"),
-        Example("layernorm(axis=1)", "float[2, 3]", "float[2, 3]"),
-        Example("layernorm(axis=0)", "float[4]", "float[4]"),
-        Example("layernorm", "float", rejects="E0201"),
-        Example("layernorm(axis=2)", "float[3, 4]", rejects="E0201"),
-        Example("layernorm", "float[4, T]", rejects="E0201"),
-        Example("layernorm(eps=-1)", "float[4]", rejects="E0403"),
+    @abstractmethod
+    def torch_last(self, F: Any, x: Any, **weights: Any) -> Any:
+        """Over the last axis, in PyTorch."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def onnx_last(self, op: Any, x: Any, **weights: Any) -> Any:
+        """Over the last axis, in ONNX."""
+        raise NotImplementedError
+
+
+def over_axis(name: str) -> tuple[Example, ...]:
+    return (
+        Example(name, "float[4]", "float[4]"),
+        Example(name, "float[5, 4]", "float[5, 4]"),
+        Example(name, "float[T, 4]", "float[T, 4]"),
+        Example(f"{name}(eps=0.1)", "float[2, 3, 4]", "float[2, 3, 4]"),
+        Example(f"{name}(axis=0)", "float[3, 4, 5]", "float[3, 4, 5]"),
+        Example(f"{name}(0.1, -2)", "float[4, T]", "float[4, T]"),
+        Example(f"{name}(axis=1)", "float[2, 3]", "float[2, 3]"),
+        Example(f"{name}(axis=0)", "float[4]", "float[4]"),
+        Example(name, "float", rejects="E0201"),
+        Example(f"{name}(axis=2)", "float[3, 4]", rejects="E0201"),
+        Example(name, "float[4, T]", rejects="E0201"),
+        Example(f"{name}(eps=-1)", "float[4]", rejects="E0403"),
     )
+
+
+class Layernorm(_OverAxis):
+    """Normalization of each sample over one axis (torch `layer_norm`, ONNX `LayerNormalization`).
+
+    `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and variance over the axis.
+    """
+
+    def weights(self, x: Tensor):
+        yield from super().weights(x)
+        yield WeightSpec("bias", (self.size(x),), "norm", Zeros())
+
+    def torch_last(self, F, x, weight, bias):
+        return F.layer_norm(x, (F.size(self.size(self.operands[0])),), weight, bias, self.eps)
+
+    def onnx_last(self, op, x, weight, bias):
+        return op.LayerNormalization(x, weight, bias, axis=-1, epsilon=self.eps)
+
+    examples = over_axis("layernorm")
+
+
+class Rmsnorm(_OverAxis):
+    """Values over their root mean square (Zhang and Sennrich 2019; torch `rms_norm`, ONNX `ReduceMean`,
+    `Sqrt` and `Div`).
+
+    `y = x / sqrt(mean(x ** 2) + eps) * weight`, the mean over the axis.
+    """
+
+    def torch_last(self, F, x, weight):
+        return F.rms_norm(x, (F.size(self.size(self.operands[0])),), weight, self.eps)
+
+    def onnx_last(self, op, x, weight):
+        square = op.ReduceMean(op.Mul(x, x), op.constant([-1], "int64"), keepdims=1)
+        root = op.Sqrt(op.Add(square, op.constant(self.eps, "float32")))
+        return op.Mul(op.Div(x, root), weight)
+
+    examples = over_axis("rmsnorm")

@@ -12,7 +12,8 @@ from engines import draw_weights as draw_graph_weights
 from forms import at_inference, bind, draw_weights, run_onnx, run_torch
 
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.operators.normalization import Batchnorm, Layernorm
+from dlc.compiler.operators.normalization import Batchnorm, Layernorm, Rmsnorm
+from dlc.compiler.operators.space_normalization import Groupnorm, Instancenorm, LocalResponseNorm
 
 MODULES = {1: torch.nn.BatchNorm1d, 2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm2d, 4: torch.nn.BatchNorm3d}
 
@@ -88,3 +89,36 @@ def test_the_modules_buffers_follow_the_batches():
     x = torch.randn(1, 3, 4, 5)
     torch.testing.assert_close(model({"a": x})["y0"], module.eval()(x))
     assert int(module.num_batches_tracked) == 3
+
+
+OTHERS = {
+    "two groups": (Groupnorm(groups=2), lambda: torch.nn.GroupNorm(2, 4), (4, 3, 5)),
+    "one group, no space": (Groupnorm(groups=1, eps=0.1), lambda: torch.nn.GroupNorm(1, 4, eps=0.1), (4,)),
+    "a group a channel": (Groupnorm(groups=4), lambda: torch.nn.GroupNorm(4, 4), (4, 2, 3, 2)),
+    "instances of signals": (Instancenorm(), lambda: torch.nn.InstanceNorm1d(3), (3, 5)),
+    "instances": (Instancenorm(eps=0.1), lambda: torch.nn.InstanceNorm2d(3, eps=0.1), (3, 4, 5)),
+    "instances of volumes": (Instancenorm(), lambda: torch.nn.InstanceNorm3d(3), (3, 2, 4, 3)),
+    "root mean square": (Rmsnorm(eps=1e-3), lambda: torch.nn.RMSNorm(5, eps=1e-3), (3, 5)),
+    "five neighbours": (
+        LocalResponseNorm(size=5, alpha=1.0), lambda: torch.nn.LocalResponseNorm(5, 1.0), (8, 4, 5)),
+    "four neighbours": (
+        LocalResponseNorm(size=4, alpha=1.0, beta=0.5, k=2.0),
+        lambda: torch.nn.LocalResponseNorm(4, 1.0, 0.5, 2.0), (8, 6)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_norms_are_pytorchs_modules(name):
+    definition, make, shape = OTHERS[name]
+    norm, module = bind(definition, shape), make()
+    weights = draw_weights(norm)
+    module.load_state_dict({leaf: torch.as_tensor(w) for leaf, w in weights.items()})
+    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    program_text = f"a -> {definition!r}"
+    made, graph = compile_flow(program_text, (f"float[{', '.join(map(str, shape))}]",))
+    model = Model(inference(graph, made), graph.weights,
+                  {w.name: weights[w.name.split(".")[-1]] for w in graph.weights})  # fmt: skip
+    want, found = module(x), model({"a": x})["y0"]
+    torch.testing.assert_close(found, want)
+    gradients = (torch.autograd.grad(y.square().sum(), x)[0] for y in (found, want))
+    torch.testing.assert_close(*gradients)

@@ -1,0 +1,164 @@
+"""Normalization of each sample over its space axes, channels first."""
+
+from __future__ import annotations
+
+from dlc.compiler.dims import Size, product
+from dlc.compiler.initial import Ones, Zeros
+from dlc.compiler.kinds import Number, Whole
+from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.types import Tensor
+
+
+class _OverSpace(Operator, abstract=True):
+    """Each sample over its space axes, channels of known number on axis 0."""
+
+    group = "normalization"
+    follows = True
+    normalizes = True
+
+    def type(self, x: Tensor) -> Tensor:
+        if not 1 <= x.rank <= 4:
+            raise Reject(f"`{self.name}` needs channels on axis 0 and at most three axes behind, found {x}",
+                         at="x", help="" if x.rank else "`reshape` gives it axes")  # fmt: skip
+        if not isinstance(x.shape[0], int):
+            raise Reject(f"`{self.name}` needs channels of known number on axis 0, found {x}", at="x",
+                         help="`transpose` brings the channels there")  # fmt: skip
+        return x
+
+
+class Groupnorm(_OverSpace):
+    """Normalization of each group of channels over the group and space (Wu and He 2018; torch `group_norm`,
+    ONNX `InstanceNormalization`).
+
+    `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and variance of one sample over the channels of
+    the group and all space axes; weight and bias are per channel.
+    """
+
+    groups: int = setting("how many groups the channels come in", Whole(1))
+    eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
+
+    def type(self, x: Tensor) -> Tensor:
+        x = super().type(x)
+        channels = x.shape[0]
+        assert isinstance(channels, int)
+        if channels % self.groups:
+            fitting = ", ".join(str(n) for n in range(1, channels + 1) if channels % n == 0)
+            raise Reject(f"{channels} channels do not come in {self.groups} groups", at="groups",
+                         code="E0404", help=f"there can be {fitting}")  # fmt: skip
+        need_several(self.name, x, product((channels // self.groups, *x.shape[1:])))
+        return x
+
+    def weights(self, x: Tensor):
+        yield WeightSpec("weight", x.shape[:1], "norm", Ones())
+        yield WeightSpec("bias", x.shape[:1], "norm", Zeros())
+
+    def torch(self, F, x, weight, bias):
+        return F.group_norm(x, self.groups, weight, bias, self.eps)
+
+    def onnx(self, op, x, weight, bias):
+        ones, zeros = (op.constant([value] * self.groups, "float32") for value in (1, 0))
+        grouped = op.Reshape(x, op.constant([0, self.groups, -1], "int64"))
+        y = op.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps)
+        y = op.Reshape(y, op.shape(self.operands[0]))
+        behind = op.constant([-1, *[1] * (self.operands[0].rank - 1)], "int64")
+        return op.Add(op.Mul(y, op.Reshape(weight, behind)), op.Reshape(bias, behind))
+
+    examples = (
+        Example("groupnorm(2)", "float[4]", "float[4]"),
+        Example("groupnorm(2)", "float[4, 5]", "float[4, 5]"),
+        Example("groupnorm(3)", "float[6, 4, 5]", "float[6, 4, 5]"),
+        Example("groupnorm(1)", "float[3, 2, 4, 5]", "float[3, 2, 4, 5]"),
+        Example("groupnorm(4)", "float[4, 5]", "float[4, 5]"),
+        Example("groupnorm(2)", "float[4, H, W]", "float[4, H, W]"),
+        Example("groupnorm(2, eps=0.1)", "float[4, T]", "float[4, T]"),
+        Example("groupnorm(3)", "float[4, 5]", rejects="E0404"),
+        Example("groupnorm(4)", "float[4]", rejects="E0201"),
+        Example("groupnorm(2)", "float[T, 4]", rejects="E0201"),
+        Example("groupnorm(2)", "float", rejects="E0201"),
+        Example("groupnorm(0)", "float[4]", rejects="E0403"),
+        Example("groupnorm(2, eps=-1)", "float[4]", rejects="E0403"),
+    )
+
+
+class Instancenorm(_OverSpace):
+    """Normalization of each channel of a sample over space, without weights (Ulyanov et al. 2016;
+    torch `instance_norm`, ONNX `InstanceNormalization`).
+
+    `y = (x - mean) / sqrt(var + eps)`, mean and variance over the space axes.
+    """
+
+    eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
+
+    def type(self, x: Tensor) -> Tensor:
+        x = super().type(x)
+        need_several(self.name, x, product(x.shape[1:]))
+        return x
+
+    def torch(self, F, x):
+        return F.instance_norm(x, eps=self.eps)
+
+    def onnx(self, op, x):
+        ones, zeros = (op.constant([value] * self.operands[0].shape[0], "float32") for value in (1, 0))
+        return op.InstanceNormalization(x, ones, zeros, epsilon=self.eps)
+
+    examples = (
+        Example("instancenorm", "float[3, 5]", "float[3, 5]"),
+        Example("instancenorm", "float[3, 4, 5]", "float[3, 4, 5]"),
+        Example("instancenorm", "float[3, 2, 4, 5]", "float[3, 2, 4, 5]"),
+        Example("instancenorm", "float[3, H, W]", "float[3, H, W]"),
+        Example("instancenorm(eps=0.1)", "float[3, 5]", "float[3, 5]"),
+        Example("instancenorm(0.1)", "uint8[1, 4, 4]", "float[1, 4, 4]", low=0, high=255),
+        Example("instancenorm", "float[3]", rejects="E0201"),
+        Example("instancenorm", "float[3, 1, 1]", rejects="E0201"),
+        Example("instancenorm", "float[T, 3]", rejects="E0201"),
+        Example("instancenorm(eps=-1)", "float[3, 5]", rejects="E0403"),
+    )
+
+
+class LocalResponseNorm(_OverSpace):
+    """Each value over what `size` neighbouring channels hold at its place (Krizhevsky et al. 2012;
+    torch `local_response_norm`, ONNX `AveragePool` and `Pow`, which all engines compute alike where they
+    differ in `LRN`).
+
+    `y = x / (k + alpha / size * sum(x ** 2)) ** beta`, the sum over the `size // 2` channels before, the one
+    itself, and the `(size - 1) // 2` behind.
+    """
+
+    normalizes = False
+
+    size: int = setting("how many channels count", Whole(1))
+    alpha: float = setting("how much their squares count", Number(minimum=0), 1e-4)
+    beta: float = setting("exponent", Number(), 0.75)
+    k: float = setting("added to the sum", Number(above=0), 1.0)
+
+    def torch(self, F, x):
+        flat = F.reshape(x, (F.batch, self.operands[0].shape[0], -1))
+        return F.local_response_norm(flat, self.size, self.alpha, self.beta, self.k).reshape_as(x)
+
+    def onnx(self, op, x):
+        squares = op.Reshape(op.Mul(x, x), op.constant([0, 1, self.operands[0].shape[0], -1], "int64"))
+        pads = [self.size // 2, 0, (self.size - 1) // 2, 0]
+        mean = op.AveragePool(squares, kernel_shape=[self.size, 1], pads=pads, count_include_pad=1)
+        alpha, beta, k = (op.constant(value, "float32") for value in (self.alpha, self.beta, self.k))
+        divisor = op.Pow(op.Add(op.Mul(mean, alpha), k), beta)
+        return op.Div(x, op.Reshape(divisor, op.shape(self.operands[0])))
+
+    examples = (
+        Example("local_response_norm(5)", "float[8, 4, 5]", "float[8, 4, 5]"),
+        Example("local_response_norm(3)", "float[4]", "float[4]"),
+        Example("local_response_norm(3, alpha=2)", "float[6, 5]", "float[6, 5]"),
+        Example("local_response_norm(3, 1, 0.5, 2)", "float[4, 2, 3, 2]", "float[4, 2, 3, 2]"),
+        Example("local_response_norm(9, alpha=1, beta=2, k=0.5)", "float[4, H, W]", "float[4, H, W]"),
+        Example("local_response_norm(1, alpha=1)", "uint8[3, 4, 4]", "float[3, 4, 4]", low=0, high=255),
+        Example("local_response_norm(4, alpha=1)", "float[8, 4, 5]", "float[8, 4, 5]"),
+        Example("local_response_norm(3)", "float[C, 4, 5]", rejects="E0201"),
+        Example("local_response_norm(3)", "float", rejects="E0201"),
+        Example("local_response_norm(0)", "float[4]", rejects="E0403"),
+        Example("local_response_norm(3, k=0)", "float[4]", rejects="E0403"),
+    )
+
+
+def need_several(name: str, x: Tensor, count: Size) -> None:
+    if count == 1:
+        raise Reject(f"`{name}` would normalize each value of {x} by itself alone, which makes 0 of all",
+                     at="x", help="`layernorm` normalizes over the features of a vector")  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -141,6 +143,46 @@ train { loss = mse(pair[0:1], pair[1:2]) }
     x = squares(6, 1)
     assert loss(spec, image=x, copy=x) == 0
     assert not [n for n in forms.training(program(spec)).nodes if n.operator.name == "followed"]
+
+
+# --- whatever is written ----------------------------------------------------------------------------------
+
+
+def any_flow(rng: random.Random) -> str:
+    """Augmented images, doubled and added up; outputs are divided by how often they hold the image."""
+    lines, values = [], [("image", 1)]
+    for number in range(rng.randint(1, 6)):
+        (value, times), (other, more) = rng.choice(values[-2:]), rng.choice(values)
+        how = [
+            (f"{value} -> {rng.choice(MOVES.split(' -> '))}", times),
+            (f"{value} + {other}", times + more),
+            (f"2 * {other}", 2 * more),
+        ]
+        flow, times = rng.choices(how, (3, 1, 1))[0]
+        lines.append(f"v{number} = {flow}")
+        values.append((f"v{number}", times))
+    (first, times), (second, more) = rng.choice(values[-3:]), rng.choice(values[-3:])
+    return "\n".join([*lines, f"{first} / {times} -> copy", f"{second}[0] / {more} -> other"])
+
+
+def test_what_is_accepted_follows():
+    """An image and its copy stay equal, or the flow is refused."""
+    accepted, x = 0, squares(3, 1)
+    losses = ("mse(copy)", "mse(copy) + mse(other)", "mse(other, copy.target[0])", "mae(2 * copy, twice)")
+    for seed in range(100):
+        rng = random.Random(seed)
+        head = "input image: float[1, 8, 8]\noutput copy: float[1, 8, 8]\noutput other: float[8, 8]"
+        text = (
+            f"{head}\ntwice = 2 * copy.target\n{any_flow(rng)}\ntrain {{\n loss = {rng.choice(losses)}\n}}\n"
+        )
+        try:
+            compile(Source("m.dl", text))
+        except CompileError as error:
+            assert {d.code for d in error.diagnostics} == {"E0514"}, text
+            continue
+        accepted += 1
+        assert loss(text, image=x, copy=x, other=x[:, 0]) < 1e-6, text
+    assert 60 < accepted < 100
 
 
 # --- learning ---------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ def rows(name: str) -> tuple[Example, ...]:
         Example(f"{name}(2)", "uint8[1, 4, 4]", "float[1, 2, 2]", low=0, high=255),
         Example(f"{name}(3, stride=2, padding=1)", "float[3, 8, 7]", "float[3, 4, 4]"),
         Example(f"{name}(3, 1, 1)", "float[3, 8, 7]", "float[3, 8, 7]"),
+        Example(f"{name}(3, stride=2, padding=1)", "float[2, 4, 2, 2]", "float[2, 2, 1, 1]"),
         Example(f"{name}([3, 2])", "float[3, 8, 7]", "float[3, 2, 3]"),
         Example(f"{name}([3, 2], stride=[1, 2], padding=[1, 0])", "float[3, 8, 7]", "float[3, 8, 3]"),
         Example(f"{name}(1, stride=3)", "float[3, 8]", "float[3, 3]"),
@@ -84,8 +85,11 @@ class Avgpool(_Pool):
     """The mean of each window (torch `avg_pool1d` to `3d`, ONNX `AveragePool`); padding counts as 0."""
 
     def torch(self, F, x):
-        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[self.operands[0].rank - 2]
-        return pool(x, self.axes("kernel"), self.axes("stride"), self.axes("padding"))
+        kernel, stride, padding = self.axes("kernel"), self.axes("stride"), self.axes("padding")
+        if len(kernel) == 3:  # torch does not take what is smaller than the window without its padding
+            x, padding = F.pad(x, [size for size in reversed(padding) for _ in range(2)]), (0, 0, 0)
+        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
+        return pool(x, kernel, stride, padding)
 
     def onnx(self, op, x):
         return op.AveragePool(x, count_include_pad=1, **self.window())

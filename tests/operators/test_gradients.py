@@ -35,16 +35,20 @@ ROWS = [
 def in_training(name: str, row: Example) -> Graph:
     """The training form of a row, all that it makes as outputs."""
     if name in LOSSES:
-        return loss_in_training(row)
+        return loss_in_training(row, getattr(LOSSES[name], "wrt", None))
     made, graph = compile_flow(flow(name, row), row.operands)
     return forms.prune(replace(graph, outputs={f"y{i}": value for i, value in enumerate(made)}))
 
 
-def loss_in_training(row: Example) -> Graph:
+def loss_in_training(row: Example, wrt: int | None) -> Graph:
+    """A row in a loss; what is differentiated in it depends on what it is differentiated with respect to."""
     names = "abcdefgh"[: len(row.operands)]
     inputs = "\n".join(f"input {n}: {t}" for n, t in zip(names, row.operands, strict=True))
     called, _, settings = row.call.partition("(")
-    call = f"{called}({', '.join(filter(None, (*names, settings.removesuffix(')'))))})"
+    operands = [
+        n if wrt is None or i == wrt else f"{n} * sum({names[wrt]} ** 3)" for i, n in enumerate(names)
+    ]
+    call = f"{called}({', '.join(filter(None, (*operands, settings.removesuffix(')'))))})"
     call = call if row.gives == "float" else f"mean({call})"
     program = compile(Source("row.dl", f"{inputs}\ntrain {{ loss = {call} }}\n"))
     return forms.training(program)

@@ -112,6 +112,16 @@ def test_the_reference_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_site_is_built_without_the_network_and_asks_nobody_for_anything(tmp_path: Path) -> None:
+    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    done = run("-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site", cwd=ROOT, **nowhere)
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "site").glob("**/*.html"))
+    assert len(pages) > len(PAGES) - len(list(ROOT.glob("*.md")))
+    loads = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"'](?:https?:)?//[^\"']*")
+    assert not [found for page in pages for found in loads.findall(page.read_text(encoding="utf-8"))]
+
+
 @pytest.mark.parametrize("page", SOUND, ids=lambda p: p.name)
 def test_specs_of_the_docs_compile(page: Path) -> None:
     for text in blocks(page, "dl"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 from dlc.compiler import CompileError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.base import Example
 
 PLACE = re.compile(r"  # \S+$", re.MULTILINE)
+WIDTH = 90  # of a call
 ROWS = 10  # of a table of shapes, at most
 
 
@@ -92,7 +94,8 @@ def written(definition: type[Definition]) -> str:
         return f"{definition.name} {{ ... }}"
     sign = getattr(definition, "sign", "")
     if not sign:
-        return spell.call(definition)
+        behind = " " * (len(definition.name) + 1)
+        return textwrap.fill(spell.call(definition), WIDTH, subsequent_indent=behind, break_on_hyphens=False)
     names = definition.operand_names() if issubclass(definition, Operator) else ()
     return f" {sign} ".join(names) if len(names) > 1 else f"{sign} {''.join(names)}"
 

@@ -199,6 +199,11 @@ class Data(Section):
 
     fields: Mapping[str, Field] = MappingProxyType({})  # by the name of the input or target
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The texts that stand for a missing value in the file that is named."""
+        return getattr(self.source, "missing", None) or ()
+
 
 class ExportName(Kind):
     """What is exported: an output, its `.logits`, or any tensor that has a name.

@@ -52,7 +52,7 @@ def chunks(artifact: Artifact, rows: Rows) -> Iterator[tuple[slice, dict[str, np
 
 def predict(artifact: Artifact, source: Any) -> dict[str, np.ndarray]:
     """Answers to every row of a file or data set."""
-    rows = read_rows(source, inputs_of(artifact))
+    rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing)
     parts = [answers for _, answers in chunks(artifact, rows)]
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
@@ -61,7 +61,7 @@ def evaluate(artifact: Artifact, source: Any) -> tuple[int, Figures]:
     """The number of rows, and the artifact's metrics on them."""
     measured = measured_of(artifact)
     targets = {m.target: wanted(artifact, m.target, m.type, "target") for m in measured}
-    rows = read_rows(source, [*inputs_of(artifact), *targets.values()])
+    rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
     meter = Meter(measured)
     for part, answers in chunks(artifact, rows):
         meter.add(answers, {t: rows[t][part] for t in targets}, part.stop - part.start)

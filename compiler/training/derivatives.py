@@ -31,6 +31,17 @@ class Gradient(Derivative):
     Gulrajani et al. (2017).
     """
 
+    usage = """
+    # What decays by its own size, from 1: u' = -u, learnt from the equation alone.
+    input  t: float
+    output u: float
+
+    away = t -> dense(16) -> tanh -> dense(1)
+    1 + t * away[0] -> u
+
+    train { loss = mse(gradient(u, t) + u, 0) }
+    """
+
     def type(self, of: Tensor, wrt: Tensor) -> Tensor:
         self.check(of, wrt)
         if of.shape not in ((), (1,)):
@@ -44,16 +55,6 @@ class Gradient(Derivative):
     def torch(self, F, of, wrt):
         return F.derivative(of, wrt)
 
-    usage = """
-# What decays by its own size, from 1: u' = -u, learnt from the equation alone.
-input  t: float
-output u: float
-
-away = t -> dense(16) -> tanh -> dense(1)
-1 + t * away[0] -> u
-
-train { loss = mse(gradient(u, t) + u, 0) }
-"""
     examples = (
         Example("gradient", ("float", "float[3]"), "float[3]"),
         Example("gradient", ("float[1]", "float[T, 4]"), "float[T, 4]"),
@@ -65,6 +66,16 @@ train { loss = mse(gradient(u, t) + u, 0) }
 class Jacobian(Derivative):
     """The derivatives of every entry of one tensor with respect to every entry of another on its way, the
     axes of the first before those of the second (torch `autograd.functional.jacobian`, for each sample)."""
+
+    usage = """
+    input  x: float[8]
+    output y: float[8]
+
+    code = x -> dense(3) -> tanh
+    code -> dense(8) -> y
+
+    train { loss = mse(y) + 0.01 * mse(jacobian(code, x), 0) }
+    """
 
     def type(self, of: Tensor, wrt: Tensor) -> Tensor:
         self.check(of, wrt)
@@ -85,15 +96,6 @@ class Jacobian(Derivative):
     def count(self) -> Any:
         return product(self.operands[0].shape)
 
-    usage = """
-input  x: float[8]
-output y: float[8]
-
-code = x -> dense(3) -> tanh
-code -> dense(8) -> y
-
-train { loss = mse(y) + 0.01 * mse(jacobian(code, x), 0) }
-"""
     examples = (
         Example("jacobian", ("float[2]", "float[3]"), "float[2, 3]"),
         Example("jacobian", ("float", "float[T, 4]"), "float[T, 4]"),

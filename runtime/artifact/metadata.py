@@ -35,6 +35,8 @@ class Metadata:
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Where the data had a field under other names: the columns that fill it.
     columns: dict[str, list[str]] = field(default_factory=dict)
+    # The texts that stood for a missing value in the data.
+    missing: list[str] = field(default_factory=list)
     # What `dlc eval` measures, by output.
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)  # what training measured
@@ -89,6 +91,8 @@ def check(metadata: Metadata) -> None:
     wrong += [k for k in ("inputs", "outputs") if not is_table(getattr(metadata, k), dict)]
     if not is_table(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
         wrong.append("columns")
+    if not isinstance(metadata.missing, list) or not all_are(str, metadata.missing):
+        wrong.append("missing")
     if not is_table(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
         wrong.append("metrics")
     if wrong:
@@ -169,6 +173,7 @@ def describe(
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         columns=other_columns(program, columns or {}),
+        missing=list(program.data.marks) if program.data else [],
         metrics=metrics,
         versions=versions(),
     )

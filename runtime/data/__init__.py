@@ -65,14 +65,16 @@ def facts(
     return Facts(gather(_data_of(program, source), wanted, folder, ()).classes)
 
 
-def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted]) -> Rows:
+def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted],
+              missing: Sequence[str] = ()) -> Rows:  # fmt: skip
     """All rows of one file or set as an artifact takes them: classes with names as text, targets as numbers.
 
-    A field may stand under its own name as well as under those of the columns that it was trained on.
-    The file is csv, parquet or npz by its ending, or a folder in the format of MNIST.
+    `missing` are the texts that stand for a missing value in a csv file. A field may stand under its own
+    name as well as under those of the columns that it was trained on. The file is csv, parquet or npz by its
+    ending, or a folder in the format of MNIST.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
-    opened = open_source(source_of(source) if isinstance(source, Path) else source, Path())
+    opened = open_source(source_of(source, missing) if isinstance(source, Path) else source, Path())
     opened.own_names = True
     return arrays(fill(opened, known), {}, raw=True)
 
@@ -111,7 +113,7 @@ def _data_of(program: Program, source: Path | sections.Source | Opened | None) -
     data = program.data or sections.Data()
     if source is None:
         return data
-    given = source_of(source.resolve()) if isinstance(source, Path) else source
+    given = source_of(source.resolve(), data.marks) if isinstance(source, Path) else source
     return sections.Data(**data.values() | {"source": given}).placed(data.span, data.spans)
 
 

@@ -109,6 +109,18 @@ def test_dlc_predict_takes_rows_with_empty_cells(trained, tmp_path):
     np.testing.assert_allclose([row["price"] for row in json.loads(done.output)], wanted, rtol=1e-5)
 
 
+def test_dlc_predict_and_eval_know_the_marks_of_the_data(trained, tmp_path):
+    """The file of the spec itself: a missing number is `?` in it."""
+    result, folder = trained
+    marked = CliRunner().invoke(commands, ["predict", str(result.model), str(folder / "flats.csv")])
+    assert marked.exit_code == 0, marked.output
+    measured = CliRunner().invoke(commands, ["eval", str(result.model), str(folder / "flats.csv")])
+    assert measured.exit_code == 0 and "200 rows" in measured.output
+    write(tmp_path / "other.csv", flats(40), "?")
+    rows = load(dlc.compile(folder / "flats.dl").compiled, folder, source=tmp_path / "other.csv").train
+    assert np.isnan(rows["area"]).any()
+
+
 def test_training_sees_the_same_numbers(trained):
     """The torch module answers rows with NaN as the artifact does."""
     result, folder = trained

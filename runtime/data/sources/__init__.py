@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler import sections
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dlc.runtime.data.source import Opened
@@ -20,8 +21,9 @@ SUFFIXES = {
 }
 
 
-def source_of(path: Path) -> sections.Source:
-    """The source that a path stands for: by its ending, a folder for the format of MNIST."""
+def source_of(path: Path, missing: Sequence[str] = ()) -> sections.Source:
+    """The source that a path stands for: by its ending, a folder for the format of MNIST. `missing` are the
+    texts that stand for a missing value, where a file is made of text."""
     from dlc.runtime.data import mistakes
 
     if path.is_dir():
@@ -31,7 +33,8 @@ def source_of(path: Path) -> sections.Source:
     if kind is None:
         help = "known are .csv, .tsv, .parquet, .npz, and a folder in the format of MNIST"
         raise mistakes.fail(mistakes.NO_FILE, f"{path} has no ending that says what it holds", help=help)
-    return kind(path=str(path))
+    marks = {"missing": tuple(missing)} if "missing" in kind.settings else {}
+    return kind(path=str(path), **marks)
 
 
 def open_source(source: sections.Source | Opened, folder: Path, part: str = "train") -> Opened:

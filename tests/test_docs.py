@@ -16,6 +16,7 @@ from imports import ROOT
 
 import dlc
 from dlc.cli import COMMANDS
+from dlc.compiler import codes
 from dlc.compiler.sections import RUNTIMES
 from dlc.runtime.artifact.metadata import Metadata
 
@@ -135,6 +136,16 @@ def test_the_page_of_the_artifact_has_every_key_and_target() -> None:
         r"^ *\| `onnxruntime>=(\d+)\.(\d+)`.*? \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE
     )
     assert [((int(a), int(b)), int(c), int(d), int(e)) for a, b, c, d, e in rows] == list(RUNTIMES)
+
+
+def test_the_error_of_the_guide_is_as_it_says() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (written,) = re.findall(r"^ {3}````markdown\n(.*?)^ {3}````$", guide, re.MULTILINE | re.DOTALL)
+    page = codes.parse("E0203", textwrap.dedent(written))
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=page.wrong.files[codes.SPEC])
+    assert [d.code for d in caught.value.diagnostics] == ["E0203"]
+    assert dlc.compile(text=page.mended.files[codes.SPEC]).compiled.warnings == ()
 
 
 @pytest.mark.slow

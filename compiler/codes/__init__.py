@@ -24,10 +24,12 @@ FOLDER = os.path.dirname(__file__)
 
 @record
 class Case:
-    """Files by name, the spec first, and the commands that are typed beside them."""
+    """Files by name, the spec first, the commands that are typed beside them, and what is then said where the
+    compiler alone does not say it."""
 
     files: dict[str, str]
     commands: tuple[str, ...]
+    said: str = ""
 
 
 @record
@@ -62,9 +64,10 @@ def parse(code: str, text: str) -> Page:
 def case(text: str, before: Case) -> Case:
     """The files of a section over those of the section before, and its commands if it has some."""
     blocks = FENCED.findall(text)
-    files = {name or SPEC: block for language, name, block in blocks if language != "sh"}
+    files = {name or SPEC: block for language, name, block in blocks if language not in ("sh", "text")}
     commands = [line for language, _, block in blocks if language == "sh" for line in block.splitlines()]
-    return Case(before.files | files, tuple(commands) or before.commands)
+    said = "".join(block for language, _, block in blocks if language == "text")
+    return Case(before.files | files, tuple(commands) or before.commands, said)
 
 
 def told_by_compiler(code: str) -> bool:

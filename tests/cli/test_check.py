@@ -33,7 +33,8 @@ def test_mistakes_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.Monk
     assert done.exit_code == 1
     assert " --> specs/iris.dl:7:47\n" in done.output, "the path leads there from the working folder"
     assert "help: did you mean `relu`?" in done.output
-    assert done.output.endswith("2 mistakes in specs/iris.dl\n")
+    end = "2 mistakes in specs/iris.dl\n`dlc explain E0301` says what it means, with a spec that is mended\n"
+    assert done.output.endswith(end)
 
 
 def test_a_warning_is_no_mistake(tmp_path: Path) -> None:

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
 
 from dlc.cli import commands
-from dlc.compiler.codes import CHECK, GROUPS, SPEC, Case, codes, page, told_by_compiler
+from dlc.compiler.codes import CHECK, FOLDER, GROUPS, SPEC, Case, codes, page, told_by_compiler
 from dlc.compiler.format import format
 from dlc.compiler.source import Source
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 TOLD = re.compile(r"^(?:error|warning)\[(\w+)\]", re.MULTILINE)
+PROBLEM = re.compile(r"^(?:error|warning)\[\w+\](?:.+\n)+", re.MULTILINE)
 BROKEN = ("E01",)  # what cannot be parsed has no layout
 
 
@@ -60,8 +58,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told(case: Case, folder: Path) -> tuple[int, set[str]]:
-    """How the commands of a case end, and the codes that they tell."""
+def run(case: Case, folder: Path) -> tuple[int, str]:
+    """How the commands of a case end, and what they say."""
     for name, text in case.files.items():
         (folder / name).write_text(text, encoding="utf-8")
     ends, said = [], ""
@@ -70,20 +68,36 @@ def told(case: Case, folder: Path) -> tuple[int, set[str]]:
         done = CliRunner().invoke(commands, arguments)
         ends.append(done.exit_code)
         said += done.output
-    return max(ends), set(TOLD.findall(said))
+    return max(ends), said
 
 
 @pytest.mark.parametrize("code", codes())
 def test_the_wrong_spec_has_this_mistake_and_no_other(
-    code: str, here: Path, monkeypatch: pytest.MonkeyPatch
+    code: str, here: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     SURROUNDINGS.get(code, lambda patch: None)(monkeypatch)
-    assert told(page(code).wrong, here) == (int(code.startswith("E")), {code})
+    end, said = run(page(code).wrong, here)
+    assert (end, set(TOLD.findall(said))) == (int(code.startswith("E")), {code})
+    if told_by_compiler(code):
+        return
+    (problem,) = PROBLEM.findall(said)
+    if request.config.getoption("--update-golden"):
+        record(code, problem)
+    assert page(code).wrong.said == problem
+
+
+def record(code: str, said: str) -> None:
+    """Write into a page what is said."""
+    path = Path(FOLDER, f"{code}.md")
+    wrong, mended = path.read_text("utf-8").split("\n## Mended\n")
+    kept = re.sub(r"\n```text\n.*?^```\n", "", wrong, flags=re.MULTILINE | re.DOTALL)
+    path.write_text(f"{kept}\n```text\n{said}```\n\n## Mended\n{mended}", "utf-8")
 
 
 @pytest.mark.parametrize("code", codes())
 def test_the_mended_spec_has_none(code: str, here: Path) -> None:
-    assert told(page(code).mended, here) == (0, set())
+    end, said = run(page(code).mended, here)
+    assert (end, TOLD.findall(said)) == (0, [])
 
 
 @pytest.mark.parametrize("code", codes())

@@ -40,6 +40,8 @@ def check_all(specs: tuple[str, ...], form: str, params: dict[str, Any]) -> bool
         from dlc.compiler.render import to_json
 
         click.echo(json.dumps([to_json(d) for d in found], indent=2, ensure_ascii=False))
+    elif found:
+        click.echo(f"`dlc explain {found[0].code}` says what it means, with a spec that is mended")
     return any(d.severity == "error" for d in found)
 
 

@@ -22,7 +22,7 @@ def explained(code: str) -> str:
     if of.wrong.commands == CHECK:
         parts += [f"`{CHECK[0]}` says:", fenced("text", said(of))]
     else:
-        parts += typed(of.wrong)
+        parts += [*typed(of.wrong), "It says:", fenced("text", of.wrong.said)]
     parts += ["## Mended", *files(of.mended, changed)]
     if of.mended.commands != of.wrong.commands:
         parts += typed(of.mended)

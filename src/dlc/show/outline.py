@@ -14,7 +14,7 @@ from dlc.compiler.printer import print_call, print_type, print_value
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Use, Weight
@@ -103,12 +103,22 @@ def visible(program: Program) -> Graph:
     stored = {w.value for w in program.graph.weights}
     known = {v for n in shown for v in n.reads}
     if any(v in stored and v not in known for n in rest for v in n.reads):
-        shown |= {n for n in rest if n.operator.family == "operator"}
+        shown |= set(before_losses(rest))
     nodes = tuple(n for n in program.graph.nodes if n in shown)
     read = {v for n in nodes for v in n.reads} | set(outputs.values())
     inputs = tuple(v for v in program.graph.inputs if v in read)
     weights = tuple(w for w in program.graph.weights if w.value in read)
     return replace(program.graph, inputs=inputs, nodes=nodes, weights=weights, outputs=outputs)
+
+
+def before_losses(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes that read nothing of a loss."""
+    of_losses: set[Value] = set()
+    for node in nodes:
+        if node.operator.family == "loss" or not of_losses.isdisjoint(node.reads):
+            of_losses.update(node.results)
+        else:
+            yield node
 
 
 def answers(program: Program) -> dict[str, Value]:

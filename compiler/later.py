@@ -9,7 +9,7 @@ NOT_BUILT = "E0901"
 # By the family that they will belong to; `train` and `export` are settings of these sections.
 LATER: dict[str, tuple[str, ...]] = {
     "operator": (
-        "position_embedding", "sinusoidal_position", "rnn", "lstm", "gru", "attention",
+        "rnn", "lstm", "gru", "attention",
         "last", "shift", "topk", "gather",
         "vocabulary", "tokenize",
     ),

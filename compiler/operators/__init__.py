@@ -21,6 +21,7 @@ from dlc.compiler.operators import matmul as matmul
 from dlc.compiler.operators import mixing as mixing
 from dlc.compiler.operators import normalization as normalization
 from dlc.compiler.operators import pooling as pooling
+from dlc.compiler.operators import positions as positions
 from dlc.compiler.operators import reductions as reductions
 from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import resampling as resampling

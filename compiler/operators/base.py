@@ -192,6 +192,10 @@ class Operator(Definition, family="operator"):
         message = f"`{self.sign or self.name}` works on numbers, found {spell_classes(x)}"
         return Reject(message, at=at, code="E0202", help=help)
 
+    def most(self) -> Iterable[tuple[Size, int]]:
+        """Sizes that cannot be greater when it runs, each with the greatest that goes."""
+        return ()
+
     def multiply_adds(self) -> Size:
         """Multiplications with an addition, for one sample."""
         return 0

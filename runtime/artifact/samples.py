@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
 UNPROVED = "E0812"
-CANDIDATES = ((5, 8), *((16 << k, 24 << k) for k in range(10)))
+CANDIDATES = ((5, 8), (2, 3), (1, 2), (1, 1), *((16 << k, 24 << k) for k in range(10)))
 MISSING = 0.25  # of the values of an input that may be missing
 MAX_VALUES = 2 * 10**7  # of an input
 EITHER = (-2.0, 2.0)  # floats of either sign
@@ -100,4 +100,7 @@ def values_of(type: Tensor, free: Mapping[str, int]) -> int:
 
 def fits(graph: Graph, free: Mapping[str, int]) -> bool:
     sizes = (s for node in graph.nodes for v in node.results for s in v.type.shape)
-    return all(known(s, free) >= 1 for s in sizes if names(s) <= set(free))
+    bounds = (bound for node in graph.nodes for bound in node.operator.most())
+    return all(known(s, free) >= 1 for s in sizes if names(s) <= set(free)) and all(
+        known(s, free) <= most for s, most in bounds if names(s) <= set(free)
+    )

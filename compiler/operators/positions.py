@@ -1,0 +1,131 @@
+"""Positions: what tells the entries of a sequence apart where nothing else does."""
+
+from __future__ import annotations
+
+from dlc.compiler.dims import minimum
+from dlc.compiler.initial import Normal
+from dlc.compiler.kinds import Whole
+from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.operators.layers import Layer
+from dlc.compiler.operators.window import is_known
+from dlc.compiler.types import Tensor
+
+LONGEST = 10_000.0  # the wave lengths grow from 2 pi to this many times as much
+
+
+def need_sequence(x: Tensor, what: str) -> Tensor:
+    if x.rank != 2:
+        help = "" if x.rank < 2 else "`reshape(-1, FEATURES)` makes one axis of the steps"
+        raise Reject(f"`{what}` needs a sequence, [steps, features], found {x}", at="x", help=help)
+    if not is_known(x.shape[1]):
+        raise Reject(f"`{what}` needs features of known number on the last axis, found {x}", at="x",
+                     help="steps stand on axis 0, features on axis 1: `transpose` swaps them")  # fmt: skip
+    return x
+
+
+class PositionEmbedding(Layer):
+    """A learnt vector for each position, added (Gehring et al. 2017; torch `embedding` and `add`, ONNX
+    `Slice` and `Add`).
+
+    The table has a row for each of `max` positions. A sequence of free length that turns out longer when it
+    runs is an error of PyTorch and of ONNX Runtime. `auto` begins with `normal(0.02)`.
+    """
+
+    group = "layers"
+    auto = Normal(stddev=0.02)
+    missing = "kept"
+    max: int = setting("how many positions the table has, the greatest length of a sequence", Whole(1))
+
+    def type(self, x: Tensor) -> Tensor:
+        steps = need_sequence(x, self.name).shape[0]
+        least, wanted = minimum(steps) or 1, f"a table of {self.max}"
+        if least > self.max:
+            found = str(steps) if isinstance(steps, int) else f"at least {least}"
+            raise Reject(f"{x} has {found} steps, and `{self.name}` {wanted}", at="max", code="E0404",
+                         help=f"give it `max={least}` or more")  # fmt: skip
+        if self.max == 1 and not isinstance(steps, int):
+            # it would be added to every step, with no word of those that are too many
+            raise Reject(f"{x} may have many steps, and `{self.name}` {wanted}", at="max", code="E0404",
+                         help="give it the greatest length that there will be")  # fmt: skip
+        return x
+
+    def most(self):
+        yield self.operands[0].shape[0], self.max
+
+    def weights(self, x: Tensor):
+        features = x.shape[1]
+        yield WeightSpec("weight", (self.max, features), initial=self.init, fans=(self.max, features))
+
+    def features_first(self) -> bool:
+        return False
+
+    def torch(self, F, x, weight):
+        return x + F.narrow(weight, 0, 0, F.size(self.operands[0].shape[0]))
+
+    def onnx(self, op, x, weight):
+        zero = op.constant([0], "int64")
+        end = op.Unsqueeze(op.size(self.operands[0].shape[0]), zero)
+        return op.Add(x, op.Slice(weight, zero, end, zero))  # too few rows do not fit
+
+    examples = (
+        Example("position_embedding(5)", "float[5, 4]", "float[5, 4]"),
+        Example("position_embedding(max=8)", "float[5, 4]", "float[5, 4]"),
+        Example("position_embedding(20)", "float[T, 4]", "float[T, 4]"),
+        Example("position_embedding(24)", "float[2 * T + 1, 3]", "float[2 * T + 1, 3]"),
+        Example("position_embedding(2, weight=[[1, 2], [3, 4]])", "float[1, 2]", "float[1, 2]"),
+        Example("position_embedding(1)", "float[1, 4]", "float[1, 4]"),
+        Example("position_embedding(6, init=uniform(0.1))", "float[6, 3]", "float[6, 3]"),
+        Example("position_embedding(4)", "float[5, 4]", rejects="E0404"),
+        Example("position_embedding(4)", "float[T + 4, 4]", rejects="E0404"),
+        Example("position_embedding(1)", "float[T, 4]", rejects="E0404"),
+        Example("position_embedding(0)", "float[5, 4]", rejects="E0403"),
+        Example("position_embedding(8)", "float[4]", rejects="E0201"),
+        Example("position_embedding(8)", "float[2, 3, 4]", rejects="E0201"),
+        Example("position_embedding(8)", "float[4, T]", rejects="E0201"),
+        Example("position_embedding(8)", "class(3)[4]", rejects="E0202"),
+    )
+
+
+class SinusoidalPosition(Operator):
+    """Waves of each position, added (Vaswani et al. 2017; torch and ONNX `sin` and `cos`).
+
+    Feature `2 i` of position `p` is raised by `sin(p / 10000 ** (2 i / features))`, feature `2 i + 1` by the
+    cosine of the same.
+    """
+
+    group = "layers"
+    missing = "kept"
+
+    def type(self, x: Tensor) -> Tensor:
+        return need_sequence(x, self.name)
+
+    def waves(self) -> tuple[list[float], list[bool]]:
+        """How fast the wave of each feature turns, and whether it is a sine."""
+        features = int(self.operands[0].shape[1])  # known when it runs
+        rates = [LONGEST ** -(2 * (i // 2) / features) for i in range(features)]
+        return rates, [i % 2 == 0 for i in range(features)]
+
+    def torch(self, F, x):
+        rates, sines = map(F.tensor, self.waves())
+        steps = F.arange(F.size(self.operands[0].shape[0]), device=x.device).float()
+        angles = F.unsqueeze(steps, 1) * rates
+        return x + F.where(sines, F.sin(angles), F.cos(angles))
+
+    def onnx(self, op, x):
+        rates, sines = self.waves()
+        zero, one = op.constant(0, "int64"), op.constant(1, "int64")
+        steps = op.Cast(op.Range(zero, op.size(self.operands[0].shape[0]), one), to=1)
+        angles = op.Mul(op.Unsqueeze(steps, op.constant([1], "int64")), op.constant(rates, "float32"))
+        return op.Add(x, op.Where(op.constant(sines, "bool"), op.Sin(angles), op.Cos(angles)))
+
+    examples = (
+        Example("sinusoidal_position", "float[5, 4]", "float[5, 4]"),
+        Example("sinusoidal_position", "float[5, 3]", "float[5, 3]"),
+        Example("sinusoidal_position", "float[7, 1]", "float[7, 1]"),
+        Example("sinusoidal_position", "float[T, 6]", "float[T, 6]"),
+        Example("sinusoidal_position", "float[T + 2, 5]", "float[T + 2, 5]"),
+        Example("sinusoidal_position", "float[4]", rejects="E0201"),
+        Example("sinusoidal_position", "float[2, 3, 4]", rejects="E0201"),
+        Example("sinusoidal_position", "float[4, T]", rejects="E0201"),
+        Example("sinusoidal_position", "class(3)[4]", rejects="E0202"),
+    )

@@ -49,7 +49,9 @@ def by_page() -> dict[str, list[Word]]:
     """The words of each page: those that share a name."""
     found: dict[str, list[Word]] = {}
     for word in words():
-        found.setdefault(word.page, []).append(word)
+        alike = found.setdefault(word.page, [])
+        if not any(word.of is other.of for other in alike):
+            alike.append(word)
     return found
 
 

@@ -141,7 +141,8 @@ def test_the_wheel_holds_the_whole_package_and_nothing_generic(built: Path) -> N
         f"dlc/{file}" if file.split("/")[0] in LAYERS[:3] else file.removeprefix("src/") for file in PRODUCT
     }
     assert code == {name for name in found if name.endswith(".py")}
-    assert {"dlc/compiler/std.dl", "dlc/grammar/dl.lark", "dlc/grammar/tables.json"} <= set(found)
+    read = ("compiler/std.dl", "compiler/codes/E0203.md", "reference/language.md", "grammar/dl.lark")
+    assert {f"dlc/{file}" for file in (*read, "grammar/tables.json")} <= set(found)
     assert any(name.endswith("/licenses/LICENSE") for name in found)
     assert not [name for name in found if "__pycache__" in name or name.startswith(("tests", "specs"))]
 

@@ -7,8 +7,11 @@ from stories import dlc
 
 import dlc as face
 from dlc.compiler.definition import Definition
+from dlc.compiler.elaborate.scope import FUNCTIONS
 from dlc.compiler.later import LATER
+from dlc.compiler.mends import DECLARATIONS
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.types import ELEMENTS
 from dlc.reference import pages
 from dlc.reference.words import Word, keys, words
 
@@ -50,6 +53,8 @@ def test_a_setting_of_a_section_lists_what_it_takes() -> None:
 
 def test_a_sign_a_section_and_a_block_are_words_too() -> None:
     assert "\n    a @ b\n" in dlc("doc", "@").output
+    assert "\n    x -> f -> g -> OUTPUT\n" in dlc("doc", "->").output
+    assert "uint8, int8, int16, int32, int64\n\nA type." in dlc("doc", "int16").output
     assert "\n    train { ... }\n" in dlc("doc", "train").output
     assert "import basic from std\n" in dlc("doc", "basic").output
     assert "- `batch`: rows in a step" in dlc("doc", "train").output
@@ -79,6 +84,12 @@ def test_what_is_not_built_yet_is_said_to_be() -> None:
 # --- every word -------------------------------------------------------------------------------------------
 
 
+def test_every_type_function_and_declaration_is_a_word() -> None:
+    known = {word.name for word in words()}
+    assert {*ELEMENTS, *FUNCTIONS} - {"string"} <= known
+    assert DECLARATIONS - {*LATER["train"]} <= known
+
+
 def test_every_definition_is_a_word() -> None:
     known = {word.of for word in words() if isinstance(word.of, type)}
     for family, members in Definition.families.items():
@@ -95,6 +106,6 @@ def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
     spec = said.removeprefix("```dl\n").removesuffix("```")
     program = face.compile(text=spec).compiled
     assert program.warnings == ()
-    assert word.name in spec
+    assert any(name in spec for name in getattr(word.of, "names", [word.name]))
     if isinstance(word.of, type) and word.of.family == "operator":
         assert word.of.name in {node.operator.name for node in program.graph.nodes}

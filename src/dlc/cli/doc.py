@@ -5,7 +5,10 @@ from __future__ import annotations
 import click
 
 
-@click.command(short_help="Say what a word of the language means.")
+@click.command(
+    short_help="Say what a word of the language means.",
+    context_settings={"ignore_unknown_options": True},  # `->` is a word
+)
 @click.argument("word", required=False)
 def command(word: str | None) -> None:
     """Say what an operator, a loss, a section, a setting or another word of the language means, with a spec

@@ -11,6 +11,7 @@ from dlc.compiler.definition import Definition, family
 from dlc.compiler.operators.base import Operator
 from dlc.reference import spell
 from dlc.reference.errors import fenced
+from dlc.reference.language import Entry
 from dlc.reference.specs import compiled, first, of_block_call, spec
 from dlc.reference.words import Key, Word, where, words
 
@@ -26,7 +27,8 @@ ROWS = 10  # of a table of shapes, at most
 
 def page(found: list[Word], *, forms: bool = False) -> str:
     """The page of a name, with all that have it; with the forms of what flows, which need onnx-ir."""
-    parts = [f"# {found[0].name}"]
+    of = found[0].of
+    parts = [f"# {', '.join(of.names) if isinstance(of, Entry) else found[0].name}"]
     for word in found:
         said = list(body(word, forms))
         if len(found) > 1:
@@ -40,6 +42,8 @@ def body(word: Word, forms: bool) -> Iterator[str]:
     yield f"{word.what[:1].upper()}{word.what[1:]}{place(word)}."
     if isinstance(word.of, Key):
         yield from of_key(word.of)
+    elif isinstance(word.of, Entry):
+        yield from of_entry(word.of)
     elif isinstance(word.of, str):
         yield from of_std(word)
     else:
@@ -140,6 +144,14 @@ def of_key(key: Key) -> Iterator[str]:
     if example:
         yield "## A spec with this section"
         yield fenced("dl", example)
+
+
+def of_entry(entry: Entry) -> Iterator[str]:
+    """A word that is no definition."""
+    yield fenced("text", entry.written)
+    yield from entry.text
+    yield "## A spec that uses it"
+    yield fenced("dl", entry.spec)
 
 
 def of_std(word: Word) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dlc.compiler.definition import Definition, family
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.record import record
 from dlc.reference import spell
+from dlc.reference.language import entries
 from dlc.reference.specs import places
 
 if TYPE_CHECKING:
@@ -49,12 +50,8 @@ class Word:
     what: str
     heading: str
     summary: str
-    of: Any  # the definition, the text of a block, or a section with its setting
-
-    @property
-    def page(self) -> str:
-        """The name of its page; signs have that of their operator."""
-        return self.name if self.name.isidentifier() else self.of.name
+    of: Any  # the definition, the text of a block, a section with its setting, or what is said of it
+    page: str  # the name of its page
 
 
 @record
@@ -67,7 +64,8 @@ class Key:
 
 def words() -> list[Word]:
     """All words in the order of the lists."""
-    return [*operators(), *defined("combinator", "loss"), *signs(), *defined(*others()), *blocks()]
+    flow = [*operators(), *defined("combinator", "loss"), *signs()]
+    return [*flow, *written(), *defined(*others()), *blocks()]
 
 
 def find(name: str) -> list[Word]:
@@ -82,13 +80,13 @@ def operators() -> Iterator[Word]:
         heading = OPERATORS.get(group, group.replace("_", " ").capitalize())
         for d in public:
             if d.group == group:
-                yield Word(d.name, "an operator", heading, spell.summary(d), d)
+                yield Word(d.name, "an operator", heading, spell.summary(d), d, d.name)
 
 
 def signs() -> Iterator[Word]:
     for d in family("operator").values():
         if issubclass(d, Operator) and d.sign:
-            yield Word(d.sign, "a sign", SIGNS, spell.summary(d), d)
+            yield Word(d.sign, "a sign", SIGNS, spell.summary(d), d, d.name)
 
 
 def others() -> list[str]:
@@ -101,14 +99,20 @@ def defined(*families: str) -> Iterator[Word]:
     for of in families:
         what, heading = FAMILIES.get(of, (f"of the family {of}", of.capitalize()))
         for d in family(of).values():
-            yield Word(d.name, what, heading, spell.summary(d), d)
+            yield Word(d.name, what, heading, spell.summary(d), d, d.name)
+
+
+def written() -> Iterator[Word]:
+    for entry in entries():
+        for name in entry.names:
+            yield Word(name, entry.what, entry.heading, entry.text[0], entry, entry.page)
 
 
 def keys() -> Iterator[Word]:
     for name, section in family("section").items():
         for setting in section.settings.values():
             what = f"a setting of `{name}`"
-            yield Word(setting.name, what, "Sections", f"{setting.doc}.", Key(section, setting))
+            yield Word(setting.name, what, "Sections", f"{setting.doc}.", Key(section, setting), name)
 
 
 def blocks() -> Iterator[Word]:
@@ -117,7 +121,7 @@ def blocks() -> Iterator[Word]:
     text = files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8")
     for match in BLOCK.finditer(text):
         comment = " ".join(line.lstrip("# ") for line in match[1].splitlines())
-        yield Word(match[2], "a block of `std`", BLOCKS, comment, match[0][len(match[1]) :])
+        yield Word(match[2], "a block of `std`", BLOCKS, comment, match[0][len(match[1]) :], match[2])
 
 
 def where(of: str) -> str:

@@ -1,0 +1,44 @@
+"""The words of the language that are no definitions: declarations, statements, types, functions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEADING = re.compile(r"^# (.*)$", re.MULTILINE)
+ENTRY = re.compile(
+    r"^## (?P<page>\w+)(?:: (?P<names>.*))?\n\n(?P<what>.*)\n\n(?P<written>(?: {4}.*\n)+)\n"
+    r"(?P<text>(?:.+\n|\n(?!```))+)\n```dl\n(?P<spec>(?:.*\n)*?)```$",
+    re.MULTILINE,
+)
+
+
+@record
+class Entry:
+    """What is said of one word or of several that belong together."""
+
+    page: str
+    names: tuple[str, ...]
+    what: str
+    heading: str
+    written: str
+    text: tuple[str, ...]  # paragraphs
+    spec: str
+
+
+def entries() -> Iterator[Entry]:
+    from importlib.resources import files  # slow to import
+
+    text = files("dlc.reference").joinpath("language.md").read_text(encoding="utf-8")
+    _, *parts = HEADING.split(text)
+    for heading, part in zip(parts[::2], parts[1::2], strict=True):
+        for found in ENTRY.finditer(part):
+            names = tuple((found["names"] or found["page"]).split(", "))
+            written = "\n".join(line.strip() for line in found["written"].splitlines())
+            paragraphs = tuple(" ".join(p.split()) for p in found["text"].strip().split("\n\n"))
+            yield Entry(found["page"], names, found["what"], heading, written, paragraphs, found["spec"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.dims import Size
+from dlc.compiler.dims import Size, number
 from dlc.compiler.initial import Normal
 from dlc.compiler.kinds import Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
@@ -85,7 +85,7 @@ class OneHot(Operator):
         return x.with_element("float").with_shape(*x.shape, count_of(x, self.name))
 
     def classes(self) -> Any:
-        return range(int(self.results[0].shape[-1]))  # known when it runs
+        return range(number(self.results[0].shape[-1]))
 
     def torch(self, F, x):
         return torch_cast(F, F.unsqueeze(x, -1) == F.tensor(self.classes()), "bool", "float")

@@ -13,9 +13,6 @@ LATER: dict[str, tuple[str, ...]] = {
         "last", "shift", "topk", "gather",
         "vocabulary", "tokenize",
     ),
-    "loss": (
-        "focal", "hinge", "kl_normal", "kl_divergence", "cosine", "contrastive", "triplet", "ctc", "poisson",
-    ),
     "attribute": ("mask", "length"),
     "metric": ("perplexity", "edit_distance"),
     "source": ("images", "text"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torchvision.ops import sigmoid_focal_loss
 
 import dlc.compiler.training  # noqa: F401  (defines the losses)
 from dlc.compiler import CompileError, Source, compile
@@ -47,7 +49,7 @@ def classes(count: int, *shape: int) -> Tensor:
     return Tensor("class", shape, Classes(count))
 
 
-def run(loss, types: tuple[Tensor, Tensor], *operands: torch.Tensor) -> torch.Tensor:
+def run(loss, types: tuple[Tensor, ...], *operands: torch.Tensor) -> torch.Tensor:
     bound = loss.bind(*types)
     made = bound.torch(Functions({}), *operands)
     (type,) = bound.results
@@ -97,6 +99,105 @@ OF_CLASSES = {
 }
 
 
+def positive(*shape: int, seed: int = 0) -> torch.Tensor:
+    return draw(*shape, seed=seed).abs() + 0.1
+
+
+def chances(*shape: int, seed: int = 0) -> torch.Tensor:
+    return draw(*shape, seed=seed).softmax(-1)
+
+
+def focal_of_classes(s: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    p = s.softmax(1).gather(1, t.unsqueeze(1)).squeeze(1)
+    return -((1 - p) ** 2) * p.log()
+
+
+def standard_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    mine = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    return torch.distributions.kl_divergence(mine, torch.distributions.Normal(0.0, 1.0))
+
+
+def ctc(s: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """Over all ways to spread each text over the steps: symbols repeated, blanks between."""
+    found = []
+    for log, text in zip(s.double().log_softmax(-1), t.tolist(), strict=True):
+        text = [symbol for symbol in text if symbol]
+        total = torch.zeros((), dtype=torch.float64)
+        for way in product(range(s.shape[2]), repeat=s.shape[1]):
+            if [symbol for symbol, _ in groupby(way) if symbol] == text:
+                total += sum(log[step, symbol] for step, symbol in enumerate(way)).exp()
+        found.append(-total.log())
+    return torch.stack(found)
+
+
+TEXTS = torch.tensor([[1, 2], [2, 0], [1, 1], [2, 1], [0, 0], [2, 2]])
+no_reduction = {"reduction": "none"}
+# Losses of every place from elsewhere, by name; the operands, and what the loss of each place is.
+INDEPENDENT: dict[str, list[tuple[Any, tuple[torch.Tensor, ...], Any]]] = {
+    "focal": [
+        (LOSSES["focal"], (draw(5), draw_classes(5)), focal_of_classes),
+        (LOSSES["focal"], (draw(5, 2, 3), draw_classes(5, 2, 3)), focal_of_classes),
+        (partial(LOSSES["focal"], gamma=0), (draw(5), draw_classes(5)),
+         partial(functional.cross_entropy, **no_reduction)),
+        (LOSSES["focal"], (draw(4), draw_bools(4)), lambda s, t: sigmoid_focal_loss(s, t.float(), alpha=-1)),
+        (partial(LOSSES["focal"], gamma=0.5), (draw(4), torch.rand(BATCH, 4)),
+         partial(sigmoid_focal_loss, alpha=-1, gamma=0.5)),
+    ],
+    "hinge": [
+        (LOSSES["hinge"], (draw(5), draw_classes(5)), partial(functional.multi_margin_loss, **no_reduction)),
+        (LOSSES["hinge"], (draw(4), draw_bools(4)), lambda s, t: (1 - torch.where(t, s, -s)).clamp(min=0)),
+    ],
+    "kl_normal": [(LOSSES["kl_normal"], (draw(4), draw(4, seed=1)), standard_kl)],
+    "kl_divergence": [
+        (LOSSES["kl_divergence"], (chances(3, 4), chances(3, 4, seed=1)),
+         lambda p, q: functional.kl_div(q.log(), p, **no_reduction).sum(-1)),
+    ],
+    "cosine": [
+        (LOSSES["cosine"], (draw(3, 4), draw(3, 4, seed=1)),
+         lambda a, b: 1 - (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))),
+        (LOSSES["cosine"], (draw(4), draw(4, seed=1)),
+         lambda a, b: functional.cosine_embedding_loss(a, b, torch.ones(BATCH), **no_reduction)),
+    ],
+    "triplet": [
+        (LOSSES["triplet"], (draw(4), draw(4, seed=1), draw(4, seed=2)),
+         partial(functional.triplet_margin_loss, **no_reduction)),
+        (partial(LOSSES["triplet"], margin=0.2), (draw(4), draw(4, seed=1), draw(4, seed=2)),
+         partial(functional.triplet_margin_loss, margin=0.2, **no_reduction)),
+    ],
+    "contrastive": [
+        (partial(LOSSES["contrastive"], margin=1.5), (positive(), draw_bools()),
+         lambda d, same: torch.where(same, d**2, (1.5 - d).clamp(min=0) ** 2)),
+    ],
+    "poisson": [
+        (LOSSES["poisson"], (positive(3), draw_classes(4, 3)), lambda p, t: p - t * (p + 1e-8).log()),
+        (partial(LOSSES["poisson"], log=True), (draw(3), draw_classes(4, 3)),
+         partial(functional.poisson_nll_loss, **no_reduction)),
+    ],
+    "ctc": [(LOSSES["ctc"], (draw(4, 3), TEXTS), ctc)],
+}  # fmt: skip
+ROWS = [(name, number) for name, rows in INDEPENDENT.items() for number in range(len(rows))]
+
+
+def type_of(operand: torch.Tensor, classes_in: int) -> Tensor:
+    shape = tuple(operand.shape[1:])
+    if operand.dtype is torch.int64:
+        return classes(classes_in, *shape) if classes_in else Tensor("int64", shape)
+    return Tensor("bool" if operand.dtype is torch.bool else "float", shape)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", None])
+@pytest.mark.parametrize(("name", "number"), ROWS)
+def test_other_losses_are_what_others_compute(name, number, reduction):
+    loss, operands, reference = INDEPENDENT[name][number]
+    counted = {"poisson": 0, "ctc": 3}.get(name, 5)
+    types = tuple(type_of(operand, counted) for operand in operands)
+    wanted = reference(*operands)
+    if name == "ctc" and reduction == "mean":
+        wanted = wanted / (operands[1] != 0).sum(1).clamp(min=1)
+    made = run(loss(reduce=reduction), types, *operands)
+    torch.testing.assert_close(made.double(), reduce(wanted.double(), reduction), rtol=1e-5, atol=1e-6)
+
+
 def named(call: str) -> Any:
     """`huber(delta=0.3)` as a spec writes it, and its settings."""
     name, _, setting = call.rstrip(")").partition("(")
@@ -104,9 +205,9 @@ def named(call: str) -> Any:
     return partial(LOSSES[name], **{key: float(value)} if key else {})
 
 
-@pytest.mark.parametrize("name", sorted(LOSSES.keys() - POINTWISE.keys()))
+@pytest.mark.parametrize("name", sorted(LOSSES.keys() - POINTWISE.keys() - set(INDEPENDENT)))
 def test_every_loss_has_a_formula_of_its_own(name):
-    assert name in OF_CLASSES, f"write the formula of `{name}` in NumPy into POINTWISE or OF_CLASSES"
+    assert name in OF_CLASSES, f"write the formula of `{name}` into POINTWISE, OF_CLASSES or INDEPENDENT"
     s, t = draw(5), draw_classes(5)
     made = run(LOSSES[name](), (floats(5), classes(5)), s, t)
     assert made.item() == pytest.approx(OF_CLASSES[name](s.numpy(), t.numpy()), rel=1e-5)
@@ -355,8 +456,9 @@ def torch_dice(p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
 def test_every_row_of_the_documentation(name):
     assert any(not row.rejects for row in LOSSES[name].examples)
     for row in LOSSES[name].examples:
-        inputs = "\n".join(f"input {n}: {t}" for n, t in zip("pt", row.operands, strict=True))
-        call = row.call.replace("(", "(p, t, ", 1) if "(" in row.call else f"{row.call}(p, t)"
+        inputs = "\n".join(f"input {n}: {t}" for n, t in zip("ptn", row.operands, strict=False))
+        given = ", ".join("ptn"[: len(row.operands)])
+        call = row.call.replace("(", f"({given}, ", 1) if "(" in row.call else f"{row.call}({given})"
         call = call if row.gives == "float" or row.rejects else f"mean({call})"
         text = f"{inputs}\noutput y: float\np -> flatten -> mean -> y\ntrain {{ loss = {call} }}\n"
         if row.rejects:

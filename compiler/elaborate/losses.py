@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -> list[Operand]:
     """The operands of a loss: an output that stands alone is held against its target."""
+    if not loss.of_target:
+        return tensors
     if len(tensors) == 1 and tensors[0].output is not None:
         tensors = [*tensors, Operand(outputs.target(ev, tensors[0].output), span)]
     elif len(tensors) == 1 and loss.arity()[0] == 2:

@@ -11,5 +11,8 @@ from dlc.compiler.training import (  # noqa: F401
     pointwise,
     regularizers,
     schedules,
+    score_losses,
+    sequence_losses,
     stopping,
+    tensor_losses,
 )

@@ -22,6 +22,8 @@ class InLosses(Operator, family="loss"):
     training_only = True
     # The elements of outputs whose scores it takes: it looks behind the activation that matches one of them.
     scores: ClassVar[tuple[str, ...]] = ()
+    # True if an output alone is held against its target.
+    of_target: ClassVar[bool] = True
 
 
 class Loss(InLosses, abstract=True):
@@ -51,6 +53,10 @@ class Loss(InLosses, abstract=True):
             return loss
         axes = list(range(int(each.batched), each.batched + each.rank))
         return (loss.sum(axes) if axes else loss).mean()
+
+    def torch_reduce(self, loss: Any, each: Tensor) -> Any:
+        """The whole reduction, of the loss of each place."""
+        return loss.mean() if self.reduce == "mean" else self.torch_reduced(loss, each)
 
 
 # --- a prediction beside its target -----------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from dlc.compiler.kinds import Number
+from dlc.compiler.kinds import Flag, Number
 from dlc.compiler.operators.base import Example, setting
 from dlc.compiler.training.losses import Loss, agree, check_number, torch_agree
 from dlc.compiler.types import Tensor
@@ -96,6 +96,48 @@ class Bce(Pointwise):
         Example("bce(reduce=sum)", ("float[1, H, W]", "bool[1, H, W]"), "float"),
         Example("bce", ("float[3]", "class(3)"), rejects="E0201"),
         Example("bce", ("float[3]", "bool"), rejects="E0203"),
+    )
+
+
+class Poisson(Pointwise):
+    """Counts that are expected against counts that came: `p - t * log(p)`, p above 0
+    (torch `poisson_nll_loss` with `log_input=False`).
+
+    What the network answers is the count itself: end in `exp` or `softplus`. With `log=true` it is the
+    logarithm of the count, `exp(p) - t * p`, as in PyTorch.
+    """
+
+    log: bool = setting("whether the prediction is the logarithm of the count", Flag(), False, keyword=True)
+
+    def torch_each(self, F, prediction, target):
+        return F.poisson_nll_loss(prediction, target, log_input=self.log, reduction=self.reduction)
+
+    examples = (
+        Example("poisson", ("float[3]", "int64[3]"), "float", low=0.1, high=5),
+        Example("poisson(log=true, reduce=sum)", ("float[T, 3]", "float[T, 3]"), "float", low=0, high=2),
+        Example("poisson(reduce=none)", ("float", "uint8"), "float", low=0.1, high=5),
+        Example("poisson", ("float[3]", "class(3)"), rejects="E0201"),
+    )
+
+
+class Contrastive(Pointwise):
+    """Distances of pairs, small where the target says that both are the same, and at least `margin` where
+    they are not: `t * d ** 2 + (1 - t) * max(0, margin - d) ** 2` (Hadsell et al. 2006)."""
+
+    meant = "whether both are the same"
+    margin: float = setting("how far apart what differs should be", Number(above=0), 1.0, keyword=True)
+
+    def torch_each(self, F, prediction, target):
+        apart = F.relu(self.margin - prediction)
+        loss = target * prediction**2 + (1 - target) * apart**2
+        return loss.mean() if self.reduce == "mean" else loss
+
+    examples = (
+        Example("contrastive", ("float", "bool"), "float"),
+        Example("contrastive(margin=2, reduce=sum)", ("float[3]", "bool[3]"), "float"),
+        Example("contrastive(reduce=none)", ("float", "bool"), "float"),
+        Example("contrastive(margin=0)", ("float", "bool"), rejects="E0403"),
+        Example("contrastive", ("float[3]", "class(3)"), rejects="E0201"),
     )
 
 

@@ -1,0 +1,105 @@
+"""Losses of scores, of classes as well as of yes and no."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Any
+
+from dlc.compiler.dims import Size
+from dlc.compiler.kinds import Number
+from dlc.compiler.operators.base import Example, setting
+from dlc.compiler.training.class_losses import check_scores, class_axis, of_classes, torch_scores
+from dlc.compiler.training.losses import Loss, agree, check_number, torch_agree
+from dlc.compiler.types import Tensor
+
+
+class _OfScores(Loss, abstract=True):
+    scores = ("class", "binary")
+
+    def type(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return self.reduced(self.each(prediction, target))
+
+    def each(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The type of the loss of each place: scores of classes lose the axis of the classes."""
+        if not of_classes(prediction, target):
+            check_number(self, target, "classes, or yes and no")
+            return agree(self, prediction, target)
+        check_scores(self, prediction, target)
+        shape = list(prediction.shape)
+        del shape[class_axis(prediction)]
+        return replace(prediction, shape=tuple(shape))
+
+    def torch(self, F, prediction, target):
+        have, wanted = self.operands
+        if of_classes(have, wanted):
+            prediction, target = torch_scores(F, prediction, target, have, wanted)
+            place = class_axis(have) + 1
+            loss = self.torch_classes(F, prediction, target, place, have.shape[place - 1])
+        else:
+            loss = self.torch_binary(F, *torch_agree(F, prediction, target, have, wanted))
+        return self.torch_reduce(loss, self.each(have, wanted))
+
+    @abstractmethod
+    def torch_classes(self, F: Any, scores: Any, target: Any, place: int, classes: Size) -> Any:
+        """The loss of each place, of scores of each class along the axis `place`."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def torch_binary(self, F: Any, scores: Any, target: Any) -> Any:
+        """The loss of each place, of a score and a target from 0 to 1."""
+        raise NotImplementedError
+
+
+class Focal(_OfScores):
+    """Cross-entropy that counts less what is right already: `-(1 - p) ** gamma * log(p)`, p the probability
+    of what is right (Lin et al. 2017; torchvision `sigmoid_focal_loss` without alpha).
+
+    With gamma 0 it is `cross_entropy` or `bce`.
+    """
+
+    gamma: float = setting("how much less", Number(minimum=0), 2.0, keyword=True)
+
+    def torch_classes(self, F, scores, target, place, classes):
+        log = F.log_softmax(scores, place).gather(place, target.unsqueeze(place)).squeeze(place)
+        return -((1 - log.exp()) ** self.gamma) * log
+
+    def torch_binary(self, F, scores, target):
+        p = F.sigmoid(scores)
+        wrong = p + target - 2 * p * target
+        return wrong**self.gamma * F.binary_cross_entropy_with_logits(scores, target, reduction="none")
+
+    examples = (
+        Example("focal", ("float[3]", "class(3)"), "float"),
+        Example("focal(gamma=0)", ("float[T, 3]", "class(3)[T]"), "float"),
+        Example("focal(gamma=1.5, reduce=none)", ("float[3, H, W]", "class(3)[H, W]"), "float[H, W]"),
+        Example("focal", ("float", "bool"), "float"),
+        Example("focal(gamma=3, reduce=sum)", ("float[5]", "float[5]"), "float", low=0, high=1),
+        Example("focal(gamma=-1)", ("float", "bool"), rejects="E0403"),
+        Example("focal", ("float[4]", "class(3)"), rejects="E0203"),
+    )
+
+
+class Hinge(_OfScores):
+    """What a score lacks of a margin of 1 (Cortes and Vapnik 1995; torch `multi_margin_loss` for classes).
+
+    For yes and no `max(0, 1 - s)` or `max(0, 1 + s)`; for classes
+    `sum(max(0, 1 - s[right] + s[other])) / classes`, the sum over the other classes.
+    """
+
+    def torch_classes(self, F, scores, target, place, classes):
+        right = scores.gather(place, target.unsqueeze(place))
+        lacking = F.relu(1 - right + scores)
+        return (lacking.sum(place) - 1) / F.size(classes)  # the right class itself lacks 1
+
+    def torch_binary(self, F, scores, target):
+        return F.relu(1 - (2 * target - 1) * scores)
+
+    examples = (
+        Example("hinge", ("float[3]", "class(3)"), "float"),
+        Example("hinge(reduce=sum)", ("float[T, 3]", "class(3)[T]"), "float"),
+        Example("hinge(reduce=none)", ("float[3, H, W]", "class(3)[H, W]"), "float[H, W]"),
+        Example("hinge", ("float", "bool"), "float"),
+        Example("hinge", ("float[1]", "bool"), "float"),
+        Example("hinge", ("float[3]", "bool"), rejects="E0203"),
+    )

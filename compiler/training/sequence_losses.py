@@ -1,0 +1,49 @@
+"""Losses of sequences whose places do not stand opposite each other."""
+
+from __future__ import annotations
+
+from dlc.compiler.operators.base import Example, Reject
+from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.training.losses import Loss
+from dlc.compiler.types import Tensor
+
+
+class Ctc(Loss):
+    """The negative logarithm of the probability of a text, however its symbols are spread over the steps
+    (Graves et al. 2006; torch `ctc_loss`).
+
+    Scores are `[steps, classes]`, the target classes `[symbols]`. Class 0 is the blank between symbols; zeros
+    at the end of a target are none of its symbols. The mean is over symbols, as PyTorch has it; `sum` is of a
+    whole text.
+    """
+
+    scores = ("class",)
+
+    def type(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if not prediction.batched or prediction.rank != 2:
+            raise Reject(f"`ctc` takes scores [steps, classes], found {prediction}", at="prediction")
+        told = spell_classes(target)
+        if target.rank != 1 or not (target.element == "class" or target.is_integer):
+            raise Reject(f"`ctc` takes a target of classes, [symbols], found {told}", at="target")
+        if target.classes is not None and target.classes.count != prediction.shape[-1]:
+            raise Reject(f"`ctc` takes a score for each class, of which {told} has {target.classes.count}, "
+                         f"found {prediction}", at="prediction", code="E0203")  # fmt: skip
+        return self.reduced(prediction.with_shape())
+
+    def torch(self, F, prediction, target):
+        log = F.log_softmax(prediction, -1).transpose(0, 1)
+        lengths = (target != 0).sum(1)
+        steps = F.full_like(lengths, F.size(self.operands[0].shape[0]))
+        each = F.ctc_loss(log, target.to(F.int64), steps, lengths, reduction="none")
+        if self.reduce == "mean":
+            return (each / lengths.clamp(min=1)).mean()
+        return self.torch_reduced(each, self.operands[0].with_shape())
+
+    examples = (
+        Example("ctc", ("float[8, 4]", "class(4)[3]"), "float"),
+        Example("ctc(reduce=sum)", ("float[T, 4]", "class(4)[3]"), "float"),
+        Example("ctc(reduce=none)", ("float[8, 4]", "int64[3]"), "float", low=0, high=3),
+        Example("ctc", ("float[8]", "class(4)[3]"), rejects="E0201"),
+        Example("ctc", ("float[8, 4]", "float[3]"), rejects="E0201"),
+        Example("ctc", ("float[8, 5]", "class(4)[3]"), rejects="E0203"),
+    )

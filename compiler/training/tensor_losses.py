@@ -1,0 +1,134 @@
+"""Losses between tensors of the network: distributions, directions and distances."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from dlc.compiler.kinds import Number
+from dlc.compiler.operators.base import Example, Reject, setting
+from dlc.compiler.training.losses import Loss, agree
+from dlc.compiler.types import Tensor
+
+LEAST = 1e-7  # what a probability counts as at least, as in Keras
+
+
+class _BetweenTensors(Loss, abstract=True):
+    """Neither operand is a target."""
+
+    takes = "float"
+    of_target = False
+
+
+class KlNormal(_BetweenTensors):
+    """How far a normal distribution is from the standard one (Kullback and Leibler; Kingma and Welling 2013):
+    `(exp(log_variance) + mean ** 2 - 1 - log_variance) / 2` (torch `distributions.kl_divergence`)."""
+
+    def type(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        return self.reduced(agree(self, mean, log_variance))
+
+    def torch(self, F, mean, log_variance):
+        each = (log_variance.exp() + mean**2 - 1 - log_variance) / 2
+        return self.torch_reduce(each, agree(self, *self.operands))
+
+    examples = (
+        Example("kl_normal", ("float[4]", "float[4]"), "float"),
+        Example("kl_normal(reduce=sum)", ("float[T, 4]", "float[T, 4]"), "float"),
+        Example("kl_normal(reduce=none)", ("float", "float"), "float"),
+        Example("kl_normal", ("float[4]", "float[3]"), rejects="E0203"),
+    )
+
+
+class _OverLast(_BetweenTensors, abstract=True):
+    """One number for each vector along the last axis."""
+
+    def vectors(self, first: Tensor, *others: Tensor) -> Tensor:
+        """The type of the loss of each vector."""
+        for other in others:
+            agree(self, first, other)
+        if not first.rank:
+            raise Reject(f"`{self.name}` compares vectors, found single values: {first}", at=0)
+        return first.with_shape(*first.shape[:-1])
+
+    def type(self, *vectors: Tensor) -> Tensor:
+        return self.reduced(self.vectors(*vectors))
+
+    def torch(self, F, *vectors):
+        each = self.torch_each(F, *vectors)
+        return (
+            each.mean() if self.reduce == "mean" else self.torch_reduced(each, self.vectors(*self.operands))
+        )
+
+    @abstractmethod
+    def torch_each(self, F: Any, *vectors: Any) -> Any:
+        """The loss of each vector."""
+        raise NotImplementedError
+
+
+class KlDivergence(_OverLast):
+    """How far the distribution q is from p: `sum(p * log(p / q))` over the last axis, both probabilities,
+    held above 1e-7 (torch `kl_div`, of whose two it takes the logarithms itself).
+
+    `kl_divergence(teacher, y.probabilities)` teaches one network what another knows (Hinton et al. 2015).
+    """
+
+    def type(self, p: Tensor, q: Tensor) -> Tensor:
+        return super().type(p, q)
+
+    def torch_each(self, F, p, q):
+        return (p * (p.clamp(min=LEAST).log() - q.clamp(min=LEAST).log())).sum(-1)
+
+    examples = (
+        Example("kl_divergence", ("float[4]", "float[4]"), "float", low=0.01, high=1),
+        Example("kl_divergence(reduce=sum)", ("float[T, 4]", "float[T, 4]"), "float", low=0.01, high=1),
+        Example("kl_divergence(reduce=none)", ("float[5, 4]", "float[5, 4]"), "float[5]", low=0.01, high=1),
+        Example("kl_divergence", ("float[4]", "float[3]"), rejects="E0203"),
+        Example("kl_divergence", ("float", "float"), rejects="E0201"),
+    )
+
+
+class Cosine(_OverLast):
+    """1 - the cosine of the angle between two vectors along the last axis (torch `cosine_similarity`)."""
+
+    takes = ("float", "any")
+    of_target = True
+
+    def type(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if not target.is_number:
+            raise Reject(f"`cosine` compares vectors of numbers, and the target is {target}", at="target")
+        return super().type(prediction, target)
+
+    def torch_each(self, F, prediction, target):
+        return 1 - F.cosine_similarity(prediction, target.type_as(prediction), -1)
+
+    examples = (
+        Example("cosine", ("float[4]", "float[4]"), "float"),
+        Example("cosine(reduce=sum)", ("float[T, 4]", "float[T, 4]"), "float"),
+        Example("cosine(reduce=none)", ("float[5, 4]", "float[5, 4]"), "float[5]"),
+        Example("cosine", ("float[4]", "float[3]"), rejects="E0203"),
+        Example("cosine", ("float", "float"), rejects="E0201"),
+        Example("cosine", ("float[4]", "class(4)[4]"), rejects="E0201"),
+    )
+
+
+class Triplet(_OverLast):
+    """An anchor shall be nearer to what is like it than to what is not, by a margin:
+    `max(0, |anchor - positive| - |anchor - negative| + margin)`, distances along the last axis
+    (Schroff et al. 2015; torch `triplet_margin_loss`)."""
+
+    margin: float = setting("how much nearer", Number(minimum=0), 1.0, keyword=True)
+
+    def type(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return super().type(anchor, positive, negative)
+
+    def torch_each(self, F, anchor, positive, negative):
+        near, far = F.pairwise_distance(anchor, positive), F.pairwise_distance(anchor, negative)
+        return F.relu(near - far + self.margin)
+
+    examples = (
+        Example("triplet", ("float[4]", "float[4]", "float[4]"), "float"),
+        Example("triplet(margin=0.2, reduce=sum)", ("float[T, 4]", "float[T, 4]", "float[T, 4]"), "float"),
+        Example("triplet(reduce=none)", ("float[5, 4]", "float[5, 4]", "float[5, 4]"), "float[5]"),
+        Example("triplet", ("float[4]", "float[4]", "float[3]"), rejects="E0203"),
+        Example("triplet(margin=-1)", ("float[4]", "float[4]", "float[4]"), rejects="E0403"),
+    )

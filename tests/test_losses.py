@@ -130,7 +130,7 @@ def ctc(s: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     return torch.stack(found)
 
 
-TEXTS = torch.tensor([[1, 2], [2, 0], [1, 1], [2, 1], [0, 0], [2, 2]])
+TEXTS = torch.tensor([[1, 2], [2, 0], [1, 1], [0, 1], [0, 0], [2, 2]])
 no_reduction = {"reduction": "none"}
 # Losses of every place from elsewhere, by name; the operands, and what the loss of each place is.
 INDEPENDENT: dict[str, list[tuple[Any, tuple[torch.Tensor, ...], Any]]] = {

@@ -13,8 +13,8 @@ class Ctc(Loss):
     (Graves et al. 2006; torch `ctc_loss`).
 
     Scores are `[steps, classes]`, the target classes `[symbols]`. Class 0 is the blank between symbols; zeros
-    at the end of a target are none of its symbols. The mean is over symbols, as PyTorch has it; `sum` is of a
-    whole text.
+    in a target are none of its symbols, so shorter texts end in them. The mean is over symbols, as PyTorch has
+    it; `sum` is of a whole text.
     """
 
     scores = ("class",)
@@ -32,7 +32,8 @@ class Ctc(Loss):
 
     def torch(self, F, prediction, target):
         log = F.log_softmax(prediction, -1).transpose(0, 1)
-        lengths = (target != 0).sum(1)
+        symbols_first = F.argsort((target == 0).to(F.int8), dim=1, stable=True)
+        target, lengths = target.gather(1, symbols_first), (target != 0).sum(1)
         steps = F.full_like(lengths, F.size(self.operands[0].shape[0]))
         each = F.ctc_loss(log, target.to(F.int64), steps, lengths, reduction="none")
         if self.reduce == "mean":

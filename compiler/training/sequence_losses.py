@@ -13,7 +13,7 @@ class Ctc(Loss):
     (Graves et al. 2006; torch `ctc_loss`).
 
     Scores are `[steps, classes]`, the target classes `[symbols]`. Class 0 is the blank between symbols; zeros
-    in a target are none of its symbols, so shorter texts end in them. The mean is over symbols, as PyTorch has
+    in a target are none of its symbols: shorter texts end in them. The mean is over symbols, as PyTorch has
     it; `sum` is of a whole text.
     """
 

@@ -10,7 +10,6 @@ NOT_BUILT = "E0901"
 LATER: dict[str, tuple[str, ...]] = {
     "operator": (
         "rnn", "lstm", "gru", "attention",
-        "last", "shift", "topk", "gather",
         "vocabulary", "tokenize",
     ),
     "attribute": ("mask", "length"),

@@ -20,10 +20,12 @@ from dlc.compiler.operators import mathematics as mathematics
 from dlc.compiler.operators import matmul as matmul
 from dlc.compiler.operators import mixing as mixing
 from dlc.compiler.operators import normalization as normalization
+from dlc.compiler.operators import picking as picking
 from dlc.compiler.operators import pooling as pooling
 from dlc.compiler.operators import positions as positions
 from dlc.compiler.operators import reductions as reductions
 from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import resampling as resampling
+from dlc.compiler.operators import sequences as sequences
 from dlc.compiler.operators import shape as shape
 from dlc.compiler.operators import space_normalization as space_normalization

@@ -1,0 +1,114 @@
+"""Sequences: steps on the first axis of the sample."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dlc.compiler.kinds import Whole
+from dlc.compiler.operators.base import Example, Reject, setting
+from dlc.compiler.operators.indexing import END
+from dlc.compiler.operators.operands import DTYPES
+from dlc.compiler.operators.shape import Shape
+from dlc.compiler.types import Classes, Tensor
+
+FARTHEST = 10**6
+
+
+def need_steps(x: Tensor, what: str) -> None:
+    if not x.rank:
+        raise Reject(f"`{what}` needs a sequence, with its steps on axis 0, found {x}", at="x")
+
+
+class Last(Shape):
+    """The last step, on axis 0 of the sample (torch `select`, ONNX `Gather`)."""
+
+    group = "shape"
+
+    def type(self, x: Tensor) -> Tensor:
+        need_steps(x, self.name)
+        return x.with_shape(*x.shape[1:])
+
+    def torch(self, F, x):
+        return F.select(x, self.operands[0].axis(0), -1)
+
+    def onnx(self, op, x):
+        return op.Gather(x, op.constant(-1, "int64"), axis=self.operands[0].axis(0))
+
+    examples = (
+        Example("last", "float[5, 4]", "float[4]"),
+        Example("last", "float[T, 4]", "float[4]"),
+        Example("last", "float[T]", "float"),
+        Example("last", "float[T, 2, 3]", "float[2, 3]"),
+        Example("last", "class(3)[T]", "class"),
+        Example("last", "bool[4]", "bool"),
+        Example("last", "float", rejects="E0201"),
+    )
+
+
+class Shift(Shape):
+    """Every step moved `by` places on along axis 0, to later ones, or with a negative number to earlier ones
+    (torch `pad` and indexing, ONNX `Concat` and `Slice`).
+
+    As many steps as there were: what is moved past the end is gone, and what falls in is 0 (false for
+    booleans). For class values it is the start symbol, one class more: its number is that of the classes
+    there were.
+    """
+
+    group = "shape"
+    by: int = setting("how many places", Whole(-FARTHEST, FARTHEST), 1)
+
+    def type(self, x: Tensor) -> Tensor:
+        need_steps(x, self.name)
+        if x.element == "string":
+            raise self.no_number(x, 0)
+        steps = x.shape[0]
+        if isinstance(steps, int) and abs(self.by) >= steps:
+            raise Reject(f"a shift by {self.by} leaves nothing of {x}, which has {steps} steps", at="by",
+                         code="E0209", help="move it by less")  # fmt: skip
+        if x.classes is None:
+            return x
+        return replace(x, classes=Classes(x.classes.count + 1))
+
+    def start(self) -> int:
+        """What falls in."""
+        classes = self.operands[0].classes
+        return 0 if classes is None else int(classes.count)  # known when it runs
+
+    def kept(self) -> tuple[int, int]:
+        """Where what is kept begins and ends, once it was made longer by what falls in."""
+        return (0, -self.by) if self.by > 0 else (-self.by, END)
+
+    def torch(self, F, x):
+        have, room = self.operands[0], [max(self.by, 0), max(-self.by, 0)]
+        longer = F.pad(x, [0, 0] * (have.rank - 1) + room, value=self.start())
+        kept = slice(*self.kept())
+        return longer[:, kept] if have.batched else longer[kept]
+
+    def onnx(self, op, x):
+        if not self.by:
+            return op.Identity(x)
+        have = self.operands[0]
+        start = op.constant(self.start(), DTYPES[have.element][0])
+        free = op.Expand(start, op.shape(have.with_axis(0, abs(self.by))))
+        longer = op.Concat(*((free, x) if self.by > 0 else (x, free)), axis=have.axis(0))
+        return op.Slice(longer, *(op.constant([n], "int64") for n in (*self.kept(), have.axis(0))))
+
+    examples = (
+        Example("shift", "float[5, 4]", "float[5, 4]"),
+        Example("shift", "float[T, 4]", "float[T, 4]"),
+        Example("shift(3)", "float[T]", "float[T]"),
+        Example("shift(by=8)", "float[T, 2]", "float[T, 2]"),
+        Example("shift(by=-2)", "float[T, 2, 3]", "float[T, 2, 3]"),
+        Example("shift(-1)", "float[4]", "float[4]"),
+        Example("shift(0)", "float[3, 2]", "float[3, 2]"),
+        Example("shift", "int16[4]", "int16[4]"),
+        Example("shift(2)", "uint8[T]", "uint8[T]", low=0, high=255),
+        Example("shift", "bool[T, 2]", "bool[T, 2]"),
+        Example("shift", "class(3)[T]", "class[T]"),
+        Example("shift(by=-1)", "class(a, b)[4]", "class[4]"),
+        Example("shift", "float", rejects="E0201"),
+        Example("shift(4)", "float[4]", rejects="E0209"),
+        Example("shift(by=-5)", "float[4, 2]", rejects="E0209"),
+        Example("shift(0.5)", "float[4]", rejects="E0403"),
+        Example("shift", "string[T]", rejects="E0202"),
+    )

@@ -33,6 +33,7 @@ class Step:
     node: Node
     reads: tuple[str, ...]
     weights: tuple[Weight, ...]  # those that it is the first to use
+    answers: bool = True  # false if it serves the loss alone
 
     @property
     def makes(self) -> str:
@@ -44,7 +45,8 @@ class Step:
 
     @property
     def multiply_adds(self) -> Size:
-        return self.node.operator.multiply_adds()
+        """Those of an answer; what serves the loss alone costs it none."""
+        return self.node.operator.multiply_adds() if self.answers else 0
 
     @property
     def initial(self) -> str:
@@ -134,6 +136,7 @@ class Outline:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.producers = graph.producers()
+        self.answering = set(forms.prune(graph).nodes)
         self.weights = {w.value: w for w in graph.weights}
         self.owners = self._owners()
 
@@ -177,9 +180,8 @@ class Outline:
 
     def _step(self, node: Node) -> Step:
         reads = tuple(self.called(v) for v in node.operands)
-        return Step(
-            last(node.name), print_call(node, short=True), node, reads, tuple(self.owners.get(node, ()))
-        )
+        owned = tuple(self.owners.get(node, ()))
+        return Step(last(node.name), print_call(node, short=True), node, reads, owned, node in self.answering)
 
     def called(self, value: Value) -> str:
         """The name of a value; a number is itself."""

@@ -132,6 +132,13 @@ class Transpose(Shape):
     """The axes of the sample in another order; bare, the last two change places (torch `permute`,
     ONNX `Transpose`)."""
 
+    usage = """
+    input  pixels: uint8[28, 28, 3]
+    output kind: class(10)
+
+    pixels / 255 -> transpose(2, 0, 1) -> conv(16, 3) -> relu -> global_avgpool -> dense(10) -> kind
+    """
+
     axes: tuple[Any, ...] = setting(
         "all axes of the sample in their new order, or a list of them",
         OneOf(Whole(), ListOf(Whole())),

@@ -13,11 +13,12 @@ from dlc.reference import spell
 from dlc.reference.errors import fenced
 from dlc.reference.language import Entry
 from dlc.reference.specs import compiled, first, of_block_call, spec
-from dlc.reference.words import Key, Word, where, words
+from dlc.reference.words import FAMILIES, Key, Word, where, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dlc.compiler.definition import Setting
     from dlc.compiler.operators.base import Example
 
 PLACE = re.compile(r"  # \S+$", re.MULTILINE)
@@ -67,7 +68,7 @@ def of_definition(definition: type[Definition], forms: bool) -> Iterator[str]:
     if definition.settings:
         yield "## Settings"
         say = spell.section_setting if is_section else spell.described
-        yield "\n".join(f"- {say(s)}" for s in spell.in_order(definition))
+        yield "\n".join(f"- {say(s)}{see(s)}" for s in spell.in_order(definition))
     if issubclass(definition, Operator) and definition.examples:
         yield from shapes(definition)
     example = spec(definition)
@@ -90,6 +91,13 @@ def in_onnx(example: str) -> Iterator[str]:
     yield "## In ONNX"
     yield "That spec, exported:"
     yield fenced("text", PLACE.sub("", text))
+
+
+def see(setting: Setting) -> str:
+    """Where what a setting takes is listed, if that is a family."""
+    headings = [FAMILIES[of][1] for of in setting.kind.families() if of in FAMILIES]
+    links = [f"[{h}](../reference.md#{h.lower().replace(' ', '-')})" for h in headings]
+    return f"; see {', '.join(links)}" if links else ""
 
 
 def written(definition: type[Definition]) -> str:

@@ -88,11 +88,12 @@ def of_row(definition: type[Operator], row: Example) -> Iterator[str]:
         return
     if definition.public:
         given, before = BEFORE.get(str(row.takes), ("", ""))
-        if before and not owns_weights(definition):
+        if before and not has_bias(definition):
             middle = f"{names[0]} -> {before}{row.call} -> dense(2)"
             yield f"input {names[0]}: {given}\noutput kind: class(2)\n\n{middle} -> kind\n"
+        activated = f"{flow} -> relu" if has_bias(definition) and definition.takes == "float" else flow
         for after in AFTER:
-            yield f"{declared}\noutput kind: class(3)\n\n{flow} -> {after} -> kind\n"
+            yield f"{declared}\noutput kind: class(3)\n\n{activated} -> {after} -> kind\n"
     yield f"{declared}\noutput y: {row.gives}\n\n{flow} -> y\n"
 
 
@@ -115,8 +116,8 @@ def operand_names(definition: type[Operator], row: Example) -> list[str]:
         else list("abcdefgh"[:count])  # fmt: skip
 
 
-def owns_weights(definition: type[Operator]) -> bool:
-    return definition.weights is not Operator.weights
+def has_bias(definition: type[Operator]) -> bool:
+    return "bias" in definition.settings
 
 
 # --- all else ---------------------------------------------------------------------------------------------

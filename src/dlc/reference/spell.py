@@ -48,7 +48,8 @@ def described(setting: Setting) -> str:
 
 
 def usual(setting: Setting) -> str:
-    return "; usual are {:g} to {:g} (`W0410`)".format(*setting.usual) if setting.usual else ""
+    code = "[W0410](../errors/W0410.md)"
+    return "; usual are {:g} to {:g} ({})".format(*setting.usual, code) if setting.usual else ""
 
 
 def section_setting(setting: Setting) -> str:

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
+from dlc.compiler import Source, compile
 from dlc.compiler.definition import Definition, family
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.training.losses import Loss
 from dlc.compiler.types import Tensor
+from dlc.reference import pages
+from dlc.reference.words import Word, words
 
 
 @pytest.fixture(autouse=True)
@@ -133,3 +136,15 @@ def test_a_loss_has_a_type_a_form_in_torch_and_rows() -> None:
 
         class Empty(Loss):
             """0."""
+
+
+@pytest.mark.parametrize("word", words(), ids=lambda word: f"{word.name} {word.what}")
+def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
+    """One that none is found for says it itself, as its `usage`."""
+    (said,) = [part for part in pages.body(word, forms=False) if part.startswith("```dl\n")]
+    spec = said.removeprefix("```dl\n").removesuffix("```")
+    program = compile(Source("model.dl", spec))
+    assert program.warnings == ()
+    assert any(name in spec for name in getattr(word.of, "names", [word.name]))
+    if isinstance(word.of, type) and word.of.family == "operator":
+        assert word.of.name in {node.operator.name for node in program.graph.nodes}

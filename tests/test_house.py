@@ -4,11 +4,14 @@ how long files are."""
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
 
 from imports import LAYERS, PRODUCT, ROOT, all_imports, files, imports, walk
+
+from dlc.compiler.codes import codes
 
 LONGEST = 400
 HEAVY = {
@@ -102,6 +105,11 @@ def test_nothing_of_a_stranger_is_run() -> None:
         assert file in BY_NAME or not {"import_module", "importlib.import_module"} & set(named), file
         keywords = [k for call in calls(file) for k in call.keywords if k.arg == "allow_pickle"]
         assert all(ast.unparse(k.value) == "False" for k in keywords), file
+
+
+def test_every_code_has_a_page_and_every_page_a_code() -> None:
+    texts = [(ROOT / file).read_text(encoding="utf-8") for file in PRODUCT]
+    assert {code for text in texts for code in re.findall(r"\"([EW]\d{4})\"", text)} == set(codes())
 
 
 def test_annotations_are_not_evaluated() -> None:

@@ -107,6 +107,15 @@ class Poisson(Pointwise):
     logarithm of the count, `exp(p) - t * p`, as in PyTorch.
     """
 
+    usage = """
+    input  x: float[4]
+    output visits: float
+
+    x -> dense(16) -> relu -> dense(1) -> exp -> visits
+
+    train { loss = poisson(visits) }
+    """
+
     log: bool = setting("whether the prediction is the logarithm of the count", Flag(), False, keyword=True)
 
     def torch_each(self, F, prediction, target):
@@ -123,6 +132,17 @@ class Poisson(Pointwise):
 class Contrastive(Pointwise):
     """Distances of pairs, small where the target says that both are the same, and at least `margin` where
     they are not: `t * d ** 2 + (1 - t) * max(0, margin - d) ** 2` (Hadsell et al. 2006)."""
+
+    usage = """
+    net embed(x) { return x -> dense(16) -> relu -> dense(4) }
+
+    input  left, right: float[8]
+    output distance: float
+
+    norm(embed(left) - embed(right)) -> distance
+
+    train { loss = contrastive(distance) }
+    """
 
     meant = "whether both are the same"
     margin: float = setting("how far apart what differs should be", Number(above=0), 1.0, keyword=True)

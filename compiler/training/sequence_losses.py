@@ -17,6 +17,16 @@ class Ctc(Loss):
     it; `sum` is of a whole text.
     """
 
+    usage = """
+    input  frames: float[32, 8]
+    input  text: class(27)[6]
+    output symbols: class(27)[32]
+
+    frames -> dense(64) -> relu -> dense(27) -> symbols
+
+    train { loss = ctc(symbols, text) }
+    """
+
     scores = ("class",)
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:

@@ -24,6 +24,18 @@ class KlNormal(_BetweenTensors):
     """How far a normal distribution is from the standard one (Kullback and Leibler; Kingma and Welling 2013):
     `(exp(log_variance) + mean ** 2 - 1 - log_variance) / 2` (torch `distributions.kl_divergence`)."""
 
+    usage = """
+    input  x: float[8]
+    output again: float[8]
+
+    h            = x -> dense(16) -> relu
+    mean_of      = h -> dense(2)
+    log_variance = h -> dense(2)
+    sample_normal(mean_of, exp(log_variance / 2)) -> dense(16) -> relu -> dense(8) -> again
+
+    train { loss = mse(again, x) + kl_normal(mean_of, log_variance) }
+    """
+
     def type(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         return self.reduced(agree(self, mean, log_variance))
 
@@ -72,6 +84,16 @@ class KlDivergence(_OverLast):
     `kl_divergence(teacher, y.probabilities)` teaches one network what another knows (Hinton et al. 2015).
     """
 
+    usage = """
+    input  x: float[4]
+    input  teacher: float[3]
+    output kind: class(3)
+
+    x -> dense(16) -> relu -> dense(3) -> kind
+
+    train { loss = cross_entropy(kind) + kl_divergence(teacher, kind.probabilities) }
+    """
+
     def type(self, p: Tensor, q: Tensor) -> Tensor:
         return super().type(p, q)
 
@@ -115,6 +137,17 @@ class Triplet(_OverLast):
     """An anchor shall be nearer to what is like it than to what is not, by a margin:
     `max(0, |anchor - positive| - |anchor - negative| + margin)`, distances along the last axis
     (Schroff et al. 2015; torch `triplet_margin_loss`)."""
+
+    usage = """
+    net embed(x) { return x -> dense(16) -> relu -> dense(4) }
+
+    input  anchor, positive, negative: float[8]
+    output place: float[4]
+
+    embed(anchor) -> place
+
+    train { loss = triplet(place, embed(positive), embed(negative)) }
+    """
 
     margin: float = setting("how much nearer", Number(minimum=0), 1.0, keyword=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from stories import dlc
 
 import dlc as face
@@ -12,8 +11,7 @@ from dlc.compiler.later import LATER
 from dlc.compiler.mends import DECLARATIONS
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.types import ELEMENTS
-from dlc.reference import pages
-from dlc.reference.words import Word, keys, words
+from dlc.reference.words import keys, words
 
 
 def specs_in(said: str) -> list[str]:
@@ -97,15 +95,3 @@ def test_every_definition_is_a_word() -> None:
             is_inner = issubclass(definition, Operator) and not (definition.public or definition.sign)
             if definition.__module__.startswith("dlc.") and not (family == "operator" and is_inner):
                 assert definition in known
-
-
-@pytest.mark.parametrize("word", words(), ids=lambda word: f"{word.name} {word.what}")
-def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
-    """One that none is found for says it itself, as its `usage`."""
-    (said,) = [part for part in pages.body(word, forms=False) if part.startswith("```dl\n")]
-    spec = said.removeprefix("```dl\n").removesuffix("```")
-    program = face.compile(text=spec).compiled
-    assert program.warnings == ()
-    assert any(name in spec for name in getattr(word.of, "names", [word.name]))
-    if isinstance(word.of, type) and word.of.family == "operator":
-        assert word.of.name in {node.operator.name for node in program.graph.nodes}

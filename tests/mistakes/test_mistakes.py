@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from time import perf_counter
 
 import pytest
 
 from dlc.compiler import CompileError, Diagnostic, compile, read_source, reader
-from dlc.compiler.codes import codes
 from dlc.compiler.render import render
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 STORIES = sorted(p.stem for p in HERE.glob("*.dl"))
 
 
@@ -39,10 +36,3 @@ def test_story(story, golden):
 
 def test_no_answer_without_a_story(unused_golden):
     unused_golden(HERE, "*.txt", {f"{story}.txt" for story in STORIES})
-
-
-def test_codes_have_a_page():
-    """Each code of the sources has one, and each page is of a code of the sources."""
-    files = (p for layer in ("compiler", "runtime", "src/dlc") for p in (ROOT / layer).rglob("*.py"))
-    used = {code for p in files for code in re.findall(r"\"([EW]\d{4})\"", p.read_text("utf-8"))}
-    assert used == set(codes())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NO_SOURCE = "E0700"  # nothing says where rows come from
 NO_FILE = "E0701"  # the file is not there, or cannot be opened
+ABSENT = (NO_SOURCE, NO_FILE)
 BROKEN = "E0702"  # the file is not what it should be
 MISSING_COLUMN = "E0703"
 SHAPE = "E0704"

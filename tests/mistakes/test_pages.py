@@ -43,11 +43,26 @@ def lying_relu(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Relu, "onnx", lambda self, op, x: op.Identity(x))
 
 
+def lying_gradient(patch: pytest.MonkeyPatch) -> None:
+    from dlc.compiler.operators.activations import Relu
+
+    patch.setattr(Relu, "torch", lambda self, F, x: x.tracer.create_proxy("call_function", doubled, (x,), {}))
+
+
+def doubled(x: torch.Tensor) -> torch.Tensor:
+    """`relu`, through which twice the gradient flows back."""
+    made = torch.relu(x)
+    if made.requires_grad:
+        made.register_hook(lambda gradient: 2 * gradient)
+    return made
+
+
 # Where the fault lies in the surroundings, these are made so first.
 SURROUNDINGS = {
     "E0805": without_gpu,
     "E0807": without_muon,
     "E0809": without_autocast,
+    "E0810": lying_gradient,
     "E0811": lying_relu,
 }
 

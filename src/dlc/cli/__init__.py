@@ -26,11 +26,12 @@ COMMANDS = {
     "eval": "evaluate",
     "predict": "predict",
     "test": "testing",
+    "gradcheck": "gradcheck",
     "fmt": "fmt",
     "explain": "explain",
     "doc": "doc",
 }
-LATER = ("diff", "emit", "gradcheck")
+LATER = ("diff", "emit")
 
 
 class Commands(click.Group):

@@ -87,7 +87,7 @@ def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
             trained = trained_measures(job.train(face, out=folder, device=device).figures)
             return static_measures(face.compiled) | trained, ""
         except CompileError as error:
-            if all(d.code in (of_data.NO_FILE, of_data.NO_SOURCE) for d in error.diagnostics):
+            if all(d.code in of_data.ABSENT for d in error.diagnostics):
                 return measured, error.diagnostics[0].message
             raise
 

@@ -1,0 +1,97 @@
+"""`dlc gradcheck`: the gradients of a spec against differences."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlc.cli.options import data_option, set_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dlc.runtime.gradcheck import Check, Checked
+
+
+@click.command(short_help="Check the gradients of a spec.")
+@click.argument("spec")
+@set_option
+@data_option
+@click.option("--seed", type=int, help="Seed of weights, rows and draws.  [default: that of the spec]")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="A table, or JSON.")  # fmt: skip
+def command(
+    spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, seed: int | None, form: str
+) -> None:
+    """Hold the gradients that training follows against differences of the loss, in float64 and weight by
+    weight. A kink, as `relu` has one at 0, is no mistake."""
+    from dlc.cli import mistakes
+    from dlc.cli.sources import source_of
+    from dlc.cli.specs import open_spec
+
+    face = open_spec(spec, dict(settings))
+    from dlc.runtime.gradcheck import Check
+
+    check = Check(face, source_of(data), seed)
+    found = list(told(check, form))
+    wrong = [checked for checked in found if checked.wrong]
+    if wrong:
+        mistakes.show([check.blame(wrong[-1])], sys.stderr)
+    sys.exit(1 if wrong else 0)
+
+
+def told(check: Check, form: str) -> Iterator[Checked]:
+    """What is found, told as it is found."""
+    if form == "json":
+        found = list(check.run())
+        click.echo(json.dumps(record(check, found), indent=2))
+        yield from found
+        return
+    source = f"random rows: {check.lacking}" if check.lacking else "rows of the data"
+    click.echo(f"{check.rows} {source}; gradients in float64 against differences\n")
+    names, shapes = ([*column] for column in zip(*((n, str([*s])) for n, s in check.weights), strict=True))
+    wide, wider = (max(map(len, (head, *column))) for head, column in (("weight", names), ("shape", shapes)))
+    click.echo(f"{'weight':{wide}}  {'shape':{wider}}  {'looked at':28}  error")
+    found = []
+    for checked in check.run():
+        found.append(checked)
+        click.echo(f"{checked.name:{wide}}  {[*checked.shape]!s:{wider}}  {looked_at(checked):28}  "
+                   f"{checked.error:.1e}{verdict(checked)}")  # fmt: skip
+        yield checked
+    click.echo(f"\n{summary(found)}")
+
+
+def looked_at(checked: Checked) -> str:
+    """`10 entries, 2 directions`."""
+    if checked.whole:
+        return "every entry"
+    parts = ((checked.entries, "entries"), (checked.directions, "directions"))
+    words = (f"{n} {what}" if n > 1 else "1 direction" for n, what in parts if n)
+    return ", ".join(words)
+
+
+def verdict(checked: Checked) -> str:
+    if checked.wrong:
+        return "  WRONG"
+    return f"  {checked.kinks} near a kink" if checked.kinks else ""
+
+
+def summary(found: Iterable[Checked]) -> str:
+    found = list(found)
+    wrong = sum(c.wrong is not None for c in found)
+    if wrong:
+        return f"the gradients of {wrong} of {len(found)} weights are wrong"
+    return f"the gradients of all {len(found)} weights are right, to {max(c.error for c in found):.1e}"
+
+
+def record(check: Check, found: list[Checked]) -> dict[str, Any]:
+    return {
+        "right": not any(c.wrong for c in found),
+        "rows": check.rows,
+        "random": bool(check.lacking),
+        "weights": [asdict(c) for c in found],
+    }

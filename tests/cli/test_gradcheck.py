@@ -1,0 +1,230 @@
+"""`dlc gradcheck`: right gradients, kinks, and operators whose gradients are wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from dlc.cli import commands
+from dlc.compiler.operators.activations import Relu, Tanh
+
+SPECS = Path(__file__).parents[2] / "specs"
+SMOOTH = ("breast_cancer", "diabetes", "iris", "perceptron", "sine", "two_inputs_two_outputs", "xor")
+DATA = 'data { source = table([[1, 2, 0], [2, 1, 1], [3, 3, 0], [-1, 2, 1]], columns=["x", "x", "y"]) }\n'
+NET = """input x: float[2]
+output y: class(2)
+
+x -> dense(6)
+  -> tanh
+  -> dense(2) -> y
+
+"""
+
+
+def check(text_or_path, *options: str, folder: Path | None = None):
+    path = text_or_path
+    if folder is not None:
+        path = folder / "m.dl"
+        path.write_text(text_or_path, encoding="utf-8")
+    return CliRunner().invoke(commands, ["gradcheck", str(path), *options])
+
+
+def weights_of(done) -> dict[str, dict]:
+    return {w["name"]: w for w in json.loads(done.stdout)["weights"]}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_smooth_golden_specs_agree_to_seven_digits(name: str) -> None:
+    done = check(SPECS / f"{name}.dl", "--format", "json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["right"], told["random"]) == (0, True, False)
+    for weight in told["weights"]:
+        assert weight["error"] < 1e-7 and weight["kinks"] == 0, weight
+
+
+def test_the_table_says_what_was_looked_at() -> None:
+    done = check(SPECS / "iris.dl")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("8 rows of the data; gradients in float64 against differences\n")
+    assert re.search(
+        r"^dense\.weight +\[16, 4\] +10 entries, 2 directions +\d\.\de-1\d$", done.stdout, re.MULTILINE
+    )
+    assert re.search(r"^dense_2\.bias +\[3\] +every entry +\d\.\de-1\d$", done.stdout, re.MULTILINE)
+    assert re.search(r"^the gradients of all 4 weights are right, to \d\.\de-1\d$", done.stdout, re.MULTILINE)
+
+
+def test_kinks_of_a_convolutional_network_are_no_mistakes() -> None:
+    done = check(SPECS / "digits_cnn.dl", "--format", "json")
+    assert done.exit_code == 0
+    assert sum(w["kinks"] for w in weights_of(done).values()) > 0
+
+
+def test_the_seed_chooses_weights_rows_and_places(tmp_path: Path) -> None:
+    first, second, again = (check(NET + DATA, "--format", "json", "--seed", seed, folder=tmp_path).stdout
+                            for seed in ("1", "2", "1"))  # fmt: skip
+    assert first == again != second
+
+
+# --- what a step is made of -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layers", [
+    "dropout(0.5) -> tanh", "gaussian_noise(0.3) -> tanh", "batchnorm -> tanh", "layernorm -> silu",
+])  # fmt: skip
+def test_draws_are_the_same_and_statistics_are_those_of_the_batch(layers: str, tmp_path: Path) -> None:
+    text = NET.replace("-> tanh", f"-> {layers}") + DATA
+    done = check(text + "train { regularize = [l2(0.01), l1(0.01)] }\n", "--format", "json", folder=tmp_path)
+    assert done.exit_code == 0, done.output
+    assert max(w["error"] for w in weights_of(done).values()) < 1e-7
+
+
+def test_a_frozen_net_is_not_checked(tmp_path: Path) -> None:
+    text = (
+        "input x: float[2]\noutput y: class(2)\nnet f(a) { return a -> dense(3) -> batchnorm -> tanh }\n"
+        f"x -> f -> dense(2) -> y\n{DATA}train {{ freeze = f }}\n"
+    )
+    assert set(weights_of(check(text, "--format", "json", folder=tmp_path))) == {"dense.weight", "dense.bias"}
+
+
+def test_what_detach_holds_still_is_held_still(tmp_path: Path) -> None:
+    """A straight-through threshold: forward a step, backward the identity."""
+    text = NET.replace("  -> tanh\n  -> dense(2) -> y", "  -> straight -> dense(2) -> y").replace(
+        "x -> dense", "block straight(a) { return a + detach(threshold(a) - a) }\nx -> dense"
+    )
+    done = check(text + DATA, "--format", "json", folder=tmp_path)
+    assert done.exit_code == 0, done.output
+    assert weights_of(done)["dense.weight"]["error"] < 1e-7
+
+
+def test_an_exact_kink_is_told_from_a_mistake(tmp_path: Path) -> None:
+    text = (
+        "input x: float[2]\noutput y: float\nweight w: float[2] = ones\n"
+        "sum(x * relu(w - detach(w))) + sum(abs(w - detach(w)) * x) -> y\n"
+        'data { source = table([[1, 2, 3], [2, 1, 4]], columns=["x", "x", "y"]) }\n'
+    )
+    done = check(text, "--format", "json", folder=tmp_path)
+    assert done.exit_code == 0, done.output
+    assert weights_of(done)["w"]["kinks"] > 0
+
+
+# --- rows -------------------------------------------------------------------------------------------------
+
+
+def test_without_its_data_random_rows_are_taken(tmp_path: Path) -> None:
+    done = check(NET + 'data { source = csv("nowhere.csv") }\n', folder=tmp_path)
+    assert done.exit_code == 0
+    assert "8 random rows: there is no file nowhere.csv" in done.stdout
+    done = check(NET + "train { epochs = 1 }\n", folder=tmp_path)
+    assert done.exit_code == 0 and "8 random rows: " in done.stdout
+
+
+def test_random_rows_know_classes_sequences_labels_and_what_is_learnt_from_rows(tmp_path: Path) -> None:
+    text = (
+        "input kind: class(red, green, blue)\ninput t: float[T, 2]\ninput b: binary\n"
+        "output label: binary[3]\noutput name: class(a, b)\n"
+        "h = concat(kind -> embedding(3), t -> standardize -> sum(axis=0), b -> reshape(1))\n"
+        "h -> dense(3) -> label\nh -> dense(2) -> name\ntrain { epochs = 1 }\n"
+    )
+    done = check(text, "--format", "json", folder=tmp_path)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["random"]
+
+
+def test_data_that_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
+    done = check(NET + DATA, "--data", str(tmp_path / "nowhere.csv"), folder=tmp_path)
+    assert done.exit_code == 1 and "no such file" in done.stderr
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("input x: float[2]\noutput y: int64\nx -> dense(1) -> y\n", "nothing is trained"),
+    ("input x: float[2]\noutput y: float\nx -> sum -> y\ntrain { loss = mse(y, 0) }\n", "nothing to check"),
+    (NET.replace("class(2)", "class(auto)").replace("(2) -> y", "(y.classes) -> y"),
+     "waits for the training rows"),
+])  # fmt: skip
+def test_what_cannot_be_checked_says_why(text: str, message: str, tmp_path: Path) -> None:
+    done = check(text, folder=tmp_path)
+    assert done.exit_code == 1
+    assert message in done.stderr, done.stderr
+
+
+# --- gradients that are wrong -----------------------------------------------------------------------------
+
+
+class Lying(torch.autograd.Function):
+    """`tanh` with the gradient of something else."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        (x,) = ctx.saved_tensors
+        return gradients[0] * (1 - x.tanh() ** 2) * 1.00001
+
+
+class Sided(torch.autograd.Function):
+    """`relu` whose gradient has the other sign below 0."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.relu()
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        (x,) = ctx.saved_tensors
+        return gradients[0] * x.sign()
+
+
+def lying_tanh(x):
+    return Lying.apply(x)
+
+
+def lying_relu(x):
+    return Sided.apply(x)
+
+
+def lie(monkeypatch, operator, function) -> None:
+    def traced(self, F, x):
+        return x.tracer.create_proxy("call_function", function, (x,), {})
+
+    monkeypatch.setattr(operator, "torch", traced)
+
+
+def test_a_gradient_that_is_wrong_by_a_hundred_thousandth_is_found(monkeypatch, tmp_path: Path) -> None:
+    lie(monkeypatch, Tanh, lying_tanh)
+    done = check(NET + DATA, folder=tmp_path)
+    assert done.exit_code == 1
+    assert re.search(r"^dense\.weight .* 1\.\de-05  WRONG$", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^dense_2\.weight .* \d\.\de-1\d$", done.stdout, re.MULTILINE)
+    assert "the gradients of 2 of 4 weights are wrong" in done.stdout
+    assert done.stderr.startswith(
+        "error[E0810]: the gradient of the weight `dense.bias` is not what differences say"
+    )
+    assert "m.dl:5:6" in done.stderr and "the gradient of `tanh` is wrong here" in done.stderr
+
+
+def test_kinks_do_not_hide_a_wrong_gradient(monkeypatch, tmp_path: Path) -> None:
+    lie(monkeypatch, Relu, lying_relu)
+    done = check(NET.replace("tanh", "relu") + DATA, "--format", "json", folder=tmp_path)
+    assert done.exit_code == 1
+    weights = weights_of(done)
+    assert weights["dense.weight"]["wrong"] and not weights["dense_2.weight"]["wrong"]
+    assert "the gradient of `relu` is wrong here" in done.stderr
+
+
+def test_the_first_of_two_lines_is_named(monkeypatch, tmp_path: Path) -> None:
+    lie(monkeypatch, Tanh, lying_tanh)
+    text = NET.replace(
+        "  -> tanh\n", "  -> silu\n  -> dense(4) -> batchnorm -> tanh\n  -> dense(3) -> tanh\n"
+    )
+    done = check(text + DATA, folder=tmp_path)
+    assert done.exit_code == 1
+    assert "m.dl:6:31" in done.stderr, done.stderr

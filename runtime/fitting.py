@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.passes import forms
 from dlc.compiler.sections import Source
 from dlc.runtime import data as rows_of
+from dlc.runtime import lengths
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -43,7 +44,9 @@ def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> D
     learnt first where the spec leaves them open."""
     source = source_from(given)
     face.learn(rows_of.facts(face.compiled, face.folder, source=source, fields=fields))
-    return rows_of.load(face.compiled, face.folder, source=source, fields=fields)
+    dataset = rows_of.load(face.compiled, face.folder, source=source, fields=fields)
+    lengths.check(face.compiled, dataset)
+    return dataset
 
 
 def fields_to_fit(program: Program, given: Mapping[str, Any]) -> set[str]:

@@ -11,6 +11,7 @@ import torch
 from engines import compile_flow, draw_weights, inference, run_onnxruntime, run_reference
 from forms import bind, run_torch
 
+import dlc
 from dlc.compiler import Source, compile
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower.torch import Model
@@ -85,6 +86,17 @@ def test_the_proof_takes_lengths_that_the_table_has(most):
     text = f"input x: float[T, 2]\noutput y: float[T, 2]\nx -> position_embedding({most}) -> y\n"
     for free in free_sizes(compile(Source("short.dl", text)).graph):
         assert 1 <= free["T"] <= most
+
+
+def test_rows_that_are_too_long_are_told_before_training():
+    text = "input x: float[T, 2]\noutput y: float\nx[1:] -> position_embedding(4) -> last -> dense(1) -> y\n"
+    rows = {"x": np.zeros((6, 7, 2), np.float32), "y": np.zeros(6, np.float32)}
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=text).fit(rows)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.line) == ("E0704", 3)
+    assert found.message == "the train rows are 6 long here, and `position_embedding` takes 4"
+    dlc.compile(text=text).fit({**rows, "x": rows["x"][:, :5]})
 
 
 def to_proto(graph, weights):

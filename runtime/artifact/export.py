@@ -15,7 +15,7 @@ from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.metadata import UNSEALED, describe
 from dlc.runtime.artifact.parity import Parity
 from dlc.runtime.artifact.proof import BATCH, record
-from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
+from dlc.runtime.artifact.samples import POSITIVE, UNKNOWN, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
 from dlc.runtime.artifact.write import onnx_model, raw_types, save, staged
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 2, 7)
 REAL_ROWS = 64
-UNKNOWN = ""  # what stands for a class of no name, at the end of the names
 
 
 @dataclass(frozen=True)

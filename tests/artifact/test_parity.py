@@ -18,6 +18,7 @@ from dlc.compiler.operators.activations import Gelu, Relu, Tanh, Threshold
 from dlc.compiler.operators.answers import ClassNumber, RoundTo
 from dlc.compiler.operators.arithmetic import Add, Multiply
 from dlc.compiler.operators.axis_activations import Softmax
+from dlc.compiler.operators.classes import Embedding
 from dlc.compiler.operators.convolution import Conv
 from dlc.compiler.operators.impute import Impute
 from dlc.compiler.operators.joining import Split
@@ -133,6 +134,12 @@ def test_missing_numbers_are_held_too(wrong: Callable, tmp_path: Path, monkeypat
     """What a stage makes of them has to be the same, though they are no numbers."""
     monkeypatch.setattr(Impute, "onnx", wrong)
     text = "input x: float[3]\noutput y: float\nx * 2\n  -> impute(-1)\n  -> dense(1) -> y\n"
+    assert refused(text, tmp_path).line == 4
+
+
+def test_names_that_are_none_are_held_too(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Embedding, "onnx", lambda self, op, x, weight: op.Gather(weight, x, axis=0))
+    text = "input x: class(a, b, c)\noutput y: float\nx\n  -> embedding(2)\n  -> dense(1) -> y\n"
     assert refused(text, tmp_path).line == 4
 
 

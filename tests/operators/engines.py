@@ -24,6 +24,7 @@ from dlc.runtime.artifact import session as onnxruntime_session
 
 OPSETS = (18, 21)
 BATCHES = (1, 2, 7)
+Arrays = Mapping[str, np.ndarray]
 DTYPES = {"float": "float32", "class": "int64", "string": "object"}
 
 
@@ -109,6 +110,12 @@ def run_reference(proto: onnx.ModelProto) -> Any:
 
 def agree(graph: Graph, bounds: Bounds | None = None, seed: int = 0) -> None:
     """Every engine gives what the torch module gives, at several batch sizes and free dimensions."""
+    for engine, found, wanted in answers(graph, bounds or Bounds(), seed):
+        compare(engine, found, wanted)
+
+
+def answers(graph: Graph, bounds: Bounds, seed: int = 0) -> Iterator[tuple[str, Arrays, Arrays]]:
+    """What each engine makes of random inputs, and what torch makes of them."""
     rng = np.random.default_rng(seed)
     weights = draw_weights(rng, graph)
     module = to_torch.Model(graph, graph.weights, weights)
@@ -118,7 +125,7 @@ def agree(graph: Graph, bounds: Bounds | None = None, seed: int = 0) -> None:
             feed = {}
             for value in graph.inputs:
                 shape = (batch, *(evaluate(size, free) for size in value.type.shape))
-                feed[value.name] = draw_input(rng, value.type, shape, bounds or Bounds())
+                feed[value.name] = draw_input(rng, value.type, shape, bounds)
             with torch.no_grad():
                 wanted = {
                     n: t.numpy() for n, t in module({n: torch.from_numpy(x) for n, x in feed.items()}).items()
@@ -127,8 +134,7 @@ def agree(graph: Graph, bounds: Bounds | None = None, seed: int = 0) -> None:
                 expected = (batch, *(evaluate(size, free) for size in value.type.shape))
                 assert wanted[name].shape == expected
                 assert wanted[name].dtype == np.dtype(DTYPES.get(value.type.element, value.type.element))
-            for engine, run in engines.items():
-                compare(engine, run(feed), wanted)
+            yield from ((engine, run(feed), wanted) for engine, run in engines.items())
 
 
 def compare(engine: str, found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> None:

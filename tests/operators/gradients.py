@@ -1,0 +1,99 @@
+"""The training form of example rows in float64, and its gradients beside differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from engines import Bounds, compile_flow, draw_input, draw_weights, sizes
+from test_examples import flow
+
+from dlc.compiler import Source, compile
+from dlc.compiler.definition import family
+from dlc.compiler.dims import evaluate
+from dlc.compiler.ir import Graph
+from dlc.compiler.lower.precision import wide
+from dlc.compiler.lower.torch import trace
+from dlc.compiler.operators.base import Example
+from dlc.compiler.passes import forms
+
+BATCH, STEP = 3, 1e-6
+LOSSES = family("loss")
+Function = Callable[..., list[torch.Tensor]]
+
+
+def in_training(name: str, row: Example) -> Graph:
+    """The training form of a row, all that it makes as outputs."""
+    if name in LOSSES:
+        return loss_in_training(row, getattr(LOSSES[name], "wrt", None))
+    made, graph = compile_flow(flow(name, row), row.operands)
+    return forms.prune(replace(graph, outputs={f"y{i}": value for i, value in enumerate(made)}))
+
+
+def loss_in_training(row: Example, wrt: int | None) -> Graph:
+    """A row in a loss; what is differentiated in it depends on what it is differentiated with respect to."""
+    names = "abcdefgh"[: len(row.operands)]
+    inputs = "\n".join(f"input {n}: {t}" for n, t in zip(names, row.operands, strict=True))
+    called, _, settings = row.call.partition("(")
+    operands = [
+        n if wrt is None or i == wrt else f"{n} * sum({names[wrt]} ** 3)" for i, n in enumerate(names)
+    ]
+    call = f"{called}({', '.join(filter(None, (*operands, settings.removesuffix(')'))))})"
+    call = call if row.gives == "float" else f"mean({call})"
+    program = compile(Source("row.dl", f"{inputs}\ntrain {{ loss = {call} }}\n"))
+    return forms.training(program)
+
+
+def draw(graph: Graph, bounds: Bounds, seed: int) -> list[torch.Tensor]:
+    """Inputs, then weights; all real numbers in float64."""
+    rng = np.random.default_rng(seed)
+    free, weights = next(sizes(graph)), draw_weights(rng, graph)
+    drawn = []
+    for value in graph.inputs:
+        shape = (BATCH, *(evaluate(size, free) for size in value.type.shape))
+        drawn.append(draw_input(rng, value.type, shape, bounds))
+    drawn += [weights[weight.name] for weight in graph.weights]
+    return [torch.from_numpy(array).double() if array.dtype.kind == "f" else torch.from_numpy(array)
+            for array in drawn]  # fmt: skip
+
+
+def prepared(graph: Graph, bounds: Bounds, seed: int = 0) -> tuple[Function, list[torch.Tensor]]:
+    """The graph as a function, which makes the same draws each time, and a point."""
+    module, tensors = wide(trace(graph)), draw(graph, bounds, seed)
+    held = [False] * len(graph.inputs) + [not weight.trainable for weight in graph.weights]
+    for tensor, is_held in zip(tensors, held, strict=True):
+        tensor.requires_grad_(tensor.is_floating_point() and not is_held)
+
+    def run(*tensors: torch.Tensor) -> list[torch.Tensor]:
+        torch.manual_seed(seed)
+        return list(module(*(tensor.clone() for tensor in tensors)).values())  # running statistics move
+
+    return run, tensors
+
+
+def gap(graph: Graph, bounds: Bounds) -> float | None:
+    """How far the derivative of a random mix of what is made, along a random way, is from the difference,
+    relative to its size; none where nothing has a gradient."""
+    run, tensors = prepared(graph, bounds)
+    made = run(*tensors)
+    if not any(value.requires_grad for value in made):
+        return None
+    source = torch.Generator().manual_seed(0)
+    mix = [torch.randn(value.shape, generator=source, dtype=torch.float64) for value in made]
+    way = [torch.randn(tensor.shape, generator=source, dtype=torch.float64) for tensor in tensors]
+
+    def mixed(step: float) -> torch.Tensor:
+        moved = [t.detach().add(step * w).requires_grad_() if t.requires_grad else t
+                 for t, w in zip(tensors, way, strict=True)]  # fmt: skip
+        return torch.stack(
+            [(v * m).sum() for v, m in zip(run(*moved), mix, strict=True) if v.requires_grad]
+        ).sum()
+
+    points = [(t, w) for t, w in zip(tensors, way, strict=True) if t.requires_grad]
+    total = torch.stack([(v * m).sum() for v, m in zip(made, mix, strict=True) if v.requires_grad]).sum()
+    gradients = torch.autograd.grad(total, [t for t, _ in points], materialize_grads=True, allow_unused=True)
+    analytic = sum((g * w).sum().item() for g, (_, w) in zip(gradients, points, strict=True))
+    numerical = (mixed(STEP) - mixed(-STEP)).item() / (2 * STEP)
+    return abs(analytic - numerical) / max(1.0, abs(numerical))

@@ -1,0 +1,47 @@
+"""The page of coverage, which `python docs/write_coverage.py` makes, has every operator and setting,
+and no difference on it is a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gradients import LOSSES
+from test_examples import OPERATORS
+
+from dlc.runtime.artifact.compare import TOLERANCE
+
+PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
+COLUMNS, *LINES = [
+    [cell.strip(" `") for cell in line.strip("|").split("|")]
+    for line in PAGE.read_text("utf-8").splitlines()
+    if line.startswith("| ")
+]
+
+
+@pytest.mark.parametrize("members", [OPERATORS, LOSSES], ids=["operators", "losses"])
+def test_every_operator_and_setting_is_there(members):
+    shown = {tuple(line[:2]) for line in LINES}
+    for name, definition in members.items():
+        for setting in ("", *definition.settings) if definition.public else ():
+            refused = setting and any(
+                row.rejects and f"{setting}=" in row.call for row in definition.examples
+            )
+            assert refused or (name, setting) in shown, (
+                f"{name} {setting}: run `python docs/write_coverage.py`"
+            )
+
+
+def test_every_line_was_measured_and_no_difference_is_a_fault():
+    assert COLUMNS[3:] and LINES
+    for name, setting, rows, *differences in LINES:
+        assert int(rows) > 0
+        assert all(cell == "-" or float(cell) <= TOLERANCE for cell in differences), (name, setting)
+
+
+def test_every_engine_has_a_number_for_every_operator():
+    engines = len(COLUMNS) - 4
+    for name, _, _, *differences in LINES:
+        measured = [cell for cell in differences[:engines] if cell != "-"]
+        definition = OPERATORS.get(name) or LOSSES[name]
+        assert len(measured) == (0 if definition.training_only else engines), name

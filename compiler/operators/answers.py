@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.kinds import ListOf, Text, Whole, Word
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.operands import (
+    CLOSE,
     FLOAT_RANGES,
     RANGES,
     onnx_cast,
@@ -23,9 +24,6 @@ from dlc.compiler.types import INTEGERS, Classes, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-CLOSE = 1e-4  # scores that are nearer, relative to their size, are as good as equal
 
 
 class Answer(Operator, abstract=True):

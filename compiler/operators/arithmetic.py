@@ -12,6 +12,7 @@ from dlc.compiler.operators.operands import (
     DTYPES,
     RANGES,
     broadcast,
+    close,
     onnx_cast,
     torch_cast,
     torch_dtype,
@@ -123,7 +124,23 @@ class Divide(Sign):
     )
 
 
-class Modulo(Sign):
+class Stepping(Sign, abstract=True):
+    """What jumps where `a` passes a multiple of `b`."""
+
+    def slack(self, np):
+        """Any value will do where `a` is as good as a multiple of `b`."""
+        if self.results[0].is_integer:
+            return None
+
+        def of(a: Any, b: Any) -> Any:
+            with np.errstate(all="ignore"):
+                quotient = a.astype(np.float64) / b
+                return np.where(close(np, quotient, np.round(quotient)), np.inf, 0)
+
+        return of
+
+
+class Modulo(Stepping):
     """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`)."""
 
     sign = "%"
@@ -143,7 +160,7 @@ class Modulo(Sign):
     )
 
 
-class FloorDivide(Sign):
+class FloorDivide(Stepping):
     """`a // b`, rounded down as in Python: what is left after `a - a % b` is divided by `b`."""
 
     sign = "//"

@@ -7,10 +7,9 @@ from typing import Any
 
 from dlc.compiler.initial import Zeros
 from dlc.compiler.kinds import Whole
-from dlc.compiler.operators.answers import CLOSE
 from dlc.compiler.operators.base import Example, WeightSpec, setting
 from dlc.compiler.operators.learnt import Learnt
-from dlc.compiler.operators.operands import onnx_cast
+from dlc.compiler.operators.operands import CLOSE, onnx_cast
 from dlc.compiler.types import Classes, Tensor
 
 

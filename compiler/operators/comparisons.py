@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dlc.compiler.operators.arithmetic import Sign
 from dlc.compiler.operators.base import Example, Operator, Reject
-from dlc.compiler.operators.operands import onnx_cast, spell_classes, torch_cast, unify
+from dlc.compiler.operators.operands import close, onnx_cast, spell_classes, torch_cast, unify
 from dlc.compiler.types import Tensor
 
 
@@ -13,6 +13,12 @@ class Comparison(Sign, abstract=True):
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         return super().type(a, b).with_element("bool")
+
+    def slack(self, np):
+        """Either answer will do where two real numbers are as good as equal."""
+        if not any(x.is_float for x in self.operands):
+            return None
+        return lambda a, b: np.where(close(np, a, b), np.inf, 0)
 
 
 class Less(Comparison):

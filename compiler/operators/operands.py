@@ -33,6 +33,15 @@ RANGES = {
 }
 FLOAT_RANGES = RANGES | {"int32": (-(2**31), 2**31 - 2**7), "int64": (-(2**63), 2**63 - 2**39)}
 
+CLOSE = 1e-4  # values that are nearer, relative to their size, are as good as equal
+
+
+def close(np: Any, a: Any, b: Any) -> Any:
+    """Where rounding may have put one value on the other side of the other, or upon it."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.abs(a - b) <= CLOSE * np.maximum(1, np.maximum(np.abs(a), np.abs(b)))
+
 
 def torch_dtype(F: Any, element: str) -> Any:
     return getattr(F, DTYPES[element][0])

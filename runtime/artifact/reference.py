@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Graph, Node, Value
 
-BEHIND = " behind"  # what flows into the choice of an answer, as an output of its own
+BEHIND = " behind "  # what flows into the choice of an answer, as outputs of their own
 NOISE = 10.0  # how much more than in torch rounding may add up to in another order
 
 
@@ -87,7 +87,7 @@ class Reference:
                 node = producers.get(node.operands[0])
             if node is not None and node.operator.slack(np) is not None:
                 self.choices[name] = node
-                outputs[name + BEHIND] = node.operands[0]
+                outputs |= {f"{name}{BEHIND}{i}": operand for i, operand in enumerate(node.operands)}
         self.floors = {n: PROBABILITY_FLOOR for n, v in graph.outputs.items() if is_probability(v, producers)}
         self.outputs = tuple(graph.outputs)
         self.model = Model(replace(graph, outputs=outputs), graph.weights, weights)
@@ -110,8 +110,9 @@ class Reference:
         node = self.choices[name]
         slack = node.operator.slack(np)
         assert slack is not None
+        operands = [arrays[f"{name}{BEHIND}{i}"] for i in range(len(node.operands))]
         weights = {leaf: self.weights[value.name] for leaf, value in node.weights.items()}
-        return slack(arrays[name + BEHIND], **weights).reshape(arrays[name].shape)
+        return slack(*operands, **weights).reshape(arrays[name].shape)
 
 
 def maker(value: Value, producers: Mapping[Value, Node]) -> Node | None:

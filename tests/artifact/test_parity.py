@@ -418,6 +418,16 @@ def test_a_threshold_at_its_turn_makes_no_false_alarm(tmp_path: Path) -> None:
     assert verify(make(text, tmp_path, rows=rows).path).holds
 
 
+def test_a_comparison_at_its_turn_makes_no_false_alarm(tmp_path: Path) -> None:
+    """`tanh` of ten is 1 or nearly 1; so is the remainder of what is nearly a whole number 0 or nearly 1."""
+    text = (
+        "input x: float[64]\noutput whole: bool[64]\noutput rest: float[64]\n"
+        "h = tanh(x)\nh == 1 -> whole\n(h * 3) % 1 -> rest\n"
+    )
+    rows = {"x": np.linspace(5, 20, 6 * 64, dtype=np.float32).reshape(6, 64)}
+    assert verify(make(text, tmp_path, rows=rows).path).holds
+
+
 def test_a_threshold_that_is_wrong_is_found(tmp_path: Path, monkeypatch) -> None:
     text = "input x: float[3]\noutput fires: binary\nx -> dense(1) -> threshold -> fires\n"
     monkeypatch.setattr(

@@ -270,6 +270,7 @@ class ConvTranspose(_Convolution):
         Example("conv_transpose(3, 3, dilation=2)", "float[2, 5, 4]", "float[3, 9, 8]"),
         Example("conv_transpose(3, 3, padding=4)", "float[2, 9]", "float[3, 3]"),
         Example("conv_transpose(4, 3, groups=4, bias=false)", "float[4, 5, 4]", "float[4, 7, 6]"),
+        Example("conv_transpose(4, 3, groups=2)", "float[6, 5, 4]", "float[4, 7, 6]"),
         Example("conv_transpose(3, 3, bias=false)", "float[2, 5]", "float[3, 7]"),
         Example("conv_transpose(3, 4, stride=2, padding=1)", "float[2, H, W]", "float[3, 2 * H, 2 * W]"),
         Example("conv_transpose(3, 3, stride=2)", "float[2, T]", "float[3, 2 * T + 1]"),

@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 from onnx.reference.op_run import OpRun
+from onnx.reference.ops.op_conv_transpose import ConvTranspose as TheirConvTranspose
 from onnx.reference.ops.op_max_pool import MaxPool as TheirMaxPool
+
+
+class ConvTranspose(TheirConvTranspose):
+    """Theirs gives several groups the wrong kernels, and all of them the first bias."""
+
+    def _run(self, x: Any, w: Any, b: Any = None, group: int = 1, **settings: Any) -> tuple[Any]:
+        parts = [None] * group if b is None else np.split(b, group)
+        both = zip(np.split(x, group, axis=1), np.split(w, group), parts, strict=True)
+        made = [TheirConvTranspose._run(self, xs, ws, B=bs, group=1, **settings)[0] for xs, ws, bs in both]
+        return (np.concatenate(made, axis=1),)
 
 
 class LogSoftmax(OpRun):
@@ -34,4 +45,4 @@ class Pow(OpRun):
         return (np.where(b >= 0, whole, np.trunc(1.0 / np.power(a, np.maximum(-b, 0)))).astype(a.dtype),)
 
 
-REPAIRED = [LogSoftmax, MaxPool, Pow]
+REPAIRED = [ConvTranspose, LogSoftmax, MaxPool, Pow]

@@ -259,13 +259,14 @@ class OneOf(Kind):
 
 
 class Defined(Kind):
-    """A member of a family of definitions, with or without settings: `adam`, `adam(lr=1e-3)`."""
+    """A member of a family of definitions, with or without settings: `adam`, `adam(lr=1e-3)`.
+    `called` says what that is, where the name of the family does not."""
 
-    def __init__(self, of: str):
-        self.of = of
+    def __init__(self, of: str, called: str = ""):
+        self.of, self.called = of, called or f"{article(of)} {of}"
 
     def describe(self) -> str:
-        return f"{article(self.of)} {self.of}"
+        return self.called
 
     def families(self) -> tuple[str, ...]:
         return (self.of,)

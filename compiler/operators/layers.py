@@ -13,7 +13,13 @@ from dlc.compiler.types import Tensor
 
 
 class Layer(Operator, abstract=True):
-    init: Any = setting("initial values of `weight`", Defined("initial"), None, keyword=True, shown="auto")
+    init: Any = setting(
+        "initial values of `weight`",
+        Defined("initial", "a name such as `he_normal`, or `normal(0.02)`"),
+        None,
+        keyword=True,
+        shown="auto",
+    )
     weight: Any = setting(
         "constant or declared weight in place of an own one",
         OneOf(TensorValue(), Constant()),

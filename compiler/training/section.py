@@ -76,18 +76,24 @@ class Train(Section):
         "nets and declared weights that are held still; a frozen net uses and keeps its running statistics",
         ListOf(NetOrWeight()), (),
     )  # fmt: skip
-    weights: tuple[Load, ...] = setting("trained weights to begin with", ListOf(Defined("weights")), ())
+    weights: tuple[Load, ...] = setting(
+        "trained weights to begin with", ListOf(Defined("weights", "what `load(...)` reads")), ()
+    )
     accumulate: int = setting("batches whose gradients are averaged for one step", Whole(1), 1)
     ema: float | None = setting("decay of a moving average of the weights, which stands in for them in "
                                 "validation and the artifact",
                                 OneOf(Number(above=0, below=1), Nothing()), None, shown="no average",
                                 usual=(0.9, 0.99999))  # fmt: skip
-    clip: Clip | None = setting("bound on the gradients", OneOf(Defined("clip"), Nothing()), None)
+    clip: Clip | None = setting(
+        "bound on the gradients", OneOf(Defined("clip", "a bound such as `norm(1)`"), Nothing()), None
+    )
     batch: int | Literal["all"] = setting("rows in a step", OneOf(Whole(1), Word("all")), 32, usual=(1, 8192))
     epochs: int | None = setting("passes over the training rows", OneOf(Whole(1), Nothing()), None,
                                  shown=f"{EPOCHS}, unless `steps` is given")  # fmt: skip
     steps: int | None = setting("steps of training, in place of `epochs`", OneOf(Whole(1), Nothing()), None)
-    early_stop: Patience | None = setting("when to stop early", OneOf(Defined("stopping"), Nothing()), None)
+    early_stop: Patience | None = setting(
+        "when to stop early", OneOf(Defined("stopping", "a rule such as `patience(5)`"), Nothing()), None
+    )
     metrics: tuple[Metric, ...] | None = setting(
         "what is measured beside the loss",
         OneOf(Nothing(), ListOf(Defined("metric"))),

@@ -57,6 +57,8 @@ def place(word: Word) -> str:
         return ""
     if word.of.family == "operator":
         return f", listed under {word.heading}"
+    if word.of.family == "loss":
+        return ", written as `loss` in `train`"
     written_as = where(word.of.family)
     return f", written as {written_as}" if written_as else ""
 

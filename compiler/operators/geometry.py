@@ -8,10 +8,12 @@ from typing import Any
 
 from dlc.compiler.dims import Size, same
 from dlc.compiler.kinds import Defined, Flag, ListOf, Nothing, Number, OneOf, Whole
+from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.augmentation import Augmentation, behind, places, uniform
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.indexing import Slice, at_least
+from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
+from dlc.compiler.operators.resampling import middle
 from dlc.compiler.types import Tensor
 
 
@@ -83,7 +85,7 @@ class RandomCrop(Motion):
     zeros put around the image first (torchvision `RandomCrop`).
 
     Targets that are images follow, where the window is as large as the image. At inference the window in the
-    centre (torch slicing, ONNX `Slice`).
+    centre, as `crop` takes it (torch slicing, ONNX `Slice`).
     """
 
     h: Size = setting("rows of the window", Whole(1, symbolic=True))
@@ -98,18 +100,17 @@ class RandomCrop(Motion):
     def type(self, x: Tensor) -> Tensor:
         super().type(x)
         for want, size in zip(self.window(), x.shape[-2:], strict=True):
-            if at_least(size - want, 0):
-                continue
             known = isinstance(size, int) and isinstance(want, int)
-            fits = "does not fit" if known else "cannot be proved to fit"
-            raise Reject(f"a window of {' x '.join(map(str, self.window()))} {fits} into {x}", at="x",
-                         code="E0201" if known else "E0204",
-                         help="at inference it is cut out of the image without its padding")  # fmt: skip
+            if not same(size, want) and not (known and want <= size):
+                fits = "does not fit" if known else "cannot be proved to fit"
+                raise Reject(f"a window of {' x '.join(map(str, self.window()))} {fits} into {x}", at="x",
+                             code="E0201" if known else "E0204",
+                             help="at inference the centre is cut out, without padding")  # fmt: skip
         return x.with_shape(*x.shape[:-2], *self.window())
 
     def lead(self, target):
         (x,), (made,) = self.operands, self.results
-        if not all(map(same, made.shape, x.shape)):
+        if not self.keeps_size():
             height, width = x.shape[-2:]
             raise Reject(f"it makes {made} of {x}, and the target is {spell_classes(target)}", code="E0513",
                          help="rows have targets of one size: keep it, as "
@@ -117,10 +118,14 @@ class RandomCrop(Motion):
         super().lead(target)
 
     def inference(self) -> Operator:
-        x = self.operands[0]
-        edges = [((n - want) // 2, want) for n, want in zip(x.shape[-2:], self.window(), strict=True)]
-        whole = [(None, None, None)] * (x.rank - 2)
-        return Slice(entries=(*whole, *((start, start + want, None) for start, want in edges)))
+        if self.keeps_size():
+            return Identity()
+        sizes = zip(self.operands[0].shape, self.results[0].shape, strict=True)
+        edges = [(0, n) if same(n, want) else (middle(n, want), middle(n, want) + want) for n, want in sizes]
+        return Slice(entries=tuple((start, stop, None) for start, stop in edges))
+
+    def keeps_size(self) -> bool:
+        return all(map(same, self.operands[0].shape, self.results[0].shape))
 
     def draws(self, F, x):
         rooms = (
@@ -144,7 +149,8 @@ class RandomCrop(Motion):
         Example("random_crop(8, w=6, padding=2)", "float[3, 8, 6]", "float[3, 8, 6]"),
         Example("random_crop(3)", "uint8[8, 6]", "float[3, 3]", low=0, high=255),
         Example("random_crop(H, 4, padding=1)", "float[3, H, 6]", "float[3, H, 4]"),
-        Example("random_crop(4)", "float[3, H + 3, W + 4]", "float[3, 4, 4]"),
+        Example("random_crop(H, W, padding=4)", "float[3, H, W]", "float[3, H, W]"),
+        Example("random_crop(4)", "float[3, H + 3, W + 4]", rejects="E0204"),
         Example("random_crop(7)", "float[3, 8, 6]", rejects="E0201"),
         Example("random_crop(4)", "float[3, H, 6]", rejects="E0204"),
         Example("random_crop(4)", "float[64]", rejects="E0201"),

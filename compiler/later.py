@@ -13,7 +13,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "vocabulary", "tokenize",
     ),
     "attribute": ("mask", "length"),
-    "metric": ("perplexity", "edit_distance"),
+    "metric": ("edit_distance",),
     "source": ("images", "text"),
     "section": ("tune",),
     "train": ("step", "phase"),

@@ -28,7 +28,7 @@ class Averages:
             self._begun = True
             return
         with torch.no_grad():
-            torch._foreach_lerp_(self.tensors, self._weights, self._share)
+            torch._foreach_lerp_(self.tensors, self._weights, self._share)  # pyright: ignore
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

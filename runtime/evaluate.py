@@ -9,7 +9,7 @@ import numpy as np
 
 from dlc.compiler.definition import Definition, Reject
 from dlc.compiler.sections import Column, Columns
-from dlc.compiler.training.metrics import figures
+from dlc.compiler.training.figures import titles
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.data import Wanted, read_rows
 from dlc.runtime.errors import ArtifactError
@@ -18,6 +18,7 @@ from dlc.runtime.meter import Measured, Meter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dlc.compiler.training.metrics import Table
     from dlc.compiler.types import Tensor
     from dlc.runtime.artifact import Artifact
     from dlc.runtime.data import Rows
@@ -57,15 +58,15 @@ def predict(artifact: Artifact, source: Any) -> dict[str, np.ndarray]:
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 
-def evaluate(artifact: Artifact, source: Any) -> tuple[int, Figures]:
-    """The number of rows, and the artifact's metrics on them."""
+def evaluate(artifact: Artifact, source: Any) -> tuple[int, Figures, dict[str, Table]]:
+    """The number of rows, and the artifact's metrics on them, numbers and tables."""
     measured = measured_of(artifact)
     targets = {m.target: wanted(artifact, m.target, m.type, "target") for m in measured}
     rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
     meter = Meter(measured)
     for part, answers in chunks(artifact, rows):
         meter.add(answers, {t: rows[t][part] for t in targets}, part.stop - part.start)
-    return rows.count, meter.figures()
+    return rows.count, meter.figures(), meter.tables()
 
 
 def measured_of(artifact: Artifact) -> list[Measured]:
@@ -79,7 +80,7 @@ def measured_of(artifact: Artifact) -> list[Measured]:
     ]
     if not pairs:
         raise ArtifactError(f"{artifact.path} has no output that can be measured")
-    names = figures(tuple(pairs))[1:]
+    names = titles(tuple(pairs))
     return [
         Measured(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)
         for name, (output, metric) in zip(names, pairs, strict=True)

@@ -13,7 +13,7 @@ from dlc.compiler.dims import evaluate, names, number
 from dlc.compiler.lower.precision import mixed, wide
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
-from dlc.compiler.training.metrics import figures
+from dlc.compiler.training.figures import titles
 from dlc.runtime import device as device_of
 from dlc.runtime.batches import Resident
 from dlc.runtime.meter import Measured, Meter
@@ -106,7 +106,11 @@ class Forms:
         return Resident(rows, form.fields, self.device, shapes, generator)
 
     def evaluate(self, rows: Rows) -> dict[str, float]:
-        """Loss and metrics of rows in the inference form."""
+        """Loss and figures of rows in the inference form."""
+        return self.measure(rows).figures()
+
+    def measure(self, rows: Rows) -> Meter:
+        """What the loss and the metrics counted of rows in the inference form."""
         train, meter, start = self.program.train, Meter(self.measured), 0
         sizes = sizes_of(
             rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
@@ -121,7 +125,7 @@ class Forms:
                 targets = {m.target: rows[m.target][start : start + size] for m in self.measured}
                 meter.add(answers, targets, size, loss)
                 start += size
-        return meter.figures()
+        return meter
 
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:
         """The weights as arrays, or these in their place, in the order in which the file makes them."""
@@ -174,8 +178,8 @@ def about(size: Size) -> int:
 
 
 def measured(program: Program) -> list[Measured]:
-    """The figures that are measured beside the loss."""
-    names = figures(program.metrics)[1:]
+    """The metrics that are measured beside the loss."""
+    names = titles(program.metrics)
     outputs = {o.name: o for o in program.outputs}
     return [
         Measured(name, output, outputs[output].declared, outputs[output].target, metric)

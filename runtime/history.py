@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlc.compiler.program import Program
+    from dlc.compiler.training.metrics import Table
     from dlc.compiler.training.stopping import Patience
     from dlc.runtime.plans import Plan
 
@@ -44,8 +45,8 @@ class Epoch:
 class Trained:
     """What training gives.
 
-    `weights` are those of epoch `kept` (0: as they began), `figures` what they reach on every part
-    of the data in the form that is exported. `ended` is `done`, `early`, `interrupted` or `diverged`.
+    `weights` are those of epoch `kept` (0: as they began), `figures` and `tables` what they reach on every
+    part of the data in the form that is exported. `ended` is `done`, `early`, `interrupted` or `diverged`.
     """
 
     weights: Mapping[str, np.ndarray] = field(repr=False)
@@ -53,6 +54,7 @@ class Trained:
     kept: int
     ended: str
     figures: Mapping[str, Figures] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
 
 
 class Listener(Protocol):

@@ -12,12 +12,12 @@ from dlc.compiler.training.metrics import Answer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.metrics import Metric, Table
     from dlc.compiler.types import Tensor
 
 
 class Meter:
-    """`measured` are the figures: their name, the output, its declared type, the field it is held against,
+    """`measured` are the metrics: their name, the output, its declared type, the field it is held against,
     and the metric. Answers come under the artifact's names, from torch or from ONNX Runtime alike."""
 
     def __init__(self, measured: Sequence[Measured]) -> None:
@@ -38,13 +38,23 @@ class Meter:
             m.metric.update(np, state, told[m.output], targets[m.target])
 
     def figures(self) -> dict[str, float]:
-        """The loss, if one was given, and every metric, by name."""
-        loss = {"loss": self._loss / self._rows} if self._rows else {}
-        return loss | {m.name: float(m.metric.value(np, state)) for m, state in self._measured}
+        """The loss, if one was given, and every figure of the metrics, by name."""
+        found = {"loss": self._loss / self._rows} if self._rows else {}
+        for m, state in self._measured:
+            if not m.metric.tabular:
+                parts = m.metric.parts(m.type)
+                assert parts is not None, "the data told the classes"
+                values = m.metric.figures(np, state)
+                found |= {f"{m.name}{part}": float(v) for part, v in zip(parts, values, strict=True)}
+        return found
+
+    def tables(self) -> dict[str, Table]:
+        """The metrics that are tables, by name."""
+        return {m.name: m.metric.value(np, state) for m, state in self._measured if m.metric.tabular}
 
 
 class Measured:
-    """One figure: `accuracy`, or `OUTPUT.accuracy` where several outputs are measured."""
+    """One metric of an output: `accuracy`, or `OUTPUT.accuracy` where several outputs are measured."""
 
     def __init__(self, name: str, output: str, type: Tensor, target: str, metric: Metric) -> None:
         self.name, self.output, self.type, self.target, self.metric = name, output, type, target, metric

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.kinds import Reject
-from dlc.compiler.training.metrics import figures
+from dlc.compiler.training.figures import figures, find_figure
 from dlc.compiler.training.section import EPOCHS
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Graph
     from dlc.compiler.program import Program
+    from dlc.compiler.training.metrics import Metric
     from dlc.runtime.data.rows import Dataset
 
 IMPOSSIBLE = "E0804"
@@ -84,7 +85,7 @@ def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
 def check_watched(program: Program, data: Dataset) -> None:
     """What early stopping watches has to be measured."""
     try:
-        program.train.check_watched(figures(program.metrics), data.validation is not None)
+        program.train.check_watched(known_figures(program), data.validation is not None)
     except Reject as reject:
         raise impossible(reject.message, program.train, str(reject.at), reject.help, reject.code) from None
 
@@ -116,8 +117,14 @@ def lower_is_better(program: Program) -> bool:
     stopping = program.train.early_stop
     if stopping is None or stopping.figure == "loss":
         return True
-    metric = dict(zip(figures(program.metrics)[1:], (m for _, m in program.metrics), strict=True))
-    return metric[stopping.figure].better == "lower"
+    known = known_figures(program)
+    metric = known[find_figure(stopping.figure, known) or "loss"]
+    return metric is None or metric.better == "lower"
+
+
+def known_figures(program: Program) -> dict[str, Metric | None]:
+    """The figures of an epoch by name, with their metrics."""
+    return figures(program.metrics, {o.name: o.declared for o in program.outputs})
 
 
 def impossible(message: str, section: Any = None, key: str = "", help: str = "",

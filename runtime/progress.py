@@ -7,11 +7,12 @@ from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
     from dlc.compiler.program import Program
+    from dlc.compiler.training.metrics import Table
     from dlc.runtime.history import Epoch, Figures, Trained
     from dlc.runtime.plans import Plan
 
@@ -87,6 +88,11 @@ def table(figures: Mapping[str, Figures]) -> list[str]:
     names = list(dict.fromkeys(name for part in figures.values() for name in part))
     rows = [["", *names]]
     rows += [[part, *(number(of[n]) if n in of else "" for n in names)] for part, of in figures.items()]
+    return aligned(rows)
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Columns of one width each, the first to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -95,6 +101,20 @@ def table(figures: Mapping[str, Figures]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def counted(tables: Mapping[str, Mapping[str, Table]]) -> Iterator[str]:
+    """The tables of the part that says most: the test, or else the validation or training rows."""
+    part = next((p for p in ("test", "validation", "train") if tables.get(p)), None)
+    for name, counts in tables[part].items() if part else ():
+        yield from ("", f"{part} {name}: true down, answered across", *grid(counts))
+
+
+def grid(counts: Table) -> list[str]:
+    """A line for each class that is true, under the names of those that were answered."""
+    rows = [["", *counts.labels]]
+    rows += [[n, *map(str, row)] for n, row in zip(counts.labels, counts.counts, strict=True)]
+    return aligned(rows)
 
 
 def summary(console: Console, trained: Trained | None, *, parity: str = "",
@@ -106,6 +126,8 @@ def summary(console: Console, trained: Trained | None, *, parity: str = "",
         console.print()
     for n, row in enumerate(table(trained.figures) if trained is not None else ()):
         console.print(row, style="bold" if n == 0 else None, highlight=False, markup=False, soft_wrap=True)
+    for row in counted(trained.tables) if trained is not None else ():
+        console.print(row, highlight=False, markup=False, soft_wrap=True)
     facts = [("parity", parity)] if parity else []
     facts += [*files, *([("next", next)] if next else [])]
     if facts:

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dlc.compiler.program import Program
+    from dlc.compiler.training.metrics import Table
     from dlc.runtime.history import Epoch, Trained
     from dlc.runtime.plans import Plan
 
-SPEC, WEIGHTS, MODEL, METRICS, INFO = KEPT = (
-    "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json",
+SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES = KEPT = (
+    "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json", "tables.json",
 )  # fmt: skip
 LATEST = "latest"
 SAVED = 2.0  # seconds between two savings of weights that got better, at least
@@ -104,6 +105,13 @@ class Run:
     def end(self, trained: Trained) -> None:
         self._waiting = None
         self.write_weights(trained.weights)
+        if any(trained.tables.values()):
+            self.write(TABLES, as_json({part: records(of) for part, of in trained.tables.items()}, None))
+
+
+def records(tables: Mapping[str, Table]) -> dict[str, Any]:
+    """Tables as plain values that JSON knows."""
+    return {name: {"labels": t.labels, "counts": t.counts} for name, t in tables.items()}
 
 
 def latest(root: Path, name: str) -> Path | None:

@@ -101,8 +101,10 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                 kept = plan.epochs  # who runs to the end is given the last weights, not the best
             else:
                 copy(best, live)
-            figures = {part: forms.evaluate(rows) for part, rows in data.parts() if rows.count}
-            trained = Trained(forms.arrays(), tuple(history), kept, ended, figures)
+            meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
+            trained = Trained(forms.arrays(), tuple(history), kept, ended,
+                              {part: meter.figures() for part, meter in meters.items()},
+                              {part: meter.tables() for part, meter in meters.items()})  # fmt: skip
     for listener in listeners:
         listener.end(trained)
     return trained

@@ -8,39 +8,41 @@ from dlc.compiler import syntax
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.program import Expectation, Measure
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.training.metrics import figures
+from dlc.compiler.training.figures import find_figure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.training.metrics import Metric
+
+    Figures = Mapping[str, Metric | None]
 
 PARTS = ("train", "validation", "test")
 STATIC = ("parameters", "flops")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-def read(
-    ev: Evaluator, written: syntax.Section | None, metrics: tuple[tuple[str, Metric], ...]
-) -> tuple[Expectation, ...]:
+def read(ev: Evaluator, written: syntax.Section | None, measured: Figures) -> tuple[Expectation, ...]:
     expected = []
     for statement in written.body if written else ():
         try:
-            expected.append(one(ev, statement, metrics))
+            expected.append(one(ev, statement, measured))
         except Halt:
             continue
     return tuple(expected)
 
 
-def one(ev: Evaluator, statement: syntax.Statement, metrics: tuple[tuple[str, Metric], ...]) -> Expectation:
+def one(ev: Evaluator, statement: syntax.Statement, measured: Figures) -> Expectation:
     comparison = statement.value if isinstance(statement, syntax.Evaluate) else None
     if not isinstance(comparison, syntax.Binary) or comparison.operator not in COMPARISONS:
         raise ev.fail("E0606", statement.span, "expected a comparison, such as `test.accuracy >= 0.9`",
                       help="write `==` to compare" if isinstance(statement, syntax.Bind) else "")  # fmt: skip
-    left, right = side(ev, comparison.left, metrics), side(ev, comparison.right, metrics)
+    left, right = side(ev, comparison.left, measured), side(ev, comparison.right, measured)
     return Expectation(left, comparison.operator, right, statement.span)
 
 
-def side(ev: Evaluator, expr: syntax.Expr, metrics: tuple[tuple[str, Metric], ...]) -> Any:
+def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
     """One side: a static value, or a measure that comes later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
@@ -55,7 +57,7 @@ def side(ev: Evaluator, expr: syntax.Expr, metrics: tuple[tuple[str, Metric], ..
         return ev.evaluate(attribute)
     path = dotted(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
-        return measured(ev, expr, path, metrics)
+        return measure(ev, expr, path, measured)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
         raise ev.fail("E0301", expr.span, f"nothing is called `{expr.id}` here",
                       help=did_you_mean(expr.id, [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
@@ -75,22 +77,23 @@ def known(ev: Evaluator, name: str) -> bool:
 
 
 def dotted(expr: syntax.Expr) -> list[str] | None:
+    """The parts of `test.f1.setosa`, or of `test.f1[3]`, whose index belongs to the last."""
     if isinstance(expr, syntax.Name):
         return [expr.id]
     if isinstance(expr, syntax.Attribute):
         before = dotted(expr.value)
         return None if before is None else [*before, expr.name]
+    if isinstance(expr, syntax.Index) and len(expr.items) == 1 and isinstance(expr.items[0], syntax.Literal):
+        before, place = dotted(expr.value), expr.items[0].value
+        return None if before is None else [*before[:-1], f"{before[-1]}[{place}]"]
     return None
 
 
-def measured(
-    ev: Evaluator, expr: syntax.Expr, path: list[str], metrics: tuple[tuple[str, Metric], ...]
-) -> Measure:
+def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures) -> Measure:
     """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
-    known = figures(metrics)
     figure = ".".join(path[1:])
-    if figure not in known:
+    if find_figure(figure, measured) is None:
         raise ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                      help=did_you_mean(figure, known)
-                           or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in known)}")  # fmt: skip
+                      help=did_you_mean(figure, measured)
+                           or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in measured)}")  # fmt: skip
     return Measure(".".join(path))

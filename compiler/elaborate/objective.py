@@ -10,10 +10,11 @@ from dlc.compiler.elaborate import flow, outputs
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -81,6 +82,18 @@ def use_targets(e: Elaborator, ev: Evaluator, metric: Metric, filled: list[Outpu
         e.problems.report("E0604", metric.span,
                           f"`{metric.name}` is for outputs of type {elements}, and the file has none",
                           help=f"its outputs are {listed}")  # fmt: skip
+
+
+def refuse_twice(e: Elaborator, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> None:
+    """Two metrics cannot give figures of one name."""
+    seen: set[str] = set()
+    for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
+        names = {f"{title}{part}" for part in metric.parts(types[output]) or ("*",)}
+        if seen & names and metric.span is not None:
+            e.problems.report("E0609", metric.span, f"`{title}` is measured twice, under one name",
+                              help="leave one of them out; `average=none` gives a figure for each class, "
+                                   "under names of their own")  # fmt: skip
+        seen |= names
 
 
 def implied_metrics(declared: Tensor) -> list[Any]:

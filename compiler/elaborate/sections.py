@@ -16,15 +16,16 @@ from dlc.compiler.passes import checks, following, initial_values
 from dlc.compiler.program import Program
 from dlc.compiler.sections import Data, Export
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.training.metrics import figures
+from dlc.compiler.training.figures import figures
 from dlc.compiler.training.section import Train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.sections import Field
+    from dlc.compiler.training.metrics import Metric
 
 
 def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
@@ -35,10 +36,13 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     export = section(e, ev, Export, written.get("export")) or Export()
     loss = objective.total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
     metrics = tuple(objective.chosen_metrics(e, ev, train))
-    check_together(e, train, written.get("train"), figures(metrics), data is None or bool(data.validation))
+    types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
+    known = figures(metrics, types)
+    objective.refuse_twice(e, metrics, types)
+    check_together(e, train, written.get("train"), known, data is None or bool(data.validation))
     check_data(e, ev, data)
     check_weights(e, train, written.get("train"))
-    expected = expectations.read(ev, written.get("expect"), metrics)
+    expected = expectations.read(ev, written.get("expect"), known)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
     checks.derivatives(graph, e.problems)
@@ -165,7 +169,11 @@ def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
 
 
 def check_together(
-    e: Elaborator, train: Train, written: syntax.Section | None, measured: list[str], validated: bool
+    e: Elaborator,
+    train: Train,
+    written: syntax.Section | None,
+    measured: Mapping[str, Metric | None],
+    validated: bool,
 ) -> None:
     """Settings of `train` that do not go with each other, or with what is measured."""
     with reported(e, train, written):
@@ -186,6 +194,7 @@ def reported(e: Elaborator, train: Train, written: syntax.Section | None) -> Ite
         yield
     except Reject as reject:
         span = train.spans.get(str(reject.at)) or (written and written.name.span)
+        assert span is not None, "what is not written is not wrong"
         e.problems.report(reject.code, span, reject.message, help=reject.help)
 
 

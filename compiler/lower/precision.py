@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
-from torch.fx.node import map_aggregate
+from torch.fx.node import map_aggregate, map_arg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,9 @@ def wide(module: fx.GraphModule) -> fx.GraphModule:
     """The same in float64, wherever it computes in float32. It takes its inputs and weights as they are."""
 
     def widen(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> fx.Node:
-        copy.args, copy.kwargs = (map_aggregate(given, wide_kind) for given in (copy.args, copy.kwargs))
+        args: Any = map_aggregate(copy.args, wide_kind)
+        kwargs: Any = map_aggregate(copy.kwargs, wide_kind)
+        copy.args, copy.kwargs = args, kwargs
         if node.op == "placeholder":
             return after(graph, widened, copy)
         if node.op == "call_method" and node.target == "float":
@@ -38,7 +40,7 @@ def mixed(module: fx.GraphModule) -> fx.GraphModule:
     def settle(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> fx.Node:
         if node.meta.get("training_only"):
             with graph.inserting_before(copy):
-                copy.args = fx.node.map_arg(copy.args, lambda made: after(graph, settled, made))
+                copy.args = map_arg(copy.args, lambda made: after(graph, settled, made))
         return copy
 
     return rewritten(module, settle, lambda tensor: tensor)

@@ -28,7 +28,8 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
 
     def __init__(self, graph: fx.Graph, root: nn.Module):
         super().__init__(graph)
-        self.root_module, self.meta = root, {}
+        self.root_module = root
+        self.meta: dict[str, Any] = {}
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)

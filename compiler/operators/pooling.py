@@ -170,7 +170,7 @@ class AdaptiveAvgpool(Operator):
     def torch(self, F, x):
         pool = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
         sizes = self.sizes(self.operands[0])
-        return pool[len(sizes) - 1](x, sizes if len(sizes) > 1 else sizes[0])
+        return pool[len(sizes) - 1](x, list(sizes))
 
     def onnx(self, op, x):
         have, wanted = self.operands[0].shape[1:], self.sizes(self.operands[0])

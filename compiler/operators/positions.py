@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlc.compiler.dims import minimum
+from dlc.compiler.dims import minimum, number
 from dlc.compiler.initial import Normal
 from dlc.compiler.kinds import Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
@@ -101,7 +101,7 @@ class SinusoidalPosition(Operator):
 
     def waves(self) -> tuple[list[float], list[bool]]:
         """How fast the wave of each feature turns, and whether it is a sine."""
-        features = int(self.operands[0].shape[1])  # known when it runs
+        features = number(self.operands[0].shape[1])  # known when it runs
         rates = [LONGEST ** -(2 * (i // 2) / features) for i in range(features)]
         return rates, [i % 2 == 0 for i in range(features)]
 

@@ -98,7 +98,9 @@ class Instancenorm(_OverSpace):
         return F.instance_norm(x, eps=self.eps)
 
     def onnx(self, op, x):
-        ones, zeros = (op.constant([value] * self.operands[0].shape[0], "float32") for value in (1, 0))
+        channels = self.operands[0].shape[0]
+        assert isinstance(channels, int)
+        ones, zeros = (op.constant([value] * channels, "float32") for value in (1, 0))
         return op.InstanceNormalization(x, ones, zeros, epsilon=self.eps)
 
     examples = (

@@ -24,7 +24,9 @@ def follow(graph: Graph, smooth: Collection[Value | None]) -> Graph:
         return graph
     extension = Extension(graph)
     # each target as it has become, and, where it is mixed, its partner's
-    versions = {t: (t,) for targets in plan.followers.values() for t in targets}
+    versions: dict[Value, tuple[Value, ...]] = {
+        t: (t,) for targets in plan.followers.values() for t in targets
+    }
     joined: dict[Node, Node] = {}
     share = None
     for node, targets in plan.followers.items():

@@ -2,18 +2,21 @@
 
 For `class` and `binary` targets counts are streamed; a class metric that is made per class (precision,
 recall, f1, iou, auroc) is the plain mean over the classes that occur ("macro", as scikit-learn and
-torchmetrics have it); a binary one is that of the positive class. For a `binary[n]` output it is made per
-label and averaged. The entries of outputs with further axes (images, sequences) count as so many samples.
+torchmetrics have it), unless its `average` says otherwise; a binary one is that of the positive class. For a
+`binary[n]` output it is made per label and averaged. The entries of outputs with further axes (images,
+sequences) count as so many samples.
 """
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dlc.compiler.definition import Definition
+from dlc.compiler.definition import Definition, setting
+from dlc.compiler.dims import number
+from dlc.compiler.kinds import Nothing, OneOf, Word
 from dlc.compiler.record import record
 from dlc.compiler.training.counts import Moments, area, confusion, pooled, table
 from dlc.compiler.types import FLOATS, INTEGERS, Tensor
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CLASSIFIED = ("class", "binary")
+NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 @record
@@ -31,6 +35,14 @@ class Answer:
 
     value: Any
     probability: Any = None
+
+
+@record
+class Table:
+    """Counts: a row for what was true, a column for what was answered."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
 
 
 @dataclass
@@ -51,6 +63,16 @@ class Metric(Definition, family="metric"):
 
     for_elements: ClassVar[tuple[str, ...]] = ()
     better: ClassVar[str] = "higher"
+    # True if it gives a table, which no expectation and no early stopping can hold against a number.
+    tabular: ClassVar[bool] = False
+
+    def parts(self, type: Tensor) -> tuple[str, ...] | None:
+        """What stands behind its name in the names of its figures; none where only the data can tell."""
+        return ("",)
+
+    def figures(self, np: Any, state: State) -> Sequence[float]:
+        """Its figures of all that was counted, in the order of `parts`."""
+        return (self.value(np, state),)
 
     def fits(self, type: Tensor) -> bool:
         """True if an output declared with this type can be measured."""
@@ -64,7 +86,7 @@ class Metric(Definition, family="metric"):
         raise NotImplementedError
 
     @abstractmethod
-    def value(self, np: Any, state: State) -> float:
+    def value(self, np: Any, state: State) -> Any:
         """The metric of all that was counted; not a number where it has no meaning."""
         raise NotImplementedError
 
@@ -85,10 +107,35 @@ class Accuracy(Metric):
         return state.counts["right"] / state.counts["all"] if state.counts.get("all") else float("nan")
 
 
-class _Counted(Metric, abstract=True):
-    """Made from the confusion matrix: true positives, false positives and false negatives of every class."""
+class _PerClass(Metric, abstract=True):
+    """Made for every class, or for every label of a `binary[n]`, and averaged."""
 
     for_elements = CLASSIFIED
+
+    average: str | None = setting(
+        "how classes are put together: `macro` all alike, `weighted` by their rows, `micro` all rows alike; "
+        "`none` gives a figure for each class",
+        OneOf(Word("macro", "weighted", "micro"), Nothing()),
+        "macro",
+        keyword=True,
+    )
+
+    def parts(self, type: Tensor) -> tuple[str, ...] | None:
+        return ("",) if self.average else class_parts(type)
+
+    def figures(self, np, state):
+        if self.average:
+            return (self.value(np, state),)
+        return self.each(np, state) if state.counts else [float("nan")] * len(class_parts(state.type) or ())
+
+    @abstractmethod
+    def each(self, np: Any, state: State) -> list[float]:
+        """The metric of every class, or of every label."""
+        raise NotImplementedError
+
+
+class _Counted(_PerClass, abstract=True):
+    """Made from the confusion matrix: true positives, false positives and false negatives of every class."""
 
     @abstractmethod
     def of(self, np: Any, hit: Any, false: Any, missed: Any) -> Any:
@@ -98,14 +145,25 @@ class _Counted(Metric, abstract=True):
         counted = confusion(np, state.type, state.per_label, answer.value, target)
         state.counts["matrix"] = state.counts.get("matrix", 0) + counted
 
+    def each(self, np, state):
+        hit, false, missed = self.counted(np, state)
+        scores = self.of(np, hit, false, missed)
+        return [float(s) if n else float("nan") for s, n in zip(scores, hit + false + missed, strict=True)]
+
     def value(self, np, state):
         if "matrix" not in state.counts:
             return float("nan")
-        hit, false, missed = table(np, state.counts["matrix"], state.type.element)
-        scores = self.of(np, hit, false, missed)
-        if state.type.element == "class":
-            scores = scores[hit + false + missed > 0]
-        return float(scores.mean())
+        hit, false, missed = self.counted(np, state)
+        if self.average == "micro":
+            return float(self.of(np, hit.sum(), false.sum(), missed.sum()))
+        scores, rows = self.of(np, hit, false, missed), hit + missed
+        if self.average == "weighted":
+            return float((scores * rows).sum() / rows.sum()) if rows.sum() else float("nan")
+        return float((scores[rows + false > 0] if state.type.element == "class" else scores).mean())
+
+    def counted(self, np: Any, state: State) -> tuple[Any, Any, Any]:
+        """True positives, false positives and false negatives."""
+        return table(np, state.counts["matrix"], state.type.element)
 
 
 class Precision(_Counted):
@@ -139,32 +197,88 @@ class Iou(_Counted):
         return hit / np.maximum(hit + false + missed, 1)
 
 
-class Auroc(Metric):
+class ConfusionMatrix(Metric):
+    """How often each class was answered where each was true, a table (scikit-learn `confusion_matrix`).
+
+    A row for what was true, a column for what was answered; it is shown at the end of training, and by
+    `dlc eval`.
+    """
+
+    tabular = True
+    for_elements = CLASSIFIED
+
+    def fits(self, type: Tensor) -> bool:
+        return super().fits(type) and not (type.element == "binary" and State(type).per_label)
+
+    def update(self, np, state, answer, target):
+        counted = confusion(np, state.type, False, answer.value, target)
+        state.counts["matrix"] = state.counts.get("matrix", 0) + counted
+
+    def value(self, np, state):
+        classes = state.type.classes
+        size = number(classes.count) if classes and state.type.element == "class" else 2
+        matrix = np.reshape(state.counts.get("matrix", np.zeros((size, size), int)), (size, size))
+        names = classes and classes.names
+        if not names:
+            names = ("no", "yes") if state.type.element == "binary" else tuple(map(str, range(len(matrix))))
+        return Table(names, tuple(tuple(map(int, row)) for row in matrix))
+
+
+class Perplexity(Metric):
+    """`exp` of the mean cross-entropy: among how many equal classes the model still chooses, on average
+    (torchmetrics `Perplexity`)."""
+
+    for_elements = ("class",)
+    better = "lower"
+
+    def update(self, np, state, answer, target):
+        scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
+        right = np.take_along_axis(scores, truth[:, None], 1).astype(np.float64)
+        lost = -np.log(np.maximum(right, np.finfo(np.float32).tiny)).sum()
+        state.counts["sum"] = state.counts.get("sum", 0.0) + float(lost)
+        state.counts["all"] = state.counts.get("all", 0) + len(right)
+
+    def value(self, np, state):
+        counts = state.counts
+        return float(np.exp(counts["sum"] / counts["all"])) if counts.get("all") else float("nan")
+
+
+class Auroc(_PerClass):
     """Area under the ROC curve, exact, ties counted half (scikit-learn `roc_auc_score`);
     classes one against the rest.
 
     A class without a row, or with all rows, is left out. All scores are kept until the end: 4 bytes for every
-    class of every row.
+    class of every row. `micro` takes the scores of all classes for those of one.
     """
-
-    for_elements = CLASSIFIED
 
     def update(self, np, state, answer, target):
         scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
         state.counts.setdefault("scores", []).append(np.asarray(scores, np.float32))
         state.counts.setdefault("truth", []).append(truth)
 
+    def each(self, np, state):
+        return self.areas(np, *self.kept(np, state))
+
     def value(self, np, state):
         if "scores" not in state.counts:
             return float("nan")
+        scores, truth = self.kept(np, state)
+        if self.average == "micro":
+            return area(np, scores.ravel(), truth.ravel())
+        areas, rows = np.array(self.areas(np, scores, truth)), truth.sum(0)
+        known = ~np.isnan(areas)
+        weights = rows[known] if self.average == "weighted" else None
+        return float(np.average(areas[known], weights=weights)) if known.any() else float("nan")
+
+    def areas(self, np: Any, scores: Any, truth: Any) -> list[float]:
+        return [area(np, scores[:, k], truth[:, k]) for k in range(scores.shape[1])]
+
+    def kept(self, np: Any, state: State) -> tuple[Any, Any]:
+        """The scores of all rows, and which class or label is true, with a column for each."""
         scores, truth = np.concatenate(state.counts["scores"]), np.concatenate(state.counts["truth"])
-        columns = range(scores.shape[1])
         if state.type.element == "class":
-            areas = [area(np, scores[:, k], truth == k) for k in columns]
-        else:
-            areas = [area(np, scores[:, k], truth[:, k]) for k in columns]
-        known = [a for a in areas if not isnan(a)]
-        return float(np.mean(known)) if known else float("nan")
+            truth = truth[:, None] == np.arange(scores.shape[1])
+        return scores, truth
 
 
 class _Error(Metric, abstract=True):
@@ -228,8 +342,13 @@ class R2(Metric):
         return float(np.where(varies, explained, left == 0).mean())
 
 
-def figures(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
-    """The names of an epoch's figures, the loss first: `loss`, `accuracy`, or `OUTPUT.accuracy` where several
-    outputs are measured. `metrics` are pairs of an output's name and a metric of it."""
-    outputs = {output for output, _ in metrics}
-    return ["loss", *(m.name if len(outputs) == 1 else f"{output}.{m.name}" for output, m in metrics)]
+def class_parts(type: Tensor) -> tuple[str, ...] | None:
+    """What stands behind a metric's name for each class or label: `.setosa`, or `[3]` where the class has no
+    name that goes without quotes; none where only the data knows the classes."""
+    if type.element == "binary":
+        labels = type.shape[0] if State(type).per_label else 1
+        return tuple(f"[{k}]" for k in range(number(labels)))
+    if type.classes is None or not isinstance(type.classes.count, int):
+        return None
+    names = type.classes.names or ("",) * type.classes.count
+    return tuple(f".{name}" if NAME.fullmatch(name) else f"[{k}]" for k, name in enumerate(names))

@@ -10,10 +10,11 @@ from dlc.compiler.sections import Section
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.adam import Adam
 from dlc.compiler.training.beginning import NetOrWeight, is_of
+from dlc.compiler.training.figures import find_figure
 from dlc.compiler.training.schedules import Constant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir import Value, Weight
     from dlc.compiler.training.beginning import Load
@@ -132,7 +133,7 @@ class Train(Section):
         self.optimizer.check()
         self.schedule.check(self.optimizer.lr)
 
-    def check_watched(self, figures: Sequence[str], validated: bool) -> None:
+    def check_watched(self, figures: Mapping[str, Metric | None], validated: bool) -> None:
         """Reject early stopping on what is not measured; `validated` says that there are validation rows."""
         stopping = self.early_stop
         if stopping is None:
@@ -141,7 +142,7 @@ class Train(Section):
             raise Reject(f"`early_stop` watches `{stopping.on}`, and there are no validation rows",
                          at="early_stop", help="write `validation = 0.1` into `data`, or `on=train.loss`",
                          code="E0408")  # fmt: skip
-        if stopping.figure not in figures:
+        if find_figure(stopping.figure, figures) is None:
             help = (
                 did_you_mean(stopping.figure, figures)
                 or f"it measures {', '.join(f'`{f}`' for f in figures)}"

@@ -32,10 +32,19 @@ def rows(folder: Path) -> Path:
 
 
 def test_metrics_are_those_of_the_spec(tmp_path: Path) -> None:
-    count, figures = evaluate.evaluate(dlc.load(make(TEXT, tmp_path).path), rows(tmp_path / "rows"))
+    count, figures, tables = evaluate.evaluate(dlc.load(make(TEXT, tmp_path).path), rows(tmp_path / "rows"))
     assert count == 4
     assert figures["kind.accuracy"] == 0.75
     assert figures["size.mae"] == 1.0
+    assert not tables
+
+
+def test_a_table_of_answers_is_told_too(tmp_path: Path) -> None:
+    text = TEXT + "train { metrics = [confusion_matrix, mae] }\n"
+    count, figures, tables = evaluate.evaluate(dlc.load(make(text, tmp_path).path), rows(tmp_path / "rows"))
+    assert (count, list(figures)) == (4, ["size.mae"])
+    assert tables["kind.confusion_matrix"].labels == ("no", "yes")
+    assert tables["kind.confusion_matrix"].counts == ((2, 1), (0, 1))
 
 
 def test_every_row_is_answered_in_pieces(tmp_path: Path, monkeypatch) -> None:

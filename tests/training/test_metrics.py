@@ -9,18 +9,22 @@ import torch
 import torchmetrics.functional as tm
 
 from dlc.compiler.definition import family
+from dlc.compiler.dims import free
+from dlc.compiler.training.figures import figures, find_figure
 from dlc.compiler.training.metrics import (
     F1,
     R2,
     Accuracy,
     Answer,
     Auroc,
+    ConfusionMatrix,
     Iou,
     Mae,
+    Perplexity,
     Precision,
     Recall,
     Rmse,
-    figures,
+    Table,
 )
 from dlc.compiler.types import Classes, Tensor
 
@@ -38,6 +42,8 @@ OF_CLASSES = {
     "f1": lambda t, v, p: sk.f1_score(t, v, **MACRO),
     "iou": lambda t, v, p: sk.jaccard_score(t, v, **MACRO),
     "auroc": lambda t, v, p: sk.roc_auc_score(t, p, multi_class="ovr"),
+    "perplexity": lambda t, v, p: np.exp(-np.log(p[np.arange(len(t)), t].astype(float)).mean()),
+    "confusion_matrix": lambda t, v, p: sk.confusion_matrix(t, v, labels=range(p.shape[1])),
 }
 OF_BINARIES = {
     "accuracy": lambda t, v, p: sk.accuracy_score(t, v),
@@ -46,6 +52,7 @@ OF_BINARIES = {
     "f1": lambda t, v, p: sk.f1_score(t, v),
     "iou": lambda t, v, p: sk.jaccard_score(t, v),
     "auroc": lambda t, v, p: sk.roc_auc_score(t, p),
+    "confusion_matrix": lambda t, v, p: sk.confusion_matrix(t, v),
 }
 # A column for each place of a vector, one list of all entries for what has more axes.
 OF_NUMBERS = {
@@ -66,7 +73,12 @@ def test_every_metric_has_a_reference(name):
 
 
 def measure(metric, type, answer: Answer, target, batches=(1, 7, 64)):
-    """The metric of rows fed in uneven batches."""
+    """The metric of rows fed in uneven batches; of a table its counts."""
+    value = metric.value(np, fed(metric, type, answer, target, batches))
+    return np.array(value.counts) if isinstance(value, Table) else value
+
+
+def fed(metric, type, answer: Answer, target, batches=(1, 7, 64)):
     state, start = metric.start(type), 0
     sizes = [*batches, len(target)]
     for size in sizes:
@@ -75,7 +87,7 @@ def measure(metric, type, answer: Answer, target, batches=(1, 7, 64)):
         if len(target[part]):
             metric.update(np, state, Answer(answer.value[part], probability), target[part])
         start += size
-    return metric.value(np, state)
+    return state
 
 
 def classes(n=200, k=5, shape=(), seen=None):
@@ -202,5 +214,70 @@ def test_nothing_to_count_is_not_a_number():
 def test_figures_are_named_after_their_output_where_there_are_several():
     assert not Accuracy().fits(Tensor("float"))
     assert not Mae().fits(Tensor("class"))
-    assert figures([("digit", F1()), ("digit", Accuracy())]) == ["loss", "f1", "accuracy"]
-    assert figures([("digit", F1()), ("side", F1())]) == ["loss", "digit.f1", "side.f1"]
+    types = {"digit": Tensor("class", (), Classes(10)), "side": Tensor("binary", (), Classes(2))}
+    assert list(figures([("digit", F1()), ("digit", Accuracy())], types)) == ["loss", "f1", "accuracy"]
+    assert list(figures([("digit", F1()), ("side", F1())], types)) == ["loss", "digit.f1", "side.f1"]
+
+
+@pytest.mark.parametrize("shape", [(), (3, 4)])
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro", None])
+def test_classes_are_put_together_as_asked(average, shape):
+    type, answer, target, p = classes(k=6, seen=[0, 2, 3, 5], shape=shape)
+    t, v = target.ravel(), answer.value.ravel()
+    theirs = {Precision: sk.precision_score, Recall: sk.recall_score, F1: sk.f1_score, Iou: sk.jaccard_score}
+    for metric, function in theirs.items():
+        labels = sorted({*t, *v}) if average == "macro" else range(6)
+        wanted = np.atleast_1d(function(t, v, labels=labels, average=average, zero_division=0)).astype(float)
+        if average is None:
+            wanted[[k not in {*t, *v} for k in range(6)]] = np.nan
+        made = metric(average=average).figures(np, fed(metric(average=average), type, answer, target))
+        np.testing.assert_allclose(made, wanted, atol=1e-6, err_msg=metric.__name__)
+    truth = t[:, None] == np.arange(6)
+    areas = [sk.roc_auc_score(truth[:, k], p[:, k]) if truth[:, k].any() else np.nan for k in range(6)]
+    wanted = {
+        "macro": np.nanmean(areas),
+        "weighted": np.nansum(areas * truth.mean(0)),
+        "micro": sk.roc_auc_score(truth.ravel(), p.ravel()),
+        None: areas,
+    }[average]
+    metric = Auroc(average=average)
+    made = metric.figures(np, fed(metric, type, answer, target))
+    np.testing.assert_allclose(made, np.atleast_1d(wanted), atol=1e-6)
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro", None])
+def test_labels_are_put_together_as_asked(average):
+    type, answer, target = binaries(shape=(4,))
+    for metric, function in ((F1, sk.f1_score), (Iou, sk.jaccard_score), (Recall, sk.recall_score)):
+        wanted = function(target, answer.value, average=average, zero_division=0)
+        made = metric(average=average).figures(np, fed(metric(average=average), type, answer, target))
+        np.testing.assert_allclose(made, np.atleast_1d(wanted), atol=1e-6, err_msg=metric.__name__)
+    wanted = sk.roc_auc_score(target, answer.probability, average=average)
+    metric = Auroc(average=average)
+    made = metric.figures(np, fed(metric, type, answer, target))
+    np.testing.assert_allclose(made, np.atleast_1d(wanted), atol=1e-6)
+
+
+def test_perplexity_is_that_of_torchmetrics():
+    type, answer, target, _ = classes(shape=(4,))
+    scores = torch.tensor(answer.probability).log()
+    wanted = tm.text.perplexity(scores, torch.tensor(target))
+    assert measure(Perplexity(), type, answer, target) == pytest.approx(float(wanted), rel=1e-5)
+    sure = Answer(np.array([0]), np.array([[1.0, 0.0]], np.float32))
+    assert np.isfinite(measure(Perplexity(), Tensor("class", (), Classes(2)), sure, np.array([1])))
+
+
+def test_figures_of_classes_bear_their_names_or_numbers():
+    metric, counted = F1(average=None), ConfusionMatrix()
+    named = Tensor("class", (), Classes(3, ("cat", "sea lion", "dog")))
+    pairs = [("kind", metric), ("kind", counted)]
+    assert list(figures(pairs, {"kind": named})) == ["loss", "f1.cat", "f1[1]", "f1.dog"]
+    assert list(figures(pairs, {"kind": Tensor("class", (), Classes(2))})) == ["loss", "f1[0]", "f1[1]"]
+    assert list(figures(pairs, {"kind": Tensor("binary", (2,))})) == ["loss", "f1[0]", "f1[1]"]
+    waiting = figures(pairs, {"kind": Tensor("class", (), Classes(free("kind.classes")))})
+    assert find_figure("f1.anything", waiting)
+    assert not find_figure("f1", waiting)
+    assert not find_figure("recall.cat", waiting)
+    assert np.isnan(metric.figures(np, metric.start(named))).all()
+    table = counted.value(np, counted.start(named))
+    assert table == Table(("cat", "sea lion", "dog"), ((0, 0, 0),) * 3)

@@ -12,20 +12,19 @@ from dlc.compiler.training.losses import Loss
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir import Graph, Node, Output, Site, Value
+    from dlc.compiler.ir import Node, Output, Site, Value
     from dlc.compiler.program import Program
 
 
 def of_another_type(program: Program) -> Iterator[Diagnostic]:
     """A loss of scores on an output of numbers, or a loss of numbers on the scores of an output."""
-    for node in losses_of(program.graph):
+    for node in program.graph.nodes:
+        loss = node.operator
+        if not isinstance(loss, Loss):
+            continue
         for output in program.outputs:
-            if is_of(node, output) and is_mistaken(node.operator, output, node.operands[0]):
-                yield pair(node, output)
-
-
-def losses_of(graph: Graph) -> Iterator[Node]:
-    return (node for node in graph.nodes if isinstance(node.operator, Loss))
+            if is_of(node, output) and is_mistaken(loss, output, node.operands[0]):
+                yield pair(node, loss, output)
 
 
 def is_of(loss: Node, output: Output) -> bool:
@@ -42,14 +41,14 @@ def is_mistaken(loss: Loss, output: Output, prediction: Value) -> bool:
     return prediction is output.flowed and bool(loss.scores)
 
 
-def pair(node: Node, output: Output) -> Diagnostic:
-    name, kind, declared = node.operator.name, kind_of(output.declared), output.declared
+def pair(node: Node, loss: Loss, output: Output) -> Diagnostic:
+    name, kind, declared = loss.name, kind_of(output.declared), output.declared
     if kind.probabilities:
         why = f"`{name}` compares numbers, and what flows into `{output.name}: {declared.element}` are scores"
         help = f"`{kind.loss}({output.name})` is its loss; `{name}({output.name}.probabilities, " \
                f"{output.name}.target)` compares probabilities"  # fmt: skip
     else:
-        wanted = " or ".join(f"`{element}`" for element in node.operator.scores)
+        wanted = " or ".join(f"`{element}`" for element in loss.scores)
         why = f"`{name}` takes scores, and `{output.name}: {declared.element}` answers with numbers"
         help = f"declare `{output.name}` as {wanted}" + (f", or take `{kind.loss}`" if kind.loss else "")
     return Diagnostic("W0404", why, (Label(node.site.span),), node.site.way(), help)

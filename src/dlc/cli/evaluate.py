@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 
 import click
 
@@ -25,11 +26,18 @@ def command(model: str, data: str, form: str) -> None:
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
 
-    rows, figures = evaluate.evaluate(load(model_of(model)), source_of(data))
+    rows, figures, tables = evaluate.evaluate(load(model_of(model)), source_of(data))
     if form == "json":
-        click.echo(json.dumps({"rows": rows, **figures}))
+        from dlc.runtime.runs import records
+
+        numbers = {name: value if isfinite(value) else None for name, value in figures.items()}
+        click.echo(json.dumps({"rows": rows, **numbers, **records(tables)}))
         return
+    from dlc.runtime.progress import grid, number
+
     click.echo(f"{rows} rows of {data}")
-    width = max(map(len, figures))
+    width = max(map(len, figures), default=0)
     for name, value in figures.items():
-        click.echo(f"{name:{width}}  {value:.4f}")
+        click.echo(f"{name:{width}}  {number(value)}")
+    for name, counts in tables.items():
+        click.echo("\n".join(["", f"{name}: true down, answered across", *grid(counts)]))

@@ -1,0 +1,39 @@
+"""What is measured beside the loss, by the names that epochs, `expect` and early stopping give it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.types import Tensor
+
+
+def titles(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
+    """What each metric is called: `accuracy`, or `OUTPUT.accuracy` where several outputs are measured.
+    `metrics` are pairs of an output's name and a metric of it."""
+    outputs = {output for output, _ in metrics}
+    return [m.name if len(outputs) == 1 else f"{output}.{m.name}" for output, m in metrics]
+
+
+def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> dict[str, Metric | None]:
+    """The names of an epoch's figures that are numbers, each with its metric; the loss has none.
+
+    `types` are those of the outputs. A name that ends in `*` stands for those of classes that only the data
+    knows.
+    """
+    found: dict[str, Metric | None] = {"loss": None}
+    for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
+        parts = metric.parts(types[output])
+        if not metric.tabular:
+            found |= {f"{title}{part}": metric for part in (("*",) if parts is None else parts)}
+    return found
+
+
+def find_figure(name: str, known: Mapping[str, Metric | None]) -> str | None:
+    """The name among those of `figures` that a figure goes by."""
+    if name in known:
+        return name
+    return next((k for k in known if k.endswith("*") and name.startswith(k[:-1]) and name != k[:-1]), None)

@@ -59,7 +59,7 @@ def pages() -> dict[Path, str]:
     """Every page that is made, by its path."""
     made = {
         "reference.md": reference(),
-        **{f"{PAGES}/{name}.md": page(found, forms=True) for name, found in by_page().items()},
+        **{f"{PAGES}/{name}.md": page(found) for name, found in by_page().items()},
         f"{ERRORS}/README.md": f"{MISTAKES}\n{errors.listed('[{0}]({0}.md):')}",
         **{f"{ERRORS}/{code}.md": errors.explained(code) for code in codes()},
     }

@@ -141,7 +141,7 @@ def test_a_loss_has_a_type_a_form_in_torch_and_rows() -> None:
 @pytest.mark.parametrize("word", words(), ids=lambda word: f"{word.name} {word.what}")
 def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
     """One that none is found for says it itself, as its `usage`."""
-    (said,) = [part for part in pages.body(word, forms=False) if part.startswith("```dl\n")]
+    (said,) = [part for part in pages.body(word) if part.startswith("```dl\n")]
     spec = said.removeprefix("```dl\n").removesuffix("```")
     program = compile(Source("model.dl", spec))
     assert program.warnings == ()

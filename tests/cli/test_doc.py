@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from stories import dlc
 
 import dlc as face
@@ -16,8 +18,8 @@ from dlc.reference.words import keys, words
 
 def specs_in(said: str) -> list[str]:
     """What stands moved in behind a heading that promises a spec."""
-    parts = said.split("\nA spec that uses it\n")[1:]
-    lines = [part.strip("\n").splitlines() for part in parts]
+    parts = [part.lstrip("\n") for part in said.split("\nA spec that uses it\n")[1:]]
+    lines = [takewhile(lambda line: not line or line.startswith("    "), part.splitlines()) for part in parts]
     return ["\n".join(line.removeprefix("    ") for line in part) for part in lines]
 
 
@@ -31,6 +33,8 @@ def test_it_says_how_an_operator_is_written_what_it_does_and_what_it_makes() -> 
     assert "- `kernel`: extent of the window (a whole number of at least 1" in said
     assert "float[2, 8, 7]     -> conv(3, 3, stride=2, padding=1)            : float[3, 4, 4]" in said
     assert "float[784]            -> conv(3, 3)                          E0201" in said
+    assert "    F.conv2d(x, weight, bias, (1, 1), (0, 0), (1, 1), 1)\n" in said
+    assert "    Conv(x, weight, bias, kernel_shape=[3, 3], strides=[1, 1], pads=[0, 0, 0, 0]," in said
     (example,) = specs_in(said)
     assert face.compile(text=example).compiled.warnings == ()
 

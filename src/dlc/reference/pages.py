@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from dlc.compiler import CompileError
 from dlc.compiler.definition import Definition, family
 from dlc.compiler.operators.base import Operator
-from dlc.reference import spell
+from dlc.reference import forms, spell
 from dlc.reference.errors import fenced
 from dlc.reference.language import Entry
 from dlc.reference.specs import compiled, first, of_block_call, spec
@@ -20,18 +18,19 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definition import Setting
     from dlc.compiler.operators.base import Example
+    from dlc.compiler.program import Program
 
-PLACE = re.compile(r"  # \S+$", re.MULTILINE)
+LINES = 16  # of a form, at most; what is longer says little
 WIDTH = 90  # of a call
 ROWS = 10  # of a table of shapes, at most
 
 
-def page(found: list[Word], *, forms: bool = False) -> str:
-    """The page of a name, with all that have it; with the forms of what flows, which need onnx-ir."""
+def page(found: list[Word]) -> str:
+    """The page of a name, with all that have it."""
     of = found[0].of
     parts = [f"# {', '.join(of.names) if isinstance(of, Entry) else found[0].name}"]
     for word in found:
-        said = list(body(word, forms))
+        said = list(body(word))
         if len(found) > 1:
             heading = f"## {word.name}, {word.what}"
             said = [heading, *(f"#{part}" if part.startswith("## ") else part for part in said)]
@@ -39,7 +38,7 @@ def page(found: list[Word], *, forms: bool = False) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def body(word: Word, forms: bool) -> Iterator[str]:
+def body(word: Word) -> Iterator[str]:
     yield f"{word.what[:1].upper()}{word.what[1:]}{place(word)}."
     if isinstance(word.of, Key):
         yield from of_key(word.of)
@@ -48,7 +47,7 @@ def body(word: Word, forms: bool) -> Iterator[str]:
     elif isinstance(word.of, str):
         yield from of_std(word)
     else:
-        yield from of_definition(word.of, forms)
+        yield from of_definition(word.of)
 
 
 def place(word: Word) -> str:
@@ -63,7 +62,7 @@ def place(word: Word) -> str:
     return f", written as {written_as}" if written_as else ""
 
 
-def of_definition(definition: type[Definition], forms: bool) -> Iterator[str]:
+def of_definition(definition: type[Definition]) -> Iterator[str]:
     is_section = definition.family == "section"
     yield fenced("text", written(definition))
     yield from spell.paragraphs(definition)
@@ -77,22 +76,19 @@ def of_definition(definition: type[Definition], forms: bool) -> Iterator[str]:
     if example:
         yield "## A spec that uses it"
         yield fenced("dl", example)
-    if example and forms and definition.family in ("operator", "combinator"):
-        yield from in_onnx(example)
+    program = compiled(example) if example else None
+    if program and issubclass(definition, Operator):
+        yield from written_forms(definition, program)
 
 
-def in_onnx(example: str) -> Iterator[str]:
-    """The nodes that a spec becomes; none where rows have to tell how many classes there are."""
-    from dlc.show.stages import onnx
-
-    program = compiled(example)
-    try:
-        text = onnx(program) if program else ""
-    except CompileError:
-        return
-    yield "## In ONNX"
-    yield "That spec, exported:"
-    yield fenced("text", PLACE.sub("", text))
+def written_forms(definition: type[Operator], program: Program) -> Iterator[str]:
+    """Its forms in that spec, those that a person can take in."""
+    found = [(heading, lines) for heading, lines in forms.of(program, definition) if len(lines) <= LINES]
+    for heading, lines in found:
+        yield f"## {heading}"
+        if heading == "In PyTorch" and any("F." in line for line in lines):
+            yield "`F` is `torch.nn.functional`, or `torch` for what is not there."
+        yield fenced("text", "\n".join(lines))
 
 
 def see(setting: Setting) -> str:

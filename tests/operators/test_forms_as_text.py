@@ -1,0 +1,105 @@
+"""The forms that the reference shows are those that run: the PyTorch one is Python that computes the same,
+the ONNX one names the nodes that are exported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from dlc.compiler import Source, compile
+from dlc.compiler.dims import evaluate, names
+from dlc.compiler.ir import Node
+from dlc.compiler.lower import onnx
+from dlc.compiler.lower.torch import Functions
+from dlc.compiler.operators.base import Operator
+from dlc.compiler.passes.forms import fixed, training
+from dlc.reference.forms import Unsaid, in_onnx, in_torch
+from dlc.reference.specs import spec
+from dlc.reference.words import words
+
+FREE = {"H": 5, "W": 4, "T": 6}
+BATCH = 3
+
+
+def uses() -> Iterator[Any]:
+    """The use of every operator in the spec of its page."""
+    for word in words():
+        if not (isinstance(word.of, type) and issubclass(word.of, Operator)):
+            continue
+        program = compile(Source("model.dl", spec(word.of) or ""))
+        graphs = [program.graph, *([training(program)] if program.loss is not None else [])]
+        node = next((n for g in graphs for n in g.nodes if type(n.operator) is word.of), None)
+        if node is not None:
+            yield pytest.param(node, id=f"{word.page} {word.what}")
+
+
+USES = list(uses())
+
+
+class Sized(Functions):
+    """The functions of torch, with numbers for free dimensions."""
+
+    batch = BATCH
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def size(self, size: Any) -> Any:
+        return evaluate(size, FREE) if names(size) else size
+
+    def derivative(self, of: Any, wrt: Any) -> Any:
+        """Any function of both will do: it stands in the text and in the form."""
+        return of.reshape(BATCH, -1).sum(1).reshape(-1, *[1] * (wrt.dim() - 1)) * wrt
+
+
+def drawn(type: Any) -> torch.Tensor:
+    shape = [*([BATCH] if type.batched else []), *(evaluate(s, FREE) if names(s) else s for s in type.shape)]
+    if type.element == "class":
+        return torch.randint(0, type.classes.count, shape)
+    if type.element == "bool":
+        return torch.rand(shape) < 0.5
+    return torch.rand(shape) + 0.1 if type.is_float else torch.randint(0, 9, shape)
+
+
+@pytest.mark.parametrize("node", USES)
+def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> None:
+    try:
+        *lines, last = in_torch(node)
+    except Unsaid:
+        return
+    torch.manual_seed(0)
+    operands = [drawn(v.type) for v in node.operands]
+    weights = {leaf: drawn(v.type) for leaf, v in node.weights.items()}
+    named = type(node.operator).operand_names()
+    given = dict(zip(named if len(named) == len(operands) else "abcdefgh", operands, strict=False)) | weights
+    copies = {name: value.clone() for name, value in given.items()}
+    torch.manual_seed(1)
+    wanted = node.operator.torch(Sized(), *operands, **weights)
+    torch.manual_seed(1)
+    scope = {"F": Sized(), "batch": BATCH, **FREE, **copies}
+    for line in lines:
+        left, _, right = line.partition(" = ")
+        made = eval(right, scope)
+        scope.update(zip(left.split(", "), made if ", " in left else [made], strict=True))
+    torch.testing.assert_close(eval(last, scope), wanted, equal_nan=True)
+
+
+@pytest.mark.parametrize("node", [use for use in USES if not use.values[0].operator.training_only])
+def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
+    said = [kind for line in in_onnx(node) for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
+    standing = fixed(node)
+    builder = onnx.Builder(20)
+    values = {}
+    for value in (*standing.operands, *standing.weights.values()):
+        values[value] = onnx.typed(onnx.ir.Value(name=value.name), value.type)
+    builder.inputs = {v: values[v] for v in standing.operands}
+    builder.initializers = {v.name: values[v] for v in standing.weights.values()}
+    builder.name = "it"
+    onnx.run_node(standing, onnx.Operators(builder), values)
+    made = [n.op_type for n in builder.nodes if n.name.startswith("it/")]
+    assert set(said) <= set(made)
+    assert set(made) - set(said) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Cast"}

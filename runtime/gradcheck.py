@@ -34,8 +34,9 @@ WRONG = "E0810"
 NOTHING = "the loss depends on no weight: there is nothing to check"
 ROWS = 8  # of the batch
 ENTRIES, DIRECTIONS = 10, 2  # of a large weight that are looked at
-LARGE = 10**9  # multiply-adds of a batch: of a network that takes more, less is looked at, on so few rows
-FEW = 2
+FEW = 2  # rows where the whole check would take more multiply-adds than this; then less is looked at
+LARGE = 10**11
+EVALUATIONS = 100  # of the loss, about, for a weight
 MOVED = 0.1  # deviation of what is added to weights that begin all alike, as zeros hide mistakes
 
 
@@ -68,10 +69,10 @@ class Check:
         program = replace(program, train=program.train.knowing(precision="float64"))
         seed = program.train.seed if seed is None else seed
         self._rng = np.random.default_rng(seed)
-        rows = rows or random_rows(program, seed)
+        rows = random_rows(program, seed) if rows is None else rows
         weights = fit(program, rows, self._moved(draw(program.graph, seed), program))
         self.forms = Forms(program, weights, torch.device("cpu"))
-        self._large = self.forms.work * ROWS > LARGE
+        self._large = self.forms.work * ROWS * EVALUATIONS * len(self.forms.learnt) > LARGE
         self.rows = min(rows.count or ROWS, FEW if self._large else ROWS)
         if rows.count > self.rows:
             rows = rows.take(np.sort(self._rng.permutation(rows.count)[: self.rows]))
@@ -221,7 +222,12 @@ class Single(fx.Interpreter):
         """Whether a random sum of what a call gives has the derivative that it is said to have, along a
         random way of all that it is given."""
         leaves: list[torch.Tensor] = []
-        map_aggregate(given, lambda a: leaves.append(a.detach().requires_grad_()) if is_learnt(a) else None)
+
+        def take(value: Any) -> None:
+            if is_learnt(value):
+                leaves.append(value.detach().requires_grad_())
+
+        map_aggregate(given, take)
         ways, shares = [self._normal(leaf) for leaf in leaves], []
 
         def at(t: float) -> Any:
@@ -268,7 +274,7 @@ def rows_of(face: Face, data: Any) -> tuple[Rows | None, str]:
 
 def random_rows(program: Program, seed: int) -> Rows:
     """Rows of random values for every input and target."""
-    check_known(program.graph, {w.name: () for w in program.graph.weights})  # the classes
+    check_known(program.graph, {w.name: np.empty(0) for w in program.graph.weights})  # but for classes
     types = {v.name.removesuffix(".target"): numbered(v.type) for v in program.graph.inputs}
     return Rows(sample(sized(types, free_sizes(program.graph)[0]), ROWS, seed), ROWS)
 

@@ -135,6 +135,17 @@ def test_random_rows_know_classes_sequences_labels_and_what_is_learnt_from_rows(
     assert json.loads(done.stdout)["random"]
 
 
+def test_drawn_inputs_are_drawn_once(tmp_path: Path) -> None:
+    text = (
+        "input z: float[3]\noutput y: float\nz -> dense(4) -> tanh -> dense(1) -> y\n"
+        "data { z = normal() }\ntrain { loss = mse(y, 1)\nsteps = 5 }\n"
+    )
+    done = check(text, "--format", "json", folder=tmp_path)
+    assert done.exit_code == 0, done.output
+    assert (json.loads(done.stdout)["rows"], json.loads(done.stdout)["random"]) == (8, False)
+    assert max(w["error"] for w in weights_of(done).values()) < 1e-7
+
+
 def test_data_that_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
     done = check(NET + DATA, "--data", str(tmp_path / "nowhere.csv"), folder=tmp_path)
     assert done.exit_code == 1 and "no such file" in done.stderr

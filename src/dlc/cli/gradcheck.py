@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @click.argument("spec")
 @set_option
 @data_option
-@click.option("--seed", type=int, help="Seed of weights, rows and draws.  [default: that of the spec]")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    help="Seed of weights, rows and draws.  [default: that of the spec]",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="A table, or JSON.")  # fmt: skip
 def command(

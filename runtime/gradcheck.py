@@ -175,6 +175,7 @@ class Objective:
     def __init__(self, forms: Forms, batch: list[torch.Tensor], seed: int) -> None:
         self._form, self._batch, self._seed = forms.training, batch, seed
         self._still = Still(forms.training.module)
+        self._differentiates = any(n.operator.wrt is not None for n in forms.training.graph.nodes)
 
     def __call__(self) -> torch.Tensor:
         torch.manual_seed(self._seed)
@@ -187,7 +188,9 @@ class Objective:
         def at(t: float) -> float:
             with torch.no_grad():
                 weight.copy_(begin + t * way)
-                value = float(self())
+            with torch.set_grad_enabled(self._differentiates):
+                value = float(self().detach())
+            with torch.no_grad():
                 weight.copy_(begin)
             return value
 

@@ -101,6 +101,16 @@ def test_what_detach_holds_still_is_held_still(tmp_path: Path) -> None:
     assert weights_of(done)["dense.weight"]["error"] < 1e-7
 
 
+def test_derivatives_within_the_loss_are_taken_too(tmp_path: Path) -> None:
+    text = (
+        "input t: float[1]\noutput u: float[1]\nt -> dense(4) -> tanh -> dense(1) -> u\n"
+        "data { t = uniform() }\ntrain { loss = mean((gradient(u, t) - u) ** 2)\nsteps = 5 }\n"
+    )
+    done = check(text, "--format", "json", folder=tmp_path)
+    assert done.exit_code == 0, done.output
+    assert max(w["error"] for w in weights_of(done).values()) < 1e-7
+
+
 def test_an_exact_kink_is_told_from_a_mistake(tmp_path: Path) -> None:
     text = (
         "input x: float[2]\noutput y: float\nweight w: float[2] = ones\n"

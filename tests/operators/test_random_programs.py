@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from engines import draw_weights, models
 from hypothesis import HealthCheck, given, note, seed, settings
-from programs import in_reach, programs
+from random_programs import in_reach, programs
 
 from dlc.compiler import Source, compile
 from dlc.compiler.passes import forms

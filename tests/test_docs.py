@@ -165,4 +165,4 @@ def test_the_operator_of_the_guide_can_be_added_as_it_says(tmp_path: Path) -> No
         in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *rows, cwd=copy, **surroundings).stdout
     )
     assert run("docs/write_reference.py", cwd=copy, **surroundings).returncode == 0
-    assert "hard_tanh(limit=1.0)" in (copy / "docs/reference/hard_tanh.md").read_text(encoding="utf-8")
+    assert "hard_tanh(limit=1)" in (copy / "docs/reference/hard_tanh.md").read_text(encoding="utf-8")

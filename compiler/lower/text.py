@@ -69,7 +69,8 @@ def print_argument(value: Any) -> str:
 def function_name(function: Callable[..., Any]) -> str:
     """`torch.cat`, `F.relu`, `getitem`: the function's own name under the short one of its module."""
     module = getattr(function, "__module__", None) or "torch"
-    short = {"_operator": "", "builtins": "", "torch.nn.functional": "F."}.get(module, "torch.")
+    functional = dict.fromkeys(("torch.nn.functional", "torch._C._nn"), "F.")
+    short = {"_operator": "", "builtins": "", **functional}.get(module, "torch.")
     return short + getattr(function, "__name__", str(function))
 
 

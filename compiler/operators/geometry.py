@@ -100,13 +100,18 @@ class RandomCrop(Motion):
     def type(self, x: Tensor) -> Tensor:
         super().type(x)
         for want, size in zip(self.window(), x.shape[-2:], strict=True):
-            known = isinstance(size, int) and isinstance(want, int)
-            if not same(size, want) and not (known and want <= size):
-                fits = "does not fit" if known else "cannot be proved to fit"
-                raise Reject(f"a window of {' x '.join(map(str, self.window()))} {fits} into {x}", at="x",
-                             code="E0201" if known else "E0204",
-                             help="at inference the centre is cut out, without padding")  # fmt: skip
+            if same(size, want):
+                continue
+            if not isinstance(size, int) or not isinstance(want, int):
+                raise self.misfit(x, "cannot be proved to fit", "E0204")
+            if want > size:
+                raise self.misfit(x, "does not fit", "E0201")
         return x.with_shape(*x.shape[:-2], *self.window())
+
+    def misfit(self, x: Tensor, what: str, code: str) -> Reject:
+        window = " x ".join(map(str, self.window()))
+        return Reject(f"a window of {window} {what} into {x}", at="x", code=code,
+                      help="at inference the centre is cut out, without padding")  # fmt: skip
 
     def lead(self, target):
         (x,), (made,) = self.operands, self.results
@@ -121,8 +126,8 @@ class RandomCrop(Motion):
         if self.keeps_size():
             return Identity()
         sizes = zip(self.operands[0].shape, self.results[0].shape, strict=True)
-        edges = [(0, n) if same(n, want) else (middle(n, want), middle(n, want) + want) for n, want in sizes]
-        return Slice(entries=tuple((start, stop, None) for start, stop in edges))
+        starts = ((0 if same(size, want) else middle(size, want), want) for size, want in sizes)
+        return Slice(entries=tuple((start, start + want, None) for start, want in starts))
 
     def keeps_size(self) -> bool:
         return all(map(same, self.operands[0].shape, self.results[0].shape))

@@ -223,7 +223,8 @@ def need_image(x: Tensor, what: str) -> None:
                      help="`reshape(...)` makes an image of it")  # fmt: skip
 
 
-def middle(size: Size, wanted: int) -> int:
+def middle(size: Size, wanted: Size) -> int:
     """Where the middle of `wanted` places begins, half a place rounded to even."""
     assert isinstance(size, int)
+    assert isinstance(wanted, int)
     return round((size - wanted) / 2)

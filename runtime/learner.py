@@ -29,6 +29,7 @@ class Learner:
             raise impossible("the loss depends on no weight: there is nothing to learn", settings, "loss")
         self.forms, self._settings, self._steps = forms, settings, steps
         self._weights, self._clip = forms.learnt, settings.clip
+        self._recomputes = settings.optimizer.recomputes
         self.optimizer = self._make_optimizer()
         self._groups = self.optimizer.param_groups
         self._seen: Any = None
@@ -61,7 +62,7 @@ class Learner:
         """Change the weights by some batches taken together; the loss stays on the device."""
         for group in self._groups:
             group["lr"] = self.rate(step)
-        if self._settings.optimizer.recomputes:
+        if self._recomputes:
             loss = self._search(batches)
         else:
             loss, _ = self._gradients(batches)

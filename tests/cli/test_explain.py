@@ -37,6 +37,13 @@ def test_without_a_code_all_are_listed() -> None:
     assert "\nNames\n\n- `E0301` an unknown name\n" in said
 
 
+def test_the_beginning_of_a_code_lists_those_that_begin_so() -> None:
+    said = dlc("explain", "e03").output
+    assert said.startswith("Names\n\n- `E0301` an unknown name\n")
+    assert {line[3:6] for line in said.splitlines() if line.startswith("- ")} == {"E03"}
+    assert dlc("explain", "").exit_code == 1
+
+
 def test_a_typo_is_told() -> None:
     done = dlc("explain", "E0230")
     assert done.exit_code == 1

@@ -9,16 +9,16 @@ import click
 @click.argument("code", required=False)
 def command(code: str | None) -> None:
     """Say what the code of an error or a warning means, with a spec that has it and the same spec mended.
-    Without a code, list them all."""
+    Without a code, list them all, and with its beginning, as in E03, those that begin so."""
     from dlc.cli.mistakes import refuse
     from dlc.compiler.codes import codes
     from dlc.compiler.suggest import did_you_mean
     from dlc.reference import errors, terminal
 
-    if code is None:
-        terminal.show(f"{errors.listed()}\n`dlc explain CODE` says more of one.\n")
+    wanted = "" if code is None else code.upper()
+    if code != "" and wanted not in codes() and any(known.startswith(wanted) for known in codes()):
+        terminal.show(f"{errors.listed(begin=wanted)}\n`dlc explain CODE` says more of one.\n")
         return
-    wanted = code.upper()
     if wanted not in codes():
         refuse(f"there is no code `{code}`", did_you_mean(wanted, codes()) or "`dlc explain` lists them all")
     terminal.show(errors.explained(wanted))

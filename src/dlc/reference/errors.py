@@ -62,10 +62,11 @@ def said(of: Page) -> str:
     return "\n\n".join(map(render, told))
 
 
-def listed(link: str = "`{}`") -> str:
-    """All codes by group with their titles; `link` is how a code is written."""
+def listed(link: str = "`{}`", begin: str = "") -> str:
+    """Codes by group with their titles, those that begin so; `link` is how a code is written."""
     parts = []
-    for begin, title in GROUPS.items():
-        rows = [f"- {link.format(code)} {page(code).title}" for code in codes() if code.startswith(begin)]
-        parts += [f"## {title}", "\n".join(rows)]
+    for group, title in GROUPS.items():
+        found = [code for code in codes() if code.startswith(group) and code.startswith(begin)]
+        if found:
+            parts += [f"## {title}", "\n".join(f"- {link.format(code)} {page(code).title}" for code in found)]
     return "\n\n".join(parts) + "\n"

@@ -11,7 +11,7 @@ from dlc.reference import forms, spell
 from dlc.reference.errors import fenced
 from dlc.reference.language import Entry
 from dlc.reference.specs import compiled, first, of_block_call, spec
-from dlc.reference.words import FAMILIES, Key, Word, where, words
+from dlc.reference.words import FAMILIES, SIGNS, Key, Word, where, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,8 @@ def body(word: Word) -> Iterator[str]:
 def place(word: Word) -> str:
     """Where it is listed or written, where its kind does not say so already."""
     if not isinstance(word.of, type):
+        return ""
+    if word.heading == SIGNS:
         return ""
     if word.of.family == "operator":
         return f", listed under {word.heading}"

@@ -106,7 +106,9 @@ class Check:
         if not value.requires_grad:
             raise impossible(NOTHING, self.forms.program.train, "loss")
         if not torch.isfinite(value):
-            raise impossible("the loss is no finite number where training begins", self.forms.program.train)
+            help = "random rows may not suit it: give some with `--data`" if self.lacking else ""
+            raise impossible("the loss is no finite number where training begins",
+                             self.forms.program.train, help=help)  # fmt: skip
         value.backward()
         for name, weight in self._learnt.items():
             yield self._check(name, weight)
@@ -278,7 +280,11 @@ def rows_of(face: Face, data: Any) -> tuple[Rows | None, str]:
 def random_rows(program: Program, seed: int) -> Rows:
     """Rows of random values for every input and target."""
     check_known(program.graph, {w.name: np.empty(0) for w in program.graph.weights})  # but for classes
-    types = {v.name.removesuffix(".target"): numbered(v.type) for v in program.graph.inputs}
+    read = program.graph.readers()
+    types = {v.name.removesuffix(".target"): numbered(v.type) for v in program.graph.inputs if v in read}
+    if any(type.element == "string" for type in types.values()):
+        raise impossible("there is no data, and text cannot be drawn at random", program.data,
+                         help="give rows with `--data`")  # fmt: skip
     return Rows(sample(sized(types, free_sizes(program.graph)[0]), ROWS, seed), ROWS)
 
 

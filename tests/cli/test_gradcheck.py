@@ -166,6 +166,8 @@ def test_data_that_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
     ("input x: float[2]\noutput y: float\nx -> sum -> y\ntrain { loss = mse(y, 0) }\n", "nothing to check"),
     (NET.replace("class(2)", "class(auto)").replace("(2) -> y", "(y.classes) -> y"),
      "waits for the training rows"),
+    ("input x: float[2]\noutput y: float\nlog(x) -> dense(1) -> y\ntrain { epochs = 1 }\n",
+     "random rows may not suit it"),
 ])  # fmt: skip
 def test_what_cannot_be_checked_says_why(text: str, message: str, tmp_path: Path) -> None:
     done = check(text, folder=tmp_path)

@@ -48,7 +48,7 @@ def test_words_that_share_a_name_are_both_told() -> None:
 
 def test_a_setting_of_a_section_lists_what_it_takes() -> None:
     said = dlc("doc", "early_stop").output
-    assert "A setting of `train`." in said
+    assert "A setting of `train`, listed under Sections." in said
     assert "- `patience(n, *, on=" in said
     assert "`dlc doc train` lists the other settings." in said
 
@@ -56,7 +56,7 @@ def test_a_setting_of_a_section_lists_what_it_takes() -> None:
 def test_a_sign_a_section_and_a_block_are_words_too() -> None:
     assert "\n    a @ b\n" in dlc("doc", "@").output
     assert "\n    x -> f -> g -> OUTPUT\n" in dlc("doc", "->").output
-    assert "uint8, int8, int16, int32, int64\n\nA type." in dlc("doc", "int16").output
+    assert "uint8, int8, int16, int32, int64\n\nA type, listed under Types." in dlc("doc", "int16").output
     assert "\n    train { ... }\n" in dlc("doc", "train").output
     assert "import basic from std\n" in dlc("doc", "basic").output
     assert "- `batch`: rows in a step" in dlc("doc", "train").output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import Definition, family
 from dlc.compiler.operators.base import Operator
@@ -11,10 +11,10 @@ from dlc.reference import forms, spell
 from dlc.reference.errors import fenced
 from dlc.reference.language import Entry
 from dlc.reference.specs import compiled, first, of_block_call, spec
-from dlc.reference.words import FAMILIES, SIGNS, Key, Word, where, words
+from dlc.reference.words import FAMILIES, Block, Key, Word, link, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dlc.compiler.definition import Setting
     from dlc.compiler.operators.base import Example
@@ -39,29 +39,10 @@ def page(found: list[Word]) -> str:
 
 
 def body(word: Word) -> Iterator[str]:
-    yield f"{word.what[:1].upper()}{word.what[1:]}{place(word)}."
-    if isinstance(word.of, Key):
-        yield from of_key(word.of)
-    elif isinstance(word.of, Entry):
-        yield from of_entry(word.of)
-    elif isinstance(word.of, str):
-        yield from of_std(word)
-    else:
-        yield from of_definition(word.of)
-
-
-def place(word: Word) -> str:
-    """Where it is listed or written, where its kind does not say so already."""
-    if not isinstance(word.of, type):
-        return ""
-    if word.heading == SIGNS:
-        return ""
-    if word.of.family == "operator":
-        return f", listed under {word.heading}"
-    if word.of.family == "loss":
-        return ", written as `loss` in `train`"
-    written_as = where(word.of.family)
-    return f", written as {written_as}" if written_as else ""
+    what = f"{word.what[:1].upper()}{word.what[1:]}"
+    written_as = f", written as {word.where}" if word.where else ""
+    yield f"{what}{written_as}, listed under {link(word.heading)}."
+    yield from BODIES.get(type(word.of), of_definition)(word.of)
 
 
 def of_definition(definition: type[Definition]) -> Iterator[str]:
@@ -95,8 +76,7 @@ def written_forms(definition: type[Operator], program: Program) -> Iterator[str]
 
 def see(setting: Setting) -> str:
     """Where what a setting takes is listed, if that is a family."""
-    headings = [FAMILIES[of][1] for of in setting.kind.families() if of in FAMILIES]
-    links = [f"[{h}](../reference.md#{h.lower().replace(' ', '-')})" for h in headings]
+    links = [link(FAMILIES[of][1]) for of in setting.kind.families() if of in FAMILIES]
     return f"; see {', '.join(links)}" if links else ""
 
 
@@ -162,29 +142,25 @@ def of_entry(entry: Entry) -> Iterator[str]:
     yield fenced("dl", entry.spec)
 
 
-def of_std(word: Word) -> Iterator[str]:
-    yield word.summary
-    yield f"`import {word.name} from std` brings it; this is the whole of it:"
-    yield fenced("text", word.of)
-    example = first(of_block_call(word.name))
+def of_block(block: Block) -> Iterator[str]:
+    yield block.summary
+    yield f"`import {block.name} from std` brings it; this is the whole of it:"
+    yield fenced("text", block.text)
+    example = first(of_block_call(block.name))
     if example:
         yield "## A spec that uses it"
         yield fenced("dl", example)
 
 
-def listed(link: str = "`{0}`") -> str:
-    """All words by heading, each with its first sentence; `link` is how a word is written."""
+BODIES: dict[type, Callable[[Any], Iterator[str]]] = {Key: of_key, Entry: of_entry, Block: of_block}
+
+
+def listed(name: str = "`{0}`") -> str:
+    """All words by heading, each with its first sentence; `name` is how a word is written."""
     parts: list[str] = []
     for word in words():
         if f"## {word.heading}" not in parts:
-            parts += [f"## {word.heading}", *note(word)]
-            parts.append("")
-        entry = f"- {link.format(word.name, word.page)} {word.summary}"
+            parts += [f"## {word.heading}", *([f"Written as {word.where}."] if word.where else []), ""]
+        entry = f"- {name.format(word.name, word.page)} {word.summary}"
         parts[-1] += f"\n{entry}" if parts[-1] else entry
     return "\n\n".join(parts) + "\n"
-
-
-def note(word: Word) -> list[str]:
-    """Where words of this heading are written, if that is a setting."""
-    written_as = where(word.of.family) if isinstance(word.of, type) else ""
-    return [f"Written as {written_as}."] if written_as else []

@@ -110,10 +110,10 @@ def declare(word: str, names: list[str], types: tuple[str, ...]) -> str:
 
 def operand_names(definition: type[Operator], row: Example) -> list[str]:
     """The names of the operands; letters where there may be any number, and in expressions."""
-    count = len(row.operands)
-    named = definition.public and len(definition.operand_names()) >= count > 1
-    return list(definition.operand_names()[:count]) if named else ["x"] if definition.public and count == 1 \
-        else list("abcdefgh"[:count])  # fmt: skip
+    count, named = len(row.operands), definition.operand_names()
+    if definition.public and count == 1:
+        return ["x"]
+    return list(named[:count] if definition.public and len(named) >= count else "abcdefgh"[:count])
 
 
 def has_bias(definition: type[Operator]) -> bool:

@@ -50,8 +50,9 @@ class Word:
     what: str
     heading: str
     summary: str
-    of: Any  # the definition, the text of a block, a section with its setting, or what is said of it
+    of: Any  # a definition, or a `Key`, a `Block` or an `Entry`
     page: str  # the name of its page
+    where: str = ""  # where a spec writes it, if that is a setting
 
 
 @record
@@ -60,6 +61,15 @@ class Key:
 
     section: type[Definition]
     setting: Setting
+
+
+@record
+class Block:
+    """A block that comes with dlc, and its text."""
+
+    name: str
+    summary: str
+    text: str
 
 
 def words() -> list[Word]:
@@ -99,7 +109,7 @@ def defined(*families: str) -> Iterator[Word]:
     for of in families:
         what, heading = FAMILIES.get(of, (f"of the family {of}", of.capitalize()))
         for d in family(of).values():
-            yield Word(d.name, what, heading, spell.summary(d), d, d.name)
+            yield Word(d.name, what, heading, spell.summary(d), d, d.name, where(of))
 
 
 def written() -> Iterator[Word]:
@@ -121,11 +131,18 @@ def blocks() -> Iterator[Word]:
     text = files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8")
     for match in BLOCK.finditer(text):
         comment = " ".join(line.lstrip("# ") for line in match[1].splitlines())
-        yield Word(match[2], "a block of `std`", BLOCKS, comment, match[0][len(match[1]) :], match[2])
+        block = Block(match[2], comment, match[0][len(match[1]) :])
+        yield Word(block.name, "a block of `std`", BLOCKS, comment, block, block.name)
+
+
+def link(heading: str) -> str:
+    """Where in the reference a heading stands."""
+    return f"[{heading}](../reference.md#{heading.lower().replace(' ', '-')})"
 
 
 def where(of: str) -> str:
     """Where a spec writes a member of a family: "`optimizer` in `train`"."""
     found = {"initial": "`init=` of a layer, and what a declared `weight` begins with",
-             "field": "`FIELD = ...` in `data`, for an input or target of that name"}  # fmt: skip
+             "field": "`FIELD = ...` in `data`, for an input or target of that name",
+             "loss": "`loss` in `train`"}  # fmt: skip
     return found.get(of) or " and ".join(f"`{key}` in `{section}`" for section, key in places(of))

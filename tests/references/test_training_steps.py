@@ -56,6 +56,17 @@ SETTINGS = {
         lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
     ),
     "rmsprop": ("optimizer = rmsprop(lr=0.01)", lambda weights: torch.optim.RMSprop(weights, lr=0.01)),
+    "nadam": ("optimizer = nadam", torch.optim.NAdam),
+    "radam": (
+        "optimizer = radam(lr=0.01, weight_decay=0.1)",
+        lambda weights: torch.optim.RAdam(weights, lr=0.01, weight_decay=0.1),
+    ),
+    "adamax": ("optimizer = adamax", torch.optim.Adamax),
+    "adagrad": (
+        "optimizer = adagrad(weight_decay=0.1)",
+        lambda weights: torch.optim.Adagrad(weights, weight_decay=0.1),
+    ),
+    "adadelta": ("optimizer = adadelta", torch.optim.Adadelta),
     "muon": (
         "optimizer = muon(lr=0.01)",
         lambda weights: AllMuon(list(weights)),

@@ -136,7 +136,7 @@ class Outline:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.producers = graph.producers()
-        self.answering = set(forms.prune(graph).nodes)
+        self.answering = {n.name for n in forms.prune(forms.at_inference(graph)).nodes}
         self.weights = {w.value: w for w in graph.weights}
         self.owners = self._owners()
 
@@ -181,7 +181,9 @@ class Outline:
     def _step(self, node: Node) -> Step:
         reads = tuple(self.called(v) for v in node.operands)
         owned = tuple(self.owners.get(node, ()))
-        return Step(last(node.name), print_call(node, short=True), node, reads, owned, node in self.answering)
+        return Step(
+            last(node.name), print_call(node, short=True), node, reads, owned, node.name in self.answering
+        )
 
     def called(self, value: Value) -> str:
         """The name of a value; a number is itself."""

@@ -20,6 +20,11 @@ def test_it_says_what_why_and_how_to_mend() -> None:
         assert set(case.files["model.dl"].splitlines()) <= set(shown)
 
 
+def test_a_warning_says_how_it_is_allowed() -> None:
+    assert "`# allow W0410: why`" in dlc("explain", "W0410").output
+    assert "allow" not in dlc("explain", "E0203").output
+
+
 def test_letters_may_be_small() -> None:
     assert dlc("explain", "w0401").output == dlc("explain", "W0401").output
 

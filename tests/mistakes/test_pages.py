@@ -12,6 +12,7 @@ import torch
 from click.testing import CliRunner
 
 from dlc.cli import commands
+from dlc.compiler import compile
 from dlc.compiler.codes import CHECK, FOLDER, GROUPS, SPEC, Case, codes, page, told_by_compiler
 from dlc.compiler.format import format
 from dlc.compiler.source import Source
@@ -130,3 +131,12 @@ def test_the_page_says_it_in_plain_sentences(code: str) -> None:
     assert code[:3] in GROUPS
     assert of.title[:1] not in "AT" and not of.title.endswith(".")
     assert of.why.endswith(".") and of.mend.endswith(".")
+
+
+@pytest.mark.parametrize("code", [code for code in codes() if code.startswith("W04")])
+def test_a_warning_is_allowed_at_the_end_of_its_line(code: str) -> None:
+    text = page(code).wrong.files[SPEC]
+    (warning,) = compile(Source(SPEC, text)).warnings
+    lines = text.splitlines()
+    lines[(warning.line or 0) - 1] += f"  # allow {code}: it is meant"
+    assert compile(Source(SPEC, "\n".join(lines) + "\n")).warnings == ()

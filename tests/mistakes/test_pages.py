@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from imports import ROOT
 
 from dlc.cli import commands
 from dlc.compiler import compile
-from dlc.compiler.codes import CHECK, FOLDER, GROUPS, SPEC, Case, codes, page, told_by_compiler
+from dlc.compiler.codes import CHECK, GROUPS, SPEC, Case, codes, page, told_by_compiler
 from dlc.compiler.format import format
 from dlc.compiler.source import Source
 
@@ -104,7 +105,7 @@ def test_the_wrong_spec_has_this_mistake_and_no_other(
 
 def record(code: str, said: str) -> None:
     """Write into a page what is said."""
-    path = Path(FOLDER, f"{code}.md")
+    path = ROOT / "compiler/codes" / f"{code}.md"
     wrong, mended = path.read_text("utf-8").split("\n## Mended\n")
     kept = re.sub(r"\n```text\n.*?^```\n", "", wrong, flags=re.MULTILINE | re.DOTALL)
     path.write_text(f"{kept}\n```text\n{said}```\n\n## Mended\n{mended}", "utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
@@ -17,12 +17,17 @@ class Initial(Definition, family="initial"):
         """The float32 values, drawn from the generator `rng`."""
         raise NotImplementedError
 
+    def torch(self, init: Any, weight: Any, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
+        """The same in place by `torch.nn.init`."""
+        raise NotImplementedError
+
 
 class _Scaled(Initial, abstract=True):
     """Zero mean and a spread that keeps the variance of what flows: gain / fan."""
 
     gain = 1.0
     uniform = False
+    both = False  # it looks at what one value reaches as well
 
     def fan(self, fans: tuple[int, int]) -> float:
         return fans[0]
@@ -32,6 +37,18 @@ class _Scaled(Initial, abstract=True):
         if self.uniform:
             return draw_uniform(np, rng, shape, deviation * sqrt(3))
         return draw_normal(np, rng, shape, deviation)
+
+    def torch(self, init, weight, shape, fans):
+        field = prod(shape[2:])
+        usual = len(shape) > 1 and fans[0] == shape[1] * field
+        if self.both and usual and fans[1] == shape[0] * field:
+            return (init.xavier_uniform_ if self.uniform else init.xavier_normal_)(weight)
+        if usual and not self.both:
+            draw = init.kaiming_uniform_ if self.uniform else init.kaiming_normal_
+            return draw(weight) if self.gain == 2 else draw(weight, nonlinearity="linear")
+        deviation = sqrt(self.gain / max(self.fan(fans), 1))
+        bound = deviation * sqrt(3)
+        return init.uniform_(weight, -bound, bound) if self.uniform else init.normal_(weight, std=deviation)
 
 
 class HeNormal(_Scaled):
@@ -59,6 +76,8 @@ class LecunUniform(_Scaled):
 class XavierNormal(_Scaled):
     """Normal with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
 
+    both = True
+
     def fan(self, fans):
         return (fans[0] + fans[1]) / 2
 
@@ -79,6 +98,9 @@ class Normal(Initial):
     def draw(self, np, rng, shape, fans):
         return draw_normal(np, rng, shape, self.stddev)
 
+    def torch(self, init, weight, shape, fans):
+        return init.normal_(weight, std=self.stddev)
+
 
 class Uniform(Initial):
     """Uniform between -bound and bound."""
@@ -89,6 +111,9 @@ class Uniform(Initial):
 
     def draw(self, np, rng, shape, fans):
         return draw_uniform(np, rng, shape, self.bound)
+
+    def torch(self, init, weight, shape, fans):
+        return init.uniform_(weight, -self.bound, self.bound)
 
 
 class Orthogonal(Initial):
@@ -102,6 +127,9 @@ class Orthogonal(Initial):
         q = q * np.sign(np.diag(r))
         return (q if rows >= columns else q.T).reshape(shape).astype(np.float32)
 
+    def torch(self, init, weight, shape, fans):
+        return init.orthogonal_(weight)
+
 
 class Zeros(Initial):
     """All 0."""
@@ -109,12 +137,18 @@ class Zeros(Initial):
     def draw(self, np, rng, shape, fans):
         return np.zeros(shape, np.float32)
 
+    def torch(self, init, weight, shape, fans):
+        return init.zeros_(weight)
+
 
 class Ones(Initial):
     """All 1."""
 
     def draw(self, np, rng, shape, fans):
         return np.ones(shape, np.float32)
+
+    def torch(self, init, weight, shape, fans):
+        return init.ones_(weight)
 
 
 class Full(Initial):
@@ -126,6 +160,9 @@ class Full(Initial):
 
     def draw(self, np, rng, shape, fans):
         return np.full(shape, self.value, np.float32)
+
+    def torch(self, init, weight, shape, fans):
+        return init.constant_(weight, self.value)
 
 
 class Auto(Initial):

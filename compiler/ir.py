@@ -3,25 +3,39 @@ Frozen, fully typed, batch implied."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.record import record
+from dlc.compiler.record import field, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dlc.compiler.initial import Initial
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.source import Span
     from dlc.compiler.types import Tensor
 
+COPY = "copy"  # of a `repeat`
 
-@record
+
+@record(eq=False)
 class Use:
-    """A block or net that was entered, and where."""
+    """A block or net that was entered, and where; or one copy of what is repeated. Compared by identity.
+
+    `prefix` is what the names within begin with. `given` are its tensors and settings by name; `names` is
+    what each name of its body stands for at its end, and `decided` how each of its conditions was decided.
+    """
 
     what: str  # "block basic"
     span: Span
+    prefix: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, Any] = field(default_factory=dict)
+    decided: Sequence[tuple[Any, bool]] = ()
+
+    @property
+    def is_copy(self) -> bool:
+        return self.what == COPY
 
 
 @record
@@ -35,9 +49,14 @@ class Site:
     def place(self) -> str:
         return self.span.place
 
+    @property
+    def entered(self) -> tuple[Use, ...]:
+        """The blocks and nets alone."""
+        return tuple(use for use in self.uses if not use.is_copy)
+
     def way(self) -> tuple[str, ...]:
         """The uses that led here, in words, innermost first; of many the first and the last."""
-        ways = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.uses))
+        ways = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
         if len(ways) <= 6:
             return ways
         return (*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:])

@@ -99,5 +99,5 @@ def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: Span) 
         scope.names[name.id] = tensor.output if tensor.output and ev.losses else ev.builder.tensor(tensor)
     scope.names.update(stage.settings or {})
     enter = ev.builder.enter_net if template.is_net else ev.builder.enter_block
-    with enter(template, stage.span):
+    with enter(template, stage.span, scope):
         return statements.run_body(ev.within(scope, losses=ev.losses), template)

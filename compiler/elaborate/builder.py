@@ -13,7 +13,7 @@ from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.names import Level, Names
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
 from dlc.compiler.initial import Auto
-from dlc.compiler.ir import Node, Site, Use, Value, Weight
+from dlc.compiler.ir import COPY, Node, Site, Use, Value, Weight
 from dlc.compiler.kinds import Reject
 from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.operators.operands import spell_classes
@@ -22,8 +22,10 @@ from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from dlc.compiler.diagnostics import Problems
+    from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.operators.base import Operator, WeightSpec
     from dlc.compiler.source import Span
 
@@ -97,12 +99,12 @@ class Builder:
     # --- names --------------------------------------------------------------------------------------------
 
     @contextmanager
-    def enter_block(self, block: Template, span: Span) -> Iterator[None]:
+    def enter_block(self, block: Template, span: Span, scope: Scope) -> Iterator[None]:
         """The surroundings of one use of a block; its name counts only if it owns weights."""
         outer, name = self.level, block.name
         own = outer.names.next(name)
         self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
-        with self._use(Use(f"block {name}", span)):
+        with self._use(used(block, span, self.level.prefix, scope)):
             try:
                 yield
             finally:
@@ -111,12 +113,12 @@ class Builder:
                 self.level = outer
 
     @contextmanager
-    def enter_net(self, net: Template, span: Span) -> Iterator[None]:
+    def enter_net(self, net: Template, span: Span, scope: Scope) -> Iterator[None]:
         """The surroundings of a net, the same at every use; weights are made at the first."""
         outer, name = self.level, self.net_name(net)
         self.level = Level(f"{name}.", net=name)
         self._open_nets.append(name)
-        with self._use(Use(f"net {name}", span)):
+        with self._use(used(net, span, self.level.prefix, scope)):
             try:
                 yield
             finally:
@@ -132,9 +134,13 @@ class Builder:
             self.root.names.take(self._net_names[net])
         return self._net_names[net]
 
+    def enter_copy(self, span: Span) -> AbstractContextManager[None]:
+        """The surroundings of one copy of what is repeated; names go on through all copies."""
+        return self._use(Use(COPY, span))
+
     @contextmanager
     def _use(self, use: Use) -> Iterator[None]:
-        if len(self.uses) >= MAX_DEPTH:
+        if not use.is_copy and sum(not outer.is_copy for outer in self.uses) >= MAX_DEPTH:
             raise self.stop(
                 "E0903",
                 use.span,
@@ -339,6 +345,10 @@ class Builder:
         if not value.type.batched or not missing:
             return value
         return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]
+
+
+def used(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
+    return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
 
 
 # How a number of the file becomes one of another element.

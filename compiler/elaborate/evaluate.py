@@ -159,9 +159,11 @@ class Evaluator:
                             f"{describe(value)}",
                             help="choose between tensors with `where(condition, a, b)`")  # fmt: skip
         try:
-            return static.truth(value)
+            truth = static.truth(value)
         except Reject as reject:
             raise self.refuse(expr.span, reject) from None
+        self.scope.decided.append((expr, truth))
+        return truth
 
     # --- flow ---------------------------------------------------------------------------------------------
 

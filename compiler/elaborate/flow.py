@@ -13,6 +13,7 @@ from dlc.compiler.operators.combinators import Combinator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from dlc.compiler import syntax
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -67,6 +68,9 @@ class Combining:
 
     def run(self, stage: Stage, tensors: list[Operand], span: Span) -> Any:
         return apply(self.ev, stage, tensors, span)
+
+    def copy(self, span: Span) -> AbstractContextManager[None]:
+        return self.ev.builder.enter_copy(span)
 
     def tensors(self, value: Any, span: Span) -> list[Operand]:
         return again(value, span)

@@ -42,6 +42,7 @@ class Scope:
         self.file = file
         self.top = top
         self.names: dict[str, Any] = {}
+        self.decided: list[tuple[Any, bool]] = []  # each condition, and how it was decided
 
     def candidates(self) -> list[str]:
         """Every name that could have been meant, for suggestions."""

@@ -160,6 +160,11 @@ class Operator(Definition, family="operator"):
         """
         raise NotImplementedError
 
+    def module(self, nn: Any) -> Any:
+        """Its module of `torch.nn`, whose weights are called as its own are and which is called with its
+        operands; none if there is no such module. An emitted file is written with it."""
+        return None
+
     def inference(self) -> Operator:
         """The operator that stands in its place at inference, over as many of the first operands as it takes;
         itself unless it acts differently in training."""
@@ -205,6 +210,10 @@ class Operator(Definition, family="operator"):
 
         `batches()` starts a new pass over what flows in, as arrays with the batch first.
         """
+        raise NotImplementedError
+
+    def learnt(self, F: Any, x: Any) -> dict[str, Any]:
+        """The same as `fit` in PyTorch, from all that flows in at once: an emitted file learns so."""
         raise NotImplementedError
 
     # --- derived ------------------------------------------------------------------------------------------

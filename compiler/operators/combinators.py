@@ -50,7 +50,8 @@ class Repeat(Combinator):
 
     def flow(self, ev, tensors, span):
         for _ in range(self.n):
-            tensors = ev.tensors(ev.run(self.stage, tensors, span), span)
+            with ev.copy(span):
+                tensors = ev.tensors(ev.run(self.stage, tensors, span), span)
         return ev.values(tensors)
 
 

@@ -112,6 +112,14 @@ class Conv(_Convolution):
         yield WeightSpec("weight", (self.channels, seen, *kernel), initial=self.init, fans=fans)
         yield from self.bias_spec()
 
+    def module(self, nn):
+        if self.padding == "causal" or (self.padding == "same" and set(self.axes("stride")) != {1}):
+            return None
+        module = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[self.operands[0].rank - 2]
+        return module(self.operands[0].shape[0], self.channels, self.kernel, stride=self.stride,
+                      padding=self.padding, dilation=self.dilation, groups=self.groups,
+                      bias=self.bias)  # fmt: skip
+
     def torch(self, F, x, weight, bias=None):
         pads = self.pads()
         padding = tuple(before for before, _ in pads)
@@ -237,6 +245,12 @@ class ConvTranspose(_Convolution):
         grouped = weight.reshape(self.groups, -1, *weight.shape[1:])
         scale = scale.reshape(self.groups, 1, -1, *[1] * (weight.ndim - 2))
         return (grouped * scale).reshape(weight.shape)
+
+    def module(self, nn):
+        module = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[self.operands[0].rank - 2]
+        return module(self.operands[0].shape[0], self.channels, self.kernel, stride=self.stride,
+                      padding=self.padding, output_padding=self.output_padding, groups=self.groups,
+                      bias=self.bias, dilation=self.dilation)  # fmt: skip
 
     def torch(self, F, x, weight, bias=None):
         conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.operands[0].rank - 2]

@@ -68,6 +68,8 @@ class Concat(Joining):
 
     def torch(self, F, *xs):
         xs = self.torch_operands(F, xs)
+        if not any(have.rank for have in self.operands):
+            return F.stack(xs, self.place())
         xs = [x if have.rank else x.unsqueeze(-1) for x, have in zip(xs, self.operands, strict=True)]
         return F.cat(xs, self.place())
 

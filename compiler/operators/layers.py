@@ -86,6 +86,10 @@ class Dense(Layer):
     def multiply_adds(self) -> Size:
         return product(self.results[0].shape) * (self.operands[0].shape[-1] if self.operands[0].rank else 1)
 
+    def module(self, nn):
+        x = self.operands[0]
+        return nn.Linear(x.shape[-1], self.units, bias=self.bias) if x.rank else None
+
     def torch(self, F, x, weight, bias=None):
         if self.operands[0].rank == 0:
             x = F.unsqueeze(x, -1)

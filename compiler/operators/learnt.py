@@ -74,6 +74,14 @@ class Standardize(Learnt):
     def onnx(self, op, x, mean, std):
         return op.Div(op.Sub(x, self.onnx_behind(op, mean)), self.onnx_behind(op, std))
 
+    def learnt(self, F, x):
+        rank = self.operands[0].rank
+        over = [0, *range(2, rank + 1)] if rank > 2 else [*range(max(rank, 1))]
+        mean = x.nanmean(over)
+        low, high = x.nan_to_num(float("inf")).amin(over), x.nan_to_num(float("-inf")).amax(over)
+        std = F.sqrt(F.square(x - self.behind(F, mean)).nanmean(over))
+        return {"mean": mean, "std": F.where(low < high, std, 1.0)}
+
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
         spread = spread_of(np, self, batches)
         return {"mean": spread.mean, "std": spread.std}

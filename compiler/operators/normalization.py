@@ -57,6 +57,13 @@ class Batchnorm(_OverBatch):
     def torch(self, F, x, weight, bias, running_mean, running_var):
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, self.momentum, self.eps)
 
+    def module(self, nn):
+        x = self.operands[0]
+        if x.rank == 2:
+            return nn.BatchNorm1d(x.shape[0], eps=self.eps, momentum=self.momentum)
+        module = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[x.rank - 1]
+        return module(x.shape[0], eps=self.eps, momentum=self.momentum)
+
     def inference(self) -> Operator:
         return BatchnormInference(**self.values())
 
@@ -173,6 +180,9 @@ class Layernorm(_OverAxis):
     def weights(self, x: Tensor):
         yield from super().weights(x)
         yield WeightSpec("bias", (self.size(x),), "norm", Zeros())
+
+    def module(self, nn):
+        return nn.LayerNorm(self.size(self.operands[0]), eps=self.eps) if self.over_last() else None
 
     def torch_last(self, F, x, weight, bias):
         return F.layer_norm(x, (F.size(self.size(self.operands[0])),), weight, bias, self.eps)

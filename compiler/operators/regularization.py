@@ -30,6 +30,9 @@ class Dropout(TrainingOnly):
 
     rate: float = setting("share of values that are dropped", Number(minimum=0, below=1), usual=(0, 0.8))
 
+    def module(self, nn):
+        return nn.Dropout(self.rate)
+
     def torch(self, F, x):
         return F.dropout(x, self.rate, True)
 

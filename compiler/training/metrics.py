@@ -85,6 +85,11 @@ class Metric(Definition, family="metric"):
     def update(self, np: Any, state: State, answer: Answer, target: Any) -> None:
         raise NotImplementedError
 
+    def sklearn(self, metrics: Any, target: Any, answer: Any, probability: Any, **how: Any) -> Any:
+        """The same with `sklearn.metrics`, which emitted files measure with, none where it has no such;
+        `how` are the settings that precision and its like take for classes and names."""
+        return None
+
     @abstractmethod
     def value(self, np: Any, state: State) -> Any:
         """The metric of all that was counted; not a number where it has no meaning."""
@@ -95,6 +100,9 @@ class Accuracy(Metric):
     """Share of the answers that are right (scikit-learn `accuracy_score`)."""
 
     for_elements = (*CLASSIFIED, "bool")
+
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return metrics.accuracy_score(target, answer)
 
     def update(self, np, state, answer, target):
         target = np.asarray(target)
@@ -119,6 +127,10 @@ class _PerClass(Metric, abstract=True):
         "macro",
         keyword=True,
     )
+
+    def averaged(self, how: dict[str, Any]) -> dict[str, Any]:
+        """The settings of scikit-learn, with the average of the spec where there are several classes."""
+        return how | ({"average": self.average} if "average" in how else {})
 
     def parts(self, type: Tensor) -> tuple[str, ...] | None:
         return ("",) if self.average else class_parts(type)
@@ -170,12 +182,18 @@ class Precision(_Counted):
     """Share of the answers for a class that are right; 0 where there is none
     (scikit-learn `precision_score`)."""
 
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return None if self.average is None else metrics.precision_score(target, answer, **self.averaged(how))
+
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false, 1)
 
 
 class Recall(_Counted):
     """Share of a class that is found; 0 where there is none of it (scikit-learn `recall_score`)."""
+
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return None if self.average is None else metrics.recall_score(target, answer, **self.averaged(how))
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + missed, 1)
@@ -186,12 +204,18 @@ class F1(_Counted):
 
     name = "f1"
 
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return None if self.average is None else metrics.f1_score(target, answer, **self.averaged(how))
+
     def of(self, np, hit, false, missed):
         return 2 * hit / np.maximum(2 * hit + false + missed, 1)
 
 
 class Iou(_Counted):
     """Intersection over union of answers and targets of a class (scikit-learn `jaccard_score`)."""
+
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return None if self.average is None else metrics.jaccard_score(target, answer, **self.averaged(how))
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false + missed, 1)
@@ -251,6 +275,12 @@ class Auroc(_PerClass):
     class of every row. `micro` takes the scores of all classes for those of one.
     """
 
+    def sklearn(self, metrics, target, answer, probability, **how):
+        if self.average is None:
+            return None
+        several = {"multi_class": "ovr", **self.averaged(how)} if how.get("average") else {}
+        return metrics.roc_auc_score(target, probability, **several)
+
     def update(self, np, state, answer, target):
         scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
         state.counts.setdefault("scores", []).append(np.asarray(scores, np.float32))
@@ -303,12 +333,18 @@ class _Error(Metric, abstract=True):
 class Mae(_Error):
     """Mean absolute error (scikit-learn `mean_absolute_error`)."""
 
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return metrics.mean_absolute_error(target, answer)
+
     def of(self, np, difference):
         return np.abs(difference)
 
 
 class Rmse(_Error):
     """Root of the mean squared error, over all entries (scikit-learn `root_mean_squared_error`)."""
+
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return metrics.root_mean_squared_error(target, answer)
 
     def of(self, np, difference):
         return np.square(difference)
@@ -325,6 +361,9 @@ class R2(Metric):
 
     name = "r2"
     for_elements = (*FLOATS, *INTEGERS)
+
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return metrics.r2_score(target, answer)
 
     def update(self, np, state, answer, target):
         columns = state.type.shape[0] if state.per_label else 1

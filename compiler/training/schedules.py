@@ -27,12 +27,20 @@ class Schedule(Definition, family="schedule"):
         It is the loss of validation where there are rows for it, else of training."""
         return None
 
+    def formula(self, lr: float) -> str | None:
+        """The same in Python over `step` and `steps`, with `cos` and `pi`; empty where it never changes,
+        none where no formula says it."""
+        return None
+
 
 class Constant(Schedule):
     """The same learning rate throughout."""
 
     def rate(self, lr, step, steps, seen=None):
         return lr
+
+    def formula(self, lr):
+        return ""
 
 
 class Step(Schedule):
@@ -46,6 +54,9 @@ class Step(Schedule):
     def rate(self, lr, step, steps, seen=None):
         return lr * self.by ** (step // self.every)
 
+    def formula(self, lr):
+        return f"{lr} * {self.by} ** (step // {self.every})"
+
 
 class Exponential(Schedule):
     """The learning rate times `by` after every step (torch `ExponentialLR`)."""
@@ -56,6 +67,9 @@ class Exponential(Schedule):
 
     def rate(self, lr, step, steps, seen=None):
         return lr * self.by**step
+
+    def formula(self, lr):
+        return f"{lr} * {self.by}**step"
 
 
 class Cosine(Schedule):
@@ -74,6 +88,11 @@ class Cosine(Schedule):
             return lr * warm(step, self.warmup)
         return self.to + (lr - self.to) * (1 + cos(pi * progress(step, steps, self.warmup))) / 2
 
+    def formula(self, lr):
+        turned = f"(1 + cos(pi * {told_progress(self.warmup)})) / 2"
+        falling = f"{self.to} + {lr - self.to:.9g} * {turned}" if self.to else f"{lr} * {turned}"
+        return told_warm(lr, self.warmup) + falling
+
 
 class Linear(Schedule):
     """A straight line from the learning rate down to 0, after a linear warm-up (torch `LinearLR`)."""
@@ -84,6 +103,9 @@ class Linear(Schedule):
         if step < self.warmup:
             return lr * warm(step, self.warmup)
         return lr * (1 - progress(step, steps, self.warmup))
+
+    def formula(self, lr):
+        return f"{told_warm(lr, self.warmup)}{lr} * (1 - {told_progress(self.warmup)})"
 
 
 class OneCycle(Schedule):
@@ -110,6 +132,14 @@ class OneCycle(Schedule):
         if step <= top:
             return between(lr, self.peak, step / top)
         return between(self.peak, lr * self.end, (step - top) / (steps - 1 - top))
+
+
+    def formula(self, lr):
+        top, end = f"({self.rise} * steps - 1)", lr * self.end
+        rise, fall = f"step / {top}", f"(step - {top}) / ({1 - self.rise:.9g} * steps)"
+        up = f"{self.peak} - {self.peak - lr:.9g} * (1 + cos(pi * {rise})) / 2"
+        down = f"{end:.9g} + {self.peak - end:.9g} * (1 + cos(pi * {fall})) / 2"
+        return f"{up} if step <= {self.rise} * steps - 1 else {down}"
 
 
 @record
@@ -161,3 +191,12 @@ def progress(step: int, steps: int, warmup: int) -> float:
 def between(start: float, stop: float, share: float) -> float:
     """Half a cosine from `start` (share 0) to `stop` (share 1)."""
     return stop + (start - stop) * (1 + cos(pi * share)) / 2
+
+
+def told_warm(lr: float, warmup: int) -> str:
+    """The warm-up as `formula` has it, in front of what follows it."""
+    return f"{lr} * (step + 1) / {warmup + 1} if step < {warmup} else " if warmup else ""
+
+
+def told_progress(warmup: int) -> str:
+    return f"(step - {warmup}) / max(steps - {warmup}, 1)" if warmup else "step / steps"

@@ -28,10 +28,11 @@ COMMANDS = {
     "test": "testing",
     "gradcheck": "gradcheck",
     "fmt": "fmt",
+    "emit": "emit",
     "explain": "explain",
     "doc": "doc",
 }
-LATER = ("diff", "emit")
+LATER = ("diff",)
 
 
 class Commands(click.Group):

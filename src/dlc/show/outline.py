@@ -205,14 +205,14 @@ def is_glue(node: Node) -> bool:
 
 def use_at(node: Node, depth: int) -> Use | None:
     """The block or net that holds the node at this depth, counted from the outermost."""
-    uses = node.site.uses
+    uses = node.site.entered
     return uses[len(uses) - 1 - depth] if depth < len(uses) else None
 
 
 def group_name(use: Use, nodes: list[Node], depth: int) -> str:
     """The name of a use of a block, as the weights within have it: the part of their names at that level."""
     for node in nodes:
-        uses = node.site.uses[::-1]
+        uses = node.site.entered[::-1]
         nets = [i for i, use in enumerate(uses) if use.what.startswith("net ")]
         level = depth - (nets[-1] if nets and nets[-1] <= depth else 0)
         parts = node.name.split(".")[:-1]

@@ -1,0 +1,88 @@
+"""A program as a short PyTorch file that a person could have written: text in, text out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.lower.pytorch_source.emitter import Emitter
+from dlc.compiler.lower.pytorch_source.functions import answers, initialize, load_weights, numbered
+from dlc.compiler.lower.pytorch_source.source import class_lines
+from dlc.compiler.lower.pytorch_source.training import training
+
+if TYPE_CHECKING:
+    from dlc.compiler.lower.pytorch_source.classes import Class
+    from dlc.compiler.program import Program
+
+
+def emit(program: Program) -> str:
+    """The file: the modules, what they answer, how they are trained, and the data."""
+    e = Emitter(program)
+    body: list[str] = []
+    for cls in e.classes:
+        body += ["", "", *class_lines(cls, doc(e, cls), names_of(cls))]
+    body += answers(e)
+    loading = load_weights(e) if program.graph.weights else []
+    body += numbered() if e.needs_numbered else []
+    body += loading
+    body += training(e)
+    text = "\n".join([*opening(program), *import_lines(e, body), *e.constant_lines(), *table(e), *body])
+    return text.rstrip() + "\n"
+
+
+def opening(program: Program) -> list[str]:
+    text = (program.description or program.name).replace("\\", "\\\\").replace('"""', "'''").split("\n")
+    text = [line.rstrip() for line in text]
+    end = " " if text[-1].endswith('"') else ""
+    return (
+        [f'"""{text[0]}', *text[1:-1], f'{text[-1]}{end}"""', ""]
+        if len(text) > 1
+        else [f'"""{text[0]}{end}"""', ""]
+    )
+
+
+def import_lines(e: Emitter, body: list[str]) -> list[str]:
+    """Imports in the order of isort: the standard library first."""
+    whole = "\n".join(body)
+    wanted = {line for line in e.imports}
+    if "F." in whole:
+        wanted.add("from torch.nn import functional as F")
+    utilities = sorted(line.split()[-1] for line in wanted if line.startswith("from torch.utils.data"))
+    wanted = {line for line in wanted if not line.startswith("from torch.utils.data")}
+    wanted |= {f"from torch.utils.data import {', '.join(utilities)}"} if utilities else set()
+    own = sorted((line for line in wanted if line.split()[1].split(".")[0] in STANDARD), key=order)
+    others = sorted((line for line in wanted if line not in own), key=order)
+    return [*own, *([""] if own else []), *others]
+
+
+STANDARD = ("copy", "csv", "gzip", "math", "os", "re")
+
+
+def order(line: str) -> tuple[int, str]:
+    return line.startswith("from"), line.split()[1]
+
+
+def table(e: Emitter) -> list[str]:
+    """The names of weights, where no rule says them."""
+    if not e.needs_table:
+        return []
+    entries = [f'    "{own}": "{spec}",' for own, spec in e.needs_table.items()]
+    return ["", "NAMES = {", *entries, "}"]
+
+
+def names_of(cls: Class) -> dict[Any, str]:
+    frame = cls.first
+    own = {key: key[1] if isinstance(key, tuple) else key.name.split(".")[-1] for key in frame.params}
+    given = {value: name for name, value in frame.given.items() if value in own} if frame.use else {}
+    if frame.what == "operator":
+        given = dict(
+            zip(frame.nodes[0].operands, type(frame.nodes[0].operator).operand_names(), strict=False)
+        )
+    return own | given
+
+
+def doc(e: Emitter, cls: Class) -> list[str]:
+    """An operator says in its first sentence what it computes."""
+    if cls.first.what != "operator":
+        return []
+    text = type(cls.first.nodes[0].operator).summary().replace("`", "").split(" (torch")[0].split(" (ONNX")[0]
+    return [f'    """{text.rstrip(".")}."""', ""] if len(text) < 78 else []

@@ -1,0 +1,171 @@
+"""What the parts of a file know of each other."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.lower.pytorch_source.classes import classes_of
+from dlc.compiler.lower.pytorch_source.code import call, inline, lines, literal, text
+from dlc.compiler.lower.pytorch_source.parts import parts_of
+from dlc.compiler.lower.pytorch_source.source import list_name, numbered_name
+from dlc.compiler.lower.pytorch_source.writer import NotEmitted, Shared, parameter, safe, write
+
+if TYPE_CHECKING:
+    from dlc.compiler.ir import Value, Weight
+    from dlc.compiler.program import Program
+
+# The settings that an emitted file follows.
+TRAIN = (
+    "loss",
+    "optimizer",
+    "schedule",
+    "regularize",
+    "clip",
+    "batch",
+    "epochs",
+    "steps",
+    "early_stop",
+    "metrics",
+    "seed",
+)
+EXPORT = ("outputs", "target", "opset")
+
+NUMBERED = re.compile(r"(\w+)s\.(\d+)")
+
+
+class Emitter:
+    def __init__(self, program: Program):
+        self.program = program
+        parts = parts_of(program)
+        self.graph, self.roots, self.late = parts.graph, parts.roots, parts.late
+        self.shared = Shared(parts.graph, parts.roots)
+        self.check_settings()
+        try:
+            write(self.shared, parts.model)
+        except NotEmitted as error:
+            raise self.cannot(
+                "E0820",
+                error.node.site.span,
+                f"`{error.node.operator.name}` cannot be said in plain PyTorch: {error}",
+                "",
+                error.node.site.way(),
+            ) from None
+        order = {i.value: place for place, i in enumerate(program.inputs)}
+        for value in parts.model.params:
+            if value not in order:
+                raise self.cannot(
+                    "E0821",
+                    value.site.span,
+                    f"`{value.name}` flows into the network, where an emitted file has inputs alone",
+                    "",
+                )
+        parts.model.params.sort(key=lambda value: order[value])
+        parts.model.returns = self.roots
+        self.own_unread()
+        self.classes = classes_of(self.shared.frames, {"F"})
+        self.model = self.classes[-1]
+        self.imports = {"import torch", "from torch import nn"}
+        self.constants: dict[str, tuple[str, ...]] = {}
+        self.needs_numbered, self.needs_table = False, {}
+        self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = False
+        self.penalized: list[Any] = []
+        self.selecting: list[str] = []
+        self.weight_names = {self.path(w.name, True): w.name for w in program.graph.weights}
+
+    # --- names --------------------------------------------------------------------------------------------
+
+    def input_name(self, value: Value) -> str:
+        return safe(value.name)
+
+    def hint(self, value: Value) -> str:
+        """What the model's values are called outside of it: as the outputs that they are of."""
+        for output in self.program.outputs:
+            if output.scores is value:
+                return output.name
+        return next((name for name, v in self.program.bindings.items() if v is value), "")
+
+    def names_of_classes(self, names: tuple[str, ...]) -> str:
+        """A constant of the file that holds names of classes."""
+        for constant, known in self.constants.items():
+            if known == names:
+                return constant
+        output = next(
+            o for o in self.program.outputs if o.declared.classes and o.declared.classes.names == names
+        )
+        constant = output.name.upper()
+        self.constants[constant] = names
+        self.imports.add("import numpy as np")
+        return constant
+
+    def path(self, weight: str, key: bool = False) -> str:
+        """Where a weight of the spec is in the model: as Python reaches it, or its key in the state."""
+        frame, rest, found = self.model.first, weight, []
+        while True:
+            attr = next((a for a in frame.members if rest == a or rest.startswith(f"{a}.")), None)
+            if attr is None:
+                raise LookupError(weight)
+            base, place = numbered_name(attr)
+            listed = f"{list_name(base)}.{place}" if key else f"{list_name(base)}[{place}]"
+            found.append(listed if base in frame.lists else safe(attr))
+            code, rest = frame.members[attr], rest[len(attr) + 1 :]
+            if code.kind != "make":
+                return ".".join([*found, rest] if rest else found)
+            frame = code.value
+
+    def renamed(self, own: str) -> str:
+        """The key of a weight as the emitted `load_weights` turns it into the name of the spec."""
+        plain = re.sub(r"_(?=\.|$)", "", own)
+        return NUMBERED.sub(lambda m: m[1] + (f"_{int(m[2]) + 1}" if m[2] != "0" else ""), plain)
+
+    def loading_doc(self) -> str:
+        lists = [own for own in self.weight_names if NUMBERED.search(own)]
+        if not lists:
+            return "Load weights.safetensors."
+        first = NUMBERED.search(lists[0])[0]  # type: ignore[index]
+        return f"Load weights.safetensors, whose names count copies: `{self.renamed(first)}` is `{first}`."
+
+    def by_torch(self, weight: Weight) -> bool:
+        """Whether a module of torch.nn begins it, rather than a parameter of the file."""
+        frame, rest = self.model.first, weight.name
+        while True:
+            attr = next(a for a in frame.members if rest == a or rest.startswith(f"{a}."))
+            code, rest = frame.members[attr], rest[len(attr) + 1 :]
+            if code.kind != "make":
+                return code.kind == "call" and inline(code.parts[0]) != "nn.Parameter"
+            frame = code.value
+
+    def cannot(
+        self, code: str, span: Any, message: str, help: str, way: tuple[str, ...] = ()
+    ) -> CompileError:
+        """What cannot be said in plain PyTorch, at its place; to be raised."""
+        labels = (Label(span),) if span is not None else ()
+        return CompileError([Diagnostic(code, message, labels, way, help)])
+
+    def check_settings(self) -> None:
+        """Refuse settings that the file has no words for, rather than leave them out."""
+        for section, known in ((self.program.train, TRAIN), (self.program.export, EXPORT)):
+            for name, value in section.values().items():
+                if name not in known and value != section.settings[name].default:
+                    raise self.cannot(
+                        "E0821",
+                        section.spans.get(name),
+                        f"`{name}` of `{section.name}` has no place in an emitted file",
+                        "leave it out of the spec that is emitted",
+                    )
+
+    def own_unread(self) -> None:
+        """Declared weights that nothing reads are weights of the model all the same."""
+        for weight in self.program.graph.weights:
+            if "." not in weight.name and weight.name not in self.shared.frames[-1].members:
+                self.shared.frames[-1].members[weight.name] = parameter(weight)
+
+    # --- the file -----------------------------------------------------------------------------------------
+
+    def constant_lines(self) -> list[str]:
+        found = []
+        for constant, names in self.constants.items():
+            made = call(text("np.array"), literal(list(names)))  # type: ignore[arg-type]
+            found += lines(made, 0, f"{constant} = ")
+        return ["", *found] if found else []

@@ -1,0 +1,219 @@
+"""The PyTorch forms of operators, run to be written down: each call of a function becomes its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.dims import Dim, evaluate, names
+from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
+from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dlc.compiler.dims import Size
+    from dlc.compiler.ir import Value
+
+# Methods that say a conversion shorter, and the elements that are of these types.
+SHORT = {"torch.float32": "float", "torch.int64": "long", "torch.bool": "bool", "torch.float64": "double"}
+DTYPES = {
+    "float": "torch.float32",
+    "float64": "torch.float64",
+    "int64": "torch.int64",
+    "class": "torch.int64",
+    "bool": "torch.bool",
+}
+# Functions that take a plain number where others want a tensor.
+TAKES_NUMBERS = ("torch.remainder", "torch.where", "torch.div")
+
+
+class Unwritten(Exception):
+    """What cannot be said in plain PyTorch, and why."""
+
+
+class Written:
+    """A tensor, or a part of PyTorch, by its text. `dtype` is its type where that is known,
+    `owner` what it is an attribute of."""
+
+    def __init__(self, code: Code, dtype: str = "", owner: Written | None = None):
+        self.__dict__.update(_code=code, _dtype=dtype, _owner=owner)
+
+    def __getattr__(self, name: str) -> Written:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Written(Code("attribute", name, (self._code,)), owner=self)
+
+    def __call__(self, *given: Any, **named: Any) -> Written:
+        function = self._code
+        if self._owner is not None and len(given) == 1 and not named:
+            changed = converted(self._owner, function.value, given[0])
+            if changed is not None:
+                return changed
+        plain = function.kind == "text" and function.value in TAKES_NUMBERS
+        if function.kind == "text" and "_pool" in function.value:
+            given = window(given)
+        keywords = {key: argument(value, plain) for key, value in named.items()}
+        return Written(call(function, *(argument(g, plain) for g in given), **keywords))
+
+    def __getitem__(self, key: Any) -> Written:
+        keys = key if isinstance(key, tuple) else (key,)
+        while keys and isinstance(keys[-1], slice) and keys[-1] == slice(None):
+            keys = keys[:-1]  # what is left out is whole
+        return Written(Code("index", None, (self._code, *map(argument, keys))), self._dtype) if keys else self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise Unwritten(f"its form sets `{name}`")
+
+    def __iter__(self) -> Any:
+        raise Unwritten("its form looks at the entries of a tensor")
+
+    def __bool__(self) -> bool:
+        raise Unwritten("its form depends on the numbers of a tensor")
+
+    __len__ = __bool__
+    __hash__ = object.__hash__
+
+
+def window(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The settings of a pooling as a person writes them: one number for all axes, what is usual left out."""
+    one = [g[0] if isinstance(g, tuple) and len({*g}) == 1 else g for g in given]
+    if len(one) == 4 and one[3] == 0:
+        one = one[:2] if one[1] == one[2] else one[:3]
+    return tuple(one)
+
+
+def converted(owner: Written, method: str, given: Any) -> Written | None:
+    """`x.to(dtype)` and `x.type_as(y)`, shorter where there is less to do."""
+    if method == "to" and isinstance(given, Written) and given._code.kind == "text":
+        wanted = given._code.value
+    elif method == "type_as" and isinstance(given, Written):
+        wanted = given._dtype
+    else:
+        return None
+    if isinstance(owner, Literal) and wanted in LITERALS:
+        return Literal(LITERALS[wanted](owner._value))
+    if wanted and owner._dtype == wanted:
+        return owner
+    if method == "to" and wanted in SHORT:
+        return Written(call(Code("attribute", SHORT[wanted], (owner._code,))), wanted)
+    return None
+
+
+class Literal(Written):
+    """A number of the spec: itself beside a sign, else a tensor."""
+
+    def __init__(self, value: Any):
+        super().__init__(call(text("torch.tensor"), argument(value)), LITERAL_TYPES[type(value)])
+        self.__dict__.update(_value=value)
+
+    def beside(self, other: Any) -> Code:
+        """Beside a tensor a whole number says as much as a float."""
+        if isinstance(other, Literal):
+            return self._code
+        value = self._value
+        if isinstance(value, bool):
+            return text(str(value))
+        whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+        return number(int(value) if whole else value)
+
+
+LITERALS = {"torch.float32": float, "torch.int64": int, "torch.bool": bool}
+LITERAL_TYPES = {float: "torch.float32", int: "torch.int64", bool: "torch.bool"}
+
+
+def beside(value: Any, other: Any) -> Code:
+    return value.beside(other) if isinstance(value, Literal) else argument(value)
+
+
+def argument(value: Any, plain: bool = False) -> Code:
+    if isinstance(value, Literal) and plain:
+        return literal(value._value) or value._code
+    if isinstance(value, Written):
+        return value._code
+    if isinstance(value, slice):
+        return Code("slice", None, tuple(argument(v) for v in (value.start, value.stop, value.step)))
+    if isinstance(value, (tuple, list)):
+        return Code("tuple" if isinstance(value, tuple) else "list", None, tuple(map(argument, value)))
+    code = literal(value)
+    if code is None:
+        raise Unwritten(f"its form hands over `{value}`, a {type(value).__name__}, which is no plain value")
+    return code
+
+
+def binary(sign: str, turned: bool = False) -> Callable[[Any, Any], Written]:
+    def method(self: Any, other: Any) -> Written:
+        codes = beside(self, other), beside(other, self)
+        dtype = self._dtype if isinstance(self, Written) and self._dtype == DTYPES["float"] else ""
+        return Written(Code("sign", sign, codes[::-1] if turned else codes), dtype)
+
+    return method
+
+
+def unary(sign: str) -> Callable[[Written], Written]:
+    return lambda self: Written(Code("sign", sign, (self._code,)), self._dtype)
+
+
+for _method, _sign in {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "matmul": "@",
+    "pow": "**",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+}.items():
+    setattr(Written, f"__{_method}__", binary(_sign))
+    setattr(Written, f"__r{_method}__", binary(_sign, turned=True))
+for _method, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    setattr(Written, f"__{_method}__", binary(_sign))
+for _method, _sign in {"neg": "neg", "invert": "~"}.items():
+    setattr(Written, f"__{_method}__", unary(_sign))
+
+
+class Functions:
+    """What the forms call `F`; `values` are the tensors at hand, which sizes are read from."""
+
+    def __init__(self, values: Mapping[Value, Written]):
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        return Written(text(f"F.{name}" if name in FUNCTIONAL else f"torch.{name}"))
+
+    def pow(self, a: Any, b: Any) -> Written:
+        return binary("**")(a, b)
+
+    def tensor(self, numbers: Any, dtype: Any = None) -> Written:
+        """Its type is that of the numbers."""
+        return (
+            Literal(numbers)
+            if not isinstance(numbers, list)
+            else Written(
+                call(text("torch.tensor"), argument(numbers)), dtype._code.value if dtype is not None else ""
+            )
+        )
+
+    @property
+    def batch(self) -> Any:
+        batched = next((w for v, w in self._values.items() if v.type.batched), None)
+        if batched is None:
+            raise Unwritten("its form asks for the number of samples, and nothing of a sample is at hand")
+        return batched.shape[0]
+
+    def size(self, size: Size) -> Any:
+        if not isinstance(size, Dim):
+            return size
+        return evaluate(size, {name: self._free(name) for name in names(size)})
+
+    def _free(self, name: str) -> Any:
+        try:
+            value, axis, scale, offset = place_of(name, self._values)
+        except LookupError:
+            raise Unwritten(f"its form asks for the size `{name}`, which nothing at hand has") from None
+        size = self._values[value].shape[axis]
+        size = size - offset if offset else size
+        return size // scale if scale != 1 else size

@@ -1,0 +1,211 @@
+"""The functions beside the model: what it answers, what it is trained on, and its weights."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.ir import Value
+from dlc.compiler.lower.pytorch_source.code import Code, call, inline, literal, text
+from dlc.compiler.lower.pytorch_source.forms import DTYPES, Written
+from dlc.compiler.lower.pytorch_source.frames import Frame, Let
+from dlc.compiler.lower.pytorch_source.naming import Namer
+from dlc.compiler.lower.pytorch_source.writer import Writer, local, safe
+from dlc.compiler.operators.answers import BinaryName, ClassName, OfNames
+from dlc.compiler.passes import forms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from dlc.compiler.ir import Weight
+    from dlc.compiler.lower.pytorch_source.emitter import Emitter
+
+FUNCTION = "function"
+
+
+def head(name: str, given: Sequence[str], doc: str, *, gradients: bool = True) -> list[str]:
+    whole = f"def {name}({', '.join(given)}):"
+    listed = [f"def {name}(", *(f"    {g}," for g in given), "):"] if len(whole) > 88 else [whole]
+    return ["", "", *([] if gradients else ["@torch.no_grad()"]), *listed, f'    """{doc}"""']
+
+
+class Body:
+    """The body of a function over what the model gives: nodes written one behind the other."""
+
+    def __init__(self, emitter: Emitter, names: dict[Any, str]):
+        self.emitter, self.names = emitter, names
+        self.writer = Writer(emitter.shared, Frame(FUNCTION, "", "\0", ()))
+        self.writer.training = text("model.training")
+        self.writer.hints = {}
+        for key in names:
+            self.writer.env[key] = local(key)
+        for weight in emitter.program.graph.weights:
+            self.writer.env[weight.value] = Written(
+                text(f"model.{emitter.path(weight.name)}"), DTYPES["float"]
+            )
+
+    def call_model(self, model: str = "model") -> None:
+        """The model over its inputs; what it gives gets the names of the outputs."""
+        roots, inputs = self.emitter.roots, self.emitter.model.first.params
+        for value in roots:
+            self.writer.env[value] = local(value)
+        made = call(text(model), *(self.writer.env[value]._code for value in inputs))
+        hints = [self.emitter.hint(value) for value in roots]
+        self.writer.body.append(
+            Lets(tuple(roots), made, hints)
+            if len(roots) > 1
+            else Let(tuple(roots), made, glue=True, hint=hints[0])
+        )
+
+    def rename(self, of: Callable[[Value, str], str], taken: set[str]) -> None:
+        """Other names for what the model gives, where these are taken."""
+        let = self.writer.body[-1]
+        hints = let.hint.split(",")
+        found = [
+            of(value, hint) if hint and safe(hint) in taken else hint
+            for value, hint in zip(let.targets, hints, strict=True)
+        ]
+        self.writer.body[-1] = replace(let, hint=",".join(found))
+
+    def lines(self, ends: Sequence[Code], given: Iterable[str]) -> tuple[list[str], Namer]:
+        namer = Namer(self.names, self.writer.body, ends)
+        namer.held += given
+        return [*namer.block(self.writer.body, 4, ends)], namer
+
+
+def Lets(targets: tuple[Any, ...], code: Code, hints: list[str]) -> Let:
+    return Let(targets, code, hint=",".join(hints))
+
+
+# --- answers ----------------------------------------------------------------------------------------------
+
+
+def answers(e: Emitter) -> list[str]:
+    """`answers(model, ...)`: what the artifact answers, under its names."""
+    graph = forms.inference(e.program)
+    inputs = {value: e.input_name(value) for value in e.model.first.params}
+    body = Body(e, dict(inputs))
+    body.call_model("model.eval()")
+    made = {value for node in e.graph.nodes for value in node.results}
+    named: dict[Value, str] = {}
+    for node in graph.nodes:
+        if isinstance(node.operator, OfNames) or any(r in made for r in node.results):
+            continue
+        if isinstance(node.operator, (ClassName, BinaryName)):
+            body.writer.env[node.results[0]] = body.writer.value(node.operands[0])
+            named[node.results[0]] = e.names_of_classes(node.operator.names)
+        else:
+            body.writer.write_node(node)
+    keys = list(graph.outputs)
+    ends = [body.writer.value(graph.outputs[key])._code for key in keys]
+    found, namer = body.lines(ends, inputs.values())
+    shown = [namer.consume(code) for code in ends]
+    for place, key in enumerate(keys):
+        if graph.outputs[key] in named:
+            index = Code("attribute", "numpy", (shown[place],))
+            index = call(index)
+            if next(o for o in e.program.outputs if o.name == key).declared.element == "binary":
+                index = call(Code("attribute", "astype", (index,)), text("int"))
+            shown[place] = Code("index", None, (text(named[graph.outputs[key]]), index))
+    entries = [f'        "{key}": {inline(code)},' for key, code in zip(keys, shown, strict=True)]
+    whole = "    return {" + ", ".join(line.strip()[:-1] for line in entries) + "}"
+    returned = [whole] if len(whole) <= 60 else ["    return {", *entries, "    }"]
+    doc = "What the model answers, by name."
+    return [*head("answers", ["model", *inputs.values()], doc, gradients=False), *found, *returned]
+
+
+# --- weights ----------------------------------------------------------------------------------------------
+
+
+def load_weights(e: Emitter) -> list[str]:
+    """`load_weights(model, path)`: weights under the names that the spec gives them."""
+    e.imports.add("from safetensors.torch import load_file")
+    found = head("load_weights", ["model", "path"], e.loading_doc())
+    if all(own == spec for own, spec in e.weight_names.items()):
+        return [*found, "    model.load_state_dict(load_file(path))"]
+    found += ["    weights, known = load_file(path), {}", "    for key in model.state_dict():"]
+    changed = {own: spec for own, spec in e.weight_names.items() if own != spec}
+    if all(e.renamed(own) == spec for own, spec in e.weight_names.items()):
+        e.imports.add("import re")
+        source = "key"
+        if any("_." in own or own.endswith("_") for own in changed):
+            source = 're.sub(r"_(?=\\.|$)", "", key)'
+        if any(re.search(r"s\.\d+(\.|$)", own) for own in changed):
+            found.append(f'        name = re.sub(r"(\\w+)s\\.(\\d+)", numbered, {source})')
+            e.needs_numbered = True
+        else:
+            found.append(f"        name = {source}")
+    else:
+        e.needs_table = changed
+        found.append("        name = NAMES.get(key, key)")
+    return [
+        *found,
+        "        if name in weights:",
+        "            known[key] = weights[name]",
+        "    model.load_state_dict(known)",
+    ]
+
+
+def numbered() -> list[str]:
+    return [
+        *head("numbered", ["match"], "`conv` for `convs.0`, `conv_2` for `convs.1`."),
+        "    name, place = match[1], int(match[2])",
+        '    return f"{name}_{place + 1}" if place else name',
+    ]
+
+
+def initialize(e: Emitter) -> list[str]:
+    """`initialize(model)`: initial values as the spec has them, where PyTorch's are others."""
+    own = {spec: name for name, spec in e.weight_names.items()}
+    drawn: dict[str, list[str]] = {}
+    biases, ones = [], []
+    for weight in e.program.graph.weights:
+        if not weight.trainable:
+            continue
+        if weight.initial.name in ("zeros", "ones", "full") and weight.role != "weight":
+            (biases if weight.initial.name == "zeros" else ones).append(weight)
+        else:
+            drawn.setdefault(inline(initial(weight)), []).append(own[weight.name])
+    cases: list[tuple[str, str]] = []
+    if any(e.by_torch(weight) for weight in biases) and weight_ends(e, biases):
+        cases.append(('name.endswith("bias")', "nn.init.zeros_(weight)"))
+    groups = sorted(drawn.items(), key=lambda item: len(item[1]))
+    for form, names in groups[:-1]:
+        listed = literal(tuple(names)) if len(names) > 1 else literal(names[0])
+        sign = "in" if len(names) > 1 else "=="
+        cases.append((f"name {sign} {inline(listed)}", form))  # type: ignore[arg-type]
+    if groups:
+        flat = any(
+            weight.initial.name not in ("zeros",) or not cases or cases[0][0][:13] != "name.endswith"
+            for weight in (*ones, *biases)
+        )
+        cases.append(("weight.ndim > 1" if flat else "", groups[-1][0]))
+    found = head("initialize", ["model"], "Begin with the initial values of the spec.")
+    found.append("    for name, weight in model.named_parameters():")
+    for place, (condition, form) in enumerate(cases):
+        word = f"{'el' if place else ''}if {condition}:" if condition else "else:"
+        if word == "else:" and not place:
+            found.append(f"        {form}")
+            continue
+        found += [f"        {word}", f"            {form}"]
+    return found if cases else []
+
+
+def weight_ends(e: Emitter, biases: list[Weight]) -> bool:
+    """Whether all that is called a bias begins at zero."""
+    zero = {weight.name for weight in biases}
+    return all(w.name in zero for w in e.program.graph.weights if w.trainable and w.name.endswith("bias"))
+
+
+def initial(weight: Weight) -> Code:
+    shape = tuple(weight.value.type.shape)
+    made = weight.initial.torch(Init(), Written(text("weight")), shape, weight.fans)  # type: ignore[arg-type]
+    return made._code
+
+
+class Init:
+    """What initial values call `init`."""
+
+    def __getattr__(self, name: str) -> Written:
+        return Written(text(f"nn.init.{name}"))

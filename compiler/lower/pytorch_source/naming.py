@@ -1,0 +1,265 @@
+"""Statements as lines: which values get a name, and which are written where they are read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.lower.pytorch_source.code import WIDTH, Code, inline, lines, text
+from dlc.compiler.lower.pytorch_source.frames import Each, Let, When
+from dlc.compiler.lower.pytorch_source.writer import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from dlc.compiler.lower.pytorch_source.frames import Statement
+
+FLOW = ("x", "y", "z")
+LONGEST = 60  # of what is written within something else
+DEEPEST = 3  # calls within calls
+RESERVED = ("F", "torch", "nn", "np", "x_")
+
+
+class Namer:
+    """Names the values of one body, of which `given` have theirs."""
+
+    def __init__(
+        self,
+        given: Mapping[Any, str],
+        body: Sequence[Statement],
+        returns: Sequence[Code],
+        over: Callable[[Code], Code] = lambda entries: entries,
+    ):
+        self.names, self.over = dict(given), over
+        self.left = Counter(read for code in (*codes_of(body), *returns) for read in reads(code))
+        self.pending: dict[Any, Code] = {}
+        self.held: list[str] = []  # names of loop entries
+
+    # --- expressions --------------------------------------------------------------------------------------
+
+    def preview(self, code: Code) -> Code:
+        def change(part: Code) -> Code | None:
+            if part.kind != "local":
+                return None
+            waiting = self.pending.get(part.value)
+            return self.preview(waiting) if waiting is not None else text(self.names[part.value])
+
+        return code.mapped(change)
+
+    def consume(self, code: Code) -> Code:
+        """The expression in names; what it reads is read."""
+        shown = self.preview(code)
+        waiting = [code]
+        while waiting:
+            for key in reads(waiting.pop()):
+                self.left[key] -= 1
+                if key in self.pending:
+                    waiting.append(self.pending.pop(key))
+        return shown
+
+    def free(self, hint: str, shown: Code | None = None) -> str:
+        """A name that nothing alive has: the one of the spec, or that of the flow."""
+        alive = {name for key, name in self.names.items() if self.left[key] > 0} | {*self.held, *RESERVED}
+        if hint:
+            return safe(hint, alive)
+        number = 1
+        for name in FLOW:
+            if name not in alive:
+                return name
+        while f"x{number}" in alive:
+            number += 1
+        return f"x{number}"
+
+    # --- statements ---------------------------------------------------------------------------------------
+
+    def block(self, body: Sequence[Statement], indent: int, end: Sequence[Code] = ()) -> Iterator[str]:
+        """The lines of statements; `end` is what is read behind them."""
+        for place, statement in enumerate(body):
+            if isinstance(statement, Let):
+                yield from self.let(statement, body[place + 1 :], indent, end)
+            elif isinstance(statement, Each):
+                yield from self.each(statement, indent)
+            else:
+                yield from self.when(statement, indent)
+
+    def let(self, let: Let, after: Sequence[Statement], indent: int, end: Sequence[Code]) -> Iterator[str]:
+        if len(let.targets) == 1 and self.waits(let, after, end):
+            self.pending[let.targets[0]] = let.code
+            return
+        shown = self.consume(let.code)
+        named = []
+        hints = let.hint.split(",") if len(let.targets) > 1 and let.hint else [let.hint] * len(let.targets)
+        for target, hint in zip(let.targets, hints, strict=True):
+            self.names[target] = self.free(hint)
+            named.append(self.names[target])
+            self.held.append(self.names[target])
+        del self.held[-len(named) :]
+        yield from self.fitted(shown, indent, f"{', '.join(named)} = ")
+
+    def fitted(self, code: Code, indent: int, before: str) -> Iterator[str]:
+        """A statement, with names for parts of what is too long for a line."""
+        held = len(self.held)
+        self.held += [part.value for part in code.walk() if part.kind == "text"]
+        while len(inline(code)) + indent + len(before) > WIDTH and cannot_break(code):
+            parts = [p for p in code.walk() if p is not code and p.kind in ("call", "sign", "index")]
+            parts = [p for p in parts if 12 < len(inline(p)) <= WIDTH - 20]
+            if not parts:
+                break
+            largest = max(parts, key=lambda part: len(inline(part)))
+            name = self.free("")
+            self.held.append(name)
+            yield from lines(largest, indent, f"{name} = ")
+            code = code.mapped(lambda p, part=largest, name=name: text(name) if p is part else None)
+        del self.held[held:]
+        yield from lines(code, indent, before)
+
+    def waits(self, let: Let, after: Sequence[Statement], end: Sequence[Code]) -> bool:
+        """Whether it is written where it is read: once, by something that fits around it."""
+        (target,) = let.targets
+        if self.left[target] != 1:
+            return False
+        shown = self.preview(let.code)
+        reader = next((s for s in after if any(target in reads(c) for c in codes_of([s]))), None)
+        if reader is None:
+            return any(target in reads(code) for code in end)
+        if not isinstance(reader, Let) or (let.hint and not let.glue):
+            return False
+        if let.glue:
+            return depth(shown) <= 2
+        long = len(inline(shown)) > (LONGEST if reader is after[0] else LONGEST // 2)
+        return reader.joins and not long and depth(shown) < DEEPEST
+
+    def each(self, each: Each, indent: int) -> Iterator[str]:
+        outside = [key for code in codes_of(each.body) for key in reads(code) if key in self.names]
+        self.left.update(outside)
+        carried = []
+        for _, cell, begin, _ in each.carried:
+            shown = self.consume(begin)
+            self.names[cell] = self.free("")
+            carried.append(self.names[cell])
+            if inline(shown) != self.names[cell]:
+                yield from lines(shown, indent, f"{self.names[cell]} = ")
+        entries = [safe(name, [*self.names.values()]) for name, *_ in each.members]
+        lists = [
+            self.over(Code("entries", (name, start, step, each.copies)))
+            for _, name, start, step in each.members
+        ]
+        yield from self.header(entries, lists, each.copies, indent)
+        self.held += entries
+        body = tuple(
+            entered(s, dict(zip((m[0] for m in each.members), entries, strict=True))) for s in each.body
+        )
+        ends = [
+            entered_code(update, dict(zip((m[0] for m in each.members), entries, strict=True)))
+            for *_, update in each.carried
+        ]
+        yield from self.block(body, indent + 4, ends)
+        updates = [(name, self.consume(end)) for name, end in zip(carried, ends, strict=True)]
+        yield from assigned(updates, indent + 4)
+        if entries:
+            del self.held[-len(entries) :]
+        self.left.subtract(outside)
+        self.names.update({target: name for (target, *_), name in zip(each.carried, carried, strict=True)})
+
+    @staticmethod
+    def header(entries: list[str], lists: list[Code], copies: int, indent: int) -> list[str]:
+        if not entries:
+            return [f"{' ' * indent}for _ in range({copies}):"]
+        over = lists[0] if len(lists) == 1 else Code("call", None, (text("zip"), *lists))
+        return lines(over, indent, f"for {', '.join(entries)} in ", ":")
+
+    def when(self, when: When, indent: int) -> Iterator[str]:
+        outside = [key for code in codes_of(when.body) for key in reads(code) if key in self.names]
+        self.left.update(outside)
+        shown = self.consume(when.otherwise)
+        self.left.subtract(outside)
+        own = inline(shown)
+        name = own if own in FLOW and self.dead(own) else self.free("")
+        if own != name:
+            yield from lines(shown, indent, f"{name} = ")
+        yield from lines(when.condition, indent, "if ", ":")
+        self.held.append(name)
+        inner = [*self.block(when.body, indent + 4, (when.result,))]
+        yield from inner
+        yield from assigned([(name, self.consume(when.result))], indent + 4)
+        self.held.pop()
+        self.names[when.target] = name
+
+    def dead(self, name: str) -> bool:
+        return not any(n == name and self.left[key] > 0 for key, n in self.names.items())
+
+    def ending(self, returns: Sequence[Code], indent: int) -> list[str]:
+        shown = [self.consume(code) for code in returns]
+        whole = ", ".join(map(inline, shown))
+        if len(shown) == 1 or len(whole) + indent + 7 > WIDTH:
+            code = shown[0] if len(shown) == 1 else Code("tuple", None, tuple(shown))
+            return [*self.fitted(code, indent, "return ")]
+        return [f"{' ' * indent}return {whole}"]
+
+
+def cannot_break(code: Code) -> bool:
+    """Whether an expression has no brackets of its own that would take it apart well."""
+    if code.kind == "call":
+        return len(inline(code.parts[0])) > WIDTH // 2
+    return code.kind in ("sign", "choice", "index", "attribute")
+
+
+def assigned(pairs: list[tuple[str, Code]], indent: int) -> list[str]:
+    pairs = [(name, code) for name, code in pairs if inline(code) != name]
+    if len(pairs) == 1:
+        return lines(pairs[0][1], indent, f"{pairs[0][0]} = ")
+    if not pairs:
+        return []
+    return [f"{' ' * indent}{', '.join(n for n, _ in pairs)} = {', '.join(inline(c) for _, c in pairs)}"]
+
+
+def codes_of(body: Sequence[Statement]) -> Iterator[Code]:
+    """All expressions of statements."""
+    for statement in body:
+        if isinstance(statement, Let):
+            yield statement.code
+        elif isinstance(statement, Each):
+            for _, _, begin, update in statement.carried:
+                yield from (begin, update)
+            yield from codes_of(statement.body)
+        else:
+            yield from (statement.condition, statement.otherwise, statement.result)
+            yield from codes_of(statement.body)
+
+
+def reads(code: Code) -> list[Any]:
+    return [part.value for part in code.walk() if part.kind == "local"]
+
+
+def depth(code: Code) -> int:
+    """How deep calls stand within calls; conversions do not count."""
+    inner = max(map(depth, code.parts), default=0)
+    if code.kind == "call":
+        function = code.parts[0]
+        short = function.kind == "attribute" and function.value in ("float", "long", "bool", "unsqueeze")
+        return inner + (not short)
+    return inner
+
+
+def entered(statement: Any, names: Mapping[str, str]) -> Any:
+    """A statement of a loop with the names that its entries have."""
+    from dataclasses import replace
+
+    if isinstance(statement, Let):
+        return replace(statement, code=entered_code(statement.code, names))
+    body = tuple(entered(s, names) for s in statement.body)
+    if isinstance(statement, Each):
+        carried = tuple(
+            (t, c, entered_code(b, names), entered_code(u, names)) for t, c, b, u in statement.carried
+        )
+        return replace(statement, body=body, carried=carried)
+    return replace(
+        statement,
+        body=body,
+        result=entered_code(statement.result, names),
+        otherwise=entered_code(statement.otherwise, names),
+    )
+
+
+def entered_code(code: Code, names: Mapping[str, str]) -> Code:
+    return code.mapped(lambda c: text(names[c.value]) if c.kind == "entry" and c.value in names else None)

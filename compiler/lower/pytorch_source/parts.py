@@ -1,0 +1,86 @@
+"""What of a program is the model, what its answers, and what its loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dlc.compiler.ir import Value
+from dlc.compiler.lower.pytorch_source.frames import Frame
+from dlc.compiler.passes.forms import prune, without_identities
+
+if TYPE_CHECKING:
+    from dlc.compiler.ir import Graph, Node
+    from dlc.compiler.program import Program
+
+
+class Parts:
+    """`model` is the frame of the network, `roots` what it gives, `late` the nodes of the loss behind it."""
+
+    def __init__(self, graph: Graph, model: Frame, roots: list[Value], late: list[Node]):
+        self.graph, self.model, self.roots, self.late = graph, model, roots, late
+
+
+def parts_of(program: Program) -> Parts:
+    targets = {o.target_value for o in program.outputs if o.target_value is not None}
+    wanted: dict[str, Value] = {}
+    for output in program.outputs:
+        wanted[f"{output.name}.scores"], wanted[f"{output.name}.flowed"] = output.scores, output.flowed
+    wanted |= {name: value for name, value in program.exports if isinstance(value, Value)}
+    if program.loss is not None:
+        wanted["loss"] = program.loss
+    graph = prune(without_identities(replace(program.graph, outputs=wanted)))
+    late = behind(graph, targets)
+    again = {node for value in read_by(graph, late) for node in cheap(graph, value)}
+    graph_late = [node for node in graph.nodes if node in late or node in again]
+    kept = prune(replace(graph, outputs={k: v for k, v in wanted.items() if k != "loss"})).nodes
+    others = {v for node in graph_late for v in node.reads} - {v for n in graph_late for v in n.results}
+    needed = set(prune(replace(graph, outputs={str(i): v for i, v in enumerate(others)})).nodes) | set(kept)
+    first = [node for node in graph.nodes if node in needed and node not in late]
+    answered = [value for name, value in graph.outputs.items() if name != "loss" and is_answer(program, name)]
+    made = {value for node in first for value in node.results}
+    own = {value for node in graph_late for value in node.results}
+    read = [v for node in graph_late for v in node.reads if v in made and v not in own]
+    roots = list(dict.fromkeys([*answered, *read]))
+    model = Frame("model", program.name, "", first)
+    return Parts(graph, model, roots, graph_late)
+
+
+def is_answer(program: Program, name: str) -> bool:
+    """Of an output whose activation is exported as written, both are given."""
+    output, dot, what = name.rpartition(".")
+    if not dot or what == "scores":
+        return True
+    exported = program.output(output)
+    return exported.flowed is not exported.scores
+
+
+def behind(graph: Graph, targets: set[Value]) -> set[Node]:
+    """The nodes of the loss: losses, and all that depends on them or on a target."""
+    late: set[Node] = set()
+    values = set(targets)
+    for node in graph.nodes:
+        if node.operator.training_only or any(value in values for value in node.operands):
+            late.add(node)
+            values.update(node.results)
+    return late
+
+
+def read_by(graph: Graph, nodes: set[Node]) -> list[Value]:
+    return [value for node in graph.nodes if node in nodes for value in node.reads]
+
+
+def cheap(graph: Graph, value: Value, most: int = 3) -> list[Node]:
+    """The few nodes that make a value of inputs and constants alone, which may be done twice."""
+    producers = graph.producers()
+    found: list[Node] = []
+    waiting = [value]
+    while waiting:
+        node = producers.get(waiting.pop())
+        if node is None:
+            continue
+        if node.weights or node.operator.random or node.site.uses or node.operator.training_only:
+            return []
+        found.append(node)
+        waiting += node.operands
+    return found if len(found) <= most else []

@@ -1,0 +1,317 @@
+"""What stands in the classes: each frame as modules and statements."""
+
+from __future__ import annotations
+
+import keyword
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.ir import Value
+from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
+from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Unwritten, Written
+from dlc.compiler.lower.pytorch_source.frames import Copies, Frame, Let, depth_of, items_of
+from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
+from dlc.compiler.operators.activations import Identity
+from dlc.compiler.operators.arithmetic import Cast, Constant, Sign
+from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dlc.compiler.ir import Graph, Node, Weight
+
+GLUE = (Cast, ExpandBatch, Unsqueeze)
+
+
+class NotEmitted(Exception):
+    """What has no plain PyTorch, with the node that it is of."""
+
+    def __init__(self, node: Node, why: str):
+        super().__init__(why)
+        self.node = node
+
+
+class Shared:
+    """What all writers of a graph know."""
+
+    def __init__(self, graph: Graph, roots: Iterable[Value]):
+        self.weights: dict[Value, Weight] = {w.value: w for w in graph.weights}
+        self.readers = graph.readers()
+        self.roots = set(roots)
+        self.nets: dict[str, Frame] = {}  # by name, as it is used first
+        self.frames: list[Frame] = []  # written, inner ones first
+
+    def leaves(self, value: Value, inside: set[Node]) -> bool:
+        """Whether something outside of these nodes reads the value."""
+        return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
+
+
+class Writer:
+    """Writes the body of one frame, or of one copy within it."""
+
+    def __init__(self, shared: Shared, frame: Frame):
+        self.shared, self.frame = shared, frame
+        self.env: dict[Any, Written] = {}
+        self.params: list[Any] = []
+        self.members: dict[str, Code] = {}
+        self.body: list[Any] = []
+        self.hints = frame.names()
+        self.training = text("self.training")
+
+    # --- values -------------------------------------------------------------------------------------------
+
+    def value(self, key: Any) -> Written:
+        """A value of the body: made here, a weight of its own, or given to it."""
+        if key not in self.env:
+            weight = self.shared.weights.get(key)
+            if weight is not None and self.owns(weight.name):
+                self.members.setdefault(self.local_name(weight.name), parameter(weight))
+                self.env[key] = Written(member(self.local_name(weight.name)), DTYPES["float"])
+            else:
+                self.params.append(key)
+                self.env[key] = local(key)
+        return self.env[key]
+
+    def owns(self, weight: str) -> bool:
+        return weight.startswith(self.frame.prefix) and "." not in weight[len(self.frame.prefix) :]
+
+    def local_name(self, name: str) -> str:
+        return name[len(self.frame.prefix) :]
+
+    # --- frames -------------------------------------------------------------------------------------------
+
+    def write_items(self, items: Iterable[Any]) -> None:
+        from dlc.compiler.lower.pytorch_source.loops import write_copies
+
+        for item in items:
+            if isinstance(item, Frame):
+                self.write_frame(item)
+            elif isinstance(item, Copies):
+                write_copies(self, item)
+            else:
+                self.write_node(item)
+
+    def write_frame(self, frame: Frame) -> None:
+        write(self.shared, frame)
+        arguments = [self.value(key)._code for key in frame.params]
+        if frame.what == "net":
+            function = self.net(frame)
+        else:
+            function = self.member_for(
+                frame.prefix[len(self.frame.prefix) : -1], Code("make", frame), own=frame.has_weights
+            )
+        for value in frame.returns:
+            self.env[value] = local(value)
+        hint = self.hints.get(frame.returns[0], "") if len(frame.returns) == 1 else ""
+        self.body.append(Let(tuple(frame.returns), call(function, *arguments), hint=hint))
+
+    def net(self, frame: Frame) -> Code:
+        """A net is one module of the model, which is handed to the blocks that use it."""
+        self.shared.nets.setdefault(frame.name, frame)
+        key = ("net", frame.prefix[:-1])
+        if key not in self.env:
+            if self.frame.what == "model":
+                self.members[frame.prefix[:-1]] = Code("make", self.shared.nets[frame.name])
+                self.env[key] = Written(member(frame.prefix[:-1]))
+            else:
+                self.value(key)
+        return self.env[key]._code
+
+    def member_for(self, name: str, made: Code, own: bool) -> Code:
+        """A module of the class under its name. One without weights may be called otherwise, or be shared."""
+        number, attr = 1, name
+        while not own and attr in self.members and not same(self.members[attr], made):
+            number += 1
+            attr = f"{name}_{number}"
+        self.members[attr] = made
+        return member(attr)
+
+    # --- nodes --------------------------------------------------------------------------------------------
+
+    def write_node(self, node: Node) -> None:
+        try:
+            self._write_node(node)
+        except Unwritten as error:
+            raise NotEmitted(node, str(error)) from None
+
+    def _write_node(self, node: Node) -> None:
+        operator = node.operator
+        if isinstance(operator, Constant) and not isinstance(operator.value, tuple):
+            self.env[node.results[0]] = Literal(operator.value)
+            return
+        owner = owner_of(node)
+        given = [self.value(v) for v in node.operands]
+        complete = len(node.weights) == len(own_leaves(node))
+        module = operator.module(Modules()) if complete and self.frame.what != "function" else None
+        if module is not None and (owner or not node.weights):
+            attr = self.local_name(owner) if owner else operator.name
+            function = self.member_for(attr, module._code, own=bool(owner))
+            self.let(node, (Written(call(function, *(g._code for g in given)), DTYPES["float"]),))
+        elif owner and self.frame.what not in ("operator", "function"):
+            self.write_frame(Frame("operator", operator.name, f"{owner}.", [node]))
+        else:
+            weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
+            self.let(node, self.forms(node, given, weights))
+
+    def forms(self, node: Node, given: list[Written], weights: Mapping[str, Written]) -> tuple[Written, ...]:
+        """What a node makes: in training as it says, else as what stands in its place."""
+        functions = Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
+        made = results(node.operator.torch(functions, *given, **weights), len(node.results))
+        instead = node.operator.inference()
+        if instead is node.operator:
+            return made
+        if isinstance(instead, Identity):
+            other = (given[0],)
+        else:
+            bound = instead.bind(*node.operator.operands)
+            other = results(bound.torch(functions, *given, **weights), len(node.results))
+        return tuple(
+            Written(Code("choice", None, (self.training, a._code, b._code)))
+            for a, b in zip(made, other, strict=True)
+        )
+
+    def let(self, node: Node, made: tuple[Written, ...]) -> None:
+        codes = self.hoisted([w._code for w in made])
+        joins = node.operator.follows or isinstance(node.operator, Sign) or node.operator.family == "loss"
+        glue = isinstance(node.operator, GLUE)
+        whole = split_at(codes) if len(codes) > 1 else None
+        if whole is not None:
+            self.body.append(Let(node.results, whole))
+        for value, written, code in zip(node.results, made, codes, strict=True):
+            if whole is None:
+                self.body.append(Let((value,), code, joins, glue, self.hints.get(value, "")))
+            self.env[value] = local(value, written._dtype)
+
+    def hoisted(self, codes: list[Code]) -> list[Code]:
+        """What an operator uses twice is computed once."""
+        seen: dict[int, int] = {}
+
+        def count(code: Code) -> None:
+            seen[id(code)] = seen.get(id(code), 0) + 1
+            if seen[id(code)] == 1:
+                for part in code.parts:
+                    count(part)
+
+        for code in codes:
+            count(code)
+        held: dict[int, Code] = {}
+
+        def hoist(code: Code) -> Code | None:
+            if code.kind != "call" or seen[id(code)] < 2 or (len(codes) > 1 and split_at(codes)):
+                return None
+            if id(code) not in held:
+                target = Temporary()
+                inner = Code(code.kind, code.value, tuple(part.mapped(hoist) for part in code.parts))
+                self.body.append(Let((target,), inner))
+                held[id(code)] = Code("local", target)
+            return held[id(code)]
+
+        return [code.mapped(hoist) for code in codes]
+
+
+class Temporary:
+    """A value that an operator computes on its way."""
+
+
+class Modules:
+    """What `module` calls `nn`."""
+
+    def __getattr__(self, name: str) -> Written:
+        return Written(text(f"nn.{name}"))
+
+
+def write(shared: Shared, frame: Frame) -> None:
+    """Fill a frame: its modules, its statements, what it is given and what it gives."""
+    writer = Writer(shared, frame)
+    inside = set(frame.nodes)
+    for value in frame.given.values():
+        if isinstance(value, Value) and any(value in node.reads for node in frame.nodes):
+            writer.value(value)
+    if frame.what == "operator":
+        writer.write_node(frame.nodes[0])
+    else:
+        writer.write_items(items_of(frame.nodes, depth_of(frame)))
+    frame.params, frame.members, frame.body = writer.params, writer.members, writer.body
+    made = [value for node in frame.nodes for value in node.results]
+    frame.returns = [value for value in made if shared.leaves(value, inside)]
+    shared.frames.append(frame)
+
+
+def local(key: Any, dtype: str = "") -> Written:
+    element = key.type.element if isinstance(key, Value) else ""
+    return Written(Code("local", key), dtype or DTYPES.get(element, ""))
+
+
+def member(attr: str) -> Code:
+    return Code("member", attr)
+
+
+def results(made: Any, count: int) -> tuple[Written, ...]:
+    if count == 1:
+        made = made[0] if isinstance(made, (tuple, list)) else made
+        return (made if isinstance(made, Written) else Written(literal(made) or text("None")),)
+    return tuple(made[i] for i in range(count))
+
+
+def split_at(codes: list[Code]) -> Code | None:
+    """The one expression whose entries these are, in order."""
+    first = codes[0]
+    if all(
+        c.kind == "index"
+        and len(c.parts) == 2
+        and c.parts[0] is first.parts[0]
+        and c.parts[1].kind == "number"
+        and c.parts[1].value == i
+        for i, c in enumerate(codes)
+    ):
+        return first.parts[0]
+    return None
+
+
+def own_leaves(node: Node) -> list[str]:
+    """The leaves that are the node's own: not given by a setting."""
+
+    def given(leaf: str) -> bool:
+        value = getattr(node.operator, leaf, None) if leaf in node.operator.settings else None
+        return value is not None and not isinstance(value, bool)
+
+    return [leaf for leaf in node.weights if not given(leaf)]
+
+
+def owner_of(node: Node) -> str:
+    """What the node's own weights are named after, as `group.conv_2`."""
+    own = own_leaves(node)
+    return node.weights[own[0]].name[: -len(own[0]) - 1] if own else ""
+
+
+def parameter(weight: Weight) -> Code:
+    """A weight as a module holds it: a parameter, or a buffer; random initial values follow."""
+    value = getattr(weight.initial, "value", None)
+    fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
+    sizes = [number(size) for size in weight.value.type.shape]
+    made = (
+        call(text(f"torch.{fill}"), *sizes)
+        if value is None
+        else call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value))
+    )
+    return call(text("nn.Parameter"), made) if weight.trainable else Code("buffer", None, (made,))
+
+
+def same(a: Code, b: Code) -> bool:
+    def of(code: Code) -> Any:
+        return ("make", signature(code.value)) if code.kind == "make" else None
+
+    return a is b or a.key(of) == b.key(of)
+
+
+def signature(frame: Frame) -> Any:
+    """What frames have in common that are written alike, numbers and all."""
+    from dlc.compiler.lower.pytorch_source.classes import body_key
+
+    return body_key(frame, lambda code: ("make", signature(code.value)) if code.kind == "make" else None)
+
+
+def safe(name: str, taken: Iterable[str] = ()) -> str:
+    """A name that Python and modules leave free, and nobody else has."""
+    while keyword.iskeyword(name) or name in MODULE_NAMES or name in taken:
+        name += "_"
+    return name

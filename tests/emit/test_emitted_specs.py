@@ -1,0 +1,157 @@
+"""`dlc emit`: every golden spec as a PyTorch file, which reads as a person writes, takes the weights of
+the spec under its names, and answers as the artifact does."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.numpy import save_file
+
+from dlc.cli import commands
+from dlc.compiler import compile, read_source, reader
+from dlc.compiler.lower.onnx import serialize
+from dlc.compiler.lower.pytorch_source import emit
+from dlc.compiler.lower.weights import draw
+from dlc.compiler.passes import forms
+from dlc.runtime.artifact.samples import sample, sized
+from dlc.runtime.artifact.session import open_session, run
+from dlc.runtime.artifact.write import onnx_model
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from dlc.compiler.program import Program
+
+SPECS = Path(__file__).parents[2] / "specs"
+GOLDEN = Path(__file__).parent / "golden"
+NAMES = sorted(path.stem for path in SPECS.glob("*.dl"))
+READ = ("lenet", "resnet18", "unet", "two_inputs_two_outputs", "undercomplete_autoencoder")
+KNOWN = {"copy", "csv", "gzip", "math", "numpy", "os", "re", "safetensors", "sklearn", "torch"}
+
+
+def program_of(name: str) -> Program:
+    return compile(read_source(SPECS / f"{name}.dl"), read=reader(SPECS))
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"emitted_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def model_of(module: ModuleType) -> torch.nn.Module:
+    """The last of the classes is the model."""
+    tree = ast.parse(Path(module.__file__ or "").read_text("utf-8"))
+    return getattr(module, [node.name for node in tree.body if isinstance(node, ast.ClassDef)][-1])()
+
+
+def scattered(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Other numbers than those that weights begin with, so that no bias is 0; variances stay positive."""
+    rng = np.random.default_rng(1)
+    moved = {name: w + 0.02 * rng.standard_normal(w.shape).astype(np.float32) for name, w in weights.items()}
+    return {n: np.abs(w) + 0.1 if n.endswith(("_var", ".std")) else w for n, w in moved.items()}
+
+
+def assert_answers_alike(program: Program, path: Path, folder: Path) -> None:
+    module = load(path)
+    model, weights = model_of(module), scattered(draw(program.graph, seed=0))
+    if weights:
+        save_file(weights, folder / "weights.safetensors")
+        module.load_weights(model, folder / "weights.safetensors")
+    graph = forms.inference(program)
+    inputs = sample(
+        sized(
+            {i.name: i.value.type for i in program.inputs if i.value in graph.inputs},
+            {"T": 5, "H": 6, "W": 4},
+        ),
+        3,
+        0,
+    )
+    wanted = run(open_session(serialize(onnx_model(program, graph, weights, {}))), inputs)
+    found = module.answers(model, *(torch.from_numpy(rows) for rows in inputs.values()))
+    assert found.keys() == wanted.keys()
+    for name, answer in wanted.items():
+        own = np.asarray(found[name])
+        assert own.shape == answer.shape
+        if answer.dtype.kind == "f":
+            np.testing.assert_allclose(own, answer, rtol=1e-4, atol=1e-4 * np.abs(answer).max())
+        else:
+            np.testing.assert_array_equal(own, answer)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_as_the_artifact_with_the_weights_of_the_spec(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.py"
+    done = CliRunner().invoke(commands, ["emit", str(SPECS / f"{name}.dl"), "-o", str(path)])
+    assert done.exit_code == 0, done.output
+    assert_answers_alike(program_of(name), path, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_laid_out_as_ruff_does_and_needs_no_dlc(name: str, tmp_path: Path) -> None:
+    text = emit(program_of(name))
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    imported |= {
+        (node.module or "").split(".")[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom)
+    }
+    assert imported <= KNOWN
+    path = tmp_path / f"{name}.py"
+    path.write_text(text, "utf-8")
+    for command in (("check", "--select", "F,E9"), ("format", "--check")):
+        ruff = [sys.executable, "-m", "ruff", *command, "--isolated", path]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", READ)
+def test_reads_as_recorded(name: str, golden) -> None:
+    golden(GOLDEN / f"{name}.py.txt", emit(program_of(name)))
+
+
+def test_nothing_recorded_is_unused(unused_golden) -> None:
+    unused_golden(GOLDEN, "*", {f"{name}.py.txt" for name in READ})
+
+
+@pytest.mark.parametrize(("name", "figure", "least"), [("iris", "accuracy", 0.9), ("xor", "accuracy", 1.0)])
+def test_trains_to_what_the_spec_expects(name: str, figure: str, least: float, tmp_path: Path) -> None:
+    """By itself, in a folder of its own."""
+    path = tmp_path / f"{name}.py"
+    path.write_text(emit(program_of(name)), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path.name], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    reached: dict[str, Any] = {}
+    for line in done.stdout.splitlines():
+        part, _, figures = line.partition(" ")
+        reached[part] = ast.literal_eval(figures)
+    assert reached["test" if "test" in reached else "training"][figure] >= least
+
+
+def test_blocks_are_classes_and_repeats_loops() -> None:
+    text = emit(program_of("resnet18"))
+    tree = ast.parse(text)
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    assert {"Basic", "Group", "Resnet18"} <= classes
+    assert len(text.splitlines()) <= 120
+    vgg = ast.parse(emit(program_of("vgg11")))
+    assert [node for node in ast.walk(vgg) if isinstance(node, ast.For)]

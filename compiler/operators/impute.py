@@ -50,6 +50,13 @@ class Impute(Learnt):
         value = op.constant(self.fill, "float32") if value is None else self.onnx_behind(op, value)
         return op.Where(op.IsNaN(x), value, x)
 
+    def learnt(self, F, x):
+        if self.fill == "most_frequent":
+            raise NotImplementedError
+        x = self.flat(x)
+        value = x.nanmean(0) if self.fill == "mean" else x.nanquantile(0.5, 0)
+        return {"value": value.nan_to_num(0.0)}
+
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
         if self.fill == "mean":
             return {"value": spread_of(np, self, batches).mean}

@@ -40,6 +40,12 @@ class Learnt(Operator, abstract=True):
         axes = list(range(1, rank))
         return op.Unsqueeze(statistic, op.constant(axes, "int64")) if rank > 2 else statistic
 
+    def flat(self, x: Any) -> Any:
+        """What flows in as rows of features, in PyTorch."""
+        rank = self.operands[0].rank
+        x = x.movedim(1, -1) if rank > 2 else x
+        return x.flatten(0, rank - 1) if rank > 1 else x
+
     def rows(self, np: Any, batches: Any) -> Iterator[Any]:
         """What flows in, a row of features for every place of every sample."""
         x = self.operands[0]
@@ -75,11 +81,9 @@ class Standardize(Learnt):
         return op.Div(op.Sub(x, self.onnx_behind(op, mean)), self.onnx_behind(op, std))
 
     def learnt(self, F, x):
-        rank = self.operands[0].rank
-        over = [0, *range(2, rank + 1)] if rank > 2 else [*range(max(rank, 1))]
-        mean = x.nanmean(over)
-        low, high = x.nan_to_num(float("inf")).amin(over), x.nan_to_num(float("-inf")).amax(over)
-        std = F.sqrt(F.square(x - self.behind(F, mean)).nanmean(over))
+        x = self.flat(x)
+        mean, (low, high) = x.nanmean(0), bounds(x)
+        std = F.sqrt(F.square(x - mean).nanmean(0))
         return {"mean": mean, "std": F.where(low < high, std, 1.0)}
 
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
@@ -120,6 +124,10 @@ class Minmax(Learnt):
     def onnx(self, op, x, min, range):
         return op.Div(op.Sub(x, self.onnx_behind(op, min)), self.onnx_behind(op, range))
 
+    def learnt(self, F, x):
+        low, high = bounds(self.flat(x))
+        return {"min": F.where(low > high, 0.0, low), "range": F.where(low < high, high - low, 1.0)}
+
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
         spread = spread_of(np, self, batches)
         low, high = (
@@ -134,6 +142,11 @@ class Minmax(Learnt):
         Example("minmax", "uint8[3, H, W]", "float[3, H, W]", low=0, high=255),
         Example("minmax", "float[3, T]", rejects="E0201"),
     )
+
+
+def bounds(x: Any) -> tuple[Any, Any]:
+    """The least and the greatest of each feature that are not missing, in PyTorch."""
+    return x.nan_to_num(float("inf")).amin(0), x.nan_to_num(float("-inf")).amax(0)
 
 
 def spread_of(np: Any, operator: Learnt, batches: Any) -> Spread:

@@ -133,10 +133,9 @@ class OneCycle(Schedule):
             return between(lr, self.peak, step / top)
         return between(self.peak, lr * self.end, (step - top) / (steps - 1 - top))
 
-
     def formula(self, lr):
-        top, end = f"({self.rise} * steps - 1)", lr * self.end
-        rise, fall = f"step / {top}", f"(step - {top}) / ({1 - self.rise:.9g} * steps)"
+        end, fall = lr * self.end, f"(step + 1 - {self.rise} * steps) / ({1 - self.rise:.9g} * steps)"
+        rise = f"step / ({self.rise} * steps - 1)"
         up = f"{self.peak} - {self.peak - lr:.9g} * (1 + cos(pi * {rise})) / 2"
         down = f"{end:.9g} + {self.peak - end:.9g} * (1 + cos(pi * {fall})) / 2"
         return f"{up} if step <= {self.rise} * steps - 1 else {down}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.pytorch_source.emitter import Emitter
-from dlc.compiler.lower.pytorch_source.functions import answers, initialize, load_weights, numbered
+from dlc.compiler.lower.pytorch_source.functions import answers, load_weights, numbered
 from dlc.compiler.lower.pytorch_source.source import class_lines
 from dlc.compiler.lower.pytorch_source.training import training
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 def emit(program: Program) -> str:
     """The file: the modules, what they answer, how they are trained, and the data."""
     e = Emitter(program)
+    trained = training(e)
     body: list[str] = []
     for cls in e.classes:
-        body += ["", "", *class_lines(cls, doc(e, cls), names_of(cls))]
+        body += ["", "", *class_lines(cls, doc(e, cls), names_of(cls), e.learns)]
     body += answers(e)
     loading = load_weights(e) if program.graph.weights else []
     body += numbered() if e.needs_numbered else []
     body += loading
-    body += training(e)
+    body += trained
     text = "\n".join([*opening(program), *import_lines(e, body), *e.constant_lines(), *table(e), *body])
     return text.rstrip() + "\n"
 

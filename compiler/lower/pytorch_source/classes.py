@@ -31,7 +31,7 @@ class Class:
     @property
     def learns(self) -> bool:
         """Whether it is an operator that learns from rows before training."""
-        return self.first.what == "operator" and type(self.first.nodes[0].operator).learns()
+        return self.first.what == "operator" and self.first.nodes[0].operator.learns()
 
     def made(self, frame: Frame) -> Code:
         """How one of its frames is constructed."""

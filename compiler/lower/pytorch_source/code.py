@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 WIDTH = 88
 # How strongly signs bind, from loosest; what is no sign binds strongest.
@@ -60,7 +60,6 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "betas": ((0.9, 0.999),),
     "num_layers": (1,),
     "bidirectional": (False,),
-    "average": (),
 }
 
 
@@ -304,3 +303,14 @@ def _generator(code: Code, indent: int) -> list[str]:
     if len(whole) <= WIDTH:
         return [whole]
     return [*lines(code.parts[0], indent), f"{' ' * indent}{_over(code)}"]
+
+
+def signature(head: str, given: Sequence[str], *, tail: str = ":") -> list[str]:
+    """The first lines of a function."""
+    whole = f"{head}({', '.join(given)}){tail}"
+    if len(whole) <= WIDTH:
+        return [whole]
+    margin = " " * (len(head) - len(head.lstrip()))
+    together = f"{margin}    {', '.join(given)}"
+    inner = [together] if len(together) <= WIDTH else [f"{margin}    {name}," for name in given]
+    return [f"{head}(", *inner, f"{margin}){tail}"]

@@ -90,6 +90,12 @@ class Rows:
             )
         return Field(safe(name), name, declared, value, columns, draw, target)
 
+    @property
+    def own_sources(self) -> bool:
+        """Whether a part is read from a file of its own."""
+        data = self.e.program.data
+        return data is not None and (isinstance(data.validation, Source) or isinstance(data.test, Source))
+
     # --- reading ------------------------------------------------------------------------------------------
 
     def function(self) -> list[str]:
@@ -135,14 +141,17 @@ class Rows:
         e.imports.add("from torch.utils.data import TensorDataset")
         own_test = data.source.name == "idx" and not data.test
         given = '"train"' if data.source.name == "idx" else ""
+        given = json.dumps(data.source.path) if self.own_sources else given
         found = [f"data = TensorDataset(*rows({given}))"]
         asked = [(name, getattr(data, name)) for name in ("validation", "test") if getattr(data, name)]
-        for name, share in asked:
-            if isinstance(share, Source):
+        own = [(name, share) for name, share in asked if isinstance(share, Source)]
+        asked = [(name, share) for name, share in asked if not isinstance(share, Source)]
+        for name, share in own:
+            if share.name != data.source.name or share.name not in PATHS:
                 raise e.cannot(
                     "E0822",
                     data.spans.get(name),
-                    f"a source of its own for `{name}` is not emitted",
+                    f"`{name}` comes from another kind of source",
                     "give a fraction or a count",
                 )
         if asked and data.stratify:
@@ -163,6 +172,9 @@ class Rows:
         else:
             found = [f"training = TensorDataset(*rows({given}))"]
         self.parts = [name for name, _ in asked]
+        for name, share in own:
+            found.append(f"{name} = TensorDataset(*rows({json.dumps(share.path)}))")
+            self.parts.append(name)
         if own_test:
             found.append('test = TensorDataset(*rows("t10k"))')
             self.parts.append("test")
@@ -284,16 +296,21 @@ def table(rows: Rows, source: Any) -> list[str]:
 
 def csv(rows: Rows, source: Any) -> list[str]:
     rows.e.imports.add("import csv")
+    path, given = ("path", ["path"]) if rows.own_sources else (json.dumps(source.path), [])
     opening = [
-        f'{INDENT}with open({json.dumps(source.path)}, newline="") as file:',
+        f'{INDENT}with open({path}, newline="") as file:',
         f"{INDENT * 2}lines = list(csv.DictReader(file))",
     ]
+    fills = any(node.operator.name == "impute" for node in rows.e.program.graph.nodes)
+    missing = tuple(dict.fromkeys(("", *(source.missing or ())))) if fills or source.missing else ()
     columns = []
     for field in rows.fields:
         names = field.columns or (field.field,)
-        cells = [cell(rows.e, field, f"line[{json.dumps(name, ensure_ascii=False)}]") for name in names]
+        cells = [
+            cell(rows.e, field, f"line[{json.dumps(name, ensure_ascii=False)}]", missing) for name in names
+        ]
         if field.columns and field.type.rank:
-            one = cell(rows.e, field, "line[name]")
+            one = cell(rows.e, field, "line[name]", missing)
             each = f"[{one} for name in {inline(literal(tuple(names)))}]"  # type: ignore[arg-type]
         else:
             each = cells[0]
@@ -303,30 +320,34 @@ def csv(rows: Rows, source: Any) -> list[str]:
         cells = Code("list", None, (Code("copies", "line", (text(each), text("lines"))),))
         named = {"dtype": text(dtype)} if dtype and dtype != "torch.float32" else {}
         columns.append(rows.shaped(field, call(text("torch.tensor"), cells, **named)))
-    return rows.finish(opening, columns)
+    found = rows.finish(opening, columns, given)
+    if not missing:
+        return found
+    listed = inline(literal(missing))  # type: ignore[arg-type]
+    number = head("number", ["cell"], "A number; NaN where it is missing.")
+    return [*number, f'{INDENT}return float("nan" if cell in {listed} else cell)', *found]
 
 
-def cell(e: Emitter, field: Field, source: str) -> str:
+def cell(e: Emitter, field: Field, source: str, missing: Sequence[str] = ()) -> str:
     names = field.type.classes.names if field.type.classes else None
     if names:
         return f"{e.names_of_classes(names)}.tolist().index({source})"
     if field.dtype == "torch.bool" or field.type.element in ("bool", "binary"):
         return f'{{"0": 0, "1": 1, "false": 0, "true": 1}}[{source}.lower()]'
+    if missing and field.dtype.startswith("torch.float"):
+        return f"number({source})"
     return f"float({source})" if field.dtype.startswith("torch.float") else f"int({source})"
 
 
 def npz(rows: Rows, source: Any) -> list[str]:
     rows.e.imports.add("import numpy as np")
-    opening = [f"{INDENT}arrays = np.load({json.dumps(source.path)})"]
+    path, given = ("path", ["path"]) if rows.own_sources else (json.dumps(source.path), [])
+    opening = [f"{INDENT}arrays = np.load({path})"]
     columns = []
     for field in rows.fields:
-        if field.type.classes and field.type.classes.names:
-            raise rows.e.cannot(
-                "E0822", source.span, f"names of classes in an npz file (`{field.field}`) are not emitted", ""
-            )
         name = (field.columns or (field.field,))[0]
         columns.append(rows.tensor(field, f"arrays[{json.dumps(name)}]"))
-    return rows.finish(opening, columns)
+    return rows.finish(opening, columns, given)
 
 
 def idx(rows: Rows, source: Any) -> list[str]:
@@ -350,4 +371,5 @@ def idx(rows: Rows, source: Any) -> list[str]:
     return [*read, *rows.finish([], columns, ["part"])]
 
 
+PATHS = ("csv", "npz")  # sources that are read from any path
 READERS: dict[str, Any] = {"builtin": builtin, "table": table, "csv": csv, "npz": npz, "idx": idx}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
-from dlc.compiler.lower.pytorch_source.classes import classes_of
+from dlc.compiler.lower.pytorch_source.classes import Class, classes_of
 from dlc.compiler.lower.pytorch_source.code import call, inline, lines, literal, text
+from dlc.compiler.lower.pytorch_source.forms import Functions, Written
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name, numbered_name
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted, Shared, parameter, safe, write
+from dlc.compiler.passes import following
 
 if TYPE_CHECKING:
     from dlc.compiler.ir import Value, Weight
@@ -91,10 +94,9 @@ class Emitter:
         for constant, known in self.constants.items():
             if known == names:
                 return constant
-        output = next(
-            o for o in self.program.outputs if o.declared.classes and o.declared.classes.names == names
-        )
-        constant = output.name.upper()
+        declared = (*self.program.outputs, *self.program.inputs)
+        field = next(f for f in declared if f.declared.classes and f.declared.classes.names == names)
+        constant = field.name.upper()
         self.constants[constant] = names
         self.imports.add("import numpy as np")
         return constant
@@ -145,7 +147,8 @@ class Emitter:
 
     def check_settings(self) -> None:
         """Refuse settings that the file has no words for, rather than leave them out."""
-        for section, known in ((self.program.train, TRAIN), (self.program.export, EXPORT)):
+        program = self.program
+        for section, known in ((program.train, TRAIN), (program.export, EXPORT)):
             for name, value in section.values().items():
                 if name not in known and value != section.settings[name].default:
                     raise self.cannot(
@@ -154,6 +157,33 @@ class Emitter:
                         f"`{name}` of `{section.name}` has no place in an emitted file",
                         "leave it out of the spec that is emitted",
                     )
+        followed = (
+            following.plan(replace(program.graph, outputs={"loss": program.loss})).followers
+            if program.loss
+            else {}
+        )
+        for node in followed:
+            raise self.cannot(
+                "E0821",
+                node.site.span,
+                f"`{node.operator.name}` moves the targets too, which an emitted file does not",
+                "leave it out of the spec that is emitted",
+                node.site.way(),
+            )
+
+    def check_learnt(self, classes: list[Class]) -> None:
+        for cls in classes:
+            node = cls.first.nodes[0]
+            try:
+                node.operator.learnt(Functions({}), Written(text("x")))
+            except NotImplementedError:
+                raise self.cannot(
+                    "E0820",
+                    node.site.span,
+                    f"what `{node.operator!r}` learns from the rows cannot be said in plain PyTorch",
+                    "learn something else before training",
+                    node.site.way(),
+                ) from None
 
     def own_unread(self) -> None:
         """Declared weights that nothing reads are weights of the model all the same."""

@@ -187,6 +187,10 @@ class Functions:
     def pow(self, a: Any, b: Any) -> Written:
         return binary("**")(a, b)
 
+    def broadcast_tensors(self, *tensors: Any) -> tuple[Written, ...]:
+        both = Written(call(text("torch.broadcast_tensors"), *map(argument, tensors)))
+        return tuple(both[place] for place in range(len(tensors)))
+
     def tensor(self, numbers: Any, dtype: Any = None) -> Written:
         """Its type is that of the numbers."""
         return (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @record(eq=False)
 class Let:
-    """`a, b = code`. `joins` if what flows in may be written within it, `glue` if it says little by itself."""
+    """`a, b = code`. `joins` if what flows in may stand within it, `glue` if it says little by itself."""
 
     targets: tuple[Any, ...]
     code: Code

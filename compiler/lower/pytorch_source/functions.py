@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.code import Code, call, inline, literal, text
+from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, signature, text
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Written
 from dlc.compiler.lower.pytorch_source.frames import Frame, Let
 from dlc.compiler.lower.pytorch_source.naming import Namer
@@ -25,8 +25,7 @@ FUNCTION = "function"
 
 
 def head(name: str, given: Sequence[str], doc: str, *, gradients: bool = True) -> list[str]:
-    whole = f"def {name}({', '.join(given)}):"
-    listed = [f"def {name}(", *(f"    {g}," for g in given), "):"] if len(whole) > 88 else [whole]
+    listed = signature(f"def {name}", given)
     return ["", "", *([] if gradients else ["@torch.no_grad()"]), *listed, f'    """{doc}"""']
 
 
@@ -167,14 +166,14 @@ def initialize(e: Emitter) -> list[str]:
             (biases if weight.initial.name == "zeros" else ones).append(weight)
         else:
             drawn.setdefault(inline(initial(weight)), []).append(own[weight.name])
-    cases: list[tuple[str, str]] = []
+    cases: list[tuple[Any, ...]] = []
     if any(e.by_torch(weight) for weight in biases) and weight_ends(e, biases):
         cases.append(('name.endswith("bias")', "nn.init.zeros_(weight)"))
     groups = sorted(drawn.items(), key=lambda item: len(item[1]))
     for form, names in groups[:-1]:
         listed = literal(tuple(names)) if len(names) > 1 else literal(names[0])
         sign = "in" if len(names) > 1 else "=="
-        cases.append((f"name {sign} {inline(listed)}", form))  # type: ignore[arg-type]
+        cases.append((f"name {sign} {inline(listed)}", form, listed))  # type: ignore[arg-type]
     if groups:
         flat = any(
             weight.initial.name not in ("zeros",) or not cases or cases[0][0][:13] != "name.endswith"
@@ -183,12 +182,15 @@ def initialize(e: Emitter) -> list[str]:
         cases.append(("weight.ndim > 1" if flat else "", groups[-1][0]))
     found = head("initialize", ["model"], "Begin with the initial values of the spec.")
     found.append("    for name, weight in model.named_parameters():")
-    for place, (condition, form) in enumerate(cases):
+    for place, (condition, form, *listed) in enumerate(cases):
         word = f"{'el' if place else ''}if {condition}:" if condition else "else:"
         if word == "else:" and not place:
             found.append(f"        {form}")
             continue
-        found += [f"        {word}", f"            {form}"]
+        head_lines = [f"        {word}"]
+        if len(head_lines[0]) > 88 and listed:
+            head_lines = lines(listed[0], 8, f"{'el' if place else ''}if name in ", ":")
+        found += [*head_lines, f"            {form}"]
     return found if cases else []
 
 

@@ -18,13 +18,14 @@ NAME = re.compile(r"(.*?)(?:_(\d+))?")
 
 
 def write_copies(writer: Writer, copies: Copies) -> None:
-    writers = []
+    writers, before = [], len(writer.shared.frames)
     for items in copies.copies:
         inner = Writer(writer.shared, writer.frame)
         inner.write_items(items)
         writers.append(inner)
     loop = None if len(writers) < 2 else as_loop(writer, writers, copies)
     if loop is None:
+        del writer.shared.frames[before:]  # they are written again
         for items in copies.copies:
             writer.write_items(items)
         return

@@ -102,7 +102,7 @@ class Namer:
         self.held += [part.value for part in code.walk() if part.kind == "text"]
         while len(inline(code)) + indent + len(before) > WIDTH and cannot_break(code):
             parts = [p for p in code.walk() if p is not code and p.kind in ("call", "sign", "index")]
-            parts = [p for p in parts if 12 < len(inline(p)) <= WIDTH - 20]
+            parts = [p for p in parts if 12 < len(inline(p)) <= WIDTH - 12]
             if not parts:
                 break
             largest = max(parts, key=lambda part: len(inline(part)))
@@ -200,7 +200,7 @@ class Namer:
 def cannot_break(code: Code) -> bool:
     """Whether an expression has no brackets of its own that would take it apart well."""
     if code.kind == "call":
-        return len(inline(code.parts[0])) > WIDTH // 2
+        return len(code.parts) == 1 or len(inline(code.parts[0])) > WIDTH // 2
     return code.kind in ("sign", "choice", "index", "attribute")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.frames import Frame
-from dlc.compiler.passes.forms import prune, without_identities
+from dlc.compiler.passes.extension import prune, without_identities
 
 if TYPE_CHECKING:
     from dlc.compiler.ir import Graph, Node
@@ -27,6 +27,8 @@ def parts_of(program: Program) -> Parts:
     for output in program.outputs:
         wanted[f"{output.name}.scores"], wanted[f"{output.name}.flowed"] = output.scores, output.flowed
     wanted |= {name: value for name, value in program.exports if isinstance(value, Value)}
+    kept_small = [r.value for r in program.train.regularize if r.value is not None]
+    wanted |= {f"kept small {place}": value for place, value in enumerate(kept_small)}
     if program.loss is not None:
         wanted["loss"] = program.loss
     graph = prune(without_identities(replace(program.graph, outputs=wanted)))

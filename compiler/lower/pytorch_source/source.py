@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Graph
-from dlc.compiler.lower.pytorch_source.code import Code, lines, number, text
+from dlc.compiler.lower.pytorch_source.code import Code, lines, number, signature, text
 from dlc.compiler.lower.pytorch_source.forms import Functions
 from dlc.compiler.lower.pytorch_source.naming import Namer
 from dlc.compiler.lower.pytorch_source.writer import Shared, Writer, local, safe
@@ -19,30 +19,27 @@ if TYPE_CHECKING:
 NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")
 
 
-def class_lines(cls: Class, doc: Sequence[str], names: dict[Any, str]) -> list[str]:
-    """A class with its constructor and `forward`; `names` are those of what it is given."""
+def class_lines(cls: Class, doc: Sequence[str], names: dict[Any, str], learning: bool) -> list[str]:
+    """A class with its constructor and `forward`; `names` are those of what it is given,
+    `learning` says whether it is trained."""
     frame = cls.first
-    arguments = ", ".join(["self", *(name for name in cls.params)])
     found = [f"class {cls.name}(nn.Module):", *doc]
     body = member_lines(cls)
     if body:
-        found += [f"    def __init__({arguments}):", "        super().__init__()", *body, ""]
+        head = signature("    def __init__", ["self", *cls.params])
+        found += [*head, "        super().__init__()", *body, ""]
     namer = Namer(
         {key: safe(names[key]) for key in frame.params},
         cls.body,
         returned(cls),
         lambda entries: entries_text(cls, entries),
     )
-    given = ", ".join(["self", *namer.names.values()])
-    head = f"    def forward({given}):"
-    found += (
-        [head] if len(head) <= 88 else exploded("    def forward(", ["self", *namer.names.values()], "):")
-    )
+    found += signature("    def forward", ["self", *namer.names.values()])
     listed = Lists(cls)
     statements = [listed.statement(s) for s in cls.body]
     ends = [listed.code(c) for c in returned(cls)]
     found += [*namer.block(statements, 8, ends), *namer.ending(ends, 8)]
-    if cls.learns:
+    if cls.learns and learning:
         found += learn_lines(cls)
     return [line.rstrip() for line in found]
 
@@ -61,11 +58,6 @@ def learn_lines(cls: Class) -> list[str]:
     for leaf, code in zip(made, codes, strict=True):
         found += lines(Code("call", None, (text(f"self.{leaf}.copy_"), namer.consume(code))), 8)
     return found
-
-
-def exploded(head: str, entries: Sequence[str], tail: str) -> list[str]:
-    indent = " " * (len(head) - len(head.lstrip()))
-    return [head, *(f"{indent}    {entry}," for entry in entries), f"{indent}{tail}"]
 
 
 def returned(cls: Class) -> list[Code]:

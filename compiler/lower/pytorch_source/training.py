@@ -62,11 +62,18 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
     for node in e.late:
         body.writer.write_node(node)
     ends = [body.writer.value(program.loss)._code]  # type: ignore[arg-type]
-    for regularizer in program.train.regularize:
-        if regularizer.value is not None:
-            e.penalized.append(regularizer)
+    small = [r for r in program.train.regularize if r.value is not None]
+    ends += [body.writer.value(regularizer.value)._code for regularizer in small]
     written, namer = body.lines(ends, names.values())
-    return [*found, *written, *namer.ending(ends, 4)]
+    if not small:
+        return [*found, *written, *namer.ending(ends, 4)]
+    found += [*written, *lines(namer.consume(ends[0]), 4, "loss = "), f"{INDENT}if model.training:"]
+    for regularizer, end in zip(small, ends[1:], strict=True):
+        term = regularizer.torch(Functions({}), [Written(namer.consume(end))]) / Written(
+            text(f"len({rows.fields[0].name})")
+        )
+        found += lines(term._code, 8, "loss += ")
+    return [*found, f"{INDENT}return loss"]
 
 
 def kind(e: Emitter, value: Value) -> bool:
@@ -79,13 +86,6 @@ def penalty(e: Emitter) -> list[str]:
     terms = []
     for regularizer in e.program.train.regularize:
         weights = [w for w in e.program.graph.weights if regularizer.acts_on(w)]
-        if regularizer.value is not None:
-            raise e.cannot(
-                "E0821",
-                regularizer.span,
-                "a regularizer of a tensor has no place in the emitted file",
-                "regularize weights, or add `... ** 2` of the tensor to the loss",
-            )
         if not weights:
             continue
         one = Written(text("weight"))
@@ -138,9 +138,19 @@ def rate(e: Emitter) -> list[str]:
     found = head("rate", ["step", "steps"], "The learning rate of a step, counted from 0.")
     first, condition, rest = formula.partition(" if ")
     if not condition:
-        return [*found, f"{INDENT}return {formula}"]
+        return [*found, *returned(formula, 4)]
     test, _, other = rest.partition(" else ")
-    return [*found, f"{INDENT}if {test}:", f"{INDENT}    return {first}", f"{INDENT}return {other}"]
+    return [*found, f"{INDENT}if {test}:", *returned(first, 8), *returned(other, 4)]
+
+
+def returned(formula: str, indent: int) -> list[str]:
+    margin, (first, plus, rest) = " " * indent, formula.partition(" + ")
+    whole = f"{margin}return {formula}"
+    if len(whole) <= 88 or not plus:
+        return [whole]
+    if len(formula) + indent + 4 <= 88:
+        return [f"{margin}return (", f"{margin}    {formula}", f"{margin})"]
+    return [f"{margin}return (", f"{margin}    {first}", f"{margin}    + {rest}", f"{margin})"]
 
 
 # --- what is learnt from rows -----------------------------------------------------------------------------
@@ -149,6 +159,7 @@ def rate(e: Emitter) -> list[str]:
 def learn(e: Emitter) -> list[str]:
     """`learn(model, rows)`: what operators learn from the training rows before training."""
     classes = [cls for cls in e.classes if cls.learns]
+    e.check_learnt(classes)
     if not classes:
         return []
     e.learns = True
@@ -288,31 +299,38 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
     found = head("measure", ["model", "rows"], "The loss and the metrics of rows.", gradients=False)
     names = [field.name for field in rows.fields]
     listed = f"({names[0]},)" if len(names) == 1 else ", ".join(names)
-    found.append(f"{INDENT}{listed} = rows[:]")
+    short = len(listed) <= 70
+    found.append(f"{INDENT}{listed if short else 'data'} = rows[:]")
+    names = names if short else [f"data[{place}]" for place in range(len(names))]
     inputs = [e.input_name(v) for v in e.model.first.params]
-    loss = call(text("compute_loss"), text("model.eval()"), *map(text, names))
+    given = names if short else ["*data"]
+    loss = call(text("compute_loss"), text("model.eval()"), *map(text, given))
     found += lines(loss, 4, "loss = ")
     entries = [f'{INDENT * 2}"loss": loss.item(),']
     if e.program.metrics:
-        found += lines(call(text("answers"), text("model"), *map(text, inputs)), 4, "made = ")
+        found += lines(
+            call(text("answers"), text("model"), *map(text, inputs if short else [f"*data[:{len(inputs)}]"])),
+            4,
+            "made = ",
+        )
         e.imports.add("from sklearn import metrics")
     for name, metric in e.program.metrics:
         key = f'"{name + "_" if several else ""}{metric.name}": '
-        entries += lines(measured(e, rows, name, metric), 8, key, ",")
+        entries += lines(measured(e, rows, names, name, metric), 8, key, ",")
     return [*found, f"{INDENT}return {{", *entries, f"{INDENT}}}"]
 
 
-def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
+def measured(e: Emitter, rows: Rows, names: list[str], name: str, metric: Any) -> Code:
     """A metric of an output, by scikit-learn."""
     output = e.program.output(name)
     declared, kind = output.declared, kind_of(output.declared)
-    field = next(f for f in rows.fields if f.value is output.target_value)
+    place = next(i for i, f in enumerate(rows.fields) if f.value is output.target_value)
     flat = (
         ".ravel()"
         if declared.rank and (metric.name == "accuracy" or declared.rank > 1 or kind.word == "class")
         else ""
     )
-    answer, target = f'made["{name}"]', field.name
+    answer, target = f'made["{name}"]', names[place]
     how: dict[str, Any] = {}
     if kind.word == "class" or (kind.word == "binary" and declared.rank):
         how["average"] = "macro"

@@ -135,6 +135,8 @@ class Writer:
 
     def _write_node(self, node: Node) -> None:
         operator = node.operator
+        if operator.wrt is not None:
+            raise Unwritten("it is a derivative")
         if isinstance(operator, Constant) and not isinstance(operator.value, tuple):
             self.env[node.results[0]] = Literal(operator.value)
             return
@@ -162,8 +164,9 @@ class Writer:
         if isinstance(instead, Identity):
             other = (given[0],)
         else:
-            bound = instead.bind(*node.operator.operands)
-            other = results(bound.torch(functions, *given, **weights), len(node.results))
+            operands = node.operator.operands[: instead.arity()[1]]
+            bound = instead.bind(*operands)
+            other = results(bound.torch(functions, *given[: len(operands)], **weights), len(node.results))
         return tuple(
             Written(Code("choice", None, (self.training, a._code, b._code)))
             for a, b in zip(made, other, strict=True)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
-# Augmentations that move targets too have no place in an emitted file yet.
-REFUSED = {"augmented_digits": "E0821", "augmented_segmentation": "E0821"}
+# What these do has no place in an emitted file yet.
+REFUSED = {"augmented_digits": "E0821", "augmented_segmentation": "E0821", "transfer": "E0821"}
 NAMES = sorted(path.stem for path in SPECS.glob("*.dl") if path.stem not in REFUSED)
 READ = ("lenet", "resnet18", "unet", "two_inputs_two_outputs", "undercomplete_autoencoder")
 KNOWN = {"copy", "csv", "gzip", "math", "numpy", "os", "re", "safetensors", "sklearn", "torch"}

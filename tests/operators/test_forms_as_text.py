@@ -90,7 +90,11 @@ def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> 
 
 @pytest.mark.parametrize("node", [use for use in USES if not use.values[0].operator.training_only])
 def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
-    said = [kind for line in in_onnx(node) for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
+    try:
+        lines = in_onnx(node)
+    except Unsaid:
+        return
+    said = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
     standing = fixed(node)
     builder = onnx.Builder(20)
     values = {}
@@ -103,3 +107,16 @@ def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
     made = [n.op_type for n in builder.nodes if n.name.startswith("it/")]
     assert set(said) <= set(made)
     assert set(made) - set(said) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Cast"}
+
+
+def test_few_forms_cannot_be_said() -> None:
+    def is_said(write: Any, node: Node) -> bool:
+        try:
+            return bool(write(node))
+        except Unsaid:
+            return False
+
+    nodes = [use.values[0] for use in USES]
+    exported = [node for node in nodes if not node.operator.training_only]
+    assert sum(is_said(in_torch, node) for node in nodes) > 0.9 * len(nodes)
+    assert sum(is_said(in_onnx, node) for node in exported) > 0.9 * len(exported)

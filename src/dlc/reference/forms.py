@@ -57,9 +57,10 @@ class Said:
     def __invert__(self) -> Said:
         return Said(self.form, f"~{self.within(NAME)}", 3)
 
-    def __iter__(self) -> Any:
-        raise Unsaid(f"how many `{self.text}` are")
+    def unsaid(self, *_: Any) -> Any:
+        raise Unsaid(f"what `{self.text}` is, nobody knows before it runs")
 
+    __iter__ = __len__ = __bool__ = __index__ = __int__ = __float__ = unsaid
     __hash__ = object.__hash__
 
 

@@ -145,6 +145,6 @@ def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
     spec = said.removeprefix("```dl\n").removesuffix("```")
     program = compile(Source("model.dl", spec))
     assert program.warnings == ()
-    assert any(name in spec for name in getattr(word.of, "names", [word.name]))
+    assert any(name.strip("]") in spec for name in getattr(word.of, "names", [word.name]))
     if isinstance(word.of, type) and word.of.family == "operator":
         assert word.of.name in {node.operator.name for node in program.graph.nodes}

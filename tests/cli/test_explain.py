@@ -5,6 +5,7 @@ from __future__ import annotations
 from stories import dlc
 
 from dlc.compiler.codes import codes, page
+from dlc.reference import terminal
 
 
 def test_it_says_what_why_and_how_to_mend() -> None:
@@ -55,3 +56,21 @@ def test_a_typo_is_told() -> None:
     assert "there is no code `E0230`" in done.output
     assert "help: did you mean `E0203`?" in done.output
     assert "help: `dlc explain` lists them all" in dlc("explain", "shapes").output
+
+
+def test_a_terminal_shows_headings_in_bold_and_text_in_lines_that_fit() -> None:
+    page = (
+        "# title\n\n"
+        + "word " * 60
+        + "\n\n- [link](to.md) "
+        + "word " * 30
+        + "\n\n```dl\n"
+        + "x" * 200
+        + "\n```\n"
+    )
+    lines = terminal.drawn(page, color=True).splitlines()
+    assert lines[0] == "\033[1mtitle\033[0m"
+    assert max(len(line) for line in lines if "x" not in line) <= terminal.WIDTH
+    assert any(line.startswith("- link word") for line in lines)
+    assert any(line.startswith("  word") for line in lines), "what is listed hangs behind its sign"
+    assert lines[-1] == "    " + "x" * 200, "what is fenced stays as it is"

@@ -80,7 +80,7 @@ def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> 
     torch.manual_seed(1)
     wanted = node.operator.torch(Sized(), *operands, **weights)
     torch.manual_seed(1)
-    scope = {"F": Sized(), "batch": BATCH, **FREE, **copies}
+    scope = {"F": torch.nn.functional, "torch": Sized(), "batch": BATCH, **FREE, **copies}
     for line in lines:
         left, _, right = line.partition(" = ")
         made = eval(right, scope)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim
+from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
 from dlc.compiler.passes.forms import fixed, training
 
 if TYPE_CHECKING:
@@ -96,14 +97,16 @@ def written(value: Any) -> str:
 class Form:
     """What a form is given as `F` or `op`; it collects the lines."""
 
-    prefix = ""
-
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.used: dict[str, int] = {}
 
     def __getattr__(self, name: str) -> Said:
-        return Said(self, f"{self.prefix}{name}", maker=name)
+        return Said(self, self.spelled(name), maker=name)
+
+    def spelled(self, name: str) -> str:
+        """The function of this name as it is called."""
+        return name
 
     def call(self, function: Said, given: tuple[Any, ...], named: dict[str, Any], outputs: int) -> Any:
         while given and given[-1] is None:
@@ -133,7 +136,8 @@ class Form:
 
 
 class InTorch(Form):
-    prefix = "F."
+    def spelled(self, name: str) -> str:
+        return f"F.{name}" if name in FUNCTIONAL else f"torch.{name}"
 
     def size(self, size: Any) -> Any:
         return Said(self, str(size), 2) if isinstance(size, Dim) else size
@@ -143,7 +147,7 @@ class InTorch(Form):
         return Said(self, "batch")
 
     def broadcast_tensors(self, *tensors: Said) -> Any:
-        return self.call(Said(self, "F.broadcast_tensors", maker="wide"), tensors, {}, len(tensors))
+        return self.call(Said(self, "torch.broadcast_tensors", maker="wide"), tensors, {}, len(tensors))
 
 
 class InOnnx(Form):

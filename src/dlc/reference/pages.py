@@ -70,7 +70,7 @@ def written_forms(definition: type[Operator], program: Program) -> Iterator[str]
     for heading, lines in found:
         yield f"## {heading}"
         if heading == "In PyTorch" and any("F." in line for line in lines):
-            yield "`F` is `torch.nn.functional`, or `torch` for what is not there."
+            yield "`F` is `torch.nn.functional`."
         yield fenced("text", "\n".join(lines))
 
 

@@ -113,7 +113,8 @@ class Conv(_Convolution):
         yield from self.bias_spec()
 
     def module(self, nn):
-        if self.padding == "causal" or (self.padding == "same" and set(self.axes("stride")) != {1}):
+        same = are_even(self.pads()) and set(self.axes("stride")) == {1}
+        if self.padding == "causal" or (self.padding == "same" and not same):
             return None
         module = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[self.operands[0].rank - 2]
         return module(self.operands[0].shape[0], self.channels, self.kernel, stride=self.stride,

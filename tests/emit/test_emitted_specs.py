@@ -4,7 +4,6 @@ the spec under its names, and answers as the artifact does."""
 from __future__ import annotations
 
 import ast
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
-from safetensors.numpy import save_file
+from emitted import answers_of, assert_alike, scattered
 
 from dlc.cli import commands
 from dlc.compiler import CompileError, compile, read_source, reader
@@ -27,10 +25,7 @@ from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
@@ -45,57 +40,15 @@ def program_of(name: str) -> Program:
     return compile(read_source(SPECS / f"{name}.dl"), read=reader(SPECS))
 
 
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"emitted_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def model_of(module: ModuleType) -> torch.nn.Module:
-    """The last of the classes is the model."""
-    tree = ast.parse(Path(module.__file__ or "").read_text("utf-8"))
-    return getattr(module, [node.name for node in tree.body if isinstance(node, ast.ClassDef)][-1])()
-
-
-def scattered(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Other numbers than those that weights begin with, so that no bias is 0; variances stay positive."""
-    rng = np.random.default_rng(1)
-    moved = {name: w + 0.02 * rng.standard_normal(w.shape).astype(np.float32) for name, w in weights.items()}
-    return {n: np.abs(w) + 0.1 if n.endswith(("_var", ".std")) else w for n, w in moved.items()}
-
-
-def assert_answers_alike(program: Program, path: Path, folder: Path) -> None:
-    module = load(path)
-    model, weights = model_of(module), scattered(draw(program.graph, seed=0))
-    if weights:
-        save_file(weights, folder / "weights.safetensors")
-        module.load_weights(model, folder / "weights.safetensors")
-    graph = forms.inference(program)
+def assert_answers_alike(program: Program, path: Path) -> None:
+    weights, graph = scattered(draw(program.graph, seed=0)), forms.inference(program)
     read = {value.name for value in graph.inputs}
     declared = {i.name: i.declared for i in program.inputs if i.name in read}
     inputs = sample(sized(declared, {"T": 5, "H": 6, "W": 4}), 3, 0)
     inputs |= {name: np.resize(np.array(type.classes.names, object), inputs[name].shape)
                for name, type in declared.items() if type.classes and type.classes.names}  # fmt: skip
     wanted = run(open_session(serialize(onnx_model(program, graph, weights, {}))), inputs)
-    found = module.answers(model, *(as_tensor(declared[name], rows) for name, rows in inputs.items()))
-    assert found.keys() == wanted.keys()
-    for name, answer in wanted.items():
-        own = np.asarray(found[name])
-        assert own.shape == answer.shape
-        if answer.dtype.kind == "f":
-            np.testing.assert_allclose(own, answer, rtol=1e-4, atol=1e-4 * np.abs(answer).max())
-        else:
-            np.testing.assert_array_equal(own, answer)
-
-
-def as_tensor(type: Tensor, rows: np.ndarray) -> torch.Tensor:
-    """What a file takes where the artifact takes names: their numbers."""
-    if rows.dtype == object:
-        rows = np.vectorize(type.classes.names.index)(rows)
-    return torch.from_numpy(rows)
+    assert_alike(answers_of(path, weights, inputs, declared), wanted)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,7 +56,7 @@ def test_answers_as_the_artifact_with_the_weights_of_the_spec(name: str, tmp_pat
     path = tmp_path / f"{name}.py"
     done = CliRunner().invoke(commands, ["emit", str(SPECS / f"{name}.dl"), "-o", str(path)])
     assert done.exit_code == 0, done.output
-    assert_answers_alike(program_of(name), path, tmp_path)
+    assert_answers_alike(program_of(name), path)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import sys
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim, evaluate, names
@@ -58,7 +60,7 @@ class Written:
 
     def __getitem__(self, key: Any) -> Written:
         keys = key if isinstance(key, tuple) else (key,)
-        while keys and isinstance(keys[-1], slice) and keys[-1] == slice(None):
+        while keys and is_whole(keys[-1]):
             keys = keys[:-1]  # what is left out is whole
         return Written(Code("index", None, (self._code, *map(argument, keys))), self._dtype) if keys else self
 
@@ -66,13 +68,22 @@ class Written:
         raise Unwritten(f"its form sets `{name}`")
 
     def __iter__(self) -> Any:
-        raise Unwritten("its form looks at the entries of a tensor")
+        """As many entries as there are names for them, `r, g, b = x`; torch.fx unpacks so too."""
+        frame = sys._getframe(1)
+        at = next(i for i in dis.get_instructions(frame.f_code) if i.offset == frame.f_lasti)
+        if at.opname != "UNPACK_SEQUENCE":
+            raise Unwritten("its form looks at the entries of a tensor")
+        return (self[place] for place in range(at.argval))
 
     def __bool__(self) -> bool:
         raise Unwritten("its form depends on the numbers of a tensor")
 
     __len__ = __bool__
     __hash__ = object.__hash__
+
+
+def is_whole(key: Any) -> bool:
+    return isinstance(key, slice) and all(part is None for part in (key.start, key.stop, key.step))
 
 
 def window(given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -135,6 +146,8 @@ def argument(value: Any, plain: bool = False) -> Code:
         return Code("slice", None, tuple(argument(v) for v in (value.start, value.stop, value.step)))
     if isinstance(value, (tuple, list)):
         return Code("tuple" if isinstance(value, tuple) else "list", None, tuple(map(argument, value)))
+    if isinstance(value, range) and value.step == 1:
+        return text(f"range({value.stop})" if not value.start else f"range({value.start}, {value.stop})")
     code = literal(value)
     if code is None:
         raise Unwritten(f"its form hands over `{value}`, a {type(value).__name__}, which is no plain value")
@@ -193,13 +206,10 @@ class Functions:
 
     def tensor(self, numbers: Any, dtype: Any = None) -> Written:
         """Its type is that of the numbers."""
-        return (
-            Literal(numbers)
-            if not isinstance(numbers, list)
-            else Written(
-                call(text("torch.tensor"), argument(numbers)), dtype._code.value if dtype is not None else ""
-            )
-        )
+        if isinstance(numbers, (bool, int, float)):
+            return Literal(numbers)
+        kind = dtype._code.value if dtype is not None else ""
+        return Written(call(text("torch.tensor"), argument(numbers)), kind)
 
     @property
     def batch(self) -> Any:

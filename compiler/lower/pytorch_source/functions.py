@@ -12,11 +12,12 @@ from dlc.compiler.lower.pytorch_source.forms import DTYPES, Written
 from dlc.compiler.lower.pytorch_source.frames import Frame, Let
 from dlc.compiler.lower.pytorch_source.naming import Namer
 from dlc.compiler.lower.pytorch_source.writer import Writer, local, safe
+from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.answers import BinaryName, ClassName, OfNames
 from dlc.compiler.passes import forms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dlc.compiler.ir import Weight
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
@@ -86,6 +87,9 @@ def answers(e: Emitter) -> list[str]:
     inputs = {value: e.input_name(value) for value in e.model.first.params}
     body = Body(e, dict(inputs))
     body.call_model("model.eval()")
+    for root in e.roots:
+        for value in same_at_inference(e, root):
+            body.writer.env.setdefault(value, body.writer.env[root])
     made = {value for node in e.graph.nodes for value in node.results}
     named: dict[Value, str] = {}
     for node in graph.nodes:
@@ -112,6 +116,14 @@ def answers(e: Emitter) -> list[str]:
     returned = [whole] if len(whole) <= 60 else ["    return {", *entries, "    }"]
     doc = "What the model answers, by name."
     return [*head("answers", ["model", *inputs.values()], doc, gradients=False), *found, *returned]
+
+
+def same_at_inference(e: Emitter, value: Value) -> Iterator[Value]:
+    """What a value is the same as, once dropout and its like have gone."""
+    producers = e.graph.producers()
+    while (node := producers.get(value)) is not None and isinstance(node.operator.inference(), Identity):
+        value = node.operands[0]
+        yield value
 
 
 # --- weights ----------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class Shared:
     def __init__(self, graph: Graph, roots: Iterable[Value]):
         self.weights: dict[Value, Weight] = {w.value: w for w in graph.weights}
         self.readers = graph.readers()
-        self.roots = set(roots)
+        self.roots = dict.fromkeys(roots)
         self.nets: dict[str, Frame] = {}  # by name, as it is used first
         self.frames: list[Frame] = []  # written, inner ones first
 
@@ -199,7 +199,12 @@ class Writer:
         held: dict[int, Code] = {}
 
         def hoist(code: Code) -> Code | None:
-            if code.kind != "call" or seen[id(code)] < 2 or (len(codes) > 1 and split_at(codes)):
+            shared = seen[id(code)] > 1 and any(part.kind == "call" for part in code.walk())
+            if (
+                code.kind not in ("call", "sign", "index")
+                or not shared
+                or (len(codes) > 1 and split_at(codes))
+            ):
                 return None
             if id(code) not in held:
                 target = Temporary()
@@ -233,6 +238,9 @@ def write(shared: Shared, frame: Frame) -> None:
         writer.write_node(frame.nodes[0])
     else:
         writer.write_items(items_of(frame.nodes, depth_of(frame)))
+    if frame.what == "model":
+        for root in shared.roots:
+            writer.value(root)
     frame.params, frame.members, frame.body = writer.params, writer.members, writer.body
     made = [value for node in frame.nodes for value in node.results]
     frame.returns = [value for value in made if shared.leaves(value, inside)]
@@ -290,7 +298,7 @@ def parameter(weight: Weight) -> Code:
     """A weight as a module holds it: a parameter, or a buffer; random initial values follow."""
     value = getattr(weight.initial, "value", None)
     fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
-    sizes = [number(size) for size in weight.value.type.shape]
+    sizes = [number(size) for size in weight.value.type.shape] or [text("()")]
     made = (
         call(text(f"torch.{fill}"), *sizes)
         if value is None

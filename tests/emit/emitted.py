@@ -1,0 +1,76 @@
+"""Emitted files, run and held against what they were made from."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+
+    from dlc.compiler.types import Tensor
+
+POSITIVE = ("_var", ".std", ".range")
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"emitted_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def model_of(module: ModuleType) -> torch.nn.Module:
+    """The last of the classes is the model."""
+    tree = ast.parse(Path(module.__file__ or "").read_text("utf-8"))
+    return getattr(module, [node.name for node in tree.body if isinstance(node, ast.ClassDef)][-1])()
+
+
+def scattered(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Other numbers than those that weights begin with, so that no bias is 0; variances stay positive."""
+    rng = np.random.default_rng(1)
+    moved = {name: w + 0.02 * rng.standard_normal(w.shape).astype(np.float32) for name, w in weights.items()}
+    return {name: np.abs(w) + 0.1 if name.endswith(POSITIVE) else w for name, w in moved.items()}
+
+
+def answers_of(
+    path: Path,
+    weights: Mapping[str, np.ndarray],
+    inputs: Mapping[str, np.ndarray],
+    types: Mapping[str, Tensor],
+) -> dict[str, np.ndarray]:
+    """What an emitted file answers, with weights under the names of the spec."""
+    module = load(path)
+    model = model_of(module)
+    if weights:
+        save_file(dict(weights), path.with_suffix(".safetensors"))
+        module.load_weights(model, path.with_suffix(".safetensors"))
+    found = module.answers(model, *(as_tensor(types[name], rows) for name, rows in inputs.items()))
+    return {name: np.asarray(answer) for name, answer in found.items()}
+
+
+def as_tensor(type: Tensor, rows: np.ndarray) -> torch.Tensor:
+    """What a file takes where the artifact takes names: their numbers."""
+    if rows.dtype == object:
+        rows = np.vectorize(type.classes.names.index)(rows)
+    return torch.from_numpy(rows)
+
+
+def assert_alike(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> None:
+    assert found.keys() == wanted.keys()
+    for name, answer in wanted.items():
+        assert found[name].shape == answer.shape
+        if answer.dtype.kind == "f":
+            bound = 1e-4 * max(np.abs(answer).max(initial=0), 1e-3)
+            np.testing.assert_allclose(found[name], answer, rtol=1e-4, atol=bound)
+        else:
+            np.testing.assert_array_equal(found[name], answer)

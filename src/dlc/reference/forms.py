@@ -149,6 +149,10 @@ class InTorch(Form):
     def broadcast_tensors(self, *tensors: Said) -> Any:
         return self.call(Said(self, "torch.broadcast_tensors", maker="wide"), tensors, {}, len(tensors))
 
+    def derivative(self, of: Said, wrt: Said) -> Said:
+        grad = Said(self, "torch.autograd.grad", maker="grad")
+        return self.call(grad, (of.sum(), wrt), {"create_graph": True}, 1)[0]
+
 
 class InOnnx(Form):
     opset = 20

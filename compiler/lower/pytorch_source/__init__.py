@@ -20,7 +20,7 @@ def emit(program: Program) -> str:
     trained = training(e)
     body: list[str] = []
     for cls in e.classes:
-        body += ["", "", *class_lines(cls, doc(e, cls), names_of(cls), e.learns)]
+        body += ["", "", *class_lines(cls, doc(e, cls), names_of(cls), e.learns, e.targets)]
     body += answers(e)
     loading = load_weights(e) if program.graph.weights else []
     body += numbered() if e.needs_numbered else []
@@ -72,13 +72,17 @@ def table(e: Emitter) -> list[str]:
 
 def names_of(cls: Class) -> dict[Any, str]:
     frame = cls.first
-    own = {key: key[1] if isinstance(key, tuple) else key.name.split(".")[-1] for key in frame.params}
+    own = {key: key[1] if isinstance(key, tuple) else last(key.name) for key in frame.params}
     given = {value: name for name, value in frame.given.items() if value in own} if frame.use else {}
     if frame.what == "operator":
         given = dict(
             zip(frame.nodes[0].operands, type(frame.nodes[0].operator).operand_names(), strict=False)
         )
     return own | given
+
+
+def last(name: str) -> str:
+    return name.removesuffix(".target").split(".")[-1]
 
 
 def doc(e: Emitter, cls: Class) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
@@ -13,7 +12,6 @@ from dlc.compiler.lower.pytorch_source.forms import Functions, Written
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name, numbered_name
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted, Shared, parameter, safe, write
-from dlc.compiler.passes import following
 
 if TYPE_CHECKING:
     from dlc.compiler.ir import Value, Weight
@@ -32,6 +30,8 @@ TRAIN = (
     "early_stop",
     "metrics",
     "seed",
+    "weights",
+    "freeze",
 )
 EXPORT = ("outputs", "target", "opset")
 
@@ -43,7 +43,7 @@ class Emitter:
         self.program = program
         parts = parts_of(program)
         self.graph, self.roots, self.late = parts.graph, parts.roots, parts.late
-        self.shared = Shared(parts.graph, parts.roots)
+        self.shared = Shared(parts.graph, parts.roots, parts.led)
         self.check_settings()
         try:
             write(self.shared, parts.model)
@@ -55,7 +55,10 @@ class Emitter:
                 "",
                 error.node.site.way(),
             ) from None
-        order = {i.value: place for place, i in enumerate(program.inputs)}
+        targets = [o.target_value for o in program.outputs if o.target_value is not None]
+        self.targets = set(targets)
+        values = dict.fromkeys([*(i.value for i in program.inputs), *targets])
+        order = {value: place for place, value in enumerate(values)}
         for value in parts.model.params:
             if value not in order:
                 raise self.cannot(
@@ -69,12 +72,14 @@ class Emitter:
         self.own_unread()
         self.classes = classes_of(self.shared.frames, {"F"})
         self.model = self.classes[-1]
+        self.inputs = [value for value in self.model.first.params if value not in targets]
         self.imports = {"import torch", "from torch import nn"}
         self.constants: dict[str, tuple[str, ...]] = {}
         self.needs_numbered, self.needs_table = False, {}
         self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = False
         self.penalized: list[Any] = []
         self.selecting: list[str] = []
+        self.still: list[str] = []  # nets whose statistics training leaves as they are
         self.weight_names = {self.path(w.name, True): w.name for w in program.graph.weights}
 
     # --- names --------------------------------------------------------------------------------------------
@@ -87,7 +92,8 @@ class Emitter:
         for output in self.program.outputs:
             if output.scores is value:
                 return output.name
-        return next((name for name, v in self.program.bindings.items() if v is value), "")
+        named = next((name for name, v in self.program.bindings.items() if v is value), "")
+        return named or ("" if value in self.program.graph.values() else value.name.replace(".", "_"))
 
     def names_of_classes(self, names: tuple[str, ...]) -> str:
         """A constant of the file that holds names of classes."""
@@ -157,19 +163,6 @@ class Emitter:
                         f"`{name}` of `{section.name}` has no place in an emitted file",
                         "leave it out of the spec that is emitted",
                     )
-        followed = (
-            following.plan(replace(program.graph, outputs={"loss": program.loss})).followers
-            if program.loss
-            else {}
-        )
-        for node in followed:
-            raise self.cannot(
-                "E0821",
-                node.site.span,
-                f"`{node.operator.name}` moves the targets too, which an emitted file does not",
-                "leave it out of the spec that is emitted",
-                node.site.way(),
-            )
 
     def check_learnt(self, classes: list[Class]) -> None:
         for cls in classes:

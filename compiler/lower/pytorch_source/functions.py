@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, signature, text
+from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, signature, text
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Written
 from dlc.compiler.lower.pytorch_source.frames import Frame, Let
 from dlc.compiler.lower.pytorch_source.naming import Namer
@@ -45,12 +45,20 @@ class Body:
                 text(f"model.{emitter.path(weight.name)}"), DTYPES["float"]
             )
 
-    def call_model(self, model: str = "model") -> None:
-        """The model over its inputs; what it gives gets the names of the outputs."""
-        roots, inputs = self.emitter.roots, self.emitter.model.first.params
+    def call_model(self, model: str = "model", *, targets: bool = True) -> None:
+        """The model over its inputs and the targets that it moves; what it gives is named after outputs."""
+        e = self.emitter
+        roots, inputs = e.roots, e.model.first.params if targets else e.inputs
+        fewer = len(roots)
+        if not targets:
+            roots = [value for value in roots if e.hint(value) != value.name.replace(".", "_")] or roots
         for value in roots:
             self.writer.env[value] = local(value)
         made = call(text(model), *(self.writer.env[value]._code for value in inputs))
+        if len(roots) < fewer:
+            none = text("None")
+            some = Code("slice", None, (none, number(len(roots)), none)) if len(roots) > 1 else number(0)
+            made = Code("index", None, (made, some))
         hints = [self.emitter.hint(value) for value in roots]
         self.writer.body.append(
             Lets(tuple(roots), made, hints)
@@ -84,10 +92,10 @@ def Lets(targets: tuple[Any, ...], code: Code, hints: list[str]) -> Let:
 def answers(e: Emitter) -> list[str]:
     """`answers(model, ...)`: what the artifact answers, under its names."""
     graph = forms.inference(e.program)
-    inputs = {value: e.input_name(value) for value in e.model.first.params}
+    inputs = {value: e.input_name(value) for value in e.inputs}
     body = Body(e, dict(inputs))
-    body.call_model("model.eval()")
-    for root in e.roots:
+    body.call_model("model.eval()", targets=False)
+    for root in (root for root in e.roots if root in body.writer.env):
         for value in same_at_inference(e, root):
             body.writer.env.setdefault(value, body.writer.env[root])
     made = {value for node in e.graph.nodes for value in node.results}

@@ -94,15 +94,29 @@ class Namer:
             named.append(self.names[target])
             self.held.append(self.names[target])
         del self.held[-len(named) :]
+        if shown.kind == "choice" and len(inline(shown)) + indent + len(named[0]) + 3 > WIDTH:
+            yield from self.choice(shown, indent, named[0])
+            return
         yield from self.fitted(shown, indent, f"{', '.join(named)} = ")
+
+    def choice(self, code: Code, indent: int, name: str) -> Iterator[str]:
+        """A choice over several lines: what is not chosen is not computed."""
+        condition, chosen, other = code.parts
+        yield f"{' ' * indent}if {inline(condition)}:"
+        yield from self.fitted(chosen, indent + 4, f"{name} = ")
+        if inline(other) != name:
+            yield f"{' ' * indent}else:"
+            yield from self.fitted(other, indent + 4, f"{name} = ")
 
     def fitted(self, code: Code, indent: int, before: str) -> Iterator[str]:
         """A statement, with names for parts of what is too long for a line."""
         held = len(self.held)
         self.held += [part.value for part in code.walk() if part.kind == "text"]
-        while len(inline(code)) + indent + len(before) > WIDTH and cannot_break(code):
+        while len(inline(code)) + indent + len(before) > WIDTH and (
+            cannot_break(code) or any(is_chain(part) for part in code.walk())
+        ):
             parts = [p for p in code.walk() if p is not code and p.kind in ("call", "sign", "index")]
-            parts = [p for p in parts if 12 < len(inline(p)) <= WIDTH - 12]
+            parts = [p for p in parts if 12 < len(inline(p)) <= WIDTH - indent - 8]
             if not parts:
                 break
             largest = max(parts, key=lambda part: len(inline(part)))
@@ -119,6 +133,8 @@ class Namer:
         if self.left[target] != 1:
             return False
         shown = self.preview(let.code)
+        if shown.kind == "choice" and len(inline(shown)) > LONGEST:
+            return False
         reader = next((s for s in after if any(target in reads(c) for c in codes_of([s]))), None)
         if reader is None:
             return any(target in reads(code) for code in end)
@@ -202,6 +218,11 @@ def cannot_break(code: Code) -> bool:
     if code.kind == "call":
         return len(code.parts) == 1 or len(inline(code.parts[0])) > WIDTH // 2
     return code.kind in ("sign", "choice", "index", "attribute")
+
+
+def is_chain(code: Code) -> bool:
+    """A method of what is long itself, which several lines show badly."""
+    return code.kind == "call" and code.parts[0].kind == "attribute" and len(inline(code)) > WIDTH // 2
 
 
 def assigned(pairs: list[tuple[str, Code]], indent: int) -> list[str]:

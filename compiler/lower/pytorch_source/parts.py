@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.frames import Frame
+from dlc.compiler.passes import together
 from dlc.compiler.passes.extension import prune, without_identities
+from dlc.compiler.types import FLOATS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dlc.compiler.ir import Graph, Node
     from dlc.compiler.program import Program
 
 
 class Parts:
-    """`model` is the frame of the network, `roots` what it gives, `late` the nodes of the loss behind it."""
+    """`model` is the frame of the network, `roots` what it gives, `late` the nodes of the loss behind it, and
+    `led` the nodes that move targets too, as they are without, by what they make."""
 
-    def __init__(self, graph: Graph, model: Frame, roots: list[Value], late: list[Node]):
-        self.graph, self.model, self.roots, self.late = graph, model, roots, late
+    def __init__(
+        self, graph: Graph, model: Frame, roots: list[Value], late: list[Node], led: dict[Value, Node]
+    ):
+        self.graph, self.model, self.roots, self.late, self.led = graph, model, roots, late, led
 
 
 def parts_of(program: Program) -> Parts:
@@ -31,8 +38,19 @@ def parts_of(program: Program) -> Parts:
     wanted |= {f"kept small {place}": value for place, value in enumerate(kept_small)}
     if program.loss is not None:
         wanted["loss"] = program.loss
-    graph = prune(without_identities(replace(program.graph, outputs=wanted)))
-    late = behind(graph, targets)
+    graph, led = program.graph, {}
+    if program.loss is not None:
+        smooth = {o.target_value for o in program.outputs if o.declared.element in FLOATS}
+        graph = together.follow(replace(graph, outputs={"loss": program.loss}), smooth)
+        wanted["loss"] = graph.outputs["loss"]
+        own = {node.results[0]: node for node in program.graph.nodes}
+        led = {n.results[0]: own[n.results[0]] for n in graph.nodes
+               if n.results[0] in own and len(n.results) > len(own[n.results[0]].results)}  # fmt: skip
+    graph = prune(without_identities(replace(graph, outputs=wanted)))
+    for node in graph.nodes:
+        if node.results[0] in led:
+            targets.update(node.results[len(led[node.results[0]].results) :])
+    late = behind(graph, targets, led)
     again = {node for value in read_by(graph, late) for node in cheap(graph, value)}
     graph_late = [node for node in graph.nodes if node in late or node in again]
     kept = prune(replace(graph, outputs={k: v for k, v in wanted.items() if k != "loss"})).nodes
@@ -45,7 +63,7 @@ def parts_of(program: Program) -> Parts:
     read = [v for node in graph_late for v in node.reads if v in made and v not in own]
     roots = list(dict.fromkeys([*answered, *read]))
     model = Frame("model", program.name, "", first)
-    return Parts(graph, model, roots, graph_late)
+    return Parts(graph, model, roots, graph_late, led)
 
 
 def is_answer(program: Program, name: str) -> bool:
@@ -57,11 +75,13 @@ def is_answer(program: Program, name: str) -> bool:
     return exported.flowed is not exported.scores
 
 
-def behind(graph: Graph, targets: set[Value]) -> set[Node]:
-    """The nodes of the loss: losses, and all that depends on them or on a target."""
+def behind(graph: Graph, targets: set[Value], led: Collection[Value]) -> set[Node]:
+    """The nodes of the loss: losses, and all that depends on them or on a target, but for what moves one."""
     late: set[Node] = set()
     values = set(targets)
     for node in graph.nodes:
+        if node.results[0] in led:
+            continue
         if node.operator.training_only or any(value in values for value in node.operands):
             late.add(node)
             values.update(node.results)

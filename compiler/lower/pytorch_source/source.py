@@ -12,14 +12,16 @@ from dlc.compiler.lower.pytorch_source.naming import Namer
 from dlc.compiler.lower.pytorch_source.writer import Shared, Writer, local, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from dlc.compiler.lower.pytorch_source.classes import Class
 
 NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")
 
 
-def class_lines(cls: Class, doc: Sequence[str], names: dict[Any, str], learning: bool) -> list[str]:
+def class_lines(
+    cls: Class, doc: Sequence[str], names: dict[Any, str], learning: bool, optional: Collection[Any] = ()
+) -> list[str]:
     """A class with its constructor and `forward`; `names` are those of what it is given,
     `learning` says whether it is trained."""
     frame = cls.first
@@ -34,7 +36,8 @@ def class_lines(cls: Class, doc: Sequence[str], names: dict[Any, str], learning:
         returned(cls),
         lambda entries: entries_text(cls, entries),
     )
-    found += signature("    def forward", ["self", *namer.names.values()])
+    given = [f"{n}=None" if key in optional else n for key, n in namer.names.items()]
+    found += signature("    def forward", ["self", *given])
     listed = Lists(cls)
     statements = [listed.statement(s) for s in cls.body]
     ends = [listed.code(c) for c in returned(cls)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
@@ -10,7 +11,7 @@ from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, te
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Written
 from dlc.compiler.lower.pytorch_source.functions import Body, head, initialize
-from dlc.compiler.lower.pytorch_source.writer import local
+from dlc.compiler.lower.pytorch_source.writer import local, safe
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
@@ -85,7 +86,9 @@ def penalty(e: Emitter) -> list[str]:
     """`penalty(model)`: what regularizers add to the loss."""
     terms = []
     for regularizer in e.program.train.regularize:
-        weights = [w for w in e.program.graph.weights if regularizer.acts_on(w)]
+        weights = [
+            w for w in e.program.graph.weights if regularizer.acts_on(w) and not e.program.train.freezes(w)
+        ]
         if not weights:
             continue
         one = Written(text("weight"))
@@ -165,7 +168,7 @@ def learn(e: Emitter) -> list[str]:
     e.learns = True
     names = ", ".join(cls.name for cls in classes)
     names = f"({names})" if len(classes) > 1 else names
-    inputs = len(e.model.first.params)
+    inputs = len(e.inputs)
     return [
         *head(
             "learn",
@@ -217,6 +220,7 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     found.append(f"{INDENT}torch.manual_seed({settings.seed})")
     found += [f"{INDENT}initialize(model)"] if e.initializes else []
     found += [f"{INDENT}learn(model, rows)"] if e.learns else []
+    found += begin(e)
     found += optimizer(e)
     size = "len(rows)" if settings.batch == "all" else str(settings.batch)
     found.append(f"{INDENT}batches = DataLoader(rows, batch_size={size}, shuffle=True)")
@@ -232,6 +236,7 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     found += [
         f"{INDENT}for {'epoch' if stopping is not None else '_'} in range({repeated}):",
         f"{INDENT * 2}model.train()",
+        *(f"{INDENT * 2}{net}.eval()" for net in e.still),
         f"{INDENT * 2}for batch in batches:",
     ]
     inner = []
@@ -250,6 +255,35 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     found += [f"{INDENT * 3}{line}" for line in inner]
     if stopping is not None:
         found += stop(e, stopping)
+    return found
+
+
+def begin(e: Emitter) -> list[str]:
+    """Trained weights that training begins with, and what it holds still."""
+    settings, found = e.program.train, []
+    own = {spec: name for name, spec in e.weight_names.items()}
+    for load in settings.weights:
+        net = load.into.net if load.into is not None else ""
+        places = load.places(e.program.graph.weights)
+        if net and any(own[w.name] != f"{safe(net)}.{name}" for name, w in places.items()):
+            message = f"the weights of `{net}` have other names in an emitted file"
+            raise e.cannot("E0821", load.span, message, "load all weights of the spec")
+        path = json.dumps(load.path)
+        found.append(
+            f"{INDENT}model.{safe(net)}.load_state_dict(load_file({path}))"
+            if net
+            else f"{INDENT}load_weights(model, {path})"
+        )
+    for meant in settings.freeze:
+        name = f"model.{safe(getattr(meant, 'net', None) or meant.name)}"
+        found.append(f"{INDENT}{name}.requires_grad_(False)")
+        nodes = [node for node in e.graph.nodes if node.net and node.net == getattr(meant, "net", None)]
+        if any(weight.role == "statistic" and weight.net == getattr(meant, "net", 0)
+               for weight in e.program.graph.weights):  # fmt: skip
+            e.still.append(name)
+            if any(node.operator.random for node in nodes):
+                message = f"`{meant.net}` draws, and is held still"
+                raise e.cannot("E0821", settings.spans.get("freeze"), message, "leave out what draws in it")
     return found
 
 
@@ -302,7 +336,7 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
     short = len(listed) <= 70
     found.append(f"{INDENT}{listed if short else 'data'} = rows[:]")
     names = names if short else [f"data[{place}]" for place in range(len(names))]
-    inputs = [e.input_name(v) for v in e.model.first.params]
+    inputs = [e.input_name(v) for v in e.inputs]
     given = names if short else ["*data"]
     loss = call(text("compute_loss"), text("model.eval()"), *map(text, given))
     found += lines(loss, 4, "loss = ")

@@ -33,7 +33,10 @@ class NotEmitted(Exception):
 class Shared:
     """What all writers of a graph know."""
 
-    def __init__(self, graph: Graph, roots: Iterable[Value]):
+    def __init__(self, graph: Graph, roots: Iterable[Value], led: Mapping[Value, Node] | None = None):
+        self.led = led or {}
+        self.targets = {value for node in graph.nodes if node.results[0] in self.led
+                        for value in node.operands[len(self.led[node.results[0]].operands) :]}  # fmt: skip
         self.weights: dict[Value, Weight] = {w.value: w for w in graph.weights}
         self.readers = graph.readers()
         self.roots = dict.fromkeys(roots)
@@ -56,6 +59,7 @@ class Writer:
         self.body: list[Any] = []
         self.hints = frame.names()
         self.training = text("self.training")
+        self.optional: set[Any] = set(shared.targets) if frame.what == "model" else set()
 
     # --- values -------------------------------------------------------------------------------------------
 
@@ -158,15 +162,19 @@ class Writer:
         """What a node makes: in training as it says, else as what stands in its place."""
         functions = Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
         made = results(node.operator.torch(functions, *given, **weights), len(node.results))
-        instead = node.operator.inference()
+        alone = self.shared.led.get(node.results[0], node)
+        instead = alone.operator.inference()
         if instead is node.operator:
             return made
         if isinstance(instead, Identity):
             other = (given[0],)
         else:
-            operands = node.operator.operands[: instead.arity()[1]]
+            operands = alone.operator.operands[: instead.arity()[1]]
             bound = instead.bind(*operands)
-            other = results(bound.torch(functions, *given[: len(operands)], **weights), len(node.results))
+            other = results(bound.torch(functions, *given[: len(operands)], **weights), len(alone.results))
+        if alone is not node:
+            share = (Written(number(1.0)),) if alone.operator.mixes_targets else ()
+            other = (*other, *share, *given[len(alone.operands) :])
         return tuple(
             Written(Code("choice", None, (self.training, a._code, b._code)))
             for a, b in zip(made, other, strict=True)
@@ -209,6 +217,9 @@ class Writer:
             if id(code) not in held:
                 target = Temporary()
                 inner = Code(code.kind, code.value, tuple(part.mapped(hoist) for part in code.parts))
+                if any(part.kind == "local" and part.value in self.optional for part in inner.walk()):
+                    self.optional.add(target)  # there is no target but in training
+                    inner = Code("choice", None, (self.training, inner, text("None")))
                 self.body.append(Let((target,), inner))
                 held[id(code)] = Code("local", target)
             return held[id(code)]

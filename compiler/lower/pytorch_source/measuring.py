@@ -1,0 +1,91 @@
+"""What is measured of rows: the loss, and metrics by scikit-learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.answers import kind_of
+from dlc.compiler.lower.pytorch_source.code import Code, call, lines, text
+from dlc.compiler.lower.pytorch_source.data import Rows
+from dlc.compiler.lower.pytorch_source.forms import Written
+from dlc.compiler.lower.pytorch_source.functions import head
+
+if TYPE_CHECKING:
+    from dlc.compiler.lower.pytorch_source.emitter import Emitter
+
+INDENT = "    "
+
+
+def higher(e: Emitter) -> bool:
+    """Whether more is better of what early stopping watches."""
+    figure = e.program.train.early_stop.figure.rpartition(".")[2]  # type: ignore[union-attr]
+    metric = next((m for _, m in e.program.metrics if m.name == figure), None)
+    return metric is not None and metric.better == "higher"
+
+
+def measure(e: Emitter, rows: Rows) -> list[str]:
+    """`measure(model, rows)`: the loss and the metrics of rows."""
+    several = len({output for output, _ in e.program.metrics}) > 1
+    found = head("measure", ["model", "rows"], "The loss and the metrics of rows.", gradients=False)
+    names = [field.name for field in rows.fields]
+    listed = f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+    short = len(listed) <= 70
+    found.append(f"{INDENT}{listed if short else 'data'} = rows[:]")
+    names = names if short else [f"data[{place}]" for place in range(len(names))]
+    inputs = [e.input_name(v) for v in e.inputs]
+    given = names if short else ["*data"]
+    loss = call(text("compute_loss"), text("model.eval()"), *map(text, given))
+    found += lines(loss, 4, "loss = ")
+    entries = [f'{INDENT * 2}"loss": loss.item(),']
+    if e.program.metrics:
+        found += lines(
+            call(text("answers"), text("model"), *map(text, inputs if short else [f"*data[:{len(inputs)}]"])),
+            4,
+            "made = ",
+        )
+        e.imports.add("from sklearn import metrics")
+    for name, metric in e.program.metrics:
+        key = f'"{name + "_" if several else ""}{metric.name}": '
+        entries += lines(measured(e, rows, names, name, metric), 8, key, ",")
+    return [*found, f"{INDENT}return {{", *entries, f"{INDENT}}}"]
+
+
+def measured(e: Emitter, rows: Rows, names: list[str], name: str, metric: Any) -> Code:
+    """A metric of an output, by scikit-learn."""
+    output = e.program.output(name)
+    declared, kind = output.declared, kind_of(output.declared)
+    place = next(i for i, f in enumerate(rows.fields) if f.value is output.target_value)
+    flat = (
+        ".ravel()"
+        if declared.rank and (metric.name == "accuracy" or declared.rank > 1 or kind.word == "class")
+        else ""
+    )
+    answer, target = f'made["{name}"]', names[place]
+    how: dict[str, Any] = {}
+    if kind.word == "class" or (kind.word == "binary" and declared.rank):
+        how["average"] = "macro"
+    if declared.classes and declared.classes.names:
+        index = target if kind.word == "class" else f"{target}.long()"
+        target = f"{e.names_of_classes(declared.classes.names)}[{index}]"
+        how |= {} if kind.word == "class" else {"pos_label": declared.classes.names[1]}
+    probability = f'made["{name}{kind.probabilities}"]' if kind.probabilities else answer
+    made = metric.sklearn(
+        Metrics(),
+        Written(text(target + flat)),
+        Written(text(answer + flat)),
+        Written(text(probability)),
+        **how,
+    )
+    if made is None:
+        raise e.cannot(
+            "E0821",
+            e.program.train.spans.get("metrics"),
+            f"`{metric.name}` is no metric of scikit-learn",
+            "leave it out of `metrics`",
+        )
+    return made._code
+
+
+class Metrics:
+    def __getattr__(self, name: str) -> Written:
+        return Written(text(f"metrics.{name}"))

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, number, text
-from dlc.compiler.lower.pytorch_source.frames import Each, Let
-from dlc.compiler.lower.pytorch_source.writer import safe
+from dlc.compiler.lower.pytorch_source.frames import When
+from dlc.compiler.lower.pytorch_source.keys import body_key, mapped
+from dlc.compiler.lower.pytorch_source.variants import Variant, has, swap, variant_of, written
+from dlc.compiler.lower.pytorch_source.writer import Temporary, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,13 +22,18 @@ FACTORS = (2, 3, 4, 8)
 class Class:
     """A class of the file: the frames that are it, the first of which tells how it is written."""
 
-    def __init__(self, name: str, frames: list[Frame]):
-        self.name, self.frames = name, frames
-        self.first = frames[0]
+    def __init__(self, frames: list[Frame], variant: Variant | None = None):
+        self.name, self.frames, self.variant = "", list(frames), variant
         self.params: dict[str, list[Any]] = {}  # each argument, with its value in every frame
         self.kept: set[str] = set()  # arguments that `forward` reads
         self.members: dict[str, Code] = {}
         self.body: list[Statement] = []
+        self.condition: Code | None = None  # of what only some have
+        self.returns: list[Any] = []
+
+    @property
+    def first(self) -> Frame:
+        return self.frames[0]
 
     @property
     def learns(self) -> bool:
@@ -48,29 +55,87 @@ class Class:
 
 
 def classes_of(frames: Iterable[Frame], taken: set[str]) -> list[Class]:
-    """The classes of frames that are given inner ones first."""
-    groups: dict[Any, list[Frame]] = {}
-    ids: dict[Frame, int] = {}
-    for frame in frames:
-        key = (frame.what, frame.name, body_key(frame, lambda code: abstract(code, ids)))
-        groups.setdefault(key, []).append(frame)
-        ids[frame] = list(groups).index(key)
+    """The classes of frames, each behind those that it constructs."""
+    templates: dict[Any, list[Frame]] = {}
+    for frame in dict.fromkeys(frames):
+        templates.setdefault((frame.what, frame.name), []).append(frame)
     made: list[Class] = []
     by_frame: dict[Frame, Class] = {}
-    for (_, name, _), group in groups.items():
-        is_model = group[0].what == "model"
-        cls = Class(class_name("model" if is_model and camel(name) in taken else name, taken), group)
-        by_frame.update(dict.fromkeys(group, cls))
-        made.append(cls)
-        complete(cls, by_frame)
+    for key in in_order(templates):
+        for cls in classes_of_template(templates[key], by_frame):
+            is_model = key[0] == "model"
+            cls.name = class_name("model" if is_model and camel(key[1]) in taken else key[1], taken)
+            made.append(cls)
     return made
 
 
-def abstract(code: Code, ids: dict[Frame, int]) -> Any:
+def in_order(templates: dict[Any, list[Frame]]) -> list[Any]:
+    """Templates, each behind those that it constructs."""
+    order: list[Any] = []
+    begun: set[Any] = set()
+
+    def visit(key: Any) -> None:
+        if key in begun:
+            return
+        begun.add(key)
+        for frame in templates[key]:
+            for inner in constructed(frame):
+                visit((inner.what, inner.name))
+        order.append(key)
+
+    for key in templates:
+        visit(key)
+    return order
+
+
+def constructed(frame: Frame) -> list[Frame]:
+    return [c.value for code in frame.members.values() for c in code.walk() if c.kind == "make"]
+
+
+def classes_of_template(frames: list[Frame], by_frame: dict[Frame, Class]) -> list[Class]:
+    """One class if all frames are written alike, or with something more in some of them; else several."""
+    own = set(frames)
+    groups = grouped(frames, lambda code: abstract(code, by_frame, own))
+    variant = None
+    if len(groups) == 2:
+        variant = variant_of(groups, lambda code: abstract(code, by_frame, own))
+    if len(groups) == 1 or variant is not None:
+        cls = Class([*variant.fuller, *variant.plain] if variant else frames, variant)
+        by_frame.update(dict.fromkeys(frames, cls))
+        try:
+            complete(cls, by_frame)
+            return [cls]
+        except Apart:
+            for frame in frames:
+                del by_frame[frame]
+    made: dict[Any, Class] = {}
+    for frame in frames:  # inner ones first
+        key = body_key(frame, lambda code: abstract(code, by_frame, set()))
+        made.setdefault(key, Class([])).frames.append(frame)
+        by_frame[frame] = made[key]
+    for cls in made.values():
+        complete(cls, by_frame)
+    return list(made.values())
+
+
+class Apart(Exception):
+    """Frames that are written alike, and cannot be constructed alike."""
+
+
+def grouped(frames: Iterable[Frame], of: Callable[[Code], Any]) -> list[list[Frame]]:
+    groups: dict[Any, list[Frame]] = {}
+    for frame in frames:
+        groups.setdefault(body_key(frame, of), []).append(frame)
+    return list(groups.values())
+
+
+def abstract(code: Code, by_frame: dict[Frame, Class], own: set[Frame]) -> Any:
     """Numbers may differ between frames of one class, and modules are those of one class."""
     if code.kind == "number":
         return ("number",)
-    return ("make", ids[code.value]) if code.kind == "make" else None
+    if code.kind != "make":
+        return None
+    return ("make", "itself") if code.value in own else ("make", id(by_frame.get(code.value)))
 
 
 def class_name(name: str, taken: set[str]) -> str:
@@ -95,22 +160,38 @@ def complete(cls: Class, by_frame: dict[Frame, Class]) -> None:
     """Find the arguments, and write the class with their names."""
 
     def construct(code: Code) -> Code | None:
-        return by_frame[code.value].made(code.value) if code.kind == "make" else None
+        if code.kind != "make" or by_frame[code.value] is cls:
+            return None
+        return by_frame[code.value].made(code.value)
 
-    written = [
-        (  # of each frame its modules and statements, with what they construct
-            {attr: code.mapped(construct) for attr, code in frame.members.items()},
-            frame.body,
-        )
+    first = cls.first
+    units = [  # of each frame its modules, with what they construct, and its statements
+        {attr: code.mapped(construct) for attr, code in frame.members.items()} | statements_of(cls, frame)
         for frame in cls.frames
     ]
-    columns = [list(numbers(members, body)) for members, body in written]
+    columns: list[list[Any]] = [[] for _ in cls.frames]
+    for key, unit in units[0].items():
+        for column, own in zip(columns, units, strict=True):
+            column += numbers(own[key]) if key in own else [None] * len(numbers(unit))
     known = Known(cls.frames)
-    names = iter([known.name(values) for values in zip(*columns, strict=True)])
-    cls.params = known.used
+    words = [word for unit in units[0].values() for word in keywords(unit)]
+    rows = zip(zip(*columns, strict=True), words, strict=True)
+    names = iter([known.name(values, word) for values, word in rows])
 
     def named(code: Code) -> Code | None:
         return next(names) or code if code.kind == "number" else None
+
+    done = {key: mapped(unit, named) for key, unit in units[0].items()}
+    if cls.variant is not None:
+        cls.condition = written(cls.variant.condition, cls.variant.truth, known.stands_for)
+        if cls.condition is None:
+            raise Apart
+    cls.params = known.used
+    cls.members = {attr: construct_itself(cls, attr, done[attr], known) for attr in first.members}
+    cls.returns = list(first.returns)
+    body = [done[place] for place in range(len(first.body))]
+    if cls.variant is not None:
+        body = conditional(cls, cls.variant, body)
 
     def kept(code: Code) -> Code | None:
         if code.kind == "text" and code.value in cls.params:
@@ -118,12 +199,57 @@ def complete(cls: Class, by_frame: dict[Frame, Class]) -> None:
             return text(f"self.{code.value}")
         return None
 
-    members, body = written[0]
-    cls.members = {attr: code.mapped(named) for attr, code in members.items()}
-    cls.body = [mapped(mapped(statement, named), kept) for statement in body]
+    cls.body = [mapped(statement, kept) for statement in body]
 
 
-def numbers(members: dict[str, Code], body: Sequence[Statement]) -> Iterable[Any]:
+def statements_of(cls: Class, frame: Frame) -> dict[int, Any]:
+    """The statements of a frame, by their places in the fullest."""
+    variant = cls.variant
+    if variant is None or frame in variant.fuller:
+        return dict(enumerate(frame.body))
+    more = variant.stop - variant.start
+    return {place + (more if place >= variant.start else 0): s for place, s in enumerate(frame.body)}
+
+
+def conditional(cls: Class, variant: Variant, body: list[Any]) -> list[Any]:
+    optional = variant.optional()
+    test = has(safe(optional[0])) if optional else cls.condition
+    assert test is not None
+    run, result, target = (
+        tuple(body[variant.start : variant.stop]),
+        body[variant.stop - 1].targets[0],
+        Temporary(),
+    )
+    when = When(test, target, Code("local", variant.value), run, Code("local", result))
+    cls.returns = [target if key is result else key for key in cls.returns]
+    after = [mapped(statement, swap(result, target)) for statement in body[variant.stop :]]
+    return [*body[: variant.start], when, *after]
+
+
+def construct_itself(cls: Class, attr: str, code: Code, known: Known) -> Code:
+    """A module of the class within itself: its arguments are those of the class around it."""
+
+    def construct(part: Code) -> Code | None:
+        if part.kind != "make":
+            return None
+        inner = [next((c for c in constructed(f) if c in cls.frames), None) if attr in f.members else None
+                 for f in cls.frames]  # fmt: skip
+        places = [None if frame is None else cls.frames.index(frame) for frame in inner]
+        arguments = []
+        for values in list(known.used.values()):
+            wanted = [None if place is None else values[place] for place in places]
+            before = len(known.used)
+            found = known.name(wanted) or number(next(v for v in wanted if v is not None))
+            if len(known.used) != before:
+                raise Apart
+            arguments.append(found)
+        return Code("call", None, (Code("class", cls), *arguments))
+
+    return code.mapped(construct)
+
+
+def numbers(unit: Any) -> list[Any]:
+    """The numbers in a module or a statement."""
     found: list[Any] = []
 
     def note(code: Code) -> Code | None:
@@ -132,10 +258,23 @@ def numbers(members: dict[str, Code], body: Sequence[Statement]) -> Iterable[Any
             return code
         return None
 
-    for code in members.values():
-        code.mapped(note)
-    for statement in body:
-        mapped(statement, note)
+    mapped(unit, note)
+    return found
+
+
+def keywords(unit: Any) -> list[str]:
+    """For each of these numbers the name of the argument that it is, where it has one."""
+    found: list[str] = []
+
+    def note(code: Code) -> Code | None:
+        if code.kind == "keyword" and code.parts[0].kind == "number":
+            found.append(code.value)
+            return code
+        if code.kind == "number":
+            found.append("")
+        return code if code.kind == "number" else None
+
+    mapped(unit, note)
     return found
 
 
@@ -144,6 +283,7 @@ class Known:
 
     def __init__(self, frames: list[Frame]):
         self.candidates: dict[str, list[Any]] = {}
+        self.constants: dict[str, Any] = {}
         self.used: dict[str, list[Any]] = {}
         for name, size in (("channels_in", 0), ("features_in", -1)):
             self._candidate(name, [input_size(frame, size) for frame in frames])
@@ -157,26 +297,49 @@ class Known:
             and len({*values}) > 1
         ):
             self.candidates[name] = values
+        elif len({*map(str, values)}) == 1 and isinstance(values[0], (int, float)):
+            self.constants[name] = values[0]
 
-    def name(self, values: Sequence[Any]) -> Code | None:
-        """What stands in place of numbers that differ; none where they do not."""
-        if len({(v, type(v)) for v in values}) == 1:
-            return None
-        for name, known in (*self._settings_first(), *self.used.items()):
-            for written, of in expressions(name):
-                if [of(k) for k in known] == list(values):
-                    self.used.setdefault(name, known)
-                    return written
+    def name(self, values: Sequence[Any], word: str = "") -> Code | None:
+        """What stands in place of numbers that differ; none where they do not, or are not there. `word` is the
+        name of the argument that they are."""
+        if len({(v, type(v)) for v in values if v is not None}) <= 1:
+            known = self.candidates.get(word) if None in values else None
+            if known is None or not fits(known, values, lambda k: k):
+                return None
+            self.used.setdefault(word, known)
+            return text(word)
+        choices = (*self._settings_first(), *self.used.items())
+        for simple in (True, False):
+            for name, known in choices:
+                for stands, of in list(expressions(name))[: 1 if simple else None]:
+                    if fits(known, values, of):
+                        self.used.setdefault(name, known)
+                        return stands
+        if None in values:
+            raise Apart
         number = 1
         while (name := f"size_{number}" if number > 1 else "size") in self.used:
             number += 1
         self.used[name] = list(values)
         return text(name)
 
+    def stands_for(self, name: str) -> Code | None:
+        """A setting or a size of the block by its name: an argument, or the number that it always is."""
+        if safe(name) in self.candidates:
+            self.used.setdefault(safe(name), self.candidates[safe(name)])
+            return text(safe(name))
+        values = self.constants.get(name)
+        return None if values is None else number(values)
+
     def _settings_first(self) -> list[tuple[str, list[Any]]]:
         sizes = ("channels_in", "features_in")
         found = list(self.candidates.items())
         return [f for f in found if f[0] not in sizes] + [f for f in found if f[0] in sizes]
+
+
+def fits(known: Sequence[Any], values: Sequence[Any], of: Callable[[Any], Any]) -> bool:
+    return all(v is None or of(k) == v for k, v in zip(known, values, strict=True))
 
 
 def expressions(name: str) -> Iterable[tuple[Code, Callable[[Any], Any]]]:
@@ -199,52 +362,3 @@ def input_size(frame: Frame, axis: int) -> Any:
 
 def settings_of(frame: Frame) -> dict[str, Any]:
     return frame.nodes[0].operator.values() if frame.what == "operator" else dict(frame.given)
-
-
-# --- keys -------------------------------------------------------------------------------------------------
-
-
-def body_key(frame: Frame, of: Callable[[Code], Any]) -> Any:
-    """What frames have in common that are written alike, up to what `of` passes over."""
-    places: dict[Any, int] = {key: place for place, key in enumerate(frame.params)}
-    members = tuple((attr, code.key(of)) for attr, code in frame.members.items())
-    body = tuple(statement_key(statement, places, of) for statement in frame.body)
-    returns = tuple(places.get(value, -1) for value in frame.returns)
-    return len(frame.params), members, body, returns, tuple(sorted(frame.lists))
-
-
-def statement_key(statement: Any, places: dict[Any, int], of: Callable[[Code], Any]) -> Any:
-    def leaf(code: Code) -> Any:
-        return ("local", places[code.value]) if code.kind == "local" else of(code)
-
-    if isinstance(statement, Let):
-        key = statement.code.key(leaf)
-        for target in statement.targets:
-            places[target] = len(places)
-        return "let", key
-    if isinstance(statement, Each):
-        begins = tuple(begin.key(leaf) for _, _, begin, _ in statement.carried)
-        for _, cell, _, _ in statement.carried:
-            places[cell] = len(places)
-        body = tuple(statement_key(s, places, of) for s in statement.body)
-        updates = tuple(update.key(leaf) for *_, update in statement.carried)
-        for target, *_ in statement.carried:
-            places[target] = len(places)
-        return "each", statement.members, begins, body, updates
-    raise AssertionError(statement)
-
-
-def mapped(statement: Any, change: Callable[[Code], Code | None]) -> Any:
-    from dataclasses import replace
-
-    if isinstance(statement, Let):
-        return replace(statement, code=statement.code.mapped(change))
-    if isinstance(statement, Each):
-        carried = tuple((t, c, b.mapped(change), u.mapped(change)) for t, c, b, u in statement.carried)
-        return replace(statement, carried=carried, body=tuple(mapped(s, change) for s in statement.body))
-    return replace(
-        statement,
-        body=tuple(mapped(s, change) for s in statement.body),
-        otherwise=statement.otherwise.mapped(change),
-        result=statement.result.mapped(change),
-    )

@@ -247,6 +247,7 @@ def _over(code: Code) -> str:
 
 WRITTEN: dict[str, Callable[[Code], str]] = {
     "text": lambda code: code.value,
+    "class": lambda code: code.value.name,
     "number": lambda code: spell_number(code.value),
     "local": lambda code: str(code.value),
     "call": _call,

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.classes import mapped, statement_key
 from dlc.compiler.lower.pytorch_source.code import Code
 from dlc.compiler.lower.pytorch_source.frames import Each, nodes_of
+from dlc.compiler.lower.pytorch_source.keys import mapped, statement_key
 from dlc.compiler.lower.pytorch_source.writer import Writer, local
 
 if TYPE_CHECKING:

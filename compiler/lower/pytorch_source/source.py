@@ -64,23 +64,34 @@ def learn_lines(cls: Class) -> list[str]:
 
 
 def returned(cls: Class) -> list[Code]:
-    return [Code("local", value) for value in cls.first.returns]
+    return [Code("local", value) for value in cls.returns]
 
 
 def member_lines(cls: Class) -> list[str]:
     found = [f"        self.{name} = {name}" for name in sorted(cls.kept)]
     done: set[str] = set()
-    for attr, code in cls.members.items():
+    optional = cls.variant.optional() if cls.variant is not None else []
+    members = {attr: code for attr, code in cls.members.items() if attr not in optional}
+    found += modules(cls, members, 8, done)
+    if optional and cls.condition is not None:
+        found += lines(cls.condition, 8, "if ", ":")
+        found += modules(cls, {attr: cls.members[attr] for attr in optional}, 12, done)
+    return found
+
+
+def modules(cls: Class, members: dict[str, Code], indent: int, done: set[str]) -> list[str]:
+    found: list[str] = []
+    for attr, code in members.items():
         base = base_of(attr)
         if base in cls.first.lists:
             if base not in done:
                 done.add(base)
-                found += lines(listed(cls, base), 8, f"self.{list_name(base)} = ")
+                found += lines(listed(cls, base), indent, f"self.{list_name(base)} = ")
         elif code.kind == "buffer":
             made = Code("call", None, (text("self.register_buffer"), text(f'"{attr}"'), *code.parts))
-            found += lines(made, 8)
+            found += lines(made, indent)
         else:
-            found += lines(code, 8, f"self.{safe(attr)} = ")
+            found += lines(code, indent, f"self.{safe(attr)} = ")
     return found
 
 
@@ -121,7 +132,7 @@ class Lists:
         self.cls = cls
 
     def statement(self, statement: Any) -> Any:
-        from dlc.compiler.lower.pytorch_source.classes import mapped
+        from dlc.compiler.lower.pytorch_source.keys import mapped
 
         return mapped(statement, self.change)
 

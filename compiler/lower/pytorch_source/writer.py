@@ -327,7 +327,7 @@ def same(a: Code, b: Code) -> bool:
 
 def signature(frame: Frame) -> Any:
     """What frames have in common that are written alike, numbers and all."""
-    from dlc.compiler.lower.pytorch_source.classes import body_key
+    from dlc.compiler.lower.pytorch_source.keys import body_key
 
     return body_key(frame, lambda code: ("make", signature(code.value)) if code.kind == "make" else None)
 

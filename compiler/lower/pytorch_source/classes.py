@@ -301,8 +301,8 @@ class Known:
             self.constants[name] = values[0]
 
     def name(self, values: Sequence[Any], word: str = "") -> Code | None:
-        """What stands in place of numbers that differ; none where they do not, or are not there. `word` is the
-        name of the argument that they are."""
+        """What stands in place of numbers that differ; none where they do not, or are not there.
+        `word` is the name of the argument that they are."""
         if len({(v, type(v)) for v in values if v is not None}) <= 1:
             known = self.candidates.get(word) if None in values else None
             if known is None or not fits(known, values, lambda k: k):

@@ -142,7 +142,8 @@ class Rows:
         own_test = data.source.name == "idx" and not data.test
         given = '"train"' if data.source.name == "idx" else ""
         given = json.dumps(data.source.path) if self.own_sources else given
-        found = [f"data = TensorDataset(*rows({given}))"]
+        found = ["# Drawn otherwise than dlc draws them: the parts have other rows."]
+        found.append(f"data = TensorDataset(*rows({given}))")
         asked = [(name, getattr(data, name)) for name in ("validation", "test") if getattr(data, name)]
         own = [(name, share) for name, share in asked if isinstance(share, Source)]
         asked = [(name, share) for name, share in asked if not isinstance(share, Source)]

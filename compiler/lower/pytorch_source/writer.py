@@ -67,7 +67,10 @@ class Writer:
         """A value of the body: made here, a weight of its own, or given to it."""
         if key not in self.env:
             weight = self.shared.weights.get(key)
-            if weight is not None and self.owns(weight.name):
+            if isinstance(key, tuple) and self.frame.what == "model":
+                self.members[key[1]] = Code("make", self.shared.nets[key[1]])
+                self.env[key] = Written(member(key[1]))
+            elif weight is not None and self.owns(weight.name):
                 self.members.setdefault(self.local_name(weight.name), parameter(weight))
                 self.env[key] = Written(member(self.local_name(weight.name)), DTYPES["float"])
             else:
@@ -110,15 +113,9 @@ class Writer:
 
     def net(self, frame: Frame) -> Code:
         """A net is one module of the model, which is handed to the blocks that use it."""
-        self.shared.nets.setdefault(frame.name, frame)
-        key = ("net", frame.prefix[:-1])
-        if key not in self.env:
-            if self.frame.what == "model":
-                self.members[frame.prefix[:-1]] = Code("make", self.shared.nets[frame.name])
-                self.env[key] = Written(member(frame.prefix[:-1]))
-            else:
-                self.value(key)
-        return self.env[key]._code
+        name = frame.prefix[:-1]
+        self.shared.nets.setdefault(name, frame)
+        return self.value(("net", name))._code
 
     def member_for(self, name: str, made: Code, own: bool) -> Code:
         """A module of the class under its name. One without weights may be called otherwise, or be shared."""

@@ -1,0 +1,78 @@
+"""What people write into specs, emitted: names that Python has, shared nets, tied weights, copies of copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from emitted import answers_of, assert_alike, scattered
+
+from dlc.compiler import Source, compile
+from dlc.compiler.lower.pytorch_source import emit
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.lower.weights import draw
+from dlc.compiler.passes import forms
+from dlc.runtime.artifact.samples import sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STORIES = {
+    "names that modules have": """
+        block double(x) { return x -> dense(4) -> relu }
+        block train(x) {
+          weight forward: float[4] = normal(1)
+          return double(x) * forward
+        }
+        input self: float[4]
+        output lambda: float[4]
+        self -> train -> double -> train -> lambda
+    """,
+    "a net that blocks share": """
+        net critic(x) { return x -> dense(3) -> tanh }
+        block twice(x) { return critic(x) + critic(2 * x) }
+        input a, b: float[3]
+        output y: float[3]
+        twice(a) + critic(b) + twice(b) -> y
+    """,
+    "a tied weight": """
+        weight table: float[5, 4] = normal(0.5)
+        block scores(x) { return x @ transpose(table) }
+        input word: class(5)
+        output next: class(5)
+        word -> embedding(4, weight=table) -> dense(4) -> scores -> next
+    """,
+    "copies within copies": """
+        block layer(x; units) { return x -> repeat(2, dense(units) -> layernorm -> gelu) }
+        input x: float[3]
+        output y: float
+        x -> repeat(3, dense(6) -> layer(6)) -> repeat(2, residual(layer(6))) -> dense(1) -> y
+    """,
+    "several tensors and answers": """
+        block exchange(a, b; units) { return dense(a, units), a + b -> dense(units) }
+        input a, b: float[4]
+        output left, right: float[4]
+        exchange(a, b, 4) -> repeat(3, exchange(4)) -> (left, right)
+    """,
+    "copies that differ": """
+        input x: float[4]
+        output y: float
+        h = x
+        for units in [8, 16, 8] { h = h -> dense(units) -> relu }
+        h -> repeat(2, dropout(0.2) -> dense(4)) -> dense(1) -> y
+    """,
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
+    program = compile(Source("story.dl", STORIES[story]))
+    path = tmp_path / "story.py"
+    path.write_text(emit(program), "utf-8")
+    types = {i.name: i.declared for i in program.inputs}
+    inputs, weights = sample(types, 4, 0), scattered(draw(program.graph, seed=0))
+    with torch.no_grad():
+        module = Model(forms.inference(program), program.graph.weights, weights)
+        wanted = module({name: torch.from_numpy(rows) for name, rows in inputs.items()})
+    assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})

@@ -1,4 +1,4 @@
-"""What people write into specs, emitted: names that Python has, shared nets, tied weights, copies of copies."""
+"""What people write into specs, emitted: names that Python has, shared nets, tied weights, loops in loops."""
 
 from __future__ import annotations
 

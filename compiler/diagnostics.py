@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.record import record
@@ -46,9 +45,6 @@ class Diagnostic:
     @property
     def column(self) -> int | None:
         return self.span.source.position(self.span.start)[1] if self.span else None
-
-    def with_notes(self, *notes: str) -> Diagnostic:
-        return replace(self, notes=(*self.notes, *notes))
 
 
 @record

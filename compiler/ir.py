@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 COPY = "copy"  # of a `repeat`
+TARGET = ".target"  # what the name of a target ends in, behind that of its field
 
 
 @record(eq=False)
@@ -69,6 +70,16 @@ class Value:
     name: str
     type: Tensor
     site: Site
+
+    @property
+    def is_target(self) -> bool:
+        """True for an input of a graph that an output is held against."""
+        return self.name.endswith(TARGET)
+
+    @property
+    def field(self) -> str:
+        """The field of the data that an input of a graph is fed with."""
+        return self.name.removesuffix(TARGET)
 
     def __repr__(self) -> str:
         return f"%{self.name}: {self.type}"

@@ -48,7 +48,7 @@ class Form:
     def __init__(self, graph: Graph, weights: Mapping[str, torch.Tensor], device: torch.device,
                  precision: str = "float32") -> None:  # fmt: skip
         self.graph = graph
-        self.fields = [value.name.removesuffix(".target") for value in graph.inputs]
+        self.fields = [value.field for value in graph.inputs]
         self.module = REWRITTEN.get(precision, lambda module: module)(trace(graph)).to(device)
         self.weights = [weights[w.name] for w in graph.weights]
         self._device, self._precision = device.type, precision

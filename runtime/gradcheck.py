@@ -281,7 +281,7 @@ def random_rows(program: Program, seed: int) -> Rows:
     """Rows of random values for every input and target."""
     check_known(program.graph, {w.name: np.empty(0) for w in program.graph.weights})  # but for classes
     read = program.graph.readers()
-    types = {v.name.removesuffix(".target"): numbered(v.type) for v in program.graph.inputs if v in read}
+    types = {v.field: numbered(v.type) for v in program.graph.inputs if v in read}
     if any(type.element == "string" for type in types.values()):
         raise impossible("there is no data, and text cannot be drawn at random", program.data,
                          help="give rows with `--data`")  # fmt: skip

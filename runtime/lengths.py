@@ -38,7 +38,7 @@ def too_long(program: Program, part: str, rows: Rows) -> Iterator[Diagnostic]:
 
 def size_in(program: Program, rows: Rows, size: Size) -> int | None:
     """A size as the rows have it; none where they do not tell."""
-    read = {v: rows[n] for v in program.graph.inputs if (n := v.name.removesuffix(".target")) in rows}
+    read = {v: rows[n] for v in program.graph.inputs if (n := v.field) in rows}
     sizes = {}
     for name in dims.names(size):
         try:

@@ -13,7 +13,7 @@ from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.torn import Torn
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
-from dlc.compiler.ir import Graph, Input, Output, Value
+from dlc.compiler.ir import TARGET, Graph, Input, Output, Value
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import lints, missing
@@ -215,7 +215,7 @@ class Elaborator:
     def target(self, field: str, type: Tensor, span: Span) -> Value:
         """The data field that an output is held against; outputs that share one share the value."""
         if field not in self.targets:
-            self.targets[field] = self.builder.value(f"{field}.target", type, span)
+            self.targets[field] = self.builder.value(f"{field}{TARGET}", type, span)
             self.builder.fed.add(self.targets[field])
         found = self.targets[field]
         if found.type != type:

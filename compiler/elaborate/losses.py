@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.elaborate import outputs
 from dlc.compiler.elaborate.values import Operand
 from dlc.compiler.ir import Value
+from dlc.compiler.operators.indexing import behind_index
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -26,7 +27,7 @@ def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -
                       help=f"give it both: `{loss.name}(prediction, target)`")  # fmt: skip
     if not loss.scores or not isinstance(tensors[0].value, Value):
         return tensors
-    producer = outputs.behind_index(ev, tensors[0].value)
+    producer = behind_index(tensors[0].value, ev.builder.producers)
     if producer is not None and producer.operator.matches in loss.scores:
         scores = outputs.scores_before(ev, producer, tensors[0].value, span)
         return [replace(tensors[0], value=scores), *tensors[1:]]

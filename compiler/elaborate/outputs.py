@@ -12,7 +12,7 @@ from dlc.compiler.elaborate.values import Operand, OutputRef
 from dlc.compiler.ir import Value
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.axis_activations import Softmax
-from dlc.compiler.operators.indexing import Slice
+from dlc.compiler.operators.indexing import Slice, behind_index
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Classes, Tensor
 
@@ -40,20 +40,12 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     wanted = kind.scores_shape(output.declared)
     if value.type.shape != wanted:
         raise mismatch(ev, output, value, wanted, span)
-    producer = behind_index(ev, value)
+    producer = behind_index(value, ev.builder.producers)
     output.flowed = value
     output.scores = value
     if producer is not None and matches(producer, output.declared):
         output.scores = scores_before(ev, producer, value, span)
     warn_of_mistaken(ev, output, producer, span)
-
-
-def behind_index(ev: Evaluator, value: Value) -> Node | None:
-    """The node that made a value, looking behind the index that turns [1] into one value."""
-    node = ev.builder.producers.get(value)
-    if node is not None and node.operator.name == "slice" and node.operands[0].type.shape == (1,):
-        return ev.builder.producers.get(node.operands[0])
-    return node
 
 
 def scores_before(ev: Evaluator, producer: Node, value: Value, span: Span) -> Value:

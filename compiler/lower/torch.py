@@ -109,9 +109,7 @@ class Model(nn.Module):
 
     def attach(self, graph: Graph) -> None:
         """Compute this graph, another form of the same program, with the weights held."""
-        self._inputs = [
-            v.name.removesuffix(".target") if v.name.endswith(".target") else v.name for v in graph.inputs
-        ]
+        self._inputs = [v.field for v in graph.inputs]
         self._reads = [w.name for w in graph.weights]
         self._named = {n.operands[0].name: n.operator for n in graph.nodes if isinstance(n.operator, OfNames)}
         self._run = trace(graph)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim, Size, ceil_div, minimum
 from dlc.compiler.kinds import Kind, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.ir import Node, Value
 
 END = 2**63 - 1  # ONNX's word for the end of an axis
 
@@ -52,6 +57,11 @@ class Slice(Operator):
             else:
                 check_index(x, axis, size, entry)
         return x.with_shape(*shape, *x.shape[len(self.entries) :])
+
+    @property
+    def of_one(self) -> bool:
+        """True if it indexes the shape [1], so that no number is left out."""
+        return self.operands[0].shape == (1,)
 
     def indices(self) -> list[tuple[int, Size]]:
         """Axes of the whole tensor that an index drops, with the index, the last axis first."""
@@ -117,6 +127,14 @@ class Slice(Operator):
         Example("a[:5]", "float[T]", rejects="E0204"),
         Example("a[-3:]", "float[T]", rejects="E0204"),
     )
+
+
+def behind_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
+    """The node that made a value, looking behind the index that makes one value of the shape [1]."""
+    node = producers.get(value)
+    if node is not None and isinstance(node.operator, Slice) and node.operator.of_one:
+        return producers.get(node.operands[0])
+    return node
 
 
 def vector(op: Any, sizes: list[Size]) -> Any:

@@ -13,11 +13,7 @@ def learnt_first(graph: Graph, problems: Problems) -> None:
     """What is learnt from the rows stands where no weight, draw or target stands before it."""
     trainable = {w.value: w.name for w in graph.weights if w.trainable}
     why: dict[Value, str] = {v: f"the weight `{name}`" for v, name in trainable.items()}
-    why |= {
-        v: f"the target `{v.name.removesuffix('.target')}`"
-        for v in graph.inputs
-        if v.name.endswith(".target")
-    }
+    why |= {v: f"the target `{v.field}`" for v in graph.inputs if v.is_target}
     for node in graph.nodes:
         reason = next((why[v] for v in node.reads if v in why), "")
         if node.operator.learns() and reason:

@@ -60,7 +60,7 @@ def check(graph: Graph, problems: Problems) -> None:
 def plan(graph: Graph) -> Plan:
     """Who follows what, in all that the outputs of a graph need."""
     graph = prune(graph)
-    targets = [v for v in graph.inputs if v.name.endswith(".target")]
+    targets = [v for v in graph.inputs if v.is_target]
     leading = [n for n in graph.nodes if any(n.operator.leads(t.type) for t in targets)]
     if not leading:
         return Plan({})
@@ -81,7 +81,7 @@ def origins_of(graph: Graph, leading: Collection[Node]) -> dict[Value, Origin]:
     origins = {w.value: Origin() for w in graph.weights}
     for value in graph.inputs:
         own = frozenset({value})
-        origins[value] = Origin(targets=own) if value.name.endswith(".target") else Origin(inputs=own)
+        origins[value] = Origin(targets=own) if value.is_target else Origin(inputs=own)
     for node in graph.nodes:
         read = [origins[v] for v in node.reads]
         made = Origin(
@@ -110,7 +110,7 @@ def led_by(graph: Graph, origins: Mapping[Value, Origin], target: Value) -> Sequ
     against = [v for v in held_against(graph, origins, target) if v.type.rank or leaders(v)]
     ways = [leaders(v) for v in against]
     order = [n for n in graph.nodes if any(n in way for way in ways)]
-    field = target.name.removesuffix(".target")
+    field = target.field
     for place, node in enumerate(order):
         name = node.operator.name
         if not all(node in way for way in ways):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.passes.lints.unused import ends, needed_values
+from dlc.compiler.passes.needed import ends, needed_values
 
 if TYPE_CHECKING:
     from dlc.compiler.ir import Input, Node, Value

@@ -60,7 +60,7 @@ def join(
     more = bound.results[len(node.results) :]
     what = "partner" if node.operator.mixes_targets else node.operator.name
     names = [f"{node.name}.share"] * (len(more) - len(taken))
-    names += [f"{t.name.removesuffix('.target')}.{what}" for t, _ in taken]
+    names += [f"{t.field}.{what}" for t, _ in taken]
     made = [Value(extension.name(name), type, node.site) for name, type in zip(names, more, strict=True)]
     return replace(node, operator=bound, operands=operands, results=(*node.results, *made))
 

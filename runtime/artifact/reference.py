@@ -10,7 +10,7 @@ import torch
 
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.answers import BinaryName, ClassName
-from dlc.compiler.operators.indexing import Slice
+from dlc.compiler.operators.indexing import behind_index
 from dlc.runtime.artifact.compare import CHOICES, FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, gaps
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Reference:
         outputs = dict(graph.outputs)
         producers = graph.producers()
         for name, value in graph.outputs.items():
-            node = maker(value, producers)
+            node = behind_index(value, producers)
             if node is not None and isinstance(node.operator, ClassName | BinaryName):
                 self.named[name] = node.operator.names
                 node = producers.get(node.operands[0])
@@ -115,16 +115,8 @@ class Reference:
         return slack(*operands, **weights).reshape(arrays[name].shape)
 
 
-def maker(value: Value, producers: Mapping[Value, Node]) -> Node | None:
-    """The node that made a value, looking behind the index that makes one value of `[1]`."""
-    node = producers.get(value)
-    if node is not None and isinstance(node.operator, Slice) and node.operands[0].type.shape == (1,):
-        return producers.get(node.operands[0])
-    return node
-
-
 def is_probability(value: Value, producers: Mapping[Value, Node]) -> bool:
-    node = maker(value, producers)
+    node = behind_index(value, producers)
     return node is not None and bool(node.operator.matches)
 
 

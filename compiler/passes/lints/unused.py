@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.ir import Value
+from dlc.compiler.passes.needed import needed_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,22 +31,3 @@ def weights(program: Program) -> Iterator[Diagnostic]:
             yield Diagnostic("W0402", f"no output and no loss depends on `{weight.name}`",
                              (Label(site.span),), site.way(),
                              help="take out what is made here, or let it flow on to an output")  # fmt: skip
-
-
-def needed_values(program: Program) -> set[Value]:
-    """What outputs, losses and exports depend on."""
-    needed = set(ends(program))
-    for node in reversed(program.graph.nodes):
-        if not needed.isdisjoint(node.results):
-            needed.update(node.reads)
-    return needed
-
-
-def ends(program: Program) -> Iterator[Value]:
-    """The values that are wanted for their own sake."""
-    for output in program.outputs:
-        yield from (output.flowed, output.scores)
-    yield from (value for _, value in program.exports if isinstance(value, Value))
-    yield from (r.value for r in program.train.regularize if isinstance(r.value, Value))
-    if program.loss is not None:
-        yield program.loss

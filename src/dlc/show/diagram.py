@@ -120,7 +120,7 @@ class Diagram:
         declared = {i.value: i.declared for i in self.program.inputs}
         for value in self.graph.inputs:
             kind = "input" if value in declared else "target"
-            yield tag(value.name.removesuffix(".target"), declared.get(value, value.type), kind, value)
+            yield tag(value.field, declared.get(value, value.type), kind, value)
         for weight in self.graph.weights:
             if weight.value in reads:
                 yield tag(weight.name, weight.value.type, "weight", weight.value)

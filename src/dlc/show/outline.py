@@ -199,8 +199,7 @@ class Outline:
 
 def is_glue(node: Node) -> bool:
     operator = node.operator
-    alone = isinstance(operator, Slice) and operator.operands[0].shape == (1,) and operator.entries == (0,)
-    return operator.name in GLUE or alone
+    return operator.name in GLUE or (isinstance(operator, Slice) and operator.of_one)
 
 
 def use_at(node: Node, depth: int) -> Use | None:

@@ -1,0 +1,31 @@
+"""What the outputs, losses and exports of a program depend on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.ir import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.program import Program
+
+
+def needed_values(program: Program) -> set[Value]:
+    """What outputs, losses and exports depend on."""
+    needed = set(ends(program))
+    for node in reversed(program.graph.nodes):
+        if not needed.isdisjoint(node.results):
+            needed.update(node.reads)
+    return needed
+
+
+def ends(program: Program) -> Iterator[Value]:
+    """The values that are wanted for their own sake."""
+    for output in program.outputs:
+        yield from (output.flowed, output.scores)
+    yield from (value for _, value in program.exports if isinstance(value, Value))
+    yield from (r.value for r in program.train.regularize if isinstance(r.value, Value))
+    if program.loss is not None:
+        yield program.loss

@@ -40,12 +40,12 @@ class _Scaled(Initial, abstract=True):
 
     def torch(self, init, weight, shape, fans):
         field = prod(shape[2:])
-        usual = len(shape) > 1 and fans[0] == shape[1] * field
-        if self.both and usual and fans[1] == shape[0] * field:
-            return (init.xavier_uniform_ if self.uniform else init.xavier_normal_)(weight)
-        if usual and not self.both:
-            draw = init.kaiming_uniform_ if self.uniform else init.kaiming_normal_
-            return draw(weight) if self.gain == 2 else draw(weight, nonlinearity="linear")
+        if len(shape) > 1 and fans[0] == shape[1] * field:
+            if not self.both:
+                draw = init.kaiming_uniform_ if self.uniform else init.kaiming_normal_
+                return draw(weight) if self.gain == 2 else draw(weight, nonlinearity="linear")
+            if fans[1] == shape[0] * field:
+                return (init.xavier_uniform_ if self.uniform else init.xavier_normal_)(weight)
         deviation = sqrt(self.gain / max(self.fan(fans), 1))
         bound = deviation * sqrt(3)
         return init.uniform_(weight, -bound, bound) if self.uniform else init.normal_(weight, std=deviation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dlc.compiler.dims import number
 from dlc.compiler.kinds import Whole
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.indexing import END
@@ -72,7 +73,7 @@ class Shift(Shape):
     def start(self) -> int:
         """What falls in."""
         classes = self.operands[0].classes
-        return 0 if classes is None else int(classes.count)  # known when it runs
+        return 0 if classes is None else number(classes.count)
 
     def kept(self) -> tuple[int, int]:
         """Where what is kept begins and ends, once it was made longer by what falls in."""

@@ -127,10 +127,9 @@ def literal(value: Any) -> Code | None:
             repr(value) if '"' in value and "'" not in value else json.dumps(value, ensure_ascii=False)
         )
     if isinstance(value, (tuple, list)):
-        parts = [literal(entry) for entry in value]
-        return (
-            None if None in parts else Code("tuple" if isinstance(value, tuple) else "list", None, (*parts,))
-        )
+        parts = [part for part in map(literal, value) if part is not None]
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return Code(kind, None, (*parts,)) if len(parts) == len(value) else None
     return None
 
 

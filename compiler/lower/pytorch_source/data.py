@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
+from dlc.compiler.dims import number as size
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, text
 from dlc.compiler.lower.pytorch_source.functions import head
@@ -174,7 +175,7 @@ class Rows:
             found = [f"training = TensorDataset(*rows({given}))"]
         self.parts = [name for name, _ in asked]
         for name, share in own:
-            found.append(f"{name} = TensorDataset(*rows({json.dumps(share.path)}))")
+            found.append(f"{name} = TensorDataset(*rows({json.dumps(share.values()['path'])}))")
             self.parts.append(name)
         if own_test:
             found.append('test = TensorDataset(*rows("t10k"))')
@@ -277,7 +278,9 @@ def table(rows: Rows, source: Any) -> list[str]:
         )
     names = tuple(source.columns or ())
     if not names:
-        names = tuple(f.field for f in rows.fields for _ in range(f.type.shape[0] if f.type.rank else 1))
+        names = tuple(
+            f.field for f in rows.fields for _ in range(size(f.type.shape[0]) if f.type.rank else 1)
+        )
     places = placed(rows, names, target=False)
     opening = lines(literal([list(row) for row in source.rows]), 4, "table = torch.tensor(", ")")  # type: ignore[arg-type]
     columns = []

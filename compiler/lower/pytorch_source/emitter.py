@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.dims import Dim
 from dlc.compiler.lower.pytorch_source.classes import Class, classes_of
 from dlc.compiler.lower.pytorch_source.code import call, inline, lines, literal, text
 from dlc.compiler.lower.pytorch_source.forms import Functions, Written
@@ -154,6 +155,14 @@ class Emitter:
     def check_settings(self) -> None:
         """Refuse settings that the file has no words for, rather than leave them out."""
         program = self.program
+        for weight in program.graph.weights:
+            if any(isinstance(size, Dim) for size in weight.value.type.shape):
+                raise self.cannot(
+                    "E0822",
+                    weight.value.site.span,
+                    f"the shape of `{weight.name}` waits for the training rows",
+                    "write the classes out: `class(a, b, ...)`",
+                )
         for section, known in ((program.train, TRAIN), (program.export, EXPORT)):
             for name, value in section.values().items():
                 if name not in known and value != section.settings[name].default:

@@ -38,6 +38,11 @@ class Written:
     """A tensor, or a part of PyTorch, by its text. `dtype` is its type where that is known,
     `owner` what it is an attribute of."""
 
+    _code: Code
+    _dtype: str
+    _owner: Any
+    _value: Any
+
     def __init__(self, code: Code, dtype: str = "", owner: Written | None = None):
         self.__dict__.update(_code=code, _dtype=dtype, _owner=owner)
 
@@ -228,6 +233,6 @@ class Functions:
             value, axis, scale, offset = place_of(name, self._values)
         except LookupError:
             raise Unwritten(f"its form asks for the size `{name}`, which nothing at hand has") from None
-        size = self._values[value].shape[axis]
+        size: Any = self._values[value].shape[axis]
         size = size - offset if offset else size
         return size // scale if scale != 1 else size

@@ -68,7 +68,7 @@ class Frame:
         self.params: list[Any] = []
         self.members: dict[str, Code] = {}
         self.lists: set[str] = set()
-        self.body: list[Statement] = []
+        self.body: list[Any] = []
         self.returns: list[Value] = []
 
     @property

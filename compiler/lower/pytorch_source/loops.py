@@ -23,7 +23,8 @@ def write_copies(writer: Writer, copies: Copies) -> None:
         inner = Writer(writer.shared, writer.frame)
         inner.write_items(items)
         writers.append(inner)
-    loop = None if len(writers) < 2 else as_loop(writer, writers, copies)
+    alone = len(writers) == 1 and not goes_on(writer, writers[0])
+    loop = None if alone else as_loop(writer, writers, copies)
     if loop is None:
         del writer.shared.frames[before:]  # they are written again
         for items in copies.copies:
@@ -37,6 +38,11 @@ def write_copies(writer: Writer, copies: Copies) -> None:
     writer.body.append(loop)
 
 
+def goes_on(outer: Writer, inner: Writer) -> bool:
+    """Whether one copy alone goes on with what stands before it: it is a loop, though a short one."""
+    return bool(inner.members) and all(NAME.fullmatch(attr)[1] in outer.members for attr in inner.members)  # type: ignore[index]
+
+
 def as_loop(outer: Writer, writers: list[Writer], copies: Copies) -> Each | None:
     """The loop that does what the copies do; none where they differ in more than their modules."""
     made = [{v for n in nodes_of(items) for v in n.results} for items in copies.copies]
@@ -45,7 +51,11 @@ def as_loop(outer: Writer, writers: list[Writer], copies: Copies) -> Each | None
     if len({len(r) for r in reads}) > 1 or len({len(g) for g in given}) > 1:
         return None
     slots = [i for i, keys in enumerate(zip(*reads, strict=True)) if len({*keys}) > 1]
-    orders = []
+    orders: list[list[int]] = []
+    if len(writers) == 1:
+        if len(reads[0]) != 1 or len(given[0]) != 1:
+            return None
+        slots, orders = [0], [[0]]
     for place in range(1, len(writers)):
         if any(reads[place][i] not in given[place - 1] for i in slots):
             return None

@@ -38,7 +38,7 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
     body.rename(lambda value, hint: f"{hint}_scores" if kind(e, value) else f"predicted_{hint}", taken)
     for node in e.late:
         body.writer.write_node(node)
-    ends = [body.writer.value(program.loss)._code]  # type: ignore[arg-type]
+    ends = [body.writer.value(program.loss)._code]
     small = [r for r in program.train.regularize if r.value is not None]
     ends += [body.writer.value(regularizer.value)._code for regularizer in small]
     written, namer = body.lines(ends, names.values())

@@ -81,7 +81,8 @@ class Parameters(Written):
 
 
 def optimizer(e: Emitter) -> list[str]:
-    made = e.program.train.optimizer.torch(Optim(), Parameters(text("model.parameters()")))._code
+    weights: Any = Parameters(text("model.parameters()"))
+    made = e.program.train.optimizer.torch(Optim(), weights)._code
     parts = [
         part for part in made.parts if not (part.kind == "keyword" and part.value in ("fused", "foreach"))
     ]

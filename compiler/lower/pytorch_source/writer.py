@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Unwritten, Written
@@ -86,7 +87,7 @@ class Writer:
 
     # --- frames -------------------------------------------------------------------------------------------
 
-    def write_items(self, items: Iterable[Any]) -> None:
+    def write_items(self: Writer, items: Iterable[Any]) -> None:
         from dlc.compiler.lower.pytorch_source.loops import write_copies
 
         for item in items:
@@ -306,7 +307,7 @@ def parameter(weight: Weight) -> Code:
     """A weight as a module holds it: a parameter, or a buffer; random initial values follow."""
     value = getattr(weight.initial, "value", None)
     fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
-    sizes = [number(size) for size in weight.value.type.shape] or [text("()")]
+    sizes = [number(known(size)) for size in weight.value.type.shape] or [text("()")]
     made = (
         call(text(f"torch.{fill}"), *sizes)
         if value is None

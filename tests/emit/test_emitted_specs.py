@@ -113,3 +113,12 @@ def test_blocks_are_classes_and_repeats_loops() -> None:
     assert len(text.splitlines()) <= 120
     vgg = ast.parse(emit(program_of("vgg11")))
     assert [node for node in ast.walk(vgg) if isinstance(node, ast.For)]
+
+
+def test_is_written_without_torch() -> None:
+    program = "import sys; from dlc.cli import commands; commands(sys.argv[1:], standalone_mode=False); " \
+        "print(sorted({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))"  # fmt: skip
+    command = [sys.executable, "-c", program, "emit", str(SPECS / "lenet.dl")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith('"""LeNet-5: the convolutional network')
+    assert done.stdout.endswith("main()\n[]\n")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import DimError, fixed
 from dlc.compiler.elaborate import fits
-from dlc.compiler.elaborate.names import Level, Names
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
 from dlc.compiler.initial import Auto
 from dlc.compiler.ir import COPY, Node, Site, Use, Value, Weight
 from dlc.compiler.kinds import Reject
+from dlc.compiler.names import Names
 from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
@@ -38,6 +38,14 @@ MAX_SIZE = 10**12
 
 ENDLESS = "look for a loop, a `repeat` or a block that unfolds far more often than meant"
 UNENDING = "a block that calls itself needs an `if` that ends it"
+
+
+class Level:
+    """The surroundings within which names are numbered."""
+
+    def __init__(self, prefix: str = "", *, net: str | None = None):
+        self.prefix, self.net = prefix, net
+        self.names = Names()
 
 
 class Builder:
@@ -130,8 +138,7 @@ class Builder:
     def net_name(self, net: Template) -> str:
         """What its weights are called after: its own name, unless another file has a net of that name."""
         if net not in self._net_names:
-            self._net_names[net] = self.root.names.next(net.name)
-            self.root.names.take(self._net_names[net])
+            self._net_names[net] = self.root.names.claim(net.name)
         return self._net_names[net]
 
     def enter_copy(self, span: Span) -> AbstractContextManager[None]:
@@ -155,8 +162,7 @@ class Builder:
 
     def value(self, name: str, type: Tensor, span: Span) -> Value:
         """A new value under a name that no other has."""
-        unique = self._value_names.next(name)
-        self._value_names.take(unique)
+        unique = self._value_names.claim(name)
         if prod(fixed(type.shape) or ()) > MAX_SIZE:
             raise self.fail("E0904", span, f"too large: {type} has more than {MAX_SIZE:_} numbers a sample")
         return Value(unique, type, self.site(span))

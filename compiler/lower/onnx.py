@@ -9,9 +9,10 @@ import onnx_ir as ir
 
 from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.lower.dims import place_of
+from dlc.compiler.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Value
@@ -105,11 +106,11 @@ class Operators:
 class Builder:
     """Collects nodes, constants and initializers under unique names."""
 
-    def __init__(self, opset: int):
+    def __init__(self, opset: int, taken: Iterable[str] = ()):
         self.opset = opset
         self.nodes: list[ir.Node] = []
         self.initializers: dict[str, ir.Value] = {}
-        self.names: set[str] = set()
+        self.names = Names(taken)
         self.inputs: dict[Value, ir.Value] = {}
         self.name, self.place = "", ""
         self.answers: list[ir.Value] = []
@@ -117,21 +118,14 @@ class Builder:
         self._constants: dict[tuple, ir.Value] = {}
         self._sizes: dict[str, Any] = {}
 
-    def unique(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self.names:
-            number += 1
-            name = f"{wanted}_{number}"
-        self.names.add(name)
-        return name
-
     def node(
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
     ) -> Any:
         self.uses_ml |= bool(domain)
-        name = self.unique(f"{self.name}/{op_type}" if self.name else op_type)
+        name = self.names.claim(f"{self.name}/{op_type}" if self.name else op_type)
         results = [
-            ir.Value(name=self.unique(f"{name}:{i}" if outputs > 1 else f"{name}:0")) for i in range(outputs)
+            ir.Value(name=self.names.claim(f"{name}:{i}" if outputs > 1 else f"{name}:0"))
+            for i in range(outputs)
         ]
         inputs = list(operands)
         while inputs and inputs[-1] is None:
@@ -146,7 +140,7 @@ class Builder:
         return results[0] if outputs == 1 else tuple(results)
 
     def initializer(self, name: str, array: np.ndarray) -> ir.Value:
-        name = self.unique(name)
+        name = self.names.claim(name)
         tensor = (
             ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name=name)
             if array.dtype == object
@@ -217,11 +211,9 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
           metadata: Mapping[str, str] | None = None) -> ir.Model:  # fmt: skip
     """The graph, in its inference form, as a model that takes raw inputs and answers under
     the outputs' names."""
-    builder = Builder(opset)
+    builder = Builder(opset, (*graph.outputs, *(value.name for value in graph.inputs)))
     values: dict[Value, ir.Value] = {}
-    builder.names.update(graph.outputs)
     for value in graph.inputs:
-        builder.names.add(value.name)
         values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)
     for weight in graph.weights:
         values[weight.value] = builder.initializer(weight.name, np.asarray(weights[weight.name], np.float32))

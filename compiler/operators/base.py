@@ -67,6 +67,8 @@ class Example:
 class Operator(Definition, family="operator"):
     """The base of all operators; see the module's text."""
 
+    # --- what flows in ------------------------------------------------------------------------------------
+
     # What its operands are turned into before `type` sees them: "float" (any number becomes a float),
     # "number" (whole numbers and booleans become int64, floats float, mixed ones float), "any" (as they are;
     # several must agree), "bool"; a tuple says it for each operand.
@@ -78,41 +80,56 @@ class Operator(Definition, family="operator"):
     broadcasts: ClassVar[bool] = False
     # True if its forms take batched and batchless operands, of any ranks, as they are.
     mixes: ClassVar[bool] = False
-    # The activation that an output of this element exports by itself:
-    # "class" for softmax, "binary" for sigmoid.
+
+    # --- what is known of the numbers it makes ------------------------------------------------------------
+
+    # What becomes of a missing number (NaN) that flows in: "kept" where it is NaN in its own place of what is
+    # made, "filled" where a number takes its place; empty where it is lost, or spoils other numbers.
+    missing: ClassVar[str] = ""
+    # The element of outputs whose answers it makes of scores: "class" for softmax, "binary" for sigmoid. Such
+    # an output exports it by itself, and losses take what stands before it.
     matches: ClassVar[str] = ""
+    # True if it brings values to one scale, whatever theirs was.
+    normalizes: ClassVar[bool] = False
+    # True if it is flat far from 0 on both sides, so that gradients vanish through many of it.
+    saturates: ClassVar[bool] = False
+    # True if it takes axis 0 for channels and those behind it for space, and so makes an image.
+    spatial: ClassVar[bool] = False
+
+    # --- initial values -----------------------------------------------------------------------------------
+
     # What an activation asks of the weights before it: "he", "lecun" or "" (Xavier);
     # none for other operators.
     initial: ClassVar[str | None] = None
     # What `auto` stands for as the initial values of its weights; none where what follows decides.
     auto: ClassVar[Initial | None] = None
-    # False for nodes that the compiler puts in by itself and that no spec names.
-    public: ClassVar[bool] = True
-    # How a spec writes it, where it has no name of its own: `+`.
-    sign: ClassVar[str] = ""
-    # True if a picture draws it in the box of the operator before it, where the shape stays as it is.
-    follows: ClassVar[bool] = False
-    # What becomes of a missing number (NaN) that flows in: "kept" where it is NaN in its own place of what is
-    # made, "filled" where a number takes its place; empty where it is lost, or spoils other numbers.
-    missing: ClassVar[str] = ""
-    # True if it brings values to one scale, whatever theirs was.
-    normalizes: ClassVar[bool] = False
-    # True if it is flat far from 0 on both sides, so that gradients vanish through many of it.
-    saturates: ClassVar[bool] = False
+
+    # --- training -----------------------------------------------------------------------------------------
+
+    # True if the training form draws random numbers.
+    random: ClassVar[bool] = False
     # True if its training form makes statistics over the batch, which one value of each feature has not.
     needs_many_rows: ClassVar[bool] = False
-    # Where the reference lists it and how pictures paint it; the name of its file unless it says otherwise.
-    group: ClassVar[str] = ""
     # True if it stands in training alone, as losses do, and has no form in ONNX.
     training_only: ClassVar[bool] = False
     # The operand with respect to which it differentiates.
     wrt: ClassVar[int | None] = None
-    # True if the training form draws random numbers.
-    random: ClassVar[bool] = False
     # True if targets that follow it are mixed with others of the batch: losses are then computed with both.
     mixes_targets: ClassVar[bool] = False
+
+    # --- how it is written and shown ----------------------------------------------------------------------
+
+    # False for nodes that the compiler puts in by itself and that no spec names.
+    public: ClassVar[bool] = True
+    # How a spec writes it, where it has no name of its own: `+`.
+    sign: ClassVar[str] = ""
+    # Where the reference lists it and how pictures paint it; the name of its file unless it says otherwise.
+    group: ClassVar[str] = ""
+    # True if a picture draws it in the box of the operator before it, where the shape stays as it is.
+    follows: ClassVar[bool] = False
     examples: ClassVar[tuple[Example, ...]] = ()
 
+    # What `bind` adds: the types of its operands and of what it makes.
     operands: tuple[Tensor, ...]
     results: tuple[Tensor, ...]
 

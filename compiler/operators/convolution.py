@@ -33,6 +33,7 @@ ZERO_OR_MORE = PerAxis(Whole(0))
 class _Convolution(Layer, abstract=True):
     """What the two convolutions share; `kernel` and the like are told per axis by `axes`."""
 
+    spatial = True
     channels: Any
     groups: Any
     bias: Any

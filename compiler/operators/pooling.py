@@ -17,6 +17,7 @@ def need_space(x: Tensor, what: str) -> None:
 
 
 class _Pool(Operator, abstract=True):
+    spatial = True
     kernel: Any = setting("extent of the window", PerAxis(Whole(1)))
     stride: Any = setting("step of the window", PerAxis(Whole(1)), None, shown="kernel")
     padding: Any = setting("values added around each axis, at most half the kernel", PerAxis(Whole(0)), 0)
@@ -150,6 +151,8 @@ class AdaptiveAvgpool(Operator):
     Window `i` of `n` over an axis of `m` reaches from `floor(i * m / n)` to `ceil((i + 1) * m / n)`; windows
     overlap where n does not divide m.
     """
+
+    spatial = True
 
     size: Any = setting(
         "size of each space axis of the result, one number or one per axis", PerAxis(Whole(1))

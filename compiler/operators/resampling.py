@@ -32,6 +32,8 @@ class Upsample(Operator):
     pixels, over one, two or three space axes; `bicubic` curves, over two.
     """
 
+    spatial = True
+
     scale: Any = setting("how many times as long, one number or one per axis", PerAxis(Whole(1)))
     mode: str = setting("how values between are found", Word("nearest", *STRAIGHT, "bicubic"), "nearest")
 
@@ -85,6 +87,8 @@ class Resize(Operator):
     images are made without averaging: `avgpool` before it keeps fine detail from flickering.
     """
 
+    spatial = True
+
     h: int = setting("height of the result", Whole(1))
     w: int = setting("width of the result", Whole(1))
     mode: str = setting("how values between are found", Word("nearest", "bilinear", "bicubic"), "bilinear")
@@ -133,6 +137,8 @@ class Resize(Operator):
 class PixelShuffle(Operator):
     """`r` times as high and wide: each place takes the values of `r * r` channels as its pixels
     (Shi et al. 2016; torch `pixel_shuffle`, ONNX `DepthToSpace` in the mode CRD)."""
+
+    spatial = True
 
     r: int = setting("how many times as high and wide", Whole(1))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Graph, Node, Value
+from dlc.compiler.names import Names
 from dlc.compiler.operators.activations import Identity
 
 if TYPE_CHECKING:
@@ -22,20 +23,12 @@ class Extension:
         self.graph = graph
         self.inputs = list(graph.inputs)
         self.nodes = list(graph.nodes)
-        self.names = {v.name for v in graph.values()} | {n.name for n in graph.nodes}
-
-    def name(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self.names:
-            number += 1
-            name = f"{wanted}_{number}"
-        self.names.add(name)
-        return name
+        self.names = Names(x.name for x in (*graph.values(), *graph.nodes))
 
     def add(self, operator: Operator, operands: Iterable[Value], name: str, site: Site) -> Value:
         operands = tuple(operands)
         bound = operator.bind(*(v.type for v in operands))
-        name = self.name(name)
+        name = self.names.claim(name)
         result = Value(name, bound.results[0], site)
         self.nodes.append(Node(bound, operands, {}, (result,), name, site))
         return result

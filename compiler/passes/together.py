@@ -61,7 +61,8 @@ def join(
     what = "partner" if node.operator.mixes_targets else node.operator.name
     names = [f"{node.name}.share"] * (len(more) - len(taken))
     names += [f"{t.field}.{what}" for t, _ in taken]
-    made = [Value(extension.name(name), type, node.site) for name, type in zip(names, more, strict=True)]
+    claim = extension.names.claim
+    made = [Value(claim(name), type, node.site) for name, type in zip(names, more, strict=True)]
     return replace(node, operator=bound, operands=operands, results=(*node.results, *made))
 
 
@@ -69,15 +70,15 @@ def twice(
     extension: Extension, share: Value, partners: Mapping[Value, Value], joined: Collection[Node]
 ) -> dict[str, Value]:
     """Compute all that depends on mixed targets once more, with the partners', and weigh the losses."""
-    twins, nodes = dict(partners), []
+    twins, nodes, claim = dict(partners), [], extension.names.claim
     for node in extension.nodes:
         nodes.append(node)
         if node in joined or twins.keys().isdisjoint(node.operands):
             continue
         twin = replace(
             rewired(node, twins),
-            results=tuple(Value(extension.name(f"{v.name}.partner"), v.type, v.site) for v in node.results),
-            name=extension.name(f"{node.name}.partner"),
+            results=tuple(Value(claim(f"{v.name}.partner"), v.type, v.site) for v in node.results),
+            name=claim(f"{node.name}.partner"),
         )
         twins.update(zip(node.results, twin.results, strict=True))
         nodes.append(twin)

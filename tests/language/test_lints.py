@@ -32,6 +32,9 @@ HARDLY_MEANT = {
         "h = x -> dense(3) -> softmax -> dropout(0.1)\ntrain { loss = cross_entropy(h, y.target) }"),
     "dense behind a convolution": (
         "W0406", IMAGE + "x -> conv(8, 3) -> relu -> dense(9) -> flatten -> dense(5) -> y"),
+    "dense behind what was made larger": (
+        "W0406", IMAGE + "x -> conv(8, 3) -> upsample(2) -> clip(0, 6) -> dense(9)"
+        " -> flatten -> dense(5) -> y"),
     "dense on the image": ("W0406", IMAGE + "x / 255 -> dense(9) -> relu -> flatten -> dense(5) -> y"),
     "dropout at the end": ("W0407", KIND + "x -> dense(3) -> dropout(0.5) -> y"),
     "dropout before one value": ("W0407", DOSE + "x -> dense(1) -> dropout(0.5) -> y"),

@@ -100,16 +100,6 @@ STEPS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(family("optimizer")))
-def test_every_optimizer_has_its_own_in_torch_and_every_setting_a_row(name):
-    rows = [ours for ours, _ in STEPS if ours.name == name]
-    assert rows, f"write rows into STEPS for `{name}`"
-    for key, setting in family("optimizer")[name].settings.items():
-        assert any(getattr(ours, key) != setting.default for ours in rows), (
-            f"write a row with `{key}` into STEPS"
-        )
-
-
 @pytest.mark.parametrize(("ours", "theirs"), STEPS)
 def test_an_optimizer_steps_as_torch_does_by_default(ours, theirs):
     results = []
@@ -179,13 +169,17 @@ RATES = (
 )
 
 
-@pytest.mark.parametrize("name", sorted(family("schedule")))
-def test_every_schedule_has_its_own_in_torch_and_every_setting_a_row(name):
-    rows = [ours for ours, _ in RATES if ours.name == name]
-    assert rows, f"write rows into RATES for `{name}`"
-    for key, setting in family("schedule")[name].settings.items():
-        assert any(getattr(ours, key) != setting.default for ours in rows), (
-            f"write a row with `{key}` into RATES"
+ROWS = {"optimizer": ("STEPS", STEPS), "schedule": ("RATES", RATES)}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ROWS for name in sorted(family(kind))])
+def test_each_has_its_own_in_torch_and_every_setting_a_row(kind, name):
+    table, rows = ROWS[kind]
+    own = [ours for ours, _ in rows if ours.name == name]
+    assert own, f"write rows into {table} for `{name}`"
+    for key, setting in family(kind)[name].settings.items():
+        assert any(getattr(ours, key) != setting.default for ours in own), (
+            f"write a row with `{key}` into {table}"
         )
 
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
 
 DEEP = 5  # layers of squashed values in a row through which little gradient is left
-ON_SPACE = ("convolution", "pooling")
-POINTWISE = ("activations", "arithmetic", "normalization", "regularization", "learnt")
+POINTWISE = ("activations", "arithmetic", "mathematics", "normalization", "regularization", "learnt")
 
 
 def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
@@ -37,11 +36,11 @@ def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
 
 
 def is_image(value: Value, producers: Mapping[Value, Node]) -> bool:
-    """Whether its axes are channels and space: it is an input, or a convolution or pooling made it."""
+    """Whether its axes are channels and space: it is an input, or made by what works on images."""
     node = producers.get(value)
     if node is None:
         return value.type.element == "uint8" and value.type.rank == 3
-    if node.operator.group in ON_SPACE:
+    if node.operator.spatial:
         return True
     same = [v for v in node.operands if v.type.batched and v.type.shape == value.type.shape]
     return node.operator.group in POINTWISE and any(is_image(v, producers) for v in same)

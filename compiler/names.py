@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class Names:
     """Names that are taken, and the next free one of each kind: `conv`, `conv_2`, ..."""
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
         self._numbers: dict[str, int] = {}  # all below are taken
 
     def __bool__(self) -> bool:
@@ -23,10 +28,8 @@ class Names:
         self._numbers[base] = number
         return name
 
-
-class Level:
-    """The surroundings within which names are numbered."""
-
-    def __init__(self, prefix: str = "", *, net: str | None = None):
-        self.prefix, self.net = prefix, net
-        self.names = Names()
+    def claim(self, base: str) -> str:
+        """The next free one, which is taken from now on."""
+        name = self.next(base)
+        self.take(name)
+        return name

@@ -14,7 +14,7 @@ from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import torch_cast
-from dlc.compiler.operators.regularization import TrainingOnly
+from dlc.compiler.operators.regularization import Stochastic
 from dlc.compiler.operators.window import reshape_hint
 from dlc.compiler.types import Tensor
 
@@ -22,7 +22,7 @@ ATTEMPTS = 10  # at a box that fits, as torchvision makes
 LUMA = (0.2989, 0.587, 0.114)  # of red, green and blue, in the gray of a pixel
 
 
-class Augmentation(TrainingOnly, abstract=True):
+class Augmentation(Stochastic, abstract=True):
     """An operator on images: what it draws for every sample, and what it does with it."""
 
     batchless = False

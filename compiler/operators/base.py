@@ -115,6 +115,7 @@ class Operator(Definition, family="operator"):
     # The operand with respect to which it differentiates.
     wrt: ClassVar[int | None] = None
     # True if targets that follow it are mixed with others of the batch: losses are then computed with both.
+    # What moves or mixes targets defines `leads`, `check_target` and `with_targets`.
     mixes_targets: ClassVar[bool] = False
 
     # --- how it is written and shown ----------------------------------------------------------------------
@@ -191,10 +192,10 @@ class Operator(Definition, family="operator"):
         """Whether in training a target of this type has to follow, where it is held against what is made."""
         return False
 
-    def lead(self, target: Tensor) -> None:
+    def check_target(self, target: Tensor) -> None:
         """`Reject` a target that it leads and that cannot follow."""
 
-    def leading(self, smooth: tuple[bool, ...]) -> Operator:
+    def with_targets(self, smooth: tuple[bool, ...]) -> Operator:
         """What stands in its place in training to make the targets that follow too, which it takes behind its
         own operands; `smooth` says for each whether its values may be interpolated. What mixes targets makes
         its share first, and the partners' targets."""

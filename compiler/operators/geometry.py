@@ -23,14 +23,14 @@ class Motion(Augmentation, abstract=True):
     def leads(self, target):
         return target.rank >= 2
 
-    def lead(self, target):
+    def check_target(self, target):
         x = self.operands[0]
         if not all(map(same, target.shape[-2:], x.shape[-2:])):
             raise Reject(f"it moves the places of {x}, and the target is {spell_classes(target)}",
                          help="only a target as large as the image can be moved with it: augment where the "
                               "sizes are the same, or not at all", code="E0513")  # fmt: skip
 
-    def leading(self, smooth):
+    def with_targets(self, smooth):
         return Followed(motion=self, smooth=smooth)
 
     @abstractmethod
@@ -113,14 +113,14 @@ class RandomCrop(Motion):
         return Reject(f"a window of {window} {what} into {x}", at="x", code=code,
                       help="at inference the centre is cut out, without padding")  # fmt: skip
 
-    def lead(self, target):
+    def check_target(self, target):
         (x,), (made,) = self.operands, self.results
         if not self.keeps_size():
             height, width = x.shape[-2:]
             raise Reject(f"it makes {made} of {x}, and the target is {spell_classes(target)}", code="E0513",
                          help="rows have targets of one size: keep it, as "
                               f"`random_crop({height}, {width}, padding=4)` does")  # fmt: skip
-        super().lead(target)
+        super().check_target(target)
 
     def inference(self) -> Operator:
         if self.keeps_size():

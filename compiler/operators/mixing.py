@@ -6,11 +6,11 @@ from typing import Any
 
 from dlc.compiler.kinds import Defined, Number
 from dlc.compiler.operators.base import Example, Operator, setting
-from dlc.compiler.operators.regularization import TrainingOnly
+from dlc.compiler.operators.regularization import Stochastic
 from dlc.compiler.types import Tensor
 
 
-class Mixup(TrainingOnly):
+class Mixup(Stochastic):
     """In training `share * x + (1 - share) * partner`, the partner being another sample of the batch, from a
     random order of it, and the share, one for the batch, from Beta(alpha, alpha) (torchvision `MixUp`).
 
@@ -27,7 +27,7 @@ class Mixup(TrainingOnly):
     def leads(self, target):
         return True
 
-    def leading(self, smooth):
+    def with_targets(self, smooth):
         return Mixed(mixup=self)
 
     def draws(self, F: Any, x: Any) -> tuple[Any, Any]:

@@ -9,7 +9,9 @@ from dlc.compiler.operators.operands import broadcast
 from dlc.compiler.types import Tensor
 
 
-class TrainingOnly(Operator, abstract=True):
+class Stochastic(Operator, abstract=True):
+    """Acts in training, by what it draws; the identity at inference."""
+
     group = "regularization"
     batchless = True
     random = True
@@ -22,7 +24,7 @@ class TrainingOnly(Operator, abstract=True):
         return Identity()
 
 
-class Dropout(TrainingOnly):
+class Dropout(Stochastic):
     """In training each value is 0 with probability `rate`, else `x / (1 - rate)` (torch `dropout`).
 
     At inference the identity.
@@ -45,7 +47,7 @@ class Dropout(TrainingOnly):
     )
 
 
-class GaussianNoise(TrainingOnly):
+class GaussianNoise(Stochastic):
     """In training `x + stddev * n`, n drawn from the standard normal distribution (torch `randn_like`).
 
     At inference the identity.
@@ -63,7 +65,7 @@ class GaussianNoise(TrainingOnly):
     )
 
 
-class Bernoulli(TrainingOnly):
+class Bernoulli(Stochastic):
     """In training 1 with probability `x`, else 0 (torch `bernoulli`).
 
     At inference the mean, which is `x` itself. No gradient flows back through the draw.

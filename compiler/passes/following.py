@@ -128,7 +128,7 @@ def led_by(graph: Graph, origins: Mapping[Value, Origin], target: Value) -> Sequ
             raise Stray(node, target, f"what the target `{field}` is held against sees the image both with "
                                       f"`{name}` and without", ONCE)  # fmt: skip
         try:
-            node.operator.lead(target.type)
+            node.operator.check_target(target.type)
         except Reject as reject:
             raise Stray(node, target, f"the target `{field}` cannot follow `{name}`: {reject.message}",
                         reject.help, reject.code) from None  # fmt: skip

@@ -54,7 +54,7 @@ def join(
 ) -> Node:
     """The node with targets behind its operands, and what becomes of them behind its results."""
     taken = [(t, v) for t, found in versions.items() for v in found]
-    operator = node.operator.leading(tuple(t in smooth for t, _ in taken))
+    operator = node.operator.with_targets(tuple(t in smooth for t, _ in taken))
     operands = (*node.operands, *(v for _, v in taken))
     bound = operator.bind(*(v.type for v in operands))
     more = bound.results[len(node.results) :]

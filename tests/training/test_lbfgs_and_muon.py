@@ -79,7 +79,7 @@ def test_a_torch_without_muon_is_told_before_training(monkeypatch):
     with pytest.raises(CompileError) as caught:
         run(classifier("optimizer = muon"), points(20))
     problem = caught.value.diagnostics[0]
-    assert (problem.code, problem.line) == ("E0807", 6)
+    assert (problem.code, problem.line) == ("E0807", 5)
     assert "torch 2.9" in problem.message and "adamw" in problem.help
 
 

@@ -8,34 +8,15 @@ import signal
 import numpy as np
 import pytest
 import torch
+from trainings import assert_same, by_hand, classifier, points, program, run
 
-from dlc.compiler import CompileError, Source, compile
+from dlc.compiler import CompileError
 from dlc.compiler.lower.weights import draw
 from dlc.runtime import plans
 from dlc.runtime.data import Dataset, Rows
 from dlc.runtime.train import train
 
 RNG = np.random.default_rng(0)
-
-
-def program(text: str):
-    return compile(Source("m.dl", text))
-
-
-def points(n: int, seed: int = 0) -> Rows:
-    """Two features; the class says on which side of a line they lie."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, 2)).astype(np.float32)
-    return Rows({"x": x, "y": (x.sum(1) > 0).astype(np.int64)}, n)
-
-
-def classifier(settings: str, layers: str = "dense(8) -> relu -> dense(2)") -> str:
-    return f"input x: float[2]\noutput y: class(2)\nx -> {layers} -> y\ntrain {{\n{settings}\n}}\n"
-
-
-def run(text: str, train_rows: Rows, validation: Rows | None = None, test: Rows | None = None, **more):
-    p = program(text)
-    return train(p, Dataset(train_rows, validation, test), draw(p.graph, p.train.seed), on="cpu", **more)
 
 
 class Heard:
@@ -83,13 +64,7 @@ def test_it_takes_the_very_steps_of_a_loop_written_by_hand(extra):
     text = classifier(
         f"optimizer = sgd(lr=0.1, momentum=0.9)\nepochs = 3\nbatch = {batch}\nseed = 5\n{extra}"
     )
-    p = program(text)
-    begin = draw(p.graph, 5)
-    ours = train(p, Dataset(rows), begin, on="cpu").weights
-
-    net = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
-    for own, name in zip(net.parameters(), begin, strict=True):
-        own.data.copy_(torch.from_numpy(begin[name]))
+    ours, net, schedule = run(text, rows).weights, by_hand(text), program(text).train.schedule
     optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
     shuffle, x, y = torch.Generator().manual_seed(5), torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])
     step = 0
@@ -105,15 +80,14 @@ def test_it_takes_the_very_steps_of_a_loop_written_by_hand(extra):
                 )
             elif "l2" in extra:
                 loss = loss + 0.01 * sum((w**2).sum() for w in layers)
-            optimizer.param_groups[0]["lr"] = p.train.schedule.rate(0.1, step, 21)
+            optimizer.param_groups[0]["lr"] = schedule.rate(0.1, step, 21)
             optimizer.zero_grad()
             loss.backward()
             if "clip" in extra:
                 torch.nn.utils.clip_grad_norm_(net.parameters(), 0.1)
             optimizer.step()
             step += 1
-    for own, name in zip(net.parameters(), begin, strict=True):
-        np.testing.assert_allclose(ours[name], own.detach().numpy(), rtol=1e-4, atol=1e-5)
+    assert_same(ours, net, rtol=1e-4, atol=1e-5)
 
 
 def test_the_same_spec_data_and_seed_give_the_same_bytes():

@@ -169,4 +169,4 @@ def test_a_device_without_such_numbers_is_told(monkeypatch):
     monkeypatch.setattr(torch.amp, "is_autocast_available", lambda kind: False)
     with pytest.raises(CompileError) as caught:
         Forms(p, draw(p.graph, 0), CPU)
-    assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].line) == ("E0809", 6)
+    assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].line) == ("E0809", 5)

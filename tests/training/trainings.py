@@ -18,16 +18,17 @@ def points(n: int, seed: int = 0) -> Rows:
 
 
 def classifier(settings: str, layers: str = "dense(8) -> tanh -> dense(2)", more: str = "") -> str:
-    return f"input x: float[2]\noutput y: class(2)\n{more}\nx -> {layers} -> y\ntrain {{\n{settings}\n}}\n"
+    types = "input x: float[2]\noutput y: class(2)"
+    return "\n".join(filter(None, [types, more, f"x -> {layers} -> y", f"train {{\n{settings}\n}}\n"]))
 
 
 def program(text: str):
     return compile(Source("m.dl", text))
 
 
-def run(text: str, rows: Rows, validation: Rows | None = None, **more):
+def run(text: str, rows: Rows, validation: Rows | None = None, test: Rows | None = None, **more):
     p = program(text)
-    return train(p, Dataset(rows, validation), draw(p.graph, p.train.seed), on="cpu", **more)
+    return train(p, Dataset(rows, validation, test), draw(p.graph, p.train.seed), on="cpu", **more)
 
 
 def by_hand(text: str):

@@ -47,6 +47,15 @@ class Augmentation(Stochastic, abstract=True):
         return self.act(F, x, *self.draws(F, x))
 
 
+class WithTargets(Operator, abstract=True):
+    """What stands in the place of an operator in training where targets follow it: see `with_targets`."""
+
+    public = False
+    training_only = True
+    random = True
+    takes = "any"
+
+
 def uniform(F: Any, x: Any, *shape: int) -> Any:
     """Numbers between 0 and 1, of this shape for every sample of `x`."""
     return x.new_empty((x.shape[0], *shape), dtype=F.float32).uniform_()

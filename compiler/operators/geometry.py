@@ -9,7 +9,7 @@ from typing import Any
 from dlc.compiler.dims import Size, same
 from dlc.compiler.kinds import Defined, Flag, ListOf, Nothing, Number, OneOf, Whole
 from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.augmentation import Augmentation, behind, places, uniform
+from dlc.compiler.operators.augmentation import Augmentation, WithTargets, behind, places, uniform
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
@@ -198,13 +198,9 @@ class RandomRotate(Motion):
     )
 
 
-class Followed(Operator):
+class Followed(WithTargets):
     """An image moved by an augmentation, and tensors that follow it, by the same draws."""
 
-    public = False
-    training_only = True
-    random = True
-    takes = "any"
     motion: Any = setting("what moves them", Defined("operator"))
     smooth: tuple[bool, ...] = setting("whether the values of each tensor are interpolated", ListOf(Flag()))
 

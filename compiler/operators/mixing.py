@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.kinds import Defined, Number
+from dlc.compiler.operators.augmentation import WithTargets
 from dlc.compiler.operators.base import Example, Operator, setting
 from dlc.compiler.operators.regularization import Stochastic
 from dlc.compiler.types import Tensor
@@ -51,13 +52,9 @@ class Mixup(Stochastic):
     )
 
 
-class Mixed(Operator):
+class Mixed(WithTargets):
     """A tensor that is mixed, the share, and for each other tensor that of the partners."""
 
-    public = False
-    training_only = True
-    random = True
-    takes = "any"
     mixup: Any = setting("what mixes them", Defined("operator"))
 
     def type(self, x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:

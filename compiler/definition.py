@@ -79,6 +79,8 @@ class Definition:
     abstract: ClassVar[bool] = True
     # A call, or a whole spec, that shows how it is used; its name alone unless it says otherwise.
     usage: ClassVar[str] = ""
+    # The mend where a tensor is given to one that takes none; empty if its settings say enough.
+    without_tensor: ClassVar[str] = ""
 
     # Where a spec writes it, and each of its settings: see `placed`.
     span: Any = None

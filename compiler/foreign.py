@@ -26,6 +26,16 @@ OPERATORS = {
     "smoothl1": "huber", "huberloss": "huber", "diceloss": "dice",
 }  # fmt: skip
 
+MEMBERS = {
+    "auc": "auroc", "rocauc": "auroc", "rocaucscore": "auroc", "jaccard": "iou", "jaccardindex": "iou",
+    "f1score": "f1", "sensitivity": "recall", "acc": "accuracy", "r2score": "r2", "meansquarederror": "rmse",
+    "steplr": "step", "exponentiallr": "exponential", "cosineannealinglr": "cosine", "linearlr": "linear",
+    "cosineannealing": "cosine", "onecyclelr": "one_cycle", "reducelronplateau": "plateau",
+    "he": "he_normal", "kaimingnormal": "he_normal", "kaiminguniform": "he_uniform",
+    "xavier": "xavier_normal", "glorot": "xavier_normal", "glorotnormal": "xavier_normal",
+    "glorotuniform": "xavier_uniform", "lecun": "lecun_normal", "truncatednormal": "normal",
+}  # fmt: skip
+
 SETTINGS = {
     "learning_rate": "lr", "kernel_size": "kernel", "pool_size": "kernel", "strides": "stride",
     "dilation_rate": "dilation", "out_channels": "channels", "filters": "channels", "out_features": "units",
@@ -50,6 +60,12 @@ def operator(name: str) -> str:
     plain = re.sub(r"[123]d$", "", name.lower().replace("_", "")).removesuffix("layer")
     found = OPERATORS.get(plain, "")
     return f"it is written `{found}` here" if found else ""
+
+
+def member(name: str, known: Container[str]) -> str:
+    """The mend for a metric, schedule or initial value by its name elsewhere, where that meant is known."""
+    found = MEMBERS.get(name.lower().replace("_", ""), "")
+    return f"it is written `{found}` here" if found in known else ""
 
 
 def setting(name: str, known: Container[str]) -> str:

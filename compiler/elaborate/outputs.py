@@ -45,7 +45,6 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     output.scores = value
     if producer is not None and matches(producer, output.declared):
         output.scores = scores_before(ev, producer, value, span)
-    warn_of_mistaken(ev, output, producer, span)
 
 
 def scores_before(ev: Evaluator, producer: Node, value: Value, span: Span) -> Value:
@@ -110,16 +109,6 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
             )
         ],
     )
-
-
-def warn_of_mistaken(ev: Evaluator, output: OutputRef, producer: Node | None, span: Span) -> None:
-    kind = kind_of(output.declared)
-    if producer is None or producer.operator.name not in kind.mistaken:
-        return
-    name = producer.operator.name
-    ev.e.problems.report("W0401", producer.site.span,
-                         f"`{name}` before the {output.declared.element} output `{output.name}` can "
-                         "hardly be meant", help=kind.meant)  # fmt: skip
 
 
 def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:

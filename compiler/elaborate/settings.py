@@ -134,7 +134,7 @@ def family_member(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
                     "E0404",
                     tensors[0].span,
                     f"`{head.id}` takes no tensor",
-                    help=f"write `{signature(found)}`",
+                    help=found.without_tensor or f"write `{signature(found)}`",
                 )
             return member
     if isinstance(expr, syntax.Call) or not known(ev, head.id):
@@ -153,7 +153,8 @@ def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:
         return ev.refuse(head.span, not_built(kind.families()[0], head.id))
     listed = ", ".join(f"`{n}`" for n in names)
     return ev.fail("E0305", head.span, f"there is no {' or '.join(kind.families())} `{head.id}`",
-                   help=did_you_mean(head.id, [*names, *kind.words, *unbuilt])
+                   help=foreign.member(head.id, names)
+                        or did_you_mean(head.id, [*names, *kind.words, *unbuilt])
                         or f"there are {listed}")  # fmt: skip
 
 

@@ -29,6 +29,8 @@ class InLosses(Operator, family="loss"):
 class Loss(InLosses, abstract=True):
     # A target may be of any element: `type` says which it takes, and names the loss that was meant.
     takes = ("float", "any")
+    # True if it asks for probabilities, so that a softmax before a float output is meant.
+    of_probabilities: ClassVar[bool] = False
 
     reduce: str | None = setting(
         "`mean` over the batch, `sum` over a sample and then the mean over the batch, `none` to keep "

@@ -65,6 +65,7 @@ class Metric(Definition, family="metric"):
     better: ClassVar[str] = "higher"
     # True if it gives a table, which no expectation and no early stopping can hold against a number.
     tabular: ClassVar[bool] = False
+    without_tensor = "leave it out: a metric is measured of every output that it fits"
 
     def parts(self, type: Tensor) -> tuple[str, ...] | None:
         """What stands behind its name in the names of its figures; none where only the data can tell."""

@@ -93,6 +93,7 @@ class KlDivergence(_OverLast):
 
     train { loss = cross_entropy(kind) + kl_divergence(teacher, kind.probabilities) }
     """
+    of_probabilities = True
 
     def type(self, p: Tensor, q: Tensor) -> Tensor:
         return super().type(p, q)

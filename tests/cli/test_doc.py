@@ -99,3 +99,10 @@ def test_every_definition_is_a_word() -> None:
             is_inner = issubclass(definition, Operator) and not (definition.public or definition.sign)
             if definition.__module__.startswith("dlc.") and not (family == "operator" and is_inner):
                 assert definition in known
+
+
+def test_a_code_or_a_name_from_elsewhere_is_told_where_it_belongs() -> None:
+    assert "`dlc explain W0701`" in dlc("doc", "w0701").output
+    assert "`dlc doc conv`" in dlc("explain", "conv").output
+    assert "it is written `auroc` here" in dlc("doc", "auc").output
+    assert "it is written `dense` here" in dlc("doc", "Linear").output

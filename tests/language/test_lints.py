@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 X = "input x: float[4]\n"
 SICK = X + "output y: binary\n"
 DOSE = X + "output y: float\n"
+DOSES = X + "output y: float[4]\n"
 KIND = X + "output y: class(3)\n"
 IMAGE = "input x: uint8[3, 32, 32]\noutput y: class(5)\n"
 IRIS = 'data { source = builtin("iris") }\n'
@@ -36,6 +37,9 @@ HARDLY_MEANT = {
         "W0406", IMAGE + "x -> conv(8, 3) -> upsample(2) -> clip(0, 6) -> dense(9)"
         " -> flatten -> dense(5) -> y"),
     "dense on the image": ("W0406", IMAGE + "x / 255 -> dense(9) -> relu -> flatten -> dense(5) -> y"),
+    "dense on a picture of numbers": (
+        "W0406", "input x: float[1, 28, 28]\noutput y: class(5)\nx -> dense(9) -> flatten -> dense(5) -> y"),
+    "softmax into numbers": ("W0401", DOSES + "x -> dense(4) -> softmax -> y\ntrain { loss = mse(y) }"),
     "dropout at the end": ("W0407", KIND + "x -> dense(3) -> dropout(0.5) -> y"),
     "dropout before one value": ("W0407", DOSE + "x -> dense(1) -> dropout(0.5) -> y"),
     "deep sigmoids": ("W0408", KIND + "x -> repeat(5, dense(4) -> sigmoid) -> dense(3) -> y"),
@@ -67,6 +71,7 @@ WELL_MEANT = {
     "channels last": IMAGE + "x / 255 -> transpose(1, 2, 0) -> dense(9) -> relu -> flatten -> dense(5) -> y",
     "pooled to a vector": IMAGE + "x -> conv(8, 3) -> global_avgpool -> dense(5) -> y",
     "dropout before the last layer": KIND + "x -> dense(9) -> dropout(0.5) -> dense(3) -> y",
+    "a distribution": DOSES + "x -> dense(4) -> softmax -> y\ntrain { loss = kl_divergence(y.target, y) }",
     "four sigmoids": KIND + "x -> repeat(4, dense(4) -> sigmoid) -> dense(3) -> y",
     "deep, with norms": KIND + "x -> repeat(9, dense(4) -> batchnorm -> tanh) -> dense(3) -> y",
     "deep, with shortcuts": KIND + "x -> repeat(9, residual(dense(4) -> tanh)) -> dense(3) -> y",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LINTS = (
     unused.inputs,
     unused.weights,
+    losses.mistaken_activations,
     losses.of_another_type,
     losses.probabilities_of_probabilities,
     layers.dense_on_an_image,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
 
 DEEP = 5  # layers of squashed values in a row through which little gradient is left
+COLOURS = (1, 3)  # channels of an input of three axes that is taken for a picture
 POINTWISE = ("activations", "arithmetic", "mathematics", "normalization", "regularization", "learnt")
 
 
@@ -39,7 +40,7 @@ def is_image(value: Value, producers: Mapping[Value, Node]) -> bool:
     """Whether its axes are channels and space: it is an input, or made by what works on images."""
     node = producers.get(value)
     if node is None:
-        return value.type.element == "uint8" and value.type.rank == 3
+        return value.type.rank == 3 and (value.type.element == "uint8" or value.type.shape[0] in COLOURS)
     if node.operator.spatial:
         return True
     same = [v for v in node.operands if v.type.batched and v.type.shape == value.type.shape]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.answers import kind_of
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.operators.activations import Identity
+from dlc.compiler.operators.indexing import behind_index
 from dlc.compiler.training.losses import Loss
 
 if TYPE_CHECKING:
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Node, Output, Site, Value
     from dlc.compiler.program import Program
+
+
+def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
+    """An activation that spoils what flows into an output, if no loss asks for what it makes."""
+    producers = program.graph.producers()
+    losses = (n for n in program.graph.nodes if isinstance(n.operator, Loss))
+    asked = {v for n in losses if n.operator.of_probabilities for v in n.operands}
+    for output in program.outputs:
+        node, kind = behind_index(output.flowed, producers), kind_of(output.declared)
+        if node is not None and node.operator.name in kind.mistaken and output.flowed not in asked:
+            yield Diagnostic("W0401", f"`{node.operator.name}` before the {output.declared.element} output "
+                             f"`{output.name}` can hardly be meant", (Label(node.site.span),),
+                             node.site.way(), kind.meant)  # fmt: skip
 
 
 def of_another_type(program: Program) -> Iterator[Diagnostic]:

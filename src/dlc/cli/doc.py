@@ -14,6 +14,8 @@ def command(word: str | None) -> None:
     """Say what an operator, a loss, a section, a setting or another word of the language means, with a spec
     that uses it. Without a word, list them all."""
     from dlc.cli.mistakes import refuse
+    from dlc.compiler import foreign
+    from dlc.compiler.codes import codes
     from dlc.compiler.later import LATER
     from dlc.compiler.suggest import did_you_mean
     from dlc.reference import pages, terminal
@@ -26,6 +28,9 @@ def command(word: str | None) -> None:
     if not found:
         if any(word in named for named in LATER.values()):
             refuse(f"`{word}` is not built yet")
+        if word.upper() in codes():
+            refuse(f"`{word}` is a code, no word", f"write `dlc explain {word.upper()}`")
         known = [w.name for w in (*words(), *keys())]
-        refuse(f"there is no word `{word}`", did_you_mean(word, known) or "`dlc doc` lists them all")
+        meant = foreign.operator(word) or foreign.member(word, known) or did_you_mean(word, known)
+        refuse(f"there is no word `{word}`", meant or "`dlc doc` lists them all")
     terminal.show(pages.page(found))

@@ -14,11 +14,14 @@ def command(code: str | None) -> None:
     from dlc.compiler.codes import codes
     from dlc.compiler.suggest import did_you_mean
     from dlc.reference import errors, terminal
+    from dlc.reference.words import find
 
     wanted = "" if code is None else code.upper()
     if code != "" and wanted not in codes() and any(known.startswith(wanted) for known in codes()):
         terminal.show(f"{errors.listed(begin=wanted)}\n`dlc explain CODE` says more of one.\n")
         return
+    if wanted not in codes() and code and find(code):
+        refuse(f"`{code}` is a word, no code", f"write `dlc doc {code}`")
     if wanted not in codes():
         refuse(f"there is no code `{code}`", did_you_mean(wanted, codes()) or "`dlc explain` lists them all")
     terminal.show(errors.explained(wanted))

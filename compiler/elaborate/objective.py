@@ -80,7 +80,8 @@ def use_targets(e: Elaborator, ev: Evaluator, metric: Metric, filled: list[Outpu
         elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
         listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in filled)
         e.problems.report("E0604", metric.span,
-                          f"`{metric.name}` is for outputs of type {elements}, and the file has none",
+                          f"`{metric.name}` is for outputs of type {elements}{metric.restriction}, "
+                          "and the file has none",
                           help=f"its outputs are {listed}")  # fmt: skip
 
 

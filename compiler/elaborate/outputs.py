@@ -79,7 +79,8 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     help = ""
     if declared.element == "class" and declared.classes is not None and found.rank == len(wanted):
         count, units = declared.classes.count, "channels" if declared.rank >= 2 else "units"
-        help = f"one score for each of the {count} classes: give the layer before it {count} {units}"
+        each = f"of the {count} classes" if isinstance(count, int) else "class that the data has"
+        help = f"one score for each {each}: give the layer before it {count} {units}"
         if any(
             a != b
             for i, (a, b) in enumerate(zip(found.shape, wanted, strict=True))

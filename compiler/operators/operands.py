@@ -94,13 +94,14 @@ def unify(operands: tuple[Tensor, ...], verb: str) -> Tensor:
 
 
 def spell_classes(x: Tensor) -> str:
-    """A type with its classes: `class(3)[4]`, `class(red, green)`."""
-    if x.classes is None:
+    """A type with its classes: `class(3)[4]`, `class(red, green)`, `class(auto)`, `binary[5]`."""
+    if x.classes is None or (x.classes.names is None and x.element == "binary"):
         return str(x)
     names = x.classes.names
-    shown = (
-        str(x.classes.count) if names is None else ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    )
+    if names is not None:
+        shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    else:
+        shown = "auto" if str(x.classes.count).endswith(".classes") else str(x.classes.count)
     return str(x).replace(x.element, f"{x.element}({shown})", 1)
 
 

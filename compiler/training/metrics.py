@@ -62,6 +62,8 @@ class Metric(Definition, family="metric"):
     """`start`, `update` with every batch, `value` at the end; `np` is NumPy."""
 
     for_elements: ClassVar[tuple[str, ...]] = ()
+    # What else an output of these elements must be, as a message says it.
+    restriction: ClassVar[str] = ""
     better: ClassVar[str] = "higher"
     # True if it gives a table, which no expectation and no early stopping can hold against a number.
     tabular: ClassVar[bool] = False
@@ -231,6 +233,7 @@ class ConfusionMatrix(Metric):
 
     tabular = True
     for_elements = CLASSIFIED
+    restriction = ", not for several labels at once"
 
     def fits(self, type: Tensor) -> bool:
         return super().fits(type) and not (type.element == "binary" and State(type).per_label)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Value, Weight
+    from dlc.compiler.ir import Graph, Value
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Rows
 
@@ -96,7 +96,7 @@ class Forms:
             for w in training.weights
             if w.role == "statistic" and not program.train.freezes(w)
         ]
-        self.matrices = [self.weights[w.name] for w in matrices(training) if w.name not in frozen]
+        self.matrices = [self.weights[w.name] for w in forms.matrices(training) if w.name not in frozen]
 
     def resident(self, rows: Rows, form: Form, seed: int | None = None) -> Resident:
         """The fields of rows that a form reads; with a seed, what is drawn is the same in every pass."""
@@ -143,18 +143,6 @@ def channels_last(model: Model) -> None:
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
             tensor.data = torch.empty_like(tensor, memory_format=torch.channels_last).copy_(tensor)
-
-
-def matrices(graph: Graph) -> list[Weight]:
-    """The weights with two axes that nothing is done with but multiplying by them."""
-    readers = graph.readers()
-    return [
-        w
-        for w in graph.weights
-        if w.role == "weight"
-        and w.value.type.rank == 2
-        and all(r.operator.multiply_adds() or r.operator.training_only for r in readers[w.value])
-    ]
 
 
 def largest(graph: Graph) -> int:

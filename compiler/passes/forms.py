@@ -15,7 +15,7 @@ from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir import Output
+    from dlc.compiler.ir import Output, Weight
     from dlc.compiler.program import Program
 
 
@@ -59,6 +59,18 @@ def held(program: Program) -> Graph:
 
 
 # --- inference --------------------------------------------------------------------------------------------
+
+
+def matrices(graph: Graph) -> list[Weight]:
+    """The weights with two axes that nothing is done with but multiplying by them."""
+    readers = graph.readers()
+    return [
+        w
+        for w in graph.weights
+        if w.role == "weight"
+        and w.value.type.rank == 2
+        and all(r.operator.multiply_adds() or r.operator.training_only for r in readers[w.value])
+    ]
 
 
 def inference(program: Program, *, loss: bool = False) -> Graph:

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = sorted(path.stem for path in SPECS.glob("*.dl"))
+NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
 READ = ("lenet", "resnet18", "unet", "two_inputs_two_outputs", "undercomplete_autoencoder")
 KNOWN = {"copy", "csv", "gzip", "math", "numpy", "os", "re", "safetensors", "sklearn", "torch"}
 
 
 def program_of(name: str) -> Program:
-    return compile(read_source(SPECS / f"{name}.dl"), read=reader(SPECS))
+    path = SPECS / f"{name}.dl"
+    return compile(read_source(path), read=reader(path.parent))
 
 
 def assert_answers_alike(program: Program, path: Path) -> None:
@@ -51,7 +52,7 @@ def assert_answers_alike(program: Program, path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_answers_as_the_artifact_with_the_weights_of_the_spec(name: str, tmp_path: Path) -> None:
-    path = tmp_path / f"{name}.py"
+    path = tmp_path / "emitted.py"
     done = CliRunner().invoke(commands, ["emit", str(SPECS / f"{name}.dl"), "-o", str(path)])
     assert done.exit_code == 0, done.output
     assert_answers_alike(program_of(name), path)
@@ -72,7 +73,7 @@ def test_is_laid_out_as_ruff_does_and_needs_no_dlc(name: str, tmp_path: Path) ->
         if isinstance(node, ast.ImportFrom)
     }
     assert imported <= KNOWN
-    path = tmp_path / f"{name}.py"
+    path = tmp_path / "emitted.py"
     path.write_text(text, "utf-8")
     for command in (("check", "--select", "F,E9"), ("format", "--check")):
         ruff = [sys.executable, "-m", "ruff", *command, "--isolated", path]
@@ -89,10 +90,18 @@ def test_nothing_recorded_is_unused(unused_golden) -> None:
     unused_golden(GOLDEN, "*", {f"{name}.py.txt" for name in READ})
 
 
-@pytest.mark.parametrize(("name", "figure", "least"), [("iris", "accuracy", 0.9), ("xor", "accuracy", 1.0)])
+@pytest.mark.parametrize(
+    ("name", "figure", "least"),
+    [
+        ("iris", "accuracy", 0.9),
+        ("xor", "accuracy", 1.0),
+        ("optimizers/lbfgs", "accuracy", 0.9),
+        ("optimizers/muon", "accuracy", 0.9),
+    ],
+)
 def test_trains_to_what_the_spec_expects(name: str, figure: str, least: float, tmp_path: Path) -> None:
     """By itself, in a folder of its own."""
-    path = tmp_path / f"{name}.py"
+    path = tmp_path / "emitted.py"
     path.write_text(emit(program_of(name)), "utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "error", path.name], cwd=tmp_path, capture_output=True, text=True, check=False

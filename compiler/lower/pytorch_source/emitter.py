@@ -77,7 +77,9 @@ class Emitter:
         self.imports = {"import torch", "from torch import nn"}
         self.constants: dict[str, tuple[str, ...]] = {}
         self.needs_numbered, self.needs_table = False, {}
-        self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = False
+        self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = self.several = (
+            False
+        )
         self.penalized: list[Any] = []
         self.selecting: list[str] = []
         self.still: list[str] = []  # nets whose statistics training leaves as they are

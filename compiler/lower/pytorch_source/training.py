@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.pytorch_source.code import Code, inline, lines, text
 from dlc.compiler.lower.pytorch_source.data import Rows
-from dlc.compiler.lower.pytorch_source.forms import Written
 from dlc.compiler.lower.pytorch_source.functions import head, initialize
 from dlc.compiler.lower.pytorch_source.measuring import higher, measure
 from dlc.compiler.lower.pytorch_source.objective import compute_loss, penalty, rate
+from dlc.compiler.lower.pytorch_source.optimizing import optimizers, step
 from dlc.compiler.lower.pytorch_source.writer import safe
 
 if TYPE_CHECKING:
@@ -70,30 +69,6 @@ def learn(e: Emitter) -> list[str]:
 # --- the loop ---------------------------------------------------------------------------------------------
 
 
-class Parameters(Written):
-    """The weights as an optimizer takes them; how it computes is left to it."""
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __len__(self) -> int:
-        return 0
-
-
-def optimizer(e: Emitter) -> list[str]:
-    weights: Any = Parameters(text("model.parameters()"))
-    made = e.program.train.optimizer.torch(Optim(), weights)._code
-    parts = [
-        part for part in made.parts if not (part.kind == "keyword" and part.value in ("fused", "foreach"))
-    ]
-    return lines(Code("call", None, tuple(parts)), 4, "optimizer = ")
-
-
-class Optim:
-    def __getattr__(self, name: str) -> Written:
-        return Written(text(f"torch.optim.{name}"))
-
-
 def train(e: Emitter, rows: Rows) -> list[str]:
     settings = e.program.train
     e.imports.add("from torch.utils.data import DataLoader")
@@ -105,7 +80,7 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     found += [f"{INDENT}initialize(model)"] if e.initializes else []
     found += [f"{INDENT}learn(model, rows)"] if e.learns else []
     found += begin(e)
-    found += optimizer(e)
+    found += optimizers(e)
     size = "len(rows)" if settings.batch == "all" else str(settings.batch)
     found.append(f"{INDENT}batches = DataLoader(rows, batch_size={size}, shuffle=True)")
     epochs = settings.epochs or 10
@@ -126,17 +101,9 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     inner = []
     if settings.steps is not None:
         inner += ["if step == steps:", "    break"]
-    if e.scheduled:
-        inner += ["for group in optimizer.param_groups:", '    group["lr"] = rate(step, steps)']
-    loss = "compute_loss(model, *batch)" + (" + penalty(model)" if e.penalizes else "")
-    inner += [f"loss = {loss}", "optimizer.zero_grad()", "loss.backward()"]
-    if settings.clip is not None:
-        utils = Utils()
-        settings.clip.torch(utils, Written(text("model.parameters()")))  # type: ignore[arg-type]
-        inner += [inline(code) for code in utils.called]
-    inner.append("optimizer.step()")
+    inner += step(e, rows)
     inner += ["step += 1"] if counted else []
-    found += [f"{INDENT * 3}{line}" for line in inner]
+    found += [f"{INDENT * 3}{line}" if line else "" for line in inner]
     if stopping is not None:
         found += stop(e, stopping)
     return found
@@ -169,20 +136,6 @@ def begin(e: Emitter) -> list[str]:
                 message = f"`{meant.net}` draws, and is held still"
                 raise e.cannot("E0821", settings.spans.get("freeze"), message, "leave out what draws in it")
     return found
-
-
-class Utils:
-    """What clipping calls `utils`."""
-
-    def __init__(self) -> None:
-        self.called: list[Code] = []
-
-    def __getattr__(self, name: str) -> Any:
-        def function(*given: Any) -> None:
-            made = Written(text(f"nn.utils.{name}"))(*given)
-            self.called.append(made._code)
-
-        return function
 
 
 def stop(e: Emitter, stopping: Any) -> list[str]:

@@ -141,47 +141,61 @@ class Stepping(Sign, abstract=True):
 
 
 class Modulo(Stepping):
-    """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`)."""
+    """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`); of whole numbers it is 0
+    where `b` is, as in NumPy."""
 
     sign = "%"
     verb = "divided"
 
     def torch(self, F, a, b):
+        if self.results[0].is_integer:
+            b = F.where(F.eq(b, 0), 1, b)
         return F.remainder(a, b)
 
     def onnx(self, op, a, b):
-        return onnx_modulo(op, a, b, whole=self.results[0].is_integer)
+        whole = self.results[0].is_integer
+        return onnx_modulo(op, a, onnx_divisor(op, b) if whole else b, whole)
 
     examples = (
         Example("a % b", ("float[3]", "float[3]"), "float[3]"),
         Example("a % 3", "int64[9]", "int64[9]", low=-9, high=9),
         Example("a % -3", "int64[9]", "int64[9]", low=-9, high=9),
+        Example("a % b", ("int64[9]", "int64[9]"), "int64[9]", low=-2, high=2),
         Example("a % -0.5", "float[9]", "float[9]"),
     )
 
 
 class FloorDivide(Stepping):
-    """`a // b`, rounded down as in Python: what is left after `a - a % b` is divided by `b`."""
+    """`a // b`, rounded down as in Python: what is left after `a - a % b` is divided by `b`; of whole numbers
+    it is 0 where `b` is, as in NumPy."""
 
     sign = "//"
     verb = "divided"
 
     def torch(self, F, a, b):
         if self.results[0].is_integer:
-            return F.div(a, b, rounding_mode="floor")
+            return F.where(F.eq(b, 0), 0, F.div(a, F.where(F.eq(b, 0), 1, b), rounding_mode="floor"))
         return F.round((a - F.remainder(a, b)) / b)
 
     def onnx(self, op, a, b):
-        whole = self.results[0].is_integer
-        quotient = op.Div(op.Sub(a, onnx_modulo(op, a, b, whole)), b)
-        return quotient if whole else op.Round(quotient)
+        if not self.results[0].is_integer:
+            return op.Round(op.Div(op.Sub(a, onnx_modulo(op, a, b, whole=False)), b))
+        divisor, zero = onnx_divisor(op, b), op.constant(0, "int64")
+        quotient = op.Div(op.Sub(a, onnx_modulo(op, a, divisor, whole=True)), divisor)
+        return op.Where(op.Equal(b, zero), zero, quotient)
 
     examples = (
         Example("a // b", ("float[3]", "float[3]"), "float[3]"),
         Example("a // 3", "int64[9]", "int64[9]", low=-9, high=9),
         Example("a // -3", "int64[9]", "int64[9]", low=-9, high=9),
+        Example("a // b", ("int64[9]", "int64[9]"), "int64[9]", low=-2, high=2),
         Example("a // -0.5", "float[9]", "float[9]"),
     )
+
+
+def onnx_divisor(op: Any, b: Any) -> Any:
+    """Whole numbers with 1 in the place of 0, by which ONNX Runtime does not divide."""
+    return op.Where(op.Equal(b, op.constant(0, "int64")), op.constant(1, "int64"), b)
 
 
 def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:

@@ -48,6 +48,15 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
 WHOLE = np.array([[-7, -6, -1, 0, 1, 6, 7]])
 
 
+def test_whole_numbers_divided_by_nought_are_nought_as_in_numpy():
+    a, b = np.array([[7, -7, 0, 5, -5]]), np.array([[0, 0, 0, 2, -2]])
+    with np.errstate(divide="ignore"):
+        wanted = {"%": np.mod(a, b).tolist(), "//": np.floor_divide(a, b).tolist()}
+    for sign, quotients in wanted.items():
+        text = f"input a: int64[5]\ninput b: int64[5]\ny = a {sign} b\n"
+        assert evaluate(text, a=a, b=b).tolist() == quotients
+
+
 @pytest.mark.parametrize("divisor", [3, -3, 1, -7])
 def test_whole_remainders_have_the_sign_of_the_divisor(divisor):
     wanted = [[n % divisor for n in WHOLE[0].tolist()], [n // divisor for n in WHOLE[0].tolist()]]

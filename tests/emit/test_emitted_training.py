@@ -14,6 +14,7 @@ from torch.utils.data import TensorDataset
 from dlc.compiler import Source, compile
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.weights import draw
+from dlc.runtime import plans
 from dlc.runtime.data import Dataset, Rows
 from dlc.runtime.train import train
 
@@ -60,6 +61,17 @@ STORIES = {
 }
 
 
+# The order of rows differs from dlc's, so that these take all rows together in a step.
+TOGETHER = {
+    "batches taken together": "batch = 5\naccumulate = 3\nepochs = 4\nclip = norm(0.5)",
+    "steps of batches taken together": (
+        "batch = 5\naccumulate = 4\nsteps = 3\nregularize = [l2(0.1)]\nschedule = linear"
+    ),
+    "averages": f"{SMALL}optimizer = sgd(lr=0.1)\nema = 0.8",
+    "averages of which one is the best": f"{SMALL}ema = 0.8\nearly_stop = patience(2, on=train.loss)",
+}
+
+
 def rows(count: int) -> tuple[np.ndarray, np.ndarray]:
     x = np.random.default_rng(0).standard_normal((count, 4)).astype(np.float32)
     return x, np.sin(x).sum(axis=1)
@@ -70,10 +82,15 @@ def program_of(flow: str, settings: str) -> Program:
     return compile(Source("story.dl", text))
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_trains_to_the_same_weights(story: str, tmp_path: Path) -> None:
-    flow, settings = STORIES[story]
-    program = program_of(flow, SMALL + settings)
+@pytest.mark.parametrize(
+    ("flow", "settings"),
+    [
+        *(pytest.param(flow, SMALL + settings, id=story) for story, (flow, settings) in STORIES.items()),
+        *(pytest.param(PLAIN, settings, id=story) for story, settings in TOGETHER.items()),
+    ],
+)
+def test_trains_to_the_same_weights(flow: str, settings: str, tmp_path: Path) -> None:
+    program = program_of(flow, settings)
     x, y = rows(12)
     begun = draw(program.graph, seed=0)
     wanted = train(program, Dataset(Rows({"x": x, "y": y}, len(x))), begun, on="cpu").weights
@@ -98,6 +115,26 @@ def test_a_step_that_computes_the_loss_several_times_draws_once(tmp_path: Path) 
     module.__dict__["compute_loss"] = watched
     module.train(model, TensorDataset(*map(torch.from_numpy, rows(12))))
     assert len(set(states)) == 4 < len(states)
+
+
+@pytest.mark.parametrize("count", [1 + 2 * 8, 2 * 8, 2 + 2 * 8])
+@pytest.mark.parametrize("more", ["epochs = 2\nschedule = linear", "steps = 5", "accumulate = 2\nsteps = 3"])
+def test_a_last_row_alone_joins_the_batch_before(count: int, more: str, tmp_path: Path) -> None:
+    """`batchnorm` makes no statistics of one row."""
+    program = program_of(NORM, f"batch = 8\n{more}")
+    module, model = emitted(program, draw(program.graph, seed=0), tmp_path)
+    plan = plans.make(program, Dataset(Rows(dict(zip("xy", rows(count), strict=True)), count)))
+    compute_loss, sizes = module.compute_loss, []
+
+    def watched(model, x, y):
+        sizes.append(len(x))
+        return compute_loss(model, x, y)
+
+    module.__dict__["compute_loss"] = watched
+    module.train(model, TensorDataset(*map(torch.from_numpy, rows(count))))
+    each = [plan.sizes[place : place + plan.together] for place in range(0, len(plan.sizes), plan.together)]
+    steps = (each * plan.epochs)[: plan.steps]
+    assert sizes == [size for step in steps for size in step]
 
 
 def emitted(

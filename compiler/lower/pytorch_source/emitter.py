@@ -25,6 +25,8 @@ TRAIN = (
     "schedule",
     "regularize",
     "clip",
+    "accumulate",
+    "ema",
     "batch",
     "epochs",
     "steps",
@@ -77,9 +79,9 @@ class Emitter:
         self.imports = {"import torch", "from torch import nn"}
         self.constants: dict[str, tuple[str, ...]] = {}
         self.needs_numbered, self.needs_table = False, {}
-        self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = self.several = (
-            False
-        )
+        self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = False
+        self.several = False  # optimizers
+        self.joins = False  # a last row alone, with the batch before
         self.penalized: list[Any] = []
         self.selecting: list[str] = []
         self.still: list[str] = []  # nets whose statistics training leaves as they are

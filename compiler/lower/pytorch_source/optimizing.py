@@ -110,8 +110,19 @@ def step(e: Emitter, rows: Rows) -> list[str]:
 
 
 def gradients(e: Emitter, cleared: str) -> list[str]:
-    loss = "compute_loss(model, *batch)" + (" + penalty(model)" if e.penalizes else "")
-    return [f"loss = {loss}", f"{cleared}.zero_grad()", "loss.backward()", *clip(e)]
+    """Of a batch; of several, the mean over all their rows."""
+    loss = "loss = compute_loss(model, *batch)" + (" + penalty(model)" if e.penalizes else "")
+    clear = f"{cleared}.zero_grad()"
+    if e.program.train.accumulate == 1:
+        return [loss, clear, "loss.backward()", *clip(e)]
+    return [
+        "count = sum(len(batch[0]) for batch in together)",
+        clear,
+        "for batch in together:",
+        f"{INDENT}{loss}",
+        f"{INDENT}(loss * len(batch[0]) / count).backward()",
+        *clip(e),
+    ]
 
 
 def clip(e: Emitter) -> list[str]:
@@ -141,6 +152,9 @@ def search(e: Emitter, rows: Rows) -> list[str]:
     """A step that computes the loss several times: the same is drawn each time, and running statistics
     move once."""
     program, before, again = e.program, [], []
+    if program.train.accumulate > 1:
+        span = program.train.spans.get("accumulate")
+        raise e.cannot("E0821", span, "`lbfgs` over several batches is not emitted", "write `batch = all`")
     graph = forms.training(program)
     if rows.drawn or any(node.operator.random for node in graph.nodes):
         before.append("drawn = torch.get_rng_state()")

@@ -1,0 +1,174 @@
+"""The loop of training: epochs, the batches of each, and what follows an epoch."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.lower.pytorch_source.functions import head
+from dlc.compiler.lower.pytorch_source.measuring import higher
+from dlc.compiler.lower.pytorch_source.optimizing import optimizers, step
+from dlc.compiler.lower.pytorch_source.writer import safe
+from dlc.compiler.passes import forms
+from dlc.compiler.training.section import EPOCHS
+
+if TYPE_CHECKING:
+    from dlc.compiler.lower.pytorch_source.data import Rows
+    from dlc.compiler.lower.pytorch_source.emitter import Emitter
+
+INDENT = "    "
+
+
+def train(e: Emitter, rows: Rows) -> list[str]:
+    """`train(model, rows)`, and `batches(rows)` where a row alone cannot be a batch."""
+    settings, stopping = e.program.train, e.program.train.early_stop
+    e.joins = settings.batch != "all" and any(
+        node.operator.needs_many_rows for node in forms.training(e.program).nodes
+    )
+    found = joined(settings.batch) if e.joins else []
+    given = ["model", "rows", *(["validation"] if watches(e) else [])]
+    found += head("train", given, "Learn the weights from the rows.")
+    found.append(f"{INDENT}torch.manual_seed({settings.seed})")
+    found += [f"{INDENT}initialize(model)"] if e.initializes else []
+    found += [f"{INDENT}learn(model, rows)"] if e.learns else []
+    found += begin(e)
+    found += optimizers(e)
+    found += average(e)
+    counted = e.scheduled or settings.steps is not None
+    lines, repeated = counting(e, counted)
+    found += lines
+    if stopping is not None:
+        worst = "-" if higher(e) else ""
+        found.append(f'{INDENT}best, kept, waited = {worst}float("inf"), None, 0')
+    found += [
+        f"{INDENT}for {'epoch' if stopping is not None else '_'} in range({repeated}):",
+        f"{INDENT * 2}model.train()",
+        *(f"{INDENT * 2}{net}.eval()" for net in e.still),
+        *each_step(e),
+    ]
+    inner = ["if step == steps:", "    break"] if settings.steps is not None else []
+    inner += step(e, rows)
+    inner += ["average.update_parameters(model)"] if settings.ema is not None else []
+    inner += ["step += 1"] if counted else []
+    found += [f"{INDENT * 3}{line}" if line else "" for line in inner]
+    if stopping is not None:
+        found += stop(e, stopping)
+    elif settings.ema is not None:
+        found.append(f"{INDENT}model.load_state_dict(average.module.state_dict())")
+    return found
+
+
+def watches(e: Emitter) -> bool:
+    """Whether training looks at rows for validation."""
+    stopping = e.program.train.early_stop
+    return stopping is not None and stopping.part == "validation"
+
+
+# --- batches ----------------------------------------------------------------------------------------------
+
+
+def joined(size: Any) -> list[str]:
+    doc = "Shuffled; a last row alone goes with the batch before: it has no statistics."
+    return [
+        *head("batches", ["rows"], doc),
+        f"{INDENT}parts = list(torch.randperm(len(rows)).split({size}))",
+        f"{INDENT}if len(parts) > 1 and len(parts[-1]) == 1:",
+        f"{INDENT * 2}parts[-2:] = [torch.cat(parts[-2:])]",
+        f"{INDENT}for part in parts:",
+        f"{INDENT * 2}yield rows[part.tolist()]",
+    ]
+
+
+def counting(e: Emitter, counted: bool) -> tuple[list[str], str]:
+    """The lines that make batches and count steps, and how many epochs there are."""
+    settings, found = e.program.train, []
+    size = "len(rows)" if settings.batch == "all" else str(settings.batch)
+    each = "len(batches)"
+    if not e.joins:
+        e.imports.add("from torch.utils.data import DataLoader")
+        found.append(f"{INDENT}batches = DataLoader(rows, batch_size={size}, shuffle=True)")
+    epochs = settings.epochs or EPOCHS
+    if not counted:
+        return found, str(epochs)
+    if e.joins or settings.accumulate > 1:
+        of = f"(len(rows) - 1) // {int(size) * settings.accumulate}" if e.joins else ""
+        found.append(
+            f"{INDENT}each = -(-{of or f'len(batches) // {settings.accumulate}'})  # steps of an epoch"
+        )
+        each = "each"
+    steps = str(settings.steps) if settings.steps else f"{epochs} * {each}"
+    found.append(f"{INDENT}step, steps = 0, {steps}")
+    return found, str(epochs) if settings.steps is None else f"-(-steps // {each})"
+
+
+def each_step(e: Emitter) -> list[str]:
+    """The head of the loop over steps: of a batch, or of several taken together."""
+    batches, several = "batches(rows)" if e.joins else "batches", e.program.train.accumulate
+    if several == 1:
+        return [f"{INDENT * 2}for batch in {batches}:"]
+    e.imports.add("from itertools import islice")
+    left = batches if e.joins else f"iter({batches})"
+    return [
+        f"{INDENT * 2}left = {left}",
+        f"{INDENT * 2}while together := list(islice(left, {several})):",
+    ]
+
+
+# --- before and after -------------------------------------------------------------------------------------
+
+
+def average(e: Emitter) -> list[str]:
+    decay = e.program.train.ema
+    if decay is None:
+        return []
+    e.imports.add("from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn")
+    return [f"{INDENT}average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn({decay}))"]
+
+
+def begin(e: Emitter) -> list[str]:
+    """Trained weights that training begins with, and what it holds still."""
+    settings, found = e.program.train, []
+    own = {spec: name for name, spec in e.weight_names.items()}
+    for load in settings.weights:
+        net = load.into.net if load.into is not None else ""
+        places = load.places(e.program.graph.weights)
+        if net and any(own[w.name] != f"{safe(net)}.{name}" for name, w in places.items()):
+            message = f"the weights of `{net}` have other names in an emitted file"
+            raise e.cannot("E0821", load.span, message, "load all weights of the spec")
+        path = json.dumps(load.path)
+        found.append(
+            f"{INDENT}model.{safe(net)}.load_state_dict(load_file({path}))"
+            if net
+            else f"{INDENT}load_weights(model, {path})"
+        )
+    for meant in settings.freeze:
+        name = f"model.{safe(getattr(meant, 'net', None) or meant.name)}"
+        found.append(f"{INDENT}{name}.requires_grad_(False)")
+        nodes = [node for node in e.graph.nodes if node.net and node.net == getattr(meant, "net", None)]
+        if any(weight.role == "statistic" and weight.net == getattr(meant, "net", 0)
+               for weight in e.program.graph.weights):  # fmt: skip
+            e.still.append(name)
+            if any(node.operator.random for node in nodes):
+                message = f"`{meant.net}` draws, and is held still"
+                raise e.cannot("E0821", settings.spans.get("freeze"), message, "leave out what draws in it")
+    return found
+
+
+def stop(e: Emitter, stopping: Any) -> list[str]:
+    """Stop after epochs without a better figure; the weights of the best are kept."""
+    e.imports.add("from copy import deepcopy")
+    part = "validation" if stopping.part == "validation" else "rows"
+    model = "average.module" if e.program.train.ema is not None else "model"
+    name = stopping.figure.replace(".", "_")
+    e.measures = True
+    sign = ">" if higher(e) else "<"
+    return [
+        f'{INDENT * 2}figure = measure({model}, {part})["{name}"]',
+        f'{INDENT * 2}print(f"epoch {{epoch + 1}}: {name.replace("_", " ")} {{figure:.4f}}")',
+        f"{INDENT * 2}waited += 1",
+        f"{INDENT * 2}if figure {sign} best:",
+        f"{INDENT * 3}best, kept, waited = figure, deepcopy({model}.state_dict()), 0",
+        f"{INDENT * 2}if waited == {stopping.n}:",
+        f"{INDENT * 3}break",
+        f"{INDENT}model.load_state_dict(kept)",
+    ]

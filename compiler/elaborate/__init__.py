@@ -187,7 +187,16 @@ class Elaborator:
                 and statement.target
                 and statement.target.id not in file.outputs
             ):
-                with_halt(lambda target=statement.target: ev.unknown(target.id, target.span))
+                with_halt(lambda output=statement: self._no_target(ev, output))
+
+    def _no_target(self, ev: Evaluator, output: syntax.Output) -> Halt:
+        name, other = output.name.id, output.target
+        assert other is not None
+        if other.id not in ev.scope.file.inputs:
+            return ev.unknown(other.id, other.span)
+        message = f"`{other.id}` is an input, and `{name}` can share the target of another output alone"
+        raise ev.fail("E0302", other.span, message,
+                      help=f"hold them together in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip
 
     def _check_outputs(self, ev: Evaluator) -> None:
         for output in ev.scope.file.outputs.values():
@@ -200,7 +209,8 @@ class Elaborator:
                 continue
             if output.scores is None:
                 self.problems.report("E0504", output.span, f"nothing flows into the output `{output.name}`",
-                                     help=f"let a flow end in it: `... -> {output.name}`")  # fmt: skip
+                                     help=f"let a flow end in it: `... -> {output.name}`; what only a loss "
+                                          "reads is an `input`")  # fmt: skip
 
     # --- used from all over -------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dlc.compiler.kinds import Number, OneOf, Word
 from dlc.compiler.later import NOT_BUILT
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, setting
 from dlc.compiler.operators.learnt import Learnt, spread_of
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Tensor
 
 
@@ -31,6 +32,10 @@ class Impute(Learnt):
         return super().type(x) if self.learns() else x
 
     def no_number(self, x: Tensor, at: int) -> Reject:
+        if x.element == "class":
+            return Reject(f"`impute` fills in missing numbers, and this is {spell_classes(x)}", at=at, code="E0202",
+                          help="give what is missing a class of its own in the data, such as "
+                               "`unknown`")  # fmt: skip
         if x.element != "string":
             return super().no_number(x, at)
         return Reject("`impute` fills in missing numbers; that of text, which flows only into `vocabulary`, "

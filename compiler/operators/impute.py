@@ -33,7 +33,8 @@ class Impute(Learnt):
 
     def no_number(self, x: Tensor, at: int) -> Reject:
         if x.element == "class":
-            return Reject(f"`impute` fills in missing numbers, and this is {spell_classes(x)}", at=at, code="E0202",
+            message = f"`impute` fills in missing numbers, and this is {spell_classes(x)}"
+            return Reject(message, at=at, code="E0202",
                           help="give what is missing a class of its own in the data, such as "
                                "`unknown`")  # fmt: skip
         if x.element != "string":

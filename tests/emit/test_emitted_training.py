@@ -11,7 +11,7 @@ from emitted import load, model_of
 from safetensors.numpy import save_file
 from torch.utils.data import TensorDataset
 
-from dlc.compiler import Source, compile
+from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.weights import draw
 from dlc.runtime import plans
@@ -67,6 +67,12 @@ TOGETHER = {
     "steps of batches taken together": (
         "batch = 5\naccumulate = 4\nsteps = 3\nregularize = [l2(0.1)]\nschedule = linear"
     ),
+    "a rate that follows the loss": (
+        "batch = all\nepochs = 12\noptimizer = sgd(lr=1.5)\nschedule = plateau(1, by=0.5)"
+    ),
+    "a rate that follows batches taken together": (
+        "batch = 5\naccumulate = 3\nepochs = 8\nclip = norm(1)\noptimizer = sgd(lr=3)\nschedule = plateau(0)"
+    ),
     "averages": f"{SMALL}optimizer = sgd(lr=0.1)\nema = 0.8",
     "averages of which one is the best": f"{SMALL}ema = 0.8\nearly_stop = patience(2, on=train.loss)",
 }
@@ -115,6 +121,45 @@ def test_a_step_that_computes_the_loss_several_times_draws_once(tmp_path: Path) 
     module.__dict__["compute_loss"] = watched
     module.train(model, TensorDataset(*map(torch.from_numpy, rows(12))))
     assert len(set(states)) == 4 < len(states)
+
+
+def test_a_rate_follows_the_loss_of_validation(tmp_path: Path) -> None:
+    text = """input x: float[4]
+output y: float
+x -> dense(6) -> tanh -> dense(1) -> y
+data { source = csv("rows.csv")
+validation = 0.2 }
+train { batch = all
+epochs = 12
+optimizer = sgd(lr=1.5)
+schedule = plateau(1, by=0.5)
+ema = 0.5 }"""
+    program = compile(Source("story.dl", text))
+    x, y = rows(12)
+    begun = draw(program.graph, seed=0)
+    parts = [Rows({"x": x[part], "y": y[part]}, len(x[part])) for part in (slice(8), slice(8, 12))]
+    done = train(program, Dataset(*parts), begun, on="cpu")
+    assert done.history[-1].rate < 1.5
+    module, model = emitted(program, begun, tmp_path)
+    tensors = [torch.from_numpy(array) for array in (x, y)]
+    module.train(model, *(TensorDataset(*(t[part] for t in tensors)) for part in (slice(8), slice(8, 12))))
+    for name, weight in model.state_dict().items():
+        np.testing.assert_allclose(done.weights[name], weight.numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("optimizer = muon\nschedule = plateau", "for two optimizers"),
+        ("regularize = [l2(0.1)]\nschedule = plateau", "`regularize` without rows for validation"),
+        ("batch = 4\naccumulate = 2\noptimizer = lbfgs", "`lbfgs` over several batches"),
+        ("precision = bf16", "`precision` of `train` has no place"),
+    ],
+)
+def test_what_has_no_words_is_refused(settings: str, message: str) -> None:
+    with pytest.raises(CompileError, match=message) as caught:
+        emit(program_of(PLAIN, settings))
+    assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
 @pytest.mark.parametrize("count", [1 + 2 * 8, 2 * 8, 2 + 2 * 8])

@@ -82,6 +82,7 @@ class Emitter:
         self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = False
         self.several = False  # optimizers
         self.joins = False  # a last row alone, with the batch before
+        self.totals = False  # the losses of an epoch
         self.penalized: list[Any] = []
         self.selecting: list[str] = []
         self.still: list[str] = []  # nets whose statistics training leaves as they are

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.lower.pytorch_source.code import lines, text
+from dlc.compiler.lower.pytorch_source.forms import Written
 from dlc.compiler.lower.pytorch_source.functions import head
 from dlc.compiler.lower.pytorch_source.measuring import higher
 from dlc.compiler.lower.pytorch_source.optimizing import optimizers, step
@@ -34,9 +36,10 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     found += begin(e)
     found += optimizers(e)
     found += average(e)
+    found += plateau(e)
     counted = e.scheduled or settings.steps is not None
-    lines, repeated = counting(e, counted)
-    found += lines
+    made, repeated = counting(e, counted)
+    found += made
     if stopping is not None:
         worst = "-" if higher(e) else ""
         found.append(f'{INDENT}best, kept, waited = {worst}float("inf"), None, 0')
@@ -44,6 +47,7 @@ def train(e: Emitter, rows: Rows) -> list[str]:
         f"{INDENT}for {'epoch' if stopping is not None else '_'} in range({repeated}):",
         f"{INDENT * 2}model.train()",
         *(f"{INDENT * 2}{net}.eval()" for net in e.still),
+        *([f"{INDENT * 2}total = 0"] if e.totals else []),
         *each_step(e),
     ]
     inner = ["if step == steps:", "    break"] if settings.steps is not None else []
@@ -51,6 +55,9 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     inner += ["average.update_parameters(model)"] if settings.ema is not None else []
     inner += ["step += 1"] if counted else []
     found += [f"{INDENT * 3}{line}" if line else "" for line in inner]
+    if follows(e):
+        loss = "total / len(rows)" if e.totals else f'measure({answering(e)}, validation)["loss"]'
+        found.append(f"{INDENT * 2}plateau.step({loss})")
     if stopping is not None:
         found += stop(e, stopping)
     elif settings.ema is not None:
@@ -60,8 +67,20 @@ def train(e: Emitter, rows: Rows) -> list[str]:
 
 def watches(e: Emitter) -> bool:
     """Whether training looks at rows for validation."""
-    stopping = e.program.train.early_stop
-    return stopping is not None and stopping.part == "validation"
+    stopping, data = e.program.train.early_stop, e.program.data
+    stops = stopping is not None and stopping.part == "validation"
+    return stops or (follows(e) and data is not None and bool(data.validation))
+
+
+def follows(e: Emitter) -> bool:
+    """Whether the learning rate follows the loss of each epoch."""
+    train = e.program.train
+    return train.schedule.formula(train.optimizer.lr) is None
+
+
+def answering(e: Emitter) -> str:
+    """The model that is measured and kept."""
+    return "average.module" if e.program.train.ema is not None else "model"
 
 
 # --- batches ----------------------------------------------------------------------------------------------
@@ -125,6 +144,23 @@ def average(e: Emitter) -> list[str]:
     return [f"{INDENT}average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn({decay}))"]
 
 
+def plateau(e: Emitter) -> list[str]:
+    """`plateau`, which is told the loss of each epoch: of validation if it has rows, else of training."""
+    train = e.program.train
+    if not follows(e):
+        return []
+    e.totals = e.program.data is None or not e.program.data.validation
+    e.measures = e.measures or not e.totals
+    why = "two optimizers" if e.several else ""
+    if e.totals and (train.regularize or train.optimizer.recomputes):
+        why = f"`{'regularize' if train.regularize else train.optimizer.name}` without rows for validation"
+    if why:
+        message = f"the schedule `{train.schedule.name}` is not emitted for {why}"
+        raise e.cannot("E0821", train.schedule.span, message, "choose another schedule for the emitted file")
+    made = train.schedule.torch(Written(text("torch.optim.lr_scheduler")), Written(text("optimizer")))
+    return lines(made._code, 4, "plateau = ")
+
+
 def begin(e: Emitter) -> list[str]:
     """Trained weights that training begins with, and what it holds still."""
     settings, found = e.program.train, []
@@ -158,7 +194,7 @@ def stop(e: Emitter, stopping: Any) -> list[str]:
     """Stop after epochs without a better figure; the weights of the best are kept."""
     e.imports.add("from copy import deepcopy")
     part = "validation" if stopping.part == "validation" else "rows"
-    model = "average.module" if e.program.train.ema is not None else "model"
+    model = answering(e)
     name = stopping.figure.replace(".", "_")
     e.measures = True
     sign = ">" if higher(e) else "<"

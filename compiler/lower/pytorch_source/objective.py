@@ -101,13 +101,6 @@ def rate(e: Emitter) -> list[str]:
     """`rate(step, steps)`: the learning rate, where it changes."""
     train = e.program.train
     formula = train.schedule.formula(train.optimizer.lr)
-    if formula is None:
-        raise e.cannot(
-            "E0821",
-            train.schedule.span,
-            f"the schedule `{train.schedule.name}` has no formula",
-            "choose another schedule for the emitted file",
-        )
     if not formula:
         return []
     e.scheduled = True

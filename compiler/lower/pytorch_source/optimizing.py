@@ -113,14 +113,16 @@ def gradients(e: Emitter, cleared: str) -> list[str]:
     """Of a batch; of several, the mean over all their rows."""
     loss = "loss = compute_loss(model, *batch)" + (" + penalty(model)" if e.penalizes else "")
     clear = f"{cleared}.zero_grad()"
+    total = ["total += loss.item() * len(batch[0])"] if e.totals else []
     if e.program.train.accumulate == 1:
-        return [loss, clear, "loss.backward()", *clip(e)]
+        return [loss, clear, "loss.backward()", *total, *clip(e)]
     return [
         "count = sum(len(batch[0]) for batch in together)",
         clear,
         "for batch in together:",
         f"{INDENT}{loss}",
         f"{INDENT}(loss * len(batch[0]) / count).backward()",
+        *(f"{INDENT}{line}" for line in total),
         *clip(e),
     ]
 

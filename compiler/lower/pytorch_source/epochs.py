@@ -33,10 +33,7 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     found.append(f"{INDENT}torch.manual_seed({settings.seed})")
     found += [f"{INDENT}initialize(model)"] if e.initializes else []
     found += [f"{INDENT}learn(model, rows)"] if e.learns else []
-    found += begin(e)
-    found += optimizers(e)
-    found += average(e)
-    found += plateau(e)
+    found += [*begin(e), *optimizers(e), *average(e), *plateau(e)]
     counted = e.scheduled or settings.steps is not None
     made, repeated = counting(e, counted)
     found += made
@@ -55,12 +52,18 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     inner += ["average.update_parameters(model)"] if settings.ema is not None else []
     inner += ["step += 1"] if counted else []
     found += [f"{INDENT * 3}{line}" if line else "" for line in inner]
+    return [*found, *after(e)]
+
+
+def after(e: Emitter) -> list[str]:
+    """What follows an epoch, and the last."""
+    stopping, found = e.program.train.early_stop, []
     if follows(e):
         loss = "total / len(rows)" if e.totals else f'measure({answering(e)}, validation)["loss"]'
         found.append(f"{INDENT * 2}plateau.step({loss})")
     if stopping is not None:
-        found += stop(e, stopping)
-    elif settings.ema is not None:
+        return [*found, *stop(e, stopping)]
+    if e.program.train.ema is not None:
         found.append(f"{INDENT}model.load_state_dict(average.module.state_dict())")
     return found
 
@@ -110,10 +113,9 @@ def counting(e: Emitter, counted: bool) -> tuple[list[str], str]:
     if not counted:
         return found, str(epochs)
     if e.joins or settings.accumulate > 1:
-        of = f"(len(rows) - 1) // {int(size) * settings.accumulate}" if e.joins else ""
-        found.append(
-            f"{INDENT}each = -(-{of or f'len(batches) // {settings.accumulate}'})  # steps of an epoch"
-        )
+        several = settings.accumulate
+        share = f"(len(rows) - 1) // {int(size) * several}" if e.joins else f"len(batches) // {several}"
+        found.append(f"{INDENT}each = -(-{share})  # steps of an epoch")
         each = "each"
     steps = str(settings.steps) if settings.steps else f"{epochs} * {each}"
     found.append(f"{INDENT}step, steps = 0, {steps}")

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
     """An activation that spoils what flows into an output, if no loss asks for what it makes."""
     producers = program.graph.producers()
-    losses = (n for n in program.graph.nodes if isinstance(n.operator, Loss))
-    asked = {v for n in losses if n.operator.of_probabilities for v in n.operands}
+    asked = {
+        v
+        for n in program.graph.nodes
+        if isinstance(n.operator, Loss) and n.operator.of_probabilities
+        for v in n.operands
+    }
     for output in program.outputs:
         node, kind = behind_index(output.flowed, producers), kind_of(output.declared)
         if node is not None and node.operator.name in kind.mistaken and output.flowed not in asked:

@@ -21,7 +21,7 @@ class _OverBatch(Operator, abstract=True):
     momentum: float = setting(
         "share of the batch in the running statistics", Number(minimum=0, maximum=1), 0.1
     )
-    eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
+    eps: float = setting("added to the variance", Number(above=0), 1e-5)
 
     def type(self, x: Tensor) -> Tensor:
         if not 1 <= x.rank <= 4:
@@ -80,6 +80,7 @@ class Batchnorm(_OverBatch):
         Example("batchnorm", "float[T, 3]", rejects="E0201"),
         Example("batchnorm", "float[2, 2, 2, 2, 2]", rejects="E0201"),
         Example("batchnorm(momentum=2)", "float[3]", rejects="E0403"),
+        Example("batchnorm(eps=0)", "float[3]", rejects="E0403"),
     )
 
 

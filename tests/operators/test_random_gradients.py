@@ -1,0 +1,104 @@
+"""Programs put together at random, in their training form and in float64: their gradients are what central
+differences say, wherever differences tell one."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+
+import pytest
+import torch
+from engines import Bounds
+from gradients import prepared
+from hypothesis import HealthCheck, given, note, seed, settings
+from random_programs import in_reach, programs
+
+from dlc.compiler import Source, compile
+from dlc.compiler.ir import Graph
+from dlc.compiler.operators.activations import Tanh
+from dlc.compiler.passes import forms
+
+STEPS = (1e-5, 1e-6)
+ALIKE, HELD = 1e-5, 1e-4  # how far differences may be apart to count, and gradients from them
+FEW, MANY = 40, 6  # programs of any kind, and for each operator
+# One has no gradient on purpose, the other refuses sequences longer than its table.
+LEFT_OUT = ("detach", "position_embedding")
+SMOOTH = ("dense", "conv", "layernorm", "groupnorm", "tanh", "softmax", "multiply", "residual")
+
+
+def in_training(text: str) -> Graph:
+    """What flows into the outputs, in training form."""
+    program = compile(Source("random.dl", text))
+    outputs = {output.name: output.flowed for output in program.outputs}
+    return forms.prune(replace(program.graph, outputs=outputs))
+
+
+def gradient_gap(graph: Graph) -> float | None:
+    """How far the derivative of a mix of the outputs along a random way is from the difference, in parts
+    of its size; none where there is none, or where differences of two sizes and to both sides say two things:
+    at kinks, and where float64 has no digits left."""
+    run, tensors = prepared(graph, Bounds())
+    made = [value for value in run(*tensors) if value.requires_grad]
+    if not made:
+        return None
+    source = torch.Generator().manual_seed(0)
+    way = [torch.randn(t.shape, generator=source, dtype=torch.float64) for t in tensors]
+
+    def mixed(step: float) -> torch.Tensor:
+        moved = [t.detach().add(step * w).requires_grad_() if t.requires_grad else t
+                 for t, w in zip(tensors, way, strict=True)]  # fmt: skip
+        draws = torch.Generator().manual_seed(1)
+        values = [value for value in run(*moved) if value.requires_grad]
+        return sum((v * torch.randn(v.shape, generator=draws, dtype=v.dtype)).sum() for v in values)  # type: ignore
+
+    here = mixed(0)
+    slopes = [(mixed(sign * step) - here).item() / (sign * step) for step in STEPS for sign in (1, -1)]
+    size = max(1.0, *map(abs, slopes))
+    if not all(abs(slope - slopes[-1]) <= 1e-2 * size for slope in slopes):
+        return None
+    coarse, fine = (((mixed(step) - mixed(-step)) / (2 * step)).item() for step in STEPS)
+    if not abs(coarse - fine) <= ALIKE * size:
+        return None
+    held = [(t, w) for t, w in zip(tensors, way, strict=True) if t.requires_grad]
+    leaves = [t for t, _ in held]
+    draws = torch.Generator().manual_seed(1)
+    total = sum((v * torch.randn(v.shape, generator=draws, dtype=v.dtype)).sum() for v in made)
+    gradients = torch.autograd.grad(total, leaves, materialize_grads=True, allow_unused=True)  # type: ignore
+    analytic = sum((g * w).sum().item() for g, (_, w) in zip(gradients, held, strict=True))
+    return abs(analytic - fine) / size
+
+
+def hold(operators: tuple[str, ...], count: int) -> list[float | None]:
+    """The gap of every program that was made; none may be wide."""
+    gaps: list[float | None] = []
+    for operator in operators:
+
+        @seed(zlib.crc32(operator.encode()))
+        @settings(max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(programs(operator))
+        def holds(text: str) -> None:
+            if any(operator in text for operator in LEFT_OUT):
+                return
+            note(text)
+            gaps.append(gradient_gap(in_training(text)))
+            assert gaps[-1] is None or gaps[-1] <= HELD, f"the gradient is off by {gaps[-1]:.1e}"
+
+        holds()
+    return gaps
+
+
+def test_gradients_of_random_programs() -> None:
+    gaps = hold(SMOOTH, FEW // len(SMOOTH))
+    assert sum(gap is not None for gap in gaps) >= len(gaps) // 3, "differences hardly ever tell a gradient"
+
+
+def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tanh, "torch", lambda self, F, x: F.tanh(x.detach()) + x - x.detach())
+    with pytest.raises(AssertionError, match="the gradient is off"):
+        hold(("tanh",), FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operator", in_reach())
+def test_gradients_of_many_random_programs(operator: str) -> None:
+    hold((operator,), MANY)

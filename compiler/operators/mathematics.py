@@ -179,6 +179,10 @@ class Clip(Operator):
 # --- several tensors --------------------------------------------------------------------------------------
 
 
+# Elements that ONNX Runtime does not choose among, and wider ones that it does.
+CHOSEN_AS = {"bool": "uint8", "int16": "int32", "bfloat16": "float"}
+
+
 class Where(Operator):
     """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
 
@@ -205,13 +209,19 @@ class Where(Operator):
     def onnx(self, op, condition, a, b):
         _, left, right = (x.element for x in self.operands)
         both = self.results[0].element
-        return op.Where(condition, onnx_cast(op, a, left, both), onnx_cast(op, b, right, both))
+        wide = CHOSEN_AS.get(both, both)
+        a, b = (
+            onnx_cast(op, onnx_cast(op, x, have, both), both, wide) for x, have in ((a, left), (b, right))
+        )
+        return onnx_cast(op, op.Where(condition, a, b), wide, both)
 
     examples = (
         Example("where", ("bool[3]", "float[3]", "float[3]"), "float[3]"),
         Example("where", ("bool", "float[T, 4]", "float[4]"), "float[T, 4]"),
         Example("where", ("bool[3]", "int64[3]", "bool[3]"), "int64[3]"),
         Example("where", ("bool[3]", "int64[3]", "float"), "float[3]"),
+        Example("where", ("bool[3]", "bool[3]", "bool"), "bool[3]"),
+        Example("where", ("bool[3]", "int16[3]", "int16[3]"), "int16[3]"),
         Example("where", ("bool[3]", "float[4]", "float[4]"), rejects="E0203"),
         Example("where", ("bool[3]", "float[T]", "float[T]"), rejects="E0204"),
     )

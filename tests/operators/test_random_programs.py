@@ -22,7 +22,7 @@ from dlc.runtime.artifact.parity import Parity
 from dlc.runtime.artifact.stages import Walk
 from dlc.runtime.artifact.write import onnx_model, raw_types, save
 
-FEW, MANY = 3, 20  # programs for each operator
+FEW, MANY = 3, 15  # programs for each operator
 
 
 def prove(program: Program) -> None:

@@ -12,7 +12,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import names, number, substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph
@@ -77,22 +77,39 @@ def with_gaps(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
 
 
 def free_sizes(graph: Graph) -> list[dict[str, int]]:
-    """Two choices of sizes for the free dimensions, all different,
+    """Two choices of sizes for the free dimensions, all different where bounds leave room for that,
     with which every value of the graph has a size."""
     wanted = sorted({n for v in graph.inputs for s in v.type.shape for n in names(s)})
     if not wanted:
         return [{}]
-    large = 0
-    for small, large in CANDIDATES:
-        choices = [{n: small + i for i, n in enumerate(wanted)}, {n: large - i for i, n in enumerate(wanted)}]
-        if all(fits(graph, c) for c in choices):
-            return choices
-        if max(values_of(v.type, choices[1]) for v in graph.inputs) > MAX_VALUES:
+    most = [bound for node in graph.nodes for bound in node.operator.most()]
+    tried = 0
+    for low, high in CANDIDATES:
+        small = within(most, {n: low + i for i, n in enumerate(wanted)})
+        large = within(most, {n: high - i for i, n in enumerate(wanted)})
+        smaller = {n: size - 1 if size == large[n] > 1 else size for n, size in small.items()}
+        tried = max(tried, *large.values())
+        if fits(graph, most, small) and fits(graph, most, large):
+            return [smaller if fits(graph, most, smaller) else small, large]
+        if max(values_of(v.type, large) for v in graph.inputs) > MAX_VALUES:
             break
     sizes = ", ".join(f"`{n}`" for n in wanted)
     message = f"no sizes of {sizes} were found at which the artifact can be compared with the model"
-    help = f"at {large} of each some value has no size yet: give it a number, or take smaller kernels"
+    help = f"with sizes up to {tried} some value has no size yet: give it a number, or take smaller kernels"
     raise CompileError([Diagnostic(UNPROVED, message, (Label(graph.inputs[0].site.span),), (), help)])
+
+
+def within(most: Sequence[tuple[Size, int]], free: Mapping[str, int]) -> dict[str, int]:
+    """The sizes lowered, one by one, until nothing is longer than an operator takes."""
+    free = dict(free)
+    for size, bound in most:
+        while too_long(size, bound, free) and (lower := [n for n in names(size) if free[n] > 1]):
+            free[max(lower, key=lambda n: (free[n], n))] -= 1
+    return free
+
+
+def too_long(size: Size, bound: int, free: Mapping[str, int]) -> bool:
+    return names(size) <= set(free) and known(size, free) > bound
 
 
 def values_of(type: Tensor, free: Mapping[str, int]) -> int:
@@ -100,9 +117,8 @@ def values_of(type: Tensor, free: Mapping[str, int]) -> int:
     return int(np.prod([known(s, free) for s in type.shape], dtype=np.float64))
 
 
-def fits(graph: Graph, free: Mapping[str, int]) -> bool:
+def fits(graph: Graph, most: Sequence[tuple[Size, int]], free: Mapping[str, int]) -> bool:
     sizes = (s for node in graph.nodes for v in node.results for s in v.type.shape)
-    bounds = (bound for node in graph.nodes for bound in node.operator.most())
-    return all(known(s, free) >= 1 for s in sizes if names(s) <= set(free)) and all(
-        known(s, free) <= most for s, most in bounds if names(s) <= set(free)
+    return not any(too_long(size, bound, free) for size, bound in most) and all(
+        known(s, free) >= 1 for s in sizes if names(s) <= set(free)
     )

@@ -22,6 +22,21 @@ def test_a_length_that_a_wide_filter_needs_is_found(tmp_path: Path) -> None:
     assert answers["y"].shape == (2,)
 
 
+BOUNDED = """input image: float[1, H, W]
+input words: float[T, 4]
+output y: float
+a = image -> conv(2, 40) -> global_avgpool -> dense(1)
+b = words -> position_embedding(2) -> last -> dense(1)
+a + b -> y
+"""
+
+
+def test_a_length_that_a_table_bounds_stands_beside_sizes_that_are_large(tmp_path: Path) -> None:
+    made = make(BOUNDED, tmp_path)
+    rows = {"image": np.zeros((3, 1, 50, 60), np.float32), "words": np.zeros((3, 2, 4), np.float32)}
+    assert made.onnxruntime(rows)["y"].shape == (3,)
+
+
 def test_where_no_length_is_found_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(dlc.CompileError) as caught:
         make(LONG.format(kernel=30_000), tmp_path)

@@ -112,6 +112,14 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
     assert {code for text in texts for code in re.findall(r"\"([EW]\d{4})\"", text)} == set(codes())
 
 
+def test_nothing_but_the_reference_and_pictures_asks_for_the_group_of_an_operator() -> None:
+    def asks(node: ast.AST) -> bool:
+        return isinstance(node, ast.Attribute) and ast.unparse(node).endswith("operator.group")
+
+    asking = {file for file in PRODUCT if any(map(asks, walk(file)))}
+    assert asking == {"src/dlc/show/diagram.py"}
+
+
 def test_annotations_are_not_evaluated() -> None:
     defining = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
     define = [file for file in PRODUCT if any(isinstance(node, defining) for node in walk(file))]

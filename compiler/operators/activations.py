@@ -24,6 +24,7 @@ def shapes(call: str, *more: Example) -> tuple[Example, ...]:
 
 class Activation(Operator, abstract=True):
     group = "activations"
+    keeps = ("axes",)
     follows = True
     batchless = True
     initial = ""
@@ -35,7 +36,7 @@ class Activation(Operator, abstract=True):
 class Identity(Activation):
     """`x`, unchanged (ONNX `Identity`)."""
 
-    missing = "kept"
+    keeps = ("numbers", "axes", "missing")
     initial = None
     takes = "any"
 

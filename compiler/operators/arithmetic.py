@@ -28,6 +28,7 @@ LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
 class Sign(Operator, abstract=True):
     public = False
+    keeps = ("axes",)
     takes = "number"
     broadcasts = True
     batchless = True
@@ -41,7 +42,7 @@ class Sign(Operator, abstract=True):
 class Add(Sign):
     """`a + b` (torch `add`, ONNX `Add`)."""
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     sign = "+"
     verb = "added"
 
@@ -68,7 +69,7 @@ class Add(Sign):
 class Subtract(Sign):
     """`a - b` (torch `sub`, ONNX `Sub`)."""
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     sign = "-"
     verb = "subtracted"
 
@@ -87,7 +88,7 @@ class Subtract(Sign):
 class Multiply(Sign):
     """`a * b` (torch `mul`, ONNX `Mul`)."""
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     sign = "*"
     verb = "multiplied"
 
@@ -107,7 +108,7 @@ class Multiply(Sign):
 class Divide(Sign):
     """`a / b`, always a float (torch `div`, ONNX `Div`)."""
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     sign = "/"
     verb = "divided"
     takes = "float"
@@ -237,7 +238,7 @@ class Power(Sign):
 class Negate(Operator):
     """`-x` (torch `neg`, ONNX `Neg`)."""
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     sign = "-"
     public = False
     takes = "number"
@@ -294,7 +295,7 @@ class Constant(Operator):
 class Cast(Operator):
     """Another element; a float becomes a whole number by dropping its fraction (torch `to`, ONNX `Cast`)."""
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     public = False
     takes = "any"
     batchless = True

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlc.compiler.definition import Definition, Reject, family, setting
 from dlc.compiler.operators.operands import spell_classes
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from dlc.compiler.dims import Size
     from dlc.compiler.initial import Initial
     from dlc.compiler.types import Tensor
+
+Kept = Literal["numbers", "axes", "missing"]
 
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_sign", "per_axis", "setting"]
 
@@ -83,9 +85,14 @@ class Operator(Definition, family="operator"):
 
     # --- what is known of the numbers it makes ------------------------------------------------------------
 
-    # What becomes of a missing number (NaN) that flows in: "kept" where it is NaN in its own place of what is
-    # made, "filled" where a number takes its place; empty where it is lost, or spoils other numbers.
-    missing: ClassVar[str] = ""
+    # What of its operands is found again in what it makes, so that passes look through it:
+    # - "numbers": it moves them, repeats or leaves out some, and puts constants beside them at most.
+    # - "axes": where the shape is that of an operand, each axis means what it meant there.
+    # - "missing": a missing number (NaN) is NaN in its own place of what is made, and there alone, in every
+    #   engine.
+    keeps: ClassVar[tuple[Kept, ...]] = ()
+    # True if a number takes the place of each missing one.
+    fills: ClassVar[bool] = False
     # The element of outputs whose answers it makes of scores: "class" for softmax, "binary" for sigmoid. Such
     # an output exports it by itself, and losses take what stands before it.
     matches: ClassVar[str] = ""
@@ -125,6 +132,7 @@ class Operator(Definition, family="operator"):
     # How a spec writes it, where it has no name of its own: `+`.
     sign: ClassVar[str] = ""
     # Where the reference lists it and how pictures paint it; the name of its file unless it says otherwise.
+    # It is for readers alone: passes ask what an operator does.
     group: ClassVar[str] = ""
     # True if a picture draws it in the box of the operator before it, where the shape stays as it is.
     follows: ClassVar[bool] = False

@@ -22,7 +22,8 @@ class Impute(Learnt):
     Features stand on the last axis, or on axis 0 (channels) from three axes up.
     """
 
-    missing = "filled"
+    fills = True
+
     fill: str | float = setting(
         "what to take: the `mean`, `median` or most frequent value of the feature, or a number",
         OneOf(Word("mean", "median", "most_frequent"), Number()),

@@ -16,6 +16,7 @@ class Learnt(Operator, abstract=True):
     """Learns of each feature: of the last axis, or of the channels on axis 0 from three axes up."""
 
     group = "learnt"
+    keeps = ("axes",)
 
     def type(self, x: Tensor) -> Tensor:
         if not all(isinstance(size, int) for size in self.features(x)):
@@ -67,7 +68,7 @@ class Standardize(Learnt):
     Missing values (NaN) are ignored, deviations divide by n, and one of 0 counts as 1.
     """
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     normalizes = True
 
     def weights(self, x: Tensor):
@@ -111,7 +112,7 @@ class Minmax(Learnt):
     Missing values (NaN) are ignored, and a range of 0 counts as 1. Other rows may lie outside of 0 to 1.
     """
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     normalizes = True
 
     def weights(self, x: Tensor):

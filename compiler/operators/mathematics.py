@@ -21,7 +21,7 @@ from dlc.compiler.types import Tensor
 
 class Function(Operator, abstract=True):
     batchless = True
-    missing = "kept"
+    keeps = ("axes", "missing")
 
     def type(self, x: Tensor) -> Tensor:
         return x
@@ -117,7 +117,7 @@ class Cos(Function):
 class Detach(Operator):
     """`x`, through which no gradient flows back (torch `detach`, ONNX `Identity`)."""
 
-    missing = "kept"
+    keeps = ("numbers", "axes", "missing")
     takes = "any"
     batchless = True
 
@@ -136,6 +136,7 @@ class Detach(Operator):
 class Clip(Operator):
     """`x` held between two bounds; either may be `none` (torch `clamp`, ONNX `Clip`)."""
 
+    keeps = ("axes",)
     takes = "number"
     batchless = True
     low: float | None = setting(
@@ -186,7 +187,7 @@ CHOSEN_AS = {"bool": "uint8", "int16": "int32", "bfloat16": "float"}
 class Where(Operator):
     """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
 
-    missing = "kept"
+    keeps = ("axes", "missing")
     takes = ("bool", "any", "any")
     batchless = True
     broadcasts = True
@@ -228,6 +229,7 @@ class Where(Operator):
 
 
 class Extreme(Operator, abstract=True):
+    keeps = ("axes",)
     takes = "number"
     batchless = True
     broadcasts = True

@@ -15,6 +15,7 @@ from dlc.compiler.types import Tensor
 
 
 class _OverBatch(Operator, abstract=True):
+    keeps = ("axes",)
     follows = True
     normalizes = True
 
@@ -107,6 +108,7 @@ class BatchnormInference(_OverBatch):
 class _OverAxis(Operator, abstract=True):
     """Each sample over one axis, which is brought to the end where it is not there."""
 
+    keeps = ("axes",)
     follows = True
     normalizes = True
 

@@ -24,6 +24,7 @@ class Topk(Operator):
     """
 
     group = "shape"
+    keeps = ("numbers",)
     takes = "number"
     batchless = True
     usage = """
@@ -98,6 +99,7 @@ class Gather(Operator):
     """
 
     group = "shape"
+    keeps = ("numbers",)
     takes = "any"
     usage = """
     input  state: float[4]

@@ -33,7 +33,7 @@ class PositionEmbedding(Layer):
 
     group = "layers"
     auto = Normal(stddev=0.02)
-    missing = "kept"
+    keeps = ("axes", "missing")
     max: int = setting("how many positions the table has, the greatest length of a sequence", Whole(1))
 
     def type(self, x: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class SinusoidalPosition(Operator):
     """
 
     group = "layers"
-    missing = "kept"
+    keeps = ("axes", "missing")
 
     def type(self, x: Tensor) -> Tensor:
         return need_sequence(x, self.name)

@@ -13,6 +13,7 @@ class Stochastic(Operator, abstract=True):
     """Acts in training, by what it draws; the identity at inference."""
 
     group = "regularization"
+    keeps = ("axes",)
     batchless = True
     random = True
     follows = True
@@ -85,6 +86,7 @@ class SampleNormal(Operator):
     """
 
     group = "regularization"
+    keeps = ("axes",)
     batchless = True
     broadcasts = True
     random = True

@@ -178,7 +178,7 @@ class Crop(Operator):
 
     takes = "any"
     batchless = True
-    missing = "kept"
+    keeps = ("numbers", "missing")
 
     h: int = setting("height of the result", Whole(1))
     w: int = setting("width of the result", Whole(1))

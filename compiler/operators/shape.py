@@ -17,7 +17,7 @@ from dlc.compiler.types import Tensor
 
 
 class Shape(Operator, abstract=True):
-    missing = "kept"
+    keeps = ("numbers", "missing")
     takes = "any"
     batchless = True
 

@@ -13,6 +13,7 @@ class _OverSpace(Operator, abstract=True):
     """Each sample over its space axes, channels of known number on axis 0."""
 
     group = "normalization"
+    keeps = ("axes",)
     follows = True
     normalizes = True
 

@@ -31,9 +31,9 @@ def is_filled(value: Value, nodes: list[Node], last: set[Value]) -> bool:
     for node in nodes:
         if holding.isdisjoint(node.reads):
             continue
-        if node.operator.missing == "filled":
+        if node.operator.fills:
             filled = True
-        elif node.operator.missing == "kept" and all(result.type.is_float for result in node.results):
+        elif "missing" in node.operator.keeps and all(result.type.is_float for result in node.results):
             holding.update(node.results)
         else:
             return False

@@ -131,7 +131,8 @@ def is_sound(values: np.ndarray, node: Node) -> np.ndarray:
     """Where a stage has one right answer: for finite numbers, and for missing ones if it knows of them."""
     if values.dtype.kind in "OUSTiub":
         return np.ones(values.shape, bool)
-    return ~np.isinf(values) if node.operator.missing else np.isfinite(values)
+    knows = node.operator.fills or "missing" in node.operator.keeps
+    return ~np.isinf(values) if knows else np.isfinite(values)
 
 
 def of_rows(places: np.ndarray, count: int, *, batched: bool) -> np.ndarray:

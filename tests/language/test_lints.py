@@ -26,6 +26,7 @@ HARDLY_MEANT = {
     "scores of numbers": ("W0404", DOSE + "x -> dense(1) -> y\ntrain { loss = bce(y) }"),
     "softmax of softmax": ("W0405", KIND + "x -> dense(3) -> softmax -> softmax -> y"),
     "sigmoid of sigmoid": ("W0405", SICK + "x -> dense(1) -> sigmoid -> reshape(1) -> sigmoid -> y"),
+    "softmax of what is held": ("W0405", KIND + "x -> dense(3) -> softmax -> detach -> softmax -> y"),
     "softmax over another axis": (
         "W0405", "input x: float[3, 4, 4]\noutput y: class(3)[4, 4]\nx -> softmax(axis=-1) -> y"),
     "a loss of probabilities": (

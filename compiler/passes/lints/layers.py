@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DEEP = 5  # layers of squashed values in a row through which little gradient is left
 COLOURS = (1, 3)  # channels of an input of three axes that is taken for a picture
-POINTWISE = ("activations", "arithmetic", "mathematics", "normalization", "regularization", "learnt")
 
 
 def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
@@ -44,7 +43,7 @@ def is_image(value: Value, producers: Mapping[Value, Node]) -> bool:
     if node.operator.spatial:
         return True
     same = [v for v in node.operands if v.type.batched and v.type.shape == value.type.shape]
-    return node.operator.group in POINTWISE and any(is_image(v, producers) for v in same)
+    return "axes" in node.operator.keeps and any(is_image(v, producers) for v in same)
 
 
 def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:

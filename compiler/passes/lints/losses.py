@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.answers import kind_of
 from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.indexing import behind_index
 from dlc.compiler.training.losses import Loss
 
@@ -110,5 +109,5 @@ def behind(value: Value, producers: Mapping[Value, Node]) -> Node | None:
 
 
 def passes_on(node: Node) -> bool:
-    """Whether it hands on the numbers that it is given."""
-    return node.operator.group in ("shape", "indexing") or isinstance(node.operator.inference(), Identity)
+    """Whether it hands on the numbers that it is given, at inference at least."""
+    return "numbers" in node.operator.inference().keeps

@@ -1,0 +1,90 @@
+"""Operators do as they declare: what keeps missing numbers has NaN in its own place in every engine, and what
+keeps numbers makes no new ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from engines import Bounds, compile_flow, draw_input, draw_weights, inference, models, sizes
+from test_examples import OPERATORS, flow, label
+
+from dlc.compiler.dims import evaluate
+from dlc.compiler.lower.torch import Model
+
+
+def keeping(what):
+    return sorted(name for name, operator in OPERATORS.items() if what in operator.keeps)
+
+
+def rows(what):
+    return [
+        pytest.param(name, row, id=label(row))
+        for name in keeping(what)
+        for row in OPERATORS[name].examples
+        if not row.rejects and any(taken.startswith("float") for taken in row.operands)
+    ]
+
+
+def test_what_fills_in_and_what_keeps():
+    assert [name for name, operator in OPERATORS.items() if operator.fills] == ["impute"]
+    missing = set(keeping("missing"))
+    assert {"add", "concat", "slice", "standardize", "minmax", "reshape", "log"} <= missing
+    assert not {"relu", "sum", "bucketize", "greater", "power", "clip", "dense"} & missing
+
+
+@pytest.mark.parametrize(("name", "row"), rows("missing"))
+def test_missing_numbers_stay_in_their_places(name, row):
+    graph, weights, draw = compiled(name, row)
+    module, engines, feed = Model(graph, graph.weights, weights), models(graph, weights), draw()
+    for value in graph.inputs:
+        if value.type.is_float:
+            hold(module, engines, feed, value.name)
+
+
+@pytest.mark.parametrize(("name", "row"), rows("numbers"))
+def test_numbers_are_handed_on(name, row):
+    """What differs from one draw of all inputs to the next is no constant, so it flowed in."""
+    graph, weights, draw = compiled(name, row)
+    module, feed, other = Model(graph, graph.weights, weights), draw(), draw()
+    flowed = np.concatenate([x.ravel() for x in feed.values()])
+    made, before = answers(module, feed), answers(module, other)
+    for output, value in graph.outputs.items():
+        if value.type.is_float:
+            assert np.isin(made[output][made[output] != before[output]], flowed).all()
+
+
+def compiled(name, row):
+    """The inference form of a row, weights for it, and what draws inputs."""
+    made, graph = compile_flow(flow(name, row), row.operands)
+    graph = inference(graph, made)
+    rng, free, bounds = np.random.default_rng(0), next(sizes(graph)), Bounds(row.low, row.high)
+    shapes = {v: (3, *(evaluate(size, free) for size in v.type.shape)) for v in graph.inputs}
+
+    def draw():
+        return {v.name: draw_input(rng, v.type, shape, bounds) for v, shape in shapes.items()}
+
+    return graph, draw_weights(rng, graph), draw
+
+
+def hold(module, engines, feed, name):
+    """Where the answers change with one entry of the input they are NaN if it is, and nowhere else."""
+    before, after, missing = (changed(feed, name, by) for by in (0, 0.25, np.nan))
+    a, b, found = (answers(module, given) for given in (before, after, missing))
+    for output, have in found.items():
+        assert np.array_equal(np.isnan(have), a[output] != b[output])
+        assert np.array_equal(have[~np.isnan(have)], a[output][~np.isnan(have)])
+    for engine, run in engines.items():
+        for output, have in run(missing).items():
+            np.testing.assert_allclose(have, found[output], rtol=1e-4, atol=1e-5, err_msg=engine)
+
+
+def changed(feed, name, by):
+    array = feed[name].copy()
+    array.ravel()[array.size // 2] += array.dtype.type(by)
+    return feed | {name: array}
+
+
+def answers(module, given):
+    with torch.no_grad():
+        return {n: t.numpy() for n, t in module({n: torch.from_numpy(x) for n, x in given.items()}).items()}

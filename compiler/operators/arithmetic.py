@@ -20,6 +20,7 @@ from dlc.compiler.operators.operands import (
 )
 from dlc.compiler.types import Tensor
 
+EXACT = 2.0**53  # up to here float64 has every whole number
 LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
 
@@ -211,7 +212,7 @@ def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
 
 class Power(Sign):
     """`a ** b` (torch `pow`, ONNX `Pow`); among whole numbers fractions are cut off, and 0 to a power below 0
-    is 0."""
+    is 0. Whole numbers past 2 ** 53 may come out as any."""
 
     sign = "**"
     verb = "raised to a power"
@@ -225,6 +226,17 @@ class Power(Sign):
             endless = op.And(op.Equal(a, zero), op.Less(b, zero))
             a = op.Where(endless, op.constant(2, "int64"), a)
         return op.Pow(a, b)
+
+    def slack(self, np):
+        """Any whole number will do where float64, in which ONNX Runtime computes it, has no digits left."""
+        if not self.results[0].is_integer:
+            return None
+
+        def of(a: Any, b: Any) -> Any:
+            with np.errstate(all="ignore"):
+                return np.where(np.abs(np.power(a.astype(np.float64), b)) < EXACT, 0, np.inf)
+
+        return of
 
     examples = (
         Example("a ** b", ("float[3]", "float[3]"), "float[3]", low=0.1),

@@ -117,7 +117,8 @@ class Equal(Comparison):
 
     def onnx(self, op, a, b):
         left, right, both = self.common()
-        return op.Equal(onnx_cast(op, a, left, both), onnx_cast(op, b, right, both))
+        wide = "float" if both == "bfloat16" else both
+        return op.Equal(onnx_cast(op, a, left, wide), onnx_cast(op, b, right, wide))
 
     examples = (
         Example("a == b", ("int64[9]", "uint8[9]"), "bool[9]", low=0, high=3),

@@ -8,6 +8,7 @@ from functools import reduce
 from dlc.compiler.kinds import Nothing, Number, OneOf
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
+    WIDER,
     broadcast,
     onnx_cast,
     onnx_clip,
@@ -180,10 +181,6 @@ class Clip(Operator):
 # --- several tensors --------------------------------------------------------------------------------------
 
 
-# Elements that ONNX Runtime does not choose among, and wider ones that it does.
-CHOSEN_AS = {"bool": "uint8", "int16": "int32", "bfloat16": "float"}
-
-
 class Where(Operator):
     """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
 
@@ -210,7 +207,7 @@ class Where(Operator):
     def onnx(self, op, condition, a, b):
         _, left, right = (x.element for x in self.operands)
         both = self.results[0].element
-        wide = CHOSEN_AS.get(both, both)
+        wide = WIDER.get(both, both)
         a, b = (
             onnx_cast(op, onnx_cast(op, x, have, both), both, wide) for x, have in ((a, left), (b, right))
         )

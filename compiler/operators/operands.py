@@ -22,6 +22,8 @@ DTYPES = {
     "class": ("int64", 7),
     "bool": ("bool", 9),
 }
+# Elements for which ONNX Runtime lacks `Where` or `Expand`, and wider ones for which it has them.
+WIDER = {"bool": "uint8", "int16": "int32", "bfloat16": "float"}
 # The least and the greatest value; where float32 has no such number,
 # the nearest that it has within the range.
 RANGES = {

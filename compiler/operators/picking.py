@@ -9,11 +9,8 @@ from dlc.compiler.dims import Size, minimum, same
 from dlc.compiler.kinds import Nothing, OneOf, Whole
 from dlc.compiler.operators.answers import CLOSE
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import DTYPES, mismatch, only_axis, onnx_cast
+from dlc.compiler.operators.operands import DTYPES, WIDER, mismatch, only_axis, onnx_cast
 from dlc.compiler.types import Tensor
-
-# What ONNX Runtime's `Where` takes; others are held in wider ones meanwhile.
-HELD = ("float", "float64", "int64")
 
 
 class Topk(Operator):
@@ -171,7 +168,7 @@ class Gather(Operator):
 
     def onnx(self, op, x, index):
         element = self.operands[0].element
-        held = "float" if element in ("float16", "bfloat16") else element if element in HELD else "int64"
+        held = WIDER.get(element, element)
         spread, lacking, axis = self.spread()
         have = self.operands[1]
         index = index if have.classes else onnx_cast(op, index, have.element, "int64")

@@ -8,7 +8,7 @@ from dlc.compiler.dims import number
 from dlc.compiler.kinds import Whole
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.indexing import END
-from dlc.compiler.operators.operands import DTYPES
+from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast
 from dlc.compiler.operators.shape import Shape
 from dlc.compiler.types import Classes, Tensor
 
@@ -89,8 +89,10 @@ class Shift(Shape):
         if not self.by:
             return op.Identity(x)
         have = self.operands[0]
-        start = op.constant(self.start(), DTYPES[have.element][0])
+        wide = WIDER.get(have.element, have.element)
+        start = op.constant(self.start(), DTYPES[wide][0])
         free = op.Expand(start, op.shape(have.with_axis(0, abs(self.by))))
+        free = onnx_cast(op, free, wide, have.element)
         longer = op.Concat(*((free, x) if self.by > 0 else (x, free)), axis=have.axis(0))
         return op.Slice(longer, *(op.constant([n], "int64") for n in (*self.kept(), have.axis(0))))
 

@@ -68,10 +68,25 @@ def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray])
 
 
 def to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
+    if array.dtype.kind in "OUS":
+        return text_to_ort(array)
     if array.dtype == ml_dtypes.bfloat16:
         bits = np.ascontiguousarray(array).view(np.uint16)
         return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, BFLOAT16_NUMBER)
     return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+
+
+def text_to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
+    """Text, which Python can only get as the answer of a model: here of one that holds it."""
+    import onnx_ir as ir
+
+    text = ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name="text")
+    held = ir.val("text", const_value=text)
+    node = ir.node("Identity", [held], name="text")
+    graph = ir.Graph([], node.outputs, nodes=[node], initializers=[held], opset_imports={"": 18}, name="text")
+    model = ir.to_proto(ir.Model(graph, ir_version=8)).SerializeToString()
+    (made,) = open_session(model).run_with_ort_values(None, {})
+    return made
 
 
 def from_ort(value: onnxruntime.OrtValue) -> np.ndarray:

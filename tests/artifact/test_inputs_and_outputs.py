@@ -51,6 +51,20 @@ def test_bfloat16_goes_in_and_out(tmp_path: Path) -> None:
     assert found["z"].tolist() == [3.5, -1]
 
 
+def test_text_goes_beside_bfloat16(tmp_path: Path) -> None:
+    made = make(
+        'input size: bfloat16\ninput color: class("dark red", grün)\noutput y: bfloat16[2]\n'
+        "output same: class(like=color)\n"
+        "(color -> one_hot) * size -> y\ncolor -> one_hot -> same\n",
+        tmp_path,
+    )
+    artifact = dlc.load(made.path)
+    found = artifact.predict({"size": [2, 3.5, 1], "color": ["grün", "dark red", "grün"]})
+    assert found["y"].tolist() == [[0, 2], [3.5, 0], [0, 1]]
+    assert found["same"].tolist() == ["grün", "dark red", "grün"]
+    assert artifact.predict({"size": [], "color": []})["y"].shape == (0, 2)
+
+
 def test_whole_numbers_are_rounded_to_even_and_clipped(tmp_path: Path) -> None:
     made = make("input x: float[6]\noutput y: uint8[6]\nx -> y\n", tmp_path)
     found = made.onnxruntime({"x": np.array([[-3, 0.5, 1.5, 2.4, 254.6, 1e9]], np.float32)})

@@ -124,17 +124,11 @@ class Writer:
         """A value as an answer of the program, of an element that may fit."""
         type, answer = self.values[name].type, answer_of(name)
         element = self.choose("float", "binary", "bool", "class", *INTEGERS, *FLOATS)
-        if element == "bfloat16" and self.takes_names():
-            element = "float"  # ONNX Runtime's Python does not take text where it gives bfloat16
         shape = type.shape
         if element == "class" and shape:
             image = type.rank > 2
             element, shape = f"class({shape[0 if image else -1]})", shape[1:] if image else shape[:-1]
         return [f"output {answer}: {spell(element, shape)}", f"{name} -> {answer}"]
-
-    def takes_names(self) -> bool:
-        assert self.program is not None
-        return any(i.declared.classes is not None and i.declared.classes.names for i in self.program.inputs)
 
     def plain_output(self, name: str) -> list[str]:
         answer = answer_of(name)

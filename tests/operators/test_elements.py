@@ -1,0 +1,87 @@
+"""Whatever element the compiler takes in the place of another, the artifact runs in ONNX Runtime and answers
+as torch does."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engines import draw_weights
+from random_programs import in_reach, rows_of
+
+import dlc.compiler.operators  # noqa: F401  (defines them)
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.definition import family
+from dlc.compiler.ir import Value
+from dlc.compiler.operators.base import Example, Operator
+from dlc.compiler.passes import forms
+from dlc.compiler.program import Program
+from dlc.compiler.types import FLOATS, INTEGERS, spell
+from dlc.runtime.artifact.export import comparisons
+from dlc.runtime.artifact.parity import Parity
+from dlc.runtime.artifact.write import onnx_model, raw_types, save
+
+ELEMENTS = (*FLOATS, *INTEGERS, "bool")
+NUMBERS = rf"^({'|'.join(ELEMENTS)})(?=\[|$)"
+LEFT_OUT = "random_crop"  # at inference it is `crop`, and in training its target would have to follow
+PLACES = "abcdefgh"  # of operands, in the rows of signs
+
+
+def rewritten(row: Example, element: str) -> set[tuple[str, ...]]:
+    """The operands of a row with this element for all numbers, and for those of each operand alone."""
+    changed = tuple(re.sub(NUMBERS, element, operand) for operand in row.operands)
+    alone = (
+        (*row.operands[:i], new, *row.operands[i + 1 :])
+        for i, (new, old) in enumerate(zip(changed, row.operands, strict=True))
+        if new != old
+    )
+    return {changed, *alone} - {row.operands}
+
+
+def spec(operator: type[Operator], call: str, operands: tuple[str, ...]) -> str | None:
+    """A spec that answers with what the operator makes; none where the compiler refuses it."""
+    names = PLACES[: len(operands)]
+    flow = f"({', '.join(names)}) -> {call}" if len(operands) > 1 else f"a -> {call}"
+    lines = [f"input {name}: {type}" for name, type in zip(names, operands, strict=True)]
+    lines.append(f"made = {flow if operator.public else call}")
+    try:
+        made = compile(Source("row.dl", "\n".join([*lines, ""]))).bindings["made"]
+    except CompileError:
+        return None
+    several = isinstance(made, tuple)
+    for i, value in enumerate(made if several else (made,)):
+        assert isinstance(value, Value)
+        flow, element = f"made[{i}]" if several else "made", value.type.element
+        if element == "class":
+            flow, element = f"{flow} == 0", "bool"
+        lines += [f"output y{i}: {spell(element, value.type.shape)}", f"{flow} -> y{i}"]
+    return "\n".join([*lines, ""])
+
+
+def prove(program: Program) -> None:
+    graph, weights = forms.inference(program), draw_weights(np.random.default_rng(0), program.graph)
+    types = raw_types(program, graph)
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = Path(folder) / "row.onnx"
+        save(onnx_model(program, graph, weights, {}), artifact)
+        parity = Parity(program, graph, weights, artifact)
+        for what, raw in comparisons(graph, types, None, seed=0):
+            parity.hold(what, raw)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*in_reach()} & {*family("operator")} - {LEFT_OUT}))
+def test_every_element_that_is_taken_is_computed(name: str) -> None:
+    operator = family("operator")[name]
+    for row in rows_of(operator):
+        for operands in sorted(set().union(*(rewritten(row, element) for element in ELEMENTS))):
+            text = spec(operator, row.call, operands)
+            if text is None:
+                continue
+            try:
+                prove(compile(Source("row.dl", text)))
+            except CompileError as error:
+                pytest.fail(f"{text}\n{error}")

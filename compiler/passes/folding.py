@@ -1,4 +1,5 @@
-"""Fold a normalization into the layer before it, where the normalization is that layer's only reader."""
+"""Fold a normalization into the layer before it, where the normalization is that layer's only reader; then
+the next, which has come to stand behind the layer."""
 
 from __future__ import annotations
 
@@ -18,15 +19,26 @@ if TYPE_CHECKING:
 
     from dlc.compiler.operators.base import Operator
 
+FOLDED = ".folded"
+
 
 def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
     """The graph with fewer nodes, and its weights; folded ones are new,
     named after the layer's with `.folded`, and shared where the layer's and the normalization's were."""
-    values = known(graph, weights)
+    weights = dict(weights)
+    while pairs := foldable(graph, values := known(graph, weights)):
+        graph, weights = fold_each(graph, pairs, values)
+    return graph, weights
+
+
+def fold_each(
+    graph: Graph, pairs: Mapping[Node, Node], values: dict[Value, np.ndarray]
+) -> tuple[Graph, dict[str, np.ndarray]]:
+    """The graph with each norm folded into its layer, and its weights."""
     stored = {w.value for w in graph.weights}
     made: dict[tuple, dict[str, Weight]] = {}
     nodes: dict[Node, Node | None] = {}
-    for layer, norm in foldable(graph, values).items():
+    for layer, norm in pairs.items():
         key = (*layer.weights.values(), *norm.weights.values(), norm.operator)
         if key not in made:
             arrays = folded(layer, norm, values)
@@ -97,6 +109,6 @@ def with_bias(layer: Node) -> Operator:
 
 def own_weight(layer: Node, leaf: str, array: np.ndarray, stored: Container[Value]) -> Weight:
     own = layer.weights.get(leaf)
-    name = own.name if own is not None and own in stored else f"{layer.name}.{leaf}"
+    name = own.name.removesuffix(FOLDED) if own is not None and own in stored else f"{layer.name}.{leaf}"
     type = layer.results[0].type.with_shape(*array.shape)
-    return Weight(Value(f"{name}.folded", replace(type, batched=False), layer.site), Zeros(), "weight")
+    return Weight(Value(f"{name}{FOLDED}", replace(type, batched=False), layer.site), Zeros(), "weight")

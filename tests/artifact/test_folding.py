@@ -32,6 +32,18 @@ def test_a_norm_is_folded_into_the_layer_before_it(case: str, tmp_path: Path) ->
     agree(made, T=9)
 
 
+@pytest.mark.parametrize("layer", ["conv(3, 3)", "conv(3, 3, bias=false)"])
+def test_all_norms_in_a_row_are_folded(layer: str, tmp_path: Path) -> None:
+    made = make(
+        f"input x: float[4, 5, 5]\noutput y: float[3, 3, 3]\n"
+        f"x -> {layer} -> batchnorm -> batchnorm(eps=0.1) -> dropout(0.1) -> batchnorm -> y\n",
+        tmp_path,
+    )
+    assert made.operators == ["Conv"]
+    assert set(made.stored) == {"conv.weight.folded", "conv.bias.folded"}
+    agree(made)
+
+
 @pytest.mark.parametrize(
     "layer", ["conv_transpose(6, 3, groups=2)", "conv_transpose(4, 3, groups=4, bias=false)"]
 )
@@ -102,6 +114,16 @@ def test_a_shared_layer_with_a_shared_norm_is_folded_once(tmp_path: Path) -> Non
     )
     assert made.operators == ["Gemm", "Relu", "Gemm", "Relu", "Sub"]
     assert set(made.stored) == {"f.dense.weight.folded", "f.dense.bias.folded"}
+    agree(made)
+
+
+def test_of_two_norms_only_the_one_that_all_uses_share_is_folded(tmp_path: Path) -> None:
+    made = make(
+        "input a, b: float[4]\noutput y: float[6]\nnet f(x) { return x -> dense(6) -> batchnorm }\n"
+        "(a -> f -> batchnorm) - (b -> f -> batchnorm) -> y\n",
+        tmp_path,
+    )
+    assert made.operators == ["Gemm", "BatchNormalization", "Gemm", "BatchNormalization", "Sub"]
     agree(made)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.record import field, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dlc.compiler.initial import Initial
     from dlc.compiler.operators.base import Operator
@@ -150,6 +150,14 @@ class Graph:
             for value in node.reads:
                 readers.setdefault(value, []).append(node)
         return readers
+
+    def needed_by(self, values: Iterable[Value]) -> set[Value]:
+        """These values and all that they depend on."""
+        needed = set(values)
+        for node in reversed(self.nodes):
+            if not needed.isdisjoint(node.results):
+                needed.update(node.reads)
+        return needed
 
 
 @record(eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -41,7 +41,7 @@ def flowing(
     graph: Graph, node: Node, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
     """What flows into the node, from all rows, in chunks with the batch first."""
-    before = forms.prune(replace(graph, outputs={"x": node.operands[0]}))
+    before = prune(graph, {"x": node.operands[0]})
     model = Model(before, before.weights, weights)
     names = [v.name for v in before.inputs]
     count = len(next(iter(rows.values())))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 from dlc.compiler.sections import Source
 from dlc.runtime import data as rows_of
 from dlc.runtime import lengths
@@ -53,7 +52,7 @@ def fields_to_fit(program: Program, given: Mapping[str, Any]) -> set[str]:
     """What fitting reads, and what else is there to check: other arrays may be missing."""
     graph = program.graph
     flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.learns() for v in n.operands}
-    read = {v.name for v in forms.prune(replace(graph, outputs=flowing)).inputs}
+    read = {v.name for v in prune(graph, flowing).inputs}
     read |= {field.name for field in rows_of.wanted_by(program) if field.learns}
     return {*given, *read, *([program.data.stratify] if program.data and program.data.stratify else [])}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.operators.joining import Concat
 from dlc.compiler.operators.layers import Layer
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 from dlc.runtime.fit import flowing
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def first_layers(graph: Graph, rows: Mapping[str, np.ndarray]) -> Iterator[Node]
     for node in graph.nodes:
         if not isinstance(node.operator, Layer) or not is_vector(node.operands[0].type):
             continue
-        before = forms.prune(replace(graph, outputs={"x": node.operands[0]}))
+        before = prune(graph, {"x": node.operands[0]})
         known = all(v.name in rows for v in before.inputs)
         if before.inputs and known and not learnt.intersection(w.value for w in before.weights):
             yield node

@@ -35,18 +35,11 @@ def report(node: Node, reason: str, problems: Problems) -> None:
 
 def derivatives(graph: Graph, problems: Problems) -> None:
     """What is differentiated depends on what it is differentiated with respect to."""
-    makers = graph.producers()
     for node in graph.nodes:
         if node.operator.wrt is None:
             continue
-        wrt, found = node.operands[node.operator.wrt], set(node.operands[:1])
-        waiting = list(found)
-        while waiting:
-            maker = makers.get(waiting.pop())
-            new = set(maker.reads) - found if maker else set()
-            found |= new
-            waiting += new
-        if wrt not in found:
+        wrt = node.operands[node.operator.wrt]
+        if wrt not in graph.needed_by(node.operands[:1]):
             problems.report("E0213", node.site.span,
                             f"`{node.operator.name}` is of what does not depend on `{wrt.name}`",
                             notes=node.site.way(),

@@ -55,17 +55,16 @@ def without_identities(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
-def prune(graph: Graph) -> Graph:
-    """The graph without what no output needs."""
-    needed = set(graph.outputs.values())
-    kept: list[Node] = []
-    for node in reversed(graph.nodes):
-        if needed.intersection(node.results):
-            kept.append(node)
-            needed.update(node.reads)
-    weights = tuple(w for w in graph.weights if w.value in needed)
-    inputs = tuple(v for v in graph.inputs if v in needed)
-    return Graph(inputs, weights, tuple(reversed(kept)), graph.outputs)
+def prune(graph: Graph, outputs: Mapping[str, Value] | None = None) -> Graph:
+    """What makes the outputs of a graph, or these in their place."""
+    outputs = graph.outputs if outputs is None else outputs
+    needed = graph.needed_by(outputs.values())
+    return Graph(
+        tuple(v for v in graph.inputs if v in needed),
+        tuple(w for w in graph.weights if w.value in needed),
+        tuple(n for n in graph.nodes if not needed.isdisjoint(n.results)),
+        outputs,
+    )
 
 
 def rewired(node: Node, replaced: dict[Value, Value]) -> Node:

@@ -10,7 +10,6 @@ from dlc.compiler.ir import Graph, Node, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.passes import together
 from dlc.compiler.passes.extension import Extension, rewired
-from dlc.compiler.passes.extension import prune as prune  # noqa: PLC0414
 from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 

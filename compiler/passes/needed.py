@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 def needed_values(program: Program) -> set[Value]:
     """What outputs, losses and exports depend on."""
-    needed = set(ends(program))
-    for node in reversed(program.graph.nodes):
-        if not needed.isdisjoint(node.results):
-            needed.update(node.reads)
-    return needed
+    return program.graph.needed_by(ends(program))
 
 
 def ends(program: Program) -> Iterator[Value]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 from dlc.compiler.passes.folding import fold
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.reference import Answer, Reference
@@ -39,7 +39,7 @@ class Stages:
 
     def runs(self, node: Node, raw: Batch) -> bool:
         outputs = {f"result_{i}": v for i, v in enumerate(node.results)}
-        graph = forms.prune(replace(self.graph, outputs=outputs))
+        graph = prune(self.graph, outputs)
         try:
             self.run(graph, {v.name: raw[v.name] for v in graph.inputs}, folded=False)
         except Exception:  # noqa: BLE001  ONNX Runtime's errors have no base of their own

@@ -9,9 +9,6 @@ from dlc.compiler.dims import Dim
 from dlc.compiler.sections import Normal, Uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from dlc.compiler.ir import Graph, Value
     from dlc.compiler.program import Program
     from dlc.compiler.sections import Field
     from dlc.compiler.source import Span
@@ -63,7 +60,7 @@ def wanted_by(program: Program) -> list[Wanted]:
     roots = [program.loss] if program.loss is not None else []
     for name, _ in program.metrics:
         roots += [outputs[name].flowed, outputs[name].target_value]
-    read = reached(program.graph, roots or [o.flowed for o in program.outputs])
+    read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])
     sources = program.data.fields if program.data else {}
     learnt = program.facts.classes
     fields = {
@@ -78,15 +75,3 @@ def wanted_by(program: Program) -> list[Wanted]:
             fields[output.target] = Wanted(output.target, declared, "target", source, output.site.span, auto)
     order = {name: place for place, name in enumerate([*(i.name for i in program.inputs), *outputs])}
     return sorted(fields.values(), key=lambda w: (w.is_target, order.get(w.name, len(order))))
-
-
-def reached(graph: Graph, roots: Iterable[Value]) -> set[Value]:
-    """The values that these depend on, themselves included."""
-    producers, found, waiting = graph.producers(), set(), list(roots)
-    while waiting:
-        value = waiting.pop()
-        if value not in found:
-            found.add(value)
-            if value in producers:
-                waiting += producers[value].reads
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from dlc.compiler.ir import Graph, Value
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 from dlc.compiler.types import Tensor
 from dlc.runtime.artifact import session as onnxruntime_session
 
@@ -47,7 +48,7 @@ def compile_flow(flow: str, takes: tuple[str, ...]) -> tuple[tuple[Value, ...], 
 def inference(graph: Graph, values: tuple[Value, ...]) -> Graph:
     """The inference form, with these values as outputs `y0`, `y1`, ..."""
     outputs = {f"y{i}": value for i, value in enumerate(values)}
-    return forms.prune(replace(forms.at_inference(graph), outputs=outputs))
+    return prune(forms.at_inference(graph), outputs)
 
 
 def sizes(graph: Graph) -> Iterator[dict[str, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from dlc.compiler.lower.precision import wide
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.operators.base import Example
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 
 BATCH, STEP = 3, 1e-6
 LOSSES = family("loss")
@@ -29,7 +29,7 @@ def in_training(name: str, row: Example) -> Graph:
     if name in LOSSES:
         return loss_in_training(row, getattr(LOSSES[name], "wrt", None))
     made, graph = compile_flow(flow(name, row), row.operands)
-    return forms.prune(replace(graph, outputs={f"y{i}": value for i, value in enumerate(made)}))
+    return prune(graph, {f"y{i}": value for i, value in enumerate(made)})
 
 
 def loss_in_training(row: Example, wrt: int | None) -> Graph:

@@ -4,7 +4,6 @@ differences say, wherever differences tell one."""
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from random_programs import in_reach, programs
 from dlc.compiler import Source, compile
 from dlc.compiler.ir import Graph
 from dlc.compiler.operators.activations import Tanh
-from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 
 STEPS = (1e-5, 1e-6)
 ALIKE, HELD = 1e-5, 1e-4  # how far differences may be apart to count, and gradients from them
@@ -30,7 +29,7 @@ def in_training(text: str) -> Graph:
     """What flows into the outputs, in training form."""
     program = compile(Source("random.dl", text))
     outputs = {output.name: output.flowed for output in program.outputs}
-    return forms.prune(replace(program.graph, outputs=outputs))
+    return prune(program.graph, outputs)
 
 
 def gradient_gap(graph: Graph) -> float | None:

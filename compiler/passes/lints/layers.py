@@ -9,7 +9,7 @@ from dlc.compiler.initial import XavierNormal
 from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.operators.regularization import Dropout
 from dlc.compiler.passes.initial_values import following
-from dlc.compiler.passes.lints.losses import passes_on
+from dlc.compiler.passes.lints.losses import makers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,13 +51,11 @@ def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
     producers = program.graph.producers()
     for output in program.outputs:
         for value in dict.fromkeys((output.flowed, output.scores)):
-            node = producers.get(value)
-            while node is not None and passes_on(node):
+            for node in makers(value, producers):
                 if isinstance(node.operator, Dropout):
                     yield Diagnostic("W0407", f"`dropout` right before the output `{output.name}` sets "
                                      "answers to 0 in training", (Label(node.site.span),), node.site.way(),
                                      "put it before the last layer")  # fmt: skip
-                node = producers.get(node.operands[0])
 
 
 def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:

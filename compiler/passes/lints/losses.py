@@ -102,10 +102,15 @@ def takers_of_scores(program: Program) -> Iterator[tuple[str, str, Value, Site]]
 
 def behind(value: Value, producers: Mapping[Value, Node]) -> Node | None:
     """The node that made these numbers, looking through what drops, moves or reshapes them only."""
+    return next((n for n in makers(value, producers) if not passes_on(n)), None)
+
+
+def makers(value: Value, producers: Mapping[Value, Node]) -> Iterator[Node]:
+    """The node that made these numbers, behind those that only hand them on, the last of them first."""
     node = producers.get(value)
-    while node is not None and passes_on(node):
-        node = producers.get(node.operands[0])
-    return node
+    while node is not None:
+        yield node
+        node = producers.get(node.operands[0]) if passes_on(node) else None
 
 
 def passes_on(node: Node) -> bool:

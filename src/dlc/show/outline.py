@@ -10,6 +10,7 @@ from dlc.compiler.ir import Value
 from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 from dlc.compiler.printer import print_call, print_type, print_value
 from dlc.compiler.record import record
 
@@ -100,8 +101,8 @@ class Group:
 def visible(program: Program) -> Graph:
     """The graph as written, without the losses and what only they need, unless weights are among that."""
     outputs = answers(program)
-    shown = set(forms.prune(replace(program.graph, outputs=outputs)).nodes)
-    rest = forms.prune(replace(program.graph, outputs={"loss": program.loss})).nodes if program.loss else ()
+    shown = set(prune(program.graph, outputs).nodes)
+    rest = prune(program.graph, {"loss": program.loss}).nodes if program.loss else ()
     stored = {w.value for w in program.graph.weights}
     known = {v for n in shown for v in n.reads}
     if any(v in stored and v not in known for n in rest for v in n.reads):
@@ -136,7 +137,7 @@ class Outline:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.producers = graph.producers()
-        self.answering = {n.name for n in forms.prune(forms.at_inference(graph)).nodes}
+        self.answering = {n.name for n in prune(forms.at_inference(graph)).nodes}
         self.weights = {w.value: w for w in graph.weights}
         self.owners = self._owners()
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 5  # rows that a refusal names, and whether there are more
 EXACT = 2**53  # whole numbers below are the same in float64
-MARKS = ("na", "n/a", "nil", "none", "null", "missing", "unknown")
 MISSING_HELP = "fill it in, or take the row out"
 IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or take the row out"
 FLOAT_HELP = "declare the input as `float` and let `impute` fill it in, or take the row out"

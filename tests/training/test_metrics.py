@@ -10,22 +10,19 @@ import torchmetrics.functional as tm
 
 from dlc.compiler.definition import family
 from dlc.compiler.dims import free
-from dlc.compiler.training.figures import figures, find_figure
-from dlc.compiler.training.metrics import (
+from dlc.compiler.training.class_metrics import (
     F1,
-    R2,
     Accuracy,
-    Answer,
     Auroc,
     ConfusionMatrix,
     Iou,
-    Mae,
     Perplexity,
     Precision,
     Recall,
-    Rmse,
-    Table,
 )
+from dlc.compiler.training.figures import figures, find_figure
+from dlc.compiler.training.metrics import Answer, Table
+from dlc.compiler.training.number_metrics import R2, Mae, Rmse
 from dlc.compiler.types import Classes, Tensor
 
 RNG = np.random.default_rng(0)

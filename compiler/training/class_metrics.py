@@ -1,0 +1,248 @@
+"""Metrics of classes and labels.
+
+One that is made per class (precision, recall, f1, iou, auroc) is the plain mean over the classes that occur
+("macro", as scikit-learn and torchmetrics have it), unless its `average` says otherwise; a binary one is that
+of the positive class. For a `binary[n]` output it is made per label and averaged.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from dlc.compiler.definition import setting
+from dlc.compiler.dims import number
+from dlc.compiler.kinds import Nothing, OneOf, Word
+from dlc.compiler.training.counts import area, confusion, pooled, table
+from dlc.compiler.training.metrics import Metric, State, Table
+from dlc.compiler.types import Tensor
+
+CLASSIFIED = ("class", "binary")
+NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+class Accuracy(Metric):
+    """Share of the answers that are right (scikit-learn `accuracy_score`)."""
+
+    for_elements = (*CLASSIFIED, "bool")
+
+    def sklearn(self, metrics, target, answer, probability, **how):
+        return metrics.accuracy_score(target, answer)
+
+    def update(self, np, state, answer, target):
+        target = np.asarray(target)
+        truth = target if state.type.element == "class" else target >= 0.5
+        right = np.asarray(answer.value).reshape(truth.shape) == truth
+        state.add(sum=int(right.sum()), all=right.size)
+
+    def value(self, np, state):
+        return state.mean()
+
+
+class _PerClass(Metric, abstract=True):
+    """Made for every class, or for every label of a `binary[n]`, and averaged."""
+
+    for_elements = CLASSIFIED
+
+    average: str | None = setting(
+        "how classes are put together: `macro` all alike, `weighted` by their rows, `micro` all rows alike; "
+        "`none` gives a figure for each class",
+        OneOf(Word("macro", "weighted", "micro"), Nothing()),
+        "macro",
+        keyword=True,
+    )
+
+    def averaged(self, how: dict[str, Any]) -> dict[str, Any]:
+        """The settings of scikit-learn, with the average of the spec where there are several classes."""
+        return how | ({"average": self.average} if "average" in how else {})
+
+    def parts(self, type: Tensor) -> tuple[str, ...] | None:
+        return ("",) if self.average else class_parts(type)
+
+    def figures(self, np, state):
+        if self.average:
+            return (self.value(np, state),)
+        return self.each(np, state) if state.counts else [float("nan")] * len(class_parts(state.type) or ())
+
+    @abstractmethod
+    def each(self, np: Any, state: State) -> list[float]:
+        """The metric of every class, or of every label."""
+        raise NotImplementedError
+
+
+class _Counted(_PerClass, abstract=True):
+    """Made from the confusion matrix: true positives, false positives and false negatives of every class."""
+
+    # What scikit-learn calls it.
+    score: ClassVar[str]
+
+    def sklearn(self, metrics, target, answer, probability, **how):
+        if self.average is None:
+            return None
+        return getattr(metrics, self.score)(target, answer, **self.averaged(how))
+
+    @abstractmethod
+    def of(self, np: Any, hit: Any, false: Any, missed: Any) -> Any:
+        raise NotImplementedError
+
+    def update(self, np, state, answer, target):
+        state.add(matrix=confusion(np, state.type, state.per_label, answer.value, target))
+
+    def each(self, np, state):
+        hit, false, missed = self.counted(np, state)
+        scores = self.of(np, hit, false, missed)
+        return [float(s) if n else float("nan") for s, n in zip(scores, hit + false + missed, strict=True)]
+
+    def value(self, np, state):
+        if "matrix" not in state.counts:
+            return float("nan")
+        hit, false, missed = self.counted(np, state)
+        if self.average == "micro":
+            return float(self.of(np, hit.sum(), false.sum(), missed.sum()))
+        scores, rows = self.of(np, hit, false, missed), hit + missed
+        if self.average == "weighted":
+            return float((scores * rows).sum() / rows.sum()) if rows.sum() else float("nan")
+        return float((scores[rows + false > 0] if state.type.element == "class" else scores).mean())
+
+    def counted(self, np: Any, state: State) -> tuple[Any, Any, Any]:
+        """True positives, false positives and false negatives."""
+        return table(np, state.counts["matrix"], state.type.element)
+
+
+class Precision(_Counted):
+    """Share of the answers for a class that are right; 0 where there is none
+    (scikit-learn `precision_score`)."""
+
+    score = "precision_score"
+
+    def of(self, np, hit, false, missed):
+        return hit / np.maximum(hit + false, 1)
+
+
+class Recall(_Counted):
+    """Share of a class that is found; 0 where there is none of it (scikit-learn `recall_score`)."""
+
+    score = "recall_score"
+
+    def of(self, np, hit, false, missed):
+        return hit / np.maximum(hit + missed, 1)
+
+
+class F1(_Counted):
+    """Harmonic mean of precision and recall (scikit-learn `f1_score`)."""
+
+    name = "f1"
+    score = "f1_score"
+
+    def of(self, np, hit, false, missed):
+        return 2 * hit / np.maximum(2 * hit + false + missed, 1)
+
+
+class Iou(_Counted):
+    """Intersection over union of answers and targets of a class (scikit-learn `jaccard_score`)."""
+
+    score = "jaccard_score"
+
+    def of(self, np, hit, false, missed):
+        return hit / np.maximum(hit + false + missed, 1)
+
+
+class ConfusionMatrix(Metric):
+    """How often each class was answered where each was true, a table (scikit-learn `confusion_matrix`).
+
+    A row for what was true, a column for what was answered; it is shown at the end of training, and by
+    `dlc eval`.
+    """
+
+    tabular = True
+    for_elements = CLASSIFIED
+    restriction = ", not for several labels at once"
+
+    def fits(self, type: Tensor) -> bool:
+        return super().fits(type) and not (type.element == "binary" and State(type).per_label)
+
+    def update(self, np, state, answer, target):
+        state.add(matrix=confusion(np, state.type, False, answer.value, target))
+
+    def value(self, np, state):
+        classes = state.type.classes
+        size = number(classes.count) if classes and state.type.element == "class" else 2
+        matrix = np.reshape(state.counts.get("matrix", np.zeros((size, size), int)), (size, size))
+        names = classes and classes.names
+        if not names:
+            names = ("no", "yes") if state.type.element == "binary" else tuple(map(str, range(len(matrix))))
+        return Table(names, tuple(tuple(map(int, row)) for row in matrix))
+
+
+class Perplexity(Metric):
+    """`exp` of the mean cross-entropy: among how many equal classes the model still chooses, on average
+    (torchmetrics `Perplexity`)."""
+
+    for_elements = ("class",)
+    better = "lower"
+
+    def update(self, np, state, answer, target):
+        scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
+        right = np.take_along_axis(scores, truth[:, None], 1).astype(np.float64)
+        lost = -np.log(np.maximum(right, np.finfo(np.float32).tiny)).sum()
+        state.add(sum=float(lost), all=len(right))
+
+    def value(self, np, state):
+        return float(np.exp(state.mean()))
+
+
+class Auroc(_PerClass):
+    """Area under the ROC curve, exact, ties counted half (scikit-learn `roc_auc_score`);
+    classes one against the rest.
+
+    A class without a row, or with all rows, is left out. All scores are kept until the end: 4 bytes for every
+    class of every row. `micro` takes the scores of all classes for those of one.
+    """
+
+    def sklearn(self, metrics, target, answer, probability, **how):
+        if self.average is None:
+            return None
+        several = {"multi_class": "ovr", **self.averaged(how)} if how.get("average") else {}
+        return metrics.roc_auc_score(target, probability, **several)
+
+    def update(self, np, state, answer, target):
+        scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
+        state.counts.setdefault("scores", []).append(np.asarray(scores, np.float32))
+        state.counts.setdefault("truth", []).append(truth)
+
+    def each(self, np, state):
+        return self.areas(np, *self.kept(np, state))
+
+    def value(self, np, state):
+        if "scores" not in state.counts:
+            return float("nan")
+        scores, truth = self.kept(np, state)
+        if self.average == "micro":
+            return area(np, scores.ravel(), truth.ravel())
+        areas, rows = np.array(self.areas(np, scores, truth)), truth.sum(0)
+        known = ~np.isnan(areas)
+        weights = rows[known] if self.average == "weighted" else None
+        return float(np.average(areas[known], weights=weights)) if known.any() else float("nan")
+
+    def areas(self, np: Any, scores: Any, truth: Any) -> list[float]:
+        return [area(np, scores[:, k], truth[:, k]) for k in range(scores.shape[1])]
+
+    def kept(self, np: Any, state: State) -> tuple[Any, Any]:
+        """The scores of all rows, and which class or label is true, with a column for each."""
+        scores, truth = np.concatenate(state.counts["scores"]), np.concatenate(state.counts["truth"])
+        if state.type.element == "class":
+            truth = truth[:, None] == np.arange(scores.shape[1])
+        return scores, truth
+
+
+def class_parts(type: Tensor) -> tuple[str, ...] | None:
+    """What stands behind a metric's name for each class or label: `.setosa`, or `[3]` where the class has no
+    name that goes without quotes; none where only the data knows the classes."""
+    if type.element == "binary":
+        labels = type.shape[0] if State(type).per_label else 1
+        return tuple(f"[{k}]" for k in range(number(labels)))
+    if type.classes is None or not isinstance(type.classes.count, int):
+        return None
+    names = type.classes.names or ("",) * type.classes.count
+    return tuple(f".{name}" if NAME.fullmatch(name) else f"[{k}]" for k, name in enumerate(names))

@@ -45,7 +45,7 @@ class Floor:
 
     @cached_property
     def order(self) -> tuple:
-        return (1, self.divisor, tuple((_order(m), c) for m, c in self.numerator))
+        return (1, self.divisor, tuple((order(m), c) for m, c in self.numerator))
 
     @cached_property
     def depth(self) -> int:
@@ -108,7 +108,7 @@ def _size(terms: Sum) -> int:
 
 def in_order(terms: Terms) -> Sum:
     """The terms as a value, if they are within the bounds."""
-    total = tuple(sorted(terms.items(), key=lambda t: _order(t[0])))
+    total = tuple(sorted(terms.items(), key=lambda t: order(t[0])))
     degree = max(_degree(m) for m in terms)
     if len(terms) > MAX_TERMS or degree > MAX_DEGREE or depth(total) > MAX_DEPTH or _size(total) > MAX_SIZE:
         raise DimError(TOO_LONG)
@@ -125,7 +125,7 @@ def _atom_order(atom: Atom) -> tuple:
     return (0, atom) if isinstance(atom, str) else atom.order
 
 
-def _order(monomial: Monomial) -> tuple:
+def order(monomial: Monomial) -> tuple:
     return (-_degree(monomial), tuple((_atom_order(atom), -power) for atom, power in monomial))
 
 
@@ -169,7 +169,7 @@ def floor_divide(terms: Terms, divisor: int) -> Terms:
     if divisor == 1:
         return add(whole, rest)
     bounded(divisor)
-    for monomial in sorted(rest, key=_order):
+    for monomial in sorted(rest, key=order):
         floor, cofactor = _single_floor(monomial)
         if not floor or cofactor or rest[monomial] not in (1, divisor - 1):
             continue
@@ -364,36 +364,3 @@ def _lowest_relaxed(terms: Terms) -> int | None:
         total = add(total, times(edge, {cofactor: coefficient * (scale // floor.divisor)}))
     low = _lowest_shifted(total)
     return None if low is None else -(-low // scale)
-
-
-# --- text -------------------------------------------------------------------------------------------------
-
-
-def text(terms: Terms) -> str:
-    """As the language writes it; a term that is added comes first."""
-    ordered = sorted(shorten(terms).items(), key=lambda t: _order(t[0]))
-    first = next((i for i, (_, c) in enumerate(ordered) if c > 0), 0)
-    (monomial, coefficient), *rest = [ordered[first], *ordered[:first], *ordered[first + 1 :]]
-    written = _term_text(monomial, coefficient, signed=True)
-    for monomial, coefficient in rest:
-        written += f" {'-' if coefficient < 0 else '+'} {_term_text(monomial, abs(coefficient))}"
-    return written
-
-
-def _term_text(monomial: Monomial, coefficient: int, signed: bool = False) -> str:
-    factors = [str(abs(coefficient))] if abs(coefficient) != 1 or not monomial else []
-    alone = len(monomial) == 1 and not factors and not (signed and coefficient < 0)
-    factors += [_factor_text(atom, power, alone) for atom, power in monomial]
-    return ("-" if coefficient < 0 else "") + " * ".join(factors)
-
-
-def _factor_text(atom: Atom, power: int, alone: bool) -> str:
-    written = atom if isinstance(atom, str) else _floor_text(atom)
-    if isinstance(atom, Floor) and not (alone and power == 1):
-        written = f"({written})"
-    return written if power == 1 else f"{written} ** {power}"
-
-
-def _floor_text(floor: Floor) -> str:
-    written = text(dict(floor.numerator))
-    return f"{written} // {floor.divisor}" if written.isidentifier() else f"({written}) // {floor.divisor}"

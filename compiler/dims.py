@@ -24,10 +24,10 @@ from dlc.compiler.dim_terms import (
     lowest,
     names_of,
     shorten,
-    text,
     times,
     value,
 )
+from dlc.compiler.dim_text import text
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:

@@ -23,6 +23,8 @@ from dlc.compiler.operators.base import Operator
 from dlc.compiler.static import MAX_LIST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.source import Span
 
@@ -82,61 +84,82 @@ def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Ca
 
 
 def fill(
-    ev: Evaluator, definition: type[Definition], arguments: Any, span: Span
+    ev: Evaluator, definition: type[Definition], arguments: Sequence[syntax.Argument], span: Span
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
     """An instance of the definition from the arguments of a call, and the tensors among them."""
-    positional = (
-        [] if definition.family == "loss" else [s for s in definition.settings.values() if not s.keyword]
-    )
-    waiting = list(positional)
-    values: dict[str, Any] = {}
-    spans: dict[str, Span] = {}
-    tensors: list[Operand] = []
+    taken = Arguments(ev, definition)
     failed = False
     for argument in arguments:
         try:
-            if argument.name is not None:
-                declared = settings.named_setting(ev, definition, argument, values)
-                values[declared.name] = settings.setting_value(ev, definition, declared, argument.value)
-                spans[declared.name] = argument.value.span
-                waiting = [s for s in waiting if s.name != declared.name]
-                continue
-            value = settings.argument_value(ev, waiting[0] if waiting else None, argument.value)
-            if is_tensor(value) or is_tensors(value):
-                tensors += operands(ev, value, argument.value)
-            elif (
-                not positional
-                and isinstance(value, (int, float))
-                and definition.family in ("operator", "loss")
-            ):
-                tensors.append(Operand(value, argument.value.span))
-            elif not waiting and isinstance(value, Stage):
-                raise no_tensor(ev, value, argument.value.span)
-            elif not waiting:
-                raise ev.fail("E0404", argument.value.span, settings.too_many(definition, positional, value),
-                              help=f"write `{settings.signature(definition)}`" if definition.settings
-                                   else "")  # fmt: skip
-            else:
-                declared = waiting[0] if waiting[0].rest else waiting.pop(0)
-                spans.setdefault(declared.name, argument.value.span)
-                checked = settings.check(ev, definition, declared, value, argument.value.span)
-                values[declared.name] = (
-                    (*values.get(declared.name, ()), checked) if declared.rest else checked
-                )
+            taken.take(argument)
         except Halt:
             failed = True
     if failed:
         raise Halt
-    missing = [s.name for s in definition.settings.values() if s.required and s.name not in values]
-    if missing:
-        wanted = " and ".join(f"`{m}`" for m in missing)
-        raise ev.fail(
-            "E0405",
-            span,
-            f"`{definition.name}` needs {wanted}",
-            help=f"write `{settings.signature(definition)}`",
+    return taken.instance(span), taken.tensors, taken.spans
+
+
+class Arguments:
+    """The arguments of a call as settings and tensors, one taken after the other."""
+
+    def __init__(self, ev: Evaluator, definition: type[Definition]):
+        self.ev, self.definition = ev, definition
+        every = () if definition.family == "loss" else definition.settings.values()
+        self.positional = [s for s in every if not s.keyword]
+        self.waiting = list(self.positional)
+        self.values: dict[str, Any] = {}
+        self.spans: dict[str, Span] = {}
+        self.tensors: list[Operand] = []
+
+    def take(self, argument: syntax.Argument) -> None:
+        if argument.name is not None:
+            self._take_named(argument)
+            return
+        expr = argument.value
+        value = settings.argument_value(self.ev, self.waiting[0] if self.waiting else None, expr)
+        if is_tensor(value) or is_tensors(value):
+            self.tensors += operands(self.ev, value, expr)
+        elif self._is_operand(value):
+            self.tensors.append(Operand(value, expr.span))
+        elif self.waiting:
+            self._take_next(value, expr.span)
+        elif isinstance(value, Stage):
+            raise no_tensor(self.ev, value, expr.span)
+        else:
+            raise self.ev.fail("E0404", expr.span,
+                               settings.too_many(self.definition, self.positional, value),
+                               help=self._usage() if self.definition.settings else "")  # fmt: skip
+
+    def _take_named(self, argument: syntax.Argument) -> None:
+        declared = settings.named_setting(self.ev, self.definition, argument, self.values)
+        self.values[declared.name] = settings.setting_value(
+            self.ev, self.definition, declared, argument.value
         )
-    return definition(**values).placed(span, spans), tensors, spans
+        self.spans[declared.name] = argument.value.span
+        self.waiting = [s for s in self.waiting if s.name != declared.name]
+
+    def _is_operand(self, value: Any) -> bool:
+        """A number stands for a tensor where no setting could take it."""
+        flows = self.definition.family in ("operator", "loss")
+        return flows and not self.positional and isinstance(value, (int, float))
+
+    def _take_next(self, value: Any, span: Span) -> None:
+        declared = self.waiting[0] if self.waiting[0].rest else self.waiting.pop(0)
+        self.spans.setdefault(declared.name, span)
+        checked = settings.check(self.ev, self.definition, declared, value, span)
+        before = self.values.get(declared.name, ())
+        self.values[declared.name] = (*before, checked) if declared.rest else checked
+
+    def instance(self, span: Span) -> Definition:
+        lacking = [s.name for s in self.definition.settings.values()
+                   if s.required and s.name not in self.values]  # fmt: skip
+        if lacking:
+            wanted = " and ".join(f"`{name}`" for name in lacking)
+            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=self._usage())
+        return self.definition(**self.values).placed(span, self.spans)
+
+    def _usage(self) -> str:
+        return f"write `{settings.signature(self.definition)}`"
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.tokens import CLOSERS, GOES_ON_AFTER, OPENERS, clipped, span_of
+from dlc.compiler.types import ELEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
 
 SECTIONS = frozenset({"data", "train", "export", "expect", "tune"})
 DECLARATIONS = frozenset({"import", "param", "input", "output", "weight", "block", "net", "step", "phase"})
-TYPES = frozenset(
-    {"float", "float16", "bfloat16", "float64", "uint8", "int8", "int16", "int32", "int64", "bool"}
-    | {"binary", "class", "string"}
-)
+TYPES = frozenset(ELEMENTS)
 RESERVED = frozenset({"IF", "ELSE", "FOR", "IN", "RETURN", "AND", "OR", "NOT", "TRUE", "FALSE", "NONE", "AS"})
 
 # Words that open a statement in other languages.

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.lower.dims import place_of
 from dlc.compiler.names import Names
+from dlc.compiler.operators.operands import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,14 +19,8 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Graph, Node, Value
     from dlc.compiler.types import Tensor
 
-DTYPES = {
-    "float": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16,
-    "bfloat16": ir.DataType.BFLOAT16, "float64": ir.DataType.DOUBLE,
-    "uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8,
-    "int16": ir.DataType.INT16, "int32": ir.DataType.INT32,
-    "int64": ir.DataType.INT64, "bool": ir.DataType.BOOL,
-    "class": ir.DataType.INT64, "string": ir.DataType.STRING,
-}  # fmt: skip
+TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
+TYPES["string"] = ir.DataType.STRING
 BATCH = "batch"
 
 
@@ -256,7 +251,7 @@ def answer(builder: Builder, op: Operators, name: str, value: Value, made: ir.Va
 
 
 def typed(value: ir.Value, type: Tensor) -> ir.Value:
-    value.type = ir.TensorType(DTYPES[type.element])
+    value.type = ir.TensorType(TYPES[type.element])
     value.shape = ir.Shape(
         [*([BATCH] if type.batched else []), *(s if isinstance(s, int) else str(s) for s in type.shape)]
     )

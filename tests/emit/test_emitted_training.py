@@ -16,6 +16,7 @@ from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.weights import draw
 from dlc.runtime import plans
 from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.forms import Forms
 from dlc.runtime.train import train
 
 if TYPE_CHECKING:
@@ -57,7 +58,15 @@ STORIES = {
     ),
     "muon over what is multiplied by": (TABLE, "optimizer = muon(lr=0.1)"),
     "a schedule": (PLAIN, "optimizer = sgd(lr=0.1)\nschedule = cosine(warmup=2)"),
-    "penalties": (PLAIN, "optimizer = sgd(lr=0.1)\nregularize = [l2(0.1)]"),
+    "penalties": (PLAIN, "optimizer = sgd(lr=0.1)\nregularize = [l2(0.1), l1(0.01)]"),
+    "penalties of a net and of all": (
+        "net first(x) { return x -> dense(6) -> tanh }\nx -> first -> dense(1) -> y",
+        "optimizer = sgd(lr=0.1)\nregularize = [elastic(0.1, 0.2, on=first), l1(0.05)]",
+    ),
+    "a declared weight that is kept small": (
+        TABLE,
+        "optimizer = sgd(lr=0.1)\nregularize = [l2(0.3, on=table)]",
+    ),
 }
 
 
@@ -121,6 +130,25 @@ def test_a_step_that_computes_the_loss_several_times_draws_once(tmp_path: Path) 
     module.__dict__["compute_loss"] = watched
     module.train(model, TensorDataset(*map(torch.from_numpy, rows(12))))
     assert len(set(states)) == 4 < len(states)
+
+
+def test_what_is_mixed_counts_by_its_share(tmp_path: Path) -> None:
+    text = """input x: float[4]
+output y: class(3)
+x -> mixup(0.5) -> dense(3) -> y
+train { epochs = 1 }"""
+    program = compile(Source("story.dl", text))
+    x, _ = rows(12)
+    y = np.arange(12) % 3
+    begun = draw(program.graph, seed=0)
+    module, model = emitted(program, begun, tmp_path)
+    forms = Forms(program, begun, torch.device("cpu"))
+    batch = [torch.from_numpy({"x": x, "y": y}[field]) for field in forms.training.fields]
+    torch.manual_seed(0)
+    wanted = forms.training(batch)["loss"].item()
+    torch.manual_seed(0)
+    found = module.compute_loss(model.train(), torch.from_numpy(x), torch.from_numpy(y)).item()
+    assert found == pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_rate_follows_the_loss_of_validation(tmp_path: Path) -> None:

@@ -62,6 +62,26 @@ STORIES = {
         for units in [8, 16, 8] { h = h -> dense(units) -> relu }
         h -> repeat(2, dropout(0.2) -> dense(4)) -> dense(1) -> y
     """,
+    "a block that adds where it can": """
+        block unit(x; units, step = 1) {
+          h = x -> dense(units * step) -> relu
+          if step == 1 and x.features == units { return x + h }
+          return h
+        }
+        input x: float[4]
+        output y: float[6]
+        x -> unit(4) -> unit(4, step=2) -> unit(8) -> unit(3, step=2) -> y
+    """,
+    "a block within itself": """
+        block pyramid(x; depth) {
+          if depth == 0 { return x -> dense(x.features) -> relu }
+          deep = x -> dense(2 * x.features) -> relu -> pyramid(depth - 1)
+          return x + dense(deep, x.features)
+        }
+        input x: float[2]
+        output y: float[2]
+        x -> pyramid(3) -> y
+    """,
 }
 
 

@@ -55,7 +55,7 @@ def import_lines(e: Emitter, body: list[str]) -> list[str]:
     return [*own, *([""] if own else []), *others]
 
 
-STANDARD = ("copy", "csv", "gzip", "itertools", "math", "os", "re")
+STANDARD = ("copy", "csv", "gzip", "json", "itertools", "math", "os", "re")
 
 
 def order(line: str) -> tuple[int, str]:

@@ -46,7 +46,7 @@ class Class:
         given = [(name, number(values[place])) for name, values in self.params.items()]
         named = len(given) > 3
         return call(
-            text(self.name),
+            Code("class", self),
             *(
                 code if i < 2 or not named else Code("named", name, (code,))
                 for i, (name, code) in enumerate(given)

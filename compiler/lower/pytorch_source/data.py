@@ -1,4 +1,4 @@
-"""The rows of the spec's source, read by plain libraries."""
+"""The rows that training reads, and how they are parted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
-from dlc.compiler.dims import number as size
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, text
 from dlc.compiler.lower.pytorch_source.functions import head
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 INDENT = "    "
+PATHS = ("csv", "parquet", "npz")  # sources that are read from any path
 DRAWN = {"normal": "randn", "uniform": "rand"}
 TYPES = {"float": "torch.float32", "class": "torch.int64", "bool": "torch.bool", "binary": "torch.bool"}
 
@@ -99,20 +99,13 @@ class Rows:
 
     # --- reading ------------------------------------------------------------------------------------------
 
-    def function(self) -> list[str]:
-        """`rows()`: a tensor for each field."""
-        data = self.e.program.data
-        assert data is not None
-        source = data.source
-        reader = READERS.get(source.name)
-        if reader is None:
-            raise self.e.cannot(
-                "E0822",
-                source.span,
-                f"the source `{source.name}` has no plain reader",
-                "read the rows by yourself, and leave `source` out",
-            )
-        return reader(self, source)
+    def draws(self) -> list[str]:
+        """The lines that draw inputs, as many as there are rows."""
+        found = []
+        for field in self.drawn:
+            size = ", ".join([f"len({self.fields[0].name})", *map(str, field.type.shape)])
+            found.append(f"{INDENT}{field.name} = torch.{field.draw}({size})")
+        return found
 
     def finish(self, opening: Sequence[str], columns: Sequence[Code], given: Sequence[str] = ()) -> list[str]:
         found = [*head("rows", given, "The inputs and the targets, a row a sample."), *opening]
@@ -163,14 +156,13 @@ class Rows:
             names = ", ".join(["training", *(name for name, _ in asked)])
             shares = [share for _, share in asked]
             if all(isinstance(s, float) for s in shares):
-                sizes = inline(literal([round(1 - sum(shares), 9), *shares]))  # type: ignore[arg-type]
+                sizes = literal([round(1 - sum(shares), 9), *shares])
             else:
                 each = [str(s) if isinstance(s, int) else f"round({s} * len(data))" for s in shares]
-                sizes = f"[len(data) - {' - '.join(each)}, {', '.join(each)}]"
-            found += [
-                f"seed = torch.Generator().manual_seed({data.seed})",
-                f"{names} = random_split(data, {sizes}, seed)",
-            ]
+                sizes = Code("list", None, (text(f"len(data) - {' - '.join(each)}"), *map(text, each)))
+            found.append(f"seed = torch.Generator().manual_seed({data.seed})")
+            made = call(text("random_split"), text("data"), sizes, text("seed"))  # type: ignore[arg-type]
+            found += in_function(made, f"{names} = ")
         else:
             found = [f"training = TensorDataset(*rows({given}))"]
         self.parts = [name for name, _ in asked]
@@ -196,184 +188,12 @@ class Rows:
         found = [f"kinds, left = data.tensors[{target}], range(len(data))"]
         for name, share in reversed(asked):
             size = str(share) if isinstance(share, int) else f"round({share} * len(data))"
-            found += lines_of_call(
-                f"left, {name} = train_test_split",
-                ["left", f"test_size={size}", "stratify=kinds[left]", f"random_state={data.seed}"],
-            )
+            given = ("left", f"test_size={size}", "stratify=kinds[left]", f"random_state={data.seed}")
+            found += in_function(call(text("train_test_split"), *map(text, given)), f"left, {name} = ")
         pieces = [("training", "left"), *((name, name) for name, _ in asked)]
         return [*found, *(f"{name} = Subset(data, {index})" for name, index in pieces)]
 
 
-def lines_of_call(opening: str, given: list[str]) -> list[str]:
-    before, _, function = opening.rpartition(" = ")
-    return lines(call(text(function), *map(text, given)), 0, f"{before} = ")
-
-
-# --- sources ----------------------------------------------------------------------------------------------
-
-
-def builtin(rows: Rows, source: Any) -> list[str]:
-    from re import sub
-
-    from sklearn import datasets
-
-    e, load = rows.e, f"load_{source.set}"
-    e.imports.add(f"from sklearn.datasets import {load}")
-    bunch = getattr(datasets, load)()
-    names = [sub(r"\s*\(.*\)$", "", name).strip().replace(" ", "_") for name in bunch.feature_names]
-    places = placed(rows, names, target=True)
-    labels = bunch.get("target_names")
-    labels = None if labels is None or labels.dtype.kind != "U" else [str(label) for label in labels]
-    opening = [f"{INDENT}data = {load}()"]
-    whole = list(range(len(names)))
-    columns = []
-    for field in rows.fields:
-        found = places[field.field]
-        if found == [len(names)]:
-            columns.append(builtin_target(rows, field, labels))
-            continue
-        part = "" if found == whole else f"[:, {found[0]}]" if not field.type.rank else f"[:, {found}]"
-        columns.append(rows.tensor(field, f"data.data{part}"))
-    return rows.finish(opening, columns)
-
-
-def builtin_target(rows: Rows, field: Field, labels: list[str] | None) -> Code:
-    """The target of a set; its numbers are those of the spec's classes, or become them."""
-    names = field.type.classes.names if field.type.classes else None
-    dtype = None if field.dtype == "torch.int64" else field.dtype
-    if not names or not labels or list(names) == labels:
-        return rows.tensor(field, "data.target", dtype)
-    if set(names) != set(labels):
-        raise rows.e.cannot("E0822", None, f"the classes of `{field.field}` are not those of the set", "")
-    order = [names.index(label) for label in labels]
-    return Code("index", None, (rows.tensor(field, str(order), dtype), text("data.target")))
-
-
-def placed(rows: Rows, names: Sequence[str], *, target: bool) -> dict[str, list[int]]:
-    """The columns that fill each field: by its name, or what is left."""
-    found: dict[str, list[int]] = {}
-    for field in rows.fields:
-        wanted = field.columns or (field.field,)
-        places = [place for name in wanted for place, own in enumerate(names) if own == name]
-        if places:
-            found[field.field] = places
-    taken = {place for places in found.values() for place in places}
-    lacking = [f for f in rows.fields if f.field not in found]
-    targets = [f for f in lacking if f.target]
-    if target and len(targets) == 1:
-        found[targets[0].field] = [len(names)]
-    vectors = [f for f in lacking if f.type.rank and f.field not in found]
-    if len(vectors) == 1:
-        found[vectors[0].field] = [place for place in range(len(names)) if place not in taken]
-    for field in rows.fields:
-        if field.field not in found:
-            raise rows.e.cannot("E0822", None, f"no column of the source fills `{field.field}`", "")
-    return found
-
-
-def table(rows: Rows, source: Any) -> list[str]:
-    if any(isinstance(cell, (str, tuple, list)) for row in source.rows for cell in row):
-        raise rows.e.cannot(
-            "E0822", source.span, "a table of texts or lists is not emitted", "write it into a csv file"
-        )
-    names = tuple(source.columns or ())
-    if not names:
-        names = tuple(
-            f.field for f in rows.fields for _ in range(size(f.type.shape[0]) if f.type.rank else 1)
-        )
-    places = placed(rows, names, target=False)
-    opening = lines(literal([list(row) for row in source.rows]), 4, "table = torch.tensor(", ")")  # type: ignore[arg-type]
-    columns = []
-    for field in rows.fields:
-        found = places[field.field]
-        together = found == list(range(found[0], found[0] + len(found)))
-        part = (
-            str(found[0])
-            if not field.type.rank
-            else f"{found[0]}:{found[-1] + 1}"
-            if together
-            else str(found)
-        )
-        columns.append(rows.shaped(field, text(f"table[:, {part}].to({field.dtype})")))
-    return rows.finish(opening, columns)
-
-
-def csv(rows: Rows, source: Any) -> list[str]:
-    rows.e.imports.add("import csv")
-    path, given = ("path", ["path"]) if rows.own_sources else (json.dumps(source.path), [])
-    opening = [
-        f'{INDENT}with open({path}, newline="") as file:',
-        f"{INDENT * 2}lines = list(csv.DictReader(file))",
-    ]
-    fills = any(node.operator.name == "impute" for node in rows.e.program.graph.nodes)
-    missing = tuple(dict.fromkeys(("", *(source.missing or ())))) if fills or source.missing else ()
-    columns = []
-    for field in rows.fields:
-        names = field.columns or (field.field,)
-        cells = [
-            cell(rows.e, field, f"line[{json.dumps(name, ensure_ascii=False)}]", missing) for name in names
-        ]
-        if field.columns and field.type.rank:
-            one = cell(rows.e, field, "line[name]", missing)
-            each = f"[{one} for name in {inline(literal(tuple(names)))}]"  # type: ignore[arg-type]
-        else:
-            each = cells[0]
-        dtype = (
-            field.dtype if field.dtype not in ("torch.float32", "torch.int64") or not field.target else None
-        )
-        cells = Code("list", None, (Code("copies", "line", (text(each), text("lines"))),))
-        named = {"dtype": text(dtype)} if dtype and dtype != "torch.float32" else {}
-        columns.append(rows.shaped(field, call(text("torch.tensor"), cells, **named)))
-    found = rows.finish(opening, columns, given)
-    if not missing:
-        return found
-    listed = inline(literal(missing))  # type: ignore[arg-type]
-    number = head("number", ["cell"], "A number; NaN where it is missing.")
-    return [*number, f'{INDENT}return float("nan" if cell in {listed} else cell)', *found]
-
-
-def cell(e: Emitter, field: Field, source: str, missing: Sequence[str] = ()) -> str:
-    names = field.type.classes.names if field.type.classes else None
-    if names:
-        return f"{e.names_of_classes(names)}.tolist().index({source})"
-    if field.dtype == "torch.bool" or field.type.element in ("bool", "binary"):
-        return f'{{"0": 0, "1": 1, "false": 0, "true": 1}}[{source}.lower()]'
-    if missing and field.dtype.startswith("torch.float"):
-        return f"number({source})"
-    return f"float({source})" if field.dtype.startswith("torch.float") else f"int({source})"
-
-
-def npz(rows: Rows, source: Any) -> list[str]:
-    rows.e.imports.add("import numpy as np")
-    path, given = ("path", ["path"]) if rows.own_sources else (json.dumps(source.path), [])
-    opening = [f"{INDENT}arrays = np.load({path})"]
-    columns = []
-    for field in rows.fields:
-        name = (field.columns or (field.field,))[0]
-        columns.append(rows.tensor(field, f"arrays[{json.dumps(name)}]"))
-    return rows.finish(opening, columns, given)
-
-
-def idx(rows: Rows, source: Any) -> list[str]:
-    e = rows.e
-    e.imports |= {"import gzip", "import os", "import numpy as np"}
-    read = [
-        *head("read_idx", ["path"], "A file in the format of MNIST, perhaps gzipped."),
-        f'{INDENT}file = open(path, "rb") if os.path.exists(path) else gzip.open(path + ".gz")',
-        f"{INDENT}with file:",
-        f"{INDENT * 2}content = file.read()",
-        f'{INDENT}sizes = np.frombuffer(content, ">u4", content[3], 4)',
-        f"{INDENT}values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])",
-        f"{INDENT}return torch.tensor(values.reshape(*sizes))",
-    ]
-    pieces = ["images-idx3", "labels-idx1"]
-    columns = []
-    for field, piece in zip(rows.fields, pieces, strict=False):
-        code = f'read_idx(f"{source.path}/{{part}}-{piece}-ubyte")'
-        code = code if field.dtype == "torch.uint8" else f"{code}.to({field.dtype})"
-        columns.append(rows.shaped(field, text(code)))
-    return [*read, *rows.finish([], columns, ["part"])]
-
-
-PATHS = ("csv", "npz")  # sources that are read from any path
-READERS: dict[str, Any] = {"builtin": builtin, "table": table, "csv": csv, "npz": npz, "idx": idx}
+def in_function(code: Code, before: str) -> list[str]:
+    """A statement that will stand in a function, without its indent."""
+    return [line[len(INDENT) :] for line in lines(code, len(INDENT), before)]

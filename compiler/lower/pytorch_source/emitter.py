@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
 from dlc.compiler.lower.pytorch_source.classes import Class, classes_of
-from dlc.compiler.lower.pytorch_source.code import call, inline, lines, literal, text
+from dlc.compiler.lower.pytorch_source.code import inline, lines, literal, text
 from dlc.compiler.lower.pytorch_source.forms import Functions, Written
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name, numbered_name
@@ -84,7 +84,6 @@ class Emitter:
         self.joins = False  # a last row alone, with the batch before
         self.totals = False  # the losses of an epoch
         self.penalized: list[Any] = []
-        self.selecting: list[str] = []
         self.still: list[str] = []  # nets whose statistics training leaves as they are
         self.weight_names = {self.path(w.name, True): w.name for w in program.graph.weights}
 
@@ -102,7 +101,7 @@ class Emitter:
         return named or ("" if value in self.program.graph.values() else value.name.replace(".", "_"))
 
     def names_of_classes(self, names: tuple[str, ...]) -> str:
-        """A constant of the file that holds names of classes."""
+        """A constant of the file that lists names of classes."""
         for constant, known in self.constants.items():
             if known == names:
                 return constant
@@ -110,8 +109,12 @@ class Emitter:
         field = next(f for f in declared if f.declared.classes and f.declared.classes.names == names)
         constant = field.name.upper()
         self.constants[constant] = names
-        self.imports.add("import numpy as np")
         return constant
+
+    def array_of_classes(self, names: tuple[str, ...]) -> str:
+        """The same as an array, which numbers of classes index."""
+        self.imports.add("import numpy as np")
+        return f"np.array({self.names_of_classes(names)})"
 
     def path(self, weight: str, key: bool = False) -> str:
         """Where a weight of the spec is in the model: as Python reaches it, or its key in the state."""
@@ -203,6 +206,5 @@ class Emitter:
     def constant_lines(self) -> list[str]:
         found = []
         for constant, names in self.constants.items():
-            made = call(text("np.array"), literal(list(names)))  # type: ignore[arg-type]
-            found += lines(made, 0, f"{constant} = ")
+            found += lines(literal(list(names)), 0, f"{constant} = ")  # type: ignore[arg-type]
         return ["", *found] if found else []

@@ -205,6 +205,13 @@ class Functions:
     def pow(self, a: Any, b: Any) -> Written:
         return binary("**")(a, b)
 
+    def dot(self, a: Any, b: Any) -> Written:
+        """Of a tensor that lies flat and itself: the sum of its squares."""
+        function = a._code.parts[0] if a._code.kind == "call" else a._code
+        if a is b and function.kind == "attribute" and function.value == "reshape":
+            return Written(function.parts[0]).square().sum()
+        return Written(call(text("torch.dot"), a._code, b._code))
+
     def broadcast_tensors(self, *tensors: Any) -> tuple[Written, ...]:
         both = Written(call(text("torch.broadcast_tensors"), *map(argument, tensors)))
         return tuple(both[place] for place in range(len(tensors)))

@@ -105,7 +105,7 @@ def answers(e: Emitter) -> list[str]:
             continue
         if isinstance(node.operator, (ClassName, BinaryName)):
             body.writer.env[node.results[0]] = body.writer.value(node.operands[0])
-            named[node.results[0]] = e.names_of_classes(node.operator.names)
+            named[node.results[0]] = e.array_of_classes(node.operator.names)
         else:
             body.writer.write_node(node)
     keys = list(graph.outputs)
@@ -114,13 +114,15 @@ def answers(e: Emitter) -> list[str]:
     shown = [namer.consume(code) for code in ends]
     for place, key in enumerate(keys):
         if graph.outputs[key] in named:
-            index = Code("attribute", "numpy", (shown[place],))
-            index = call(index)
+            index = shown[place]
             if next(o for o in e.program.outputs if o.name == key).declared.element == "binary":
-                index = call(Code("attribute", "astype", (index,)), text("int"))
+                index = call(Code("attribute", "long", (index,)))
             shown[place] = Code("index", None, (text(named[graph.outputs[key]]), index))
-    entries = [f'        "{key}": {inline(code)},' for key, code in zip(keys, shown, strict=True)]
-    whole = "    return {" + ", ".join(line.strip()[:-1] for line in entries) + "}"
+    entries = [
+        line for key, code in zip(keys, shown, strict=True) for line in lines(code, 8, f'"{key}": ', ",")
+    ]
+    inner = ", ".join(f'"{key}": {inline(code)}' for key, code in zip(keys, shown, strict=True))
+    whole = f"    return {{{inner}}}"
     returned = [whole] if len(whole) <= 60 else ["    return {", *entries, "    }"]
     doc = "What the model answers, by name."
     return [*head("answers", ["model", *inputs.values()], doc, gradients=False), *found, *returned]
@@ -201,7 +203,10 @@ def initialize(e: Emitter) -> list[str]:
         )
         cases.append(("weight.ndim > 1" if flat else "", groups[-1][0]))
     found = head("initialize", ["model"], "Begin with the initial values of the spec.")
-    found.append("    for name, weight in model.named_parameters():")
+    named = any("name" in case[0] for case in cases)
+    found.append(
+        f"    for {'name, ' * named}weight in model.{'named_parameters' if named else 'parameters'}():"
+    )
     for place, (condition, form, *listed) in enumerate(cases):
         word = f"{'el' if place else ''}if {condition}:" if condition else "else:"
         if word == "else:" and not place:

@@ -60,6 +60,7 @@ def mapped(statement: Any, change: Callable[[Code], Code | None]) -> Any:
         return replace(statement, carried=carried, body=tuple(mapped(s, change) for s in statement.body))
     return replace(
         statement,
+        condition=statement.condition.mapped(change),
         body=tuple(mapped(s, change) for s in statement.body),
         otherwise=statement.otherwise.mapped(change),
         result=statement.result.mapped(change),

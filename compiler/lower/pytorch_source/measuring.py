@@ -34,6 +34,7 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
     names = names if short else [f"data[{place}]" for place in range(len(names))]
     inputs = [e.input_name(v) for v in e.inputs]
     given = names if short else ["*data"]
+    found += rows.draws() if e.program.metrics else []
     loss = call(text("compute_loss"), text("model.eval()"), *map(text, given))
     found += lines(loss, 4, "loss = ")
     entries = [f'{INDENT * 2}"loss": loss.item(),']
@@ -66,7 +67,7 @@ def measured(e: Emitter, rows: Rows, names: list[str], name: str, metric: Any) -
         how["average"] = "macro"
     if declared.classes and declared.classes.names:
         index = target if kind.word == "class" else f"{target}.long()"
-        target = f"{e.names_of_classes(declared.classes.names)}[{index}]"
+        target = f"{e.array_of_classes(declared.classes.names)}[{index}]"
         how |= {} if kind.word == "class" else {"pos_label": declared.classes.names[1]}
     probability = f'made["{name}{kind.probabilities}"]' if kind.probabilities else answer
     made = metric.sklearn(

@@ -190,7 +190,7 @@ class Namer:
         shown = self.consume(when.otherwise)
         self.left.subtract(outside)
         own = inline(shown)
-        name = own if own in FLOW and self.dead(own) else self.free("")
+        name = own if own.isidentifier() and self.dead(own) else self.free("")
         if own != name:
             yield from lines(shown, indent, f"{name} = ")
         yield from lines(when.condition, indent, "if ", ":")

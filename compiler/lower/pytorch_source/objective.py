@@ -10,9 +10,11 @@ from dlc.compiler.lower.pytorch_source.code import Code, call, lines, text
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Written
 from dlc.compiler.lower.pytorch_source.functions import Body, head
-from dlc.compiler.lower.pytorch_source.writer import local
+from dlc.compiler.lower.pytorch_source.writer import local, safe
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
 
 INDENT = "    "
@@ -24,9 +26,8 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
     body = Body(e, dict(names))
     targets = set(rows.targets)
     found = head("compute_loss", ["model", *names.values()], "What training makes small.")
+    found += rows.draws()
     for field in rows.drawn:
-        size = ", ".join([f"len({rows.fields[0].name})", *map(str, field.type.shape)])
-        found.append(f"{INDENT}{field.name} = torch.{field.draw}({size})")
         names[field.value] = field.name
         body.names[field.value] = field.name
         body.writer.env[field.value] = local(field.value)
@@ -38,7 +39,7 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
     body.rename(lambda value, hint: f"{hint}_scores" if kind(e, value) else f"predicted_{hint}", taken)
     for node in e.late:
         body.writer.write_node(node)
-    ends = [body.writer.value(program.loss)._code]
+    ends = [body.writer.value(e.graph.outputs["loss"])._code]
     small = [r for r in program.train.regularize if r.value is not None]
     ends += [body.writer.value(regularizer.value)._code for regularizer in small]
     written, namer = body.lines(ends, names.values())
@@ -46,9 +47,9 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
         return [*found, *written, *namer.ending(ends, 4)]
     found += [*written, *lines(namer.consume(ends[0]), 4, "loss = "), f"{INDENT}if model.training:"]
     for regularizer, end in zip(small, ends[1:], strict=True):
-        term = regularizer.torch(Functions({}), [Written(namer.consume(end))]) / Written(
-            text(f"len({rows.fields[0].name})")
-        )
+        term = regularizer.torch(Functions({}), [Written(namer.consume(end))])
+        if regularizer.value.type.batched:
+            term = term / Written(text(f"len({rows.fields[0].name})"))
         found += lines(term._code, 8, "loss += ")
     return [*found, f"{INDENT}return loss"]
 
@@ -60,41 +61,42 @@ def kind(e: Emitter, value: Value) -> bool:
 
 def penalty(e: Emitter) -> list[str]:
     """`penalty(model)`: what regularizers add to the loss."""
-    terms = []
+    terms: dict[tuple[str, ...], Code] = {}  # by the names of the weights that are kept small
     for regularizer in e.program.train.regularize:
-        weights = [
-            w for w in e.program.graph.weights if regularizer.acts_on(w) and not e.program.train.freezes(w)
-        ]
-        if not weights:
+        chosen = tuple(
+            w.name
+            for w in e.program.graph.weights
+            if regularizer.acts_on(w) and not e.program.train.freezes(w)
+        )
+        if not chosen:
             continue
-        one = Written(text("weight"))
-        term = regularizer.torch(Functions({}), [one])._code
-        each = Code("copies", "weight", (term, text(selected(e, weights))))
-        terms.append(call(text("sum"), each))
+        term = regularizer.torch(Functions({}), [Written(text("weight"))])._code
+        terms[chosen] = Code("sign", "+", (terms[chosen], term)) if chosen in terms else term
     if not terms:
         return []
     e.penalizes = True
     found = head("penalty", ["model"], "What keeps weights small: layers' alone, never biases or norms.")
-    total = terms[0]
-    for term in terms[1:]:
-        total = Code("sign", "+", (total, term))
-    return [*found, *e.selecting, *lines(total, 4, "return ")]
+    for place, (chosen, term) in enumerate(terms.items()):
+        added = call(text("sum"), Code("copies", "weight", (term, text("weights"))))
+        before = "return " if len(terms) == 1 else "total += " if place else "total = "
+        found += [*selected(e, chosen), *lines(added, 4, before)]
+    return found if len(terms) == 1 else [*found, f"{INDENT}return total"]
 
 
-def selected(e: Emitter, weights: list[Any]) -> str:
-    """The weights that are meant: all with several axes, where these are they, else by name."""
+def selected(e: Emitter, chosen: Collection[str]) -> list[str]:
+    """`weights`: all with several axes, of the model or of a net, where these are they, else by name."""
     own = {spec: name for name, spec in e.weight_names.items()}
     trainable = [w for w in e.program.graph.weights if w.trainable]
-    chosen = {w.name for w in weights}
-    if all((w.name in chosen) == (w.value.type.rank > 1) for w in trainable):
-        e.selecting = [f"{INDENT}weights = [weight for weight in model.parameters() if weight.ndim > 1]"]
-        return "weights"
-    listed = Code("list", None, tuple(text(f'"{own[w.name]}"') for w in weights))
-    e.selecting = [
+    for net in ("", *dict.fromkeys(w.net for w in trainable if w.net)):
+        if all((w.name in chosen) == (w.value.type.rank > 1 and (not net or w.net == net))
+               for w in trainable):  # fmt: skip
+            of = f"model.{safe(net)}" if net else "model"
+            return [f"{INDENT}weights = [weight for weight in {of}.parameters() if weight.ndim > 1]"]
+    listed = Code("list", None, tuple(text(f'"{own[name]}"') for name in chosen))
+    return [
         *lines(listed, 4, "names = "),
         f"{INDENT}weights = [model.get_parameter(name) for name in names]",
     ]
-    return "weights"
 
 
 def rate(e: Emitter) -> list[str]:

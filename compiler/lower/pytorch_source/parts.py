@@ -34,7 +34,8 @@ def parts_of(program: Program) -> Parts:
     for output in program.outputs:
         wanted[f"{output.name}.scores"], wanted[f"{output.name}.flowed"] = output.scores, output.flowed
     wanted |= {name: value for name, value in program.exports if isinstance(value, Value)}
-    kept_small = [r.value for r in program.train.regularize if r.value is not None]
+    weights = {w.value for w in program.graph.weights}
+    kept_small = [r.value for r in program.train.regularize if r.value not in {None, *weights}]
     wanted |= {f"kept small {place}": value for place, value in enumerate(kept_small)}
     if program.loss is not None:
         wanted["loss"] = program.loss

@@ -9,6 +9,7 @@ from dlc.compiler.lower.pytorch_source.epochs import train, watches
 from dlc.compiler.lower.pytorch_source.functions import head, initialize
 from dlc.compiler.lower.pytorch_source.measuring import measure
 from dlc.compiler.lower.pytorch_source.objective import compute_loss, penalty, rate
+from dlc.compiler.lower.pytorch_source.sources import reading
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
@@ -28,18 +29,18 @@ def training(e: Emitter) -> list[str]:
     found += compute_loss(e, rows)
     found += penalty(e)
     found += rate(e)
-    found += learn(e)
+    found += learn(e, rows)
     found += train(e, rows)
     sourced = program.data is not None and program.data.source is not None
     found += measure(e, rows) if sourced or e.measures else []
-    found += [*rows.function(), *main(e, rows)] if sourced else []
+    found += [*reading(rows), *main(e, rows)] if sourced else []
     return found
 
 
 # --- what is learnt from rows -----------------------------------------------------------------------------
 
 
-def learn(e: Emitter) -> list[str]:
+def learn(e: Emitter, rows: Rows) -> list[str]:
     """`learn(model, rows)`: what operators learn from the training rows before training."""
     classes = [cls for cls in e.classes if cls.learns]
     e.check_learnt(classes)
@@ -48,7 +49,12 @@ def learn(e: Emitter) -> list[str]:
     e.learns = True
     names = ", ".join(cls.name for cls in classes)
     names = f"({names})" if len(classes) > 1 else names
-    inputs = len(e.inputs)
+    given = [f"*rows[:][:{len(e.inputs)}]"]
+    taken: list[str] = []
+    if rows.drawn:
+        own = [field.name for field in rows.fields]
+        taken = [f"{INDENT}{', '.join(own)}{',' * (len(own) == 1)} = rows[:]", *rows.draws()]
+        given = [e.input_name(value) for value in e.inputs]
     return [
         *head(
             "learn",
@@ -58,7 +64,8 @@ def learn(e: Emitter) -> list[str]:
         ),
         f"{INDENT}learning = [m for m in model.modules() if isinstance(m, {names})]",
         f"{INDENT}hooks = [m.register_forward_pre_hook(lambda m, x: m.learn(*x)) for m in learning]",
-        f"{INDENT}model.eval()(*rows[:][:{inputs}])",
+        *taken,
+        f"{INDENT}model.eval()({', '.join(given)})",
         f"{INDENT}for hook in hooks:",
         f"{INDENT}    hook.remove()",
     ]

@@ -1,0 +1,171 @@
+"""The rows that an emitted file reads are those that dlc reads, whatever they come from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from emitted import load
+from pyarrow import parquet
+
+from dlc.compiler import Source, compile
+from dlc.compiler.lower.pytorch_source import emit
+from dlc.runtime import data as rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FLOW = "(size, weight) -> concat -> impute(mean) -> dense(1) -> fast"
+CARS = """size,Weight (kg),fast,sort
+1.5,900,no,b
+,1200,yes,a
+2.5,NA,yes,b
+"""
+
+
+def write_cars(folder: Path) -> None:
+    (folder / "cars.csv").write_text(CARS, "utf-8")
+
+
+def write_parquet(folder: Path) -> None:
+    columns = {
+        "size": [1.5, None, 2.5],
+        "weight": [900, 1200, 1100],
+        "place": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
+        "sort": ["b", "a", "b"],
+        "fast": [False, True, True],
+    }
+    parquet.write_table(pa.table(columns), folder / "cars.parquet")
+
+
+def write_arrays(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.standard_normal((5, 2, 3)), "y": rng.integers(0, 3, (5, 2, 3))}
+    np.savez(folder / "rows.npz", **arrays)
+
+
+STORIES: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "names and holes in csv": (
+        f"""input size, weight: float
+        output fast: binary(no, yes)
+        {FLOW}
+        data {{ source = csv("cars.csv", missing="NA")
+        weight = column("Weight (kg)") }}""",
+        write_cars,
+    ),
+    "a class and a vector in csv": (
+        """input place: float[2]
+        output sort: class(a, b)
+        place -> impute(median) -> dense(2) -> sort
+        data { source = csv("cars.csv", missing=["NA", "?"])
+        place = columns("size", "Weight (kg)") }""",
+        write_cars,
+    ),
+    "numbers, truths and classes in parquet": (
+        """input size, weight: float
+        input sort: class(a, b)
+        output fast: binary
+        ((size, weight) -> concat -> impute(0), one_hot(sort)) -> concat -> dense(1) -> fast
+        data { source = parquet("cars.parquet") }""",
+        write_parquet,
+    ),
+    "vectors in parquet": (
+        """input place: float[2]
+        input both: float[2]
+        output sort: class(a, b)
+        (place, both -> impute(0)) -> concat -> dense(2) -> sort
+        data { source = parquet("cars.parquet")
+        both = columns("weight", "size") }""",
+        write_parquet,
+    ),
+    "a table": (
+        """input size, weight: float
+        output fast: binary
+        (size, weight) -> concat -> impute(mean) -> dense(1) -> fast
+        data { source = table([[1, 2.5, 0], [none, 3, 1]]) }""",
+        lambda folder: None,
+    ),
+    "a table of texts": (
+        """input place: float[2]
+        input size: float
+        output sort: class(plum, melon)
+        (place, size) -> concat -> dense(2) -> sort
+        data { source = table([[4, "plum", 1, 0.5], [25, "melon", 2, 1]],
+                              columns=[size, sort, place, place]) }""",
+        lambda folder: None,
+    ),
+    "arrays": (
+        """input x: float[2, 3]
+        output y: class(3)[2, 3]
+        x -> reshape(1, 2, 3) -> conv(3, 1) -> y
+        data { source = npz("rows.npz") }""",
+        write_arrays,
+    ),
+    "some columns of a set": (
+        """input ash, hue: float
+        input rest: float[11]
+        output kind: class(3)
+        (ash, rest, hue) -> concat -> dense(3) -> kind
+        data { source = builtin("wine") }""",
+        lambda folder: None,
+    ),
+    "the last columns of a set": (
+        """input alcohol: float
+        input rest: float[12]
+        output kind: class(3)
+        (alcohol, rest) -> concat -> dense(3) -> kind
+        data { source = builtin("wine") }""",
+        lambda folder: None,
+    ),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_rows(story: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, write = STORIES[story]
+    program = compile(Source("story.dl", text))
+    write(tmp_path)
+    path = tmp_path / "story.py"
+    path.write_text(emit(program), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    wanted = rows_of.load(program, tmp_path).train
+    assert wanted is not None
+    names = [*(i.name for i in program.inputs), *(o.name for o in program.outputs)]
+    found = dict(zip(names, load(path).rows(), strict=True))
+    for name, tensor in found.items():
+        np.testing.assert_allclose(tensor.numpy(), wanted[name], rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_is_laid_out_as_ruff_does_and_trains(story: str, tmp_path: Path) -> None:
+    text, write = STORIES[story]
+    write(tmp_path)
+    path = tmp_path / "story.py"
+    path.write_text(emit(compile(Source("story.dl", f"{text}\ntrain {{ epochs = 2 }}\n"))), "utf-8")
+    for command in (["ruff", "format", "--check", "--isolated", path], [path]):
+        python = [sys.executable, "-W", "error", *(["-m"] if command[0] == "ruff" else [])]
+        done = subprocess.run([*python, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_drawn_is_drawn_where_it_is_measured(tmp_path: Path) -> None:
+    text = """input x: float[2]
+    input noise: float[3]
+    output y: float
+    (x -> standardize, noise) -> concat -> dense(1) -> y
+    data { noise = normal() }
+    train { early_stop = patience(2, on=train.mae)
+    metrics = [mae] }"""
+    path = tmp_path / "story.py"
+    path.write_text(emit(compile(Source("story.dl", text))), "utf-8")
+    module = load(path)
+    rows = torch.utils.data.TensorDataset(torch.randn(6, 2), torch.randn(6))
+    model = module.Story()
+    module.train(model, rows)
+    assert module.measure(model, rows)["mae"] > 0

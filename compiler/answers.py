@@ -67,7 +67,8 @@ class ClassKind(Kind):
     word = "class"
     loss = "cross_entropy"
     metrics = ("accuracy",)
-    mistaken = frozenset({"sigmoid", "relu", "tanh", "log_softmax", "threshold"})
+    mistaken = frozenset({"sigmoid", "hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign",
+                          "log_softmax", "threshold"})  # fmt: skip
     meant = "leave it out, so that scores flow in, or end in `softmax`"
     probabilities = "_probabilities"
     index = answers.ClassIndex
@@ -93,7 +94,8 @@ class BinaryKind(Kind):
     word = "binary"
     loss = "bce"
     metrics = ("accuracy",)
-    mistaken = frozenset({"relu", "softmax", "tanh", "log_softmax"})
+    mistaken = frozenset({"hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign", "softmax",
+                          "log_softmax"})  # fmt: skip
     meant = "leave it out, so that a score flows in, or end in `sigmoid`"
     probabilities = "_probability"
     index = answers.BinaryIndex

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.operators.joining import Concat
-from dlc.compiler.operators.layers import Layer
+from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
 from dlc.runtime.fit import flowing
@@ -18,26 +19,26 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Graph, Node, Value
     from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
     from dlc.runtime.data import Dataset
 
-APART = 100  # times that one feature deviates more than another
-LOOKED_AT = 10_000  # rows, at most
+APART = 100  # times that one feature deviates as a rule more than another ever does
+ROWS, FEWEST, VALUES = 10_000, 100, 10**7  # rows that are looked at, and numbers in them
 
 
 def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:
     """A warning for each layer that takes features of the data on very different scales."""
     graph = forms.at_inference(program.graph)
-    rows = {name: data.train[name][:LOOKED_AT] for name in data.train} if data.train else {}
+    rows = {name: data.train[name] for name in data.train} if data.train else {}
     found = []
     for node in first_layers(graph, rows):
-        spread = deviations(graph, node, rows, weights)
+        taken = features_of(graph, node, rows, weights)
+        spread, reach = np.nan_to_num(taken.std(axis=0)), np.nan_to_num(np.ptp(taken, axis=0))
         varies = np.flatnonzero(spread)
-        if not len(varies) or spread.max() <= APART * spread[varies].min():
-            continue
-        names = list(features(node.operands[0], graph.producers(), data.columns))
-        widest, narrowest = (f"{names[at]} deviates by {spread[at]:.3g}" for at in
-                             (int(spread.argmax()), int(varies[spread[varies].argmin()])))  # fmt: skip
+        if not len(varies) or spread.max() <= APART * reach[varies].min():
+            continue  # what is seldom away from 0, as a rare class is, is not small for that
+        called = list(names(node.operands[0], graph.producers(), data.columns))
+        widest, narrowest = (f"{called[at]} deviates by {spread[at]:.3g}" for at in
+                             (int(spread.argmax()), int(varies[reach[varies].argmin()])))  # fmt: skip
         found.append(Diagnostic("W0701", f"`{node.operator.name}` takes features on very different scales: "
                                 f"{widest}, {narrowest}", (Label(node.site.span),), node.site.way(),
                                 "put `standardize` before it, which learns the scales from the training "
@@ -46,39 +47,55 @@ def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]
 
 
 def first_layers(graph: Graph, rows: Mapping[str, np.ndarray]) -> Iterator[Node]:
-    """The layers of vectors that no weight to be trained stands before, and that the rows reach."""
-    learnt = {w.value for w in graph.weights if w.trainable}
+    """The layers that no weight to be trained stands before, and that the rows reach; the first of those that
+    take the same."""
+    learnt, seen = {w.value for w in graph.weights if w.trainable}, set()
     for node in graph.nodes:
-        if not isinstance(node.operator, Layer) or not is_vector(node.operands[0].type):
+        if not isinstance(node.operator, Layer) or node.operands[0] in seen or not has_features(node):
             continue
+        seen.add(node.operands[0])
         before = prune(graph, {"x": node.operands[0]})
         known = all(v.name in rows for v in before.inputs)
         if before.inputs and known and not learnt.intersection(w.value for w in before.weights):
             yield node
 
 
-def is_vector(type: Tensor) -> bool:
-    return type.rank == 1 and type.is_float
+def has_features(node: Node) -> bool:
+    """Whether its features are those of `standardize`: the last axis, or axis 0 of images."""
+    x = node.operands[0].type
+    known = x.is_float and all(isinstance(size, int) for size in x.shape)
+    return known and (x.rank == 1 or isinstance(node.operator, Dense) == (x.rank == 2))
 
 
-def deviations(graph: Graph, node: Node, rows: Mapping[str, np.ndarray],
-               weights: Mapping[str, np.ndarray]) -> np.ndarray:  # fmt: skip
-    """The standard deviation of each feature that a layer takes."""
-    taken = np.concatenate(list(flowing(graph, node, rows, weights))).astype(np.float64)
-    return np.nan_to_num(taken.std(axis=0))
+def features_of(graph: Graph, node: Node, rows: Mapping[str, np.ndarray],
+                weights: Mapping[str, np.ndarray]) -> np.ndarray:  # fmt: skip
+    """What flows into a layer, a column a feature, of as many rows as there is room for."""
+    shape = sizes(node.operands[0])
+    looked_at = max(FEWEST, min(ROWS, VALUES // max(prod(shape), 1)))
+    some = {name: array[:looked_at] for name, array in rows.items()}
+    taken = np.concatenate(list(flowing(graph, node, some, weights))).astype(np.float64)
+    axis = 1 if len(shape) > 2 else -1
+    return np.moveaxis(taken, axis, -1).reshape(-1, taken.shape[axis])
 
 
-def features(value: Value, producers: Mapping[Value, Node],
-             columns: Mapping[str, tuple[str, ...]]) -> Iterator[str]:  # fmt: skip
-    """What the entries of a vector are called: after their columns, where they can be followed."""
-    node, size = producers.get(value), value.type.shape[0] if value.type.rank else 1
-    if node is not None and isinstance(node.operator, Concat):
-        for operand in node.operands:
-            yield from features(operand, producers, columns)
-    elif node is None and len(columns.get(value.name, ())) == size:
-        yield from (f"`{column}`" for column in columns[value.name])
-    elif size == 1:
+def names(value: Value, producers: Mapping[Value, Node],
+          columns: Mapping[str, tuple[str, ...]]) -> Iterator[str]:  # fmt: skip
+    """What the features of a value are called: after their columns, where they can be followed."""
+    node, shape = producers.get(value), sizes(value)
+    flowing, count = [v for v in node.operands if v.type.batched] if node else [], prod(shape)
+    if node is not None and isinstance(node.operator, Concat) and len(shape) < 2:
+        for operand in flowing:
+            yield from names(operand, producers, columns)
+    elif len(flowing) == 1 and sizes(flowing[0]) == shape:
+        yield from names(flowing[0], producers, columns)
+    elif count == 1:
         yield f"`{value.name}`"
+    elif node is None and len(shape) == 1 and len(columns.get(value.name, ())) == count:
+        yield from (f"`{column}`" for column in columns[value.name])
     else:
-        assert isinstance(size, int)
-        yield from (f"`{value.name}[{place}]`" for place in range(size))
+        rest, size = ("..., ", shape[-1]) if len(shape) == 2 else ("", shape[0])
+        yield from (f"`{value.name}[{rest}{place}]`" for place in range(size))
+
+
+def sizes(value: Value) -> tuple[int, ...]:
+    return tuple(size for size in value.type.shape if isinstance(size, int))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import Kind, Nothing, Number, OneOf
@@ -29,9 +29,6 @@ class Regularizer(Definition, family="regularizer"):
     On a tensor it acts on the entries of a sample, and the mean over the batch is taken.
     """
 
-    # True if it pulls weights towards 0 as `weight_decay` does.
-    squares: ClassVar[bool] = False
-
     on: Any = setting("the net whose weights, or the tensor whose entries, are kept small",
                       OneOf(NetOrTensor(), Nothing()), None, keyword=True,
                       shown="all weights of layers")  # fmt: skip
@@ -48,6 +45,10 @@ class Regularizer(Definition, family="regularizer"):
         if weight.role != "weight" or self.value is not None:
             return False
         return self.on is None or weight.net == self.on.net
+
+    def decays(self) -> bool:
+        """True if it pulls weights towards 0 as `weight_decay` does."""
+        return False
 
     @abstractmethod
     def torch(self, torch: Any, tensors: list[Any]) -> Any:
@@ -71,9 +72,10 @@ class L2(Regularizer):
 
     usage = "l2(1e-4)"
 
-    squares = True
-
     x: float = setting("strength", Number(minimum=0))
+
+    def decays(self):
+        return self.x > 0
 
     def torch(self, torch, tensors):
         flat = [t.reshape(-1) for t in tensors]
@@ -85,10 +87,11 @@ class Elastic(Regularizer):
 
     usage = "elastic(1e-5, 1e-4)"
 
-    squares = True
-
     a: float = setting("strength of the absolute values", Number(minimum=0))
     b: float = setting("strength of the squares", Number(minimum=0))
+
+    def decays(self):
+        return self.b > 0
 
     def torch(self, torch, tensors):
         return L1(x=self.a).torch(torch, tensors) + L2(x=self.b).torch(torch, tensors)

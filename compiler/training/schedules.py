@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import cos, inf, pi
-from typing import Any
+from typing import Any, ClassVar
 
 from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import Number, Reject, Whole
@@ -13,6 +13,9 @@ from dlc.compiler.record import record
 
 
 class Schedule(Definition, family="schedule"):
+    # The setting that is a learning rate, and should be a usual one of the optimizer.
+    greatest: ClassVar[str] = ""
+
     def check(self, lr: float) -> None:
         """Reject settings that do not go with the optimizer's learning rate."""
 
@@ -120,7 +123,8 @@ class OneCycle(Schedule):
     Momentum stays as it is.
     """
 
-    usage = "one_cycle(peak=0.1)"
+    usage = "one_cycle(peak=0.01)"
+    greatest = "peak"
 
     peak: float = setting("greatest learning rate", Number(above=0))
 

@@ -58,3 +58,52 @@ def test_the_features_are_named_after_their_columns(tmp_path: Path) -> None:
 def test_an_allowance_of_the_data_wants_a_reason() -> None:
     text = HEAD + FLOW.format("", "  # allow W0701")
     assert [d.code for d in dlc.compile(text=text).compiled.warnings] == ["W0002"]
+
+
+def told(text: str, data: dict[str, np.ndarray] | None, folder: Path) -> list[str]:
+    found = dlc.train(text=f"{text}\ntrain {{ epochs = 1 }}\n", data=data, out=folder).warnings
+    return [d.message.partition("different scales: ")[2] for d in found]
+
+
+@pytest.mark.parametrize("before", ["image -> flatten", "image / 16 -> flatten"])
+def test_pixels_that_are_seldom_lit_are_on_the_scale_of_the_others(before: str, tmp_path: Path) -> None:
+    text = (
+        "input image: float[8, 8]\noutput digit: class(10)\n"
+        f'{before} -> dense(10) -> digit\ndata {{ source = builtin("digits") }}'
+    )
+    assert told(text, None, tmp_path) == []
+
+
+def test_a_rare_class_is_on_a_scale_with_numbers(tmp_path: Path) -> None:
+    text = (
+        "input kind: class(4)\ninput size: float\noutput y: float\n"
+        "(one_hot(kind), 20 * size) -> concat -> dense(1) -> y"
+    )
+    size = rows(1)["large"]
+    kind = np.array([1, 2, *[0] * 38])
+    assert told(text, {"kind": kind, "size": size, "y": size}, tmp_path) == []
+
+
+def test_two_layers_that_take_the_same_are_told_once(tmp_path: Path) -> None:
+    text = (
+        "input small: float[2]\ninput large: float\noutput y: float\noutput z: float = y\n"
+        "h = (small, large) -> concat -> dropout(0.1)\nh -> dense(1) -> y\nh -> dense(1) -> z"
+    )
+    (only,) = told(text, rows(1000), tmp_path)
+    assert only.startswith("`large` deviates by")
+    assert "`small[" in only
+
+
+@pytest.mark.parametrize(
+    ("type", "first", "axis", "widest"),
+    [("float[5, 2]", "dense(3)", 2, "`x[..., 1]`"), ("float[2, 4, 4]", "conv(3, 2)", 1, "`x[1]`")],
+)
+def test_features_of_sequences_and_channels_of_images(type, first, axis, widest, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, *(int(n) for n in type[6:-1].split(", ")))).astype(np.float32)
+    scale = np.array([1, 1000], np.float32).reshape([2 if a == axis else 1 for a in range(x.ndim)])
+    data = {"x": x * scale, "y": x.reshape(40, -1)[:, 0]}
+    text = f"input x: {type}\noutput y: float\nx -> {{}}{first} -> flatten -> dense(1) -> y"
+    (only,) = told(text.format(""), data, tmp_path)
+    assert only.startswith(widest)
+    assert told(text.format("standardize -> "), data, tmp_path) == []

@@ -6,44 +6,71 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.initial import XavierNormal
+from dlc.compiler.operators.indexing import Slice
+from dlc.compiler.operators.joining import Concat, Split
 from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.operators.regularization import Dropout
+from dlc.compiler.operators.resampling import Crop
+from dlc.compiler.operators.shape import Pad
 from dlc.compiler.passes.initial_values import following
-from dlc.compiler.passes.lints.losses import makers
+from dlc.compiler.passes.lints.tracing import back, is_elementwise
+from dlc.compiler.passes.needed import needed_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dlc.compiler.ir import Node, Value
     from dlc.compiler.program import Program
+    from dlc.compiler.types import Tensor
 
 DEEP = 5  # layers of squashed values in a row through which little gradient is left
 COLOURS = (1, 3)  # channels of an input of three axes that is taken for a picture
+PARTS = (Concat, Split, Slice, Crop, Pad)  # what makes images of images, while no axis is lost
 
 
 def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
-    """`dense` on what convolutions made, whose last axis is the width."""
-    producers = program.graph.producers()
+    """`dense` on pixels, or on what convolutions made, whose last axis is the width."""
+    producers, inputs = program.graph.producers(), program.graph.inputs
     for node in program.graph.nodes:
         if not isinstance(node.operator, Dense) or node.operands[0].type.rank < 2:
             continue
-        if is_image(node.operands[0], producers):
-            x = node.operands[0].type
-            yield Diagnostic("W0406", f"`dense` works along the last axis, and that of this image, {x}, is "
-                             "its width", (Label(node.site.span),), node.site.way(),
-                             "`flatten` before it makes features of all; `conv(channels, 1)` works on the "
-                             "channels of every place")  # fmt: skip
+        image, x = image_behind(node.operands[0], producers), node.operands[0].type
+        if image is None:
+            continue
+        one_dimensional = image.type.rank == 2 and image not in inputs
+        has_channels = image.type.rank > 2 or one_dimensional
+        what = "signal" if one_dimensional else "image"
+        yield Diagnostic("W0406", f"`dense` works along the last axis, and that of this {what}, {x}, is its "
+                         f"{'length' if one_dimensional else 'width'}", (Label(node.site.span),),
+                         node.site.way(), "`flatten` before it makes features of all"
+                         + "; `conv(channels, 1)` works on the channels of every place"
+                         * has_channels)  # fmt: skip
 
 
-def is_image(value: Value, producers: Mapping[Value, Node]) -> bool:
-    """Whether its axes are channels and space: it is an input, or made by what works on images."""
+def image_behind(value: Value, producers: Mapping[Value, Node]) -> Value | None:
+    """The image, its channels before its space, that a value of the same axes was made of: an input, or what
+    an operator of space made."""
     node = producers.get(value)
     if node is None:
-        return value.type.rank == 3 and (value.type.element == "uint8" or value.type.shape[0] in COLOURS)
+        return value if is_picture(value.type) else None
     if node.operator.spatial:
-        return True
-    same = [v for v in node.operands if v.type.batched and v.type.shape == value.type.shape]
-    return "axes" in node.operator.keeps and any(is_image(v, producers) for v in same)
+        return value
+    parts = isinstance(node.operator, PARTS)
+    if not parts and "axes" not in node.operator.keeps:
+        return None
+    kept = [v for v in node.operands if v.type.batched
+            and (v.type.rank == value.type.rank if parts else v.type.shape == value.type.shape)]  # fmt: skip
+    return next(filter(None, (image_behind(v, producers) for v in kept)), None)
+
+
+def is_picture(type: Tensor) -> bool:
+    """Whether an input of this type is taken for pixels, whose channels, if any, do not stand last."""
+    known = all(isinstance(size, int) for size in type.shape)
+    if type.rank == 2:
+        return type.element == "uint8" and known
+    if type.rank != 3 or type.shape[-1] in COLOURS:
+        return False
+    return type.element == "uint8" or (known and type.shape[0] in COLOURS)
 
 
 def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
@@ -51,23 +78,28 @@ def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
     producers = program.graph.producers()
     for output in program.outputs:
         for value in dict.fromkeys((output.flowed, output.scores)):
-            for node in makers(value, producers):
-                if isinstance(node.operator, Dropout):
+            for node in back(value, producers, is_elementwise):
+                if isinstance(node.operator, Dropout) and node.operator.rate:
                     yield Diagnostic("W0407", f"`dropout` right before the output `{output.name}` sets "
                                      "answers to 0 in training", (Label(node.site.span),), node.site.way(),
                                      "put it before the last layer")  # fmt: skip
 
 
 def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
-    """Many activations in a row that are flat at both ends; norms and shortcuts keep gradients alive."""
-    depth: dict[Value, int] = {}
+    """Many activations in a row that are flat at both ends; norms and shortcuts keep gradients alive.
+
+    Of those that begin at one activation, as they do behind a branch, the first is told."""
+    trained = program.graph.needed_by([program.loss]) if program.loss else needed_values(program)
+    rows: dict[Value, tuple[Node, ...]] = {}  # the activations on the way with the fewest
+    begun = set()
     for node in program.graph.nodes:
-        found = [depth.get(v, 0) for v in node.operands if v.type.batched]
-        if node.operator.normalizes or not found:
+        found = [rows.get(v, ()) for v in node.operands if v.type.batched]
+        if node.operator.normalizes or not found or trained.isdisjoint(node.results):
             continue
-        reached = min(found) + node.operator.saturates
-        depth.update(dict.fromkeys(node.results, reached))
-        if node.operator.saturates and reached == DEEP:
+        row = min(found, key=len) + (node,) * node.operator.saturates
+        rows.update(dict.fromkeys(node.results, row))
+        if node.operator.saturates and len(row) == DEEP and row[0] not in begun:
+            begun.add(row[0])
             yield Diagnostic("W0408", f"`{node.operator.name}` is the {DEEP}th activation in a row that is "
                              "flat far from 0: little gradient comes back through so many",
                              (Label(node.site.span),), node.site.way(),
@@ -77,16 +109,28 @@ def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
 
 def narrow_start(program: Program) -> Iterator[Diagnostic]:
     """Xavier before the ReLU family, which halves the variance that Xavier keeps."""
-    readers, initial = program.graph.readers(), {w.value: w.initial for w in program.graph.weights}
+    weights = {w.value: w for w in program.graph.weights}
+    answering = program.graph.needed_by(output.flowed for output in program.outputs)
+    readers = {
+        value: [n for n in nodes if not is_sum(n) and (value in answering) <= (n.results[0] in answering)]
+        for value, nodes in program.graph.readers().items()
+    }
     for node in program.graph.nodes:
-        for value in node.weights.values():
-            begun = initial.get(value)
-            if (
-                isinstance(begun, XavierNormal)
-                and isinstance(node.operator, Layer)
-                and following(node, readers) == "he"
-            ):
-                yield Diagnostic("W0409", f"`{begun.name}` is made for tanh and sigmoid; before the ReLU "
-                                 "family values shrink with every layer", (Label(node.site.span),),
-                                 node.site.way(), f"write `init={begun.name.replace('xavier', 'he')}`, or "
-                                 "leave `init` out")  # fmt: skip
+        if not isinstance(node.operator, Layer) or node.operator.auto or following(node, readers) != "he":
+            continue
+        for weight in (weights[v] for v in node.weights.values() if v in weights):
+            if not isinstance(weight.initial, XavierNormal):
+                continue
+            name, better = weight.initial.name, weight.initial.name.replace("xavier", "he")
+            own = weight.name == f"{node.name}.weight"
+            yield Diagnostic("W0409", f"`{name}` is made for tanh and sigmoid; before the ReLU family values "
+                             "shrink with every layer",
+                             (Label(node.site.span),
+                              *([] if own else [Label(weight.value.site.span, f"begins with `{name}`")])),
+                             node.site.way(), f"write `init={better}`, or leave `init` out" if own
+                             else f"begin `{weight.name}` with `{better}`")  # fmt: skip
+
+
+def is_sum(node: Node) -> bool:
+    """Whether several flows are added, whose spreads add up too."""
+    return node.operator.sign == "+" and sum(v.type.batched for v in node.operands) > 1

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.answers import kind_of
 from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.operators.indexing import behind_index
+from dlc.compiler.operators.regularization import Dropout
+from dlc.compiler.passes.lints.tracing import back, behind, keeps_all, passes_on
 from dlc.compiler.training.losses import Loss
 
 if TYPE_CHECKING:
@@ -26,44 +27,65 @@ def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
         for v in n.operands
     }
     for output in program.outputs:
-        node, kind = behind_index(output.flowed, producers), kind_of(output.declared)
-        if node is not None and node.operator.name in kind.mistaken and output.flowed not in asked:
-            yield Diagnostic("W0401", f"`{node.operator.name}` before the {output.declared.element} output "
-                             f"`{output.name}` can hardly be meant", (Label(node.site.span),),
-                             node.site.way(), kind.meant)  # fmt: skip
+        kind = kind_of(output.declared)
+        for value in dict.fromkeys((output.flowed, output.scores)):
+            node = behind(value, producers, keeps_all)
+            if value not in asked and node is not None and node.operator.name in kind.mistaken:
+                yield Diagnostic("W0401", f"`{node.operator.name}` before the {output.declared.element} "
+                                 f"output `{output.name}` can hardly be meant", (Label(node.site.span),),
+                                 node.site.way(), kind.meant)  # fmt: skip
 
 
 def of_another_type(program: Program) -> Iterator[Diagnostic]:
     """A loss of scores on an output of numbers, or a loss of numbers on the scores of an output."""
+    producers = program.graph.producers()
     for node in program.graph.nodes:
         loss = node.operator
         if not isinstance(loss, Loss):
             continue
         for output in program.outputs:
-            if is_of(node, output) and is_mistaken(loss, output, node.operands[0]):
+            if is_of(node, output, producers) and is_mistaken(loss, output, node.operands[0], producers):
                 yield pair(node, loss, output)
 
 
-def is_of(loss: Node, output: Output) -> bool:
-    """Whether it holds an output against its target."""
+def is_of(loss: Node, output: Output, producers: Mapping[Value, Node]) -> bool:
+    """Whether it holds an output against its target, or scores against what is made of the target alone."""
     prediction, *others = loss.operands
+    if prediction is output.scores and kind_of(output.declared).probabilities:
+        others = [made_of(v, producers) for v in others]
     return prediction in (output.scores, output.flowed) and output.target_value in others
 
 
-def is_mistaken(loss: Loss, output: Output, prediction: Value) -> bool:
-    """The score behind a `sigmoid` is one, whatever the output is declared as."""
+def made_of(value: Value, producers: Mapping[Value, Node]) -> Value:
+    """The only value that flows into this one: the target, for `one_hot(y.target)`."""
+    node = producers.get(value)
+    if node is None:
+        return value
+    flowing = [v for v in node.operands if v.type.batched]
+    return made_of(flowing[0], producers) if len(flowing) == 1 and not node.weights else value
+
+
+def is_mistaken(loss: Loss, output: Output, prediction: Value, producers: Mapping[Value, Node]) -> bool:
+    """The score behind a `sigmoid` is one, whatever the output is declared as; probabilities that are taken
+    for scores are another mistake."""
     element = output.declared.element
     if kind_of(output.declared).probabilities:
         return prediction is output.scores and element not in loss.scores
-    return prediction is output.flowed and bool(loss.scores)
+    made = behind(prediction, producers, passes_on)
+    return (
+        prediction is output.flowed
+        and bool(loss.scores)
+        and not (made is not None and made.operator.matches in loss.scores)
+    )
 
 
 def pair(node: Node, loss: Loss, output: Output) -> Diagnostic:
     name, kind, declared = loss.name, kind_of(output.declared), output.declared
+    target = f"one_hot({output.name}.target)" if declared.element == "class" else f"{output.name}.target"
     if kind.probabilities:
         why = f"`{name}` compares numbers, and what flows into `{output.name}: {declared.element}` are scores"
-        help = f"`{kind.loss}({output.name})` is its loss; `{name}({output.name}.probabilities, " \
-               f"{output.name}.target)` compares probabilities"  # fmt: skip
+        help = f"`{kind.loss}({output.name})` is its loss; `{name}({output.name}.probabilities, {target})` " \
+               "compares probabilities"  # fmt: skip
     else:
         wanted = " or ".join(f"`{element}`" for element in loss.scores)
         why = f"`{name}` takes scores, and `{output.name}: {declared.element}` answers with numbers"
@@ -77,8 +99,12 @@ def pair(node: Node, loss: Loss, output: Output) -> Diagnostic:
 def probabilities_of_probabilities(program: Program) -> Iterator[Diagnostic]:
     """What is a probability already goes where scores are wanted: softmax of softmax, sigmoid of sigmoid."""
     producers, told = program.graph.producers(), set()
+    answers = {o.scores for o in program.outputs if o.scores is o.flowed}
     for taker, element, scores, site in takers_of_scores(program):
-        first = behind(scores, producers)
+        first = behind(scores, producers, passes_on)
+        between = (n.operator for n in back(scores, producers, passes_on))
+        if scores in answers and any(isinstance(operator, Dropout) for operator in between):
+            continue  # it is the dropout that parts them, of which there is a warning
         if first is not None and first.operator.matches == element and first not in told:
             told.add(first)
             yield Diagnostic("W0405", f"{taker} takes scores, and `{first.operator.name}` has made "
@@ -98,21 +124,3 @@ def takers_of_scores(program: Program) -> Iterator[tuple[str, str, Value, Site]]
             yield f"`{node.operator.name}`", node.operator.matches, node.operands[0], node.site
     for output in program.outputs:
         yield f"the output `{output.name}`", output.declared.element, output.scores, output.site
-
-
-def behind(value: Value, producers: Mapping[Value, Node]) -> Node | None:
-    """The node that made these numbers, looking through what drops, moves or reshapes them only."""
-    return next((n for n in makers(value, producers) if not passes_on(n)), None)
-
-
-def makers(value: Value, producers: Mapping[Value, Node]) -> Iterator[Node]:
-    """The node that made these numbers, behind those that only hand them on, the last of them first."""
-    node = producers.get(value)
-    while node is not None:
-        yield node
-        node = producers.get(node.operands[0]) if passes_on(node) else None
-
-
-def passes_on(node: Node) -> bool:
-    """Whether it hands on the numbers that it is given, at inference at least."""
-    return "numbers" in node.operator.inference().keeps

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definition import Definition, spell_value
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,22 +14,34 @@ if TYPE_CHECKING:
     from dlc.compiler.definition import Setting
     from dlc.compiler.program import Program
     from dlc.compiler.source import Span
+    from dlc.compiler.training.section import Train
 
 
 def unusual_settings(program: Program) -> Iterator[Diagnostic]:
     """Numbers outside the range that the setting's definition calls usual."""
     for definition, span, notes in written(program):
-        for setting in definition.settings.values():
+        for setting, usual, of in bounded(definition, program.train):
             value = getattr(definition, setting.name)
-            if setting.usual is None or value == setting.default or not isinstance(value, (int, float)):
+            if value == setting.default or not isinstance(value, (int, float)):
                 continue
-            low, high = setting.usual
+            low, high = usual
             if not low <= value <= high:
                 which = "below" if value < low else "above"
                 yield Diagnostic("W0410", f"`{setting.name}` of `{definition.name}` is {value:g}, {which} "
-                                 f"what is usual: {low:g} to {high:g}",
+                                 f"what is usual{of}: {low:g} to {high:g}",
                                  (Label(definition.spans.get(setting.name, span)),), notes,
                                  mend(setting))  # fmt: skip
+
+
+def bounded(definition: Definition, train: Train) -> Iterator[tuple[Setting, tuple[float, float], str]]:
+    """The settings with a usual range; a schedule's learning rate has that of the optimizer."""
+    for setting in definition.settings.values():
+        if setting.usual is not None:
+            yield setting, setting.usual, ""
+    if isinstance(definition, Schedule) and definition.greatest:
+        usual = train.optimizer.settings["lr"].usual
+        assert usual is not None
+        yield definition.settings[definition.greatest], usual, f" for `{train.optimizer.name}`"
 
 
 def mend(setting: Setting) -> str:
@@ -63,10 +76,11 @@ def stopping_on_training_rows(program: Program) -> Iterator[Diagnostic]:
 
 def two_decays(program: Program) -> Iterator[Diagnostic]:
     """The optimizer's own decay beside an L2 penalty: both pull the same weights towards 0."""
-    train = program.train
-    squared = [r for r in train.regularize if r.squares and r.value is None]
+    train, weights = program.train, {w.value for w in program.graph.weights if w.trainable}
+    squared = [r for r in train.regularize if r.decays() and (r.value is None or r.value in weights)]
     if squared and train.optimizer.weight_decay and train.optimizer.span is not None:
         yield Diagnostic("W0412", f"`{squared[0].name}` and the `weight_decay` of `{train.optimizer.name}` "
-                         "both shrink the weights", (Label(train.spans["regularize"]),
+                         "both shrink the weights", (Label(squared[0].span or train.spans["regularize"]),
                          Label(train.optimizer.span, f"weight_decay={train.optimizer.weight_decay:g}")),
-                         help="leave one of them out: `weight_decay=0`, or no `regularize`")  # fmt: skip
+                         help="leave one of them out: `weight_decay=0`, or no "
+                              f"`{squared[0].name}`")  # fmt: skip

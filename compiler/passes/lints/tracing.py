@@ -1,0 +1,51 @@
+"""Where numbers come from: back along a flow, through what hands them on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.dims import product, same
+from dlc.compiler.operators.mathematics import Clip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from dlc.compiler.ir import Node, Value
+
+
+def back(value: Value, producers: Mapping[Value, Node],
+         through: Callable[[Node], bool]) -> Iterator[Node]:  # fmt: skip
+    """The nodes behind a value, the last one first, up to the first that it does not look through."""
+    node = producers.get(value)
+    while node is not None:
+        yield node
+        node = producers.get(fed(node)) if through(node) else None
+
+
+def fed(node: Node) -> Value:
+    """The first operand that flows, as 2 does not in `2 * x`."""
+    return next((v for v in node.operands if v.type.batched), node.operands[0])
+
+
+def behind(value: Value, producers: Mapping[Value, Node],
+           through: Callable[[Node], bool]) -> Node | None:  # fmt: skip
+    """The node that made these numbers, none if they are an input's."""
+    return next((n for n in back(value, producers, through) if not through(n)), None)
+
+
+def passes_on(node: Node) -> bool:
+    """Whether it hands on the numbers of one value, bounded perhaps, at inference at least."""
+    alone = sum(v.type.batched and v.type.is_float for v in node.operands) == 1
+    return alone and (isinstance(node.operator, Clip) or "numbers" in node.operator.inference().keeps)
+
+
+def keeps_all(node: Node) -> bool:
+    """Whether it hands on every number that it is given."""
+    return passes_on(node) and same(*(product(v.type.shape) for v in (node.operands[0], node.results[0])))
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether each number that it makes follows from one of the value that flows in, in its own place or
+    another."""
+    alone = sum(v.type.batched for v in node.operands) == 1
+    return passes_on(node) or (alone and "axes" in node.operator.keeps and not node.operator.normalizes)

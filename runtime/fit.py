@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
+from dlc.runtime import data as rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -22,7 +21,7 @@ CHUNK = 4096
 
 def fit(
     program: Program,
-    rows: Mapping[str, np.ndarray],
+    rows: Mapping[str, np.ndarray] | None,
     weights: Mapping[str, np.ndarray],
     known: Container[str] = (),
 ) -> dict[str, np.ndarray]:
@@ -32,6 +31,8 @@ def fit(
     fitted = dict(weights)
     for node in graph.nodes:
         if node.operator.learns() and not all(v.name in known for v in node.weights.values()):
+            if rows is None:
+                raise ValueError("there are no training rows")
             learnt = node.operator.fit(np, lambda node=node: flowing(graph, node, rows, fitted))
             fitted.update({node.weights[k].name: np.asarray(v, np.float32) for k, v in learnt.items()})
     return fitted
@@ -41,6 +42,10 @@ def flowing(
     graph: Graph, node: Node, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
     """What flows into the node, from all rows, in chunks with the batch first."""
+    import torch
+
+    from dlc.compiler.lower.torch import Model
+
     before = prune(graph, {"x": node.operands[0]})
     model = Model(before, before.weights, weights)
     names = [v.name for v in before.inputs]
@@ -49,3 +54,12 @@ def flowing(
         for start in range(0, count, CHUNK):
             chunk = {n: torch.from_numpy(np.ascontiguousarray(rows[n][start : start + CHUNK])) for n in names}
             yield model(chunk)["x"].numpy()
+
+
+def fields_to_fit(program: Program, given: Mapping[str, Any]) -> set[str]:
+    """What fitting reads, and what else is there to check: other arrays may be missing."""
+    graph = program.graph
+    flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.learns() for v in n.operands}
+    read = {v.name for v in prune(graph, flowing).inputs}
+    read |= {field.name for field in rows_of.wanted_by(program) if field.learns}
+    return {*given, *read, *([program.data.stratify] if program.data and program.data.stratify else [])}

@@ -13,13 +13,13 @@ from torch.fx.node import map_aggregate
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.lower.weights import check_known, draw
 from dlc.compiler.types import Classes
-from dlc.runtime import fitting
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
 from dlc.runtime.data import Rows
 from dlc.runtime.data import mistakes as of_data
 from dlc.runtime.differences import STEPS, compare
 from dlc.runtime.fit import fit
 from dlc.runtime.forms import Forms
+from dlc.runtime.opening import open_data
 from dlc.runtime.plans import impossible
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def is_float(value: Any) -> bool:
 def rows_of(face: Face, data: Any) -> tuple[Rows | None, str]:
     """Rows of the spec's data, or why there are none."""
     try:
-        return fitting.open_data(face, data).train, ""
+        return open_data(face, data).train, ""
     except CompileError as error:
         if data is not None or any(d.code not in of_data.ABSENT for d in error.diagnostics):
             raise

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.weights import draw
-from dlc.runtime import fitting, scales
+from dlc.runtime import scales
 from dlc.runtime.artifact.export import Exported, check_answers, export
+from dlc.runtime.fit import fit
 from dlc.runtime.history import Figures, Listener
+from dlc.runtime.opening import open_data
 from dlc.runtime.pretrained import loaded
 from dlc.runtime.runs import MODEL, Run
 
@@ -69,7 +71,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     program = face.compiled
     begun = loaded(program, face.folder)
     weights = (
-        fitting.learnt_weights(program, dataset, draw(program.graph, program.train.seed, begun), begun)
+        fit(program, dataset.train, draw(program.graph, program.train.seed, begun), begun)
         if dataset
         else face.weights(begun)
     )
@@ -102,7 +104,7 @@ def rows_for(face: Face, data: Any) -> Dataset | None:
     program = face.compiled
     if not learns(program) and data is None and (program.data is None or program.data.source is None):
         return None
-    return fitting.open_data(face, data)
+    return open_data(face, data)
 
 
 def real_rows(dataset: Dataset | None) -> Mapping[str, np.ndarray] | None:

@@ -49,15 +49,14 @@ class Program:
 
         from dlc.compiler.lower.weights import draw
         from dlc.compiler.program import Facts
-        from dlc.runtime import fitting
+        from dlc.runtime.fit import fields_to_fit, fit
+        from dlc.runtime.opening import open_data
 
         self.learn(Facts())
-        fields = fitting.fields_to_fit(self.compiled, data) if isinstance(data, Mapping) else None
-        dataset = fitting.open_data(self, data, fields)
+        fields = fields_to_fit(self.compiled, data) if isinstance(data, Mapping) else None
+        dataset = open_data(self, data, fields)
         learnt = {w.name for w in self.compiled.graph.weights if w.role == "learnt"}
-        weights = fitting.learnt_weights(
-            self.compiled, dataset, draw(self.compiled.graph, self.compiled.train.seed)
-        )
+        weights = fit(self.compiled, dataset.train, draw(self.compiled.graph, self.compiled.train.seed))
         self._fitted = {name: array for name, array in weights.items() if name in learnt}
         return self
 

@@ -18,9 +18,9 @@ from benchmarks.timing import Comparison, Effort, Timing, interleave
 
 import dlc
 from dlc.compiler.lower.weights import draw
-from dlc.runtime import fitting
 from dlc.runtime.forms import Forms
 from dlc.runtime.learner import Learner
+from dlc.runtime.opening import open_data
 from dlc.runtime.train import train
 
 NAMES = [work.title for work in training.WORKLOADS]
@@ -68,7 +68,7 @@ def test_whole_trainings_agree(name: str, tmp_path: Path) -> None:
     work.write_rows(file, work.batch)
     program = dlc.compile(work.spec, params={"epochs": 3})
     weights = draw(program.compiled.graph, 0)
-    trained = train(program.compiled, fitting.open_data(program, file), weights, on="cpu")
+    trained = train(program.compiled, open_data(program, file), weights, on="cpu")
     by_hand = train_by_hand(network_with(work, weights), work.optimizer, file, work.batch, 3)
     np.testing.assert_allclose([epoch.train["loss"] for epoch in trained.history], by_hand, rtol=1e-4)
 

@@ -1,4 +1,4 @@
-"""What the training rows tell a program before training: classes, and what operators learn."""
+"""The rows that a caller gives, or that the spec names, opened for a program."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.passes.extension import prune
 from dlc.compiler.sections import Source
 from dlc.runtime import data as rows_of
 from dlc.runtime import lengths
@@ -14,9 +13,6 @@ from dlc.runtime import lengths
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    import numpy as np
-
-    from dlc.compiler.program import Program
     from dlc.program import Program as Face
     from dlc.runtime.data import Dataset
     from dlc.runtime.data.source import Opened
@@ -46,29 +42,3 @@ def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> D
     dataset = rows_of.load(face.compiled, face.folder, source=source, fields=fields)
     lengths.check(face.compiled, dataset)
     return dataset
-
-
-def fields_to_fit(program: Program, given: Mapping[str, Any]) -> set[str]:
-    """What fitting reads, and what else is there to check: other arrays may be missing."""
-    graph = program.graph
-    flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.learns() for v in n.operands}
-    read = {v.name for v in prune(graph, flowing).inputs}
-    read |= {field.name for field in rows_of.wanted_by(program) if field.learns}
-    return {*given, *read, *([program.data.stratify] if program.data and program.data.stratify else [])}
-
-
-def needs_rows(program: Program) -> bool:
-    return any(node.operator.learns() for node in program.graph.nodes)
-
-
-def learnt_weights(
-    program: Program, dataset: Dataset, weights: Mapping[str, np.ndarray], known: Container[str] = ()
-) -> dict[str, np.ndarray]:
-    """The weights with what operators learn from the training rows put in, where it is not known."""
-    if not needs_rows(program):
-        return dict(weights)
-    from dlc.runtime.fit import fit
-
-    if dataset.train is None:
-        raise ValueError("there are no training rows")
-    return fit(program, dataset.train, weights, known)

@@ -67,6 +67,13 @@ class CompileError(Exception):
         self.diagnostics = tuple(diagnostics)
         super().__init__(self.diagnostics)
 
+    @classmethod
+    def of(
+        cls, code: str, message: str, span: Span | None = None, *, notes: tuple[str, ...] = (), help: str = ""
+    ) -> CompileError:
+        """One problem, at its place if it has one."""
+        return cls([Diagnostic(code, message, (Label(span),) if span else (), notes, help)])
+
     def __str__(self) -> str:
         from dlc.compiler.render import render
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +28,7 @@ def choose(wanted: str = "auto") -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError):
         help = "`--device auto` takes a GPU if there is one, else the CPU"
-        raise CompileError(
-            [Diagnostic("E0805", f"there is no device `{wanted}` here", (), (), help)]
-        ) from None
+        raise CompileError.of("E0805", f"there is no device `{wanted}` here", help=help) from None
     return device
 
 
@@ -39,10 +37,9 @@ def check_precision(device: torch.device, train: Train) -> None:
     lacking = train.precision == "float64" and device.type == "mps"
     lacking |= train.precision == "bf16" and not torch.amp.is_autocast_available(device.type)
     if lacking:
-        span = train.spans.get("precision")
-        raise CompileError([Diagnostic("E0809", f"`{device.type}` does not compute in {train.precision}",
-                                       (Label(span),) if span else (), (),
-                                       "`--device cpu` computes in all of them")])  # fmt: skip
+        message = f"`{device.type}` does not compute in {train.precision}"
+        raise CompileError.of("E0809", message, train.spans.get("precision"),
+                              help="`--device cpu` computes in all of them")  # fmt: skip
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -131,4 +131,4 @@ def impossible(message: str, section: Any = None, key: str = "", help: str = "",
                code: str = IMPOSSIBLE) -> CompileError:  # fmt: skip
     """An error at a setting of a section, or at the section, where the spec has them."""
     span = section and (section.spans.get(key) or section.span)
-    return CompileError([Diagnostic(code, message, (Label(span),) if span else (), (), help)])
+    return CompileError.of(code, message, span, help=help)

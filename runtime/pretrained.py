@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.dims import number
 from dlc.compiler.lower.weights import differences, of_another
 
@@ -58,6 +58,4 @@ def as_array(tensor: Any) -> np.ndarray:
 
 def unreadable(load: Load, why: str) -> CompileError:
     help = "paths are relative to the spec; `dlc train` leaves `weights.safetensors` in its run folder"
-    label = Label(load.span) if load.span else None
-    message = f"{load.path} cannot be read: {why}"
-    return CompileError([Diagnostic(UNREADABLE, message, (label,) if label else (), (), help)])
+    return CompileError.of(UNREADABLE, f"{load.path} cannot be read: {why}", load.span, help=help)

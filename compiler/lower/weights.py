@@ -93,7 +93,5 @@ def differences(wanted: Mapping[str, tuple], given: Mapping[str, tuple]) -> list
 
 def of_another(what: str, problems: list[str], span: Span | None = None) -> CompileError:
     more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-    return CompileError([Diagnostic("E0803", f"{what}: {'; '.join(problems[:5])}{more}",
-                                    (Label(span),) if span else (),
-                                    help="`dlc show --weights` lists the names and shapes "
-                                         "that the spec has")])  # fmt: skip
+    help = "`dlc show --weights` lists the names and shapes that the spec has"
+    return CompileError.of("E0803", f"{what}: {'; '.join(problems[:5])}{more}", span, help=help)

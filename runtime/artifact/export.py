@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.format import laid_out
 from dlc.compiler.lower.weights import check_given, check_known
 from dlc.compiler.passes import forms
@@ -78,7 +78,7 @@ def check_answers(program: Program) -> None:
     if not program.exports:
         message = f"{program.source.name} has no output: there is nothing to train or to export"
         help = "declare what the model answers, `output y: ...`, and let a flow end in it"
-        raise CompileError([Diagnostic("E0806", message, (), (), help)])
+        raise CompileError.of("E0806", message, help=help)
 
 
 def comparisons(

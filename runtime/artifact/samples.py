@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.dims import names, number, substitute
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def free_sizes(graph: Graph) -> list[dict[str, int]]:
     sizes = ", ".join(f"`{n}`" for n in wanted)
     message = f"no sizes of {sizes} were found at which the artifact can be compared with the model"
     help = f"with sizes up to {tried} some value has no size yet: give it a number, or take smaller kernels"
-    raise CompileError([Diagnostic(UNPROVED, message, (Label(graph.inputs[0].site.span),), (), help)])
+    raise CompileError.of(UNPROVED, message, graph.inputs[0].site.span, help=help)
 
 
 def within(most: Sequence[tuple[Size, int]], free: Mapping[str, int]) -> dict[str, int]:

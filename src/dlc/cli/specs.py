@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import MAX_BYTES, Source
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def read(path: str, name: str) -> Source:
 
 
 def unreadable(path: str, why: str, help: str = "") -> CompileError:
-    return CompileError([Diagnostic(UNREADABLE, f"{path} {why}", (), (), help)])
+    return CompileError.of(UNREADABLE, f"{path} {why}", help=help)
 
 
 def _nearest(path: str) -> str:

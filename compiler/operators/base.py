@@ -86,8 +86,8 @@ class Operator(Definition, family="operator"):
     # --- what is known of the numbers it makes ------------------------------------------------------------
 
     # What of its operands is found again in what it makes, so that passes look through it:
-    # - "numbers": it moves them, repeats or leaves out some, and puts constants beside them at most.
-    # - "axes": where the shape is that of an operand, each axis means what it meant there.
+    # - "numbers": each that it makes is one of them, moved or repeated, or else a constant, as a bound is.
+    # - "axes": where there are as many as an operand has, each means what it meant there.
     # - "missing": a missing number (NaN) is NaN in its own place of what is made, and there alone, in every
     #   engine.
     keeps: ClassVar[tuple[Kept, ...]] = ()

@@ -41,7 +41,7 @@ class Slice(Operator):
     to `stop`. Negative numbers count from the end; axes without an entry are kept whole.
     """
 
-    keeps = ("numbers", "missing")
+    keeps = ("numbers", "axes", "missing")
     public = False
     takes = "any"
     batchless = True

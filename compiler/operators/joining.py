@@ -34,6 +34,8 @@ class Concat(Joining):
     Scalars count as vectors of one entry. The axis may be left out where there is only one.
     """
 
+    keeps = ("numbers", "axes", "missing")
+
     axis: int | None = setting(
         "the axis to join along", OneOf(Whole(), Nothing()), None, shown="the only one"
     )
@@ -148,6 +150,7 @@ class Stack(Joining):
 class Split(Shape):
     """A tuple of pieces along an axis (torch `split`, ONNX `Split`)."""
 
+    keeps = ("numbers", "axes", "missing")
     usage = """
     input  x: float[6]
     output y: float

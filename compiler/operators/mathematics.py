@@ -137,7 +137,7 @@ class Detach(Operator):
 class Clip(Operator):
     """`x` held between two bounds; either may be `none` (torch `clamp`, ONNX `Clip`)."""
 
-    keeps = ("axes",)
+    keeps = ("numbers", "axes")
     takes = "number"
     batchless = True
     low: float | None = setting(

@@ -178,7 +178,7 @@ class Crop(Operator):
 
     takes = "any"
     batchless = True
-    keeps = ("numbers", "missing")
+    keeps = ("numbers", "axes", "missing")
 
     h: int = setting("height of the result", Whole(1))
     w: int = setting("width of the result", Whole(1))

@@ -55,6 +55,7 @@ class Shift(Shape):
     there were.
     """
 
+    keeps = ("numbers", "axes", "missing")
     group = "shape"
     by: int = setting("how many places", Whole(-FARTHEST, FARTHEST), 1)
 

@@ -191,6 +191,7 @@ class Transpose(Shape):
 class Pad(Shape):
     """More entries before and after those of an axis (torch `pad`, ONNX `Pad`)."""
 
+    keeps = ("numbers", "axes", "missing")
     takes = "number"
     before: int = setting("how many entries before", Whole(0))
     after: int = setting("how many entries after", Whole(0))

@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.initial import XavierNormal
-from dlc.compiler.operators.indexing import Slice
-from dlc.compiler.operators.joining import Concat, Split
 from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.operators.regularization import Dropout
-from dlc.compiler.operators.resampling import Crop
-from dlc.compiler.operators.shape import Pad
 from dlc.compiler.passes.initial_values import following
 from dlc.compiler.passes.lints.tracing import back, is_elementwise
 from dlc.compiler.passes.needed import needed_values
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 
 DEEP = 5  # layers of squashed values in a row through which little gradient is left
 COLOURS = (1, 3)  # channels of an input of three axes that is taken for a picture
-PARTS = (Concat, Split, Slice, Crop, Pad)  # what makes images of images, while no axis is lost
 
 
 def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
@@ -55,11 +50,9 @@ def image_behind(value: Value, producers: Mapping[Value, Node]) -> Value | None:
         return value if is_picture(value.type) else None
     if node.operator.spatial:
         return value
-    parts = isinstance(node.operator, PARTS)
-    if not parts and "axes" not in node.operator.keeps:
+    if "axes" not in node.operator.keeps:
         return None
-    kept = [v for v in node.operands if v.type.batched
-            and (v.type.rank == value.type.rank if parts else v.type.shape == value.type.shape)]  # fmt: skip
+    kept = [v for v in node.operands if v.type.batched and v.type.rank == value.type.rank]
     return next(filter(None, (image_behind(v, producers) for v in kept)), None)
 
 

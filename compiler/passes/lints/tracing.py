@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.dims import product, same
-from dlc.compiler.operators.mathematics import Clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +35,7 @@ def behind(value: Value, producers: Mapping[Value, Node],
 def passes_on(node: Node) -> bool:
     """Whether it hands on the numbers of one value, bounded perhaps, at inference at least."""
     alone = sum(v.type.batched and v.type.is_float for v in node.operands) == 1
-    return alone and (isinstance(node.operator, Clip) or "numbers" in node.operator.inference().keeps)
+    return alone and "numbers" in node.operator.inference().keeps
 
 
 def keeps_all(node: Node) -> bool:

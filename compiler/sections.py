@@ -26,6 +26,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PARTS = ("train", "validation", "test")  # of the rows
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
 
 

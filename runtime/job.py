@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.weights import draw
+from dlc.compiler.sections import PARTS
 from dlc.runtime import scales
 from dlc.runtime.artifact.export import Exported, check_answers, export
 from dlc.runtime.fit import fit
@@ -110,5 +111,5 @@ def rows_for(face: Face, data: Any) -> Dataset | None:
 def real_rows(dataset: Dataset | None) -> Mapping[str, np.ndarray] | None:
     """Rows that the artifact is compared on: of the test, or else of the validation or training."""
     parts = dict(dataset.parts()) if dataset else {}
-    rows = next((parts[p] for p in ("test", "validation", "train") if p in parts), None)
+    rows = next((parts[p] for p in reversed(PARTS) if p in parts), None)
     return None if rows is None or rows.drawn or not rows.count else rows

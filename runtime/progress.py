@@ -6,6 +6,8 @@ import time
 from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.sections import PARTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -105,7 +107,7 @@ def aligned(rows: list[list[str]]) -> list[str]:
 
 def counted(tables: Mapping[str, Mapping[str, Table]]) -> Iterator[str]:
     """The tables of the part that says most: the test, or else the validation or training rows."""
-    part = next((p for p in ("test", "validation", "train") if tables.get(p)), None)
+    part = next((p for p in reversed(PARTS) if tables.get(p)), None)
     for name, counts in tables[part].items() if part else ():
         yield from ("", f"{part} {name}: true down, answered across", *grid(counts))
 

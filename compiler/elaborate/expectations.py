@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.program import Expectation, Measure
+from dlc.compiler.sections import PARTS
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.figures import find_figure
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     Figures = Mapping[str, Metric | None]
 
-PARTS = ("train", "validation", "test")
 STATIC = ("parameters", "flops")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 

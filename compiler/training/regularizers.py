@@ -6,21 +6,15 @@ from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.definition import Definition, setting
-from dlc.compiler.kinds import Kind, Nothing, Number, OneOf
+from dlc.compiler.kinds import Nothing, Number, OneOf
+from dlc.compiler.training.beginning import NetOrWeight
 
 
-class NetOrTensor(Kind):
+class NetOrTensor(NetOrWeight):
     """A net, whose weights are meant, or a tensor of the graph."""
 
     def describe(self) -> str:
         return "a net or a tensor"
-
-    def accept(self, value):
-        from dlc.compiler.ir import Value
-
-        if not isinstance(value, Value) and not isinstance(getattr(value, "net", None), str):
-            raise self.mismatch(value)
-        return value
 
 
 class Regularizer(Definition, family="regularizer"):

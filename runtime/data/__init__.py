@@ -15,6 +15,7 @@ import numpy as np
 from dlc.compiler import sections
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.program import Facts
+from dlc.compiler.sections import PARTS
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.classes import classes_of, found_in, is_words
 from dlc.runtime.data.decode import Filled, arrays, drawn, fill, told
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from dlc.runtime.data.source import Opened
 
 __all__ = ["Dataset", "Rows", "Wanted", "facts", "gather", "load", "read_rows", "wanted_by"]
-
-PARTS = ("train", "validation", "test")
 
 
 def load(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlc.compiler.sections import PARTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -57,7 +59,7 @@ class Dataset:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what each field was read from
 
     def parts(self) -> Iterator[tuple[str, Rows]]:
-        for name in ("train", "validation", "test"):
+        for name in PARTS:
             rows = getattr(self, name)
             if rows is not None:
                 yield name, rows

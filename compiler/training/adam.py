@@ -10,7 +10,9 @@ from dlc.compiler.training.optimizers import Optimizer, fused
 class Adam(Optimizer):
     """Running means of gradients and of their squares (Kingma and Ba 2014; torch `Adam`).
 
-    `weight_decay` is added to the gradients; `adamw` keeps it apart from them.
+    `m = beta1 * m + (1 - beta1) * g` and `v = beta2 * v + (1 - beta2) * g ** 2`, g the gradient; step `t` is
+    `w = w - lr * m' / (sqrt(v') + eps)` with `m' = m / (1 - beta1 ** t)` and `v' = v / (1 - beta2 ** t)`.
+    `weight_decay` changes g; `adamw` keeps it apart.
     """
 
     lr: float = setting("learning rate", Number(above=0), 1e-3, usual=(1e-6, 0.05))
@@ -24,7 +26,10 @@ class Adam(Optimizer):
 
 
 class Adamw(Adam):
-    """Adam with weight decay apart from the gradients (Loshchilov and Hutter 2019; torch `AdamW`)."""
+    """Adam with weight decay apart from the gradients (Loshchilov and Hutter 2019; torch `AdamW`).
+
+    `w = w - lr * weight_decay * w`, then the step of `adam`.
+    """
 
     weight_decay: float = setting("decay of the weights at every step, times the learning rate",
                                   Number(minimum=0), 1e-2, keyword=True)  # fmt: skip
@@ -35,7 +40,11 @@ class Adamw(Adam):
 
 
 class Nadam(Adam):
-    """Adam with Nesterov momentum (Dozat 2016; torch `NAdam`)."""
+    """Adam with Nesterov momentum (Dozat 2016; torch `NAdam`).
+
+    It looks ahead: a step takes `mu * m + (1 - mu) * g` in place of `m`; `mu` warms up to beta1, as
+    `beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`.
+    """
 
     lr: float = setting("learning rate", Number(above=0), 2e-3, usual=(1e-6, 0.05))
     momentum_decay: float = setting("how fast the momentum warms up", Number(minimum=0), 4e-3)
@@ -57,7 +66,10 @@ class Radam(Adam):
 
 class Adamax(Adam):
     """Adam with the running maximum of the gradients in place of their mean square
-    (Kingma and Ba 2014; torch `Adamax`)."""
+    (Kingma and Ba 2014; torch `Adamax`).
+
+    `u = max(beta2 * u, abs(g) + eps)`, and step `t` is `w = w - lr / (1 - beta1 ** t) * m / u`.
+    """
 
     lr: float = setting("learning rate", Number(above=0), 2e-3, usual=(1e-6, 0.05))
 

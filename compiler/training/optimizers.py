@@ -18,7 +18,10 @@ class Optimizer(Definition, family="optimizer"):
 
     lr: float  # each has a default of its own
     weight_decay: float = setting(
-        "the optimizer's own decay of the weights", Number(minimum=0), 0, keyword=True
+        "the optimizer's own decay: this times a weight is added to its gradient",
+        Number(minimum=0),
+        0,
+        keyword=True,
     )
 
     def check(self) -> None:
@@ -36,7 +39,11 @@ class Optimizer(Definition, family="optimizer"):
 
 
 class Sgd(Optimizer):
-    """Stochastic gradient descent: `w = w - lr * gradient`, with momentum if asked (torch `SGD`)."""
+    """Stochastic gradient descent: `w = w - lr * gradient`, with momentum if asked (torch `SGD`).
+
+    With it `v = momentum * v + gradient` and `w = w - lr * v`; `nesterov` takes `gradient + momentum * v` in
+    place of `v`.
+    """
 
     usage = "sgd(lr=0.1, momentum=0.9)"
 
@@ -55,7 +62,10 @@ class Sgd(Optimizer):
 
 
 class Rmsprop(Optimizer):
-    """Gradients divided by the root of their running mean square (Hinton 2012; torch `RMSprop`)."""
+    """Gradients divided by the root of their running mean square (Hinton 2012; torch `RMSprop`).
+
+    `v = alpha * v + (1 - alpha) * g ** 2` and `w = w - lr * g / (sqrt(v) + eps)`, g the gradient.
+    """
 
     lr: float = setting("learning rate", Number(above=0), 1e-2, usual=(1e-6, 0.05))
     alpha: float = setting("decay of the running mean square", Number(minimum=0, below=1), 0.99)
@@ -70,7 +80,11 @@ class Rmsprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Gradients divided by the root of the sum of their squares (Duchi et al. 2011; torch `Adagrad`)."""
+    """Gradients divided by the root of the sum of their squares (Duchi et al. 2011; torch `Adagrad`).
+
+    `s = s + g ** 2` and `w = w - lr * g / (sqrt(s) + eps)`, g the gradient; step `t`, counted from 0, has the
+    learning rate `lr / (1 + t * lr_decay)`.
+    """
 
     lr: float = setting("learning rate", Number(above=0), 1e-2, usual=(1e-5, 1))
     lr_decay: float = setting("decay of the learning rate", Number(minimum=0), 0)
@@ -85,7 +99,11 @@ class Adagrad(Optimizer):
 
 class Adadelta(Optimizer):
     """Gradients scaled by the running size of the last changes over that of the gradients
-    (Zeiler 2012; torch `Adadelta`)."""
+    (Zeiler 2012; torch `Adadelta`).
+
+    `v = rho * v + (1 - rho) * g ** 2`, g the gradient; `d = sqrt(u + eps) / sqrt(v + eps) * g` and then
+    `u = rho * u + (1 - rho) * d ** 2`; `w = w - lr * d`.
+    """
 
     lr: float = setting("learning rate", Number(above=0), 1.0, usual=(1e-3, 10))
     rho: float = setting("decay of the running mean squares", Number(minimum=0, below=1), 0.9)

@@ -82,7 +82,10 @@ class Exponential(Schedule):
 
 class Cosine(Schedule):
     """Half a cosine from the learning rate down to `to`, after a linear warm-up
-    (torch `CosineAnnealingLR`)."""
+    (torch `CosineAnnealingLR`).
+
+    `to + (lr - to) * (1 + cos(pi * t)) / 2`, t rising from 0 after the warm-up to 1 at the end of training.
+    """
 
     warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
     to: float = setting("learning rate at the end", Number(minimum=0), 0)
@@ -103,7 +106,10 @@ class Cosine(Schedule):
 
 
 class Linear(Schedule):
-    """A straight line from the learning rate down to 0, after a linear warm-up (torch `LinearLR`)."""
+    """A straight line from the learning rate down to 0, after a linear warm-up (torch `LinearLR`).
+
+    `lr * (1 - t)`, t rising from 0 after the warm-up to 1 at the end of training.
+    """
 
     warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
 

@@ -106,3 +106,30 @@ def test_a_code_or_a_name_from_elsewhere_is_told_where_it_belongs() -> None:
     assert "`dlc doc conv`" in dlc("explain", "conv").output
     assert "it is written `auroc` here" in dlc("doc", "auc").output
     assert "it is written `dense` here" in dlc("doc", "Linear").output
+
+
+def test_settings_of_operators_and_optimizers_are_words_too() -> None:
+    said = " ".join(dlc("doc", "kernel").output.split())
+    assert "A setting of `conv`, `conv_transpose`, `maxpool`, `avgpool`: extent of the window" in said
+    assert "`dlc doc conv` says more" in said
+    assert "avgpool" not in dlc("doc", "conv.kernel").output
+    assert dlc("doc", "train.batch").output == dlc("doc", "batch").output
+    assert "it is called `kernel` here" in dlc("doc", "kernel_size").output
+
+
+def test_a_name_may_bring_its_module_and_a_call_its_settings() -> None:
+    assert "it is written `dense` here" in dlc("doc", "nn.Linear").output
+    assert "did you mean `relu`?" in dlc("doc", "F.relu").output
+    assert dlc("doc", "dense(3)").output == dlc("doc", "dense").output
+
+
+def test_signs_and_constants_of_the_grammar_are_words() -> None:
+    for word in ("=", ":", "#", "as", "none", "true"):
+        assert dlc("doc", word).exit_code == 0, word
+
+
+def test_several_words_are_told_one_after_the_other() -> None:
+    both = dlc("doc", "relu", "tanh").output
+    assert both.startswith(dlc("doc", "relu").output)
+    assert both.endswith(dlc("doc", "tanh").output)
+    assert dlc("doc", "relu", "rleu").output.startswith("error: there is no word `rleu`")

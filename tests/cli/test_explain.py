@@ -74,3 +74,17 @@ def test_a_terminal_shows_headings_in_bold_and_text_in_lines_that_fit() -> None:
     assert any(line.startswith("- link word") for line in lines)
     assert any(line.startswith("  word") for line in lines), "what is listed hangs behind its sign"
     assert lines[-1] == "    " + "x" * 200, "what is fenced stays as it is"
+
+
+def test_a_code_may_stand_within_its_message() -> None:
+    said = dlc("explain", "E0203").output
+    assert dlc("explain", "error[E0203]: these two cannot be added").output == said
+    assert dlc("explain", " e0203:").output == said
+    assert "did you mean `E0203`?" in dlc("explain", "203").output
+
+
+def test_several_codes_are_told_one_after_the_other() -> None:
+    both = dlc("explain", "E0203", "w0401").output
+    assert both.startswith(dlc("explain", "E0203").output)
+    assert both.endswith(dlc("explain", "W0401").output)
+    assert dlc("explain", "E0203", "E9999").output.startswith("error: there is no code `E9999`")

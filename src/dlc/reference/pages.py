@@ -38,6 +38,17 @@ def page(found: list[Word]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def of_settings(name: str, owned: list[tuple[type[Definition], Setting]]) -> str:
+    """The page of a setting, by what has it; those of which the same is said stand together."""
+    said: dict[str, list[str]] = {}
+    for definition, setting in owned:
+        said.setdefault(f"{spell.described(setting)}{see(setting)}", []).append(f"`{definition.name}`")
+    parts = [f"# {name}"]
+    for text, owners in said.items():
+        parts.append(f"A setting of {', '.join(dict.fromkeys(owners))}: {text.partition(': ')[2]}.")
+    return "\n\n".join([*parts, f"`dlc doc {owned[0][0].name}` says more."]) + "\n"
+
+
 def body(word: Word) -> Iterator[str]:
     what = f"{word.what[:1].upper()}{word.what[1:]}"
     written_as = f", written as {word.where}" if word.where else ""
@@ -53,6 +64,8 @@ def of_definition(definition: type[Definition]) -> Iterator[str]:
         yield "## Settings"
         say = spell.section_setting if is_section else spell.described
         yield "\n".join(f"- {say(s)}{see(s)}" for s in spell.in_order(definition))
+        if not is_section and any(s.keyword for s in definition.settings.values()):
+            yield "What stands behind `*` is given by its name."
     if issubclass(definition, Operator) and definition.examples:
         yield from shapes(definition)
     example = spec(definition)

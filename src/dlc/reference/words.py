@@ -79,8 +79,18 @@ def words() -> list[Word]:
 
 
 def find(name: str) -> list[Word]:
-    """What is meant by a name, settings of sections too; several share some names."""
-    return [word for word in (*words(), *keys()) if word.name == name]
+    """What is meant by a name, settings of sections too, as `batch` or `train.batch`; several share some
+    names."""
+    named = [word for word in (*words(), *keys()) if word.name == name]
+    return named or [word for word in keys() if f"{word.page}.{word.name}" == name]
+
+
+def settings(name: str = "") -> list[tuple[type[Definition], Setting]]:
+    """The settings of that name, as `kernel` or `conv.kernel`, with what has them; all if none is given."""
+    definitions = [word.of for word in words() if isinstance(word.of, type)]
+    return [(d, setting) for d in dict.fromkeys(definitions) if d.family != "section"
+            for setting in d.settings.values()
+            if name in ("", setting.name, f"{d.name}.{setting.name}")]  # fmt: skip
 
 
 def operators() -> Iterator[Word]:

@@ -34,11 +34,8 @@ class Epoch:
     best: bool
 
     def record(self) -> dict[str, Any]:
-        """As plain values that JSON knows: what is no finite number is none."""
-        values = asdict(self)
-        for part in ("train", "validation"):
-            values[part] = {name: v if isfinite(v) else None for name, v in values[part].items()}
-        return values
+        """As plain values that JSON knows."""
+        return asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,11 @@ class Trained:
     ended: str
     figures: Mapping[str, Figures] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
+
+
+def plain(figures: Figures) -> dict[str, float | None]:
+    """Figures as JSON knows them: what is no finite number is none."""
+    return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 class Listener(Protocol):

@@ -11,7 +11,7 @@ from dlc.compiler.sections import PARTS
 from dlc.runtime import scales
 from dlc.runtime.artifact.export import Exported, check_answers, export
 from dlc.runtime.fit import fit
-from dlc.runtime.history import Figures, Listener
+from dlc.runtime.history import Figures, Listener, plain
 from dlc.runtime.opening import open_data
 from dlc.runtime.pretrained import loaded
 from dlc.runtime.runs import MODEL, Run
@@ -94,7 +94,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         run.write_spec(program)
         run.write_weights(weights)
     exported = export(program, weights, run.path(MODEL), rows=real_rows(dataset),
-                      figures=trained.figures if trained else {},
+                      figures={p: plain(f) for p, f in trained.figures.items()} if trained else {},
                       fingerprint=dataset.fingerprint if dataset else "",
                       columns=dataset.columns if dataset else None)  # fmt: skip
     return Result(run.folder, exported, trained, weights, tuple(found))

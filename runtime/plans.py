@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Graph
     from dlc.compiler.program import Program
     from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.section import Train
     from dlc.runtime.data.rows import Dataset
 
 IMPOSSIBLE = "E0804"
@@ -120,6 +121,16 @@ def lower_is_better(program: Program) -> bool:
     known = known_figures(program)
     metric = known[find_figure(stopping.figure, known) or "loss"]
     return metric is None or metric.better == "lower"
+
+
+def never_better(settings: Train) -> CompileError:
+    """The error of a training without a best epoch."""
+    assert settings.early_stop is not None
+    on = settings.early_stop.on
+    return impossible(f"`{on}` was no finite number after any epoch: none is the best", settings,
+                      "early_stop", "watch another figure, such as `train.loss`, or give the rows that it "
+                      "is measured on what it needs: `auroc` needs some of each class",
+                      "E0710")  # fmt: skip
 
 
 def known_figures(program: Program) -> dict[str, Metric | None]:

@@ -12,6 +12,9 @@ from dlc.compiler.dims import number
 from dlc.compiler.lower.weights import differences, of_another
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dlc.compiler.ir import Weight
     from dlc.compiler.program import Program
     from dlc.compiler.training.beginning import Load
 
@@ -37,7 +40,8 @@ def read(program: Program, load: Load, folder: Path) -> dict[str, np.ndarray]:
     try:
         with safe_open(folder / load.path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  it is no dict
-            problems = differences(wanted, {name: tuple(s.get_shape()) for name, s in slices.items()})
+            shapes = {name: tuple(s.get_shape()) for name, s in slices.items()}
+            problems = differences(wanted, shapes, f"the net `{load.into.net}`" if load.into else "the spec")
             problems += [f"`{n}` holds no floats" for n, s in slices.items() if s.get_dtype() not in FLOATS]
             if not problems:
                 arrays = {name: as_array(file.get_tensor(name)) for name in wanted}
@@ -48,8 +52,18 @@ def read(program: Program, load: Load, folder: Path) -> dict[str, np.ndarray]:
         raise unreadable(load, f"it is no safetensors file: {error}") from None
     if problems:
         whose = f"of the net `{load.into.net}`" if load.into else "of this spec"
-        raise of_another(f"{load.path} does not hold the weights {whose}", problems, load.span)
+        raise of_another(f"{load.path} does not hold the weights {whose}", problems, load.span,
+                         help_names(load, places, slices))  # fmt: skip
     return {places[name].name: array for name, array in arrays.items()}
+
+
+def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -> str:
+    """What to do where the file has names of the whole spec, and those of one net are wanted."""
+    whole = {weight.name: name for name, weight in places.items() if weight.name != name}
+    found = next((name for name in names if name in whole), None)
+    if found is None:
+        return ""
+    return f"with `into={load.into.net}` names are without the net's own: `{whole[found]}`, not `{found}`"
 
 
 def as_array(tensor: Any) -> np.ndarray:

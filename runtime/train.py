@@ -96,6 +96,9 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                 ended = "interrupted" if interrupt.asked else "early"
                 break
 
+        if settings.early_stop is not None and not kept:
+            raise plans.never_better(settings)
+
         with learner.answering():
             if ended == "done" and settings.early_stop is None:
                 kept = plan.epochs  # who runs to the end is given the last weights, not the best

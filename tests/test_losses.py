@@ -290,6 +290,32 @@ def test_bce_of_extreme_scores_is_finite():
     assert made.item() == pytest.approx(1e4)
 
 
+SURE = torch.tensor([1e4, -1e4, 0.0, 1e4, -1e4, 1.0])
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 1, 2])
+def test_focal_of_what_is_surely_right_or_wrong_has_a_gradient(gamma):
+    """A power below 1 is steepest where nothing is wrong, and what it is multiplied with is 0 there."""
+    right = torch.tensor([True, False, True, False, True, False])
+    s = SURE.clone().requires_grad_()
+    run(LOSSES["focal"](gamma=gamma), (floats(), Tensor("bool")), s, right).backward()
+    torch.testing.assert_close(s.grad[[0, 1, 3, 4]] * BATCH, torch.tensor([0.0, 0, 1, -1]))
+    assert s.grad.isfinite().all()
+    both = torch.stack([-SURE / 2, SURE / 2], 1).requires_grad_()
+    run(LOSSES["focal"](gamma=gamma), (floats(2), classes(2)), both, right.long()).backward()
+    torch.testing.assert_close(both.grad[:, 1], s.grad)
+
+
+def test_hinge_of_extreme_scores_is_that_of_pytorch():
+    s = (draw(5) * 12345.678).requires_grad_()
+    s.data[0] = torch.tensor([1e8, 0, 0, 0, 0])
+    t = torch.tensor([0, 1, 2, 3, 4, 0])
+    made = run(LOSSES["hinge"](reduce=None), (floats(5), classes(5)), s, t)
+    wanted = functional.multi_margin_loss(s, t, reduction="none")
+    torch.testing.assert_close(made, wanted, rtol=1e-6, atol=1e-5)
+    torch.testing.assert_close(*(torch.autograd.grad(loss.sum(), s) for loss in (made, wanted)))
+
+
 # --- cross-entropy ----------------------------------------------------------------------------------------
 
 

@@ -78,11 +78,13 @@ def check_given(graph: Graph, given: Mapping[str, np.ndarray]) -> None:
         raise of_another("these are not the weights of this spec", problems)
 
 
-def differences(wanted: Mapping[str, tuple], given: Mapping[str, tuple]) -> list[str]:
+def differences(
+    wanted: Mapping[str, tuple], given: Mapping[str, tuple], whose: str = "the spec"
+) -> list[str]:
     """In what weights, by their shapes, are not those that are wanted."""
     return [
         *(f"`{n}` is missing" for n in wanted if n not in given),
-        *(f"`{n}` is no weight of the spec" for n in given if n not in wanted),
+        *(f"`{n}` is no weight of {whose}" for n in given if n not in wanted),
         *(
             f"`{n}` has the shape {list(given[n])} instead of {list(s)}"
             for n, s in wanted.items()
@@ -91,7 +93,7 @@ def differences(wanted: Mapping[str, tuple], given: Mapping[str, tuple]) -> list
     ]
 
 
-def of_another(what: str, problems: list[str], span: Span | None = None) -> CompileError:
+def of_another(what: str, problems: list[str], span: Span | None = None, help: str = "") -> CompileError:
     more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-    help = "`dlc show --weights` lists the names and shapes that the spec has"
+    help = help or "`dlc show --weights` lists the names and shapes that the spec has"
     return CompileError.of("E0803", f"{what}: {'; '.join(problems[:5])}{more}", span, help=help)

@@ -76,4 +76,5 @@ class R2(Metric):
             return float("nan")
         left, varies = state.counts["left"], moments.varies(np)
         explained = 1 - left / np.where(varies, moments.squares, 1)
-        return float(np.where(varies, explained, left == 0).mean())
+        met = np.where(np.isnan(left), np.nan, left == 0)
+        return float(np.where(varies, explained, met).mean())

@@ -13,6 +13,8 @@ from dlc.compiler.training.class_losses import check_scores, class_axis, of_clas
 from dlc.compiler.training.losses import Loss, agree, check_number, torch_agree
 from dlc.compiler.types import Tensor
 
+LEAST = 1e-30  # what is wrong, at least: the gradient of a root is infinite at 0
+
 
 class _OfScores(Loss, abstract=True):
     scores = ("class", "binary")
@@ -62,11 +64,11 @@ class Focal(_OfScores):
 
     def torch_classes(self, F, scores, target, place, classes):
         log = F.log_softmax(scores, place).gather(place, target.unsqueeze(place)).squeeze(place)
-        return -((1 - log.exp()) ** self.gamma) * log
+        return -((-log.expm1()).clamp(min=LEAST) ** self.gamma) * log
 
     def torch_binary(self, F, scores, target):
         p = F.sigmoid(scores)
-        wrong = p + target - 2 * p * target
+        wrong = (p + target - 2 * p * target).clamp(min=LEAST)
         return wrong**self.gamma * F.binary_cross_entropy_with_logits(scores, target, reduction="none")
 
     examples = (
@@ -88,9 +90,9 @@ class Hinge(_OfScores):
     """
 
     def torch_classes(self, F, scores, target, place, classes):
-        right = scores.gather(place, target.unsqueeze(place))
-        lacking = F.relu(1 - right + scores)
-        return (lacking.sum(place) - 1) / F.size(classes)  # the right class itself lacks 1
+        right = target.unsqueeze(place)
+        lacking = F.relu(1 - scores.gather(place, right) + scores)
+        return lacking.scatter(place, right, 0).sum(place) / F.size(classes)
 
     def torch_binary(self, F, scores, target):
         return F.relu(1 - (2 * target - 1) * scores)

@@ -113,7 +113,7 @@ class Train(Section):
         return any(is_of(weight, meant) for meant in self.freeze)
 
     def check_weights(self, weights: Sequence[Weight]) -> None:
-        """Reject what is frozen or loaded into, where it has none of the weights of the graph."""
+        """Reject what is frozen, loaded into or kept small, where it has none of the weights of the graph."""
         named = [*(("freeze", f) for f in self.freeze), *(("weights", w.into) for w in self.weights)]
         for key, meant in named:
             if meant is None or any(is_of(weight, meant) for weight in weights):
@@ -124,6 +124,12 @@ class Train(Section):
                              help="use it in the file, or give it a layer")  # fmt: skip
             raise Reject("what is frozen is a tensor, and no declared weight", at=key, code="E0613",
                          help="freeze nets, or what `weight NAME: type` declares")  # fmt: skip
+        for regularizer in self.regularize:
+            if regularizer.value is None and not any(map(regularizer.acts_on, weights)):
+                where = "here" if regularizer.on is None else f"in the net `{regularizer.on.net}`"
+                raise Reject(f"no layer {where} has weights that `{regularizer.name}` could keep small",
+                             at="regularize", code="E0613",
+                             help="leave it out: biases, norms and unused nets do not count")  # fmt: skip
 
     def check(self) -> None:
         """Reject settings that do not go together."""

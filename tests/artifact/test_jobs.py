@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,11 @@ def test_rows_of_any_size_are_proved(value: str, tmp_path: Path) -> None:
     x = np.arange(8.0) * float(value)
     result = dlc.train(text=text, data={"x": x, "y": x}, out=tmp_path)
     assert dlc.load(result.model).metadata.parity["worst"] <= 1e-4
+
+
+def test_a_figure_that_is_no_number_is_none_in_the_artifact(tmp_path: Path) -> None:
+    text = "input x: float\noutput y: binary\nx -> dense(1) -> y\ntrain { metrics = auroc\nepochs = 1 }"
+    result = dlc.train(text=text, data={"x": np.arange(4.0), "y": np.ones(4)}, out=tmp_path)
+    assert np.isnan(result.figures["train"]["auroc"])
+    (entry,) = [p for p in onnx.load(result.model).metadata_props if p.key == "dlc.figures"]
+    assert json.loads(entry.value, parse_constant=pytest.fail)["train"]["auroc"] is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from specs import VECTOR, bound, codes, files, operators, spec, types
 
+from dlc.compiler import CompileError
+
 CLASSES = "input x: float[4]\noutput y: class(3)\n"
 
 
@@ -157,6 +159,22 @@ def test_regularizers_act_on_nets():
     assert [w.name for w in program.graph.weights if program.train.regularize[0].acts_on(w)] == [
         "f.dense.weight"
     ]
+
+
+@pytest.mark.parametrize("layers, on, where", [
+    ("x -> batchnorm -> sum", "", "here"),
+    ("x -> dense(4) -> bare -> sum", ", on=bare", "in the net `bare`"),
+    ("x -> dense(4) -> sum", ", on=bare", "in the net `bare`"),
+    ("x -> dense(4) -> scaled -> sum", ", on=scaled", "in the net `scaled`"),
+])  # fmt: skip
+def test_a_regularizer_has_weights_to_act_on(layers, on, where):
+    nets = "net bare(a) { return relu(a) }\nnet scaled(a) { return batchnorm(a) }\n"
+    text = f"input x: float[4]\noutput y: float\n{nets}{layers} -> y\ntrain {{ regularize = l2(1e-3{on}) }}"
+    with pytest.raises(
+        CompileError, match=f"no layer {where} has weights that `l2` could keep small"
+    ) as caught:
+        spec(text)
+    assert [d.code for d in caught.value.diagnostics] == ["E0613"]
 
 
 def test_fields_of_data():

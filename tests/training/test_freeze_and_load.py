@@ -172,7 +172,7 @@ def without(name):
 @pytest.mark.parametrize(("spoil", "message"), [
     (without("dense.weight"),
      r"encoder.safetensors does not hold the weights of the net `encoder`: `dense.weight` is missing"),
-    (lambda a: a | {"extra": np.zeros(3)}, "`extra` is no weight of the spec"),
+    (lambda a: a | {"extra": np.zeros(3)}, "`extra` is no weight of the net `encoder`"),
     (lambda a: a | {"dense.weight": np.zeros((6, 3))},
      "`dense.weight` has the shape [6, 3] instead of [6, 2]"),
     (lambda a: a | {"dense.weight": np.full((6, 2), np.nan)}, "`dense.weight` is not finite"),
@@ -186,6 +186,16 @@ def test_weights_of_another_spec_are_told_before_anything_is_written(tmp_path, s
     assert (problem.code, problem.line) == ("E0803", 12)
     assert message in problem.message
     assert not (tmp_path / "runs").exists()
+
+
+def test_names_of_the_whole_spec_are_told_where_those_of_a_net_are_wanted(tmp_path):
+    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
+    write(path.parent, {f"encoder.{n}": a for n, a in of_encoder().items()})
+    with pytest.raises(CompileError) as caught:
+        dlc.train(path, data=data(), out=tmp_path / "runs")
+    assert caught.value.diagnostics[0].help == (
+        "with `into=encoder` names are without the net's own: `batchnorm.bias`, not `encoder.batchnorm.bias`"
+    )
 
 
 def test_whole_numbers_are_no_weights(tmp_path):

@@ -194,6 +194,15 @@ def test_early_stopping_on_a_metric_that_should_rise():
     assert len(accuracies) == trained.kept + 2
 
 
+def test_a_figure_that_is_never_a_number_has_no_best_epoch():
+    alike = points(20, 1)
+    alike["y"][:] = 1  # of one class there is no area under a curve
+    text = classifier("metrics = auroc\nepochs = 9\nearly_stop = patience(2, on=validation.auroc)")
+    with pytest.raises(CompileError, match=r"`validation\.auroc` was no finite number") as caught:
+        run(text, points(20), alike)
+    assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].line) == ("E0710", 7)
+
+
 def test_what_early_stopping_watches_has_to_be_there():
     with pytest.raises(CompileError) as caught:
         run(classifier("early_stop = patience(2)"), points(20))

@@ -198,6 +198,11 @@ def test_a_target_that_never_varies_is_met_or_not():
     assert measure(R2(), Tensor("float", (2,)), Answer(value), target) == 0.5
 
 
+def test_an_answer_that_is_no_number_explains_nothing():
+    for target in (np.zeros(4), np.arange(4.0)):
+        assert np.isnan(measure(R2(), Tensor("float"), Answer(np.array([0, np.nan, 2, 3])), target))
+
+
 def test_nothing_to_count_is_not_a_number():
     nothing = Answer(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
     for metric in (Accuracy(), Precision(), Auroc()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from math import isfinite
 
 import click
 
@@ -28,10 +27,10 @@ def command(model: str, data: str, form: str) -> None:
 
     rows, figures, tables = evaluate.evaluate(load(model_of(model)), source_of(data))
     if form == "json":
+        from dlc.runtime.history import plain
         from dlc.runtime.runs import records
 
-        numbers = {name: value if isfinite(value) else None for name, value in figures.items()}
-        click.echo(json.dumps({"rows": rows, **numbers, **records(tables)}))
+        click.echo(json.dumps({"rows": rows, **plain(figures), **records(tables)}))
         return
     from dlc.runtime.progress import grid, number
 

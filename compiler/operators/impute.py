@@ -58,9 +58,12 @@ class Impute(Learnt):
         return op.Where(op.IsNaN(x), value, x)
 
     def learnt(self, F, x):
-        if self.fill == "most_frequent":
-            raise NotImplementedError
         x = self.flat(x)
+        if self.fill == "most_frequent":
+            rows = x.nan_to_num(float("inf")).movedim(0, -1).contiguous().sort().values
+            times = F.searchsorted(rows, rows, right=True) - F.searchsorted(rows, rows)
+            first = times.masked_fill(rows.isinf(), 0).argmax(-1, True)
+            return {"value": rows.gather(-1, first)[..., 0].nan_to_num(0.0, 0.0)}
         value = x.nanmean(0) if self.fill == "mean" else x.nanquantile(0.5, 0)
         return {"value": value.nan_to_num(0.0)}
 

@@ -96,7 +96,8 @@ class SampleNormal(Operator):
         return Tensor("float", shape, batched=mean.batched or stddev.batched)
 
     def torch(self, F, mean, stddev):
-        mean, stddev = F.broadcast_tensors(mean, stddev)
+        if self.operands[0].with_element("float") != self.operands[1].with_element("float"):
+            mean, stddev = F.broadcast_tensors(mean, stddev)
         return mean + stddev * F.randn_like(mean)
 
     def inference(self) -> Operator:

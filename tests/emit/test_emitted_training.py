@@ -151,6 +151,75 @@ train { epochs = 1 }"""
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
+LOSSES = {
+    "a slope": ("x -> dense(6) -> tanh -> dense(1) -> y", "mse(y) + 0.1 * mse(gradient(y, x), 0)"),
+    "a slope of what is scaled": (
+        "z = x / 2\nz -> dense(6) -> tanh -> dense(1) -> y",
+        "mse(y) + 0.1 * mse(norm(gradient(y, z)), 1)",
+    ),
+    "a slope of several": (
+        "code = x -> dense(3) -> tanh\ncode -> dense(1) -> y",
+        "mse(y) + 0.1 * mse(jacobian(code, x), 0)",
+    ),
+}
+
+
+@pytest.mark.parametrize("story", LOSSES)
+def test_derivatives_in_losses(story: str, tmp_path: Path) -> None:
+    flow, loss = LOSSES[story]
+    program = program_of(flow, f"{SMALL}optimizer = sgd(lr=0.1)\nloss = {loss}")
+    x, y = rows(12)
+    begun = draw(program.graph, seed=0)
+    done = train(program, Dataset(Rows({"x": x, "y": y}, len(x))), begun, on="cpu")
+    module, model = emitted(program, begun, tmp_path)
+    data = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+    module.train(model, data)
+    for name, weight in model.state_dict().items():
+        np.testing.assert_allclose(weight.numpy(), done.weights[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_too_many_derivatives_are_refused() -> None:
+    with pytest.raises(CompileError, match="so many derivatives"):
+        emit(program_of("h = x -> dense(6)\nh -> dense(1) -> y", "loss = mse(y) + mse(jacobian(h, x), 0)"))
+
+
+def test_computes_in_bfloat16_where_that_is_safe(tmp_path: Path) -> None:
+    program = program_of(NORM, f"{SMALL}precision = bf16\noptimizer = sgd(lr=0.1)")
+    x, y = rows(12)
+    begun = draw(program.graph, seed=0)
+    done = train(program, Dataset(Rows({"x": x, "y": y}, len(x))), begun, on="cpu")
+    module, model = emitted(program, begun, tmp_path)
+    seen = []
+    model.dense.register_forward_hook(lambda module, given, made: seen.append(made.dtype))
+    module.train(model, TensorDataset(torch.from_numpy(x), torch.from_numpy(y)))
+    module.answers(model, torch.from_numpy(x))
+    assert set(seen[:-1]) == {torch.bfloat16}
+    assert seen[-1] == torch.float32
+    found = model.state_dict()
+    for name, weight in done.weights.items():
+        np.testing.assert_allclose(found[name].numpy(), weight, atol=2e-3, err_msg=name)
+
+
+def test_a_net_of_copies_begins_with_trained_weights(tmp_path: Path, monkeypatch) -> None:
+    text = """input x: float[4]
+output y: float
+net first(x) { return x -> repeat(3, dense(4) -> tanh) }
+x -> first -> dense(1) -> y
+train { weights = load("first.safetensors", into=first)
+freeze = [first]
+epochs = 1 }"""
+    program = compile(Source("story.dl", text))
+    begun = draw(program.graph, seed=0)
+    trained = {name: weight + 1 for name, weight in begun.items() if name.startswith("first.")}
+    save_file({n.removeprefix("first."): w for n, w in trained.items()}, tmp_path / "first.safetensors")
+    module, model = emitted(program, begun, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    module.train(model, TensorDataset(*map(torch.from_numpy, rows(12))))
+    for place, dense in enumerate(model.first.denses):
+        name = f"first.dense_{place + 1}.weight" if place else "first.dense.weight"
+        np.testing.assert_array_equal(dense.weight.detach().numpy(), trained[name])
+
+
 def test_a_rate_follows_the_loss_of_validation(tmp_path: Path) -> None:
     text = """input x: float[4]
 output y: float
@@ -181,7 +250,7 @@ ema = 0.5 }"""
         ("optimizer = muon\nschedule = plateau", "for two optimizers"),
         ("regularize = [l2(0.1)]\nschedule = plateau", "`regularize` without rows for validation"),
         ("batch = 4\naccumulate = 2\noptimizer = lbfgs", "`lbfgs` over several batches"),
-        ("precision = bf16", "`precision` of `train` has no place"),
+        ("precision = float64", "computes in float32, or in bfloat16"),
     ],
 )
 def test_what_has_no_words_is_refused(settings: str, message: str) -> None:

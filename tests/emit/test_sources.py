@@ -10,12 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from click.testing import CliRunner
 from emitted import load
 from pyarrow import parquet
 
-from dlc.compiler import Source, compile
+from dlc.cli import commands
+from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.pytorch_source import emit
+from dlc.compiler.lower.weights import draw
 from dlc.runtime import data as rows_of
+from dlc.runtime.data import Rows
+from dlc.runtime.fit import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +157,45 @@ def test_is_laid_out_as_ruff_does_and_trains(story: str, tmp_path: Path) -> None
         python = [sys.executable, "-W", "error", *(["-m"] if command[0] == "ruff" else [])]
         done = subprocess.run([*python, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_operators_learn_from_rows(tmp_path: Path) -> None:
+    """As dlc learns it: numbers that rows miss, and the least of those that are equally frequent."""
+    x = np.random.default_rng(0).integers(0, 4, (40, 3)).astype(np.float32)
+    x[np.random.default_rng(1).random(x.shape) < 0.3] = np.nan
+    x[:, 2] = np.nan
+    for fill in ("mean", "median", "most_frequent"):
+        text = f"""input x: float[3]
+        output y: float
+        x -> impute({fill}) -> dense(1) -> y
+        train {{ epochs = 1 }}"""
+        program = compile(Source("story.dl", text))
+        path = tmp_path / f"{fill}.py"
+        path.write_text(emit(program), "utf-8")
+        module = load(path)
+        model = module.Story()
+        module.learn(model, torch.utils.data.TensorDataset(torch.from_numpy(x), torch.zeros(40)))
+        wanted = fit(program, Rows({"x": x, "y": np.zeros(40)}, 40), draw(program.graph, 0))
+        np.testing.assert_allclose(model.impute.value.numpy(), wanted["impute.value"], rtol=1e-5)
+
+
+def test_classes_that_the_rows_have_are_written_out(tmp_path: Path) -> None:
+    write_cars(tmp_path)
+    spec = tmp_path / "cars.dl"
+    spec.write_text("""input both: float[2]
+    output sort: class(auto)
+    both -> impute(mean) -> dense(sort.classes) -> sort
+    data { source = csv("cars.csv", missing="NA")
+    both = columns("size", "Weight (kg)") }""")
+    done = CliRunner().invoke(commands, ["emit", str(spec)])
+    assert 'SORT = ["a", "b"]' in done.stdout
+    assert "nn.Linear(2, 2)" in done.stdout
+
+
+def test_classes_wait_for_rows() -> None:
+    text = "input x: float[2]\noutput y: class(auto)\nx -> dense(y.classes) -> y\n"
+    with pytest.raises(CompileError, match="waits for the training rows"):
+        emit(compile(Source("story.dl", text)))
 
 
 def test_what_is_drawn_is_drawn_where_it_is_measured(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dlc.compiler.lower.pytorch_source.emitter import Emitter
 from dlc.compiler.lower.pytorch_source.functions import answers, load_weights, numbered
 from dlc.compiler.lower.pytorch_source.source import class_lines
 from dlc.compiler.lower.pytorch_source.training import training
+from dlc.compiler.lower.pytorch_source.writer import NotEmitted
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.classes import Class
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 def emit(program: Program) -> str:
     """The file: the modules, what they answer, how they are trained, and the data."""
+    try:
+        return whole(program)
+    except NotEmitted as error:
+        site, name = error.node.site, error.node.operator.name
+        message = f"`{name}` cannot be said in plain PyTorch: {error}"
+        raise Emitter.cannot("E0820", site.span, message, "", site.way()) from None
+
+
+def whole(program: Program) -> str:
     e = Emitter(program)
     trained = training(e)
     body: list[str] = []

@@ -76,6 +76,9 @@ class Rows:
         self.drawn = [f for f in found if f.draw]
         self.targets = [f.value for f in found if f.target]
         self.parts: list[str] = []
+        if not self.fields:
+            message = "all that training reads is drawn, and an emitted file counts its rows"
+            raise e.cannot("E0822", program.train.span, message, "declare an input that rows fill")
 
     def _field(self, name: str, declared: Tensor, value: Value, source: Any, target: bool = False) -> Field:
         draw = DRAWN.get(source.name, "") if source is not None else ""

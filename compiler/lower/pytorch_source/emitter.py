@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
-from dlc.compiler.lower.pytorch_source.classes import Class, classes_of
-from dlc.compiler.lower.pytorch_source.code import inline, lines, literal, text
-from dlc.compiler.lower.pytorch_source.forms import Functions, Written
+from dlc.compiler.lower.pytorch_source.classes import classes_of
+from dlc.compiler.lower.pytorch_source.code import inline, lines, literal
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name, numbered_name
-from dlc.compiler.lower.pytorch_source.writer import NotEmitted, Shared, parameter, safe, write
+from dlc.compiler.lower.pytorch_source.writer import Shared, parameter, safe, write
 
 if TYPE_CHECKING:
     from dlc.compiler.ir import Value, Weight
@@ -35,6 +34,7 @@ TRAIN = (
     "seed",
     "weights",
     "freeze",
+    "precision",
 )
 EXPORT = ("outputs", "target", "opset")
 
@@ -48,16 +48,7 @@ class Emitter:
         self.graph, self.roots, self.late = parts.graph, parts.roots, parts.late
         self.shared = Shared(parts.graph, parts.roots, parts.led)
         self.check_settings()
-        try:
-            write(self.shared, parts.model)
-        except NotEmitted as error:
-            raise self.cannot(
-                "E0820",
-                error.node.site.span,
-                f"`{error.node.operator.name}` cannot be said in plain PyTorch: {error}",
-                "",
-                error.node.site.way(),
-            ) from None
+        write(self.shared, parts.model)
         targets = [o.target_value for o in program.outputs if o.target_value is not None]
         self.targets = set(targets)
         values = dict.fromkeys([*(i.value for i in program.inputs), *targets])
@@ -153,9 +144,8 @@ class Emitter:
                 return code.kind == "call" and inline(code.parts[0]) != "nn.Parameter"
             frame = code.value
 
-    def cannot(
-        self, code: str, span: Any, message: str, help: str, way: tuple[str, ...] = ()
-    ) -> CompileError:
+    @staticmethod
+    def cannot(code: str, span: Any, message: str, help: str, way: tuple[str, ...] = ()) -> CompileError:
         """What cannot be said in plain PyTorch, at its place; to be raised."""
         labels = (Label(span),) if span is not None else ()
         return CompileError([Diagnostic(code, message, labels, way, help)])
@@ -171,6 +161,13 @@ class Emitter:
                     f"the shape of `{weight.name}` waits for the training rows",
                     "write the classes out: `class(a, b, ...)`",
                 )
+        if program.train.precision == "float64":
+            raise self.cannot(
+                "E0821",
+                program.train.spans.get("precision"),
+                "an emitted file computes in float32, or in bfloat16 where that is safe",
+                "leave it out of the spec that is emitted",
+            )
         for section, known in ((program.train, TRAIN), (program.export, EXPORT)):
             for name, value in section.values().items():
                 if name not in known and value != section.settings[name].default:
@@ -180,20 +177,6 @@ class Emitter:
                         f"`{name}` of `{section.name}` has no place in an emitted file",
                         "leave it out of the spec that is emitted",
                     )
-
-    def check_learnt(self, classes: list[Class]) -> None:
-        for cls in classes:
-            node = cls.first.nodes[0]
-            try:
-                node.operator.learnt(Functions({}), Written(text("x")))
-            except NotImplementedError:
-                raise self.cannot(
-                    "E0820",
-                    node.site.span,
-                    f"what `{node.operator!r}` learns from the rows cannot be said in plain PyTorch",
-                    "learn something else before training",
-                    node.site.way(),
-                ) from None
 
     def own_unread(self) -> None:
         """Declared weights that nothing reads are weights of the model all the same."""

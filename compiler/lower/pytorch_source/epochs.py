@@ -170,15 +170,11 @@ def begin(e: Emitter) -> list[str]:
     for load in settings.weights:
         net = load.into.net if load.into is not None else ""
         places = load.places(e.program.graph.weights)
-        if net and any(own[w.name] != f"{safe(net)}.{name}" for name, w in places.items()):
+        module = f"model.{safe(net)}" if net else "model"
+        if net and any(e.renamed(own[w.name]) != w.name for w in places.values()):
             message = f"the weights of `{net}` have other names in an emitted file"
             raise e.cannot("E0821", load.span, message, "load all weights of the spec")
-        path = json.dumps(load.path)
-        found.append(
-            f"{INDENT}model.{safe(net)}.load_state_dict(load_file({path}))"
-            if net
-            else f"{INDENT}load_weights(model, {path})"
-        )
+        found.append(f"{INDENT}load_weights({module}, {json.dumps(load.path)})")
     for meant in settings.freeze:
         name = f"model.{safe(getattr(meant, 'net', None) or meant.name)}"
         found.append(f"{INDENT}{name}.requires_grad_(False)")

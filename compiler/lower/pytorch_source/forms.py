@@ -26,6 +26,7 @@ DTYPES = {
     "class": "torch.int64",
     "bool": "torch.bool",
 }
+MOST_DERIVATIVES = 4  # that are written one by one
 # Functions that take a plain number where others want a tensor.
 TAKES_NUMBERS = ("torch.remainder", "torch.where", "torch.div")
 
@@ -198,6 +199,7 @@ class Functions:
 
     def __init__(self, values: Mapping[Value, Written]):
         self._values = values
+        self._derivatives = 0
 
     def __getattr__(self, name: str) -> Any:
         return Written(text(f"F.{name}" if name in FUNCTIONAL else f"torch.{name}"))
@@ -212,7 +214,19 @@ class Functions:
             return Written(function.parts[0]).square().sum()
         return Written(call(text("torch.dot"), a._code, b._code))
 
+    def derivative(self, of: Written, wrt: Written) -> Written:
+        """Of the sum, as samples are independent of each other."""
+        self._derivatives += 1
+        if self._derivatives > MOST_DERIVATIVES:
+            raise Unwritten("its form takes so many derivatives, one behind the other")
+        grad = text("torch.autograd.grad")
+        total = Written(of._code).sum()._code
+        return Written(call(grad, total, wrt._code, create_graph=text("True")))[0]
+
     def broadcast_tensors(self, *tensors: Any) -> tuple[Written, ...]:
+        if len(tensors) == 2 and isinstance(tensors[1], Literal):
+            first, full = tensors[0], text("torch.full_like")
+            return first, Written(call(full, first._code, tensors[1].beside(first)))
         both = Written(call(text("torch.broadcast_tensors"), *map(argument, tensors)))
         return tuple(both[place] for place in range(len(tensors)))
 

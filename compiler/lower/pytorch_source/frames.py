@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 @record(eq=False)
 class Let:
-    """`a, b = code`. `joins` if what flows in may stand within it, `glue` if it says little by itself."""
+    """`a, b = code`. `joins` if what flows in may stand within it, `glue` if it says little by itself,
+    `within` the context that it stands in."""
 
     targets: tuple[Any, ...]
     code: Code
     joins: bool = False
     glue: bool = False
     hint: str = ""
+    within: str = ""
 
 
 @record(eq=False)

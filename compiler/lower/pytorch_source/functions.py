@@ -11,7 +11,7 @@ from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, li
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Written
 from dlc.compiler.lower.pytorch_source.frames import Frame, Let
 from dlc.compiler.lower.pytorch_source.naming import Namer
-from dlc.compiler.lower.pytorch_source.writer import Writer, local, safe
+from dlc.compiler.lower.pytorch_source.writer import Temporary, Writer, local, safe
 from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.answers import BinaryName, ClassName, OfNames
 from dlc.compiler.passes import forms
@@ -65,6 +65,18 @@ class Body:
             if len(roots) > 1
             else Let(tuple(roots), made, glue=True, hint=hints[0])
         )
+
+    def mixed(self, device: str) -> None:
+        """The model in bfloat16 where that is safe, while it is trained; what it gives as float32."""
+        let = self.writer.body[-1]
+        within = f"torch.autocast({device}.device.type, torch.bfloat16, enabled=model.training)"
+        self.writer.body[-1] = replace(let, glue=False, within=within)
+        for value in let.targets:
+            if value.type.element == "float":
+                wide = Temporary()
+                made = call(Code("attribute", "float", (local(value)._code,)))
+                self.writer.body.append(Let((wide,), made, glue=True))
+                self.writer.env[value] = local(wide, DTYPES["float"])
 
     def rename(self, of: Callable[[Value, str], str], taken: set[str]) -> None:
         """Other names for what the model gives, where these are taken."""

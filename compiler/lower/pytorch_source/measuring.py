@@ -11,6 +11,7 @@ from dlc.compiler.lower.pytorch_source.forms import Written
 from dlc.compiler.lower.pytorch_source.functions import head
 
 if TYPE_CHECKING:
+    from dlc.compiler.lower.pytorch_source.data import Field
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
 
 INDENT = "    "
@@ -28,47 +29,53 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
     several = len({output for output, _ in e.program.metrics}) > 1
     found = head("measure", ["model", "rows"], "The loss and the metrics of rows.", gradients=False)
     names = [field.name for field in rows.fields]
-    listed = f"({names[0]},)" if len(names) == 1 else ", ".join(names)
-    short = len(listed) <= 70
-    found.append(f"{INDENT}{listed if short else 'data'} = rows[:]")
-    names = names if short else [f"data[{place}]" for place in range(len(names))]
     inputs = [e.input_name(v) for v in e.inputs]
-    given = names if short else ["*data"]
+    if sum(map(len, names)) > 60 and not rows.drawn:
+        inputs = ["*inputs"]
+        names = [*inputs, *(field.name for field in rows.fields if field.target)]
+    listed = ", ".join(names)
+    found.append(f"{INDENT}{listed if len(names) > 1 else f'({listed},)'} = rows[:]")
     found += rows.draws() if e.program.metrics else []
-    loss = call(text("compute_loss"), text("model.eval()"), *map(text, given))
+    loss = call(text("compute_loss"), text("model.eval()"), *map(text, names))
     found += lines(loss, 4, "loss = ")
     entries = [f'{INDENT * 2}"loss": loss.item(),']
     if e.program.metrics:
-        found += lines(
-            call(text("answers"), text("model"), *map(text, inputs if short else [f"*data[:{len(inputs)}]"])),
-            4,
-            "made = ",
-        )
+        found += lines(call(text("answers"), text("model"), *map(text, inputs)), 4, "made = ")
         e.imports.add("from sklearn import metrics")
+    for field in rows.fields:
+        if any(e.program.output(name).target_value is field.value for name, _ in e.program.metrics):
+            found += named(e, field)
     for name, metric in e.program.metrics:
         key = f'"{name + "_" if several else ""}{metric.name}": '
-        entries += lines(measured(e, rows, names, name, metric), 8, key, ",")
+        entries += lines(measured(e, rows, name, metric), 8, key, ",")
     return [*found, f"{INDENT}return {{", *entries, f"{INDENT}}}"]
 
 
-def measured(e: Emitter, rows: Rows, names: list[str], name: str, metric: Any) -> Code:
+def named(e: Emitter, field: Field) -> list[str]:
+    """The target by the names of its classes, as the model answers."""
+    names = field.type.classes.names if field.type.classes else None
+    if not names:
+        return []
+    index = field.name if kind_of(field.type).word == "class" else f"{field.name}.long()"
+    return [f"{INDENT}{field.name} = {e.array_of_classes(names)}[{index}]"]
+
+
+def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
     """A metric of an output, by scikit-learn."""
     output = e.program.output(name)
     declared, kind = output.declared, kind_of(output.declared)
-    place = next(i for i, f in enumerate(rows.fields) if f.value is output.target_value)
+    target = next(field.name for field in rows.fields if field.value is output.target_value)
     flat = (
         ".ravel()"
         if declared.rank and (metric.name == "accuracy" or declared.rank > 1 or kind.word == "class")
         else ""
     )
-    answer, target = f'made["{name}"]', names[place]
+    answer = f'made["{name}"]'
     how: dict[str, Any] = {}
     if kind.word == "class" or (kind.word == "binary" and declared.rank):
         how["average"] = "macro"
-    if declared.classes and declared.classes.names:
-        index = target if kind.word == "class" else f"{target}.long()"
-        target = f"{e.array_of_classes(declared.classes.names)}[{index}]"
-        how |= {} if kind.word == "class" else {"pos_label": declared.classes.names[1]}
+    if declared.classes and declared.classes.names and kind.word == "binary":
+        how["pos_label"] = declared.classes.names[1]
     probability = f'made["{name}{kind.probabilities}"]' if kind.probabilities else answer
     made = metric.sklearn(
         Metrics(),

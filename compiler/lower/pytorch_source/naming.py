@@ -86,6 +86,9 @@ class Namer:
         if len(let.targets) == 1 and self.waits(let, after, end):
             self.pending[let.targets[0]] = let.code
             return
+        if let.within:
+            yield f"{' ' * indent}with {let.within}:"
+            indent += 4
         shown = self.consume(let.code)
         named = []
         hints = let.hint.split(",") if len(let.targets) > 1 and let.hint else [let.hint] * len(let.targets)
@@ -130,7 +133,7 @@ class Namer:
     def waits(self, let: Let, after: Sequence[Statement], end: Sequence[Code]) -> bool:
         """Whether it is written where it is read: once, by something that fits around it."""
         (target,) = let.targets
-        if self.left[target] != 1:
+        if self.left[target] != 1 or let.within:
             return False
         shown = self.preview(let.code)
         if shown.kind == "choice" and len(inline(shown)) > LONGEST:

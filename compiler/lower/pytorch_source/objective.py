@@ -10,6 +10,7 @@ from dlc.compiler.lower.pytorch_source.code import Code, call, lines, text
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Written
 from dlc.compiler.lower.pytorch_source.functions import Body, head
+from dlc.compiler.lower.pytorch_source.parts import differentiated, sources_of
 from dlc.compiler.lower.pytorch_source.writer import local, safe
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
     targets = set(rows.targets)
     found = head("compute_loss", ["model", *names.values()], "What training makes small.")
     found += rows.draws()
+    if differentiated(e.graph):
+        found.insert(2, "@torch.enable_grad()")
+        moved = {value for value in sources_of(e.graph, differentiated(e.graph)) if value.type.is_float}
+        fields = (*rows.fields, *rows.drawn)
+        found += [f"{INDENT}{field.name}.requires_grad_()" for field in fields if field.value in moved]
     for field in rows.drawn:
         names[field.value] = field.name
         body.names[field.value] = field.name
@@ -37,6 +43,8 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
     body.call_model()
     taken = set(names.values())
     body.rename(lambda value, hint: f"{hint}_scores" if kind(e, value) else f"predicted_{hint}", taken)
+    if program.train.precision == "bf16":
+        body.mixed(rows.fields[0].name)
     for node in e.late:
         body.writer.write_node(node)
     ends = [body.writer.value(e.graph.outputs["loss"])._code]

@@ -53,6 +53,7 @@ def parts_of(program: Program) -> Parts:
             targets.update(node.results[len(led[node.results[0]].results) :])
     late = behind(graph, targets, led)
     again = {node for value in read_by(graph, late) for node in cheap(graph, value)}
+    again -= {node for value in differentiated(graph) for node in cheap(graph, value)}
     graph_late = [node for node in graph.nodes if node in late or node in again]
     kept = prune(replace(graph, outputs={k: v for k, v in wanted.items() if k != "loss"})).nodes
     others = {v for node in graph_late for v in node.reads} - {v for n in graph_late for v in n.results}
@@ -91,6 +92,18 @@ def behind(graph: Graph, targets: set[Value], led: Collection[Value]) -> set[Nod
 
 def read_by(graph: Graph, nodes: set[Node]) -> list[Value]:
     return [value for node in graph.nodes if node in nodes for value in node.reads]
+
+
+def differentiated(graph: Graph) -> list[Value]:
+    """What derivatives are taken with respect to: it cannot be made anew beside the model."""
+    return [n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None]
+
+
+def sources_of(graph: Graph, values: Collection[Value]) -> set[Value]:
+    """The inputs and weights that these are made of."""
+    needed = prune(replace(graph, outputs={str(place): value for place, value in enumerate(values)})).nodes
+    made = {value for node in needed for value in node.results}
+    return {value for node in needed for value in node.reads if value not in made} | set(values)
 
 
 def cheap(graph: Graph, value: Value, most: int = 3) -> list[Node]:

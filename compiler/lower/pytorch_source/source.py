@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Graph
@@ -56,10 +57,12 @@ def learn_lines(cls: Class) -> list[str]:
         Functions({node.operands[0]: local(node.operands[0])}), local(node.operands[0])
     )
     codes = writer.hoisted([value._code for value in made.values()])
+    leaves = {code.value: leaf for leaf, code in zip(made, codes, strict=True) if code.kind == "local"}
+    writer.body = [replace(let, hint=leaves.get(let.targets[0], "")) for let in writer.body]
     namer = Namer({node.operands[0]: "x"}, writer.body, codes)
     found = ["", "    def learn(self, x):", *namer.block(writer.body, 8, codes)]
     for leaf, code in zip(made, codes, strict=True):
-        found += lines(Code("call", None, (text(f"self.{leaf}.copy_"), namer.consume(code))), 8)
+        found += namer.fitted(Code("call", None, (text(f"self.{leaf}.copy_"), namer.consume(code))), 8, "")
     return found
 
 

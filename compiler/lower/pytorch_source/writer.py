@@ -137,8 +137,6 @@ class Writer:
 
     def _write_node(self, node: Node) -> None:
         operator = node.operator
-        if operator.wrt is not None:
-            raise Unwritten("it is a derivative")
         if isinstance(operator, Constant) and not isinstance(operator.value, tuple):
             self.env[node.results[0]] = Literal(operator.value)
             return
@@ -207,7 +205,7 @@ class Writer:
         def hoist(code: Code) -> Code | None:
             shared = seen[id(code)] > 1 and any(part.kind == "call" for part in code.walk())
             if (
-                code.kind not in ("call", "sign", "index")
+                code.kind not in ("call", "sign", "index", "attribute")
                 or not shared
                 or (len(codes) > 1 and split_at(codes))
             ):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlc.cli.options import set_option
+
+if TYPE_CHECKING:
+    from dlc.compiler.program import Program
+    from dlc.program import Program as Face
 
 
 @click.command(short_help="Write a spec as a readable PyTorch file.")
@@ -14,14 +18,27 @@ from dlc.cli.options import set_option
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: standard output]")
 @set_option
 def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]) -> None:
-    """Write a spec as a short PyTorch file that needs no dlc: the module, its training and its data."""
+    """Write a spec as a short PyTorch file that needs no dlc: the module, its training and its data. Classes
+    that the spec leaves open are read from the rows."""
     from dlc.cli.files import replace
-    from dlc.cli.specs import compile_spec
+    from dlc.cli.specs import open_spec
     from dlc.compiler.lower.pytorch_source import emit
 
-    text = emit(compile_spec(spec, dict(settings)))
+    text = emit(with_classes(open_spec(spec, dict(settings))))
     if output is None:
         click.echo(text, nl=False)
         return
     replace(output, text.encode())
     click.echo(f"wrote {output}", err=True)
+
+
+def with_classes(face: Face) -> Program:
+    """The program with the classes of the training rows, where it leaves them open and has a source."""
+    program = face.compiled
+    declared = (field.declared for field in (*program.inputs, *program.outputs))
+    waits = any(type.classes and not isinstance(type.classes.count, int) for type in declared)
+    if waits and program.data is not None and program.data.source is not None:
+        from dlc.runtime import data
+
+        face.learn(data.facts(program, face.folder))
+    return face.compiled

@@ -9,6 +9,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dlc.compiler.ir import Site
     from dlc.compiler.source import Span
 
 
@@ -29,6 +30,12 @@ class Diagnostic:
     labels: tuple[Label, ...]
     notes: tuple[str, ...] = ()  # e.g. "in: block basic, used at resnet.dl:25:6"
     help: str = ""
+
+    @classmethod
+    def at(cls, site: Site, code: str, message: str, help: str = "", *, text: str = "",
+           more: Iterable[Label] = ()) -> Diagnostic:  # fmt: skip
+        """The problem of a node or a value, with the uses of blocks that led to it."""
+        return cls(code, message, (Label(site.span, text), *more), site.way(), help)
 
     @property
     def severity(self) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import fx
 from torch.fx.node import map_aggregate
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.lower.weights import check_known, draw
 from dlc.compiler.types import Classes
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
@@ -150,7 +150,7 @@ class Check:
             f"it is off by {wrong.wrong.error:.1e} of its size"
         )
         help = "this is a mistake in the operator, not in the spec: please report it"
-        return Diagnostic(WRONG, message, (Label(site.span, what),), site.way(), help)
+        return Diagnostic.at(site, WRONG, message, help, text=what)
 
 
 # --- the function -----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import dims
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.lower.dims import place_of
 from dlc.runtime.data.mistakes import SHAPE
 
@@ -33,7 +33,7 @@ def too_long(program: Program, part: str, rows: Rows) -> Iterator[Diagnostic]:
                 continue
             message = f"the {part} rows are {found} long here, and `{node.operator.name}` takes {most}"
             help = "raise what it takes, or shorten the rows"
-            yield Diagnostic(SHAPE, message, (Label(node.site.span),), node.site.way(), help)
+            yield Diagnostic.at(node.site, SHAPE, message, help)
 
 
 def size_in(program: Program, rows: Rows, size: Size) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.kinds import Reject
 from dlc.compiler.training.figures import figures, find_figure
 from dlc.compiler.training.section import EPOCHS
@@ -106,11 +106,10 @@ def check_statistics(graph: Graph, plan: Plan) -> None:
         return
     for node in graph.nodes:
         if node.operator.needs_many_rows and all(size == 1 for size in node.operands[0].type.shape[1:]):
-            label = Label(node.site.span, "one value of each feature in a step")
-            raise CompileError([Diagnostic(IMPOSSIBLE,
-                                           f"`{node.operator.name}` needs more than one row in a step",
-                                           (label,), (),
-                                           "use a larger `batch`, or `layernorm`")])  # fmt: skip
+            message = f"`{node.operator.name}` needs more than one row in a step"
+            raise CompileError([Diagnostic.at(node.site, IMPOSSIBLE, message,
+                                              "use a larger `batch`, or `layernorm`",
+                                              text="one value of each feature in a step")])  # fmt: skip
 
 
 def lower_is_better(program: Program) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.operators.joining import Concat
 from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.passes import forms
@@ -39,10 +39,9 @@ def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]
         called = list(names(node.operands[0], graph.producers(), data.columns))
         widest, narrowest = (f"{called[at]} deviates by {spread[at]:.3g}" for at in
                              (int(spread.argmax()), int(varies[reach[varies].argmin()])))  # fmt: skip
-        found.append(Diagnostic("W0701", f"`{node.operator.name}` takes features on very different scales: "
-                                f"{widest}, {narrowest}", (Label(node.site.span),), node.site.way(),
-                                "put `standardize` before it, which learns the scales from the training "
-                                "rows"))  # fmt: skip
+        message = f"`{node.operator.name}` takes features on very different scales: {widest}, {narrowest}"
+        help = "put `standardize` before it, which learns the scales from the training rows"
+        found.append(Diagnostic.at(node.site, "W0701", message, help))
     return [d for d in found if not any(a.silences(d) for a in program.allowed)]
 
 

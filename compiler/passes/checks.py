@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.compiler.diagnostics import Diagnostic
+
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Problems
     from dlc.compiler.ir import Graph, Node, Value
@@ -26,11 +28,9 @@ def learnt_first(graph: Graph, problems: Problems) -> None:
 
 def report(node: Node, reason: str, problems: Problems) -> None:
     name = node.operator.name
-    problems.report("E0512", node.site.span,
-                    f"`{name}` learns from the training rows before training, and {reason} stands before it",
-                    notes=node.site.way(),
-                    help=f"let `{name}` act on the inputs first; `batchnorm` or `layernorm` normalize "
-                         "within the network")  # fmt: skip
+    message = f"`{name}` learns from the training rows before training, and {reason} stands before it"
+    help = f"let `{name}` act on the inputs first; `batchnorm` or `layernorm` normalize within the network"
+    problems.add(Diagnostic.at(node.site, "E0512", message, help))
 
 
 def derivatives(graph: Graph, problems: Problems) -> None:
@@ -40,8 +40,6 @@ def derivatives(graph: Graph, problems: Problems) -> None:
             continue
         wrt = node.operands[node.operator.wrt]
         if wrt not in graph.needed_by(node.operands[:1]):
-            problems.report("E0213", node.site.span,
-                            f"`{node.operator.name}` is of what does not depend on `{wrt.name}`",
-                            notes=node.site.way(),
-                            help="bind the tensor to a name before it flows on, and differentiate with "
-                                 "respect to that")  # fmt: skip
+            message = f"`{node.operator.name}` is of what does not depend on `{wrt.name}`"
+            help = "bind the tensor to a name before it flows on, and differentiate with respect to that"
+            problems.add(Diagnostic.at(node.site, "E0213", message, help))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics import Label
+from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.kinds import Reject
 from dlc.compiler.passes.extension import prune
 from dlc.compiler.record import record
@@ -53,8 +53,8 @@ class Stray(Exception):
 def check(graph: Graph, problems: Problems) -> None:
     """Report the targets that would have to follow an augmentation and cannot."""
     for stray in plan(graph).strays:
-        site, label = stray.node.site, Label(stray.target.site.span, "its target")
-        problems.report(stray.code, site.span, stray.message, help=stray.help, notes=site.way(), more=[label])
+        its = Label(stray.target.site.span, "its target")
+        problems.add(Diagnostic.at(stray.node.site, stray.code, stray.message, stray.help, more=[its]))
 
 
 def plan(graph: Graph) -> Plan:

@@ -79,8 +79,7 @@ def held(answers: dict[str, Answer], found: Batch) -> Held:
 def refused(node: Node | None, error: Exception) -> Diagnostic:
     """The error for a model that ONNX Runtime does not take, at the first stage that is at fault."""
     message = f"ONNX Runtime does not take what was made of the spec: {str(error).splitlines()[0]}"
-    labels = (Label(node.site.span, f"first here, in `{node.name}`"),) if node else ()
-    return Diagnostic(PARTED, message, labels, node.site.way() if node else (), HELP)
+    return at_fault(node, message) if node else Diagnostic(PARTED, message, (), (), HELP)
 
 
 def parted(graph: Graph, output: str, what: str, apart: float, node: Node | None) -> Diagnostic:
@@ -89,5 +88,8 @@ def parted(graph: Graph, output: str, what: str, apart: float, node: Node | None
     message = f"torch and ONNX Runtime part in `{output}`: {size} on {what}, and {TOLERANCE:.0e} is allowed"
     if node is None:  # every stage by itself is right: what is wrong was made of several
         return Diagnostic(PARTED, message, (Label(graph.outputs[output].site.span),), help=HELP)
-    label = Label(node.site.span, f"first here, in `{node.name}`")
-    return Diagnostic(PARTED, message, (label,), node.site.way(), HELP)
+    return at_fault(node, message)
+
+
+def at_fault(node: Node, message: str) -> Diagnostic:
+    return Diagnostic.at(node.site, PARTED, message, HELP, text=f"first here, in `{node.name}`")

@@ -35,11 +35,12 @@ def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
         one_dimensional = image.type.rank == 2 and image not in inputs
         has_channels = image.type.rank > 2 or one_dimensional
         what = "signal" if one_dimensional else "image"
-        yield Diagnostic("W0406", f"`dense` works along the last axis, and that of this {what}, {x}, is its "
-                         f"{'length' if one_dimensional else 'width'}", (Label(node.site.span),),
-                         node.site.way(), "`flatten` before it makes features of all"
-                         + "; `conv(channels, 1)` works on the channels of every place"
-                         * has_channels)  # fmt: skip
+        yield Diagnostic.at(node.site, "W0406",
+                            f"`dense` works along the last axis, and that of this {what}, {x}, is its "
+                            f"{'length' if one_dimensional else 'width'}",
+                            "`flatten` before it makes features of all"
+                            + "; `conv(channels, 1)` works on the channels of every place"
+                            * has_channels)  # fmt: skip
 
 
 def image_behind(value: Value, producers: Mapping[Value, Node]) -> Value | None:
@@ -73,9 +74,9 @@ def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
         for value in dict.fromkeys((output.flowed, output.scores)):
             for node in back(value, producers, is_elementwise):
                 if isinstance(node.operator, Dropout) and node.operator.rate:
-                    yield Diagnostic("W0407", f"`dropout` right before the output `{output.name}` sets "
-                                     "answers to 0 in training", (Label(node.site.span),), node.site.way(),
-                                     "put it before the last layer")  # fmt: skip
+                    yield Diagnostic.at(node.site, "W0407",
+                                        f"`dropout` right before the output `{output.name}` sets answers "
+                                        "to 0 in training", "put it before the last layer")  # fmt: skip
 
 
 def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
@@ -93,11 +94,11 @@ def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
         rows.update(dict.fromkeys(node.results, row))
         if node.operator.saturates and len(row) == DEEP and row[0] not in begun:
             begun.add(row[0])
-            yield Diagnostic("W0408", f"`{node.operator.name}` is the {DEEP}th activation in a row that is "
-                             "flat far from 0: little gradient comes back through so many",
-                             (Label(node.site.span),), node.site.way(),
-                             "`relu` or `gelu` keep gradients alive; so do `batchnorm`, `layernorm` and "
-                             "`residual`")  # fmt: skip
+            yield Diagnostic.at(node.site, "W0408",
+                                f"`{node.operator.name}` is the {DEEP}th activation in a row that is flat "
+                                "far from 0: little gradient comes back through so many",
+                                "`relu` or `gelu` keep gradients alive; so do `batchnorm`, `layernorm` and "
+                                "`residual`")  # fmt: skip
 
 
 def narrow_start(program: Program) -> Iterator[Diagnostic]:
@@ -116,12 +117,13 @@ def narrow_start(program: Program) -> Iterator[Diagnostic]:
                 continue
             name, better = weight.initial.name, weight.initial.name.replace("xavier", "he")
             own = weight.name == f"{node.name}.weight"
-            yield Diagnostic("W0409", f"`{name}` is made for tanh and sigmoid; before the ReLU family values "
-                             "shrink with every layer",
-                             (Label(node.site.span),
-                              *([] if own else [Label(weight.value.site.span, f"begins with `{name}`")])),
-                             node.site.way(), f"write `init={better}`, or leave `init` out" if own
-                             else f"begin `{weight.name}` with `{better}`")  # fmt: skip
+            yield Diagnostic.at(node.site, "W0409",
+                                f"`{name}` is made for tanh and sigmoid; before the ReLU family values "
+                                "shrink with every layer",
+                                f"write `init={better}`, or leave `init` out" if own
+                                else f"begin `{weight.name}` with `{better}`",
+                                more=[] if own else [Label(weight.value.site.span,
+                                                           f"begins with `{name}`")])  # fmt: skip
 
 
 def is_sum(node: Node) -> bool:

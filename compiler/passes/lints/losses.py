@@ -31,9 +31,9 @@ def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
         for value in dict.fromkeys((output.flowed, output.scores)):
             node = behind(value, producers, keeps_all)
             if value not in asked and node is not None and node.operator.name in kind.mistaken:
-                yield Diagnostic("W0401", f"`{node.operator.name}` before the {output.declared.element} "
-                                 f"output `{output.name}` can hardly be meant", (Label(node.site.span),),
-                                 node.site.way(), kind.meant)  # fmt: skip
+                yield Diagnostic.at(node.site, "W0401",
+                                    f"`{node.operator.name}` before the {output.declared.element} output "
+                                    f"`{output.name}` can hardly be meant", kind.meant)  # fmt: skip
 
 
 def of_another_type(program: Program) -> Iterator[Diagnostic]:
@@ -90,7 +90,7 @@ def pair(node: Node, loss: Loss, output: Output) -> Diagnostic:
         wanted = " or ".join(f"`{element}`" for element in loss.scores)
         why = f"`{name}` takes scores, and `{output.name}: {declared.element}` answers with numbers"
         help = f"declare `{output.name}` as {wanted}" + (f", or take `{kind.loss}`" if kind.loss else "")
-    return Diagnostic("W0404", why, (Label(node.site.span),), node.site.way(), help)
+    return Diagnostic.at(node.site, "W0404", why, help)
 
 
 # --- probabilities of probabilities -----------------------------------------------------------------------
@@ -107,11 +107,11 @@ def probabilities_of_probabilities(program: Program) -> Iterator[Diagnostic]:
             continue  # it is the dropout that parts them, of which there is a warning
         if first is not None and first.operator.matches == element and first not in told:
             told.add(first)
-            yield Diagnostic("W0405", f"{taker} takes scores, and `{first.operator.name}` has made "
-                             "probabilities of them already",
-                             (Label(site.span), Label(first.site.span, "probabilities from here on")),
-                             site.way(), f"leave out one of them: the first `{first.operator.name}`, "
-                             "as a rule")  # fmt: skip
+            yield Diagnostic.at(site, "W0405",
+                                f"{taker} takes scores, and `{first.operator.name}` has made probabilities "
+                                "of them already",
+                                f"leave out one of them: the first `{first.operator.name}`, as a rule",
+                                more=[Label(first.site.span, "probabilities from here on")])  # fmt: skip
 
 
 def takers_of_scores(program: Program) -> Iterator[tuple[str, str, Value, Site]]:

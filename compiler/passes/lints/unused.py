@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.passes.needed import needed_values
 
 if TYPE_CHECKING:
@@ -17,9 +17,8 @@ def inputs(program: Program) -> Iterator[Diagnostic]:
     needed = needed_values(program)
     for input in program.inputs:
         if input.value not in needed:
-            yield Diagnostic("W0403", f"nothing depends on the input `{input.name}`",
-                             (Label(input.site.span),),
-                             help="take it out, or let it flow on to an output")  # fmt: skip
+            yield Diagnostic.at(input.site, "W0403", f"nothing depends on the input `{input.name}`",
+                                "take it out, or let it flow on to an output")  # fmt: skip
 
 
 def weights(program: Program) -> Iterator[Diagnostic]:
@@ -28,6 +27,5 @@ def weights(program: Program) -> Iterator[Diagnostic]:
     for weight in program.graph.weights:
         if weight.value not in needed:
             site = places.get(weight.value, weight.value.site)
-            yield Diagnostic("W0402", f"no output and no loss depends on `{weight.name}`",
-                             (Label(site.span),), site.way(),
-                             help="take out what is made here, or let it flow on to an output")  # fmt: skip
+            yield Diagnostic.at(site, "W0402", f"no output and no loss depends on `{weight.name}`",
+                                "take out what is made here, or let it flow on to an output")  # fmt: skip

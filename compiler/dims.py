@@ -38,6 +38,7 @@ __all__ = [
     "Dim",
     "DimError",
     "Size",
+    "at_least",
     "ceil_div",
     "evaluate",
     "fixed",
@@ -49,6 +50,7 @@ __all__ = [
     "product",
     "same",
     "substitute",
+    "total",
 ]
 
 X = TypeVar("X")
@@ -149,6 +151,14 @@ def product(sizes: Iterable[Size]) -> Size:
     return result
 
 
+def total(sizes: Iterable[Size]) -> Size:
+    """All of them added; 0 for none."""
+    result: Size = 0
+    for size in sizes:
+        result = result + size
+    return result
+
+
 def ceil_div(a: Size, b: int) -> Size:
     """`a / b` rounded up."""
     return _quotient(a + (b - 1), b)
@@ -187,6 +197,12 @@ def minimum(size: Size) -> int | None:
         return None
 
 
+def at_least(size: Size, bound: int) -> bool:
+    """Whether it is proved never to be below a number."""
+    low = minimum(size)
+    return low is not None and low >= bound
+
+
 def _is_size(value: object) -> bool:
     return isinstance(value, int | Dim)
 
@@ -216,16 +232,11 @@ def _symbolic_quotient(a: Size, b: Dim) -> Size:
     a size that divides is taken not to be 0."""
     quotient, rest = divide(_terms(a), _terms(b))
     remainder = _dim(rest)
-    if remainder != 0 and not (_at_least(remainder, 0) and _at_least(b - remainder, 1)):
+    if remainder != 0 and not (at_least(remainder, 0) and at_least(b - remainder, 1)):
         raise DimError(
             f"`{a}` cannot be divided by `{b}`: the result is not a known expression of free names"
         )
     return _dim(quotient)
-
-
-def _at_least(size: Size, bound: int) -> bool:
-    low = minimum(size)
-    return low is not None and low >= bound
 
 
 def _substitute_atom(atom: Atom, values: Mapping[str, Size]) -> Size:

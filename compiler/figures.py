@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims import product
+from dlc.compiler.dims import product, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,13 +34,6 @@ def flops(program: Program) -> Size:
     from dlc.compiler.passes import forms
 
     return multiply_adds(forms.inference(program).nodes) * 2
-
-
-def total(sizes: Iterable[Size]) -> Size:
-    added: Size = 0
-    for size in sizes:
-        added = added + size
-    return added
 
 
 def spell(size: Size) -> str:

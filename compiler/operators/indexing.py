@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import Dim, Size, ceil_div, minimum
+from dlc.compiler.dims import Dim, Size, at_least, ceil_div
 from dlc.compiler.kinds import Kind, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.types import Tensor
@@ -144,11 +144,6 @@ def vector(op: Any, sizes: list[Size]) -> Any:
 
 
 # --- sizes ------------------------------------------------------------------------------------------------
-
-
-def at_least(size: Size, bound: int) -> bool:
-    low = minimum(size)
-    return low is not None and low >= bound
 
 
 def check_index(x: Tensor, axis: int, size: Size, index: Size) -> None:

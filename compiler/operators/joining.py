@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dlc.compiler.dims import Dim, Size, same
+from dlc.compiler.dims import Dim, Size, same, total
 from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
 from dlc.compiler.operators.base import Example, Reject, setting
-from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, torch_cast, total, unify
+from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, torch_cast, unify
 from dlc.compiler.operators.shape import Shape
 from dlc.compiler.types import Tensor
 

@@ -168,10 +168,3 @@ def only_axis(x: Tensor, axis: int | None, name: str) -> int:
         raise Reject(f"`{name}` needs `axis`: {x} has {x.rank} axes", code="E0405",
                      help="`axis=0` for the first, `axis=-1` for the last")  # fmt: skip
     return 0
-
-
-def total(sizes: Any) -> Size:
-    result: Size = 0
-    for size in sizes:
-        result = result + size
-    return result

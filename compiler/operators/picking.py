@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dlc.compiler.dims import Size, minimum, same
+from dlc.compiler.dims import Size, at_least, same
 from dlc.compiler.kinds import Nothing, OneOf, Whole
 from dlc.compiler.operators.answers import CLOSE
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
@@ -38,7 +38,7 @@ class Topk(Operator):
         if not x.rank:
             raise Reject(f"`topk` looks along the last axis, found {x}", at="x")
         size = x.shape[-1]
-        if (minimum(size) or 0) < self.k:
+        if not at_least(size, self.k):
             if isinstance(size, int):
                 raise Reject(f"there are no {self.k} values along the last axis of {x}", at="k", code="E0404",
                              help=f"`k` is at most {size}")  # fmt: skip

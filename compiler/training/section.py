@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definition import setting
-from dlc.compiler.kinds import Defined, Kind, ListOf, Nothing, Number, OneOf, Reject, Whole, Word
+from dlc.compiler.kinds import Defined, ListOf, Nothing, Number, OneOf, Reject, TensorValue, Whole, Word
 from dlc.compiler.sections import Section
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.adam import Adam
@@ -28,18 +28,11 @@ if TYPE_CHECKING:
 EPOCHS = 10
 
 
-class LossExpression(Kind):
+class LossExpression(TensorValue):
     """A scalar of the graph that training makes small; axes that are left are averaged by the elaborator."""
 
     def describe(self) -> str:
         return "a loss, such as `cross_entropy(y)` or `mse(a) + 0.1 * mae(b)`"
-
-    def accept(self, value):
-        from dlc.compiler.ir import Value
-
-        if not isinstance(value, Value):
-            raise self.mismatch(value)
-        return value
 
 
 class Train(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dlc.compiler.figures import total
+from dlc.compiler.dims import total
 from dlc.show.outline import Group, Outline, Step, visible
 
 if TYPE_CHECKING:

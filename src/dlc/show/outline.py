@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.figures import total, weight_size
+from dlc.compiler.dims import total
+from dlc.compiler.figures import weight_size
 from dlc.compiler.ir import Value
 from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.operators.indexing import Slice

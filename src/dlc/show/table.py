@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.figures import spell, total
+from dlc.compiler.dims import total
+from dlc.compiler.figures import spell
 from dlc.compiler.printer import print_type
 from dlc.show.columns import columns
 from dlc.show.outline import Group, Outline, Step, last, visible

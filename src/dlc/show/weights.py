@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.figures import parameters, spell, total, weight_size
+from dlc.compiler.dims import total
+from dlc.compiler.figures import parameters, spell, weight_size
 from dlc.show.columns import columns
 
 if TYPE_CHECKING:

@@ -149,7 +149,11 @@ class Evaluator:
     # --- static control -----------------------------------------------------------------------------------
 
     def _conditional(self, expr: syntax.Conditional) -> Any:
-        return self.evaluate(expr.value if self.condition(expr.condition) else expr.other)
+        return self.evaluate(self.chosen(expr))
+
+    def chosen(self, expr: syntax.Conditional) -> syntax.Expr:
+        """The side of a conditional that is compiled."""
+        return expr.value if self.condition(expr.condition) else expr.other
 
     def condition(self, expr: syntax.Expr) -> bool:
         value = self.evaluate(expr)

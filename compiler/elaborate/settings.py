@@ -84,7 +84,9 @@ def setting_value(ev: Evaluator, definition: type[Definition], declared: Setting
 
 def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     """An expression where a kind is wanted: bare words and members of families come before
-    the file's names."""
+    the file's names. Of `a if condition else b` it is the chosen side that stands there."""
+    if isinstance(expr, syntax.Conditional):
+        return directed_value(ev, kind, ev.chosen(expr))
     if isinstance(expr, syntax.Name) and expr.id in kind.words:
         return expr.id
     word = kind.read(expr)
@@ -99,6 +101,11 @@ def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
             f"expected {kind.describe()}, found `{expr.span.text}`",
             help=f'write `"{expr.span.text}"`',
         )
+    if isinstance(expr, syntax.Binary):
+        joined = joined_lists(ev, kind, expr)
+        if joined is not None:
+            return joined
+        check_no_member(ev, kind, expr)
     member = family_member(ev, kind, expr)
     if member is not None:
         return member
@@ -140,6 +147,25 @@ def family_member(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     if isinstance(expr, syntax.Call) or not known(ev, head.id):
         raise unknown_member(ev, kind, head)
     return None
+
+
+def joined_lists(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> list[Any] | None:
+    """The entries of `[a] + [b]`; none where it is another sum."""
+    sides = (expr.left, expr.right)
+    if expr.operator != "+" or kind.item() is None or not any(isinstance(s, syntax.ListExpr) for s in sides):
+        return None
+    parts = [directed_value(ev, kind, side) for side in sides]
+    return [entry for part in parts for entry in part] if all(isinstance(p, list) for p in parts) else None
+
+
+def check_no_member(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> None:
+    """`l1(1) + l2(1)`, where a list is meant."""
+    for side in (expr.left, expr.right):
+        head = side.function if isinstance(side, syntax.Call) else side
+        if any(root_of(head) in Definition.families[family] for family in kind.families()):
+            listed = f"[{expr.left.span.text}, {expr.right.span.text}]"
+            raise ev.fail("E0403", expr.span, f"nothing can be computed with `{side.span.text}`",
+                          help=f"write `{listed}`" if kind.item() else "")  # fmt: skip
 
 
 def known(ev: Evaluator, name: str) -> bool:

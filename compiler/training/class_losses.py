@@ -12,13 +12,16 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.training.losses import Loss, agree, check_number, clash, is_number, torch_agree
 from dlc.compiler.types import Tensor
 
+LEAST = 1e-30  # what counts, at least, where a mean is taken of it
+
 
 class CrossEntropy(Loss):
     """The negative logarithm of the probability that softmax gives to the right class
     (torch `cross_entropy`).
 
     The scores have one axis more than the target: the last,
-    or the first for image-like targets of two or more axes. With `weight`, the mean is weighted too.
+    or the first for image-like targets of two or more axes. With `weight`, the mean is weighted too; it is 0
+    where nothing in the batch counts, which PyTorch makes NaN.
     """
 
     scores = ("class",)
@@ -46,6 +49,8 @@ class CrossEntropy(Loss):
             raise Reject(
                 f"`weight` has {len(self.weight)} entries for {classes} classes", at="weight", code="E0404"
             )
+        if self.weight is not None and not any(self.weight):
+            raise Reject("with these weights no class counts", at="weight", code="E0404")
         return self.reduced(self.each(prediction))
 
     @staticmethod
@@ -58,13 +63,16 @@ class CrossEntropy(Loss):
         prediction, target = torch_scores(F, prediction, target, *self.operands)
         weight = None if self.weight is None else prediction.new_tensor(self.weight)
         place = class_axis(self.operands[0]) + 1
+        counted = self.reduction == "mean" and self.weight is not None and 0 in self.weight
         loss = F.cross_entropy(
             prediction if place == 1 else prediction.movedim(place, 1),
             target,
             weight=weight,
             label_smoothing=self.label_smoothing,
-            reduction=self.reduction,
+            reduction="sum" if counted else self.reduction,
         )
+        if counted:
+            return loss / weight.take(target).sum().clamp(min=LEAST)
         return self.torch_reduced(loss, self.each(self.operands[0]))
 
     examples = (
@@ -73,7 +81,9 @@ class CrossEntropy(Loss):
         Example("cross_entropy", ("float[3, H, W]", "class(3)[H, W]"), "float"),
         Example("cross_entropy(reduce=none)", ("float[T, 3]", "class(3)[T]"), "float[T]"),
         Example("cross_entropy(label_smoothing=0.1, weight=[1, 2, 0.5])", ("float[3]", "class(3)"), "float"),
+        Example("cross_entropy(weight=[0, 1, 0.5])", ("float[3, H, W]", "class(3)[H, W]"), "float"),
         Example("cross_entropy(weight=[1, 2])", ("float[3]", "class(3)"), rejects="E0404"),
+        Example("cross_entropy(weight=[0, 0, 0])", ("float[3]", "class(3)"), rejects="E0404"),
         Example("cross_entropy", ("float[4]", "class(3)"), rejects="E0203"),
         Example("cross_entropy", ("float[3]", "float[3]"), rejects="E0201"),
         Example("cross_entropy", ("float[2]", "bool"), rejects="E0201"),

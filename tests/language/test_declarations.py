@@ -177,6 +177,46 @@ def test_a_regularizer_has_weights_to_act_on(layers, on, where):
     assert [d.code for d in caught.value.diagnostics] == ["E0613"]
 
 
+CHOICES = f"""param fast = true
+param more = false
+{CLASSES}
+x -> dense(3, init=zeros if fast else ones) -> y
+train {{
+  optimizer  = adam(0.002) if fast else sgd(lr=0.1)
+  schedule   = cosine if fast else constant
+  regularize = [l2(1e-3)] + ([l1(1e-4)] if more else [])
+  clip       = norm(1) if fast else none
+  batch      = all if fast else 16
+  precision  = float64 if fast else bf16
+  metrics    = [accuracy] if fast else [accuracy, f1]
+  early_stop = patience(2, on=train.loss if fast else train.accuracy)
+}}
+"""
+
+
+def test_settings_are_chosen_where_the_file_is_compiled():
+    def settings(**params):
+        train = spec(CHOICES, params=params).train
+        metrics = tuple(m.name for m in train.metrics or ())
+        clip = train.clip and train.clip.name
+        return (train.optimizer.name, train.schedule.name, len(train.regularize), clip, train.batch,
+                train.precision, metrics, train.early_stop and train.early_stop.on)  # fmt: skip
+
+    assert settings() == ("adam", "cosine", 1, "norm", "all", "float64", ("accuracy",), "train.loss")
+    slow = ("sgd", "constant", 2, None, 16, "bf16", ("accuracy", "f1"), "train.accuracy")
+    assert settings(fast=False, more=True) == slow
+    initial = [w.initial.name for w in spec(CHOICES, params={"fast": False}).graph.weights]
+    assert initial == ["ones", "zeros"]
+
+
+def test_several_in_a_setting_are_a_list_and_no_sum():
+    with pytest.raises(CompileError) as caught:
+        spec(f"{CLASSES}x -> dense(3) -> y\ntrain {{ regularize = l2(1e-3) + l1(1e-4) }}")
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.message) == ("E0403", "nothing can be computed with `l2(1e-3)`")
+    assert problem.help == "write `[l2(1e-3), l1(1e-4)]`"
+
+
 def test_fields_of_data():
     text = (
         "input a, b: float\ninput v: float[2]\noutput y: class(3)\n((a, b) -> concat) + v -> dense(3) -> y\n"

@@ -309,6 +309,7 @@ class Cast(Operator):
 
     keeps = ("axes", "missing")
     public = False
+    glue = True
     takes = "any"
     batchless = True
     to: str = setting("the element of the result", kinds.Word(*(e for e in DTYPES if e != "class")))

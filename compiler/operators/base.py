@@ -129,6 +129,8 @@ class Operator(Definition, family="operator"):
 
     # False for nodes that the compiler puts in by itself and that no spec names.
     public: ClassVar[bool] = True
+    # True for what makes an operand fit where it is taken, an element or axes: people are not shown it.
+    glue: ClassVar[bool] = False
     # How a spec writes it, where it has no name of its own: `+`.
     sign: ClassVar[str] = ""
     # Where the reference lists it and how pictures paint it; the name of its file unless it says otherwise.

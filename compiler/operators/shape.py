@@ -238,6 +238,7 @@ class Unsqueeze(Shape):
     """Axes of size 1 before those of the sample, behind the batch (torch `unsqueeze`, ONNX `Unsqueeze`)."""
 
     public = False
+    glue = True
     axes: int = setting("how many", Whole(1))
 
     def type(self, x: Tensor) -> Tensor:
@@ -257,6 +258,7 @@ class ExpandBatch(Shape):
     """The same value for every sample of the batch (torch `expand`, ONNX `Expand`)."""
 
     public = False
+    glue = True
 
     def type(self, x: Tensor) -> Tensor:
         return replace(x, batched=True)

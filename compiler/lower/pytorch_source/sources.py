@@ -159,7 +159,7 @@ def csv(rows: Rows, source: Any) -> list[str]:
         f'{INDENT}with open({path}, newline="") as file:',
         f"{INDENT * 2}lines = list(csv.DictReader(file))",
     ]
-    fills = any(node.operator.name == "impute" for node in rows.e.program.graph.nodes)
+    fills = any(node.operator.fills for node in rows.e.program.graph.nodes)
     missing = tuple(dict.fromkeys(("", *(source.missing or ())))) if fills or source.missing else ()
     columns = []
     for field in rows.fields:

@@ -12,15 +12,12 @@ from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, 
 from dlc.compiler.lower.pytorch_source.frames import Copies, Frame, Let, depth_of, items_of
 from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
 from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.arithmetic import Cast, Constant, Sign
-from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
+from dlc.compiler.operators.arithmetic import Constant, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from dlc.compiler.ir import Graph, Node, Weight
-
-GLUE = (Cast, ExpandBatch, Unsqueeze)
 
 
 class NotEmitted(Exception):
@@ -179,13 +176,12 @@ class Writer:
     def let(self, node: Node, made: tuple[Written, ...]) -> None:
         codes = self.hoisted([w._code for w in made])
         joins = node.operator.follows or isinstance(node.operator, Sign) or node.operator.family == "loss"
-        glue = isinstance(node.operator, GLUE)
         whole = split_at(codes) if len(codes) > 1 else None
         if whole is not None:
             self.body.append(Let(node.results, whole))
         for value, written, code in zip(node.results, made, codes, strict=True):
             if whole is None:
-                self.body.append(Let((value,), code, joins, glue, self.hints.get(value, "")))
+                self.body.append(Let((value,), code, joins, node.operator.glue, self.hints.get(value, "")))
             self.env[value] = local(value, written._dtype)
 
     def hoisted(self, codes: list[Code]) -> list[Code]:

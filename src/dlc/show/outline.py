@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import total
 from dlc.compiler.figures import weight_size
 from dlc.compiler.ir import Value
+from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.passes import forms
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Use, Weight
     from dlc.compiler.program import Program
-
-# What changes nothing that people care for: its result is shown as that which it was made of.
-GLUE = ("cast", "unsqueeze", "expand_batch", "identity")
 
 
 @record(eq=False)
@@ -200,8 +198,10 @@ class Outline:
 
 
 def is_glue(node: Node) -> bool:
+    """Whether it changes nothing that people care for: its result is shown as what it was made of."""
     operator = node.operator
-    return operator.name in GLUE or (isinstance(operator, Slice) and operator.of_one)
+    of_one = isinstance(operator, Slice) and operator.of_one
+    return operator.glue or of_one or isinstance(operator, Identity)
 
 
 def use_at(node: Node, depth: int) -> Use | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dlc.runtime.differences import Compared
 
 WRONG = "E0810"
+GIVE_ROWS = "random rows may not suit it: give some with `--data`"
 NOTHING = "the loss depends on no weight: there is nothing to check"
 ROWS = 8  # of the batch
 ENTRIES, DIRECTIONS = 10, 2  # of a large weight that are looked at
@@ -42,11 +43,13 @@ MOVED = 0.1  # deviation of what is added to weights that begin all alike, as ze
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found of one weight: how many of its entries, and directions through all of them, were looked
-    at; the largest relative error; how many met a kink; and the first that is wrong."""
+    """What was found of one weight: the largest entry of its gradient; how many of its entries, and
+    directions through all of them, were looked at; the largest relative error; how many met a kink; and the
+    first that is wrong."""
 
     name: str
     shape: tuple[int, ...]
+    gradient: float
     entries: int
     directions: int
     error: float
@@ -84,6 +87,7 @@ class Check:
         learnt = {id(w) for w in self.forms.learnt}
         self._learnt = {n: self.forms.weights[n] for n in self.forms.arrays()
                         if id(self.forms.weights[n]) in learnt}  # fmt: skip
+        self._differentiate()
 
     @property
     def weights(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -100,16 +104,19 @@ class Check:
             for name, array in values.items()
         }
 
-    def run(self) -> Iterator[Checked]:
-        """Every weight that is learnt, in the order in which the file makes them."""
+    def _differentiate(self) -> None:
+        """Gradients of all weights, or why there are none."""
         value = self.objective()
         if not value.requires_grad:
             raise impossible(NOTHING, self.forms.program.train, "loss")
         if not torch.isfinite(value):
-            help = "random rows may not suit it: give some with `--data`" if self.lacking else ""
+            help = GIVE_ROWS if self.lacking else ""
             raise impossible("the loss is no finite number where training begins",
                              self.forms.program.train, help=help)  # fmt: skip
         value.backward()
+
+    def run(self) -> Iterator[Checked]:
+        """Every weight that is learnt, in the order in which the file makes them."""
         for name, weight in self._learnt.items():
             yield self._check(name, weight)
 
@@ -124,7 +131,7 @@ class Check:
             function = self.objective.along(weight, along)
             steps = STEPS[2:] if self._large else STEPS  # there is a kink within the first ones
             found.append(compare(function, float((gradient * along).sum()), size, steps))
-        return Checked(name, tuple(weight.shape), entries, directions, max(f.error for f in found),
+        return Checked(name, tuple(weight.shape), size, entries, directions, max(f.error for f in found),
                        sum(f.kink for f in found), next((f for f in found if f.wrong), None))  # fmt: skip
 
     def _ways(self, weight: torch.Tensor, entries: int, directions: int) -> Iterator[torch.Tensor]:
@@ -279,7 +286,11 @@ def rows_of(face: Face, data: Any) -> tuple[Rows | None, str]:
 
 def random_rows(program: Program, seed: int) -> Rows:
     """Rows of random values for every input and target."""
-    check_known(program.graph, {w.name: np.empty(0) for w in program.graph.weights})  # but for classes
+    try:
+        check_known(program.graph, {w.name: np.empty(0) for w in program.graph.weights})  # but for classes
+    except CompileError as error:
+        help = "there is no data to find them in: give rows with `--data`"
+        raise CompileError([replace(d, help=help) for d in error.diagnostics]) from None
     read = program.graph.readers()
     types = {v.field: numbered(v.type) for v in program.graph.inputs if v in read}
     if any(type.element == "string" for type in types.values()):

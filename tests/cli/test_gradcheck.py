@@ -70,6 +70,40 @@ def test_the_seed_chooses_weights_rows_and_places(tmp_path: Path) -> None:
     assert first == again != second
 
 
+def test_kinks_are_explained_where_there_are_some() -> None:
+    said = check(SPECS / "digits_cnn.dl").stdout
+    kinks = sum(map(int, re.findall(r"(\d+) near a kink$", said, re.MULTILINE)))
+    assert re.search(rf"^{kinks} of \d+ places are near a kink, as `relu` has one at 0", said, re.MULTILINE)
+    assert "kink" not in check(SPECS / "iris.dl").stdout
+
+
+def test_weights_that_no_gradient_reaches_are_named(tmp_path: Path) -> None:
+    done = check(NET.replace("tanh", "threshold") + DATA, folder=tmp_path)
+    assert done.exit_code == 0
+    assert re.search(r"^dense\.weight .* 0\.0e\+00  no gradient$", done.stdout, re.MULTILINE), done.stdout
+    assert "no gradient reaches `dense.weight`, `dense.bias`: training leaves" in done.stdout
+    assert "no gradient" not in check(NET + DATA, folder=tmp_path).stdout
+
+
+def test_one_weight_is_told_as_one(tmp_path: Path) -> None:
+    text = NET.replace("x -> dense(6)\n  -> tanh\n  -> dense(2)", "x -> dense(2, bias=false)")
+    said = check(text + DATA, folder=tmp_path).stdout
+    assert "the gradient of the weight is right, to " in said
+
+
+def test_a_check_that_takes_long_says_how_long(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("dlc.runtime.progress.QUIET", 0)
+    lines = [line for line in check(NET + DATA, folder=tmp_path).stdout.splitlines() if "dense" in line]
+    assert ["left" in line for line in lines] == [True, True, True, False]
+    done = check(NET + DATA, "--format", "json", folder=tmp_path)
+    assert done.stderr.startswith("1 of 4 weights, 0:0") and json.loads(done.stdout)["right"]
+
+
+def test_what_stops_a_check_is_told_before_the_table(tmp_path: Path) -> None:
+    text = "input x: float[2]\noutput y: float\nlog(x) -> dense(1) -> y\ntrain { epochs = 1 }\n"
+    assert check(text, folder=tmp_path).stdout == ""
+
+
 # --- what a step is made of -------------------------------------------------------------------------------
 
 
@@ -165,7 +199,7 @@ def test_data_that_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
     ("input x: float[2]\noutput y: int64\nx -> dense(1) -> y\n", "nothing is trained"),
     ("input x: float[2]\noutput y: float\nx -> sum -> y\ntrain { loss = mse(y, 0) }\n", "nothing to check"),
     (NET.replace("class(2)", "class(auto)").replace("(2) -> y", "(y.classes) -> y"),
-     "waits for the training rows"),
+     "help: there is no data to find them in: give rows with `--data`"),
     ("input x: float[2]\noutput y: float\nlog(x) -> dense(1) -> y\ntrain { epochs = 1 }\n",
      "random rows may not suit it"),
 ])  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ import click
 from dlc.cli.options import data_option, set_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from dlc.runtime.gradcheck import Check, Checked
+
+FEW = 4  # names that are told
 
 
 @click.command(short_help="Check the gradients of a spec.")
@@ -51,7 +54,11 @@ def command(
 def told(check: Check, form: str) -> Iterator[Checked]:
     """What is found, told as it is found."""
     if form == "json":
-        found = list(check.run())
+        found = []
+        for checked, left in timed(check):
+            found.append(checked)
+            if left:
+                click.echo(f"{len(found)} of {len(check.weights)} weights, {left.strip()}", err=True)
         click.echo(json.dumps(record(check, found), indent=2))
         yield from found
         return
@@ -61,12 +68,26 @@ def told(check: Check, form: str) -> Iterator[Checked]:
     wide, wider = (max(map(len, (head, *column))) for head, column in (("weight", names), ("shape", shapes)))
     click.echo(f"{'weight':{wide}}  {'shape':{wider}}  {'looked at':28}  error")
     found = []
-    for checked in check.run():
+    for checked, left in timed(check):
         found.append(checked)
         click.echo(f"{checked.name:{wide}}  {[*checked.shape]!s:{wider}}  {looked_at(checked):28}  "
-                   f"{checked.error:.1e}{verdict(checked)}")  # fmt: skip
+                   f"{checked.error:.1e}{verdict(checked)}{left}")  # fmt: skip
         yield checked
-    click.echo(f"\n{summary(found)}")
+    click.echo()
+    for line in summary(found):
+        click.echo(line)
+
+
+def timed(check: Check) -> Iterator[tuple[Checked, str]]:
+    """What is found, now and then with the time that the rest will take: `  3 min left`."""
+    from dlc.runtime.progress import QUIET, duration
+
+    began = told = time.monotonic()
+    for done, checked in enumerate(check.run(), 1):
+        now, rest = time.monotonic(), len(check.weights) - done
+        quiet = rest == 0 or now - told < QUIET
+        told = told if quiet else now
+        yield checked, "" if quiet else f"  {duration((now - began) / done * rest)} left"
 
 
 def looked_at(checked: Checked) -> str:
@@ -81,15 +102,26 @@ def looked_at(checked: Checked) -> str:
 def verdict(checked: Checked) -> str:
     if checked.wrong:
         return "  WRONG"
+    if not checked.gradient:
+        return "  no gradient"
     return f"  {checked.kinks} near a kink" if checked.kinks else ""
 
 
-def summary(found: Iterable[Checked]) -> str:
-    found = list(found)
-    wrong = sum(c.wrong is not None for c in found)
+def summary(found: Sequence[Checked]) -> Iterator[str]:
+    kinks, places = sum(c.kinks for c in found), sum(c.entries + c.directions for c in found)
+    still = [f"`{c.name}`" for c in found if not c.gradient and not c.wrong]
+    if kinks:
+        yield (f"{kinks} of {places} places are near a kink, as `relu` has one at 0: there each value "
+               "between both sides is right")  # fmt: skip
+    if still:
+        names = ", ".join(still[:FEW]) + f" and {len(still) - FEW} more" * (len(still) > FEW)
+        yield f"no gradient reaches {names}: training leaves what has none as it began"
+    wrong, count = sum(c.wrong is not None for c in found), len(found)
     if wrong:
-        return f"the gradients of {wrong} of {len(found)} weights are wrong"
-    return f"the gradients of all {len(found)} weights are right, to {max(c.error for c in found):.1e}"
+        yield f"the gradients of {wrong} of {count} weights are wrong"
+    else:
+        those = f"gradients of all {count} weights are" if count > 1 else "gradient of the weight is"
+        yield f"the {those} right, to {max(c.error for c in found):.1e}"
 
 
 def record(check: Check, found: list[Checked]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from dlc.compiler import Source, compile
 from dlc.compiler.ir import Graph
 from dlc.compiler.operators.activations import Tanh
 from dlc.compiler.passes.extension import prune
+from dlc.runtime.artifact.stages import numbers_of
 
 STEPS = (1e-5, 1e-6)
 ALIKE, HELD = 1e-5, 1e-4  # how far differences may be apart to count, and gradients from them
@@ -36,8 +38,10 @@ def in_training(text: str) -> Graph:
 
 def gradient_gap(graph: Graph) -> float | None:
     """How far the derivative of a mix of the outputs along a random way is from the difference, in parts
-    of its size; none where there is none, or where differences of two sizes and to both sides say two things:
-    at kinks, and where float64 has no digits left."""
+    of its size; none where there is none, where anything on the way is infinite or no number, or where
+    differences of two sizes and to both sides say two things: at kinks, and where float64 has no digits left."""
+    if not is_finite(graph):
+        return None
     run, tensors = prepared(graph, Bounds())
     made = [value for value in run(*tensors) if value.requires_grad]
     if not made:
@@ -71,6 +75,13 @@ def gradient_gap(graph: Graph) -> float | None:
     return abs(analytic - fine) / size
 
 
+def is_finite(graph: Graph) -> bool:
+    """Whether all numbers on the way are. A choice may hide one that is not; the gradient goes through it."""
+    numbers = {f"result_{i}": value for i, value in enumerate(numbers_of(graph))}
+    run, tensors = prepared(replace(graph, outputs=numbers), Bounds())
+    return all(bool(value.isfinite().all()) for value in run(*tensors))
+
+
 def hold(operators: tuple[str, ...], count: int) -> list[float | None]:
     """The gap of every program that was made; none may be wide."""
     gaps: list[float | None] = []
@@ -93,6 +104,11 @@ def hold(operators: tuple[str, ...], count: int) -> list[float | None]:
 def test_gradients_of_random_programs() -> None:
     gaps = hold(SMOOTH, FEW // len(SMOOTH))
     assert sum(gap is not None for gap in gaps) >= len(gaps) // 3, "differences hardly ever tell a gradient"
+
+
+def test_a_root_of_a_negative_number_has_no_gradient_even_where_a_choice_hides_it() -> None:
+    text = "input x: float[9]\nh = x -> sqrt -> threshold\noutput y: float[9]\nx + h -> y\n"
+    assert gradient_gap(in_training(text)) is None
 
 
 def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

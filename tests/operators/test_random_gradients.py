@@ -39,7 +39,8 @@ def in_training(text: str) -> Graph:
 def gradient_gap(graph: Graph) -> float | None:
     """How far the derivative of a mix of the outputs along a random way is from the difference, in parts
     of its size; none where there is none, where anything on the way is infinite or no number, or where
-    differences of two sizes and to both sides say two things: at kinks, and where float64 has no digits left."""
+    differences of two sizes and to both sides say two things: at kinks, and where float64 has no digits
+    left."""
     if not is_finite(graph):
         return None
     run, tensors = prepared(graph, Bounds())

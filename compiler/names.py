@@ -1,4 +1,4 @@
-"""Names within their surroundings, numbered as section 4 of the language says."""
+"""Names within their surroundings, numbered: `conv`, `conv_2`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Makes the graph: nodes with their weights, names as section 4 of the language gives
-them, and the limits."""
+"""Makes the graph: nodes with their weights, the names of both, and the limits."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 An operator is one class: its settings, its type and shape rule, its weights, its form in PyTorch, its form in
 ONNX, what it becomes at inference, and example rows. Everything else is derived from that: checking, the
-reference, completion, and tests of every example row in torch, ONNX Runtime and `onnx.reference`.
+reference, and tests of every example row in torch, ONNX Runtime and `onnx.reference`.
 
 An operator names its settings and its rule as the field does, and it never sees places of the text: it says
 what is wrong and with which operand (`Reject`), the elaborator knows where.

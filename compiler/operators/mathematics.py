@@ -1,4 +1,4 @@
-"""Functions of every element, choices among tensors, and reductions over axes."""
+"""Functions of every element, and choices among tensors."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def raw_inputs(program: Program, extension: Extension) -> dict[Value, Value]:
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:
-    """The answers of one output, as section 3 of the language lists them."""
+    """The answers of one output, by the names that the artifact gives them."""
     declared, kind, value = output.declared, kind_of(output.declared), output.scores
     for step, operator in kind.steps(declared, value.type):
         value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)

@@ -1,4 +1,4 @@
-"""Section 4: calls, stages, tuples, numbers as tensors."""
+"""Calls, stages, tuples, numbers as tensors."""
 
 from __future__ import annotations
 

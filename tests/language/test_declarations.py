@@ -1,4 +1,4 @@
-"""Section 4: declarations, outputs, params and imports; section 6: what the sections hold."""
+"""Declarations, outputs, params and imports, and what the sections hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 3: what a type says, and what follows from it."""
+"""What a type says, and what follows from it."""
 
 from __future__ import annotations
 

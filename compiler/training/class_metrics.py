@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from dlc.compiler.definition import setting
 from dlc.compiler.dims import number
 from dlc.compiler.kinds import Nothing, OneOf, Word
-from dlc.compiler.training.counts import area, confusion, pooled, table
+from dlc.compiler.training.counts import area, confusion, pooled, tallies
 from dlc.compiler.training.metrics import Metric, State, Table
 from dlc.compiler.types import Tensor
 
@@ -72,7 +72,7 @@ class _PerClass(Metric, abstract=True):
 
 
 class _Counted(_PerClass, abstract=True):
-    """Made from the confusion matrix: true positives, false positives and false negatives of every class."""
+    """Made from true positives, false positives and false negatives of every class."""
 
     # What scikit-learn calls it.
     score: ClassVar[str]
@@ -87,27 +87,23 @@ class _Counted(_PerClass, abstract=True):
         raise NotImplementedError
 
     def update(self, np, state, answer, target):
-        state.add(matrix=confusion(np, state.type, state.per_label, answer.value, target))
+        state.add(counted=tallies(np, state.type, state.per_label, answer.value, target))
 
     def each(self, np, state):
-        hit, false, missed = self.counted(np, state)
+        hit, false, missed = state.counts["counted"]
         scores = self.of(np, hit, false, missed)
         return [float(s) if n else float("nan") for s, n in zip(scores, hit + false + missed, strict=True)]
 
     def value(self, np, state):
-        if "matrix" not in state.counts:
+        if "counted" not in state.counts:
             return float("nan")
-        hit, false, missed = self.counted(np, state)
+        hit, false, missed = state.counts["counted"]
         if self.average == "micro":
             return float(self.of(np, hit.sum(), false.sum(), missed.sum()))
         scores, rows = self.of(np, hit, false, missed), hit + missed
         if self.average == "weighted":
             return float((scores * rows).sum() / rows.sum()) if rows.sum() else float("nan")
         return float((scores[rows + false > 0] if state.type.element == "class" else scores).mean())
-
-    def counted(self, np: Any, state: State) -> tuple[Any, Any, Any]:
-        """True positives, false positives and false negatives."""
-        return table(np, state.counts["matrix"], state.type.element)
 
 
 class Precision(_Counted):

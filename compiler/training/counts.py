@@ -25,12 +25,15 @@ def confusion(np: Any, type: Tensor, per_label: bool, value: Any, target: Any) -
     return np.bincount(pairs, minlength=labels * 4).reshape(labels, 2, 2)
 
 
-def table(np: Any, matrix: Any, element: str) -> tuple[Any, Any, Any]:
+def tallies(np: Any, type: Tensor, per_label: bool, value: Any, target: Any) -> Any:
     """True positives, false positives and false negatives: of every class, or of yes for every label."""
-    if element == "class":
-        hit = np.diagonal(matrix)
-        return hit, matrix.sum(0) - hit, matrix.sum(1) - hit
-    return matrix[:, 1, 1], matrix[:, 0, 1], matrix[:, 1, 0]
+    if type.element == "class" and type.classes is not None:
+        k, truth = number(type.classes.count), np.asarray(target, np.int64).ravel()
+        said = np.asarray(value).ravel()
+        hit, all_said, all_true = (np.bincount(n, minlength=k) for n in (truth[said == truth], said, truth))
+        return np.stack([hit, all_said - hit, all_true - hit])
+    matrix = confusion(np, type, per_label, value, target)
+    return np.stack([matrix[:, 1, 1], matrix[:, 0, 1], matrix[:, 1, 0]])
 
 
 def pooled(np: Any, type: Tensor, per_label: bool, probability: Any, target: Any) -> tuple[Any, Any]:

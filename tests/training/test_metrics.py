@@ -247,6 +247,12 @@ def test_classes_are_put_together_as_asked(average, shape):
     np.testing.assert_allclose(made, np.atleast_1d(wanted), atol=1e-6)
 
 
+def test_of_very_many_classes_only_sums_are_kept():
+    type, target = Tensor("class", (), Classes(1_000_000)), np.arange(500)
+    answer = Answer(np.where(target < 100, target, target + 1))
+    assert measure(F1(average="micro"), type, answer, target) == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize("average", ["macro", "weighted", "micro", None])
 def test_labels_are_put_together_as_asked(average):
     type, answer, target = binaries(shape=(4,))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import forms, learning
 from dlc.compiler.passes.extension import prune
 from dlc.runtime import data as rows_of
 
@@ -25,35 +26,38 @@ def fit(
     weights: Mapping[str, np.ndarray],
     known: Container[str] = (),
 ) -> dict[str, np.ndarray]:
-    """The weights with what is learnt from the rows put in, in order of flow and in inference form.
-    Those that are `known` stay."""
+    """The weights with what is learnt from the rows put in, in order of flow and in inference form. What
+    several uses of a net share is learnt from what flows into all of them. Those that are `known` stay."""
     graph = forms.at_inference(program.graph)
     fitted = dict(weights)
-    for node in graph.nodes:
-        if node.operator.learns() and not all(v.name in known for v in node.weights.values()):
-            if rows is None:
-                raise ValueError("there are no training rows")
-            learnt = node.operator.fit(np, lambda node=node: flowing(graph, node, rows, fitted))
-            fitted.update({node.weights[k].name: np.asarray(v, np.float32) for k, v in learnt.items()})
+    for uses in learning.in_order(graph)[0]:
+        first = uses[0]
+        if all(v.name in known for v in first.weights.values()):
+            continue
+        if rows is None:
+            raise ValueError("there are no training rows")
+        batches = partial(flowing, graph, uses, rows, fitted)
+        learnt = first.operator.fit(np, batches)
+        fitted.update({first.weights[k].name: np.asarray(v, np.float32) for k, v in learnt.items()})
     return fitted
 
 
 def flowing(
-    graph: Graph, node: Node, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
+    graph: Graph, nodes: list[Node], rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """What flows into the node, from all rows, in chunks with the batch first."""
+    """What flows into the nodes, from all rows, in chunks with the batch first."""
     import torch
 
     from dlc.compiler.lower.torch import Model
 
-    before = prune(graph, {"x": node.operands[0]})
+    before = prune(graph, {str(k): node.operands[0] for k, node in enumerate(nodes)})
     model = Model(before, before.weights, weights)
     names = [v.name for v in before.inputs]
     count = len(next(iter(rows.values())))
     with torch.no_grad():
         for start in range(0, count, CHUNK):
             chunk = {n: torch.from_numpy(np.ascontiguousarray(rows[n][start : start + CHUNK])) for n in names}
-            yield model(chunk)["x"].numpy()
+            yield from (x.numpy() for x in model(chunk).values())
 
 
 def fields_to_fit(program: Program, given: Mapping[str, Any]) -> set[str]:

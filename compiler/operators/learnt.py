@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 class Learnt(Operator, abstract=True):
-    """Learns of each feature: of the last axis, or of the channels on axis 0 from three axes up."""
+    """Learns of each feature: of the last axis, or of the channels on axis 0 from three axes up.
+    In a net that is used several times it learns from all that flows into it."""
 
     group = "learnt"
     keeps = ("axes",)
@@ -49,10 +50,10 @@ class Learnt(Operator, abstract=True):
 
     def rows(self, np: Any, batches: Any) -> Iterator[Any]:
         """What flows in, a row of features for every place of every sample."""
-        x = self.operands[0]
+        features = self.features(self.operands[0])
         for batch in batches():
-            rows = np.moveaxis(batch, 1, -1) if x.rank > 2 else batch
-            yield rows.reshape(-1, *self.features(x))
+            rows = np.moveaxis(batch, 1, -1) if batch.ndim > 3 else batch
+            yield rows.reshape(-1, *features)
 
     def known(self, np: Any, batches: Any) -> Iterator[Any]:
         """The values of each feature that are not missing, in float64."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Diagnostic
+from dlc.compiler.passes import learning
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Problems
@@ -24,6 +25,8 @@ def learnt_first(graph: Graph, problems: Problems) -> None:
             reason = f"the random `{node.name}`"
         if reason:
             why.update(dict.fromkeys(node.results, reason))
+    for node in learning.in_order(graph)[1]:
+        report(node, "what it learns itself", problems)
 
 
 def report(node: Node, reason: str, problems: Problems) -> None:

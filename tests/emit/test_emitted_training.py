@@ -259,6 +259,14 @@ def test_what_has_no_words_is_refused(settings: str, message: str) -> None:
     assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
+def test_what_is_learnt_of_several_places_is_refused() -> None:
+    net = "net f(v) { return v -> standardize -> dense(2) }\n"
+    text = f"{net}input a, b: float[3]\noutput y: class(2)\nf(a) + f(b) -> y\n"
+    with pytest.raises(CompileError, match="learns of what flows into `f` at several places") as caught:
+        emit(compile(Source("m.dl", text)))
+    assert [d.code for d in caught.value.diagnostics] == ["E0820"]
+
+
 @pytest.mark.parametrize("count", [1 + 2 * 8, 2 * 8, 2 + 2 * 8])
 @pytest.mark.parametrize("more", ["epochs = 2\nschedule = linear", "steps = 5", "accumulate = 2\nsteps = 3"])
 def test_a_last_row_alone_joins_the_batch_before(count: int, more: str, tmp_path: Path) -> None:

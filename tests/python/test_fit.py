@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import dlc
 from dlc.runtime import fit
@@ -41,6 +42,29 @@ def test_they_are_learnt_in_order_of_flow() -> None:
     np.testing.assert_allclose(found["standardize.mean"], given["x"].mean(0), rtol=1e-5)
     np.testing.assert_allclose(found["standardize_2.mean"], [1, 1, 1], atol=1e-5)
     np.testing.assert_allclose(found["standardize_2.std"], [3, 3, 3], rtol=1e-4)
+
+
+NETS = "net f(v) { return v -> standardize }\nnet g(v) { return v -> minmax }\n"
+TWICE = f"{NETS}input a, b: float[3]\noutput y: float\n"
+
+
+@pytest.mark.parametrize("flow", ["f(a) + f(b)", "(a, b) -> each(f) -> concat", "f(a) + f(g(b))"])
+def test_what_uses_of_a_net_share_is_learnt_of_all_of_them(flow: str) -> None:
+    """In the last flow it waits for `g`, which stands behind its first use."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(5, 1, (50, 3)), rng.normal(-20, 4, (50, 3))
+    found = held(dlc.compile(text=f"{TWICE}{flow} -> dense(1) -> y\n").fit({"a": a, "b": b}))
+    seen = np.concatenate([a, MinMaxScaler().fit_transform(b) if "g" in flow else b])
+    scaler = StandardScaler().fit(seen)
+    np.testing.assert_allclose(found["f.standardize.mean"], scaler.mean_, rtol=1e-5)
+    np.testing.assert_allclose(found["f.standardize.std"], scaler.scale_, rtol=1e-5)
+
+
+@pytest.mark.parametrize("flow", ["a -> repeat(2, f)", "f(g(a)) + g(f(b))"])
+def test_what_waits_for_itself_is_never_learnt(flow: str) -> None:
+    with pytest.raises(dlc.CompileError, match="what it learns itself stands before it") as caught:
+        dlc.compile(text=f"{TWICE}{flow} -> dense(1) -> y\n")
+    assert {d.code for d in caught.value.diagnostics} == {"E0512"}
 
 
 def test_images_are_learnt_by_channel() -> None:

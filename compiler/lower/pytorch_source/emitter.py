@@ -12,6 +12,7 @@ from dlc.compiler.lower.pytorch_source.code import inline, lines, literal
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name, numbered_name
 from dlc.compiler.lower.pytorch_source.writer import Shared, parameter, safe, write
+from dlc.compiler.passes import learning
 
 if TYPE_CHECKING:
     from dlc.compiler.ir import Value, Weight
@@ -161,6 +162,11 @@ class Emitter:
                     f"the shape of `{weight.name}` waits for the training rows",
                     "write the classes out: `class(a, b, ...)`",
                 )
+        for first, *others in learning.in_order(program.graph)[0]:
+            if others:
+                message = f"`{first.operator.name}` learns of what flows into `{first.net}` at several places"
+                help = "let it act on the inputs, before the net"
+                raise self.cannot("E0820", first.site.span, message, help)
         if program.train.precision == "float64":
             raise self.cannot(
                 "E0821",

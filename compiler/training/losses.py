@@ -32,6 +32,10 @@ class Loss(InLosses, abstract=True):
     # True if it asks for probabilities, so that a softmax before a float output is meant.
     of_probabilities: ClassVar[bool] = False
 
+    def takes_only(self) -> tuple[str, str] | None:
+        """What it takes where numbers of either sign will not do, and what makes it of them."""
+        return ("probabilities", "`softmax`") if self.of_probabilities else None
+
     reduce: str | None = setting(
         "`mean` over the batch, `sum` over a sample and then the mean over the batch, `none` to keep "
         "the sample's axes",

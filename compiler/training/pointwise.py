@@ -118,6 +118,9 @@ class Poisson(Pointwise):
 
     log: bool = setting("whether the prediction is the logarithm of the count", Flag(), False, keyword=True)
 
+    def takes_only(self):
+        return None if self.log else ("counts above 0", "`exp` or `softplus`")
+
     def torch_each(self, F, prediction, target):
         return F.poisson_nll_loss(prediction, target, log_input=self.log, reduction=self.reduction)
 

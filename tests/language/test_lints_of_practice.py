@@ -30,6 +30,12 @@ HARDLY_MEANT = {
     "numbers of scores behind sigmoid": ("W0404", SICK + "x -> dense(1) -> sigmoid -> "
         "y\ntrain { loss = mse(y) }"),
     "one of two losses": ("W0404", DOSE + "x -> dense(1) -> y\ntrain { loss = mse(y) + 0.5 * bce(y) }"),
+    "scores in a loss of probabilities": (
+        "W0404", "input teacher: float[3]\n" + KIND + "x -> dense(3) -> y\n"
+        "train { loss = kl_divergence(teacher, y) }"),
+    "numbers in a loss of probabilities": (
+        "W0404", DOSES + "x -> dense(4) -> y\ntrain { loss = kl_divergence(y.target, y) }"),
+    "counts below 0": ("W0404", DOSE + "x -> dense(1) -> y\ntrain { loss = poisson(y) }"),
     "relu in a head": (
         "W0401", KIND + "block head(h) { return h -> dense(3) -> relu }\nx -> head -> y"),
     "relu and a reshape": ("W0401", KIND + "x -> dense(3) -> relu -> reshape(3) -> y"),
@@ -130,6 +136,10 @@ WELL_MEANT = {
                "g[0:1] * a + g[1:2] * b -> log -> y",
     "attention": "input x: float[5, 3]\noutput y: class(3)\nw = x -> dense(1) -> softmax(axis=0)\n"
                  "sum(w * x, axis=0) -> y",
+    "counts above 0": DOSE + "x -> dense(1) -> softplus -> y\ntrain { loss = poisson(y) }",
+    "logarithms of counts": DOSE + "x -> dense(1) -> y\ntrain { loss = poisson(y, log=true) }",
+    "a teacher": "input teacher: float[3]\n" + KIND + "x -> dense(3) -> y\n"
+                 "train { loss = kl_divergence(softmax(teacher / 4), softmax(y.logits / 4)) }",
     # --- images
     "pictures with their channels last": (
         f"input x: uint8[28, 28, 3]\noutput y: class(5)\nx / 255 -> dense(9) -> relu -> {HEAD}"),
@@ -148,6 +158,9 @@ WELL_MEANT = {
     "four and an answer": SICK + "x -> repeat(4, dense(4) -> tanh) -> dense(1) -> sigmoid -> y",
     "four and a number": DOSE + "x -> repeat(4, dense(4) -> tanh) -> dense(1) -> sigmoid -> "
         "y\ntrain { loss = bce(y) }",
+    "an equation": (
+        "input t: float[1]\noutput u: float[1]\nt -> repeat(6, dense(8) -> tanh) -> dense(1) -> u\n"
+        "data { t = uniform() }\ntrain { loss = mean((gradient(u, t) - u) ** 2) }"),
     "highways": KIND + "block hw(h) {\n  t = h -> dense(4) -> sigmoid\n"
                 "  return t * (h -> dense(4) -> tanh) + (1 - t) * h\n}\nx -> repeat(6, hw) -> dense(3) -> y",
     "joined with what came before": (
@@ -171,6 +184,9 @@ WELL_MEANT = {
 MENDED = {
     "relu before softmax": ("relu -> ", ""),
     "scores against classes in a row": ("mse(y, one", "mse(y.probabilities, one"),
+    "scores in a loss of probabilities": (", y)", ", y.probabilities)"),
+    "numbers in a loss of probabilities": ("dense(4)", "dense(4) -> softmax"),
+    "counts below 0": ("dense(1)", "dense(1) -> exp"),
     "numbers of scores behind sigmoid": ("mse(y)", "mse(y.probabilities, y.target)"),
     "one of two losses": ("0.5 * bce", "0.5 * mse"),
     "softmax in a block and after it": ("dense(3) -> softmax", "dense(3)"),

@@ -16,6 +16,7 @@ LINTS = (
     unused.weights,
     losses.mistaken_activations,
     losses.of_another_type,
+    losses.numbers_of_layers,
     losses.probabilities_of_probabilities,
     layers.dense_on_an_image,
     layers.dropout_at_the_end,

@@ -82,7 +82,10 @@ def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
 def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
     """Many activations in a row that are flat at both ends; norms and shortcuts keep gradients alive.
 
-    Of those that begin at one activation, as they do behind a branch, the first is told."""
+    Of those that begin at one activation, as they do behind a branch, the first is told. Where the loss takes
+    derivatives of the network, as that of an equation does, it has to be smooth, and is so by custom."""
+    if any(node.operator.wrt is not None for node in program.graph.nodes):
+        return
     trained = program.graph.needed_by([program.loss]) if program.loss else needed_values(program)
     rows: dict[Value, tuple[Node, ...]] = {}  # the activations on the way with the fewest
     begun = set()

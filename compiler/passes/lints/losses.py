@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.answers import kind_of
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.operators.layers import Layer
 from dlc.compiler.operators.regularization import Dropout
 from dlc.compiler.passes.lints.tracing import back, behind, keeps_all, passes_on
 from dlc.compiler.training.losses import Loss
@@ -91,6 +92,22 @@ def pair(node: Node, loss: Loss, output: Output) -> Diagnostic:
         why = f"`{name}` takes scores, and `{output.name}: {declared.element}` answers with numbers"
         help = f"declare `{output.name}` as {wanted}" + (f", or take `{kind.loss}`" if kind.loss else "")
     return Diagnostic.at(node.site, "W0404", why, help)
+
+
+def numbers_of_layers(program: Program) -> Iterator[Diagnostic]:
+    """Numbers of either sign, as layers make them, in a loss of probabilities or of counts."""
+    producers = program.graph.producers()
+    scores = {o.scores: o.name for o in program.outputs if kind_of(o.declared).probabilities}
+    for node in program.graph.nodes:
+        only = node.operator.takes_only() if isinstance(node.operator, Loss) else None
+        for value in node.operands if only else ():
+            made = behind(value, producers, passes_on)
+            if only and made is not None and isinstance(made.operator, Layer):
+                loss, layer, (what, end) = node.operator.name, made.operator.name, only
+                yield Diagnostic("W0404", f"`{loss}` takes {what}, and `{layer}` makes numbers of any sign",
+                                 (Label(node.site.span),), node.site.way(),
+                                 f"write `{scores[value]}.probabilities`" if value in scores
+                                 else f"put {end} behind that `{layer}`")  # fmt: skip
 
 
 # --- probabilities of probabilities -----------------------------------------------------------------------

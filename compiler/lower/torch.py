@@ -65,6 +65,22 @@ class Functions:
         return self._batch
 
     @staticmethod
+    def uniform(x: Any, *shape: int) -> Any:
+        """Numbers between 0 and 1, of this shape for every sample of `x`."""
+        return x.new_empty((x.shape[0], *shape), dtype=torch.float32).uniform_()
+
+    @staticmethod
+    def beta(x: Any, alpha: float) -> Any:
+        """A number from Beta(alpha, alpha), where `x` is."""
+        both = x.new_full((2,), alpha, dtype=torch.float32, device="cpu")  # not every device can draw it
+        return torch._sample_dirichlet(both)[0].to(x.device)
+
+    @staticmethod
+    def places(x: Any, size: Any) -> Any:
+        """0, 1, 2, ... for an axis of this size, where `x` is."""
+        return x.new_ones((size,), dtype=torch.float32).cumsum(0) - 1
+
+    @staticmethod
     def derivative(of: Any, wrt: Any) -> Any:
         """What `derivative` gives, when the module runs."""
         if not isinstance(of, fx.Proxy):

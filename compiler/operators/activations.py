@@ -135,6 +135,9 @@ class Prelu(Activation):
     def weights(self, x: Tensor):
         yield WeightSpec("weight", (1,), "norm", Full(value=0.25))
 
+    def module(self, nn):
+        return nn.PReLU()
+
     def torch(self, F, x, weight):
         return F.prelu(x, weight)
 

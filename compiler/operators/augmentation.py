@@ -56,16 +56,6 @@ class WithTargets(Operator, abstract=True):
     takes = "any"
 
 
-def uniform(F: Any, x: Any, *shape: int) -> Any:
-    """Numbers between 0 and 1, of this shape for every sample of `x`."""
-    return x.new_empty((x.shape[0], *shape), dtype=F.float32).uniform_()
-
-
-def places(F: Any, x: Any, size: Any) -> Any:
-    """0, 1, 2, ... for an axis of this size."""
-    return x.new_ones((size,), dtype=F.float32).cumsum(0) - 1
-
-
 def behind(drawn: Any, rank: int) -> Any:
     """A number for each sample, with axes of size 1 for those of the sample."""
     return drawn.reshape(-1, *[1] * rank)
@@ -101,19 +91,19 @@ class RandomErase(Augmentation):
     def draws(self, F, x):
         height, width = map(F.size, self.operands[0].shape[-2:])
         (small, large), (low, high) = self.scale, map(log, self.ratio)
-        area = (uniform(F, x, ATTEMPTS) * (large - small) + small) * height * width
-        aspect = (uniform(F, x, ATTEMPTS) * (high - low) + low).exp()
+        area = (F.uniform(x, ATTEMPTS) * (large - small) + small) * height * width
+        aspect = (F.uniform(x, ATTEMPTS) * (high - low) + low).exp()
         tall, wide = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
         fits = (tall < height) & (wide < width)
         first = fits.to(F.uint8).argmax(1, True)
         tall, wide = tall.gather(1, first), wide.gather(1, first)
-        top = (uniform(F, x, 1) * (height - tall + 1)).floor()
-        left = (uniform(F, x, 1) * (width - wide + 1)).floor()
-        return (uniform(F, x, 1) < self.p) & fits.any(1, True), top, left, tall, wide
+        top = (F.uniform(x, 1) * (height - tall + 1)).floor()
+        left = (F.uniform(x, 1) * (width - wide + 1)).floor()
+        return (F.uniform(x, 1) < self.p) & fits.any(1, True), top, left, tall, wide
 
     def act(self, F, x, chosen, top, left, tall, wide):
         rank = self.operands[0].rank
-        rows, columns = (places(F, x, F.size(size)) for size in self.operands[0].shape[-2:])
+        rows, columns = (F.places(x, F.size(size)) for size in self.operands[0].shape[-2:])
         rows = chosen & (rows >= top) & (rows < top + tall)
         columns = (columns >= left) & (columns < left + wide)
         inside = rows.unsqueeze(2) & columns.unsqueeze(1)
@@ -170,8 +160,8 @@ class ColorJitter(Augmentation):
 
     def draws(self, F, x):
         settings = (self.brightness, self.contrast, self.saturation)
-        factors = [uniform(F, x) * (1 + s - max(0, 1 - s)) + max(0, 1 - s) for s in settings]
-        return (*factors, (uniform(F, x) * 2 - 1) * self.hue)
+        factors = [F.uniform(x) * (1 + s - max(0, 1 - s)) + max(0, 1 - s) for s in settings]
+        return (*factors, (F.uniform(x) * 2 - 1) * self.hue)
 
     def act(self, F, x, brightness, contrast, saturation, hue):
         rank = self.operands[0].rank

@@ -49,6 +49,9 @@ class Embedding(Layer):
     def features_first(self) -> bool:
         return False
 
+    def module(self, nn):
+        return nn.Embedding(count_of(self.operands[0], self.name), self.dim)
+
     def torch(self, F, x, weight):
         vectors = F.embedding(x.clamp(min=0), weight)
         return F.where(F.unsqueeze(x < 0, -1), 0.0, vectors)

@@ -9,7 +9,7 @@ from typing import Any
 from dlc.compiler.dims import Size, same
 from dlc.compiler.kinds import Defined, Flag, ListOf, Nothing, Number, OneOf, Whole
 from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.augmentation import Augmentation, WithTargets, behind, places, uniform
+from dlc.compiler.operators.augmentation import Augmentation, WithTargets, behind
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
@@ -63,7 +63,7 @@ class RandomFlip(Motion):
         return x
 
     def draws(self, F, x):
-        return (uniform(F, x) < self.p,)
+        return (F.uniform(x) < self.p,)
 
     def move(self, F, x, have, smooth, chosen):
         axis = sample_axis(self.operands[0], self.axis) - self.operands[0].rank
@@ -137,12 +137,12 @@ class RandomCrop(Motion):
             n + 2 * self.padding - want
             for n, want in zip(self.operands[0].shape[-2:], self.window(), strict=True)
         )
-        return tuple((uniform(F, x) * (F.size(room) + 1)).floor() for room in rooms)
+        return tuple((F.uniform(x) * (F.size(room) + 1)).floor() for room in rooms)
 
     def move(self, F, x, have, smooth, top, left):
         x = F.pad(x, [self.padding] * 4) if self.padding else x
         for axis, first, want in zip((-2, -1), (top, left), self.window(), strict=True):
-            entries = behind(first, 1) + places(F, first, F.size(want))
+            entries = behind(first, 1) + F.places(first, F.size(want))
             shape = [1] * (have.rank + 1)
             shape[0], shape[axis] = -1, F.size(want)
             x = F.take_along_dim(x, entries.to(F.int64).reshape(shape), axis)
@@ -175,14 +175,15 @@ class RandomRotate(Motion):
     degrees: float = setting("greatest angle", Number(0))
 
     def draws(self, F, x):
-        return ((uniform(F, x) * 2 - 1) * (self.degrees * pi / 180),)
+        return ((F.uniform(x) * 2 - 1) * (self.degrees * pi / 180),)
 
     def move(self, F, x, have, smooth, angle):
         height, width = map(F.size, have.shape[-2:])
         channels = x if have.rank == 3 else x.unsqueeze(1)
         channels = channels if have.element == "float" else channels.to(F.float32)
         cos, sin, zero = angle.cos(), angle.sin(), angle * 0
-        rows = [F.stack([cos, -sin * height / width, zero], 1), F.stack([sin * width / height, cos, zero], 1)]
+        down, across = (sin, sin) if same(*have.shape[-2:]) else (sin * height / width, sin * width / height)
+        rows = [F.stack([cos, -down, zero], 1), F.stack([across, cos, zero], 1)]
         size = (x.shape[0], 1, height, width)
         grid = F.affine_grid(F.stack(rows, 1), size, False).type_as(channels)
         moved = F.grid_sample(channels, grid, "bilinear" if smooth else "nearest", "zeros", False)

@@ -33,9 +33,7 @@ class Mixup(Stochastic):
 
     def draws(self, F: Any, x: Any) -> tuple[Any, Any]:
         """The share, and for each sample the place of its partner."""
-        both = x.new_full((2,), self.alpha, dtype=F.float32, device="cpu")  # not every device can draw it
-        share = F._sample_dirichlet(both)[0].to(x.device)
-        return share, x.new_empty((x.shape[0],), dtype=F.float32).uniform_().argsort()
+        return F.beta(x, self.alpha), F.uniform(x).argsort()
 
     def torch(self, F, x):
         return self.mix(x, *self.draws(F, x))

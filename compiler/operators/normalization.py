@@ -203,6 +203,9 @@ class Rmsnorm(_OverAxis):
     `y = x / sqrt(mean(x ** 2) + eps) * weight`, the mean over the axis.
     """
 
+    def module(self, nn):
+        return nn.RMSNorm(self.size(self.operands[0]), self.eps) if self.over_last() else None
+
     def torch_last(self, F, x, weight):
         return F.rms_norm(x, (F.size(self.size(self.operands[0])),), weight, self.eps)
 

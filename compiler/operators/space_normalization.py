@@ -53,6 +53,9 @@ class Groupnorm(_OverSpace):
         yield WeightSpec("weight", x.shape[:1], "norm", Ones())
         yield WeightSpec("bias", x.shape[:1], "norm", Zeros())
 
+    def module(self, nn):
+        return nn.GroupNorm(self.groups, self.operands[0].shape[0], eps=self.eps)
+
     def torch(self, F, x, weight, bias):
         return F.group_norm(x, self.groups, weight, bias, self.eps)
 

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
-READ = ("lenet", "resnet18", "unet", "two_inputs_two_outputs", "undercomplete_autoencoder")
+READ = (
+    "augmented_segmentation",
+    "lenet",
+    "resnet18",
+    "unet",
+    "two_inputs_two_outputs",
+    "undercomplete_autoencoder",
+)
 KNOWN = {"copy", "csv", "gzip", "json", "math", "numpy", "os", "re", "safetensors", "sklearn", "torch"}
 
 

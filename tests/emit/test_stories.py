@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,3 +97,37 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
         module = Model(forms.inference(program), program.graph.weights, weights)
         wanted = module({name: torch.from_numpy(rows) for name, rows in inputs.items()})
     assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
+
+
+def test_augmentations_are_classes_that_return_early() -> None:
+    text = """
+        input image: float[3, 8, 8]
+        output mask: class(2)[8, 8]
+        image -> random_flip -> random_flip(axis=-2) -> random_rotate(10) -> conv(2, 1) -> mask
+        train { epochs = 1 }
+    """
+    tree = ast.parse(emit(compile(Source("story.dl", text))))
+    forwards = {
+        own.name: next(f for f in own.body if isinstance(f, ast.FunctionDef) and f.name == "forward")
+        for own in tree.body
+        if isinstance(own, ast.ClassDef)
+    }
+    assert set(forwards) == {"RandomFlip", "RandomRotate", "Story"}
+    for name in ("RandomFlip", "RandomRotate"):
+        assert ast.unparse(forwards[name].body[0]) == "if not self.training:\n    return (x, mask)"
+    assert "rand(" not in ast.unparse(forwards["Story"])
+    assert ast.unparse(tree).count("torch.rand(") == 2
+
+
+def test_modules_are_those_of_torch() -> None:
+    text = """
+        input word: class(6)
+        input image: float[4, 5, 5]
+        output y: class(3)
+        drawn = image -> groupnorm(2) -> prelu -> global_avgpool -> rmsnorm
+        (word -> embedding(4), drawn) -> concat -> dense(3) -> y
+    """
+    emitted = emit(compile(Source("story.dl", text)))
+    for module in ("nn.GroupNorm(2, 4)", "nn.PReLU()", "nn.RMSNorm(4, 1e-05)", "nn.Embedding(6, 4)"):
+        assert module in emitted
+    assert emitted.count("(nn.Module)") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.pytorch_source.emitter import Emitter
@@ -30,7 +31,8 @@ def whole(program: Program) -> str:
     trained = training(e)
     body: list[str] = []
     for cls in e.classes:
-        body += ["", "", *class_lines(cls, doc(e, cls), names_of(cls), e.learns, e.targets)]
+        optional = e.targets if cls is e.model else ()
+        body += ["", "", *class_lines(cls, doc(e, cls), names_of(cls), e.learns, optional)]
     body += answers(e)
     loading = load_weights(e) if program.graph.weights else []
     body += numbered() if e.needs_numbered else []
@@ -85,9 +87,9 @@ def names_of(cls: Class) -> dict[Any, str]:
     own = {key: key[1] if isinstance(key, tuple) else last(key.name) for key in frame.params}
     given = {value: name for name, value in frame.given.items() if value in own} if frame.use else {}
     if frame.what == "operator":
-        given = dict(
-            zip(frame.nodes[0].operands, type(frame.nodes[0].operator).operand_names(), strict=False)
-        )
+        operands, count = frame.nodes[0].operands, len(frame.operator.operands)
+        given = dict(zip(operands[:count], type(frame.operator).operand_names(), strict=False))
+        given |= {value: value.name.split(".")[0] for value in operands[count:]}
     return own | given
 
 
@@ -99,5 +101,5 @@ def doc(e: Emitter, cls: Class) -> list[str]:
     """An operator says in its first sentence what it computes."""
     if cls.first.what != "operator":
         return []
-    text = type(cls.first.nodes[0].operator).summary().replace("`", "").split(" (torch")[0].split(" (ONNX")[0]
-    return [f'    """{text.rstrip(".")}."""', ""] if len(text) < 78 else []
+    text = type(cls.first.operator).summary().replace("`", "").split(" (torch")[0].split(" (ONNX")[0]
+    return [*indent(fill(f'"""{text.rstrip(".")}."""', 84), "    ").split("\n"), ""]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, number, text
 from dlc.compiler.lower.pytorch_source.frames import When
+from dlc.compiler.lower.pytorch_source.hoisting import Temporary
 from dlc.compiler.lower.pytorch_source.keys import body_key, mapped
 from dlc.compiler.lower.pytorch_source.variants import Variant, has, swap, variant_of, written
-from dlc.compiler.lower.pytorch_source.writer import Temporary, safe
+from dlc.compiler.lower.pytorch_source.writer import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -361,4 +362,4 @@ def input_size(frame: Frame, axis: int) -> Any:
 
 
 def settings_of(frame: Frame) -> dict[str, Any]:
-    return frame.nodes[0].operator.values() if frame.what == "operator" else dict(frame.given)
+    return frame.operator.values() if frame.what == "operator" else dict(frame.given)

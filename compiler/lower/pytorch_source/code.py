@@ -53,6 +53,7 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "weight": (None,),
     "label_smoothing": (0,),
     "delta": (1,),
+    "approximate": ("none",),
     "num_layers": (1,),
     "bidirectional": (False,),
 }
@@ -134,7 +135,8 @@ def literal(value: Any) -> Code | None:
 def spell_number(value: float) -> str:
     if not isfinite(value):
         return f'float("{value}")'
-    return repr(value)
+    short = repr(round(value, 12))  # 0.4 for 0.3999999999999999
+    return short if len(short) + 8 < len(repr(value)) and float(short) else repr(value)
 
 
 def binds(code: Code) -> int:

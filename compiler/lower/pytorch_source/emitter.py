@@ -51,7 +51,7 @@ class Emitter:
         self.check_settings()
         write(self.shared, parts.model)
         targets = [o.target_value for o in program.outputs if o.target_value is not None]
-        self.targets = set(targets)
+        self.targets, self.moved = set(targets), self.shared.moved()
         values = dict.fromkeys([*(i.value for i in program.inputs), *targets])
         order = {value: place for place, value in enumerate(values)}
         for value in parts.model.params:
@@ -89,6 +89,8 @@ class Emitter:
         for output in self.program.outputs:
             if output.scores is value:
                 return output.name
+        if value in self.moved:
+            return value.name.split(".")[0]
         named = next((name for name, v in self.program.bindings.items() if v is value), "")
         return named or ("" if value in self.program.graph.values() else value.name.replace(".", "_"))
 

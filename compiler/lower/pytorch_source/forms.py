@@ -26,6 +26,8 @@ DTYPES = {
     "class": "torch.int64",
     "bool": "torch.bool",
 }
+CONVOLUTIONS = ("F.conv1d", "F.conv2d", "F.conv3d")
+CONVOLVED = ("stride", "padding", "dilation", "groups")  # by position after input, weight and bias
 MOST_DERIVATIVES = 4  # that are written one by one
 # Functions that take a plain number where others want a tensor.
 TAKES_NUMBERS = ("torch.remainder", "torch.where", "torch.div")
@@ -61,6 +63,11 @@ class Written:
         plain = function.kind == "text" and function.value in TAKES_NUMBERS
         if function.kind == "text" and "_pool" in function.value:
             given = window(given)
+        if function.kind == "text" and function.value in CONVOLUTIONS:
+            named |= dict(zip(CONVOLVED, map(one, given[3:]), strict=False))
+            given = given[:3] if given[2] is not None else given[:2]
+        if "scale_factor" in named:
+            named["scale_factor"] = one(named["scale_factor"])
         keywords = {key: argument(value, plain) for key, value in named.items()}
         return Written(call(function, *(argument(g, plain) for g in given), **keywords))
 
@@ -94,10 +101,18 @@ def is_whole(key: Any) -> bool:
 
 def window(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """The settings of a pooling as a person writes them: one number for all axes, what is usual left out."""
-    one = [g[0] if isinstance(g, tuple) and len({*g}) == 1 else g for g in given]
-    if len(one) == 4 and one[3] == 0:
-        one = one[:2] if one[1] == one[2] else one[:3]
-    return tuple(one)
+    found = [one(g) for g in given]
+    if len(found) == 4 and found[3] == 0:
+        found = found[:2] if found[1] == found[2] else found[:3]
+    return tuple(found)
+
+
+def one(setting: Any) -> Any:
+    """A setting of each axis as one number, where they are equal; a whole one as such."""
+    if not isinstance(setting, tuple) or len({*setting}) != 1:
+        return setting
+    number = setting[0]
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def converted(owner: Written, method: str, given: Any) -> Written | None:
@@ -207,6 +222,19 @@ class Functions:
     def pow(self, a: Any, b: Any) -> Written:
         return binary("**")(a, b)
 
+    def uniform(self, x: Written, *shape: int) -> Written:
+        sizes = call(text("len"), x._code), *map(number, shape)
+        device = Code("attribute", "device", (x._code,))
+        return Written(call(text("torch.rand"), *sizes, device=device), DTYPES["float"])
+
+    def beta(self, x: Written, alpha: float) -> Written:
+        both = call(text("torch.distributions.Beta"), number(alpha), number(alpha))
+        return Written(both).sample().to(x.device)
+
+    def places(self, x: Written, size: Any) -> Written:
+        device = Code("attribute", "device", (x._code,))
+        return Written(call(text("torch.arange"), argument(size), device=device), "torch.int64")
+
     def dot(self, a: Any, b: Any) -> Written:
         """Of a tensor that lies flat and itself: the sum of its squares."""
         function = a._code.parts[0] if a._code.kind == "call" else a._code
@@ -234,6 +262,8 @@ class Functions:
         """Its type is that of the numbers."""
         if isinstance(numbers, (bool, int, float)):
             return Literal(numbers)
+        if isinstance(numbers, range) and not numbers.start:
+            return Written(call(text("torch.arange"), number(numbers.stop)), "torch.int64")
         kind = dtype._code.value if dtype is not None else ""
         return Written(call(text("torch.tensor"), argument(numbers)), kind)
 

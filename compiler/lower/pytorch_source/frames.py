@@ -50,7 +50,15 @@ class When:
     result: Code
 
 
-Statement = Let | Each | When
+@record(eq=False)
+class Guard:
+    """Where it is not trained, an operator returns these."""
+
+    condition: Code
+    returns: tuple[Code, ...]
+
+
+Statement = Let | Each | When | Guard
 
 
 @record(eq=False)
@@ -61,8 +69,10 @@ class Copies:
 
 
 class Frame:
-    """One use of a block or net, an operator with weights of its own, or the whole model, and how it is
-    written: filled by the writer."""
+    """One use of a block or net, an operator that is a class of its own, or the whole model, and how it is
+    written: filled by the writer. `operator` is the one of the spec."""
+
+    operator: Any = None
 
     def __init__(self, what: str, name: str, prefix: str, nodes: Sequence[Node], use: Use | None = None):
         self.what, self.name, self.prefix, self.use = what, name, prefix, use

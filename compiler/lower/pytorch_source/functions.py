@@ -10,8 +10,9 @@ from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, signature, text
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Written
 from dlc.compiler.lower.pytorch_source.frames import Frame, Let
+from dlc.compiler.lower.pytorch_source.hoisting import Temporary
 from dlc.compiler.lower.pytorch_source.naming import Namer
-from dlc.compiler.lower.pytorch_source.writer import Temporary, Writer, local, safe
+from dlc.compiler.lower.pytorch_source.writer import Writer, local, safe
 from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.answers import BinaryName, ClassName, OfNames
 from dlc.compiler.passes import forms
@@ -51,7 +52,8 @@ class Body:
         roots, inputs = e.roots, e.model.first.params if targets else e.inputs
         fewer = len(roots)
         if not targets:
-            roots = [value for value in roots if e.hint(value) != value.name.replace(".", "_")] or roots
+            named = (v for v in roots if v not in e.moved and e.hint(v) != v.name.replace(".", "_"))
+            roots = [*named] or roots
         for value in roots:
             self.writer.env[value] = local(value)
         made = call(text(model), *(self.writer.env[value]._code for value in inputs))

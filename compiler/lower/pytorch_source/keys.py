@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.pytorch_source.code import Code
-from dlc.compiler.lower.pytorch_source.frames import Each, Let
+from dlc.compiler.lower.pytorch_source.frames import Each, Guard, Let
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +47,8 @@ def statement_key(statement: Any, places: dict[Any, int], of: Callable[[Code], A
         for target, *_ in statement.carried:
             places[target] = len(places)
         return "each", statement.members, begins, body, updates
+    if isinstance(statement, Guard):
+        return "guard", tuple(code.key(leaf) for code in statement.returns)
     raise AssertionError(statement)
 
 
@@ -58,6 +60,8 @@ def mapped(statement: Any, change: Callable[[Code], Code | None]) -> Any:
     if isinstance(statement, Each):
         carried = tuple((t, c, b.mapped(change), u.mapped(change)) for t, c, b, u in statement.carried)
         return replace(statement, carried=carried, body=tuple(mapped(s, change) for s in statement.body))
+    if isinstance(statement, Guard):
+        return replace(statement, returns=tuple(code.mapped(change) for code in statement.returns))
     return replace(
         statement,
         condition=statement.condition.mapped(change),

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.pytorch_source.code import WIDTH, Code, inline, lines, text
-from dlc.compiler.lower.pytorch_source.frames import Each, Let, When
+from dlc.compiler.lower.pytorch_source.frames import Each, Guard, Let, When
 from dlc.compiler.lower.pytorch_source.writer import safe
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class Namer:
                 yield from self.let(statement, body[place + 1 :], indent, end)
             elif isinstance(statement, Each):
                 yield from self.each(statement, indent)
+            elif isinstance(statement, Guard):
+                yield from lines(statement.condition, indent, "if ", ":")
+                yield from self.ending(statement.returns, indent + 4)
             else:
                 yield from self.when(statement, indent)
 
@@ -128,6 +131,8 @@ class Namer:
             yield from lines(largest, indent, f"{name} = ")
             code = code.mapped(lambda p, part=largest, name=name: text(name) if p is part else None)
         del self.held[held:]
+        if code.kind == "tuple" and before == "return " and len(inline(code)) + indent + 5 <= WIDTH:
+            before, code = f"return {', '.join(map(inline, code.parts))}", text("")
         yield from lines(code, indent, before)
 
     def waits(self, let: Let, after: Sequence[Statement], end: Sequence[Code]) -> bool:
@@ -246,6 +251,8 @@ def codes_of(body: Sequence[Statement]) -> Iterator[Code]:
             for _, _, begin, update in statement.carried:
                 yield from (begin, update)
             yield from codes_of(statement.body)
+        elif isinstance(statement, Guard):
+            yield from statement.returns
         else:
             yield from (statement.condition, statement.otherwise, statement.result)
             yield from codes_of(statement.body)

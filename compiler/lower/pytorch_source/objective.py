@@ -42,7 +42,7 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
             body.writer.env[field.value] = local(field.value, DTYPES.get(field.value.type.element, ""))
     body.call_model()
     taken = set(names.values())
-    body.rename(lambda value, hint: f"{hint}_scores" if kind(e, value) else f"predicted_{hint}", taken)
+    body.rename(lambda value, hint: name_of(e, value, hint), taken)
     if program.train.precision == "bf16":
         body.mixed(rows.fields[0].name)
     for node in e.late:
@@ -50,7 +50,8 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
     ends = [body.writer.value(e.graph.outputs["loss"])._code]
     small = [r for r in program.train.regularize if r.value is not None]
     ends += [body.writer.value(regularizer.value)._code for regularizer in small]
-    written, namer = body.lines(ends, names.values())
+    moved = {e.hint(value) for value in e.moved}
+    written, namer = body.lines(ends, [name for name in names.values() if name not in moved])
     if not small:
         return [*found, *written, *namer.ending(ends, 4)]
     found += [*written, *lines(namer.consume(ends[0]), 4, "loss = "), f"{INDENT}if model.training:"]
@@ -60,6 +61,14 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
             term = term / Written(text(f"len({rows.fields[0].name})"))
         found += lines(term._code, 8, "loss += ")
     return [*found, f"{INDENT}return loss"]
+
+
+def name_of(e: Emitter, value: Value, hint: str) -> str:
+    """What the model gives under the name of a target: its scores, or what it says that it is; a target that
+    was moved takes its place."""
+    if value in e.moved:
+        return hint
+    return f"{hint}_scores" if kind(e, value) else f"predicted_{hint}"
 
 
 def kind(e: Emitter, value: Value) -> bool:

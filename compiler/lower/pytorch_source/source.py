@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.ir import Graph
 from dlc.compiler.lower.pytorch_source.code import Code, lines, number, signature, text
 from dlc.compiler.lower.pytorch_source.forms import Functions
+from dlc.compiler.lower.pytorch_source.hoisting import hoisted
 from dlc.compiler.lower.pytorch_source.naming import Namer
 from dlc.compiler.lower.pytorch_source.writer import Shared, Writer, local, safe
 
@@ -56,7 +57,7 @@ def learn_lines(cls: Class) -> list[str]:
     made = node.operator.learnt(
         Functions({node.operands[0]: local(node.operands[0])}), local(node.operands[0])
     )
-    codes = writer.hoisted([value._code for value in made.values()])
+    codes = hoisted([value._code for value in made.values()], writer.body)
     leaves = {code.value: leaf for leaf, code in zip(made, codes, strict=True) if code.kind == "local"}
     writer.body = [replace(let, hint=leaves.get(let.targets[0], "")) for let in writer.body]
     namer = Namer({node.operands[0]: "x"}, writer.body, codes)

@@ -9,8 +9,9 @@ from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Unwritten, Written
-from dlc.compiler.lower.pytorch_source.frames import Copies, Frame, Let, depth_of, items_of
+from dlc.compiler.lower.pytorch_source.frames import Copies, Frame, Guard, Let, depth_of, items_of
 from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
+from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
 from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Constant, Sign
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from dlc.compiler.ir import Graph, Node, Weight
+
+MOST_CALLS = 3  # of what is done in training alone, where it is no class of its own
 
 
 class NotEmitted(Exception):
@@ -32,14 +35,21 @@ class Shared:
     """What all writers of a graph know."""
 
     def __init__(self, graph: Graph, roots: Iterable[Value], led: Mapping[Value, Node] | None = None):
-        self.led = led or {}
-        self.targets = {value for node in graph.nodes if node.results[0] in self.led
-                        for value in node.operands[len(self.led[node.results[0]].operands) :]}  # fmt: skip
+        self.graph, self.led = graph, led or {}
         self.weights: dict[Value, Weight] = {w.value: w for w in graph.weights}
         self.readers = graph.readers()
         self.roots = dict.fromkeys(roots)
         self.nets: dict[str, Frame] = {}  # by name, as it is used first
         self.frames: list[Frame] = []  # written, inner ones first
+
+    def moved(self) -> set[Value]:
+        """The targets as augmentations have moved them."""
+        return {
+            value
+            for node in self.graph.nodes
+            if node.results[0] in self.led and not self.led[node.results[0]].operator.mixes_targets
+            for value in node.results[1:]
+        }
 
     def leaves(self, value: Value, inside: set[Node]) -> bool:
         """Whether something outside of these nodes reads the value."""
@@ -57,7 +67,6 @@ class Writer:
         self.body: list[Any] = []
         self.hints = frame.names()
         self.training = text("self.training")
-        self.optional: set[Any] = set(shared.targets) if frame.what == "model" else set()
 
     # --- values -------------------------------------------------------------------------------------------
 
@@ -107,7 +116,16 @@ class Writer:
         for value in frame.returns:
             self.env[value] = local(value)
         hint = self.hints.get(frame.returns[0], "") if len(frame.returns) == 1 else ""
+        if frame.what == "operator" and len(frame.returns) > 1:
+            hint = ",".join(self.follower(frame, value) for value in frame.returns)
         self.body.append(Let(tuple(frame.returns), call(function, *arguments), hint=hint))
+
+    @staticmethod
+    def follower(frame: Frame, value: Value) -> str:
+        """What is called as the target that it is of, if it is one."""
+        if value is frame.nodes[0].results[0]:
+            return ""
+        return value.name.replace(".", "_") if frame.operator.mixes_targets else value.name.split(".")[0]
 
     def net(self, frame: Frame) -> Code:
         """A net is one module of the model, which is handed to the blocks that use it."""
@@ -145,8 +163,11 @@ class Writer:
             attr = self.local_name(owner) if owner else operator.name
             function = self.member_for(attr, module._code, own=bool(owner))
             self.let(node, (Written(call(function, *(g._code for g in given)), DTYPES["float"]),))
-        elif owner and self.frame.what not in ("operator", "function"):
-            self.write_frame(Frame("operator", operator.name, f"{owner}.", [node]))
+        elif self.frame.what not in ("operator", "function") and (owner or self.is_long(node, given)):
+            alone = self.shared.led.get(node.results[0], node).operator
+            frame = Frame("operator", alone.name, f"{owner or self.frame.prefix + alone.name}.", [node])
+            frame.operator = alone
+            self.write_frame(frame)
         else:
             weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
             self.let(node, self.forms(node, given, weights))
@@ -168,13 +189,29 @@ class Writer:
         if alone is not node:
             share = (Written(number(1.0)),) if alone.operator.mixes_targets else ()
             other = (*other, *share, *given[len(alone.operands) :])
+        if self.frame.what == "operator":
+            leaving = [self.shared.leaves(value, {node}) for value in node.results]
+            returned = (w._code for w, leaves in zip(other, leaving, strict=True) if leaves)
+            self.body.append(Guard(Code("sign", "not", (self.training,)), tuple(returned)))
+            return made
         return tuple(
             Written(Code("choice", None, (self.training, a._code, b._code)))
             for a, b in zip(made, other, strict=True)
         )
 
+    def is_long(self, node: Node, given: list[Written]) -> bool:
+        """Whether what an operator does in training alone is more than a line can hold well."""
+        alone = self.shared.led.get(node.results[0], node).operator
+        if alone is not node.operator:
+            return True
+        if node.weights or alone.inference() is alone:
+            return False
+        functions = Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
+        made = results(node.operator.torch(functions, *given), len(node.results))
+        return sum(part.kind == "call" for written in made for part in written._code.walk()) > MOST_CALLS
+
     def let(self, node: Node, made: tuple[Written, ...]) -> None:
-        codes = self.hoisted([w._code for w in made])
+        codes = hoisted([w._code for w in made], self.body)
         joins = node.operator.follows or isinstance(node.operator, Sign) or node.operator.family == "loss"
         whole = split_at(codes) if len(codes) > 1 else None
         if whole is not None:
@@ -183,44 +220,6 @@ class Writer:
             if whole is None:
                 self.body.append(Let((value,), code, joins, node.operator.glue, self.hints.get(value, "")))
             self.env[value] = local(value, written._dtype)
-
-    def hoisted(self, codes: list[Code]) -> list[Code]:
-        """What an operator uses twice is computed once."""
-        seen: dict[int, int] = {}
-
-        def count(code: Code) -> None:
-            seen[id(code)] = seen.get(id(code), 0) + 1
-            if seen[id(code)] == 1:
-                for part in code.parts:
-                    count(part)
-
-        for code in codes:
-            count(code)
-        held: dict[int, Code] = {}
-
-        def hoist(code: Code) -> Code | None:
-            shared = seen[id(code)] > 1 and any(part.kind == "call" for part in code.walk())
-            if (
-                code.kind not in ("call", "sign", "index", "attribute")
-                or not shared
-                or (len(codes) > 1 and split_at(codes))
-            ):
-                return None
-            if id(code) not in held:
-                target = Temporary()
-                inner = Code(code.kind, code.value, tuple(part.mapped(hoist) for part in code.parts))
-                if any(part.kind == "local" and part.value in self.optional for part in inner.walk()):
-                    self.optional.add(target)  # there is no target but in training
-                    inner = Code("choice", None, (self.training, inner, text("None")))
-                self.body.append(Let((target,), inner))
-                held[id(code)] = Code("local", target)
-            return held[id(code)]
-
-        return [code.mapped(hoist) for code in codes]
-
-
-class Temporary:
-    """A value that an operator computes on its way."""
 
 
 class Modules:
@@ -264,21 +263,6 @@ def results(made: Any, count: int) -> tuple[Written, ...]:
         made = made[0] if isinstance(made, (tuple, list)) else made
         return (made if isinstance(made, Written) else Written(literal(made) or text("None")),)
     return tuple(made[i] for i in range(count))
-
-
-def split_at(codes: list[Code]) -> Code | None:
-    """The one expression whose entries these are, in order."""
-    first = codes[0]
-    if all(
-        c.kind == "index"
-        and len(c.parts) == 2
-        and c.parts[0] is first.parts[0]
-        and c.parts[1].kind == "number"
-        and c.parts[1].value == i
-        for i, c in enumerate(codes)
-    ):
-        return first.parts[0]
-    return None
 
 
 def own_leaves(node: Node) -> list[str]:

@@ -120,6 +120,14 @@ def test_nothing_but_the_reference_and_pictures_asks_for_the_group_of_an_operato
     assert asking == {"src/dlc/show/diagram.py"}
 
 
+def test_the_page_of_the_folders_names_every_part_of_the_compiler() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    parts = {path.stem for path in (ROOT / "compiler").iterdir()} - {"__init__", "__pycache__"}
+    compiler = page[page.index("compiler/   ") : page.index("runtime/   ")]
+    named = {word for line in compiler.splitlines() for word in re.findall(r"\w+", line[:44])}
+    assert sorted(parts - named) == []
+
+
 def test_annotations_are_not_evaluated() -> None:
     defining = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
     define = [file for file in PRODUCT if any(isinstance(node, defining) for node in walk(file))]

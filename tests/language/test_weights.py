@@ -1,4 +1,4 @@
-"""Section 4: how weights are called, and when they are made."""
+"""How weights are called, and when they are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 2: words, lines and precedence."""
+"""Words, lines and precedence."""
 
 from __future__ import annotations
 

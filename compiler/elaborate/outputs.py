@@ -17,6 +17,7 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Classes, Tensor
 
 if TYPE_CHECKING:
+    from dlc.compiler.dims import Size
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.ir import Node
     from dlc.compiler.source import Span
@@ -74,42 +75,31 @@ def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
 
 def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span: Span):
     declared, found = output.declared, value.type
-    want = found.with_shape(*wanted)
-    message = f"`{output.name}` takes {want}, found {found}"
-    help = ""
-    if declared.element == "class" and declared.classes is not None and found.rank == len(wanted):
+    spelled = spell_classes(declared) if declared.element == "class" else declared
+    message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
+    return ev.fail("E0507", span, message, help=mend(declared, found.shape, wanted),
+                   more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
+
+
+def mend(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
+    """What would give a value the shape that an output takes."""
+    if declared.element == "class" and declared.classes is not None and len(found) == len(wanted):
+        place = class_axis(len(wanted)) % len(wanted)
+        if any(found[axis] != size for axis, size in enumerate(wanted) if axis != place):
+            return ""
         count, units = declared.classes.count, "channels" if declared.rank >= 2 else "units"
         each = f"of the {count} classes" if isinstance(count, int) else "class that the data has"
-        help = f"one score for each {each}: give the layer before it {count} {units}"
-        if any(
-            a != b
-            for i, (a, b) in enumerate(zip(found.shape, wanted, strict=True))
-            if i != class_axis(len(wanted)) % len(wanted)
-        ):
-            help = ""
-    elif found.rank > len(wanted) and found.rank > 1:
-        help = (
-            "`flatten` before the last layer makes one axis of all; "
-            "`global_avgpool` keeps one value a channel"
-        )
-    elif not wanted and found.shape:
-        help = "one value is wanted: end in `dense(1)` or a reduction"
-    elif not found.shape and wanted == (1,):
-        help = f"declare the output as `{declared.element}`, one value per sample"
-    elif declared.element != "class" and len(wanted) == 1 and found.rank == 1:
-        help = f"give the layer before it {wanted[0]} units"
-    return ev.fail(
-        "E0507",
-        span,
-        message,
-        help=help,
-        more=[
-            Label(
-                output.span,
-                f"declared as {spell_classes(declared) if declared.element == 'class' else declared}",
-            )
-        ],
-    )
+        return f"one score for each {each}: give the layer before it {count} {units}"
+    if len(found) > max(len(wanted), 1):
+        return "`flatten` before the last layer makes one axis of all; " \
+               "`global_avgpool` keeps one value a channel"  # fmt: skip
+    if not wanted and found:
+        return "one value is wanted: end in `dense(1)` or a reduction"
+    if not found and wanted == (1,):
+        return f"declare the output as `{declared.element}`, one value per sample"
+    if declared.element != "class" and len(wanted) == len(found) == 1:
+        return f"give the layer before it {wanted[0]} units"
+    return ""
 
 
 def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from dlc.compiler import answers
@@ -51,17 +50,11 @@ class CrossEntropy(Loss):
             )
         if self.weight is not None and not any(self.weight):
             raise Reject("with these weights no class counts", at="weight", code="E0404")
-        return self.reduced(self.each(prediction))
-
-    @staticmethod
-    def each(prediction: Tensor) -> Tensor:
-        shape = list(prediction.shape)
-        del shape[class_axis(prediction)]
-        return replace(prediction, shape=tuple(shape), batched=True)
+        return self.reduced(of_places(prediction))
 
     def torch(self, F, prediction, target):
         prediction, target = torch_scores(F, prediction, target, *self.operands)
-        weight = None if self.weight is None else prediction.new_tensor(self.weight)
+        weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
         place = class_axis(self.operands[0]) + 1
         counted = self.reduction == "mean" and self.weight is not None and 0 in self.weight
         loss = F.cross_entropy(
@@ -73,7 +66,7 @@ class CrossEntropy(Loss):
         )
         if counted:
             return loss / weight.take(target).sum().clamp(min=LEAST)
-        return self.torch_reduced(loss, self.each(self.operands[0]))
+        return self.torch_reduced(loss, of_places(self.operands[0]))
 
     examples = (
         Example("cross_entropy", ("float[3]", "class(3)"), "float"),
@@ -143,6 +136,12 @@ class Dice(Loss):
 def class_axis(scores: Tensor) -> int:
     """The axis of the classes in a sample of scores, counted from its first."""
     return answers.class_axis(scores.rank) % scores.rank
+
+
+def of_places(scores: Tensor) -> Tensor:
+    """The type of a number for each place: scores without the axis of the classes."""
+    axis = class_axis(scores)
+    return scores.with_shape(*scores.shape[:axis], *scores.shape[axis + 1 :])
 
 
 def of_classes(prediction: Tensor, target: Tensor) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import Any
 
 from dlc.compiler.dims import Size
 from dlc.compiler.kinds import Number
 from dlc.compiler.operators.base import Example, setting
-from dlc.compiler.training.class_losses import check_scores, class_axis, of_classes, torch_scores
+from dlc.compiler.training.class_losses import check_scores, class_axis, of_classes, of_places, torch_scores
 from dlc.compiler.training.losses import Loss, agree, check_number, torch_agree
 from dlc.compiler.types import Tensor
 
@@ -28,9 +27,7 @@ class _OfScores(Loss, abstract=True):
             check_number(self, target, "classes, or yes and no")
             return agree(self, prediction, target)
         check_scores(self, prediction, target)
-        shape = list(prediction.shape)
-        del shape[class_axis(prediction)]
-        return replace(prediction, shape=tuple(shape))
+        return of_places(prediction)
 
     def torch(self, F, prediction, target):
         have, wanted = self.operands

@@ -56,7 +56,7 @@ class CrossEntropy(Loss):
         prediction, target = torch_scores(F, prediction, target, *self.operands)
         weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
         place = class_axis(self.operands[0]) + 1
-        counted = self.reduction == "mean" and self.weight is not None and 0 in self.weight
+        counted = self.reduction == "mean" and 0 in (self.weight or ())
         loss = F.cross_entropy(
             prediction if place == 1 else prediction.movedim(place, 1),
             target,
@@ -64,7 +64,7 @@ class CrossEntropy(Loss):
             label_smoothing=self.label_smoothing,
             reduction="sum" if counted else self.reduction,
         )
-        if counted:
+        if counted and weight is not None:
             return loss / weight.take(target).sum().clamp(min=LEAST)
         return self.torch_reduced(loss, of_places(self.operands[0]))
 

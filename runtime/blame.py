@@ -87,11 +87,12 @@ def diverged(form: Form, batches: list[Batch], step: int, rate: float, note: str
     name = node.meta.get("name", node.name)
     bad = "NaN" if bool(torch.isnan(numbers).any()) else "infinite"
     whose = f"what `{name}` makes" if what == "result" else f"the gradient of `{name}`"
-    span = next((n.site.span for n in form.graph.nodes if n.name == name), None)
-    return told(f"{whose} is {bad} at step {step}", span, note)
+    made = next((n for n in form.graph.nodes if n.name == name), None)
+    wanted = f"`{made.operator.name}` wants {made.operator.wants}" if made and made.operator.wants else ""
+    return told(f"{whose} is {bad} at step {step}", made and made.site.span, note, wanted)
 
 
-def told(message: str, span: Span | None, note: str) -> CompileError:
+def told(message: str, span: Span | None, note: str, wanted: str = "") -> CompileError:
     labels = (Label(span, "made here"),) if span else ()
-    help = "a smaller learning rate, `clip = norm(1.0)` or standardized inputs often mend this"
+    help = wanted or "a smaller learning rate, `clip = norm(1.0)` or standardized inputs often mend this"
     return CompileError([Diagnostic(DIVERGED, message, labels, (note,), help)])

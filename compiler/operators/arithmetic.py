@@ -113,6 +113,7 @@ class Divide(Sign):
     sign = "/"
     verb = "divided"
     takes = "float"
+    wants = "a divisor other than 0: `a / (b + 1e-6)`, where `b` is never below 0"
 
     def torch(self, F, a, b):
         return a / b

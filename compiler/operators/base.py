@@ -117,6 +117,9 @@ class Operator(Definition, family="operator"):
     random: ClassVar[bool] = False
     # True if its training form makes statistics over the batch, which one value of each feature has not.
     needs_many_rows: ClassVar[bool] = False
+    # What its operands have to be, or else its result or its gradient is no finite number; empty where only
+    # large numbers make it so.
+    wants: ClassVar[str] = ""
     # True if it stands in training alone, as losses do, and has no form in ONNX.
     training_only: ClassVar[bool] = False
     # The operand with respect to which it differentiates.

@@ -43,6 +43,8 @@ class Exp(Function):
 class Log(Function):
     """The natural logarithm (torch `log`, ONNX `Log`)."""
 
+    wants = "numbers above 0: `log(x + 1e-6)` is defined from 0 on"
+
     def torch(self, F, x):
         return F.log(x)
 
@@ -54,6 +56,8 @@ class Log(Function):
 
 class Sqrt(Function):
     """The square root (torch `sqrt`, ONNX `Sqrt`)."""
+
+    wants = "numbers above 0, as it has no slope at 0: `sqrt(x + 1e-6)`"
 
     def torch(self, F, x):
         return F.sqrt(x)

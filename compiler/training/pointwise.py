@@ -116,6 +116,7 @@ class Poisson(Pointwise):
     train { loss = poisson(visits) }
     """
 
+    wants = "predictions above 0, as `exp` and `softplus` make them; with `log=true` small ones"
     log: bool = setting("whether the prediction is the logarithm of the count", Flag(), False, keyword=True)
 
     def takes_only(self):

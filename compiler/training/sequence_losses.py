@@ -28,6 +28,7 @@ class Ctc(Loss):
     """
 
     scores = ("class",)
+    wants = "texts that fit into the steps, with a step more between two symbols that are alike"
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
         if not prediction.batched or prediction.rank != 2:

@@ -274,7 +274,18 @@ def test_a_gradient_that_is_no_number_is_laid_to_the_node_that_made_it():
     rows["x"][:] = 0  # the derivative of sqrt is infinite at 0
     problem, _ = fail(BAD.format(line="g = sqrt(h * h)"), rows)
     assert problem.message == "the gradient of `sqrt` is infinite at step 1"
+    assert problem.help == "`sqrt` wants numbers above 0, as it has no slope at 0: `sqrt(x + 1e-6)`"
     assert (problem.line, problem.column) == (4, 5)
+
+
+@pytest.mark.parametrize(("line", "wants"), [
+    ("g = log(h * 0)", "`log` wants numbers above 0"),
+    ("g = h / (h * 0)", "`divide` wants a divisor other than 0"),
+    ("g = h * 1e30 * 1e30", "a smaller learning rate"),
+])  # fmt: skip
+def test_the_mend_is_that_of_the_operator(line, wants):
+    problem, _ = fail(BAD.format(line=line), numbers(20))
+    assert problem.help.startswith(wants)
 
 
 def test_a_rate_that_is_too_high_leaves_the_weights_of_the_last_good_epoch():

@@ -227,3 +227,18 @@ def test_the_help_silences_it(name: str) -> None:
     text = HARDLY_MEANT[name][1]
     assert old in text
     assert codes(text.replace(old, new)) == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("block", ["h * sigmoid(h) + h", "h -> tanh", "h -> clip(-1, 1)"])
+def test_long_chains_are_looked_through_once(block: str) -> None:
+    text = (
+        f"input x: float[T, 4]\noutput y: float[T, 3]\nblock f(h) {{ return {block} }}\n"
+        "x -> repeat(1000, f) -> dense(3) -> y\n"
+    )
+    assert set(codes(text)) <= {"W0408"}
+
+
+def test_numbers_are_told_as_they_are_written() -> None:
+    (found,) = spec(trained("batch = 1234567")).warnings
+    assert "`batch` of `train` is 1234567, above what is usual: 1 to 8192" in found.message

@@ -13,9 +13,9 @@ from dlc.compiler.passes.lints.tracing import back, is_elementwise
 from dlc.compiler.passes.needed import needed_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from dlc.compiler.ir import Node, Value
+    from dlc.compiler.ir import Graph, Node, Value
     from dlc.compiler.program import Program
     from dlc.compiler.types import Tensor
 
@@ -25,36 +25,37 @@ COLOURS = (1, 3)  # channels of an input of three axes that is taken for a pictu
 
 def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
     """`dense` on pixels, or on what convolutions made, whose last axis is the width."""
-    producers, inputs = program.graph.producers(), program.graph.inputs
+    images = images_behind(program.graph)
     for node in program.graph.nodes:
         if not isinstance(node.operator, Dense) or node.operands[0].type.rank < 2:
             continue
-        image, x = image_behind(node.operands[0], producers), node.operands[0].type
+        image, x = images.get(node.operands[0]), node.operands[0].type
         if image is None:
             continue
-        one_dimensional = image.type.rank == 2 and image not in inputs
-        has_channels = image.type.rank > 2 or one_dimensional
-        what = "signal" if one_dimensional else "image"
+        is_signal = image.type.rank == 2 and image not in program.graph.inputs
+        what, extent = ("signal", "length") if is_signal else ("image", "width")
+        has_channels = is_signal or image.type.rank > 2
         yield Diagnostic.at(node.site, "W0406",
                             f"`dense` works along the last axis, and that of this {what}, {x}, is its "
-                            f"{'length' if one_dimensional else 'width'}",
+                            f"{extent}",
                             "`flatten` before it makes features of all"
                             + "; `conv(channels, 1)` works on the channels of every place"
                             * has_channels)  # fmt: skip
 
 
-def image_behind(value: Value, producers: Mapping[Value, Node]) -> Value | None:
+def images_behind(graph: Graph) -> dict[Value, Value]:
     """The image, its channels before its space, that a value of the same axes was made of: an input, or what
     an operator of space made."""
-    node = producers.get(value)
-    if node is None:
-        return value if is_picture(value.type) else None
-    if node.operator.spatial:
-        return value
-    if "axes" not in node.operator.keeps:
-        return None
-    kept = [v for v in node.operands if v.type.batched and v.type.rank == value.type.rank]
-    return next(filter(None, (image_behind(v, producers) for v in kept)), None)
+    found = {value: value for value in graph.inputs if is_picture(value.type)}
+    for node in graph.nodes:
+        for result in node.results:
+            kept = (
+                v for v in node.operands if "axes" in node.operator.keeps and v.type.rank == result.type.rank
+            )
+            image = result if node.operator.spatial else next((found[v] for v in kept if v in found), None)
+            if image is not None:
+                found[result] = image
+    return found
 
 
 def is_picture(type: Tensor) -> bool:
@@ -87,16 +88,18 @@ def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
     if any(node.operator.wrt is not None for node in program.graph.nodes):
         return
     trained = program.graph.needed_by([program.loss]) if program.loss else needed_values(program)
-    rows: dict[Value, tuple[Node, ...]] = {}  # the activations on the way with the fewest
+    rows: dict[Value, tuple[int, Node | None]] = {}  # how many on the way with the fewest, and the first
     begun = set()
     for node in program.graph.nodes:
-        found = [rows.get(v, ()) for v in node.operands if v.type.batched]
+        found = [rows.get(v, (0, None)) for v in node.operands if v.type.batched]
         if node.operator.normalizes or not found or trained.isdisjoint(node.results):
             continue
-        row = min(found, key=len) + (node,) * node.operator.saturates
-        rows.update(dict.fromkeys(node.results, row))
-        if node.operator.saturates and len(row) == DEEP and row[0] not in begun:
-            begun.add(row[0])
+        count, first = min(found, key=lambda row: row[0])
+        if node.operator.saturates:
+            count, first = count + 1, first or node
+        rows.update(dict.fromkeys(node.results, (count, first)))
+        if node.operator.saturates and count == DEEP and first not in begun:
+            begun.add(first)
             yield Diagnostic.at(node.site, "W0408",
                                 f"`{node.operator.name}` is the {DEEP}th activation in a row that is flat "
                                 "far from 0: little gradient comes back through so many",

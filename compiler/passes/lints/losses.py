@@ -59,11 +59,12 @@ def is_of(loss: Node, output: Output, producers: Mapping[Value, Node]) -> bool:
 
 def made_of(value: Value, producers: Mapping[Value, Node]) -> Value:
     """The only value that flows into this one: the target, for `one_hot(y.target)`."""
-    node = producers.get(value)
-    if node is None:
-        return value
-    flowing = [v for v in node.operands if v.type.batched]
-    return made_of(flowing[0], producers) if len(flowing) == 1 and not node.weights else value
+    while (node := producers.get(value)) is not None:
+        flowing = [v for v in node.operands if v.type.batched]
+        if len(flowing) != 1 or node.weights:
+            break
+        value = flowing[0]
+    return value
 
 
 def is_mistaken(loss: Loss, output: Output, prediction: Value, producers: Mapping[Value, Node]) -> bool:

@@ -26,8 +26,8 @@ def unusual_settings(program: Program) -> Iterator[Diagnostic]:
                 continue
             low, high = usual
             if not low <= value <= high:
-                which = "below" if value < low else "above"
-                yield Diagnostic("W0410", f"`{setting.name}` of `{definition.name}` is {value:g}, {which} "
+                which = f"{spell_value(value)}, {'below' if value < low else 'above'}"
+                yield Diagnostic("W0410", f"`{setting.name}` of `{definition.name}` is {which} "
                                  f"what is usual{of}: {low:g} to {high:g}",
                                  (Label(definition.spans.get(setting.name, span)),), notes,
                                  mend(setting))  # fmt: skip

@@ -86,7 +86,9 @@ def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     """An expression where a kind is wanted: bare words and members of families come before
     the file's names. Of `a if condition else b` it is the chosen side that stands there."""
     if isinstance(expr, syntax.Conditional):
-        return directed_value(ev, kind, ev.chosen(expr))
+        chosen = ev.chosen(expr)
+        check_unchosen(ev, kind, expr.other if chosen is expr.value else expr.value)
+        return directed_value(ev, kind, chosen)
     if isinstance(expr, syntax.Name) and expr.id in kind.words:
         return expr.id
     word = kind.read(expr)
@@ -145,6 +147,19 @@ def family_member(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
                 )
             return member
     if isinstance(expr, syntax.Call) or not known(ev, head.id):
+        raise unknown_member(ev, kind, head)
+    return None
+
+
+def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
+    """The side of a conditional that is not compiled has to name something all the same."""
+    if isinstance(expr, syntax.Conditional):
+        check_unchosen(ev, kind, expr.value)
+        return check_unchosen(ev, kind, expr.other)
+    head = expr.function if isinstance(expr, syntax.Call) else expr
+    if not isinstance(head, syntax.Name) or not kind.families() or head.id in kind.words:
+        return None
+    if not any(head.id in Definition.families[f] for f in kind.families()) and not known(ev, head.id):
         raise unknown_member(ev, kind, head)
     return None
 

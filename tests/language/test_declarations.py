@@ -209,6 +209,13 @@ def test_settings_are_chosen_where_the_file_is_compiled():
     assert initial == ["ones", "zeros"]
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_side_that_is_not_chosen_has_a_name_all_the_same(fast):
+    with pytest.raises(CompileError, match="there is no optimizer `sdg`") as caught:
+        spec(CHOICES.replace("else sgd", "else adamw if more else sdg"), params={"fast": fast})
+    assert [d.help for d in caught.value.diagnostics] == ["did you mean `sgd`?"]
+
+
 def test_several_in_a_setting_are_a_list_and_no_sum():
     with pytest.raises(CompileError) as caught:
         spec(f"{CLASSES}x -> dense(3) -> y\ntrain {{ regularize = l2(1e-3) + l1(1e-4) }}")

@@ -175,6 +175,7 @@ class Perplexity(Metric):
     """`exp` of the mean cross-entropy: among how many equal classes the model still chooses, on average
     (torchmetrics `Perplexity`)."""
 
+    of_probabilities = True
     for_elements = ("class",)
     better = "lower"
 
@@ -195,6 +196,8 @@ class Auroc(_PerClass):
     A class without a row, or with all rows, is left out. All scores are kept until the end: 4 bytes for every
     class of every row. `micro` takes the scores of all classes for those of one.
     """
+
+    of_probabilities = True
 
     def sklearn(self, metrics, target, answer, probability, **how):
         if self.average is None:

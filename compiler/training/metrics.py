@@ -61,6 +61,8 @@ class Metric(Definition, family="metric"):
     # What else an output of these elements must be, as a message says it.
     restriction: ClassVar[str] = ""
     better: ClassVar[str] = "higher"
+    # True if it is measured of probabilities, and not of answers.
+    of_probabilities: ClassVar[bool] = False
     # True if it gives a table, which no expectation and no early stopping can hold against a number.
     tabular: ClassVar[bool] = False
     without_tensor = "leave it out: a metric is measured of every output that it fits"

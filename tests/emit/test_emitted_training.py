@@ -151,6 +151,43 @@ train { epochs = 1 }"""
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
+MEASURED = {
+    "classes by names": ("class(pear, apple, fig)", "dense(3)", (4,)),
+    "two classes": ("class(2)", "dense(2)", (4,)),
+    "no before yes": ("binary(yes, no)", "dense(1)", (4,)),
+    "labels": ("binary[3]", "dense(3)", (4,)),
+    "classes of pixels": ("class(3)[4, 5]", "conv(3, 1)", (2, 4, 5)),
+    "two classes of pixels": ("class(sky, ground)[4, 5]", "conv(2, 1)", (2, 4, 5)),
+    "classes of steps": ("class(3)[5]", "dense(3)", (5, 2)),
+}
+
+
+@pytest.mark.parametrize("story", MEASURED)
+def test_measures_as_dlc_does(story: str, tmp_path: Path) -> None:
+    type, layer, shape = MEASURED[story]
+    sizes = ", ".join(map(str, shape))
+    text = f"""input x: float[{sizes}]
+output y: {type}
+x -> {layer} -> y
+train {{ metrics = [accuracy, f1, precision(average=macro), auroc]
+early_stop = patience(1, on=train.loss) }}"""
+    program = compile(Source("story.dl", text))
+    rng = np.random.default_rng(0)
+    declared = program.outputs[0].declared
+    x = rng.standard_normal((40, *shape)).astype(np.float32)
+    count = declared.classes.count if declared.element == "class" else 2
+    y = rng.integers(0, count, (40, *declared.shape))
+    begun = draw(program.graph, seed=0)
+    forms = Forms(program, begun, torch.device("cpu"))
+    wanted = forms.evaluate(Rows({"x": x, "y": y}, 40))
+    module, model = emitted(program, begun, tmp_path)
+    target = torch.from_numpy(y if declared.element == "class" else y.astype(np.float32))
+    found = module.measure(model, TensorDataset(torch.from_numpy(x), target))
+    assert found.keys() == wanted.keys()
+    for name, figure in wanted.items():
+        assert found[name] == pytest.approx(figure, rel=1e-5), name
+
+
 LOSSES = {
     "a slope": ("x -> dense(6) -> tanh -> dense(1) -> y", "mse(y) + 0.1 * mse(gradient(y, x), 0)"),
     "a slope of what is scaled": (

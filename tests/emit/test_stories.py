@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +65,21 @@ STORIES = {
         for units in [8, 16, 8] { h = h -> dense(units) -> relu }
         h -> repeat(2, dropout(0.2) -> dense(4)) -> dense(1) -> y
     """,
+    "whole numbers and truths": """
+        input x: float[4]
+        output count: int64
+        output big: bool
+        h = x -> dense(4) -> relu
+        h -> sum -> count
+        h[0] -> sigmoid -> big
+    """,
+    "few copies among others": """
+        input a, b: float[4]
+        output y: class(3)
+        h, k = (a, b) -> each(dense(8) -> relu)
+        (h + k) -> branch(dense(4), dense(6) -> tanh) -> concat -> repeat(2, dense(10) -> relu)
+          -> dense(3) -> y
+    """,
     "a block that adds where it can": """
         block unit(x; units, step = 1) {
           h = x -> dense(units * step) -> relu
@@ -91,12 +108,22 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     program = compile(Source("story.dl", STORIES[story]))
     path = tmp_path / "story.py"
     path.write_text(emit(program), "utf-8")
+    ruff = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", path]
+    assert subprocess.run(ruff, capture_output=True, check=False).returncode == 0
     types = {i.name: i.declared for i in program.inputs}
     inputs, weights = sample(types, 4, 0), scattered(draw(program.graph, seed=0))
     with torch.no_grad():
         module = Model(forms.inference(program), program.graph.weights, weights)
         wanted = module({name: torch.from_numpy(rows) for name, rows in inputs.items()})
     assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
+
+
+def test_loops_run_over_lists_of_what_is_mostly_looped_over() -> None:
+    text = emit(compile(Source("story.dl", STORIES["few copies among others"])))
+    assert "for dense in (self.dense_5, self.dense_6):" in text
+    assert "ModuleList" not in text
+    text = emit(compile(Source("story.dl", STORIES["copies within copies"])))
+    assert "ModuleList" in text
 
 
 def test_augmentations_are_classes_that_return_early() -> None:

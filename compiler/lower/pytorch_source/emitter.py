@@ -9,8 +9,9 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.code import inline, lines, literal
+from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.pytorch_source.parts import parts_of
-from dlc.compiler.lower.pytorch_source.source import list_name, numbered_name
+from dlc.compiler.lower.pytorch_source.source import list_name
 from dlc.compiler.lower.pytorch_source.writer import Shared, parameter, safe, write
 from dlc.compiler.passes import learning
 

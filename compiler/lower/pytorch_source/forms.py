@@ -65,7 +65,7 @@ class Written:
             given = window(given)
         if function.kind == "text" and function.value in CONVOLUTIONS:
             named |= dict(zip(CONVOLVED, map(one, given[3:]), strict=False))
-            given = given[:3] if given[2] is not None else given[:2]
+            given = tuple(g for g in given[:3] if g is not None)
         if "scale_factor" in named:
             named["scale_factor"] = one(named["scale_factor"])
         keywords = {key: argument(value, plain) for key, value in named.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Node, Use
     from dlc.compiler.lower.pytorch_source.code import Code
+
+
+NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")
 
 
 @record(eq=False)
@@ -152,3 +156,9 @@ def depth_of(frame: Frame) -> int:
         return 0
     uses = frame.nodes[0].site.uses
     return len(uses) - next(i for i, use in enumerate(uses) if use is frame.use)
+
+
+def numbered_name(attr: str) -> tuple[str, int]:
+    """`conv_2` as the second of the list of `conv`: its name, and its place from 0."""
+    base, count = NUMBERED.fullmatch(attr).groups()  # type: ignore[union-attr]
+    return base, int(count or 1) - 1

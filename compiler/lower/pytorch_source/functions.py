@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, signature, text
+from dlc.compiler.lower.pytorch_source.code import (
+    WIDTH,
+    Code,
+    call,
+    inline,
+    lines,
+    literal,
+    number,
+    signature,
+    text,
+)
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Written
 from dlc.compiler.lower.pytorch_source.frames import Frame, Let
 from dlc.compiler.lower.pytorch_source.hoisting import Temporary
@@ -132,6 +142,10 @@ def answers(e: Emitter) -> list[str]:
             if next(o for o in e.program.outputs if o.name == key).declared.element == "binary":
                 index = call(Code("attribute", "long", (index,)))
             shown[place] = Code("index", None, (text(named[graph.outputs[key]]), index))
+    for place, (key, code) in enumerate(zip(keys, shown, strict=True)):
+        if len(inline(code)) + len(key) > WIDTH - 14:
+            found += namer.fitted(code, 4, f"{safe(key)} = ")
+            shown[place] = text(safe(key))
     entries = [
         line for key, code in zip(keys, shown, strict=True) for line in lines(code, 8, f'"{key}": ', ",")
     ]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code
-from dlc.compiler.lower.pytorch_source.frames import Each, nodes_of
+from dlc.compiler.lower.pytorch_source.frames import Each, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.keys import mapped, statement_key
 from dlc.compiler.lower.pytorch_source.writer import Writer, local
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.frames import Copies
-
-NAME = re.compile(r"(.*?)(?:_(\d+))?")
 
 
 def write_copies(writer: Writer, copies: Copies) -> None:
@@ -34,13 +31,12 @@ def write_copies(writer: Writer, copies: Copies) -> None:
         writer.members.update(inner.members)
     for target, *_ in loop.carried:
         writer.env[target] = local(target)
-    writer.frame.lists.update(name for _, name, *_ in loop.members)
     writer.body.append(loop)
 
 
 def goes_on(outer: Writer, inner: Writer) -> bool:
     """Whether one copy alone goes on with what stands before it: it is a loop, though a short one."""
-    return bool(inner.members) and all(NAME.fullmatch(attr)[1] in outer.members for attr in inner.members)  # type: ignore[index]
+    return bool(inner.members) and all(numbered_name(attr)[0] in outer.members for attr in inner.members)
 
 
 def as_loop(outer: Writer, writers: list[Writer], copies: Copies) -> Each | None:
@@ -98,8 +94,7 @@ def entries(writers: list[Writer]) -> list[dict[str, tuple[str, int]]] | None:
     for writer in writers:
         own = {}
         for attr in writer.members:
-            base, count = NAME.fullmatch(attr).groups()  # type: ignore[union-attr]
-            own[attr] = (base, int(count or 1) - 1)
+            own[attr] = numbered_name(attr)
         found.append(own)
     shapes = {tuple(base for base, _ in own.values()) for own in found}
     if len(shapes) != 1:

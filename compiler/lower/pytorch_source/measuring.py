@@ -13,6 +13,7 @@ from dlc.compiler.lower.pytorch_source.functions import head
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.data import Field
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
+    from dlc.compiler.types import Tensor
 
 INDENT = "    "
 
@@ -42,9 +43,10 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
     if e.program.metrics:
         found += lines(call(text("answers"), text("model"), *map(text, inputs)), 4, "made = ")
         e.imports.add("from sklearn import metrics")
+    asked = [name for name, metric in e.program.metrics if not metric.of_probabilities]
+    answered = {e.program.output(name).target_value for name in asked}
     for field in rows.fields:
-        if any(e.program.output(name).target_value is field.value for name, _ in e.program.metrics):
-            found += named(e, field)
+        found += named(e, field) if field.value in answered else []
     for name, metric in e.program.metrics:
         key = f'"{name + "_" if several else ""}{metric.name}": '
         entries += lines(measured(e, rows, name, metric), 8, key, ",")
@@ -57,7 +59,7 @@ def named(e: Emitter, field: Field) -> list[str]:
     if not names:
         return []
     index = field.name if kind_of(field.type).word == "class" else f"{field.name}.long()"
-    return [f"{INDENT}{field.name} = {e.array_of_classes(names)}[{index}]"]
+    return [f"{INDENT}{field.name}_names = {e.array_of_classes(names)}[{index}]"]
 
 
 def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
@@ -70,28 +72,37 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
         if declared.rank and (metric.name == "accuracy" or declared.rank > 1 or kind.word == "class")
         else ""
     )
-    answer = f'made["{name}"]'
     how: dict[str, Any] = {}
     if kind.word == "class" or (kind.word == "binary" and declared.rank):
         how["average"] = "macro"
-    if declared.classes and declared.classes.names and kind.word == "binary":
-        how["pos_label"] = declared.classes.names[1]
-    probability = f'made["{name}{kind.probabilities}"]' if kind.probabilities else answer
-    made = metric.sklearn(
-        Metrics(),
-        Written(text(target + flat)),
-        Written(text(answer + flat)),
-        Written(text(probability)),
-        **how,
-    )
+    if declared.classes and declared.classes.names and not metric.of_probabilities:
+        target = f"{target}_names"
+        how |= {"pos_label": declared.classes.names[1]} if kind.word == "binary" else {}
+    if metric.of_probabilities and declared.classes and declared.classes.count == 2:
+        how = {}
+    given = (target + flat, f'made["{name}"]{flat}', probabilities(name, declared))
+    made = metric.sklearn(Metrics(), *(Written(text(source)) for source in given), **how)
     if made is None:
         raise e.cannot(
             "E0821",
             e.program.train.spans.get("metrics"),
-            f"`{metric.name}` is no metric of scikit-learn",
+            f"`{metric!r}` has no place in an emitted file",
             "leave it out of `metrics`",
         )
     return made._code
+
+
+def probabilities(name: str, declared: Tensor) -> str:
+    """As scikit-learn takes them: a row for each answer, of two classes that of the second."""
+    kind = kind_of(declared)
+    made = f'made["{name}{kind.probabilities}"]'
+    if kind.word != "class" or declared.classes is None:
+        return made + (".ravel()" if declared.rank > 1 else "")
+    if declared.classes.count == 2:
+        return f"{made}[{'..., 1' if declared.rank == 1 else ':, 1'}]{'.ravel()' if declared.rank else ''}"
+    if not declared.rank:
+        return made
+    return f"{made}{'.movedim(1, -1)' if declared.rank > 1 else ''}.flatten(0, {declared.rank})"
 
 
 class Metrics:

@@ -72,9 +72,10 @@ def written(made: Made, weights: Code) -> Code:
     one(lr=made.given[0]).torch(optim, made.weights)
     usual = optim.made[0].named
     asked = {key: value for key, value in made.named.items() if value != usual[key]}
+    (rate,) = map(argument, made.given)
     keywords = (Code("named", key, (argument(value),)) for key, value in asked.items())
     return Code(
-        "call", None, (text(f"torch.optim.{made.name}"), weights, *map(argument, made.given), *keywords)
+        "call", None, (text(f"torch.optim.{made.name}"), weights, Code("named", "lr", (rate,)), *keywords)
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Graph
 from dlc.compiler.lower.pytorch_source.code import Code, lines, number, signature, text
 from dlc.compiler.lower.pytorch_source.forms import Functions
+from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.pytorch_source.hoisting import hoisted
 from dlc.compiler.lower.pytorch_source.naming import Namer
 from dlc.compiler.lower.pytorch_source.writer import Shared, Writer, local, safe
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from dlc.compiler.lower.pytorch_source.classes import Class
-
-NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")
 
 
 def class_lines(
@@ -99,12 +97,6 @@ def modules(cls: Class, members: dict[str, Code], indent: int, done: set[str]) -
     return found
 
 
-def numbered_name(attr: str) -> tuple[str, int]:
-    """`conv_2` as the second of the list of `conv`: its name, and its place from 0."""
-    base, count = NUMBERED.fullmatch(attr).groups()  # type: ignore[union-attr]
-    return base, int(count or 1) - 1
-
-
 def base_of(attr: str) -> str:
     return numbered_name(attr)[0]
 
@@ -155,6 +147,10 @@ class Lists:
 def entries_text(cls: Class, entries: Code) -> Code:
     """The part of a list that a loop runs over."""
     name, start, step, copies = entries.value
+    if name not in cls.first.lists:
+        places = range(start + 1, start + 1 + copies * step, step)
+        each = (safe(name if place == 1 else f"{name}_{place}") for place in places)
+        return Code("tuple", None, tuple(text(f"self.{attr}") for attr in each))
     whole = sum(base_of(attr) == name for attr in cls.members)
     end = start + 1 + (copies - 1) * step
     over = text(f"self.{list_name(name)}")

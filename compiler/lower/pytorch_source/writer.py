@@ -9,7 +9,16 @@ from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Unwritten, Written
-from dlc.compiler.lower.pytorch_source.frames import Copies, Frame, Guard, Let, depth_of, items_of
+from dlc.compiler.lower.pytorch_source.frames import (
+    Copies,
+    Each,
+    Frame,
+    Guard,
+    Let,
+    depth_of,
+    items_of,
+    numbered_name,
+)
 from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
 from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
 from dlc.compiler.operators.activations import Identity
@@ -244,9 +253,20 @@ def write(shared: Shared, frame: Frame) -> None:
         for root in shared.roots:
             writer.value(root)
     frame.params, frame.members, frame.body = writer.params, writer.members, writer.body
+    frame.lists = lists_of(frame)
     made = [value for node in frame.nodes for value in node.results]
     frame.returns = [value for value in made if shared.leaves(value, inside)]
     shared.frames.append(frame)
+
+
+def lists_of(frame: Frame) -> set[str]:
+    """The modules that stand in lists: of those that are called alike loops run over half at least."""
+    looped: dict[str, int] = {}
+    for statement in frame.body:
+        for _, base, *_ in statement.members if isinstance(statement, Each) else ():
+            looped[base] = looped.get(base, 0) + statement.copies
+    alike = {base: sum(numbered_name(attr)[0] == base for attr in frame.members) for base in looped}
+    return {base for base, count in looped.items() if 2 * count >= alike[base]}
 
 
 def local(key: Any, dtype: str = "") -> Written:

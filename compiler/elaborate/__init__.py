@@ -98,7 +98,7 @@ class Elaborator:
         unreached.check(ev, tree)
         if not self.problems.failed:
             program = missing.note(program)
-            lints.look(program, self.problems)
+        lints.look(program, self.problems)
         return program
 
     # --- declarations -------------------------------------------------------------------------------------

@@ -242,3 +242,14 @@ def test_long_chains_are_looked_through_once(block: str) -> None:
 def test_numbers_are_told_as_they_are_written() -> None:
     (found,) = spec(trained("batch = 1234567")).warnings
     assert "`batch` of `train` is 1234567, above what is usual: 1 to 8192" in found.message
+
+
+def test_beside_mistakes_what_is_sound_is_told_all_the_same() -> None:
+    text = KIND + "h = x -> dense(4, init=xavier_normal) -> relu\nh -> dense(3) -> dropout(0.5) -> y\n"
+    train = "train {\n  optimizer = adam(lr=3)\n  epohcs = 2\n}\n"
+    assert codes(text + train) == ["W0409", "W0407", "W0410", "E0601"]
+
+
+def test_a_mistake_is_not_told_twice_and_leaves_nothing_unused() -> None:
+    assert codes(IMAGE + "h = x / 255 -> conv(8, 3)\nh -> dense(5) -> y") == ["E0507"]
+    assert codes(KIND + "input spare: float\nh = x -> dense(4)\nh -> dens(3) -> y") == ["E0301"]

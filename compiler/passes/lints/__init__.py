@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from dlc.compiler.passes.lints import layers, losses, training, unused
 
 if TYPE_CHECKING:
-    from dlc.compiler.diagnostics import Problems
+    from dlc.compiler.diagnostics import Diagnostic, Problems
     from dlc.compiler.program import Program
 
+UNUSED = (unused.inputs, unused.weights)
 LINTS = (
-    unused.inputs,
-    unused.weights,
+    *UNUSED,
     losses.mistaken_activations,
     losses.of_another_type,
     losses.numbers_of_layers,
@@ -29,7 +29,15 @@ LINTS = (
 
 
 def look(program: Program, problems: Problems) -> None:
-    """Report what every lint finds."""
-    for lint in LINTS:
-        for found in lint(program):
+    """Report what every lint finds; beside mistakes what is sound without them: on other lines, and not what
+    seems unused, which mistakes leave behind."""
+    lints = [lint for lint in LINTS if not (problems.failed and lint in UNUSED)]
+    wrong = {place(d) for d in problems.found if d.severity == "error"}
+    for found in (found for lint in lints for found in lint(program)):
+        if place(found) not in wrong:
             problems.add(found)
+
+
+def place(found: Diagnostic) -> tuple[str, int | None]:
+    """The file and the line."""
+    return found.span.source.name if found.span else "", found.line

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LINES = 20  # epochs that get a line of their own, about
 QUIET = 10.0  # seconds after which an epoch gets one anyway
+FIGURES = 8  # that stand beside each other, at most
+CLASSES = 24  # of a table that is shown, at most
 
 
 class Progress:
@@ -79,18 +81,24 @@ def bar(console: Console) -> Any:
 def line(epoch: Epoch, epochs: int) -> str:
     """`epoch  3/60  loss 0.412  validation loss 0.381  accuracy 0.932`"""
     width = len(str(epochs))
-    parts = [f"epoch {epoch.epoch:{width}}/{epochs}", *(f"{k} {number(v)}" for k, v in epoch.train.items())]
+    parts = [f"epoch {epoch.epoch:{width}}/{epochs}", *listed(epoch.train)]
     if epoch.validation:
-        parts.append("validation " + "  ".join(f"{k} {number(v)}" for k, v in epoch.validation.items()))
+        parts.append("validation " + "  ".join(listed(epoch.validation)))
     return "  ".join(parts)
 
 
+def listed(figures: Figures) -> list[str]:
+    """As many figures as fit into a line; the run folder has them all."""
+    shown = [f"{name} {number(value)}" for name, value in figures.items()]
+    return shown if len(shown) <= FIGURES else [*shown[:FIGURES], f"and {len(shown) - FIGURES} more"]
+
+
 def table(figures: Mapping[str, Figures]) -> list[str]:
-    """One line a part of the data, one column a figure."""
+    """One line a part of the data, one column a figure; the other way round where there are many."""
     names = list(dict.fromkeys(name for part in figures.values() for name in part))
     rows = [["", *names]]
     rows += [[part, *(number(of[n]) if n in of else "" for n in names)] for part, of in figures.items()]
-    return aligned(rows)
+    return aligned(rows if len(names) <= FIGURES else [list(column) for column in zip(*rows, strict=True)])
 
 
 def aligned(rows: list[list[str]]) -> list[str]:
@@ -109,14 +117,17 @@ def counted(tables: Mapping[str, Mapping[str, Table]]) -> Iterator[str]:
     """The tables of the part that says most: the test, or else the validation or training rows."""
     part = next((p for p in reversed(PARTS) if tables.get(p)), None)
     for name, counts in tables[part].items() if part else ():
-        yield from ("", f"{part} {name}: true down, answered across", *grid(counts))
+        yield from ("", *grid(f"{part} {name}", counts, "`tables.json` of the run has it"))
 
 
-def grid(counts: Table) -> list[str]:
-    """A line for each class that is true, under the names of those that were answered."""
+def grid(name: str, counts: Table, elsewhere: str) -> list[str]:
+    """A line for each class that is true, under the names of those that were answered; of very many classes
+    where else to look."""
+    if len(counts.labels) > CLASSES:
+        return [f"{name}: {len(counts.labels)} classes; {elsewhere}"]
     rows = [["", *counts.labels]]
     rows += [[n, *map(str, row)] for n, row in zip(counts.labels, counts.counts, strict=True)]
-    return aligned(rows)
+    return [f"{name}: true down, answered across", *aligned(rows)]
 
 
 def summary(console: Console, trained: Trained | None, *, parity: str = "",

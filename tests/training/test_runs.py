@@ -14,10 +14,11 @@ from rich.console import Console
 
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.weights import draw
+from dlc.compiler.training.metrics import Table
 from dlc.runtime import runs
 from dlc.runtime.data import Dataset, Rows
 from dlc.runtime.history import Epoch, Trained
-from dlc.runtime.progress import Progress, duration, number, summary, table
+from dlc.runtime.progress import Progress, duration, line, number, summary, table
 from dlc.runtime.runs import Run, latest, read_spec, read_weights
 from dlc.runtime.train import train
 
@@ -159,10 +160,10 @@ def test_without_a_terminal_epochs_are_plain_lines():
     trained([progress], validation=rows(10))
     lines = console.file.getvalue().splitlines()
     assert len(lines) == 3
-    for n, line in enumerate(lines, 1):
-        assert line.startswith(f"epoch {n}/3  loss 0.")
-        assert "validation loss 0." in line and "accuracy" in line
-        assert "\x1b" not in line
+    for n, shown in enumerate(lines, 1):
+        assert shown.startswith(f"epoch {n}/3  loss 0.")
+        assert "validation loss 0." in shown and "accuracy" in shown
+        assert "\x1b" not in shown
     assert lines[0].endswith("left") and not lines[-1].endswith("left")
 
 
@@ -206,6 +207,20 @@ def test_the_end_is_one_table_and_where_things_are():
     ]
     assert table({}) == [""]
     assert (number(0.0), number(1e-5), duration(4), duration(3723)) == ("0.0000", "1e-05", "0:04", "1:02:03")
+
+
+def test_many_figures_and_classes_do_not_fill_the_screen():
+    console = Console(file=io.StringIO(), width=30)
+    figures = {"loss": 1.0} | {f"f1[{k}]": k / 100 for k in range(30)}
+    counts = Table(tuple(map(str, range(30))), ((0,) * 30,) * 30)
+    both = {"train": figures, "test": figures}
+    summary(console, Trained({}, (), 3, "done", both, {"test": {"confusion_matrix": counts}}))
+    lines = console.file.getvalue().splitlines()
+    assert lines[1:4] == ["         train    test", "loss    1.0000  1.0000", "f1[0]   0.0000  0.0000"]
+    assert lines[-1] == "test confusion_matrix: 30 classes; `tables.json` of the run has it"
+    assert len(lines) == 2 + 31 + 2
+    shown = line(Epoch(1, 1, 0.1, 0.1, {"loss": 1.0}, figures, True), 2)
+    assert shown.endswith("f1[6] 0.0600  and 23 more")
 
 
 @pytest.mark.parametrize(("ended", "kept", "words"), [

@@ -39,4 +39,4 @@ def command(model: str, data: str, form: str) -> None:
     for name, value in figures.items():
         click.echo(f"{name:{width}}  {number(value)}")
     for name, counts in tables.items():
-        click.echo("\n".join(["", f"{name}: true down, answered across", *grid(counts)]))
+        click.echo("\n".join(["", *grid(name, counts, "`--format json` gives it")]))

@@ -73,7 +73,7 @@ class Functions:
     def beta(x: Any, alpha: float) -> Any:
         """A number from Beta(alpha, alpha), where `x` is."""
         both = x.new_full((2,), alpha, dtype=torch.float32, device="cpu")  # not every device can draw it
-        return torch._sample_dirichlet(both)[0].to(x.device)
+        return torch._sample_dirichlet(both)[0].to(x.device)  # type: ignore[attr-defined]
 
     @staticmethod
     def places(x: Any, size: Any) -> Any:

@@ -244,8 +244,8 @@ class Operator(Definition, family="operator"):
         raise NotImplementedError
 
     def learnt(self, F: Any, x: Any) -> dict[str, Any]:
-        """The same as `fit` in PyTorch, from all that flows in at once: an emitted file learns so, which people
-        read. `fit` takes the rows in pieces and counts in float64, which no plain line of PyTorch does."""
+        """The same as `fit` in PyTorch, from all that flows in at once, as a person writes it: an emitted
+        file learns so. `fit` itself takes the rows in pieces, as many as there are, and counts in float64."""
         raise NotImplementedError
 
     # --- derived ------------------------------------------------------------------------------------------

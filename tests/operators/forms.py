@@ -10,22 +10,18 @@ import onnxruntime
 import torch
 from onnx import helper, numpy_helper
 
+from dlc.compiler.lower import torch as torch_form
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.operands import DTYPES
 from dlc.compiler.types import Tensor
 
 
-class Functions:
+class Functions(torch_form.Functions):
     """What the torch forms call `F`, for tensors of known size."""
 
     def __init__(self, batch: int = 1):
-        self.batch = batch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(torch.nn.functional, name, None) or getattr(torch, name)
-
-    def size(self, size: int) -> int:
-        return size
+        super().__init__({})
+        self._batch = batch
 
 
 class Nodes:

@@ -13,6 +13,7 @@ from torch import fx, nn
 
 from dlc.compiler.dims import Dim, evaluate
 from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.draws import Draws
 from dlc.compiler.lower.precision import wide
 from dlc.compiler.operators.answers import OfNames
 
@@ -46,7 +47,7 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
         return super().create_arg(a)
 
 
-class Functions:
+class Functions(Draws):
     """What operators see of torch: functions by name, and sizes."""
 
     def __init__(self, inputs: Mapping[Value, Any]):
@@ -63,22 +64,6 @@ class Functions:
         if self._batch is None:
             self._batch = next(p for v, p in self._inputs.items() if v.type.batched).shape[0]
         return self._batch
-
-    @staticmethod
-    def uniform(x: Any, *shape: int) -> Any:
-        """Numbers between 0 and 1, of this shape for every sample of `x`."""
-        return x.new_empty((x.shape[0], *shape), dtype=torch.float32).uniform_()
-
-    @staticmethod
-    def beta(x: Any, alpha: float) -> Any:
-        """A number from Beta(alpha, alpha), where `x` is."""
-        both = x.new_full((2,), alpha, dtype=torch.float32, device="cpu")  # not every device can draw it
-        return torch._sample_dirichlet(both)[0].to(x.device)  # type: ignore[attr-defined]
-
-    @staticmethod
-    def places(x: Any, size: Any) -> Any:
-        """0, 1, 2, ... for an axis of this size, where `x` is."""
-        return x.new_ones((size,), dtype=torch.float32).cumsum(0) - 1
 
     @staticmethod
     def derivative(of: Any, wrt: Any) -> Any:

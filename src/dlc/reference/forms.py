@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim
+from dlc.compiler.lower.draws import Draws
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
 from dlc.compiler.passes.forms import fixed, training
 
@@ -135,7 +136,7 @@ class Form:
         return [*self.lines[:-1], last] if name == text else [*self.lines, text]
 
 
-class InTorch(Form):
+class InTorch(Draws, Form):
     def spelled(self, name: str) -> str:
         return f"F.{name}" if name in FUNCTIONAL else f"torch.{name}"
 

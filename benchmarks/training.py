@@ -15,7 +15,7 @@ import dlc
 from benchmarks import rivals
 from benchmarks.timing import Comparison, Effort, seconds
 from dlc.compiler.lower.weights import draw
-from dlc.runtime import fitting
+from dlc.runtime import opening
 from dlc.runtime.train import train
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def compare(effort: Effort) -> Iterator[Comparison]:
 def ours(work: Workload, file: Path, epochs: int) -> Trained:
     """From the spec and the file of the rows to trained weights, measured on these rows at the end."""
     program = dlc.compile(work.spec, params={"epochs": epochs})
-    data = fitting.open_data(program, file)
+    data = opening.open_data(program, file)
     return train(program.compiled, data, draw(program.compiled.graph, 0), on="cpu")
 
 

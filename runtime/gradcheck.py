@@ -23,7 +23,7 @@ from dlc.runtime.opening import open_data
 from dlc.runtime.plans import impossible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dlc.compiler.program import Program
     from dlc.compiler.types import Tensor
@@ -144,17 +144,19 @@ class Check:
             along = torch.from_numpy(self._rng.standard_normal(tuple(weight.shape)))
             yield along / along.norm()
 
-    def blame(self, wrong: Checked) -> Diagnostic:
-        """The mistake: the weight, and the first node of the spec whose own gradient is wrong."""
-        assert wrong.wrong is not None
+    def blame(self, wrong: Sequence[Checked]) -> Diagnostic:
+        """The mistake: the first node of the spec whose own gradient is wrong, and a weight of it, or else
+        the last that is wrong, which stands nearest before it."""
         graph = self.forms.training.graph
         name = self.objective.first_wrong()
         node = next((n for n in graph.nodes if n.name == name), None)
-        site = node.site if node else next(w.value.site for w in graph.weights if w.name == wrong.name)
+        own = {v.name for v in node.weights.values()} if node else set()
+        told = next((c for c in wrong if c.name in own), wrong[-1])
+        site = node.site if node else next(w.value.site for w in graph.weights if w.name == told.name)
         what = f"the gradient of `{node.operator.name}` is wrong here" if node else "its gradient is wrong"
         message = (
-            f"the gradient of the weight `{wrong.name}` is not what differences say: "
-            f"it is off by {wrong.wrong.error:.1e} of its size"
+            f"the gradient of the weight `{told.name}` is not what differences say: "
+            f"it is off by {told.error:.1e} of its size"
         )
         help = "this is a mistake in the operator, not in the spec: please report it"
         return Diagnostic.at(site, WRONG, message, help, text=what)

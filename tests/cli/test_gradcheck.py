@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from dlc.cli import commands
 from dlc.compiler.operators.activations import Relu, Tanh
+from dlc.compiler.operators.layers import Dense
+from dlc.compiler.training.pointwise import Mse
 
 SPECS = Path(__file__).parents[2] / "specs"
 SMOOTH = ("breast_cancer", "diabetes", "iris", "perceptron", "sine", "two_inputs_two_outputs", "xor")
@@ -285,3 +287,53 @@ def test_the_first_of_two_lines_is_named(monkeypatch, tmp_path: Path) -> None:
     done = check(text + DATA, folder=tmp_path)
     assert done.exit_code == 1
     assert "m.dl:6:31" in done.stderr, done.stderr
+
+
+class Scaled(torch.autograd.Function):
+    """The identity, with a gradient that is a thousandth too large."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return gradients[0] * 1.001
+
+
+def lying_linear(x, weight, bias):
+    return torch.nn.functional.linear(x, Scaled.apply(weight), bias)
+
+
+def forgetful_linear(x, weight, bias):
+    return torch.nn.functional.linear(x, weight.data, bias)
+
+
+def lying_loss(prediction, target):
+    return torch.nn.functional.mse_loss(Scaled.apply(prediction), target)
+
+
+@pytest.mark.parametrize(("function", "off"), [(lying_linear, "1.0e-03"), (forgetful_linear, "1.0e+00")])
+def test_a_layer_that_is_wrong_in_its_weight_alone_is_told_with_that_weight(
+    function, off: str, monkeypatch, tmp_path: Path
+) -> None:
+    def traced(self, F, x, weight, bias=None):
+        return x.tracer.create_proxy("call_function", function, (x, weight, bias), {})
+
+    monkeypatch.setattr(Dense, "torch", traced)
+    done = check(NET + DATA, folder=tmp_path)
+    assert done.exit_code == 1
+    assert re.search(r"^dense\.bias .* \d\.\de-1\d$", done.stdout, re.MULTILINE), done.stdout
+    assert f"the weight `dense.weight` is not what differences say: it is off by {off}" in done.stderr
+    assert "m.dl:4:6" in done.stderr and "the gradient of `dense` is wrong here" in done.stderr
+
+
+def test_a_loss_that_is_wrong_is_named(monkeypatch, tmp_path: Path) -> None:
+    def traced(self, F, prediction, target):
+        return prediction.tracer.create_proxy("call_function", lying_loss, (prediction, target), {})
+
+    monkeypatch.setattr(Mse, "torch", traced)
+    text = NET.replace("class(2)", "float").replace("dense(2)", "dense(1)")
+    done = check(text + DATA + "train { loss = mse(y) + 0.1 * mae(y) }\n", folder=tmp_path)
+    assert done.exit_code == 1
+    assert "the gradient of `mse` is wrong here" in done.stderr, done.stderr

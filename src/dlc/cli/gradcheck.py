@@ -47,7 +47,7 @@ def command(
     found = list(told(check, form))
     wrong = [checked for checked in found if checked.wrong]
     if wrong:
-        mistakes.show([check.blame(wrong[-1])], sys.stderr)
+        mistakes.show([check.blame(wrong)], sys.stderr)
     sys.exit(1 if wrong else 0)
 
 

@@ -225,7 +225,12 @@ class ListOf(Kind):
 
     def accept(self, value: Any) -> Any:
         entries = value if isinstance(value, (list, tuple)) else (value,)
-        return tuple(self.each.accept(v) for v in entries)
+        try:
+            return tuple(self.each.accept(v) for v in entries)
+        except Reject as reject:
+            if value is None:
+                reject.help = "`[]` is a list without entries"
+            raise
 
 
 class OneOf(Kind):

@@ -216,6 +216,15 @@ def test_the_side_that_is_not_chosen_has_a_name_all_the_same(fast):
     assert [d.help for d in caught.value.diagnostics] == ["did you mean `sgd`?"]
 
 
+@pytest.mark.parametrize("setting", ["regularize", "freeze", "weights"])
+def test_none_of_them_is_an_empty_list(setting):
+    text = f"{CLASSES}x -> dense(3) -> y\ntrain {{ {setting} = %s }}"
+    with pytest.raises(CompileError) as caught:
+        spec(text % "none")
+    assert [d.help for d in caught.value.diagnostics] == ["`[]` is a list without entries"]
+    assert getattr(spec(text % "[]").train, setting) == ()
+
+
 def test_several_in_a_setting_are_a_list_and_no_sum():
     with pytest.raises(CompileError) as caught:
         spec(f"{CLASSES}x -> dense(3) -> y\ntrain {{ regularize = l2(1e-3) + l1(1e-4) }}")

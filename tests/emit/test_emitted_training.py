@@ -16,6 +16,7 @@ from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.weights import draw
 from dlc.runtime import plans
 from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.fit import fit
 from dlc.runtime.forms import Forms
 from dlc.runtime.train import train
 
@@ -186,6 +187,28 @@ early_stop = patience(1, on=train.loss) }}"""
     assert found.keys() == wanted.keys()
     for name, figure in wanted.items():
         assert found[name] == pytest.approx(figure, rel=1e-5), name
+
+
+def test_what_the_loss_alone_reads_flows_into_nets(tmp_path: Path) -> None:
+    text = """net embed(x) { return x -> dense(6) -> batchnorm -> relu -> dense(3) }
+input positive, anchor, negative: float[4]
+output code: float[3]
+anchor -> standardize -> embed -> code
+train { loss = triplet(code, embed(positive), embed(negative), margin=0.5)
+batch = all
+epochs = 4
+optimizer = sgd(lr=0.1) }"""
+    program = compile(Source("story.dl", text))
+    given = {name: rows(12)[0] + place for place, name in enumerate(("positive", "anchor", "negative"))}
+    data = Rows(given, 12)
+    begun = fit(program, data, draw(program.graph, seed=0))
+    done = train(program, Dataset(data), begun, on="cpu")
+    module, model = emitted(program, begun, tmp_path)
+    module.train(model, TensorDataset(*map(torch.from_numpy, given.values())))
+    assert module.answers(model, torch.from_numpy(given["anchor"]))["code"].shape == (12, 3)
+    found = model.state_dict()
+    for name, weight in done.weights.items():
+        np.testing.assert_allclose(found[name].numpy(), weight, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 LOSSES = {

@@ -39,6 +39,13 @@ STORIES = {
         output y: float[3]
         twice(a) + critic(b) + twice(b) -> y
     """,
+    "inputs that the loss alone reads": """
+        net embed(x) { return x -> dense(6) -> batchnorm -> relu -> dense(3) }
+        input positive, anchor, negative: float[4]
+        output code: float[3]
+        embed(anchor) -> code
+        train { loss = triplet(code, embed(positive), embed(negative), margin=0.5) }
+    """,
     "a tied weight": """
         weight table: float[5, 4] = normal(0.5)
         block scores(x) { return x @ transpose(table) }
@@ -111,6 +118,8 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     ruff = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", path]
     assert subprocess.run(ruff, capture_output=True, check=False).returncode == 0
     types = {i.name: i.declared for i in program.inputs}
+    read = {value.name for value in forms.inference(program).inputs}
+    types = {name: type for name, type in types.items() if name in read}
     inputs, weights = sample(types, 4, 0), scattered(draw(program.graph, seed=0))
     with torch.no_grad():
         module = Model(forms.inference(program), program.graph.weights, weights)

@@ -9,7 +9,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.code import inline, lines, literal
-from dlc.compiler.lower.pytorch_source.frames import numbered_name
+from dlc.compiler.lower.pytorch_source.frames import is_net, items_of, numbered_name
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name
 from dlc.compiler.lower.pytorch_source.writer import Shared, parameter, safe, write
@@ -50,6 +50,10 @@ class Emitter:
         self.graph, self.roots, self.late = parts.graph, parts.roots, parts.late
         self.shared = Shared(parts.graph, parts.roots, parts.led)
         self.check_settings()
+        self.behind = items_of(self.late, 0)
+        for item in self.behind:
+            if is_net(item):
+                write(self.shared, item)
         write(self.shared, parts.model)
         targets = [o.target_value for o in program.outputs if o.target_value is not None]
         self.targets, self.moved = set(targets), self.shared.moved()

@@ -131,6 +131,10 @@ def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
     return items
 
 
+def is_net(item: Any) -> bool:
+    return isinstance(item, Frame) and item.what == "net" and item.has_weights
+
+
 def use_at(node: Node, depth: int) -> Use | None:
     uses = node.site.uses
     return uses[len(uses) - 1 - depth] if depth < len(uses) else None

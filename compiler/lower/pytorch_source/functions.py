@@ -78,6 +78,17 @@ class Body:
             else Let(tuple(roots), made, glue=True, hint=hints[0])
         )
 
+    def call_net(self, frame: Frame) -> None:
+        """A net of the model over what the loss alone reads."""
+        given = [
+            text(f"model.{safe(key[1])}") if isinstance(key, tuple) else self.writer.value(key)._code
+            for key in frame.params
+        ]
+        made = call(text(f"model.{safe(frame.prefix[:-1])}"), *given)
+        self.writer.body.append(Let(tuple(frame.returns), made))
+        for value in frame.returns:
+            self.writer.env[value] = local(value)
+
     def mixed(self, device: str) -> None:
         """The model in bfloat16 where that is safe, while it is trained; what it gives as float32."""
         let = self.writer.body[-1]

@@ -31,7 +31,8 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
     found = head("measure", ["model", "rows"], "The loss and the metrics of rows.", gradients=False)
     names = [field.name for field in rows.fields]
     inputs = [e.input_name(v) for v in e.inputs]
-    if sum(map(len, names)) > 60 and not rows.drawn:
+    whole = e.inputs == [field.value for field in rows.fields if not field.target]
+    if sum(map(len, names)) > 60 and whole:
         inputs = ["*inputs"]
         names = [*inputs, *(field.name for field in rows.fields if field.target)]
     listed = ", ".join(names)

@@ -9,6 +9,7 @@ from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, lines, text
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Written
+from dlc.compiler.lower.pytorch_source.frames import is_net, nodes_of
 from dlc.compiler.lower.pytorch_source.functions import Body, head
 from dlc.compiler.lower.pytorch_source.parts import differentiated, sources_of
 from dlc.compiler.lower.pytorch_source.writer import local, safe
@@ -45,8 +46,12 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
     body.rename(lambda value, hint: name_of(e, value, hint), taken)
     if program.train.precision == "bf16":
         body.mixed(rows.fields[0].name)
-    for node in e.late:
-        body.writer.write_node(node)
+    for item in e.behind:
+        if is_net(item):
+            body.call_net(item)
+            continue
+        for node in nodes_of([item]):
+            body.writer.write_node(node)
     ends = [body.writer.value(e.graph.outputs["loss"])._code]
     small = [r for r in program.train.regularize if r.value is not None]
     ends += [body.writer.value(regularizer.value)._code for regularizer in small]

@@ -51,7 +51,10 @@ def parts_of(program: Program) -> Parts:
     for node in graph.nodes:
         if node.results[0] in led:
             targets.update(node.results[len(led[node.results[0]].results) :])
-    late = behind(graph, targets, led)
+    answered = [value for name, value in graph.outputs.items() if name != "loss" and is_answer(program, name)]
+    late = behind(graph, targets | set(unanswered(program, graph, answered)), led)
+    if not in_nets(graph, late):
+        late = behind(graph, targets, led)
     again = {node for value in read_by(graph, late) for node in cheap(graph, value)}
     again -= {node for value in differentiated(graph) for node in cheap(graph, value)}
     graph_late = [node for node in graph.nodes if node in late or node in again]
@@ -59,7 +62,6 @@ def parts_of(program: Program) -> Parts:
     others = {v for node in graph_late for v in node.reads} - {v for n in graph_late for v in n.results}
     needed = set(prune(replace(graph, outputs={str(i): v for i, v in enumerate(others)})).nodes) | set(kept)
     first = [node for node in graph.nodes if node in needed and node not in late]
-    answered = [value for name, value in graph.outputs.items() if name != "loss" and is_answer(program, name)]
     made = {value for node in first for value in node.results}
     own = {value for node in graph_late for value in node.results}
     read = [v for node in graph_late for v in node.reads if v in made and v not in own]
@@ -75,6 +77,23 @@ def is_answer(program: Program, name: str) -> bool:
         return True
     exported = program.output(output)
     return exported.flowed is not exported.scores
+
+
+def unanswered(program: Program, graph: Graph, answered: Collection[Value]) -> list[Value]:
+    """The inputs that the loss alone reads, as the pairs that a net learns from."""
+    read = sources_of(graph, answered)
+    return [i.value for i in program.inputs if i.value not in read]
+
+
+def in_nets(graph: Graph, late: set[Node]) -> bool:
+    """Whether all that has weights among these nodes stands in whole uses of nets that the model has too."""
+    uses = {node.site.entered[-1] for node in late if node.weights and node.site.entered}
+    if any(node.weights and not node.site.entered for node in late):
+        return False
+    own = {n.site.entered[-1].what for n in graph.nodes if n not in late and n.site.entered}
+    return all(use.what.startswith("net ") and use.what in own for use in uses) and all(
+        node in late for node in graph.nodes if node.site.entered and node.site.entered[-1] in uses
+    )
 
 
 def behind(graph: Graph, targets: set[Value], led: Collection[Value]) -> set[Node]:

@@ -50,7 +50,7 @@ def learn(e: Emitter, rows: Rows) -> list[str]:
     names = f"({names})" if len(classes) > 1 else names
     given = [f"*rows[:][:{len(e.inputs)}]"]
     taken: list[str] = []
-    if rows.drawn:
+    if [field.value for field in rows.fields if not field.target] != e.inputs:
         own = [field.name for field in rows.fields]
         taken = [f"{INDENT}{', '.join(own)}{',' * (len(own) == 1)} = rows[:]", *rows.draws()]
         given = [e.input_name(value) for value in e.inputs]

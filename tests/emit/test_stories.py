@@ -127,6 +127,21 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
 
 
+def test_what_is_computed_for_the_loss_stands_in_the_loss() -> None:
+    text = """
+        input x: float[4]
+        output y: float
+        h = x -> dense(6) -> relu
+        h -> dense(1) -> y
+        train { loss = mse(y) + 0.01 * mean(square(h)) }
+    """
+    tree = ast.parse(emit(compile(Source("story.dl", text))))
+    loss = next(f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "compute_loss")
+    model = next(c for c in tree.body if isinstance(c, ast.ClassDef))
+    assert "square(h)" in ast.unparse(loss)
+    assert "square" not in ast.unparse(model)
+
+
 def test_loops_run_over_lists_of_what_is_mostly_looped_over() -> None:
     text = emit(compile(Source("story.dl", STORIES["few copies among others"])))
     assert "for dense in (self.dense_5, self.dense_6):" in text

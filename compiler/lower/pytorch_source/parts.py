@@ -55,6 +55,7 @@ def parts_of(program: Program) -> Parts:
     late = behind(graph, targets | set(unanswered(program, graph, answered)), led)
     if not in_nets(graph, late):
         late = behind(graph, targets, led)
+    late |= of_the_loss(graph, late, set(answered), led)
     again = {node for value in read_by(graph, late) for node in cheap(graph, value)}
     again -= {node for value in differentiated(graph) for node in cheap(graph, value)}
     graph_late = [node for node in graph.nodes if node in late or node in again]
@@ -77,6 +78,19 @@ def is_answer(program: Program, name: str) -> bool:
         return True
     exported = program.output(output)
     return exported.flowed is not exported.scores
+
+
+def of_the_loss(
+    graph: Graph, late: set[Node], answered: Collection[Value], led: Collection[Value]
+) -> set[Node]:
+    """What is computed for the loss alone, without weights, draws or blocks."""
+    found, readers = set(late), graph.readers()
+    for node in reversed(graph.nodes):
+        plain = not (node.weights or node.operator.random or node.site.entered or node.results[0] in led)
+        read = [reader for value in node.results for reader in readers.get(value, ())]
+        if plain and not set(node.results) & set(answered) and all(reader in found for reader in read):
+            found.add(node)
+    return found
 
 
 def unanswered(program: Program, graph: Graph, answered: Collection[Value]) -> list[Value]:

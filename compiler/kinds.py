@@ -260,7 +260,11 @@ class OneOf(Kind):
             except Reject as reject:
                 rejects[kind] = reject
         nearest = [r for k, r in rejects.items() if isinstance(value, (list, tuple)) and k.item()]
-        raise nearest[0] if len(nearest) == 1 else self.mismatch(value)
+        if len(nearest) == 1:
+            raise nearest[0]
+        reject = self.mismatch(value)
+        reject.help = next((r.help for r in rejects.values() if r.help), "")
+        raise reject
 
 
 class Defined(Kind):

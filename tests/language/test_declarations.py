@@ -225,6 +225,18 @@ def test_none_of_them_is_an_empty_list(setting):
     assert getattr(spec(text % "[]").train, setting) == ()
 
 
+@pytest.mark.parametrize("setting, help", [
+    ("loss = cross_entropy", "say of which output: `cross_entropy(OUTPUT)`"),
+    ('weights = load("f.safetensors", into=f)',
+     "a block makes new weights at every use: declare it as a `net`"),
+])  # fmt: skip
+def test_where_there_are_several_kinds_the_mend_of_one_is_told(setting, help):
+    block = "block f(a) { return a -> dense(3) }\n"
+    with pytest.raises(CompileError) as caught:
+        spec(f"{block}{CLASSES}x -> f -> y\ntrain {{ {setting} }}")
+    assert [(d.code, d.help) for d in caught.value.diagnostics] == [("E0403", help)]
+
+
 def test_several_in_a_setting_are_a_list_and_no_sum():
     with pytest.raises(CompileError) as caught:
         spec(f"{CLASSES}x -> dense(3) -> y\ntrain {{ regularize = l2(1e-3) + l1(1e-4) }}")

@@ -239,7 +239,7 @@ class Elaborator:
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         inputs = (*(i.value for i in self.inputs), *self.targets.values())
-        return Graph(inputs, tuple(self.builder.weights.values()), tuple(self.builder.nodes), outputs)
+        return Graph(inputs, tuple(self.builder.weights.values()), self.builder.read(outputs), outputs)
 
     def outputs(self, file: File) -> tuple[Output, ...]:
         made = []

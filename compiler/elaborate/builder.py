@@ -244,7 +244,7 @@ class Builder:
         if given is None:
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
         place = spans.get(spec.leaf, span)
-        value = given if isinstance(given, Value) else self._constant_weight(given, place)
+        value = given if isinstance(given, Value) else self.constant(converted(given, float), place)
         if value.type.shape != spec.shape or value.type.batched:
             raise self.fail("E0406", place,
                             f"`{spec.leaf}` of `{operator.name}` has to be {Tensor('float', spec.shape)}, "
@@ -252,10 +252,6 @@ class Builder:
                             + (", which differs from sample to sample" if value.type.batched
                                else ""))  # fmt: skip
         return value
-
-    def _constant_weight(self, numbers: Any, span: Span) -> Value:
-        constant = self.constant(numbers, span)
-        return constant if constant.type.element == "float" else self._cast(constant, "float", span)
 
     def rejected(
         self, reject: Reject, operator: Any, operands: list[Operand], span: Span, spans: Mapping[str, Span]
@@ -302,6 +298,11 @@ class Builder:
             self.fed.update(results)
         return results
 
+    def read(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
+        """The nodes, without constants that were read in another element alone."""
+        read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
+        return tuple(n for n in self.nodes if not isinstance(n.operator, Constant) or n.results[0] in read)
+
     # --- operands -----------------------------------------------------------------------------------------
 
     def _take(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
@@ -337,7 +338,6 @@ class Builder:
     def _cast(self, value: Value, to: str, span: Span) -> Value:
         constant = self.producers.get(value)
         if constant is not None and isinstance(constant.operator, Constant):
-            self.nodes.remove(constant)  # it was just made for this reader
             return self.constant(converted(constant.operator.value, CONVERSIONS[to]), span)
         return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
 

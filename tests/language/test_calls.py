@@ -204,3 +204,13 @@ def test_a_weight_is_a_tensor_like_any_other():
     assert types(f"{VECTOR.replace('y: float[4]', 'y: float[8]')}{text}x @ w + c -> tanh -> y") == {
         "y": "float[8]"
     }
+
+
+def test_a_number_given_to_a_block_may_be_read_in_several_ways():
+    block = "block f(p, q) { return p * (q -> dense(4)), p + q + (q -> dense(4)) }\n"
+    text = f"{TWO}{block}h, k = f(a, 2)\nh + k + b -> y\n"
+    elements = [
+        v.type.element for n in spec(text).graph.nodes if n.operator.name == "dense" for v in n.operands
+    ]
+    assert elements == ["float", "float"]
+    assert "cast" not in operators(text.replace("p + q", "p"))

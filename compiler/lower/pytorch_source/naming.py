@@ -198,7 +198,8 @@ class Namer:
         shown = self.consume(when.otherwise)
         self.left.subtract(outside)
         own = inline(shown)
-        name = own if own.isidentifier() and self.dead(own) else self.free("")
+        inside = Counter(key for code in (*codes_of(when.body), when.result) for key in reads(code))
+        name = own if own.isidentifier() and self.dead(own, inside) else self.free("")
         if own != name:
             yield from lines(shown, indent, f"{name} = ")
         yield from lines(when.condition, indent, "if ", ":")
@@ -209,8 +210,9 @@ class Namer:
         self.held.pop()
         self.names[when.target] = name
 
-    def dead(self, name: str) -> bool:
-        return not any(n == name and self.left[key] > 0 for key, n in self.names.items())
+    def dead(self, name: str, inside: Counter[Any]) -> bool:
+        """Whether what has a name is read no more, but for these times."""
+        return not any(n == name and self.left[key] > inside[key] for key, n in self.names.items())
 
     def ending(self, returns: Sequence[Code], indent: int) -> list[str]:
         shown = [self.consume(code) for code in returns]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import Value
+from dlc.compiler.lower.pytorch_source.arguments import Apart, Known
 from dlc.compiler.lower.pytorch_source.code import Code, call, number, text
 from dlc.compiler.lower.pytorch_source.frames import When
 from dlc.compiler.lower.pytorch_source.hoisting import Temporary
@@ -13,11 +14,9 @@ from dlc.compiler.lower.pytorch_source.variants import Variant, has, swap, varia
 from dlc.compiler.lower.pytorch_source.writer import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from dlc.compiler.lower.pytorch_source.frames import Frame, Statement
-
-FACTORS = (2, 3, 4, 8)
 
 
 class Class:
@@ -26,6 +25,7 @@ class Class:
     def __init__(self, frames: list[Frame], variant: Variant | None = None):
         self.name, self.frames, self.variant = "", list(frames), variant
         self.params: dict[str, list[Any]] = {}  # each argument, with its value in every frame
+        self.modules: dict[str, list[Callable[[], Code]]] = {}  # those that are modules, made before
         self.kept: set[str] = set()  # arguments that `forward` reads
         self.members: dict[str, Code] = {}
         self.body: list[Statement] = []
@@ -45,6 +45,7 @@ class Class:
         """How one of its frames is constructed."""
         place = self.frames.index(frame)
         given = [(name, number(values[place])) for name, values in self.params.items()]
+        given += [(name, made[place]()) for name, made in self.modules.items()]
         named = len(given) > 3
         return call(
             Code("class", self),
@@ -109,6 +110,17 @@ def classes_of_template(frames: list[Frame], by_frame: dict[Frame, Class]) -> li
         except Apart:
             for frame in frames:
                 del by_frame[frame]
+    if any(inner in own for frame in frames for inner in constructed(frame)):
+        recursive = [Class(group) for group in groups]  # inner ones first
+        by_frame.update({frame: cls for cls in recursive for frame in cls.frames})
+        try:
+            for cls in recursive:
+                take_modules(cls, by_frame)
+                complete(cls, by_frame)
+            return recursive
+        except Apart:
+            for frame in frames:
+                del by_frame[frame]
     made: dict[Any, Class] = {}
     for frame in frames:  # inner ones first
         key = body_key(frame, lambda code: abstract(code, by_frame, set()))
@@ -119,8 +131,20 @@ def classes_of_template(frames: list[Frame], by_frame: dict[Frame, Class]) -> li
     return list(made.values())
 
 
-class Apart(Exception):
-    """Frames that are written alike, and cannot be constructed alike."""
+def take_modules(cls: Class, by_frame: dict[Frame, Class]) -> None:
+    """Let a class be given the modules that are of another class from use to use, as recursion has them."""
+    for attr, code in cls.first.members.items():
+        if code.kind != "make":
+            continue
+        inner = [frame.members[attr].value for frame in cls.frames]
+        if cls in {by_frame[frame] for frame in inner}:
+            cls.modules[safe(attr)] = [partial(made_of, by_frame, frame) for frame in inner]
+        elif any(frame.members and not by_frame[frame].members for frame in inner):
+            raise Apart  # it is not complete
+
+
+def made_of(by_frame: dict[Frame, Class], frame: Frame) -> Code:
+    return by_frame[frame].made(frame)
 
 
 def grouped(frames: Iterable[Frame], of: Callable[[Code], Any]) -> list[list[Frame]]:
@@ -167,7 +191,11 @@ def complete(cls: Class, by_frame: dict[Frame, Class]) -> None:
 
     first = cls.first
     units = [  # of each frame its modules, with what they construct, and its statements
-        {attr: code.mapped(construct) for attr, code in frame.members.items()} | statements_of(cls, frame)
+        {
+            attr: text(safe(attr)) if safe(attr) in cls.modules else code.mapped(construct)
+            for attr, code in frame.members.items()
+        }
+        | statements_of(cls, frame)
         for frame in cls.frames
     ]
     columns: list[list[Any]] = [[] for _ in cls.frames]
@@ -277,89 +305,3 @@ def keywords(unit: Any) -> list[str]:
 
     mapped(unit, note)
     return found
-
-
-class Known:
-    """What the uses of a block differ in: its settings, the sizes of its tensors, and what else there is."""
-
-    def __init__(self, frames: list[Frame]):
-        self.candidates: dict[str, list[Any]] = {}
-        self.constants: dict[str, Any] = {}
-        self.used: dict[str, list[Any]] = {}
-        for name, size in (("channels_in", 0), ("features_in", -1)):
-            self._candidate(name, [input_size(frame, size) for frame in frames])
-        settings = [settings_of(frame) for frame in frames]
-        for name in settings[0]:
-            self._candidate(safe(name), [s.get(name) for s in settings])
-
-    def _candidate(self, name: str, values: list[Any]) -> None:
-        if (
-            all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-            and len({*values}) > 1
-        ):
-            self.candidates[name] = values
-        elif len({*map(str, values)}) == 1 and isinstance(values[0], (int, float)):
-            self.constants[name] = values[0]
-
-    def name(self, values: Sequence[Any], word: str = "") -> Code | None:
-        """What stands in place of numbers that differ; none where they do not, or are not there.
-        `word` is the name of the argument that they are."""
-        if len({(v, type(v)) for v in values if v is not None}) <= 1:
-            known = self.candidates.get(word) if None in values else None
-            if known is None or not fits(known, values, lambda k: k):
-                return None
-            self.used.setdefault(word, known)
-            return text(word)
-        choices = (*self._settings_first(), *self.used.items())
-        for simple in (True, False):
-            for name, known in choices:
-                for stands, of in list(expressions(name))[: 1 if simple else None]:
-                    if fits(known, values, of):
-                        self.used.setdefault(name, known)
-                        return stands
-        if None in values:
-            raise Apart
-        number = 1
-        while (name := f"size_{number}" if number > 1 else "size") in self.used:
-            number += 1
-        self.used[name] = list(values)
-        return text(name)
-
-    def stands_for(self, name: str) -> Code | None:
-        """A setting or a size of the block by its name: an argument, or the number that it always is."""
-        if safe(name) in self.candidates:
-            self.used.setdefault(safe(name), self.candidates[safe(name)])
-            return text(safe(name))
-        values = self.constants.get(name)
-        return None if values is None else number(values)
-
-    def _settings_first(self) -> list[tuple[str, list[Any]]]:
-        sizes = ("channels_in", "features_in")
-        found = list(self.candidates.items())
-        return [f for f in found if f[0] not in sizes] + [f for f in found if f[0] in sizes]
-
-
-def fits(known: Sequence[Any], values: Sequence[Any], of: Callable[[Any], Any]) -> bool:
-    return all(v is None or of(k) == v for k, v in zip(known, values, strict=True))
-
-
-def expressions(name: str) -> Iterable[tuple[Code, Callable[[Any], Any]]]:
-    own = text(name)
-    yield own, lambda k: k
-    for factor in FACTORS:
-        yield Code("sign", "*", (number(factor), own)), lambda k, f=factor: f * k
-        yield (Code("sign", "//", (own, number(factor))), lambda k, f=factor: k // f if k % f == 0 else None)
-    for more in (1, 2, 3):
-        yield Code("sign", "-", (own, number(more))), lambda k, m=more: k - m
-        yield Code("sign", "+", (own, number(more))), lambda k, m=more: k + m
-
-
-def input_size(frame: Frame, axis: int) -> Any:
-    """The size of an axis of the first tensor that flows in: channels of images, features of vectors."""
-    shapes = [p.type.shape for p in frame.params if isinstance(p, Value)]
-    shape = shapes[0] if shapes else ()
-    return shape[axis] if shape and (axis != 0 or len(shape) > 1) else None
-
-
-def settings_of(frame: Frame) -> dict[str, Any]:
-    return frame.operator.values() if frame.what == "operator" else dict(frame.given)

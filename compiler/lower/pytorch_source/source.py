@@ -28,7 +28,7 @@ def class_lines(
     found = [f"class {cls.name}(nn.Module):", *doc]
     body = member_lines(cls)
     if body:
-        head = signature("    def __init__", ["self", *cls.params])
+        head = signature("    def __init__", ["self", *cls.params, *cls.modules])
         found += [*head, "        super().__init__()", *body, ""]
     namer = Namer(
         {key: safe(names[key]) for key in frame.params},

@@ -8,6 +8,8 @@ from dlc.compiler.kinds import Number, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.types import Tensor
 
+LEAST = 2.0**-126  # the least number of float32 that has all its digits
+
 
 class _OverSpace(Operator, abstract=True):
     """Each sample over its space axes, channels of known number on axis 0."""
@@ -88,7 +90,8 @@ class Instancenorm(_OverSpace):
     """Normalization of each channel of a sample over space, without weights (Ulyanov et al. 2016;
     torch `instance_norm`, ONNX `InstanceNormalization`).
 
-    `y = (x - mean) / sqrt(var + eps)`, mean and variance over the space axes.
+    `y = (x - mean) / sqrt(var + eps)`, mean and variance over the space axes; 0 where all values are equal,
+    without `eps` too.
     """
 
     eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
@@ -105,7 +108,7 @@ class Instancenorm(_OverSpace):
         channels = self.operands[0].shape[0]
         assert isinstance(channels, int)
         ones, zeros = (op.constant([value] * channels, "float32") for value in (1, 0))
-        return op.InstanceNormalization(x, ones, zeros, epsilon=self.eps)
+        return op.InstanceNormalization(x, ones, zeros, epsilon=max(self.eps, LEAST))
 
     examples = (
         Example("instancenorm", "float[3, 5]", "float[3, 5]"),

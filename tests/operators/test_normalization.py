@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from engines import compile_flow, inference
+from engines import Bounds, agree, compile_flow, inference
 from engines import draw_weights as draw_graph_weights
 from forms import at_inference, bind, draw_weights, run_onnx, run_torch
 
@@ -122,3 +122,8 @@ def test_other_norms_are_pytorchs_modules(name):
     torch.testing.assert_close(found, want)
     gradients = (torch.autograd.grad(y.square().sum(), x)[0] for y in (found, want))
     torch.testing.assert_close(*gradients)
+
+
+def test_instancenorm_makes_nought_of_equal_values_without_eps():
+    made, graph = compile_flow("a -> instancenorm(eps=0)", ("float[3, 5]",))
+    agree(inference(graph, made), Bounds(1.5, 1.5))

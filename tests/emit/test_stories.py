@@ -80,6 +80,17 @@ STORIES = {
         h -> sum -> count
         h[0] -> sigmoid -> big
     """,
+    "signs before powers": """
+        input x: float[4]
+        output y: float[4]
+        0 - (-(x ** 2)) * x -> y
+    """,
+    "losses of scores": """
+        input x: float[4]
+        output label: class(3)
+        x -> dense(3) -> label
+        train { loss = focal(label) + hinge(label) }
+    """,
     "few copies among others": """
         input a, b: float[4]
         output y: class(3)

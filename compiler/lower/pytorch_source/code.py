@@ -156,6 +156,8 @@ def within(code: Code, least: int) -> str:
 
 def _sign(code: Code) -> str:
     strength = BINDS[code.value]
+    if len(code.parts) == 1 and code.parts[0].kind == "sign" and code.parts[0].value == "**":
+        return f"{PREFIX[code.value]}({inline(code.parts[0])})"
     if len(code.parts) == 1:
         return PREFIX[code.value] + within(code.parts[0], strength)
     first, second = code.parts

@@ -67,12 +67,14 @@ def setting(doc: str, kind: Kind, default: Any = REQUIRED, *, keyword: bool = Fa
 class Definition:
     """A thing of the language with settings. Instances hold checked values and never change.
 
-    A subclass given `family=` opens a family (operators, losses, ...); the classes below it are its members,
-    by the name of the class in snake case or by `name`. A base that several share is `abstract=True`. A
-    member has a docstring, a name that no other has, and all methods that are `abstractmethod` in its bases.
+    A subclass given `family=` opens a family (operators, losses, ...), and says `what` one of them is; the
+    classes below it are its members, by the name of the class in snake case or by `name`. A base that
+    several share is `abstract=True`. A member has a docstring, a name that no other has, and all methods
+    that are `abstractmethod` in its bases.
     """
 
     families: ClassVar[dict[str, dict[str, type[Definition]]]] = {}
+    spoken: ClassVar[dict[str, str]] = {}  # what a member of each family is: "an initial value"
     family: ClassVar[str] = ""
     name: ClassVar[str] = ""
     settings: ClassVar[dict[str, Setting]] = {}
@@ -86,7 +88,7 @@ class Definition:
     span: Any = None
     spans: Mapping[str, Any] = MappingProxyType({})
 
-    def __init_subclass__(cls, family: str = "", abstract: bool = False, **kwargs: Any):
+    def __init_subclass__(cls, family: str = "", what: str = "", abstract: bool = False, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         cls.abstract = abstract or bool(family)
         own = {key: value for key, value in vars(cls).items() if isinstance(value, Setting)}
@@ -94,6 +96,7 @@ class Definition:
         if family:
             cls.family = family
             Definition.families.setdefault(family, {})
+            Definition.spoken[family] = what
         elif not abstract:
             cls.name = vars(cls).get("name") or snake_case(cls.__name__)
             check_member(cls)

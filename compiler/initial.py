@@ -9,7 +9,7 @@ from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import Number
 
 
-class Initial(Definition, family="initial"):
+class Initial(Definition, family="initial", what="an initial value"):
     """How a weight begins. `fans` are the number of values one result depends on,
     and of results one value reaches."""
 

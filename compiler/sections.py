@@ -67,15 +67,15 @@ class RowsOfTable(ListOf):
         return rows
 
 
-class Section(Definition, family="section"):
+class Section(Definition, family="section", what="a section"):
     """A part of the file in braces."""
 
 
-class Source(Definition, family="source"):
+class Source(Definition, family="source", what="a source of rows"):
     """Where rows come from."""
 
 
-class Field(Definition, family="field"):
+class Field(Definition, family="field", what="a field of the data"):
     """Where the values of one input or target come from."""
 
 

@@ -77,7 +77,7 @@ def test_a_member_has_a_docstring() -> None:
 
 
 def test_a_member_defines_what_its_bases_leave_open() -> None:
-    class Shared(Definition, family="made_up"):
+    class Shared(Definition, family="made_up", what="a made-up thing"):
         @abstractmethod
         def half(self) -> None: ...
 

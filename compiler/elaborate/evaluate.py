@@ -8,7 +8,7 @@ from dlc.compiler import foreign, static, syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.dims import Dim, free
 from dlc.compiler.elaborate import attributes, calls, flow
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
+from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, for_settings
 from dlc.compiler.elaborate.tensors import operand, operands
 from dlc.compiler.elaborate.values import (
     BlockStage,
@@ -120,7 +120,10 @@ class Evaluator:
             "E0301",
             span,
             f"nothing is called `{name}` here",
-            help=foreign.operator(name) or did_you_mean(name, self.scope.candidates()) or otherwise,
+            help=foreign.operator(name)
+            or for_settings(name)
+            or did_you_mean(name, self.scope.candidates())
+            or otherwise,
         )
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:

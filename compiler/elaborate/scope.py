@@ -66,3 +66,11 @@ def find_operator(name: str, *, losses: bool) -> type[Definition] | None:
         if found is not None and is_public(family, name):
             return found
     return None
+
+
+def for_settings(name: str) -> str:
+    """The mend for a name that settings alone know, as `he_normal`; empty for another."""
+    for family, members in Definition.families.items():
+        if name in members and family not in STAGES:
+            return f"`{name}` is {Definition.spoken[family]}: write it in the setting that takes it"
+    return ""

@@ -192,11 +192,12 @@ def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:
     unbuilt = later(*kind.families())
     if head.id in unbuilt:
         return ev.refuse(head.span, not_built(kind.families()[0], head.id))
+    what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in kind.families())
     listed = ", ".join(f"`{n}`" for n in names)
-    return ev.fail("E0305", head.span, f"there is no {' or '.join(kind.families())} `{head.id}`",
+    return ev.fail("E0305", head.span, f"there is no {what} `{head.id}`",
                    help=foreign.member(head.id, names)
                         or did_you_mean(head.id, [*names, *kind.words, *unbuilt])
-                        or f"there are {listed}")  # fmt: skip
+                        or f"there {'is' if len(names) == 1 else 'are'} {listed}")  # fmt: skip
 
 
 def check(ev: Evaluator, definition: type[Definition], declared: Setting, value: Any, span: Span) -> Any:

@@ -66,7 +66,7 @@ class Example:
         return (self.takes,) if isinstance(self.takes, str) else self.takes
 
 
-class Operator(Definition, family="operator"):
+class Operator(Definition, family="operator", what="an operator"):
     """The base of all operators; see the module's text."""
 
     # --- what flows in ------------------------------------------------------------------------------------

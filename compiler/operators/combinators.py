@@ -30,7 +30,7 @@ class StageValue(Kind):
         return value
 
 
-class Combinator(Definition, family="combinator"):
+class Combinator(Definition, family="combinator", what="a combinator"):
     """A stage made of stages. It owns no weights; the stages name theirs as if they stood here."""
 
     @abstractmethod

@@ -54,7 +54,7 @@ class WeightsFile(Text):
         return super().accept(value)
 
 
-class Weights(Definition, family="weights"):
+class Weights(Definition, family="weights", what="a source of trained weights"):
     """Where trained weights come from."""
 
 

@@ -9,7 +9,7 @@ from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import Number
 
 
-class Clip(Definition, family="clip"):
+class Clip(Definition, family="clip", what="a bound on gradients"):
     @abstractmethod
     def torch(self, utils: Any, weights: list[Any]) -> None:
         """Clip the gradients of the weights in place; `utils` is `torch.nn.utils`."""

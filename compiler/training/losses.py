@@ -14,7 +14,7 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Tensor
 
 
-class InLosses(Operator, family="loss"):
+class InLosses(Operator, family="loss", what="a loss"):
     """What may stand in losses alone."""
 
     batchless = True

@@ -54,7 +54,7 @@ class State:
         return self.type.rank == 1 and isinstance(self.type.shape[0], int) and self.type.shape[0] > 1
 
 
-class Metric(Definition, family="metric"):
+class Metric(Definition, family="metric", what="a metric"):
     """`start`, `update` with every batch, `value` at the end; `np` is NumPy."""
 
     for_elements: ClassVar[tuple[str, ...]] = ()

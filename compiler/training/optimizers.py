@@ -12,7 +12,7 @@ from dlc.compiler.kinds import Flag, Number, Reject
 FUSED_ON = ("cpu", "cuda", "mps")
 
 
-class Optimizer(Definition, family="optimizer"):
+class Optimizer(Definition, family="optimizer", what="an optimizer"):
     # True if a step computes loss and gradients as often as it likes: it is given a function for it.
     recomputes: ClassVar[bool] = False
 

@@ -17,7 +17,7 @@ class NetOrTensor(NetOrWeight):
         return "a net or a tensor"
 
 
-class Regularizer(Definition, family="regularizer"):
+class Regularizer(Definition, family="regularizer", what="a regularizer"):
     """Acts on the weights of layers (role `weight`), never on biases or norms.
 
     On a tensor it acts on the entries of a sample, and the mean over the batch is taken.

@@ -12,7 +12,7 @@ from dlc.compiler.kinds import Number, Reject, Whole
 from dlc.compiler.record import record
 
 
-class Schedule(Definition, family="schedule"):
+class Schedule(Definition, family="schedule", what="a schedule"):
     # The setting that is a learning rate, and should be a usual one of the optimizer.
     greatest: ClassVar[str] = ""
 

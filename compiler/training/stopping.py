@@ -42,7 +42,7 @@ class Figure(Kind):
         return value
 
 
-class Stopping(Definition, family="stopping"):
+class Stopping(Definition, family="stopping", what="a rule for stopping early"):
     pass
 
 

@@ -89,7 +89,7 @@ def written_forms(definition: type[Operator], program: Program) -> Iterator[str]
 
 def see(setting: Setting) -> str:
     """Where what a setting takes is listed, if that is a family."""
-    links = [link(FAMILIES[of][1]) for of in setting.kind.families() if of in FAMILIES]
+    links = [link(FAMILIES[of]) for of in setting.kind.families() if of in FAMILIES]
     return f"; see {', '.join(links)}" if links else ""
 
 

@@ -28,15 +28,12 @@ OPERATORS = {
     "joining": "Joining and parting", "mathematics": "Mathematics", "reductions": "Reductions",
     "regularization": "Training only", "learnt": "Learnt from the training rows",
 }  # fmt: skip
-# The other families: what one of them is, and the heading of all.
+# The headings of the other families.
 FAMILIES = {
-    "combinator": ("a combinator", "Combinators"), "loss": ("a loss", "Losses"),
-    "optimizer": ("an optimizer", "Optimizers"), "schedule": ("a schedule", "Schedules"),
-    "regularizer": ("a regularizer", "Regularizers"), "clip": ("a bound on gradients", "Clipping"),
-    "stopping": ("a rule for stopping early", "Early stopping"),
-    "weights": ("a source of trained weights", "Trained weights"), "metric": ("a metric", "Metrics"),
-    "initial": ("an initial value", "Initial values"), "source": ("a source of rows", "Sources"),
-    "field": ("a field of the data", "Fields"), "section": ("a section", "Sections"),
+    "combinator": "Combinators", "loss": "Losses", "optimizer": "Optimizers", "schedule": "Schedules",
+    "regularizer": "Regularizers", "clip": "Clipping", "stopping": "Early stopping",
+    "weights": "Trained weights", "metric": "Metrics", "initial": "Initial values", "source": "Sources",
+    "field": "Fields", "section": "Sections",
 }  # fmt: skip
 SIGNS, BLOCKS = "Signs", "Blocks of std"
 BLOCK = re.compile(r"((?:^#.*\n)+)^(?:block|net) (\w+)(\(.*\)) \{\n(?:.*\n)*?^\}\n", re.MULTILINE)
@@ -117,9 +114,9 @@ def others() -> list[str]:
 
 def defined(*families: str) -> Iterator[Word]:
     for of in families:
-        what, heading = FAMILIES.get(of, (f"of the family {of}", of.capitalize()))
+        heading = FAMILIES.get(of, of.capitalize())
         for d in family(of).values():
-            yield Word(d.name, what, heading, spell.summary(d), d, d.name, where(of))
+            yield Word(d.name, Definition.spoken[of], heading, spell.summary(d), d, d.name, where(of))
 
 
 def written() -> Iterator[Word]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from engines import Bounds, compile_flow, draw_input, draw_weights, sizes
+from engines import Bounds, compile_flow, draw_input, draw_weights
 from test_examples import flow
 
 from dlc.compiler import Source, compile
@@ -18,6 +18,7 @@ from dlc.compiler.lower.torch import trace
 from dlc.compiler.operators.base import Example
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
+from dlc.runtime.artifact.samples import free_sizes
 
 BATCH, STEP = 3, 1e-6
 LOSSES = family("loss")
@@ -49,7 +50,7 @@ def loss_in_training(row: Example, wrt: int | None) -> Graph:
 def draw(graph: Graph, bounds: Bounds, seed: int) -> list[torch.Tensor]:
     """Inputs, then weights; all real numbers in float64."""
     rng = np.random.default_rng(seed)
-    free, weights = next(sizes(graph)), draw_weights(rng, graph)
+    free, weights = free_sizes(graph)[0], draw_weights(rng, graph)
     drawn = []
     for value in graph.inputs:
         shape = (BATCH, *(evaluate(size, free) for size in value.type.shape))

@@ -112,6 +112,11 @@ def test_a_root_of_a_negative_number_has_no_gradient_even_where_a_choice_hides_i
     assert gradient_gap(in_training(text)) is None
 
 
+def test_lengths_are_such_that_every_stage_fits() -> None:
+    text = "input x: float[3, T]\noutput y: float[4, T // 2 - 3]\nx -> avgpool(2) -> conv(4, 4) -> y\n"
+    assert gradient_gap(in_training(text)) is not None
+
+
 def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tanh, "torch", lambda self, F, x: F.tanh(x.detach()) + x - x.detach())
     with pytest.raises(AssertionError, match="the gradient is off"):

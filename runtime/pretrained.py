@@ -67,7 +67,7 @@ def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -
 
 
 def as_array(tensor: Any) -> np.ndarray:
-    return np.ascontiguousarray(tensor.float().numpy())
+    return np.asarray(tensor.float().numpy(), order="C")
 
 
 def unreadable(load: Load, why: str) -> CompileError:

@@ -81,7 +81,7 @@ class Run:
     def write_weights(self, weights: Mapping[str, np.ndarray]) -> Path:
         from safetensors.numpy import save
 
-        path = self.write(WEIGHTS, save({name: np.ascontiguousarray(w) for name, w in weights.items()}))
+        path = self.write(WEIGHTS, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
         point(self.folder.parent / LATEST, self.folder.name)
         return path
 

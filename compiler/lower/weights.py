@@ -27,7 +27,7 @@ def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None)
 def draw_one(weight: Weight, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, zlib.crc32(weight.name.encode())])
     shape = tuple(map(number, weight.value.type.shape))
-    return np.ascontiguousarray(weight.initial.draw(np, rng, shape, weight.fans), np.float32)
+    return np.asarray(weight.initial.draw(np, rng, shape, weight.fans), np.float32, order="C")
 
 
 def array(weight: Any) -> np.ndarray:

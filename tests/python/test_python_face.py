@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 import dlc
 from dlc.compiler.lower.torch import Model
@@ -433,6 +434,24 @@ def test_training_gives_figures_and_files(tmp_path: Path) -> None:
     assert artifact.metadata.params == {"rate": 0.2}
     module = dlc.compile(text=LINE).torch(weights=result.weights)
     np.testing.assert_allclose(module({"x": torch.tensor([0.0, 1.0])})["y"].detach(), [1, 4], atol=0.1)
+
+
+def test_a_single_number_is_learnt_and_comes_back(tmp_path: Path) -> None:
+    text = (
+        "input x: float\noutput y: float\n"
+        "net moved(a) {\n  weight by: float = normal(0.1)\n  return a + by\n}\n"
+        "x -> moved -> y\n"
+        "train {\n  optimizer = adam(0.05)\n  epochs = 60\n}\n"
+    )
+    x = np.linspace(-1, 1, 40)
+    result = dlc.train(text=text, data={"x": x, "y": x + 2}, out=tmp_path)
+    assert result.weights["moved.by"].shape == ()
+    np.testing.assert_allclose(result.weights["moved.by"], 2, atol=0.05)
+    save_file({"by": result.weights["moved.by"]}, tmp_path / "by.safetensors")
+    again = text.replace("60", '1\n  weights = load("by.safetensors", into=moved)\n  freeze = moved')
+    (tmp_path / "again.dl").write_text(again.replace("x -> moved", "x * 1.0 -> moved -> dense(1)"))
+    result = dlc.train(tmp_path / "again.dl", data={"x": x, "y": x + 2}, out=tmp_path)
+    np.testing.assert_allclose(result.weights["moved.by"], 2, atol=0.05)
 
 
 def test_a_spec_with_nothing_to_learn_is_exported_without_training(tmp_path: Path) -> None:

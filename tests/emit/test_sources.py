@@ -45,6 +45,7 @@ def write_parquet(folder: Path) -> None:
         "place": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
         "sort": ["b", "a", "b"],
         "fast": [False, True, True],
+        'its "kind" of car': ["b", "a", "b"],
     }
     parquet.write_table(pa.table(columns), folder / "cars.parquet")
 
@@ -87,6 +88,14 @@ STORIES: dict[str, tuple[str, Callable[[Path], None]]] = {
         (place, both -> impute(0)) -> concat -> dense(2) -> sort
         data { source = parquet("cars.parquet")
         both = columns("weight", "size") }""",
+        write_parquet,
+    ),
+    "a class with a long name in parquet": (
+        """input size: float
+        output sort: class(a, b)
+        size -> impute(0) -> dense(2) -> sort
+        data { source = parquet("cars.parquet")
+        sort = column("its \\"kind\\" of car") }""",
         write_parquet,
     ),
     "a table": (
@@ -157,6 +166,25 @@ def test_is_laid_out_as_ruff_does_and_trains(story: str, tmp_path: Path) -> None
         python = [sys.executable, "-W", "error", *(["-m"] if command[0] == "ruff" else [])]
         done = subprocess.run([*python, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_folder_may_be_called_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / 'the {best} "digits"'
+    folder.mkdir()
+    for piece, array in (("images-idx3", np.arange(8).reshape(2, 2, 2)), ("labels-idx1", np.array([1, 0]))):
+        sizes = np.array(array.shape, ">u4").tobytes()
+        content = bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+        (folder / f"train-{piece}-ubyte").write_bytes(content)
+    text = """input x: uint8[2, 2]
+    output y: class(2)
+    x / 255 -> flatten -> dense(2) -> y
+    data { source = idx("the {best} \\"digits\\"") }"""
+    path = tmp_path / "story.py"
+    path.write_text(emit(compile(Source("story.dl", text))), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    x, y = load(path).rows("train")
+    assert x.flatten().tolist() == [*range(8)]
+    assert y.tolist() == [1, 0]
 
 
 def test_what_operators_learn_from_rows(tmp_path: Path) -> None:

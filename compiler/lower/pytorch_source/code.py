@@ -119,9 +119,7 @@ def literal(value: Any) -> Code | None:
     if isinstance(value, (int, float)):
         return number(value)
     if isinstance(value, str):
-        return text(
-            repr(value) if '"' in value and "'" not in value else json.dumps(value, ensure_ascii=False)
-        )
+        return text(quoted(value))
     if isinstance(value, (tuple, list)):
         parts = [part for part in map(literal, value) if part is not None]
         kind = "tuple" if isinstance(value, tuple) else "list"
@@ -130,6 +128,11 @@ def literal(value: Any) -> Code | None:
 
 
 # --- as text ----------------------------------------------------------------------------------------------
+
+
+def quoted(value: str) -> str:
+    """A string as Python writes it."""
+    return repr(value) if '"' in value and "'" not in value else json.dumps(value, ensure_ascii=False)
 
 
 def spell_number(value: float) -> str:

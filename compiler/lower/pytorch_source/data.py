@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, text
+from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, quoted, text
 from dlc.compiler.lower.pytorch_source.functions import head
 from dlc.compiler.lower.pytorch_source.writer import safe
 from dlc.compiler.record import record
@@ -71,7 +71,7 @@ class Rows:
             while name in taken:
                 name += "_"
             taken.add(name)
-            found[place] = field if name == field.name else Field(name, *list(vars(field).values())[1:])
+            found[place] = replace(field, name=name)
         self.fields = [f for f in found if not f.draw]
         self.drawn = [f for f in found if f.draw]
         self.targets = [f.value for f in found if f.target]
@@ -138,7 +138,7 @@ class Rows:
         e.imports.add("from torch.utils.data import TensorDataset")
         own_test = data.source.name == "idx" and not data.test
         given = '"train"' if data.source.name == "idx" else ""
-        given = json.dumps(data.source.path) if self.own_sources else given
+        given = quoted(data.source.path) if self.own_sources else given
         found = ["# Drawn otherwise than dlc draws them: the parts have other rows."]
         found.append(f"data = TensorDataset(*rows({given}))")
         asked = [(name, getattr(data, name)) for name in ("validation", "test") if getattr(data, name)]
@@ -170,7 +170,7 @@ class Rows:
             found = [f"training = TensorDataset(*rows({given}))"]
         self.parts = [name for name, _ in asked]
         for name, share in own:
-            found.append(f"{name} = TensorDataset(*rows({json.dumps(share.values()['path'])}))")
+            found.append(f"{name} = TensorDataset(*rows({quoted(share.values()['path'])}))")
             self.parts.append(name)
         if own_test:
             found.append('test = TensorDataset(*rows("t10k"))')

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.pytorch_source.code import lines, text
+from dlc.compiler.lower.pytorch_source.code import lines, quoted, text
 from dlc.compiler.lower.pytorch_source.forms import Written
 from dlc.compiler.lower.pytorch_source.functions import head
 from dlc.compiler.lower.pytorch_source.measuring import higher
@@ -174,7 +173,7 @@ def begin(e: Emitter) -> list[str]:
         if net and any(e.renamed(own[w.name]) != w.name for w in places.values()):
             message = f"the weights of `{net}` have other names in an emitted file"
             raise e.cannot("E0821", load.span, message, "load all weights of the spec")
-        found.append(f"{INDENT}load_weights({module}, {json.dumps(load.path)})")
+        found.append(f"{INDENT}load_weights({module}, {quoted(load.path)})")
     for meant in settings.freeze:
         name = f"model.{safe(getattr(meant, 'net', None) or meant.name)}"
         found.append(f"{INDENT}{name}.requires_grad_(False)")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import number as size
-from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, text
+from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, quoted, text
 from dlc.compiler.lower.pytorch_source.functions import head
 
 if TYPE_CHECKING:
@@ -19,17 +18,17 @@ INDENT = "    "
 
 def path_of(rows: Rows, source: Any) -> tuple[str, list[str]]:
     """The path as Python has it, and what the function is given: it, where parts have files of their own."""
-    return ("path", ["path"]) if rows.own_sources else (json.dumps(source.path, ensure_ascii=False), [])
+    return ("path", ["path"]) if rows.own_sources else (quoted(source.path), [])
 
 
 def names_of(field: Field) -> tuple[str, ...] | None:
     return field.type.classes.names if field.type.classes else None
 
 
-def cells(rows: Rows, field: Field, one: str, over: str, kind: str) -> Code:
-    """A tensor of a list of cells, each a Python number of this kind; its dtype where it is another."""
+def cells(rows: Rows, field: Field, one: str, item: str, items: str, kind: str) -> Code:
+    """A tensor of `[one for item in items]`, Python numbers of this kind; its dtype where it is another."""
     usual = {"float": "torch.float32", "int": "torch.int64"}.get(kind)
-    each = Code("list", None, (Code("copies", over.split()[0], (text(one), text(over.split()[-1]))),))
+    each = Code("list", None, (Code("copies", item, (text(one), text(items))),))
     named = {} if field.dtype == usual else {"dtype": text(field.dtype)}
     return rows.shaped(field, call(text("torch.tensor"), each, **named))
 
@@ -141,7 +140,7 @@ def listed(rows: Rows, field: Field, places: Sequence[int], source: Any) -> Code
     """A field out of rows that are lists, some of them of texts."""
     names = names_of(field)
     if names and len(places) == 1:
-        return cells(rows, field, f"{rows.e.names_of_classes(names)}.index(row[{places[0]}])", "row in table",
+        return cells(rows, field, f"{rows.e.names_of_classes(names)}.index(row[{places[0]}])", "row", "table",
                      "int")  # fmt: skip
     one = f"row[{places[0]}]"
     if len(places) > 1:
@@ -149,7 +148,7 @@ def listed(rows: Rows, field: Field, places: Sequence[int], source: Any) -> Code
         one = f"[row[place] for place in {index}]" if index.startswith("[") else f"row[{index}]"
     found = [row[place] for row in source.rows for place in places]
     kind = "float" if any(isinstance(cell, float) or cell is None for cell in found) else "int"
-    return cells(rows, field, one, "row in table", kind)
+    return cells(rows, field, one, "row", "table", kind)
 
 
 def csv(rows: Rows, source: Any) -> list[str]:
@@ -168,10 +167,10 @@ def csv(rows: Rows, source: Any) -> list[str]:
             one, kind = cell(rows, field, "line[name]", missing)
             one = f"[{one} for name in {inline(literal(tuple(names)))}]"  # type: ignore[arg-type]
         else:
-            one, kind = cell(rows, field, f"line[{json.dumps(names[0], ensure_ascii=False)}]", missing)
-        columns.append(cells(rows, field, one, "line in lines", kind))
+            one, kind = cell(rows, field, f"line[{quoted(names[0])}]", missing)
+        columns.append(cells(rows, field, one, "line", "lines", kind))
     found = rows.finish(opening, columns, given)
-    if not any("number(" in line for line in found):
+    if not any("number(line[" in line for line in found):
         return found
     marks = inline(literal(missing))  # type: ignore[arg-type]
     number = head("number", ["cell"], "A number; NaN where it is missing.")
@@ -198,10 +197,10 @@ def parquet(rows: Rows, source: Any) -> list[str]:
     columns = []
     for field in rows.fields:
         names, classes = field.columns or (field.field,), names_of(field)
-        own = [f"table[{json.dumps(name, ensure_ascii=False)}]" for name in names]
+        own = [f"table[{quoted(name)}]" for name in names]
         if classes:
             index = f"{e.names_of_classes(classes)}.index(name)"
-            columns.append(cells(rows, field, index, f"name in {own[0]}.to_pylist()", "int"))
+            columns.append(cells(rows, field, index, "name", f"{own[0]}.to_pylist()", "int"))
         elif field.columns and field.type.rank:
             e.imports.add("import numpy as np")
             each = f"[table[name] for name in {inline(literal(tuple(names)))}]"  # type: ignore[arg-type]
@@ -219,7 +218,7 @@ def npz(rows: Rows, source: Any) -> list[str]:
     columns = []
     for field in rows.fields:
         name = (field.columns or (field.field,))[0]
-        columns.append(rows.tensor(field, f"arrays[{json.dumps(name, ensure_ascii=False)}]"))
+        columns.append(rows.tensor(field, f"arrays[{quoted(name)}]"))
     return rows.finish(opening, columns, given)
 
 
@@ -235,10 +234,11 @@ def idx(rows: Rows, source: Any) -> list[str]:
         f"{INDENT}values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])",
         f"{INDENT}return torch.tensor(values.reshape(*sizes))",
     ]
+    folder = source.path.replace("{", "{{").replace("}", "}}")
     pieces = ["images-idx3", "labels-idx1"]
     columns = []
     for field, piece in zip(rows.fields, pieces, strict=False):
-        code = f'read_idx(f"{source.path}/{{part}}-{piece}-ubyte")'
+        code = f"read_idx(f{quoted(f'{folder}/{{part}}-{piece}-ubyte')})"
         code = code if field.dtype == "torch.uint8" else f"{code}.to({field.dtype})"
         columns.append(rows.shaped(field, text(code)))
     return [*read, *rows.finish([], columns, ["part"])]

@@ -200,9 +200,10 @@ class Auroc(_PerClass):
     of_probabilities = True
 
     def sklearn(self, metrics, target, answer, probability, **how):
-        if self.average is None:
+        two = how.get("average") == "binary"
+        if self.average is None or (two and self.average == "micro"):
             return None
-        several = {"multi_class": "ovr", **self.averaged(how)} if how.get("average") else {}
+        several = {"multi_class": "ovr", **self.averaged(how)} if how and not two else {}
         return metrics.roc_auc_score(target, probability, **several)
 
     def update(self, np, state, answer, target):

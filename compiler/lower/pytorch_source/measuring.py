@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
-from dlc.compiler.lower.pytorch_source.code import Code, call, lines, text
+from dlc.compiler.lower.pytorch_source.code import Code, call, lines, quoted, text
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import Written
 from dlc.compiler.lower.pytorch_source.functions import head
+from dlc.compiler.training.metrics import State
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.data import Field
@@ -56,11 +57,21 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
 
 def named(e: Emitter, field: Field) -> list[str]:
     """The target by the names of its classes, as the model answers."""
-    names = field.type.classes.names if field.type.classes else None
+    names = names_of(field.type)
     if not names:
         return []
     index = field.name if kind_of(field.type).word == "class" else f"{field.name}.long()"
     return [f"{INDENT}{field.name}_names = {e.array_of_classes(names)}[{index}]"]
+
+
+def names_of(type: Tensor) -> tuple[str, ...] | None:
+    """The names by which answers are held against targets: scikit-learn takes several labels by number."""
+    return None if type.classes is None or has_labels(type) else type.classes.names
+
+
+def has_labels(type: Tensor) -> bool:
+    """Whether the answer is several labels, each measured by itself."""
+    return kind_of(type).word == "binary" and State(type).per_label
 
 
 def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
@@ -68,20 +79,20 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
     output = e.program.output(name)
     declared, kind = output.declared, kind_of(output.declared)
     target = next(field.name for field in rows.fields if field.value is output.target_value)
-    flat = (
-        ".ravel()"
-        if declared.rank and (metric.name == "accuracy" or declared.rank > 1 or kind.word == "class")
-        else ""
-    )
-    how: dict[str, Any] = {}
-    if kind.word == "class" or (kind.word == "binary" and declared.rank):
-        how["average"] = "macro"
-    if declared.classes and declared.classes.names and not metric.of_probabilities:
+    together = metric.name == "accuracy" or kind.word == "class" or not State(declared).per_label
+    flat = ".ravel()" if declared.rank and together else ""
+    how: dict[str, Any] = {"average": "macro"} if kind.word == "class" or has_labels(declared) else {}
+    answer, names = f'made["{name}"]', names_of(declared)
+    classes = declared.classes
+    if metric.of_probabilities:
+        if kind.word == "class" and classes and classes.count == 2:
+            how = {"average": "binary"}  # the scores of one class
+    elif names:
         target = f"{target}_names"
-        how |= {"pos_label": declared.classes.names[1]} if kind.word == "binary" else {}
-    if metric.of_probabilities and declared.classes and declared.classes.count == 2:
-        how = {}
-    given = (target + flat, f'made["{name}"]{flat}', probabilities(name, declared))
+        how |= {"pos_label": names[1]} if kind.word == "binary" else {}
+    elif classes and classes.names:
+        answer = f"({answer} == {quoted(classes.names[1])})"
+    given = (target + flat, answer + flat, probabilities(name, declared))
     made = metric.sklearn(Metrics(), *(Written(text(source)) for source in given), **how)
     if made is None:
         raise e.cannot(
@@ -98,7 +109,7 @@ def probabilities(name: str, declared: Tensor) -> str:
     kind = kind_of(declared)
     made = f'made["{name}{kind.probabilities}"]'
     if kind.word != "class" or declared.classes is None:
-        return made + (".ravel()" if declared.rank > 1 else "")
+        return made + (".ravel()" if declared.rank and not has_labels(declared) else "")
     if declared.classes.count == 2:
         return f"{made}[{'..., 1' if declared.rank == 1 else ':, 1'}]{'.ravel()' if declared.rank else ''}"
     if not declared.rank:

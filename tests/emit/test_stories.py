@@ -46,6 +46,17 @@ STORIES = {
         embed(anchor) -> code
         train { loss = triplet(code, embed(positive), embed(negative), margin=0.5) }
     """,
+    "identities before what is answered and kept small": """
+        input x: float[4]
+        output y, z: float
+        h = x -> dense(3) -> identity
+        x -> dense(1) -> identity -> y
+        h -> dense(1) -> z
+        train {
+          loss = mse(z)
+          regularize = [l1(0.1, on=h)]
+        }
+    """,
     "a tied weight": """
         weight table: float[5, 4] = normal(0.5)
         block scores(x) { return x @ transpose(table) }

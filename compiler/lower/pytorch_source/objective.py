@@ -11,7 +11,7 @@ from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Written
 from dlc.compiler.lower.pytorch_source.frames import is_net, nodes_of
 from dlc.compiler.lower.pytorch_source.functions import Body, head
-from dlc.compiler.lower.pytorch_source.parts import differentiated, sources_of
+from dlc.compiler.lower.pytorch_source.parts import differentiated, kept_small, sources_of
 from dlc.compiler.lower.pytorch_source.writer import local, safe
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
         for node in nodes_of([item]):
             body.writer.write_node(node)
     ends = [body.writer.value(e.graph.outputs["loss"])._code]
-    small = [r for r in program.train.regularize if r.value is not None]
-    ends += [body.writer.value(regularizer.value)._code for regularizer in small]
+    kept = {place: r for place, r in enumerate(program.train.regularize) if r.value is not None}
+    ends += [body.writer.value(e.graph.outputs.get(kept_small(n), r.value))._code for n, r in kept.items()]
     moved = {e.hint(value) for value in e.moved}
     written, namer = body.lines(ends, [name for name in names.values() if name not in moved])
-    if not small:
+    if not kept:
         return [*found, *written, *namer.ending(ends, 4)]
     found += [*written, *lines(namer.consume(ends[0]), 4, "loss = "), f"{INDENT}if model.training:"]
-    for regularizer, end in zip(small, ends[1:], strict=True):
+    for regularizer, end in zip(kept.values(), ends[1:], strict=True):
         term = regularizer.torch(Functions({}), [Written(namer.consume(end))])
         if regularizer.value.type.batched:
             term = term / Written(text(f"len({rows.fields[0].name})"))

@@ -34,9 +34,9 @@ def parts_of(program: Program) -> Parts:
     for output in program.outputs:
         wanted[f"{output.name}.scores"], wanted[f"{output.name}.flowed"] = output.scores, output.flowed
     wanted |= {name: value for name, value in program.exports if isinstance(value, Value)}
-    weights = {w.value for w in program.graph.weights}
-    kept_small = [r.value for r in program.train.regularize if r.value not in {None, *weights}]
-    wanted |= {f"kept small {place}": value for place, value in enumerate(kept_small)}
+    others = {None, *(w.value for w in program.graph.weights)}
+    small = enumerate(r.value for r in program.train.regularize)
+    wanted |= {kept_small(place): value for place, value in small if value not in others}
     if program.loss is not None:
         wanted["loss"] = program.loss
     graph, led = program.graph, {}
@@ -59,16 +59,21 @@ def parts_of(program: Program) -> Parts:
     again = {node for value in read_by(graph, late) for node in cheap(graph, value)}
     again -= {node for value in differentiated(graph) for node in cheap(graph, value)}
     graph_late = [node for node in graph.nodes if node in late or node in again]
-    kept = prune(replace(graph, outputs={k: v for k, v in wanted.items() if k != "loss"})).nodes
     others = {v for node in graph_late for v in node.reads} - {v for n in graph_late for v in n.results}
-    needed = set(prune(replace(graph, outputs={str(i): v for i, v in enumerate(others)})).nodes) | set(kept)
-    first = [node for node in graph.nodes if node in needed and node not in late]
+    answers = [value for name, value in graph.outputs.items() if name != "loss"]
+    needed = graph.needed_by([*answers, *others])
+    first = [node for node in graph.nodes if node not in late and not needed.isdisjoint(node.results)]
     made = {value for node in first for value in node.results}
     own = {value for node in graph_late for value in node.results}
     read = [v for node in graph_late for v in node.reads if v in made and v not in own]
     roots = list(dict.fromkeys([*answered, *read]))
     model = Frame("model", program.name, "", first)
     return Parts(graph, model, roots, graph_late, led)
+
+
+def kept_small(place: int) -> str:
+    """The name under which the graph has the tensor that the regularizer at this place keeps small."""
+    return f"kept small {place}"
 
 
 def is_answer(program: Program, name: str) -> bool:
@@ -134,9 +139,8 @@ def differentiated(graph: Graph) -> list[Value]:
 
 def sources_of(graph: Graph, values: Collection[Value]) -> set[Value]:
     """The inputs and weights that these are made of."""
-    needed = prune(replace(graph, outputs={str(place): value for place, value in enumerate(values)})).nodes
-    made = {value for node in needed for value in node.results}
-    return {value for node in needed for value in node.reads if value not in made} | set(values)
+    made = {value for node in graph.nodes for value in node.results}
+    return (graph.needed_by(values) - made) | set(values)
 
 
 def cheap(graph: Graph, value: Value, most: int = 3) -> list[Node]:

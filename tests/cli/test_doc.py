@@ -123,6 +123,11 @@ def test_a_name_may_bring_its_module_and_a_call_its_settings() -> None:
     assert dlc("doc", "dense(3)").output == dlc("doc", "dense").output
 
 
+def test_no_word_is_no_word() -> None:
+    for word in ("", "()"):
+        assert f"there is no word `{word}`" in dlc("doc", word).output
+
+
 def test_signs_and_constants_of_the_grammar_are_words() -> None:
     for word in ("=", ":", "#", "as", "none", "true"):
         assert dlc("doc", word).exit_code == 0, word

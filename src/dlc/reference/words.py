@@ -82,12 +82,12 @@ def find(name: str) -> list[Word]:
     return named or [word for word in keys() if f"{word.page}.{word.name}" == name]
 
 
-def settings(name: str = "") -> list[tuple[type[Definition], Setting]]:
+def settings(name: str | None = None) -> list[tuple[type[Definition], Setting]]:
     """The settings of that name, as `kernel` or `conv.kernel`, with what has them; all if none is given."""
     definitions = [word.of for word in words() if isinstance(word.of, type)]
     return [(d, setting) for d in dict.fromkeys(definitions) if d.family != "section"
             for setting in d.settings.values()
-            if name in ("", setting.name, f"{d.name}.{setting.name}")]  # fmt: skip
+            if name in (None, setting.name, f"{d.name}.{setting.name}")]  # fmt: skip
 
 
 def operators() -> Iterator[Word]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.record import record
 from dlc.compiler.static import compute
 
@@ -88,3 +89,10 @@ class Program:
 
     def output(self, name: str) -> Output:
         return next(o for o in self.outputs if o.name == name)
+
+    def check_answers(self) -> None:
+        """Refuse a spec that answers nothing, where something is made of it."""
+        if not self.exports:
+            message = f"{self.source.name} has no output: there is nothing to train or to export"
+            help = "declare what the model answers, `output y: ...`, and let a flow end in it"
+            raise CompileError.of("E0806", message, help=help)

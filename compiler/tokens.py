@@ -169,7 +169,8 @@ class _Tokenizer:
             self.open_string_lines.add(token.line)
         help = f'write `"{inside}"`' if len(inside) <= 40 else ""
         self.report("E0105", token, "strings stand in double quotes", help)
-        return retyped(token, "STRING", '"string"')
+        plain = token.strip("'").replace("\\", "").replace('"', "")
+        return retyped(token, "STRING", f'"{plain}"')
 
     def _bad_number(self, token: Token) -> Token:
         self.report("E0105", token, f"`{clipped(token)}` is not a number", _number_help(token))

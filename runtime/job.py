@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.sections import PARTS
 from dlc.runtime import scales
-from dlc.runtime.artifact.export import Exported, check_answers, export
+from dlc.runtime.artifact.export import Exported, export
 from dlc.runtime.fit import fit
 from dlc.runtime.history import Figures, Listener, plain
 from dlc.runtime.opening import open_data
@@ -67,7 +67,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     Raises `CompileError` for data that does not fit, for a loss that turned NaN or infinite (the last
     good weights are then in the run folder), and for an artifact that is not equal to the torch module.
     """
-    check_answers(face.compiled)
+    face.compiled.check_answers()
     dataset = rows_for(face, data)
     program = face.compiled
     begun = loaded(program, face.folder)

@@ -53,7 +53,7 @@ class Sgd(Optimizer):
 
     def check(self):
         if self.nesterov and not self.momentum:
-            raise Reject("`nesterov` needs a momentum", at="nesterov", code="E0408",
+            raise Reject("`nesterov` needs a momentum", at="optimizer", code="E0408",
                          help="add `momentum=0.9`")  # fmt: skip
 
     def torch(self, optim, weights):

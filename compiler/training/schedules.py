@@ -92,7 +92,7 @@ class Cosine(Schedule):
 
     def check(self, lr):
         if self.to > lr:
-            raise Reject(f"`to` is {self.to}, above the learning rate {lr}", at="to", code="E0408")
+            raise Reject(f"`to` is {self.to}, above the learning rate {lr}", at="schedule", code="E0408")
 
     def rate(self, lr, step, steps, seen=None):
         if step < self.warmup:
@@ -139,7 +139,7 @@ class OneCycle(Schedule):
 
     def check(self, lr):
         if self.peak < lr:
-            raise Reject(f"the peak {self.peak} is below the learning rate {lr}", at="peak", code="E0408",
+            raise Reject(f"the peak {self.peak} is below the learning rate {lr}", at="schedule", code="E0408",
                          help=f"the cycle rises from `lr` to `peak`: try lr={self.peak / 25:g}")  # fmt: skip
 
     def rate(self, lr, step, steps, seen=None):

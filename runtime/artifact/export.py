@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.format import laid_out
 from dlc.compiler.lower.weights import check_given, check_known
 from dlc.compiler.passes import forms
@@ -49,7 +48,7 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     `rows` are raw rows of the data, `figures` what training measured,
     `columns` what the data filled fields from.
     """
-    check_answers(program)
+    program.check_answers()
     check_known(program.graph, weights)
     check_given(program.graph, weights)
     graph = forms.inference(program)
@@ -71,14 +70,6 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
         seal(place)
         size = sum(file.stat().st_size for file in place.parent.iterdir())
     return Exported(path, size, worst, len(batches))
-
-
-def check_answers(program: Program) -> None:
-    """Refuse a spec that answers nothing."""
-    if not program.exports:
-        message = f"{program.source.name} has no output: there is nothing to train or to export"
-        help = "declare what the model answers, `output y: ...`, and let a flow end in it"
-        raise CompileError.of("E0806", message, help=help)
 
 
 def comparisons(

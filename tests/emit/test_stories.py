@@ -11,7 +11,7 @@ import pytest
 import torch
 from emitted import answers_of, assert_alike, scattered
 
-from dlc.compiler import Source, compile
+from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.lower.weights import draw
@@ -210,3 +210,9 @@ def test_modules_are_those_of_torch() -> None:
     for module in ("nn.GroupNorm(2, 4)", "nn.PReLU()", "nn.RMSNorm(4, 1e-05)", "nn.Embedding(6, 4)"):
         assert module in emitted
     assert emitted.count("(nn.Module)") == 1
+
+
+def test_a_file_that_answers_nothing_is_refused() -> None:
+    program = compile(Source("blocks.dl", "block double(x) { return 2 * x }"))
+    with pytest.raises(CompileError, match="blocks.dl has no output"):
+        emit(program)

@@ -264,10 +264,16 @@ def test_the_section_has_defaults_and_refuses_what_contradicts_itself():
     assert (train.optimizer, train.batch, train.schedule, train.seed) == (Adam(), 32, Constant(), 0)
     with pytest.raises(Reject, match="cannot both be given"):
         Train(epochs=3, steps=10).check()
-    with pytest.raises(Reject, match="needs a momentum"):
+    with pytest.raises(Reject, match="needs a momentum") as caught:
         Train(optimizer=Sgd(lr=0.1, nesterov=True)).check()
-    with pytest.raises(Reject, match="above the learning rate"):
-        Train(optimizer=Sgd(lr=0.1), schedule=Cosine(to=1)).check()
+    assert caught.value.at == "optimizer", "a setting of the section, which has a place"
+    for schedule, message in [
+        (Cosine(to=1), "above the learning rate"),
+        (OneCycle(peak=0.01), "below the learning rate"),
+    ]:
+        with pytest.raises(Reject, match=message) as caught:
+            Train(optimizer=Sgd(lr=0.1), schedule=schedule).check()
+        assert caught.value.at == "schedule"
     Train(optimizer=Sgd(lr=0.1, momentum=0.9, nesterov=True), schedule=OneCycle(peak=1), steps=10).check()
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def emit(program: Program) -> str:
     """The file: the modules, what they answer, how they are trained, and the data."""
+    program.check_answers()
     try:
         return whole(program)
     except NotEmitted as error:

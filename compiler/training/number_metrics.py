@@ -39,10 +39,10 @@ class Mae(_Error):
 
 
 class Rmse(_Error):
-    """Root of the mean squared error, over all entries (scikit-learn `root_mean_squared_error`)."""
+    """Root of the mean squared error of all entries (scikit-learn `mean_squared_error`, its root)."""
 
     def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.root_mean_squared_error(target, answer)
+        return metrics.mean_squared_error(target, answer) ** 0.5
 
     def of(self, np, difference):
         return np.square(difference)

@@ -202,6 +202,40 @@ early_stop = patience(1, on=train.loss) }}"""
         assert found[name] == pytest.approx(figure, rel=1e-5), name
 
 
+@pytest.mark.parametrize(
+    ("type", "layer", "shape"),
+    [
+        ("float", "dense(1)", (4,)),
+        ("float[3]", "dense(3)", (4,)),
+        ("int32[3]", "dense(3)", (4,)),
+        ("float[2, 4, 5]", "conv(2, 1)", (2, 4, 5)),
+    ],
+)
+def test_measures_numbers_as_dlc_does(
+    type: str, layer: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    sizes = ", ".join(map(str, shape))
+    text = f"""input x: float[{sizes}]
+output y: {type}
+x -> {layer} -> y
+train {{ loss = mse(y)
+metrics = [mae, rmse, r2]
+early_stop = patience(1, on=train.loss) }}"""
+    program = compile(Source("story.dl", text))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, *shape)).astype(np.float32)
+    places = program.outputs[0].declared.shape
+    scale = 1 + np.arange(np.prod(places)).reshape(places)
+    y = (scale * rng.standard_normal((40, *places))).astype("float32" if "float" in type else "int32")
+    begun = draw(program.graph, seed=0)
+    wanted = Forms(program, begun, torch.device("cpu")).evaluate(Rows({"x": x, "y": y}, 40))
+    module, model = emitted(program, begun, tmp_path)
+    found = module.measure(model, TensorDataset(torch.from_numpy(x), torch.from_numpy(y)))
+    assert found.keys() == wanted.keys()
+    for name, figure in wanted.items():
+        assert found[name] == pytest.approx(figure, rel=1e-5), name
+
+
 def test_what_the_loss_alone_reads_flows_into_nets(tmp_path: Path) -> None:
     text = """net embed(x) { return x -> dense(6) -> batchnorm -> relu -> dense(3) }
 input positive, anchor, negative: float[4]

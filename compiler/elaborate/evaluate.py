@@ -24,7 +24,7 @@ from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Reject, describe
 from dlc.compiler.later import later, not_built
 from dlc.compiler.operators import arithmetic, comparisons
-from dlc.compiler.operators.base import by_sign
+from dlc.compiler.operators.base import Operator, by_sign
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.suggest import did_you_mean
 
@@ -219,7 +219,9 @@ class Evaluator:
     def _applied_already(self, step: syntax.Call, name: str) -> Halt:
         """A call behind an arrow that has all its tensors."""
         help = f"those that flow in stand before it: `(a, b) -> {name}`"
-        if all(isinstance(a.value, syntax.Literal) for a in step.arguments):
+        operator = Definition.families["operator"].get(name, Definition)
+        several = issubclass(operator, Operator) and operator.arity()[1] is None
+        if not several and all(isinstance(a.value, syntax.Literal) for a in step.arguments):
             help = f"`{name}` has no settings, so a number stands for its tensor: write `-> {name}`"
         return self.fail(
             "E0501",

@@ -211,9 +211,7 @@ early_stop = patience(1, on=train.loss) }}"""
         ("float[2, 4, 5]", "conv(2, 1)", (2, 4, 5)),
     ],
 )
-def test_measures_numbers_as_dlc_does(
-    type: str, layer: str, shape: tuple[int, ...], tmp_path: Path
-) -> None:
+def test_measures_numbers_as_dlc_does(type: str, layer: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     sizes = ", ".join(map(str, shape))
     text = f"""input x: float[{sizes}]
 output y: {type}

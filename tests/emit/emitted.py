@@ -39,7 +39,7 @@ def scattered(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Other numbers than those that weights begin with, so that no bias is 0; variances stay positive."""
     rng = np.random.default_rng(1)
     moved = {name: w + 0.02 * rng.standard_normal(w.shape).astype(np.float32) for name, w in weights.items()}
-    return {name: np.abs(w) + 0.1 if name.endswith(POSITIVE) else w for name, w in moved.items()}
+    return {name: np.asarray(np.abs(w) + 0.1 if name.endswith(POSITIVE) else w) for name, w in moved.items()}
 
 
 def answers_of(

@@ -156,6 +156,38 @@ train { epochs = 1 }"""
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
+HELD = {
+    "float[3]": ("mse(y{})", "mae(y{})", "huber(y, delta=0.3{})", "poisson(y, log=true{})", "cosine(y{})",
+                 "kl_normal(y, y.target{})", "kl_divergence(softmax(y.target), softmax(y){})",
+                 "contrastive(norm(y), y.target[0] > 0.5, margin=4{})",
+                 "triplet(y, y.target, x[1:], margin=2{})"),
+    "binary[3]": ("bce(y{})", "focal(y, gamma=3{})", "hinge(y{})", "perceptron(y{})", "dice(y)"),
+    "class(3)": ("cross_entropy(y, label_smoothing=0.2, weight=[1, 2, 0.5]{})", "focal(y{})", "hinge(y{})",
+                 "dice(y)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reduce", ["mean", "sum", "none"])
+@pytest.mark.parametrize(("type", "loss"), [(type, loss) for type in HELD for loss in HELD[type]])
+def test_every_loss_is_what_dlc_computes(type: str, loss: str, reduce: str, tmp_path: Path) -> None:
+    text = f"""input x: float[4]
+output y: {type}
+x -> dense(3) -> y
+train {{ loss = {loss.format(f", reduce={reduce}")} }}"""
+    program = compile(Source("story.dl", text))
+    x, _ = rows(12)
+    rng = np.random.default_rng(1)
+    y = np.arange(12) % 3 if type == "class(3)" else rng.random((12, 3)).astype(np.float32)
+    y = np.round(y) if type == "binary[3]" else y
+    begun = draw(program.graph, seed=0)
+    module, model = emitted(program, begun, tmp_path)
+    forms = Forms(program, begun, torch.device("cpu"))
+    batch = {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
+    wanted = forms.training([batch[field] for field in forms.training.fields])["loss"].mean().item()
+    found = module.compute_loss(model.train(), **batch).mean().item()
+    assert found == pytest.approx(wanted, rel=1e-5)
+
+
 MEASURED = {
     "classes by names": ("class(pear, apple, fig)", "dense(3)", (4,)),
     "two classes": ("class(2)", "dense(2)", (4,)),

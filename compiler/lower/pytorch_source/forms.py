@@ -184,6 +184,13 @@ def binary(sign: str, turned: bool = False) -> Callable[[Any, Any], Written]:
     return method
 
 
+def comparison(sign: str) -> Callable[[Any, Any], Written]:
+    def method(self: Any, other: Any) -> Written:
+        return Written(Code("sign", sign, (beside(self, other), beside(other, self))), DTYPES["bool"])
+
+    return method
+
+
 def unary(sign: str) -> Callable[[Written], Written]:
     return lambda self: Written(Code("sign", sign, (self._code,)), self._dtype)
 
@@ -204,7 +211,7 @@ for _method, _sign in {
     setattr(Written, f"__{_method}__", binary(_sign))
     setattr(Written, f"__r{_method}__", binary(_sign, turned=True))
 for _method, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
-    setattr(Written, f"__{_method}__", binary(_sign))
+    setattr(Written, f"__{_method}__", comparison(_sign))
 for _method, _sign in {"neg": "neg", "invert": "~"}.items():
     setattr(Written, f"__{_method}__", unary(_sign))
 

@@ -182,7 +182,9 @@ def check_together(
 
 
 def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -> None:
-    """What is frozen, or loaded into, has to be there."""
+    """What is frozen, loaded into or kept small has to be there, unless a mistake kept it from being made."""
+    if e.problems.failed:
+        return
     with reported(e, train, written):
         train.check_weights(tuple(e.builder.weights.values()))
 

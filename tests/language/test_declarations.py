@@ -216,6 +216,12 @@ def test_the_side_that_is_not_chosen_has_a_name_all_the_same(fast):
     assert [d.help for d in caught.value.diagnostics] == ["did you mean `sgd`?"]
 
 
+def test_weights_that_a_mistake_keeps_from_being_made_are_not_missed():
+    with pytest.raises(CompileError) as caught:
+        spec("input x: float[4]\noutput y: float\nx -> dense(q) -> y\ntrain { regularize = l2(1e-3) }")
+    assert [d.code for d in caught.value.diagnostics] == ["E0301"]
+
+
 @pytest.mark.parametrize("setting", ["regularize", "freeze", "weights"])
 def test_none_of_them_is_an_empty_list(setting):
     text = f"{CLASSES}x -> dense(3) -> y\ntrain {{ {setting} = %s }}"

@@ -85,7 +85,7 @@ def names(value: Value, producers: Mapping[Value, Node],
     if node is not None and isinstance(node.operator, Concat) and len(shape) < 2:
         for operand in flowing:
             yield from names(operand, producers, columns)
-    elif len(flowing) == 1 and sizes(flowing[0]) == shape:
+    elif node is not None and len(flowing) == 1 and keeps_places(node, flowing[0], value):
         yield from names(flowing[0], producers, columns)
     elif count == 1:
         yield f"`{value.name}`"
@@ -94,6 +94,10 @@ def names(value: Value, producers: Mapping[Value, Node],
     else:
         rest, size = ("..., ", shape[-1]) if len(shape) == 2 else ("", shape[0])
         yield from (f"`{value.name}[{rest}{place}]`" for place in range(size))
+
+
+def keeps_places(node: Node, given: Value, made: Value) -> bool:
+    return "axes" in node.operator.keeps and given.type.shape == made.type.shape
 
 
 def sizes(value: Value) -> tuple[int, ...]:

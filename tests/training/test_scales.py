@@ -74,6 +74,13 @@ def test_pixels_that_are_seldom_lit_are_on_the_scale_of_the_others(before: str, 
     assert told(text, None, tmp_path) == []
 
 
+def test_a_mean_over_steps_has_no_name_of_a_step(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3, 2)).astype(np.float32) * np.float32([1, 1000])
+    text = "input x: float[T, 2]\noutput y: float\nmean(x, axis=0) -> dense(1) -> y"
+    (only,) = told(text, {"x": x, "y": x[:, 0, 0]}, tmp_path)
+    assert only.startswith("`mean[1]` deviates by")
+
+
 def test_a_rare_class_is_on_a_scale_with_numbers(tmp_path: Path) -> None:
     text = (
         "input kind: class(4)\ninput size: float\noutput y: float\n"

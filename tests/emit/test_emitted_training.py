@@ -266,6 +266,25 @@ early_stop = patience(1, on=train.loss) }}"""
         assert found[name] == pytest.approx(figure, rel=1e-5), name
 
 
+@pytest.mark.parametrize("name", ["model", "loss", "metrics", "np", "torch", "F", "answers", "KIND"])
+def test_inputs_and_outputs_may_be_called_as_the_file_calls_things(name: str, tmp_path: Path) -> None:
+    spec = """input {0}: float[3]
+    output {1}: float
+    output kind: class(pear, apple)
+    {0} -> standardize -> dense(4) -> relu -> dense(1) -> {1}
+    {0} -> dense(2) -> kind
+    train {{ early_stop = patience(2, on=train.loss)
+    metrics = [mae, f1] }}"""
+    x, y = torch.randn(6, 3), torch.randn(6)
+    for given, answer in ((name, "y"), ("x", name)):
+        program = compile(Source("story.dl", spec.format(given, answer)))
+        module, model = emitted(program, draw(program.graph, seed=0), tmp_path)
+        data = TensorDataset(x, y, torch.tensor([0, 1] * 3))
+        module.train(model, data)
+        assert module.answers(model, x)[answer].shape == (6,)
+        assert module.measure(model, data)["kind_f1"] <= 1
+
+
 def test_what_the_loss_alone_reads_flows_into_nets(tmp_path: Path) -> None:
     text = """net embed(x) { return x -> dense(6) -> batchnorm -> relu -> dense(3) }
 input positive, anchor, negative: float[4]

@@ -9,7 +9,7 @@ from dlc.compiler.answers import kind_of
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, quoted, text
 from dlc.compiler.lower.pytorch_source.functions import head
-from dlc.compiler.lower.pytorch_source.writer import safe
+from dlc.compiler.lower.pytorch_source.writer import CALLED, safe
 from dlc.compiler.record import record
 from dlc.compiler.sections import Source
 
@@ -92,7 +92,7 @@ class Rows:
                 f"the classes of `{name}` wait for the training rows",
                 "write them out: `class(a, b, ...)`",
             )
-        return Field(safe(name), name, declared, value, columns, draw, target)
+        return Field(safe(name, CALLED), name, declared, value, columns, draw, target)
 
     @property
     def own_sources(self) -> bool:

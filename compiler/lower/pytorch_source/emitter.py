@@ -12,7 +12,7 @@ from dlc.compiler.lower.pytorch_source.code import inline, lines, literal
 from dlc.compiler.lower.pytorch_source.frames import is_net, items_of, numbered_name
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name
-from dlc.compiler.lower.pytorch_source.writer import Shared, parameter, safe, write
+from dlc.compiler.lower.pytorch_source.writer import CALLED, Shared, parameter, safe, write
 from dlc.compiler.passes import learning
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Emitter:
     # --- names --------------------------------------------------------------------------------------------
 
     def input_name(self, value: Value) -> str:
-        return safe(value.name)
+        return safe(value.name, CALLED)
 
     def hint(self, value: Value) -> str:
         """What the model's values are called outside of it: as the outputs that they are of."""
@@ -106,7 +106,7 @@ class Emitter:
                 return constant
         declared = (*self.program.outputs, *self.program.inputs)
         field = next(f for f in declared if f.declared.classes and f.declared.classes.names == names)
-        constant = field.name.upper()
+        constant = safe(field.name.upper(), {f.name for f in declared})
         self.constants[constant] = names
         return constant
 

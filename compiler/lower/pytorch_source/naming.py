@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.pytorch_source.code import WIDTH, Code, inline, lines, text
 from dlc.compiler.lower.pytorch_source.frames import Each, Guard, Let, When
-from dlc.compiler.lower.pytorch_source.writer import safe
+from dlc.compiler.lower.pytorch_source.writer import IMPORTED, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FLOW = ("x", "y", "z")
 LONGEST = 60  # of what is written within something else
 DEEPEST = 3  # calls within calls
-RESERVED = ("F", "torch", "nn", "np", "x_")
+RESERVED = (*IMPORTED, "x_")
 
 
 class Namer:

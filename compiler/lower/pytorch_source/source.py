@@ -11,7 +11,7 @@ from dlc.compiler.lower.pytorch_source.forms import Functions
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.pytorch_source.hoisting import hoisted
 from dlc.compiler.lower.pytorch_source.naming import Namer
-from dlc.compiler.lower.pytorch_source.writer import Shared, Writer, local, safe
+from dlc.compiler.lower.pytorch_source.writer import IMPORTED, Shared, Writer, local, safe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -31,7 +31,7 @@ def class_lines(
         head = signature("    def __init__", ["self", *cls.params, *cls.modules])
         found += [*head, "        super().__init__()", *body, ""]
     namer = Namer(
-        {key: safe(names[key]) for key in frame.params},
+        {key: safe(names[key], IMPORTED) for key in frame.params},
         cls.body,
         returned(cls),
         lambda entries: entries_text(cls, entries),

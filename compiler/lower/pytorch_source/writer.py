@@ -29,6 +29,20 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Graph, Node, Weight
 
+IMPORTED = ("F", "torch", "nn", "np")  # what bodies of classes and functions call
+# What the functions of a file that take rows call, or name by themselves.
+CALLED = (
+    *IMPORTED,
+    "answers",
+    "compute_loss",
+    "hooks",
+    "learning",
+    "loss",
+    "made",
+    "metrics",
+    "model",
+    "rows",
+)
 MOST_CALLS = 3  # of what is done in training alone, where it is no class of its own
 
 

@@ -28,7 +28,8 @@ OPERATORS = {
 
 MEMBERS = {
     "auc": "auroc", "rocauc": "auroc", "rocaucscore": "auroc", "jaccard": "iou", "jaccardindex": "iou",
-    "f1score": "f1", "sensitivity": "recall", "acc": "accuracy", "r2score": "r2", "meansquarederror": "rmse",
+    "f1score": "f1", "sensitivity": "recall", "acc": "accuracy", "r2score": "r2",
+    "confusion": "confusion_matrix", "meansquarederror": "rmse",
     "steplr": "step", "exponentiallr": "exponential", "cosineannealinglr": "cosine", "linearlr": "linear",
     "cosineannealing": "cosine", "onecyclelr": "one_cycle", "reducelronplateau": "plateau",
     "he": "he_normal", "kaimingnormal": "he_normal", "kaiminguniform": "he_uniform",

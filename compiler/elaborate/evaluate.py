@@ -106,9 +106,9 @@ class Evaluator:
         if self.e.problems.seen("E0301", span) or name in self.e.torn.names:
             return Halt()
         if find_operator(name, losses=True):
-            return self.fail("E0302", span, f"the loss `{name}` may stand only in `train {{ loss = ... }}`",
-                             help="an output's loss follows from its type, where "
-                                  "none is written")  # fmt: skip
+            return self.fail("E0302", span, f"`{name}` may stand only in a loss, `train {{ loss = ... }}`",
+                             help="where none is written, an output's loss follows "
+                                  "from its type")  # fmt: skip
         if name in self.scope.file.declared:
             return self.fail("E0304", span, f"`{name}` is not known yet, where params and types are read",
                              help="a param knows the params above it, a type the params and the "

@@ -14,6 +14,7 @@ from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.operators.indexing import Slice, behind_index
 from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.operators.reductions import Argmax
 from dlc.compiler.types import Classes, Tensor
 
 if TYPE_CHECKING:
@@ -77,8 +78,18 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     declared, found = output.declared, value.type
     spelled = spell_classes(declared) if declared.element == "class" else declared
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
-    return ev.fail("E0507", span, message, help=mend(declared, found.shape, wanted),
+    chosen = declared.element == "class" and is_chosen(ev, value)
+    help = "leave `argmax` out: a class takes its scores" if chosen else mend(declared, found.shape, wanted)
+    return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
+
+
+def is_chosen(ev: Evaluator, value: Value) -> bool:
+    """Whether it is the place of the greatest of several."""
+    node = ev.builder.producers.get(value)
+    while node is not None and isinstance(node.operator, Cast):
+        node = ev.builder.producers.get(node.operands[0])
+    return node is not None and isinstance(node.operator, Argmax)
 
 
 def mend(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:

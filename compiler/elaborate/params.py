@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
+from dlc.compiler.definition import Definition
 from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.kinds import describe
 from dlc.compiler.suggest import did_you_mean
@@ -51,5 +52,14 @@ def refuse_unknown(ev: Evaluator) -> None:
             listed = ", ".join(f"`{k}`" for k in known)
             ev.e.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
                                          help=did_you_mean(name, known)
+                                              or for_section(name)
                                               or (f"its params are {listed}" if known
                                                   else "it has none")))  # fmt: skip
+
+
+def for_section(name: str) -> str:
+    """The mend for a setting of a section that is given as a param; empty for another name."""
+    for section in Definition.families["section"].values():
+        if name in section.settings:
+            return f"declare `param {name} = ...` and write `{name} = {name}` in `{section.name}`"
+    return ""

@@ -68,7 +68,7 @@ def test_a_number_fills_a_setting_before_it_is_a_tensor():
     assert operators(TWO + "maximum(a, 3) -> y") == ["constant", "maximum"]
     assert operators(TWO + "block f(p; k) { return p * k }\nf(a, 3) -> y") == ["constant", "multiply"]
     assert operators(TWO + "block f(p, q) { return p * q }\nf(a, 3) -> y") == ["constant", "multiply"]
-    assert codes(TWO + "a + b -> y\ntrain { loss = mse(y, 3) + huber(y, 1, delta=2) }") == []
+    assert codes(TWO + "a + b -> dense(4) -> y\ntrain { loss = mse(y, 3) + huber(y, 1, delta=2) }") == []
 
 
 def test_a_tuple_flows_as_several_tensors():

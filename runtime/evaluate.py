@@ -79,7 +79,10 @@ def measured_of(artifact: Artifact) -> list[Measured]:
         for written in metrics
     ]
     if not pairs:
-        raise ArtifactError(f"{artifact.path} has no output that can be measured")
+        raise ArtifactError(
+            f"{artifact.path} has no output that can be measured: training held none against a target; "
+            "name what to measure in `train { metrics = [...] }`, and train anew"
+        )
     names = titles(tuple(pairs))
     return [
         Measured(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)

@@ -52,6 +52,16 @@ def test_training_tells_what_was_learnt_and_what_to_type_next(
     assert done.stderr == ""
 
 
+def test_what_was_held_against_no_target_is_not_measured(tmp_path: Path) -> None:
+    spec = (
+        "input x: float[2]\noutput y: float[2]\nx -> dense(2) -> y\ntrain { loss = mse(y, x)\n epochs = 1 }\n"
+    )
+    rows = write(tmp_path, "rows.csv", "x,x\n1,2\n3,4\n")
+    assert dlc("train", write(tmp_path, "same.dl", spec), "--data", rows, "--out", tmp_path).exit_code == 0
+    said = dlc("eval", tmp_path / "same" / "latest" / "model.onnx", rows).stderr
+    assert "training held none against a target; name what to measure in `train { metrics = [...] }`" in said
+
+
 def test_the_proof_holds_until_the_file_is_changed(model: Path, tmp_path: Path) -> None:
     assert "answers as torch did" in dlc("verify", model).output
     import onnx

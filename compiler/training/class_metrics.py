@@ -203,7 +203,7 @@ class Auroc(_PerClass):
         two = how.get("average") == "binary"
         if self.average is None or (two and self.average == "micro"):
             return None
-        several = {"multi_class": "ovr", **self.averaged(how)} if how and not two else {}
+        several = self.averaged(how) if how and not two else {}
         return metrics.roc_auc_score(target, probability, **several)
 
     def update(self, np, state, answer, target):

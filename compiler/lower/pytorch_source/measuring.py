@@ -93,6 +93,8 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
     elif classes and classes.names:
         answer = f"({answer} == {quoted(classes.names[1])})"
     given = (target + flat, answer + flat, probabilities(name, declared))
+    if metric.of_probabilities and kind.word == "class" and how["average"] != "binary":
+        given = one_against_the_rest(metric, given, classes)
     made = metric.sklearn(Metrics(), *(Written(text(source)) for source in given), **how)
     if made is None:
         raise e.cannot(
@@ -102,6 +104,13 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
             "leave it out of `metrics`",
         )
     return made._code
+
+
+def one_against_the_rest(metric: Any, given: tuple[str, ...], classes: Any) -> tuple[str, ...]:
+    """A column for each class; where each is measured by itself, for those that occur."""
+    target, answer, made = given
+    columns = "" if metric.average == "micro" else f"[:, {target}.unique()]"
+    return f"F.one_hot({target}, {classes.count}){columns}", answer, made + columns
 
 
 def probabilities(name: str, declared: Tensor) -> str:

@@ -203,8 +203,11 @@ class Auroc(_PerClass):
         two = how.get("average") == "binary"
         if self.average is None or (two and self.average == "micro"):
             return None
-        several = self.averaged(how) if how and not two else {}
-        return metrics.roc_auc_score(target, probability, **several)
+        if two or not how:
+            return metrics.roc_auc_score(target, probability)
+        if self.average == "micro":
+            return metrics.roc_auc_score(target.ravel(), probability.ravel())
+        return metrics.auroc(target, probability, **self.averaged(how))
 
     def update(self, np, state, answer, target):
         scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)

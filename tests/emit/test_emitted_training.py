@@ -234,6 +234,33 @@ early_stop = patience(1, on=train.loss) }}"""
             assert found[name] == pytest.approx(figure, rel=1e-5), name
 
 
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
+@pytest.mark.parametrize("occur", [2, 1])
+@pytest.mark.parametrize("type", ["class(3)", "class(a, b, c)", "class(3)[2]", "binary[3]"])
+def test_a_class_without_a_row_has_no_part_in_auroc(
+    type: str, occur: int, average: str, tmp_path: Path
+) -> None:
+    layer = "dense(6) -> reshape(2, 3)" if type.endswith("[2]") else "dense(3)"
+    text = f"""input x: float[4]
+output y: {type}
+x -> {layer} -> y
+train {{ metrics = [auroc(average={average})]
+early_stop = patience(1, on=train.loss) }}"""
+    program = compile(Source("story.dl", text))
+    declared = program.outputs[0].declared
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((20, 4)).astype(np.float32)
+    y = rng.integers(0, occur, (20, *declared.shape))
+    if declared.element == "binary":
+        y[:, 1] = 1
+    begun = draw(program.graph, seed=0)
+    wanted = Forms(program, begun, torch.device("cpu")).evaluate(Rows({"x": x, "y": y}, 20))["auroc"]
+    module, model = emitted(program, begun, tmp_path)
+    target = torch.from_numpy(y if declared.element == "class" else y.astype(np.float32))
+    found = module.measure(model, TensorDataset(torch.from_numpy(x), target))["auroc"]
+    assert found == pytest.approx(wanted, rel=1e-5, nan_ok=True)
+
+
 @pytest.mark.parametrize(
     ("type", "layer", "shape"),
     [

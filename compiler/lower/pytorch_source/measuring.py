@@ -52,7 +52,19 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
     for name, metric in e.program.metrics:
         key = f'"{name + "_" if several else ""}{metric.name}": '
         entries += lines(measured(e, rows, name, metric), 8, key, ",")
-    return [*found, f"{INDENT}return {{", *entries, f"{INDENT}}}"]
+    helper = auroc() if any(": auroc(" in entry for entry in entries) else []
+    return [*helper, *found, f"{INDENT}return {{", *entries, f"{INDENT}}}"]
+
+
+def auroc() -> list[str]:
+    """`auroc(truth, scores, average)`: scikit-learn has no figure for a class without a row, or with all."""
+    return [
+        *head("auroc", ["truth", "scores", "average"], "The area under the ROC curve, over what occurs."),
+        f"{INDENT}known = (truth.amin(0) != truth.amax(0)).nonzero().ravel()",
+        f"{INDENT}if not len(known):",
+        f'{INDENT * 2}return float("nan")',
+        f"{INDENT}return metrics.roc_auc_score(truth[:, known], scores[:, known], average=average)",
+    ]
 
 
 def named(e: Emitter, field: Field) -> list[str]:
@@ -87,14 +99,14 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
     if metric.of_probabilities:
         if kind.word == "class" and classes and classes.count == 2:
             how = {"average": "binary"}  # the scores of one class
+        elif kind.word == "class" and classes:
+            target, flat = f"F.one_hot({target}{flat}, {classes.count})", ""
     elif names:
         target = f"{target}_names"
         how |= {"pos_label": names[1]} if kind.word == "binary" else {}
     elif classes and classes.names:
         answer = f"({answer} == {quoted(classes.names[1])})"
     given = (target + flat, answer + flat, probabilities(name, declared))
-    if metric.of_probabilities and kind.word == "class" and how["average"] != "binary":
-        given = one_against_the_rest(metric, given, classes)
     made = metric.sklearn(Metrics(), *(Written(text(source)) for source in given), **how)
     if made is None:
         raise e.cannot(
@@ -104,13 +116,6 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
             "leave it out of `metrics`",
         )
     return made._code
-
-
-def one_against_the_rest(metric: Any, given: tuple[str, ...], classes: Any) -> tuple[str, ...]:
-    """A column for each class; where each is measured by itself, for those that occur."""
-    target, answer, made = given
-    columns = "" if metric.average == "micro" else f"[:, {target}.unique()]"
-    return f"F.one_hot({target}, {classes.count}){columns}", answer, made + columns
 
 
 def probabilities(name: str, declared: Tensor) -> str:
@@ -127,5 +132,9 @@ def probabilities(name: str, declared: Tensor) -> str:
 
 
 class Metrics:
+    """`sklearn.metrics`, and the function of the file beside it."""
+
+    auroc = Written(text("auroc"))
+
     def __getattr__(self, name: str) -> Written:
         return Written(text(f"metrics.{name}"))

@@ -442,6 +442,17 @@ def test_what_has_no_words_is_refused(settings: str, message: str) -> None:
     assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
+def test_weights_that_all_begin_alike_take_no_cases() -> None:
+    text = "input x: float[4]\noutput y: float\nx -> dense(1, init=zeros) -> y\ntrain { epochs = 1 }"
+    found = emit(compile(Source("story.dl", text)))
+    assert (
+        """    for weight in model.parameters():
+        nn.init.zeros_(weight)
+"""
+        in found
+    )
+
+
 def test_what_is_learnt_of_several_places_is_refused() -> None:
     net = "net f(v) { return v -> standardize -> dense(2) }\n"
     text = f"{net}input a, b: float[3]\noutput y: class(2)\nf(a) + f(b) -> y\n"

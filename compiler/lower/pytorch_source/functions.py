@@ -241,6 +241,8 @@ def initialize(e: Emitter) -> list[str]:
             for weight in (*ones, *biases)
         )
         cases.append(("weight.ndim > 1" if flat else "", groups[-1][0]))
+    if len({case[1] for case in cases}) == 1 and not cases[-1][0]:
+        cases = [("", cases[0][1])]
     found = head("initialize", ["model"], "Begin with the initial values of the spec.")
     named = any("name" in case[0] for case in cases)
     found.append(

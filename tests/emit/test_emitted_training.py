@@ -453,6 +453,20 @@ def test_weights_that_all_begin_alike_take_no_cases() -> None:
     )
 
 
+@pytest.mark.parametrize("metric", ["confusion_matrix", "f1(average=none)"])
+def test_a_metric_without_words_is_pointed_at(metric: str) -> None:
+    text = f"""input x: float[4]
+output y: class(3)
+x -> dense(3) -> y
+train {{ metrics = [accuracy, {metric}]
+early_stop = patience(1, on=train.loss) }}"""
+    with pytest.raises(CompileError) as caught:
+        emit(compile(Source("story.dl", text)))
+    (found,) = caught.value.diagnostics
+    assert found.code == "E0821"
+    assert text[found.span.start : found.span.end] == metric
+
+
 def test_what_is_learnt_of_several_places_is_refused() -> None:
     net = "net f(v) { return v -> standardize -> dense(2) }\n"
     text = f"{net}input a, b: float[3]\noutput y: class(2)\nf(a) + f(b) -> y\n"

@@ -111,7 +111,7 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
     if made is None:
         raise e.cannot(
             "E0821",
-            e.program.train.spans.get("metrics"),
+            metric.span,
             f"`{metric!r}` has no place in an emitted file",
             "leave it out of `metrics`",
         )

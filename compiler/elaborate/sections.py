@@ -46,7 +46,6 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
     checks.derivatives(graph, e.problems)
-    checks.reached(graph, loss, train, e.problems)
     following.check(graph, e.problems)
     return Program(
         source=tree.source, sources=tuple(e.sources),

@@ -10,7 +10,6 @@ from dlc.compiler.passes import learning
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Problems
     from dlc.compiler.ir import Graph, Node, Value
-    from dlc.compiler.training.section import Train
 
 
 def learnt_first(graph: Graph, problems: Problems) -> None:
@@ -35,18 +34,6 @@ def report(node: Node, reason: str, problems: Problems) -> None:
     message = f"`{name}` learns from the training rows before training, and {reason} stands before it"
     help = f"let `{name}` act on the inputs first; `batchnorm` or `layernorm` normalize within the network"
     problems.add(Diagnostic.at(node.site, "E0512", message, help))
-
-
-def reached(graph: Graph, loss: Value | None, train: Train, problems: Problems) -> None:
-    """A loss that is written depends on a weight, unless a mistake kept that from being made, or something
-    else is kept small."""
-    if loss is None or "loss" not in train.spans or train.regularize or problems.failed:
-        return
-    needed = graph.needed_by([loss])
-    if not any(w.trainable and w.value in needed for w in graph.weights):
-        help = "hold an output against its target that a layer or a declared `weight` has a part in"
-        message = "the loss depends on no weight: there is nothing to learn"
-        problems.report("E0614", train.spans["loss"], message, help=help)
 
 
 def derivatives(graph: Graph, problems: Problems) -> None:

@@ -96,3 +96,8 @@ class Program:
             message = f"{self.source.name} has no output: there is nothing to train or to export"
             help = "declare what the model answers, `output y: ...`, and let a flow end in it"
             raise CompileError.of("E0806", message, help=help)
+
+    def nothing_to(self, do: str) -> CompileError:
+        """The error of a loss that no weight has a part in, where there is one to `learn` or to `check`."""
+        message = f"the loss depends on no weight: there is nothing to {do}"
+        return CompileError.of("E0804", message, self.train.spans.get("loss") or self.train.span)

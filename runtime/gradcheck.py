@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 WRONG = "E0810"
 GIVE_ROWS = "random rows may not suit it: give some with `--data`"
-NOTHING = "the loss depends on no weight: there is nothing to check"
 ROWS = 8  # of the batch
 ENTRIES, DIRECTIONS = 10, 2  # of a large weight that are looked at
 FEW = 2  # rows where the whole check would take more multiply-adds than this; then less is looked at
@@ -80,7 +79,7 @@ class Check:
         if rows.count > self.rows:
             rows = rows.take(np.sort(self._rng.permutation(rows.count)[: self.rows]))
         if not self.forms.learnt:
-            raise impossible(NOTHING, program.train, "loss")
+            raise program.nothing_to("check")
         torch.manual_seed(seed)
         [batch] = self.forms.resident(rows, self.forms.training).batches([self.rows])
         self.objective = Objective(self.forms, batch, seed)
@@ -108,7 +107,7 @@ class Check:
         """Gradients of all weights, or why there are none."""
         value = self.objective()
         if not value.requires_grad:
-            raise impossible(NOTHING, self.forms.program.train, "loss")
+            raise self.forms.program.nothing_to("check")
         if not torch.isfinite(value):
             help = GIVE_ROWS if self.lacking else ""
             raise impossible("the loss is no finite number where training begins",

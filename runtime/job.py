@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.weights import draw
+from dlc.compiler.passes import forms
 from dlc.compiler.sections import PARTS
 from dlc.runtime import scales
 from dlc.runtime.artifact.export import Exported, export
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlc.compiler.diagnostics import Diagnostic
-    from dlc.compiler.program import Program
     from dlc.program import Program as Face
     from dlc.runtime.data import Dataset
     from dlc.runtime.history import Trained
@@ -53,11 +53,6 @@ class Result:
         return self.trained.figures if self.trained else {}
 
 
-def learns(program: Program) -> bool:
-    """Whether there is anything that training could change."""
-    return any(w.trainable and not program.train.freezes(w) for w in program.graph.weights)
-
-
 def train(face: Face, *, data: Any = None, out: str | Path | None = None, device: str = "auto",
           listeners: Sequence[Listener] = (),
           warn: Callable[[Sequence[Diagnostic]], None] = lambda found: None) -> Result:  # fmt: skip
@@ -76,7 +71,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         if dataset
         else face.weights(begun)
     )
-    if learns(program):
+    if forms.trained(program):
         from dlc.runtime import device as devices
 
         devices.choose(device)  # before anything is written
@@ -84,7 +79,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     warn(found)
     run = Run.create(Path(out) if out else RUNS, program.name)
     trained = None
-    if learns(program):
+    if forms.trained(program):
         from dlc.runtime.train import train as learn
 
         assert dataset is not None
@@ -103,7 +98,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
 def rows_for(face: Face, data: Any) -> Dataset | None:
     """The rows of the job; none for a spec that learns nothing and has no data."""
     program = face.compiled
-    if not learns(program) and data is None and (program.data is None or program.data.source is None):
+    if not forms.trained(program) and data is None and (program.data is None or program.data.source is None):
         return None
     return open_data(face, data)
 

@@ -26,7 +26,7 @@ class Learner:
 
     def __init__(self, forms: Forms, settings: Train, steps: int) -> None:
         if not forms.learnt:
-            raise impossible("the loss depends on no weight: there is nothing to learn", settings, "loss")
+            raise forms.program.nothing_to("learn")
         self.forms, self._settings, self._steps = forms, settings, steps
         self._weights, self._clip = forms.learnt, settings.clip
         self._recomputes = settings.optimizer.recomputes
@@ -91,9 +91,7 @@ class Learner:
         made = self.forms.training(batch)
         loss, objective = made["loss"], made["objective"]
         if not objective.requires_grad:
-            raise impossible(
-                "the loss depends on no weight: there is nothing to learn", self._settings, "loss"
-            )
+            raise self.forms.program.nothing_to("learn")
         if share != 1:
             loss, objective = loss * share, objective * share
         objective.backward()

@@ -120,6 +120,8 @@ class Operator(Definition, family="operator", what="an operator"):
     # What its operands have to be, or else its result or its gradient is no finite number; empty where only
     # large numbers make it so.
     wants: ClassVar[str] = ""
+    # True if no gradient flows back through it.
+    detaches: ClassVar[bool] = False
     # True if it stands in training alone, as losses do, and has no form in ONNX.
     training_only: ClassVar[bool] = False
     # The operand with respect to which it differentiates.

@@ -122,6 +122,7 @@ class Cos(Function):
 class Detach(Operator):
     """`x`, through which no gradient flows back (torch `detach`, ONNX `Identity`)."""
 
+    detaches = True
     keeps = ("numbers", "axes", "missing")
     takes = "any"
     batchless = True

@@ -46,6 +46,23 @@ def penalized(program: Program, regularizer) -> list[Value]:
     return [w.value for w in program.graph.weights if regularizer.acts_on(w) and not program.train.freezes(w)]
 
 
+def trained(program: Program) -> list[Weight]:
+    """The weights that training may change; none where all are frozen."""
+    return [w for w in program.graph.weights if w.trainable and not program.train.freezes(w)]
+
+
+def check_reached(program: Program) -> None:
+    """Refuse a loss from which no gradient flows back to a weight."""
+    graph = training(program)
+    reached = {graph.outputs["objective"]}
+    for node in reversed(graph.nodes):
+        flows = any(value in reached and value.type.is_float for value in node.results)
+        if flows and not node.operator.detaches:
+            reached.update(node.reads)
+    if not any(weight.value in reached for weight in trained(program)):
+        raise program.nothing_to("learn")
+
+
 def held(program: Program) -> Graph:
     """The graph with the statistics that are frozen used, and not changed."""
     still = {w.value for w in program.graph.weights if w.role == "statistic" and program.train.freezes(w)}

@@ -442,6 +442,47 @@ def test_what_has_no_words_is_refused(settings: str, message: str) -> None:
     assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
+@pytest.mark.parametrize(
+    ("flow", "settings"),
+    [
+        ("x -> dense(1) -> z\nx -> sum -> y", "loss = mse(y)"),
+        ("x -> dense(1) -> z\nz -> detach -> y", "loss = mse(y)"),
+        ("net f(x) { return x -> dense(2) }\nx -> dense(1) -> z\nf(x) -> sum -> y",
+         "loss = mse(y)\nfreeze = [f]"),
+        ("x -> dense(1) -> z\n(x > 0) -> sum -> y", "loss = mse(y)"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_no_weight_reaches_is_refused_as_training_refuses_it(flow: str, settings: str) -> None:
+    text = f"input x: float[4]\noutput y, z: float\n{flow}\ntrain {{\n{settings}\n}}\n"
+    program = compile(Source("story.dl", text))
+    x, y = rows(12)
+    with pytest.raises(CompileError) as wanted:
+        train(program, Dataset(Rows({"x": x, "y": y, "z": y}, 12)), draw(program.graph, 0), on="cpu")
+    with pytest.raises(CompileError) as found:
+        emit(program)
+    assert found.value.diagnostics == wanted.value.diagnostics
+    assert [d.code for d in found.value.diagnostics] == ["E0804"]
+
+
+@pytest.mark.parametrize(
+    ("flow", "settings"),
+    [
+        ("x -> sum -> y", "loss = mse(y)"),
+        ("net f(x) { return x -> dense(1) }\nx -> f -> y", "freeze = [f]"),
+    ],
+)
+def test_where_nothing_may_learn_there_is_no_training(flow: str, settings: str) -> None:
+    """As `dlc train` makes an artifact of such a spec at once."""
+    assert "def train(" not in emit(program_of(flow, settings))
+
+
+def test_weights_that_nothing_would_load_are_refused() -> None:
+    flow = "net f(x) { return x -> dense(1) }\nx -> f -> y"
+    with pytest.raises(CompileError, match="loaded as training begins") as caught:
+        emit(program_of(flow, 'freeze = [f]\nweights = load("f.safetensors", into=f)'))
+    assert [d.code for d in caught.value.diagnostics] == ["E0821"]
+
+
 def test_weights_that_all_begin_alike_take_no_cases() -> None:
     text = "input x: float[4]\noutput y: float\nx -> dense(1, init=zeros) -> y\ntrain { epochs = 1 }"
     found = emit(compile(Source("story.dl", text)))

@@ -53,7 +53,7 @@ class Optim:
 def optimizers(e: Emitter) -> list[str]:
     """`optimizer = ...`, or `optimizers = [...]` where some weights have one of their own."""
     program, optim = e.program, Optim()
-    trained = [w for w in program.graph.weights if w.trainable and not program.train.freezes(w)]
+    trained = forms.trained(program)
     chosen = {w.name for w in forms.matrices(forms.training(program))} & {w.name for w in trained}
     matrices = [Weights(text("matrices"))] if chosen else []
     others = [Weights(text("others"))] if len(chosen) < len(trained) else []

@@ -10,6 +10,7 @@ from dlc.compiler.lower.pytorch_source.functions import head, initialize
 from dlc.compiler.lower.pytorch_source.measuring import measure
 from dlc.compiler.lower.pytorch_source.objective import compute_loss, penalty, rate
 from dlc.compiler.lower.pytorch_source.sources import reading
+from dlc.compiler.passes import forms
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
@@ -21,8 +22,12 @@ def training(e: Emitter) -> list[str]:
     """The functions of training; nothing for a spec that trains nothing."""
     program = e.program
     asked = program.data is not None or program.train.span is not None
-    if not asked or program.loss is None or not any(w.trainable for w in program.graph.weights):
+    if not asked or program.loss is None:
         return []
+    if not forms.trained(program):
+        refuse_loading(e)
+        return []
+    forms.check_reached(program)
     rows = Rows(e)
     found = [*initialize(e)]
     e.initializes = bool(found)
@@ -35,6 +40,15 @@ def training(e: Emitter) -> list[str]:
     found += measure(e, rows) if sourced or e.measures else []
     found += [*reading(rows), *main(e, rows)] if sourced else []
     return found
+
+
+def refuse_loading(e: Emitter) -> None:
+    """Where nothing is trained, nothing would load the weights that training begins with."""
+    train = e.program.train
+    if train.weights:
+        message = "weights are loaded as training begins, and here nothing is learnt"
+        help = "leave `weights` out, and load them by `load_weights` of the emitted file"
+        raise e.cannot("E0821", train.spans.get("weights"), message, help)
 
 
 # --- what is learnt from rows -----------------------------------------------------------------------------

@@ -333,7 +333,9 @@ def bounds(minimum: float | None, maximum: float | None, above: float | None = N
 
 
 def alternatives(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
+    *before, last = parts
+    nested = "," if any(" or " in part for part in before) else ""
+    return f"{', '.join(before)}{nested} or {last}" if before else last
 
 
 def article(noun: str) -> str:

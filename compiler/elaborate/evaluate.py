@@ -29,7 +29,7 @@ from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.scope import Scope
@@ -132,12 +132,14 @@ class Evaluator:
     def _tupleexpr(self, expr: syntax.TupleExpr) -> tuple[Any, ...]:
         return self.measured(tuple(self.evaluate_all(expr.items)), expr.span)
 
-    def evaluate_all(self, items: Sequence[syntax.Expr]) -> list[Any]:
+    def evaluate_all(
+        self, items: Sequence[syntax.Expr], evaluate: Callable[[syntax.Expr], Any] | None = None
+    ) -> list[Any]:
         """The values of several expressions; what is wrong with each is told before it halts."""
         values: list[Any] = []
         for item in items:
             try:
-                values.append(self.evaluate(item))
+                values.append((evaluate or self.evaluate)(item))
             except Halt:
                 continue
         if len(values) < len(items):

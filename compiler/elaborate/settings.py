@@ -94,8 +94,9 @@ def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     word = kind.read(expr)
     if word is not None:
         return word
-    if isinstance(expr, (syntax.ListExpr, syntax.TupleExpr)) and kind.item() is not None:
-        return [directed_value(ev, kind.item() or kind, item) for item in expr.items]
+    item = kind.item()
+    if isinstance(expr, (syntax.ListExpr, syntax.TupleExpr)) and item is not None:
+        return ev.evaluate_all(expr.items, lambda entry: directed_value(ev, item, entry))
     if isinstance(kind, Text) and not known(ev, root_of(expr)):
         raise ev.fail(
             "E0403",
@@ -169,7 +170,7 @@ def joined_lists(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> list[Any] | 
     sides = (expr.left, expr.right)
     if expr.operator != "+" or kind.item() is None or not any(isinstance(s, syntax.ListExpr) for s in sides):
         return None
-    parts = [directed_value(ev, kind, side) for side in sides]
+    parts = ev.evaluate_all(sides, lambda side: directed_value(ev, kind, side))
     return [entry for part in parts for entry in part] if all(isinstance(p, list) for p in parts) else None
 
 

@@ -111,6 +111,8 @@ def _missing(opened: Opened, wanted: Wanted, suggest: bool, taken: set[str]) -> 
     message = f"{opened.file} has no {what} {listed(lacking)}, which {wanted} takes"
     places = ((wanted.source or wanted.place, "wanted here"), (opened.definition, "read here"))
     notes = [f"it has {listed(names)}"] if suggest else []
+    if wanted.measured:
+        notes.append("the loss does not read it, but `metrics` does")
     help = _nearest(opened, wanted, lacking[0], [n for n in names if n not in taken]) if suggest else ""
     return mistake(mistakes.MISSING_COLUMN, message, *places, help=help, notes=notes)
 

@@ -20,7 +20,7 @@ class Wanted:
     """One field. `declared` is its type as written, `source` where its values come from if not by its name.
 
     `auto` says that its classes come from the data, also when they are known already: an input may then meet
-    classes that training has not seen, which are -1.
+    classes that training has not seen, which are -1. A `measured` one is read for metrics alone.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Wanted:
     source: Field | None = None
     place: Span | None = None
     auto: bool = False
+    measured: bool = False
 
     @property
     def drawn(self) -> bool:
@@ -61,6 +62,7 @@ def wanted_by(program: Program) -> list[Wanted]:
     for name, _ in program.metrics:
         roots += [outputs[name].flowed, outputs[name].target_value]
     read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])
+    learnt_from = program.graph.needed_by([program.loss]) if program.loss is not None else read
     sources = program.data.fields if program.data else {}
     learnt = program.facts.classes
     fields = {
@@ -72,6 +74,8 @@ def wanted_by(program: Program) -> list[Wanted]:
         if output.target_value in read and output.target not in fields:
             declared, source = output.declared, sources.get(output.target)
             auto = output.name in learnt
-            fields[output.target] = Wanted(output.target, declared, "target", source, output.site.span, auto)
+            measured = output.target_value not in learnt_from
+            fields[output.target] = Wanted(output.target, declared, "target", source, output.site.span, auto,
+                                           measured)  # fmt: skip
     order = {name: place for place, name in enumerate([*(i.name for i in program.inputs), *outputs])}
     return sorted(fields.values(), key=lambda w: (w.is_target, order.get(w.name, len(order))))

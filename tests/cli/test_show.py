@@ -86,6 +86,11 @@ def test_the_columns_add_up_to_the_totals(spec: Path) -> None:
     assert sums.get("multiply-adds", 0) * 2 == flops(program)
 
 
+def test_a_file_of_blocks_has_no_table(tmp_path: Path) -> None:
+    shown = dlc("show", write(tmp_path, "blocks.dl", "block f(x) { return x -> dense(4) }\n")).output
+    assert shown == "blocks\n\n0 parameters, 0 multiply-adds for one sample\n"
+
+
 def test_params_change_the_network(tmp_path: Path) -> None:
     done = dlc("show", "--set", "units=12", write(tmp_path, "iris.dl", IRIS))
     assert "dense(12)" in done.output

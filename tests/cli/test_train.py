@@ -62,6 +62,15 @@ def test_what_was_held_against_no_target_is_not_measured(tmp_path: Path) -> None
     assert "training held none against a target; name what to measure in `train { metrics = [...] }`" in said
 
 
+def test_a_column_that_metrics_alone_read_is_told_as_that(tmp_path: Path) -> None:
+    spec = "input x: float[2]\noutput y: class(2)\nx -> dense(2) -> y\n"
+    spec += "train { loss = mse(y, x)\n metrics = [f1] }\n"
+    rows = write(tmp_path, "rows.csv", "x,x\n1,2\n3,4\n")
+    said = dlc("train", write(tmp_path, "same.dl", spec), "--data", rows, "--out", tmp_path).stderr
+    assert "which target `y` takes" in said
+    assert "= the loss does not read it, but `metrics` does" in said
+
+
 def test_the_proof_holds_until_the_file_is_changed(model: Path, tmp_path: Path) -> None:
     assert "answers as torch did" in dlc("verify", model).output
     import onnx
@@ -179,7 +188,7 @@ def test_expectations_are_met_or_not(tmp_path: Path) -> None:
     good = write(tmp_path, "good.dl", IRIS + TRAIN + EXPECT)
     done = dlc("test", good)
     assert done.exit_code == 0, done.output
-    assert [line.split()[0] for line in done.output.splitlines()] == [str(good), "met", "met", "met", "all"]
+    assert [line.split()[0] for line in done.output.splitlines()] == [str(good), "met", "met", "met", "the"]
     bad = write(tmp_path, "bad.dl", IRIS + TRAIN + "expect { parameters == 66\n test.accuracy >= 0 }\n")
     done = dlc("test", bad)
     assert done.exit_code == 1

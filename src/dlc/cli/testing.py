@@ -25,9 +25,11 @@ def command(specs: tuple[str, ...], device: str) -> None:
     """Train each spec and check what it expects; without its data, what is known without training."""
     paths = [path for given in specs for path in found(given)]
     failed = sum(not test(path, device) for path in paths)
-    passed, all_of = len(paths) - failed, len(paths)
-    click.echo(f"{passed} of {all_of}" if failed else f"all {all_of}", nl=False)
-    click.echo(" specs are what they expect")
+    if len(paths) == 1:
+        click.echo(f"the spec {'is not' if failed else 'is'} what it expects")
+    else:
+        passed = f"{len(paths) - failed} of {len(paths)}" if failed else f"all {len(paths)}"
+        click.echo(f"{passed} specs are what they expect")
     sys.exit(1 if failed else 0)
 
 

@@ -36,7 +36,8 @@ def table(program: Program) -> str:
     lines += rows.of(parts, "", 0)
     lines += [rows.output(o.name, print_type(o.declared), outline.called(o.flowed)) for o in program.outputs]
     heading = f"{program.name}: {title}" if (title := program.description.split("\n")[0]) else program.name
-    return "\n".join([heading, "", columns(HEAD, lines, NUMBERS), "", *summary(program, parts)]) + "\n"
+    shown = [columns(HEAD, lines, NUMBERS), ""] if lines else []
+    return "\n".join([heading, "", *shown, *summary(program, parts)]) + "\n"
 
 
 class Rows:

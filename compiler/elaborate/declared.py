@@ -37,9 +37,8 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
     name, file = ident.id, ev.scope.file
     families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
     if families or name in FUNCTIONS or name in later("operator", "loss"):
-        what = (
-            "a function" if name in FUNCTIONS else Definition.spoken[families[0] if families else "operator"]
-        )
+        family = families[0] if families else "operator"
+        what = "a function" if name in FUNCTIONS else Definition.spoken[family]
         raise ev.fail("E0302", ident.span,
                       f"`{name}` is {what} of the language and cannot be given to anything else",
                       help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip

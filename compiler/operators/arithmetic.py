@@ -235,7 +235,7 @@ class Power(Sign):
 
         def of(a: Any, b: Any) -> Any:
             with np.errstate(all="ignore"):
-                return np.where(np.abs(np.power(a.astype(np.float64), b)) < EXACT, 0, np.inf)
+                return np.where((a == 0) | (np.abs(np.power(a.astype(np.float64), b)) < EXACT), 0, np.inf)
 
         return of
 

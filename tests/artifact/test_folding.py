@@ -106,24 +106,28 @@ def test_a_norm_is_kept_where(case: str, tmp_path: Path) -> None:
     agree(made)
 
 
-def test_a_shared_layer_with_a_shared_norm_is_folded_once(tmp_path: Path) -> None:
-    made = make(
-        "input a, b: float[4]\noutput y: float[6]\nnet f(x) { return x -> dense(6) -> batchnorm -> relu }\n"
-        "f(a) - f(b) -> y\n",
-        tmp_path,
-    )
-    assert made.operators == ["Gemm", "Relu", "Gemm", "Relu", "Sub"]
-    assert set(made.stored) == {"f.dense.weight.folded", "f.dense.bias.folded"}
-    agree(made)
+NORMED = "net f(x) { return x -> dense(6) -> batchnorm }\n"
+SHARED = {
+    "a norm of the net": (
+        "net f(x) { return x -> dense(6) -> batchnorm -> relu }\nf(a) - f(b) -> y\n",
+        ["Gemm", "Relu", "Gemm", "Relu", "Sub"],
+    ),
+    "of two norms the one that all uses share": (
+        NORMED + "h = b -> f -> batchnorm\n(a -> f -> batchnorm) - h -> y\n",
+        ["Gemm", "BatchNormalization", "Gemm", "BatchNormalization", "Sub"],
+    ),
+}
 
 
-def test_of_two_norms_only_the_one_that_all_uses_share_is_folded(tmp_path: Path) -> None:
-    made = make(
-        "input a, b: float[4]\noutput y: float[6]\nnet f(x) { return x -> dense(6) -> batchnorm }\n"
-        "(a -> f -> batchnorm) - (b -> f -> batchnorm) -> y\n",
-        tmp_path,
-    )
-    assert made.operators == ["Gemm", "BatchNormalization", "Gemm", "BatchNormalization", "Sub"]
+@pytest.mark.parametrize("case", SHARED)
+def test_in_a_shared_layer_is_folded_once(case: str, tmp_path: Path) -> None:
+    text, operators = SHARED[case]
+    made = make(f"input a, b: float[4]\noutput y: float[6]\n{text}", tmp_path)
+    assert made.operators == operators
+    assert {name for name in made.stored if name.startswith("f.")} == {
+        "f.dense.weight.folded",
+        "f.dense.bias.folded",
+    }
     agree(made)
 
 

@@ -42,7 +42,8 @@ class Pow(OpRun):
         if np.asarray(a).dtype.kind != "i" or np.asarray(b).dtype.kind != "i":
             return (np.power(a, b).astype(a.dtype),)
         whole = np.power(a, np.maximum(b, 0))
-        return (np.where(b >= 0, whole, np.trunc(1.0 / np.power(a, np.maximum(-b, 0)))).astype(a.dtype),)
+        parts = np.trunc(np.power(a.astype(np.float64), np.minimum(b, 0)))
+        return (np.where(b >= 0, whole, parts.astype(a.dtype)),)
 
 
 REPAIRED = [ConvTranspose, LogSoftmax, MaxPool, Pow]

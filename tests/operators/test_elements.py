@@ -4,12 +4,9 @@ as torch does."""
 from __future__ import annotations
 
 import re
-import tempfile
-from pathlib import Path
 
-import numpy as np
 import pytest
-from engines import draw_weights
+from proof import proof_of
 from random_programs import in_reach, rows_of
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
@@ -17,12 +14,7 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definition import family
 from dlc.compiler.ir import Value
 from dlc.compiler.operators.base import Example, Operator
-from dlc.compiler.passes import forms
-from dlc.compiler.program import Program
 from dlc.compiler.types import FLOATS, INTEGERS, spell
-from dlc.runtime.artifact.export import comparisons
-from dlc.runtime.artifact.parity import Parity
-from dlc.runtime.artifact.write import onnx_model, raw_types, save
 
 ELEMENTS = (*FLOATS, *INTEGERS, "bool")
 NUMBERS = rf"^({'|'.join(ELEMENTS)})(?=\[|$)"
@@ -61,17 +53,6 @@ def spec(operator: type[Operator], call: str, operands: tuple[str, ...]) -> str 
     return "\n".join([*lines, ""])
 
 
-def prove(program: Program) -> None:
-    graph, weights = forms.inference(program), draw_weights(np.random.default_rng(0), program.graph)
-    types = raw_types(program, graph)
-    with tempfile.TemporaryDirectory() as folder:
-        artifact = Path(folder) / "row.onnx"
-        save(onnx_model(program, graph, weights, {}), artifact)
-        parity = Parity(program, graph, weights, artifact)
-        for what, raw in comparisons(graph, types, None, seed=0):
-            parity.hold(what, raw)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*in_reach()} & {*family("operator")} - {LEFT_OUT}))
 def test_every_element_that_is_taken_is_computed(name: str) -> None:
@@ -82,6 +63,8 @@ def test_every_element_that_is_taken_is_computed(name: str) -> None:
             if text is None:
                 continue
             try:
-                prove(compile(Source("row.dl", text)))
+                with proof_of(compile(Source("row.dl", text))) as (parity, batches):
+                    for what, raw in batches:
+                        parity.hold(what, raw)
             except CompileError as error:
                 pytest.fail(f"{text}\n{error}")

@@ -100,4 +100,5 @@ class Program:
     def nothing_to(self, do: str) -> CompileError:
         """The error of a loss that no weight has a part in, where there is one to `learn` or to `check`."""
         message = f"the loss depends on no weight: there is nothing to {do}"
-        return CompileError.of("E0804", message, self.train.spans.get("loss") or self.train.span)
+        help = "hold an output against its target that a layer or a declared `weight` has a part in"
+        return CompileError.of("E0804", message, self.train.spans.get("loss") or self.train.span, help=help)

@@ -67,7 +67,9 @@ class Check:
         rows, self.lacking = rows_of(face, data)
         program = face.compiled
         if program.loss is None:
-            raise impossible("there is no loss, so nothing is trained", program.train)
+            raise impossible("there is no loss, so nothing is trained", program.train,
+                             help="give it one, `train { loss = ... }`, or an output whose type implies "
+                                  "one")  # fmt: skip
         program = replace(program, train=program.train.knowing(precision="float64"))
         seed = program.train.seed if seed is None else seed
         self._rng = np.random.default_rng(seed)

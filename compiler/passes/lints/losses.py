@@ -105,10 +105,10 @@ def numbers_of_layers(program: Program) -> Iterator[Diagnostic]:
             made = behind(value, producers, passes_on)
             if only and made is not None and isinstance(made.operator, Layer):
                 loss, layer, (what, end) = node.operator.name, made.operator.name, only
-                yield Diagnostic("W0404", f"`{loss}` takes {what}, and `{layer}` makes numbers of any sign",
-                                 (Label(node.site.span),), node.site.way(),
-                                 f"write `{scores[value]}.probabilities`" if value in scores
-                                 else f"put {end} behind that `{layer}`")  # fmt: skip
+                yield Diagnostic.at(node.site, "W0404",
+                                    f"`{loss}` takes {what}, and `{layer}` makes numbers of any sign",
+                                    f"write `{scores[value]}.probabilities`" if value in scores
+                                    else f"put {end} behind that `{layer}`")  # fmt: skip
 
 
 # --- probabilities of probabilities -----------------------------------------------------------------------

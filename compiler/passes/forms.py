@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 def training(program: Program) -> Graph:
     """What a step computes: `loss` as written, targets that follow an augmentation moved with it, and
     `objective`, which is that with the regularizers added."""
-    loss = program.loss
-    if loss is None:
+    if program.loss is None:
         raise ValueError("nothing is trained")
-    smooth = {o.target_value for o in program.outputs if o.declared.element in FLOATS}
-    graph = together.follow(replace(held(program), outputs={"loss": loss}), smooth)
+    graph = following(program, held(program))
     extension, loss = Extension(graph), graph.outputs["loss"]
     objective = loss
     for regularizer in program.train.regularize:
@@ -37,6 +35,12 @@ def training(program: Program) -> Graph:
             penalty = extension.add(Penalty(regularizer=regularizer), operands, regularizer.name, loss.site)
             objective = extension.add(Add(), (objective, penalty), "objective", loss.site)
     return extension.done({"objective": objective, "loss": loss})
+
+
+def following(program: Program, graph: Graph) -> Graph:
+    """The graph of the loss, with targets that follow what moves or mixes what they are held against."""
+    smooth = {o.target_value for o in program.outputs if o.declared.element in FLOATS}
+    return together.follow(replace(graph, outputs={"loss": program.loss}), smooth)
 
 
 def penalized(program: Program, regularizer) -> list[Value]:

@@ -7,68 +7,94 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.frames import Frame
-from dlc.compiler.passes import together
+from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune, without_identities
-from dlc.compiler.types import FLOATS
+from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
     from dlc.compiler.ir import Graph, Node
     from dlc.compiler.program import Program
 
 
+@record(eq=False)
 class Parts:
     """`model` is the frame of the network, `roots` what it gives, `late` the nodes of the loss behind it, and
     `led` the nodes that move targets too, as they are without, by what they make."""
 
-    def __init__(
-        self, graph: Graph, model: Frame, roots: list[Value], late: list[Node], led: dict[Value, Node]
-    ):
-        self.graph, self.model, self.roots, self.late, self.led = graph, model, roots, late, led
+    graph: Graph
+    model: Frame
+    roots: list[Value]
+    late: list[Node]
+    led: dict[Value, Node]
 
 
 def parts_of(program: Program) -> Parts:
-    targets = {o.target_value for o in program.outputs if o.target_value is not None}
-    wanted: dict[str, Value] = {}
-    for output in program.outputs:
-        wanted[f"{output.name}.scores"], wanted[f"{output.name}.flowed"] = output.scores, output.flowed
-    wanted |= {name: value for name, value in program.exports if isinstance(value, Value)}
-    others = {None, *(w.value for w in program.graph.weights)}
-    small = enumerate(r.value for r in program.train.regularize)
-    wanted |= {kept_small(place): value for place, value in small if value not in others}
+    graph, led = followed(program)
+    answered = [value for name, value in graph.outputs.items() if name != "loss" and is_answer(program, name)]
+    late = needed_by_the_loss(program, graph, answered, led)
+    again = done_twice(graph, late)
+    loss = [node for node in graph.nodes if node in late or node in again]
+    first, roots = given_by_the_model(graph, late, loss, answered)
+    return Parts(graph, Frame("model", program.name, "", first), roots, loss, led)
+
+
+def followed(program: Program) -> tuple[Graph, dict[Value, Node]]:
+    """All that the file computes, with targets that follow what moves them; and `led`."""
+    graph, outputs, led = program.graph, wanted(program), {}
     if program.loss is not None:
-        wanted["loss"] = program.loss
-    graph, led = program.graph, {}
-    if program.loss is not None:
-        smooth = {o.target_value for o in program.outputs if o.declared.element in FLOATS}
-        graph = together.follow(replace(graph, outputs={"loss": program.loss}), smooth)
-        wanted["loss"] = graph.outputs["loss"]
+        graph = forms.following(program, graph)
+        outputs |= graph.outputs
         own = {node.results[0]: node for node in program.graph.nodes}
         led = {n.results[0]: own[n.results[0]] for n in graph.nodes
                if n.results[0] in own and len(n.results) > len(own[n.results[0]].results)}  # fmt: skip
-    graph = prune(without_identities(replace(graph, outputs=wanted)))
+    return prune(without_identities(replace(graph, outputs=outputs))), led
+
+
+def wanted(program: Program) -> dict[str, Value]:
+    """What the file gives by name, but for the loss."""
+    found: dict[str, Value] = {}
+    for output in program.outputs:
+        found[f"{output.name}.scores"], found[f"{output.name}.flowed"] = output.scores, output.flowed
+    found |= {name: value for name, value in program.exports if isinstance(value, Value)}
+    weights = {None, *(w.value for w in program.graph.weights)}
+    small = enumerate(r.value for r in program.train.regularize)
+    return found | {kept_small(place): value for place, value in small if value not in weights}
+
+
+def needed_by_the_loss(
+    program: Program, graph: Graph, answered: Collection[Value], led: Mapping[Value, Node]
+) -> set[Node]:
+    """The nodes of the loss, which stand behind the model."""
+    targets = {o.target_value for o in program.outputs if o.target_value is not None}
     for node in graph.nodes:
         if node.results[0] in led:
             targets.update(node.results[len(led[node.results[0]].results) :])
-    answered = [value for name, value in graph.outputs.items() if name != "loss" and is_answer(program, name)]
     late = behind(graph, targets | set(unanswered(program, graph, answered)), led)
     if not in_nets(graph, late):
         late = behind(graph, targets, led)
-    late |= of_the_loss(graph, late, set(answered), led)
-    again = {node for value in read_by(graph, late) for node in cheap(graph, value)}
-    again -= {node for value in differentiated(graph) for node in cheap(graph, value)}
-    graph_late = [node for node in graph.nodes if node in late or node in again]
-    others = {v for node in graph_late for v in node.reads} - {v for n in graph_late for v in n.results}
+    return of_the_loss(graph, late, answered, led)
+
+
+def done_twice(graph: Graph, late: Collection[Node]) -> set[Node]:
+    """The few cheap nodes that the loss does by itself rather than be given what the model makes."""
+    read = [value for node in graph.nodes if node in late for value in node.reads]
+    again = {node for value in read for node in cheap(graph, value)}
+    return again - {node for value in differentiated(graph) for node in cheap(graph, value)}
+
+
+def given_by_the_model(
+    graph: Graph, late: set[Node], loss: Sequence[Node], answered: Sequence[Value]
+) -> tuple[list[Node], list[Value]]:
+    """The nodes of the model, and what it gives: what is answered, and what the loss reads beside."""
+    own = {value for node in loss for value in node.results}
+    read = [value for node in loss for value in node.reads if value not in own]
     answers = [value for name, value in graph.outputs.items() if name != "loss"]
-    needed = graph.needed_by([*answers, *others])
+    needed = graph.needed_by([*answers, *read])
     first = [node for node in graph.nodes if node not in late and not needed.isdisjoint(node.results)]
     made = {value for node in first for value in node.results}
-    own = {value for node in graph_late for value in node.results}
-    read = [v for node in graph_late for v in node.reads if v in made and v not in own]
-    roots = list(dict.fromkeys([*answered, *read]))
-    model = Frame("model", program.name, "", first)
-    return Parts(graph, model, roots, graph_late, led)
+    return first, list(dict.fromkeys([*answered, *(value for value in read if value in made)]))
 
 
 def kept_small(place: int) -> str:
@@ -126,10 +152,6 @@ def behind(graph: Graph, targets: set[Value], led: Collection[Value]) -> set[Nod
             late.add(node)
             values.update(node.results)
     return late
-
-
-def read_by(graph: Graph, nodes: set[Node]) -> list[Value]:
-    return [value for node in graph.nodes if node in nodes for value in node.reads]
 
 
 def differentiated(graph: Graph) -> list[Value]:

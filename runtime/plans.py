@@ -125,8 +125,7 @@ def lower_is_better(program: Program) -> bool:
 def never_better(settings: Train) -> CompileError:
     """The error of a training without a best epoch."""
     assert settings.early_stop is not None
-    on = settings.early_stop.on
-    return impossible(f"`{on}` was no finite number after any epoch: none is the best", settings,
+    return impossible(settings.early_stop.never_better, settings,
                       "early_stop", "watch another figure, such as `train.loss`, or give the rows that it "
                       "is measured on what it needs: `auroc` needs some of each class",
                       "E0710")  # fmt: skip

@@ -63,3 +63,8 @@ class Patience(Stopping):
     def figure(self) -> str:
         """`loss`, `accuracy`, `OUTPUT.accuracy`."""
         return self.on.partition(".")[2]
+
+    @property
+    def never_better(self) -> str:
+        """What is wrong where no epoch is the best."""
+        return f"`{self.on}` was no finite number after any epoch: none is the best"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -474,6 +475,27 @@ def test_a_loss_that_no_weight_reaches_is_refused_as_training_refuses_it(flow: s
 def test_where_nothing_may_learn_there_is_no_training(flow: str, settings: str) -> None:
     """As `dlc train` makes an artifact of such a spec at once."""
     assert "def train(" not in emit(program_of(flow, settings))
+
+
+@pytest.mark.parametrize("figure", ["loss", "r2"])
+def test_a_figure_that_is_never_a_number_is_told_as_training_tells_it(figure: str, tmp_path: Path) -> None:
+    metrics = "r2" if figure == "r2" else ""  # scikit-learn refuses rows without a number
+    settings = f"{SMALL}metrics = [{metrics}]\nearly_stop = patience(2, on=validation.{figure})"
+    text = f"input x: float[4]\noutput y: float\n{PLAIN}\n"
+    program = compile(Source("story.dl", f"{text}data {{ validation = 0.5 }}\ntrain {{\n{settings}\n}}\n"))
+    x, y = rows(12)
+    one, nan = y[:1], np.full_like(y, np.nan)  # of one row there is no r2
+    held = Rows({"x": x[:1], "y": one}, 1) if figure == "r2" else Rows({"x": x, "y": nan}, 12)
+    begun = draw(program.graph, 0)
+    with pytest.raises(CompileError) as wanted:
+        train(program, Dataset(Rows({"x": x, "y": y}, 12), held), begun, on="cpu")
+    module, model = emitted(program, begun, tmp_path)
+    parts = [TensorDataset(*map(torch.from_numpy, part)) for part in ((x, y), (held["x"], held["y"]))]
+    with warnings.catch_warnings(), pytest.raises(RuntimeError) as found:
+        warnings.simplefilter("ignore")  # scikit-learn has one where a figure is none
+        module.train(model, *parts)
+    assert [d.code for d in wanted.value.diagnostics] == ["E0710"]
+    assert str(found.value) == wanted.value.diagnostics[0].message
 
 
 def test_weights_that_nothing_would_load_are_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.pytorch_source.code import lines, quoted, text
+from dlc.compiler.lower.pytorch_source.code import call, lines, quoted, text
 from dlc.compiler.lower.pytorch_source.forms import Written
 from dlc.compiler.lower.pytorch_source.functions import head
 from dlc.compiler.lower.pytorch_source.measuring import higher
@@ -203,5 +203,7 @@ def stop(e: Emitter, stopping: Any) -> list[str]:
         f"{INDENT * 3}best, kept, waited = figure, deepcopy({model}.state_dict()), 0",
         f"{INDENT * 2}if waited == {stopping.n}:",
         f"{INDENT * 3}break",
+        f"{INDENT}if kept is None:",
+        *lines(call(text("RuntimeError"), text(quoted(stopping.never_better))), 8, "raise "),
         f"{INDENT}model.load_state_dict(kept)",
     ]

@@ -86,6 +86,16 @@ class Builtin(Source):
 
     set: str = setting("which one", BuiltinName())
 
+    def columns(self, bunch: Any) -> tuple[str, ...]:
+        """Its columns by name, `sepal length (cm)` as `sepal_length`; `bunch` is what scikit-learn reads."""
+        plain = (re.sub(r"\s*\(.*\)$", "", name) for name in bunch.feature_names)
+        return tuple(name.strip().replace(" ", "_") for name in plain)
+
+    def labels(self, bunch: Any) -> list[str] | None:
+        """The names of what its targets count; none where they count nothing, or digits."""
+        names = bunch.get("target_names")
+        return names.tolist() if names is not None and names.dtype.kind == "U" else None
+
 
 class Csv(Source):
     """A table of text in UTF-8, a heading in its first line, between commas (semicolons, tabs)."""

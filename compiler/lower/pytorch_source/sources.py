@@ -81,17 +81,13 @@ def reading(rows: Rows) -> list[str]:
 
 
 def builtin(rows: Rows, source: Any) -> list[str]:
-    from re import sub
-
     from sklearn import datasets
 
     e, load = rows.e, f"load_{source.set}"
     e.imports.add(f"from sklearn.datasets import {load}")
     bunch = getattr(datasets, load)()
-    names = [sub(r"\s*\(.*\)$", "", name).strip().replace(" ", "_") for name in bunch.feature_names]
+    names, labels = source.columns(bunch), source.labels(bunch)
     places = placed(rows, names, target=True)
-    labels = bunch.get("target_names")
-    labels = None if labels is None or labels.dtype.kind != "U" else [str(label) for label in labels]
     opening = [f"{INDENT}data = {load}()"]
     columns = []
     for field in rows.fields:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from dlc.compiler.sections import BUILTINS
 from dlc.runtime.data import mistakes
@@ -31,11 +28,8 @@ class BuiltinSet(Opened):
         self.file, self.definition, self.free_layout = source.set, source, True
         bunch = getattr(datasets, f"load_{source.set}")()
         self._measured, self._target = bunch.data, bunch.target
-        labels = bunch.get("target_names")
-        self._labels = (
-            labels.tolist() if labels is not None and np.asarray(labels).dtype.kind == "U" else None
-        )
-        self.names = (*map(_plain, bunch.feature_names), "target")
+        self._labels = source.labels(bunch)
+        self.names = (*source.columns(bunch), "target")
         self.count, self.target = len(self._target), len(self.names) - 1
         self.remaining = True
 
@@ -44,8 +38,3 @@ class BuiltinSet(Opened):
             numbers(self._target, self._labels) if place == self.target else numbers(self._measured[:, place])
             for place in places
         ]
-
-
-def _plain(name: str) -> str:
-    """`sepal length (cm)` as `sepal_length`."""
-    return re.sub(r"\s*\(.*\)$", "", name).strip().replace(" ", "_")

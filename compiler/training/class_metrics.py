@@ -204,9 +204,9 @@ class Auroc(_PerClass):
         if self.average is None or (two and self.average == "micro"):
             return None
         if two or not how:
-            return metrics.roc_auc_score(target, probability)
+            return metrics.auroc(target, probability)
         if self.average == "micro":
-            return metrics.roc_auc_score(target.ravel(), probability.ravel())
+            return metrics.auroc(target.ravel(), probability.ravel())
         return metrics.auroc(target, probability, **self.averaged(how))
 
     def update(self, np, state, answer, target):

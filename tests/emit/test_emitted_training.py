@@ -237,22 +237,26 @@ early_stop = patience(1, on=train.loss) }}"""
 
 @pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
 @pytest.mark.parametrize("occur", [2, 1])
-@pytest.mark.parametrize("type", ["class(3)", "class(a, b, c)", "class(3)[2]", "binary[3]"])
+@pytest.mark.parametrize(
+    "type", ["class(3)", "class(a, b, c)", "class(3)[2]", "binary[3]", "binary", "binary(a, b)", "class(2)"]
+)
 def test_a_class_without_a_row_has_no_part_in_auroc(
     type: str, occur: int, average: str, tmp_path: Path
 ) -> None:
-    layer = "dense(6) -> reshape(2, 3)" if type.endswith("[2]") else "dense(3)"
+    layers = {"class(3)[2]": "dense(6) -> reshape(2, 3)", "class(2)": "dense(2)"}
+    one = type.startswith("binary") and not type.endswith("]")
+    averaged = "" if one or type == "class(2)" else f"(average={average})"
     text = f"""input x: float[4]
 output y: {type}
-x -> {layer} -> y
-train {{ metrics = [auroc(average={average})]
+x -> {layers.get(type, "dense(1)" if one else "dense(3)")} -> y
+train {{ metrics = [auroc{averaged}]
 early_stop = patience(1, on=train.loss) }}"""
     program = compile(Source("story.dl", text))
     declared = program.outputs[0].declared
     rng = np.random.default_rng(0)
     x = rng.standard_normal((20, 4)).astype(np.float32)
     y = rng.integers(0, occur, (20, *declared.shape))
-    if declared.element == "binary":
+    if type == "binary[3]":
         y[:, 1] = 1
     begun = draw(program.graph, seed=0)
     wanted = Forms(program, begun, torch.device("cpu")).evaluate(Rows({"x": x, "y": y}, 20))["auroc"]

@@ -57,9 +57,11 @@ def measure(e: Emitter, rows: Rows) -> list[str]:
 
 
 def auroc() -> list[str]:
-    """`auroc(truth, scores, average)`: scikit-learn has no figure for a class without a row, or with all."""
+    """`auroc(truth, scores)`: scikit-learn has no figure for a class without a row, or with all."""
+    doc = "The area under the ROC curve; a class that no row has, or every row, is left out."
     return [
-        *head("auroc", ["truth", "scores", "average"], "The area under the ROC curve, over what occurs."),
+        *head("auroc", ["truth", "scores", 'average="macro"'], doc),
+        f"{INDENT}truth, scores = truth.reshape(len(truth), -1), scores.reshape(len(scores), -1)",
         f"{INDENT}known = (truth.amin(0) != truth.amax(0)).nonzero().ravel()",
         f"{INDENT}if not len(known):",
         f'{INDENT * 2}return float("nan")',

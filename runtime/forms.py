@@ -83,7 +83,7 @@ class Forms:
         self.measured = measured(program)
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answering = replace(program, exports=tuple((name, program.output(name)) for name in asked))
-        self.answering = Form(forms.inference(answering, loss=True), self.weights, device)
+        self.answering = Form(forms.validation(answering), self.weights, device)
         self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
         self.work = work(self.training.graph)
         self._fitting = (CACHED if device.type == "cpu" else ROOM) // largest(self.answering.graph)

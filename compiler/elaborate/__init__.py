@@ -7,7 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate import allowances, declared, imports, params, sections, statements, unreached
+from dlc.compiler.elaborate import (
+    allowances,
+    declared,
+    imports,
+    params,
+    sections,
+    shared_classes,
+    statements,
+    unreached,
+)
 from dlc.compiler.elaborate.builder import Builder
 from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.scope import File, Scope
@@ -40,6 +49,7 @@ class Elaborator:
         self.comments: list[tuple[Span, str]] = []
         self.inputs: list[Input] = []
         self.targets: dict[str, Value] = {}
+        self.sharing: shared_classes.Owners = {}  # of the fields of `class(auto)`
         self.input_names: frozenset[str] = frozenset()
         self.top: Scope | None = None
         self.torn = Torn()
@@ -82,6 +92,7 @@ class Elaborator:
         self.file_names = {t.id for s in tree.body if isinstance(s, syntax.Bind) for t in s.targets}
         self.declare(ev, tree)
         params.refuse_unknown(ev)
+        self.sharing = shared_classes.from_syntax(ev, tree)
         self._inputs(ev, tree)
         self._outputs(ev, tree)
         declarations = (

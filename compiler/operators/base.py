@@ -73,7 +73,7 @@ class Operator(Definition, family="operator", what="an operator"):
 
     # What its operands are turned into before `type` sees them: "float" (any number becomes a float),
     # "number" (whole numbers and booleans become int64, floats float, mixed ones float), "any" (as they are;
-    # several must agree), "bool"; a tuple says it for each operand.
+    # several must agree), "float or class" (classes as they are), "bool"; a tuple says it for each operand.
     takes: ClassVar[str | tuple[str, ...]] = "float"
     # True if the operator works on values without a batch axis (declared weights) as well.
     batchless: ClassVar[bool] = False

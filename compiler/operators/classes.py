@@ -28,8 +28,8 @@ def count_of(x: Tensor, name: str) -> Size:
 class Embedding(Layer):
     """A learnt vector for each class, the row of a table (torch `embedding`, ONNX `Gather`).
 
-    Class -1, a name that training has not seen, is all zeros, and learns nothing. `auto` begins with
-    `normal(0.02)`.
+    Class -1, a value that is none of the classes or is missing, is all zeros, and learns nothing. `auto`
+    begins with `normal(0.02)`.
     """
 
     takes = "any"
@@ -79,7 +79,7 @@ class OneHot(Operator):
     """1 in the place of the class and 0 elsewhere, on one more axis at the end
     (torch `one_hot`, ONNX `Equal`).
 
-    Class -1, a name that training has not seen, is all zeros.
+    Class -1, a value that is none of the classes or is missing, is all zeros.
     """
 
     takes = "any"

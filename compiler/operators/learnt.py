@@ -58,8 +58,9 @@ class Learnt(Operator, abstract=True):
     def known(self, np: Any, batches: Any) -> Iterator[Any]:
         """The values of each feature that are not missing, in float64."""
         rows = np.concatenate(list(self.rows(np, batches)))
-        for feature in rows.reshape(len(rows), -1).T:
-            yield feature[~np.isnan(feature)].astype(np.float64)
+        missing = np.isnan(rows) if self.operands[0].classes is None else rows < 0
+        for feature, gone in zip(*(a.reshape(len(rows), -1).T for a in (rows, missing)), strict=True):
+            yield feature[~gone].astype(np.float64)
 
 
 class Standardize(Learnt):

@@ -14,9 +14,10 @@ from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.metadata import UNSEALED, describe
 from dlc.runtime.artifact.parity import Parity
 from dlc.runtime.artifact.proof import BATCH, record
-from dlc.runtime.artifact.samples import POSITIVE, UNKNOWN, free_sizes, sample, sized
+from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
 from dlc.runtime.artifact.write import onnx_model, raw_types, save, staged
+from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,8 +91,10 @@ def comparisons(
 
 
 def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:
-    """Rows as training has them, as the artifact takes them: class numbers become names,
-    -1 one that is none."""
-    if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
-        return np.array((*type.classes.names, UNKNOWN), dtype=object)[rows.astype(np.int64)]
+    """Rows as training has them, as the artifact takes them: places become what the classes are called,
+    -1 what is none of them."""
+    if type.element == "class" and type.classes is not None:
+        return raw_labels(type.classes)[rows]
+    if type.element == "binary" and type.classes is not None and type.classes.names:
+        return np.array(type.classes.names, dtype=object)[rows.astype(np.int64)]
     return rows

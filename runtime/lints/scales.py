@@ -25,11 +25,10 @@ APART = 100  # times that one feature deviates as a rule more than another ever 
 ROWS, FEWEST, VALUES = 10_000, 100, 10**7  # rows that are looked at, and numbers in them
 
 
-def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:
+def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A warning for each layer that takes features of the data on very different scales."""
     graph = forms.at_inference(program.graph)
     rows = {name: data.train[name] for name in data.train} if data.train else {}
-    found = []
     for node in first_layers(graph, rows):
         taken = features_of(graph, node, rows, weights)
         spread, reach = np.nan_to_num(taken.std(axis=0)), np.nan_to_num(np.ptp(taken, axis=0))
@@ -41,8 +40,7 @@ def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]
                              (int(spread.argmax()), int(varies[reach[varies].argmin()])))  # fmt: skip
         message = f"`{node.operator.name}` takes features on very different scales: {widest}, {narrowest}"
         help = "put `standardize` before it, which learns the scales from the training rows"
-        found.append(Diagnostic.at(node.site, "W0701", message, help))
-    return [d for d in found if not any(a.silences(d) for a in program.allowed)]
+        yield Diagnostic.at(node.site, "W0701", message, help)
 
 
 def first_layers(graph: Graph, rows: Mapping[str, np.ndarray]) -> Iterator[Node]:

@@ -75,6 +75,10 @@ class Label(Answer, abstract=True):
 
     names: tuple[str, ...] = ()
 
+    @property
+    def labels(self) -> tuple[str, ...] | tuple[int, ...]:
+        return self.names
+
 
 class ClassName(Label):
     """The name of a class, by its place (torch: the place itself; ONNX `Gather`)."""
@@ -95,6 +99,10 @@ class ClassLabel(Label):
     """The whole number that a class is called by, by its place (torch indexing, ONNX `Gather`)."""
 
     numbers: tuple[int, ...] = setting("the numbers in order", ListOf(Whole()))
+
+    @property
+    def labels(self):
+        return self.numbers
 
     def type(self, place: Tensor) -> Tensor:
         return Tensor("int64", place.shape, batched=place.batched)

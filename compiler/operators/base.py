@@ -198,6 +198,10 @@ class Operator(Definition, family="operator", what="an operator"):
         operands; none if there is no such module. An emitted file is written with it."""
         return None
 
+    def call(self, F: Any, module: Callable[..., Any], *operands: Any) -> Any:
+        """What is made with that module, where it alone does not make it."""
+        return module(*operands)
+
     def inference(self) -> Operator:
         """The operator that stands in its place at inference, over as many of the first operands as it takes;
         itself unless it acts differently in training."""

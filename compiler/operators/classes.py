@@ -52,9 +52,11 @@ class Embedding(Layer):
     def module(self, nn):
         return nn.Embedding(count_of(self.operands[0], self.name), self.dim)
 
+    def call(self, F, module, x):
+        return F.where(F.unsqueeze(x < 0, -1), 0.0, module(x.clamp(min=0)))
+
     def torch(self, F, x, weight):
-        vectors = F.embedding(x.clamp(min=0), weight)
-        return F.where(F.unsqueeze(x < 0, -1), 0.0, vectors)
+        return self.call(F, lambda known: F.embedding(known, weight), x)
 
     def onnx(self, op, x, weight):
         vectors = op.Gather(weight, x, axis=0)  # the last row for -1

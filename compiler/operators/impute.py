@@ -42,7 +42,7 @@ class Impute(Learnt):
         if x.classes is not None and self.fill not in ("most_frequent", "own"):
             raise Reject(f"classes have no {self.fill}, and this is {spell_classes(x)}",
                          at="fill", code="E0202",
-                         help="`impute(most_frequent)` takes one of them, `impute(own)` one more")  # fmt: skip
+                         help="`impute(most_frequent)` takes one, `impute(own)` adds one")  # fmt: skip
         x = super().type(x) if self.learns() else x
         return x if self.fill != "own" else replace(x, classes=with_own(x.classes))
 

@@ -40,7 +40,7 @@ class Impute(Learnt):
             raise Reject(f"`own` is one more class, and this is {x}", at="fill", code="E0202",
                          help="numbers take `mean`, `median`, `most_frequent` or a number")  # fmt: skip
         if x.classes is not None and self.fill not in ("most_frequent", "own"):
-            raise Reject(f"classes have no {self.fill}, and this is {spell_classes(x)}",
+            raise Reject(f"`impute` of classes is `most_frequent` or `own`, and this is {spell_classes(x)}",
                          at="fill", code="E0202",
                          help="`impute(most_frequent)` takes one, `impute(own)` adds one")  # fmt: skip
         x = super().type(x) if self.learns() else x

@@ -25,7 +25,7 @@ from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Templ
 from dlc.compiler.ir import TARGET, Graph, Input, Output, Value
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
-from dlc.compiler.passes import lints, missing
+from dlc.compiler.passes import lints, missing, offsets
 from dlc.compiler.program import Facts, Program
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Elaborator:
         program = sections.assemble(self, ev, tree)
         unreached.check(ev, tree)
         if not self.problems.failed:
-            program = missing.note(program)
+            program = missing.note(offsets.keep(program))
         lints.look(program, self.problems)
         return program
 

@@ -91,6 +91,10 @@ class Operator(Definition, family="operator", what="an operator"):
     # - "missing": a missing number (NaN) is NaN in its own place of what is made, and there alone, in every
     #   engine.
     keeps: ClassVar[tuple[Kept, ...]] = ()
+    # What it does with the offset of large numbers, as that of a time in seconds: it "keeps" it, as what
+    # moves or scales numbers does, or "subtracts" one (or compares with one). Numbers of `int64` and
+    # `float64` inputs are made float32 only behind the last that subtracts: see `passes/offsets.py`.
+    offset: ClassVar[Literal["", "keeps", "subtracts"]] = ""
     # True if a number takes the place of each missing one.
     fills: ClassVar[bool] = False
     # The element of outputs whose answers it makes of scores: "class" for softmax, "binary" for sigmoid. Such
@@ -151,6 +155,8 @@ class Operator(Definition, family="operator", what="an operator"):
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
+        if not cls.offset and "numbers" in cls.keeps:
+            cls.offset = "keeps"
         if not cls.group and not cls.abstract:
             cls.group = cls.__module__.rpartition(".")[2]
 

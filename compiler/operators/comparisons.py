@@ -10,6 +10,7 @@ from dlc.compiler.types import Tensor
 
 class Comparison(Sign, abstract=True):
     verb = "compared"
+    offset = "subtracts"
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         return super().type(a, b).with_element("bool")

@@ -12,7 +12,7 @@ from dlc.compiler.kinds import Number, OneOf, Word
 from dlc.compiler.later import NOT_BUILT
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, setting
 from dlc.compiler.operators.learnt import Learnt, spread_of
-from dlc.compiler.operators.operands import onnx_cast, spell_classes
+from dlc.compiler.operators.operands import DTYPES, onnx_cast, spell_classes
 from dlc.compiler.types import Classes, Tensor
 
 
@@ -27,6 +27,7 @@ class Impute(Learnt):
     """
 
     fills = True
+    offset = "keeps"
     takes = "float or class"
 
     fill: str | float = setting(
@@ -74,7 +75,8 @@ class Impute(Learnt):
             own = op.constant(self.own(), "int64") if value is None else None
             value = own or onnx_cast(op, self.onnx_behind(op, value), "float", "int64")
             return op.Where(op.Less(x, op.constant(0, "int64")), value, x)
-        value = op.constant(self.fill, "float32") if value is None else self.onnx_behind(op, value)
+        dtype = DTYPES[self.results[0].element][0]
+        value = op.constant(self.fill, dtype) if value is None else self.onnx_behind(op, value)
         return op.Where(op.IsNaN(x), value, x)
 
     def learnt(self, F, x):
@@ -94,7 +96,7 @@ class Impute(Learnt):
             return {"value": spread_of(np, self, batches).mean}
         typical = np.median if self.fill == "median" else partial(most_frequent, np)
         found = [typical(values) if len(values) else 0 for values in self.known(np, batches)]
-        return {"value": np.array(found, np.float32).reshape(self.features(self.operands[0]))}
+        return {"value": np.array(found, self.dtype(np)).reshape(self.features(self.operands[0]))}
 
     examples = (
         Example("impute(mean)", "float", "float"),

@@ -1,4 +1,4 @@
-"""Columns whose differences are lost where their numbers are made float32."""
+"""Numbers whose differences are lost where they are made float32."""
 
 from __future__ import annotations
 
@@ -7,33 +7,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.runtime.data.convert import as_numbers
-
 if TYPE_CHECKING:
-    from dlc.runtime.data.source import Column
+    from collections.abc import Sequence
 
-STEPS = 1000  # that a column has to deviate by
+STEPS = 1000  # of float32 that numbers have to deviate by
 
 
 @dataclass(frozen=True)
 class Coarse:
-    """A column, how large its numbers are and how much they deviate, and the step of float32 at that size."""
+    """How large the numbers are and how much they deviate, and the step of float32 at that size; `column` is
+    what they are called."""
 
     column: str
     size: float
     deviation: float
     step: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.column} deviates by {self.deviation:.3g} around {self.size:.3g}, where float32 goes in "
+            f"steps of {self.step:.3g}"
+        )
 
-def coarse(column: Column, name: str) -> Coarse | None:
-    """The column, if its standard deviation is less than `STEPS` steps of float32."""
-    values = as_numbers(column)
-    if not values.size or values.dtype.kind == "b" or values.dtype.itemsize < 4:
-        return None
-    low, high = (float(end) for end in (np.nanmin(values), np.nanmax(values)))
-    size = max(abs(low), abs(high))
-    step = float(np.spacing(np.float32(size)))
-    if not high - low > 0 or high - low > 100 * STEPS * step:
-        return None
-    deviation = float(np.nanstd(values - values.dtype.type(low), dtype=np.float64))
-    return Coarse(name, size, deviation, step) if deviation < STEPS * step else None
+
+def coarse(values: np.ndarray, called: Sequence[str]) -> list[Coarse]:
+    """The features, on the last axis, whose standard deviation is less than `STEPS` steps of float32."""
+    if not values.size or values.dtype.itemsize < 4 or values.dtype.kind not in "iuf":
+        return []
+    rows = values.reshape(-1, len(called))
+    low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)  # NaN is left out
+    size = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
+    step = np.spacing(size.astype(np.float32)).astype(np.float64)
+    reach = high.astype(np.float64) - low
+    found = []
+    for place in np.flatnonzero((reach > 0) & (reach < 100 * STEPS * step)):
+        deviation = float(np.nanstd((rows[:, place] - low[place]).astype(np.float64)))
+        if deviation < STEPS * step[place]:
+            found.append(Coarse(called[place], float(size[place]), deviation, float(step[place])))
+    return found

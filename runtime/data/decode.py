@@ -14,7 +14,8 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.types import spell
 from dlc.runtime.data import mistakes, outside
 from dlc.runtime.data.classes import UNKNOWN
-from dlc.runtime.data.coarse import coarse
+from dlc.runtime.data.coarse import Coarse, coarse
+from dlc.runtime.data.convert import as_numbers
 from dlc.runtime.data.encode import Purpose, encode
 from dlc.runtime.data.match import Match, match
 from dlc.runtime.data.mistakes import Refused, mistake
@@ -82,7 +83,7 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
         made[wanted.name] = joined = _joined(pieces, wanted, filled.opened.count)
         if wanted.declared.element == "float":
             named = ((column, filled.opened.name(place)) for place, column in filled.sources(m))
-            fine[wanted.name] = tuple(some for column, name in named if (some := coarse(column, name)))
+            fine[wanted.name] = tuple(s for column, name in named for s in coarse_columns(column, name))
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
         made[wanted.name] = np.maximum(joined, UNKNOWN)
@@ -95,6 +96,11 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
         raise CompileError(problems)
     fields = drawn(filled.wanted)
     return Rows(made, filled.opened.count, filled.opened, None, fields, places, examples, fine)
+
+
+def coarse_columns(column: Column, name: str) -> list[Coarse]:
+    values = as_numbers(column)
+    return coarse(values.reshape(len(values), -1), [name] * prod(values.shape[1:]))[:1]
 
 
 def drawn(wanted: Sequence[Wanted]) -> dict[str, Field]:

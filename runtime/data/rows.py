@@ -50,6 +50,10 @@ class Rows(dict[str, np.ndarray]):
         numbers = index if self._index is None else self._index[index]
         return Rows(arrays, len(index), self._origin, numbers, self.drawn, places, None, self.coarse)
 
+    def beside(self, arrays: Mapping[str, np.ndarray]) -> Rows:
+        """The same rows with more arrays."""
+        return Rows({**self, **arrays}, self.count, self._origin, self._index, self.drawn)
+
     def outside(self) -> list[Outside]:
         """The class inputs of which some values are none of the classes, or are missing."""
         found = (outside.count(n, p, self._examples.get(n, ())) for n, p in self._places.items())

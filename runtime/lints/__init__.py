@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.runtime.data import Dataset
 
-LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, precision.coarse,
-         scales.differing)  # fmt: skip
+LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, precision.coarse_fields,
+         precision.coarse_casts, scales.differing)  # fmt: skip
 
 
 def look(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:

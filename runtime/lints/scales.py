@@ -12,7 +12,7 @@ from dlc.compiler.operators.joining import Concat
 from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
-from dlc.runtime.fit import flowing
+from dlc.runtime.fit import flowing_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ def features_of(graph: Graph, node: Node, rows: Mapping[str, np.ndarray],
     shape = sizes(node.operands[0])
     looked_at = max(FEWEST, min(ROWS, VALUES // max(prod(shape), 1)))
     some = {name: array[:looked_at] for name, array in rows.items()}
-    taken = np.concatenate(list(flowing(graph, [node], some, weights))).astype(np.float64)
+    taken = np.concatenate(list(flowing_into(graph, [node], some, weights))).astype(np.float64)
     axis = 1 if len(shape) > 2 else -1
     return np.moveaxis(taken, axis, -1).reshape(-1, taken.shape[axis])
 

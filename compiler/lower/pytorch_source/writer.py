@@ -328,10 +328,11 @@ def parameter(weight: Weight) -> Code:
     value = getattr(weight.initial, "value", None)
     fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
     sizes = [number(known(size)) for size in weight.value.type.shape] or [text("()")]
+    dtype = {"dtype": text("torch.float64")} if weight.value.type.element == "float64" else {}
     made = (
-        call(text(f"torch.{fill}"), *sizes)
+        call(text(f"torch.{fill}"), *sizes, **dtype)
         if value is None
-        else call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value))
+        else call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value), **dtype)
     )
     return call(text("nn.Parameter"), made) if weight.trainable else Code("buffer", None, (made,))
 

@@ -10,7 +10,7 @@ from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
 from dlc.compiler.sections import PARTS
 from dlc.runtime import lints
-from dlc.runtime.artifact.export import Exported, export
+from dlc.runtime.artifact.export import Exported, export, rehearse
 from dlc.runtime.fit import fit
 from dlc.runtime.history import Figures, Listener, plain
 from dlc.runtime.opening import open_data
@@ -59,8 +59,9 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
           listeners: Sequence[Listener] = (),
           warn: Callable[[Sequence[Diagnostic]], None] = lambda found: None,
           note: Callable[[Sequence[str]], None] = lambda found: None) -> Result:  # fmt: skip
-    """Read the data, learn, export and prove. The run folder is made below `out`, or below `runs`. `warn`
-    is told what the rows show to be hardly meant, and `note` how many values are of no class, before training
+    """Read the data, learn, export and prove; the model is exported once before it is trained, so that what
+    can be known then does not fail afterwards. The run folder is made below `out`, or below `runs`. `warn` is
+    told what the rows show to be hardly meant, and `note` how many values are of no class, before training
     begins.
 
     Raises `CompileError` for data that does not fit, for a loss that turned NaN or infinite (the last
@@ -79,6 +80,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         from dlc.runtime import device as devices
 
         devices.choose(device)  # before anything is written
+        rehearse(program, weights)
     found = lints.look(program, dataset, weights) if dataset else []
     warn(found)
     notes = outside_of(dataset) if dataset else []

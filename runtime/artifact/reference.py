@@ -46,6 +46,11 @@ class Answer:
     def gaps(self, have: np.ndarray) -> np.ndarray:
         return gaps(self.spelled, have, self.slack, self.floor)
 
+    def apart(self, have: np.ndarray) -> np.ndarray:
+        """The rows in which what the artifact gives is past the tolerance, whatever rounding may do."""
+        places = gaps(self.spelled, have, None, self.floor) > TOLERANCE
+        return places.reshape(len(places), -1).any(axis=1)
+
     def decided(self, have: np.ndarray) -> np.ndarray:
         """Where rounding decided it otherwise."""
         if self.slack is None or have.shape != self.values.shape:

@@ -19,6 +19,8 @@ def as_array(given: Any) -> np.ndarray:
     """As NumPy has it; tensors of other libraries convert themselves. ValueError says why it cannot be."""
     try:
         array = np.asarray(given)
+        if array.dtype.kind in "US" and isinstance(given, (list, tuple)):
+            array = np.asarray(given, object)  # else NumPy makes text of what stands beside text
     except (TypeError, RuntimeError, OverflowError) as error:
         raise ValueError(str(error)) from None
     except ValueError:

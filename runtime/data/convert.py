@@ -170,6 +170,8 @@ def first_text(column: Column, bad: np.ndarray) -> str:
 
 
 def spelled(value: float) -> str:
-    """A number as a person writes it: 3, not 3.0."""
+    """A number as a person writes it: 3, not 3.0; true, not 1."""
+    if isinstance(value, bool):
+        return str(value).lower()
     short = isinstance(value, float) and value == value // 1 and abs(value) < EXACT
     return str(int(value)) if short or isinstance(value, int) else f"{value:g}"

@@ -14,6 +14,7 @@ from dlc.compiler.dims import evaluate, names, number
 from dlc.compiler.lower.precision import mixed, wide
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
 from dlc.compiler.passes.hoisting import hoist
 from dlc.compiler.training.figures import titles
 from dlc.runtime import device as device_of
@@ -79,7 +80,10 @@ class Forms:
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
         drawn = {field.name for field in wanted_by(program) if field.drawn}
-        early, training = hoist(forms.training(program), drawn)
+        training = forms.training(program)
+        early = prune(training, {})
+        if program.train.precision != "float64":  # else nothing is made float32 before the steps
+            early, training = hoist(training, drawn)
         early_answering, answering = hoist(forms.validation(answered), drawn)
         device_of.check_precision(device, program.train)
         device_of.check_elements(device, training, answering)

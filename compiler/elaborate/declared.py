@@ -162,13 +162,15 @@ def is_known(ev: Evaluator, name: str) -> bool:
 
 def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
     """The names in the arithmetic of a dimension."""
-    if isinstance(expr, syntax.Name):
-        yield expr
-    elif isinstance(expr, syntax.Binary):
-        yield from free_names(expr.left)
-        yield from free_names(expr.right)
-    elif isinstance(expr, syntax.Unary):
-        yield from free_names(expr.operand)
+    waiting = [expr]
+    while waiting:
+        expr = waiting.pop()
+        if isinstance(expr, syntax.Name):
+            yield expr
+        elif isinstance(expr, syntax.Binary):
+            waiting += (expr.right, expr.left)
+        elif isinstance(expr, syntax.Unary):
+            waiting.append(expr.operand)
 
 
 def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -> Classes:

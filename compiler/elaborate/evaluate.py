@@ -11,6 +11,7 @@ from dlc.compiler.elaborate import attributes, calls, flow
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, for_settings
 from dlc.compiler.elaborate.tensors import operand, operands
 from dlc.compiler.elaborate.values import (
+    BROKEN,
     BlockStage,
     Broken,
     Halt,
@@ -256,15 +257,40 @@ class Evaluator:
         return -value if expr.operator == "-" else value
 
     def _binary(self, expr: syntax.Binary) -> Any:
+        """Signs in a row, `a + b + c`, one after the other from the left."""
+        links = [expr]
+        while isinstance(left := links[-1].left, syntax.Binary):
+            links.append(left)
+            self.builder.spend(left.span)
+        try:
+            value = self.evaluate(links[-1].left)
+        except Halt:
+            value = BROKEN
+        for link in reversed(links):
+            try:
+                value = self._link(link, value)
+            except Reject as reject:
+                self.refuse(link.span, reject)
+                value = BROKEN
+            except Halt:
+                value = BROKEN
+        if value is BROKEN:
+            raise Halt
+        return value
+
+    def _link(self, expr: syntax.Binary, left: Any) -> Any:
+        """One sign, with the value of its left side; what is wrong on the right is told where the left
+        is broken too."""
         if expr.operator in ("and", "or"):
-            left = self.evaluate(expr.left)
-            if not is_tensor(left) and static.truth(left) == (expr.operator == "or"):
+            if left is BROKEN or (not is_tensor(left) and static.truth(left) == (expr.operator == "or")):
                 return left
             right = self.evaluate(expr.right)
             if not is_tensor(left):
                 return right if is_tensor(right) else static.truth(right)
         else:
-            left, right = self.evaluate_all((expr.left, expr.right))
+            right = self.evaluate(expr.right)
+        if left is BROKEN:
+            raise Halt
         for side, value in ((expr.left, left), (expr.right, right)):
             if isinstance(value, Stage):
                 raise self.fail("E0501", side.span,

@@ -69,9 +69,21 @@ def test_a_long_table_is_read() -> None:
 
 
 def test_depth_within_the_bound() -> None:
-    assert not parsed("x = " + "1 + " * 100 + "1")[1].found
+    assert not parsed("x = " + "1 ** " * 100 + "1")[1].found
     assert not parsed("x = " + "(" * 100 + "1" + ")" * 100)[1].found
-    assert parsed("x = " + "1 + " * 101 + "1")[1].failed
+    assert parsed("x = " + "1 ** " * 101 + "1")[1].failed
+
+
+@pytest.mark.parametrize("sign", ["+", "*", "and"])
+def test_signs_in_a_row_are_not_nested(sign: str) -> None:
+    assert not parsed("x = " + f"1 {sign} " * 9_999 + "1")[1].found
+    (problem,) = parsed("x = " + f"1 {sign} " * 10_000 + "1")[1].found
+    assert problem.message == "more than 10_000 terms in a row"
+
+
+def test_a_chain_counts_once_towards_the_depth() -> None:
+    assert not parsed("x = " + "(1 + 1 + 1 + " * 99 + "1" + ")" * 99)[1].found
+    assert parsed("x = " + "(-" * 51 + "1 + 1 + 1" + ")" * 51)[1].failed is False
 
 
 WORDS = [

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from dlc.compiler import characters
+from dlc.compiler.diagnostics import Label
 from dlc.compiler.source import Source, Span
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ MAX_TOKENS = 100_000
 MAX_NAME = 200
 MAX_NESTING = 100
 MAX_PROBLEMS = 100
+MAX_MARKS = 20  # places of one sign in a line that are marked
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
@@ -39,22 +42,9 @@ SIGNS = {
 OPERATORS = frozenset(
     {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR"}
 )
+RESERVED = frozenset({"IF", "ELSE", "FOR", "IN", "RETURN", "AND", "OR", "NOT", "TRUE", "FALSE", "NONE", "AS"})
 GOES_ON_AFTER = OPERATORS | {"ARROW", "EQUAL", "COMMA"}
 GOES_ON_BEFORE = OPERATORS | {"ARROW", "ELSE"}
-
-# What other languages write, and the token that is meant.
-MEANT = {
-    "=>": ("->", "ARROW"),
-    "|>": ("->", "ARROW"),
-    "→": ("->", "ARROW"),
-    "&&": ("and", "AND"),
-    "||": ("or", "OR"),
-    "!": ("not", "NOT"),
-    "===": ("==", "COMPARE"),
-    "!==": ("!=", "COMPARE"),
-    "<>": ("!=", "COMPARE"),
-    ":=": ("=", "EQUAL"),
-}
 
 _UNSEEN = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -91,18 +81,22 @@ class _Tokenizer:
         self.comments: list[Token] = []
         self.broken: set[int] = set()
         self.open_string_lines: set[int] = set()
+        self.signs: dict[tuple[int, str], list[Token]] = {}  # those of other languages, by their line
 
     def run(self) -> Tokens:
         self._check_text()
         items = list(self._words())
+        self._report_signs()
         unpaired = self._unpaired(items)
         self.broken |= unpaired
         items = self._without_idle_newlines(items, unpaired)
         return Tokens(items, self.comments, _pairs(items, unpaired), self.broken)
 
-    def report(self, code: str, token: Token, message: str, help: str = "") -> None:
+    def report(
+        self, code: str, token: Token, message: str, help: str = "", more: Iterable[Label] = ()
+    ) -> None:
         if len(self.problems.found) < MAX_PROBLEMS:
-            self.problems.report(code, span_of(self.source, token), message, help=help)
+            self.problems.report(code, span_of(self.source, token), message, help=help, more=more)
 
     # --- single tokens --------------------------------------------------------------------------------------
 
@@ -129,35 +123,39 @@ class _Tokenizer:
                 raise TooMuch
             if token.type == "COMMENT":
                 self.comments.append(token)
-            elif token.type in _CHECKS:
-                yield _CHECKS[token.type](self, token)
-            else:
+            elif token.type not in _CHECKS:
                 yield token
+            elif (checked := _CHECKS[token.type](self, token)) is not None:
+                yield checked
 
     def _name(self, token: Token) -> Token:
         if len(token) > MAX_NAME:
             self.report("E0104", token, f"this name is longer than {MAX_NAME} characters")
         if not token.isascii():
-            self._foreign_name(token)
+            return self._foreign_name(token)
         return token
 
-    def _foreign_name(self, token: Token) -> None:
-        from unicodedata import normalize
-
-        plain = normalize("NFKC", token)
+    def _foreign_name(self, token: Token) -> Token:
+        plain = characters.compatible(token)
         if not token.isidentifier():
+            self.broken.add(token.start_pos)
+            power = re.fullmatch(r"([^\W\d]\w*?)[²³]", token)
+            help = f"a power is written `**`: `{power[1]} ** {plain[-1]}`" if power else _NAMES
             self.report(
-                "E0101", token, f"`{clipped(token)}` holds a character that cannot stand in a name", _NAMES
+                "E0101", token, f"`{clipped(token)}` holds a character that cannot stand in a name", help
             )
         elif plain != token:
-            self.report(
-                "E0101",
-                token,
-                f"`{clipped(token)}` is not written in plain letters",
-                f"write `{clipped(plain)}`",
+            odd = "".join(c for c in token if c not in plain)
+            self.report("E0101", token, f"`{clipped(token)}` is not written in plain letters",
+                        f"write `{clipped(plain)}`: it holds {characters.foreign_letters(odd)}")  # fmt: skip
+            return retyped(
+                token, plain.upper() if plain.upper() in RESERVED and plain.islower() else "NAME", plain
             )
+        return token
 
     def _open_string(self, token: Token) -> Token:
+        if len(token) > 1 and token[-1] in "\u201c\u201d\u201e":
+            return self._curly(token)
         self.open_string_lines.add(token.line)
         help = 'close it with `"` on the same line; `\\n` stands for a newline in it'
         self.report("E0105", token, "this string has no end", help)
@@ -172,22 +170,46 @@ class _Tokenizer:
         plain = token.strip("'").replace("\\", "").replace('"', "")
         return retyped(token, "STRING", f'"{plain}"')
 
-    def _bad_number(self, token: Token) -> Token:
-        self.report("E0105", token, f"`{clipped(token)}` is not a number", _number_help(token))
-        return retyped(token, "NUMBER", "1")
+    def _curly(self, token: Token) -> Token:
+        inside = token[1:-1].replace("\\", "")
+        help = f'write `"{inside}"`' if len(inside) <= 40 else 'a plain double quote is `"`'
+        self.report("E0105", token, "strings stand in plain double quotes", help)
+        return retyped(token, "STRING", f'"{inside}"')
 
-    def _unexpected(self, token: Token) -> Token:
-        if token in MEANT:
-            meant, kind = MEANT[token]
-            self.report("E0101", token, f"`{token}` means nothing here", f"write `{meant}`")
-            return retyped(token, kind, meant)
-        if token.type == "FOREIGN":
-            help = f"a name may be bound again: write `x = x {token[0]} ...`"
-            self.report("E0101", token, f"`{token}` means nothing here", help)
-        elif token.start_pos - 1 not in self.broken:  # of several in a row only the first is told
-            self.report("E0101", token, f"unexpected character {shown(token)}", _character_help(token))
-        self.broken.add(token.start_pos)
+    def _bad_number(self, token: Token) -> Token:
+        self.report("E0105", token, f"`{clipped(token)}` is not a number", characters.number_help(token))
+        meant = characters.number(token)
+        if not meant:
+            self.broken.add(token.start_pos)
+        return retyped(token, "NUMBER", meant or "1")
+
+    def _no_comment(self, token: Token) -> None:
+        """What is a comment elsewhere is passed over."""
+        opener = token[:2] if token.startswith("/") else token[:3]
+        place = retyped(token, token.type, opener)
+        place.end_pos = token.start_pos + len(opener)
+        help = "write `#`" if opener == "//" else "a comment begins with `#`, on each of its lines"
+        self.report("E0101", place, f"`{opener}` begins no comment", help)
+
+    def _unexpected(self, token: Token) -> Token | None:
+        """The token that is meant by a sign; the statement tells of one that is meant for none."""
+        if meant := characters.meant(token):
+            self.signs.setdefault((token.line, str(token)), []).append(token)
+            return retyped(token, meant[1], meant[0])
+        if characters.is_space(token):
+            message = f"this space is not a plain one: {characters.named(token)}"
+            self.report("E0101", token, message, "put a plain space in its place")
+            return None
         return token
+
+    def _report_signs(self) -> None:
+        """What is meant by the signs of other languages, each told once a line."""
+        for (_, sign), found in self.signs.items():
+            meant = characters.meant(sign)
+            assert meant is not None
+            written = f"`{sign}`" if sign.isascii() or len(sign) > 1 else characters.named(sign)
+            more = [Label(span_of(self.source, token)) for token in found[1:MAX_MARKS]]
+            self.report("E0101", found[0], f"{written} means nothing here", f"write `{meant[0]}`", more)
 
     # --- brackets and newlines ------------------------------------------------------------------------------
 
@@ -249,16 +271,17 @@ class _Tokenizer:
         kept: list[Token] = []
         open_: list[str] = []
         followers = _next_words(items)
-        for token, follower in zip(items, followers, strict=True):
+        for i, (token, follower) in enumerate(zip(items, followers, strict=True)):
             if token.type in OPENERS and token.start_pos not in unpaired:
                 open_.append(token.type)
             elif token.type in CLOSERS and token.start_pos not in unpaired:
                 while open_.pop() != CLOSERS[token.type]:
                     pass
             elif token.type == "SEMICOLON" and _ends_statement(kept, open_):
+                ends = i + 1 == len(items) or items[i + 1].type in ("NEWLINE", "RBRACE")
                 message = "a statement ends with its line, not with `;`"
                 self.report(
-                    "E0102", token, message, "leave the `;` out, and begin a new line for each statement"
+                    "E0102", token, message, "leave it out" if ends else "put a new line in its place"
                 )
                 token = retyped(token, "NEWLINE", "\n")
             elif token.type == "NEWLINE" and follower == "LBRACE" and _ends_statement(kept, open_):
@@ -323,48 +346,14 @@ def clipped(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def shown(character: str) -> str:
-    return f"`{character}`" if character.isprintable() and character != "`" else f"U+{ord(character):04X}"
-
-
-def _character_help(character: str) -> str:
-    if character in "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb`":
-        return 'strings stand in plain double quotes: `"`'
-    if character == "^":
-        return "a power is written `**`"
-    if character in "\u2212\u2013\u2014":
-        return "write `-`"
-    if character in "\u00d7\u00b7":
-        return "write `*`"
-    if character in "&|~":
-        return "logic is written `and`, `or`, `not`"
-    if character == "?":
-        return "a choice is written `a if condition else b`"
-    return ""
-
-
-def _number_help(text: str) -> str:
-    if text.startswith("."):
-        return f"write `0{text}`"
-    if text.endswith("."):
-        return f"write `{text}0`"
-    if text[:2].lower() in ("0x", "0b", "0o"):
-        return "numbers are written in tens: `255`, `0.5`, `1e-3`"
-    if (
-        text[0].isdigit()
-        and text.replace("_", "").isalnum()
-        and not re.fullmatch("[0-9_]+|[0-9]+e", text.lower())
-    ):
-        return "a name does not begin with a digit"
-    return "numbers are written like `3`, `61_706`, `0.5`, `1e-3`"
-
-
 _CHECKS = {
     "NAME": _Tokenizer._name,
     "OPEN_STRING": _Tokenizer._open_string,
     "QUOTED": _Tokenizer._quoted,
+    "CURLY": _Tokenizer._curly,
     "BAD_NUMBER": _Tokenizer._bad_number,
     "POINT_NUMBER": _Tokenizer._bad_number,
+    "NO_COMMENT": _Tokenizer._no_comment,
     "FOREIGN": _Tokenizer._unexpected,
     "UNEXPECTED": _Tokenizer._unexpected,
 }

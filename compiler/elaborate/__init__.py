@@ -7,7 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate import allowances, declared, imports, params, sections, statements, unreached
+from dlc.compiler.elaborate import (
+    allowances,
+    declared,
+    imports,
+    params,
+    sections,
+    statements,
+    unknown,
+    unreached,
+)
 from dlc.compiler.elaborate.builder import Builder
 from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.scope import File, Scope
@@ -193,7 +202,7 @@ class Elaborator:
         name, other = output.name.id, output.target
         assert other is not None
         if other.id not in ev.scope.file.inputs:
-            return ev.unknown(other.id, other.span)
+            return unknown.name(ev, other.id, other.span)
         message = f"`{other.id}` is an input, and `{name}` can share the target of another output alone"
         raise ev.fail("E0302", other.span, message,
                       help=f"hold them together in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import foreign, syntax
 from dlc.compiler.elaborate.values import Halt
+from dlc.compiler.later import later, not_built
 from dlc.compiler.program import Expectation, Measure
 from dlc.compiler.sections import PARTS
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.training.figures import find_figure
+from dlc.compiler.training.figures import find_figure, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +38,13 @@ def one(ev: Evaluator, statement: syntax.Statement, measured: Figures) -> Expect
     comparison = statement.value if isinstance(statement, syntax.Evaluate) else None
     if not isinstance(comparison, syntax.Binary) or comparison.operator not in COMPARISONS:
         raise ev.fail("E0606", statement.span, "expected a comparison, such as `test.accuracy >= 0.9`",
-                      help="write `==` to compare" if isinstance(statement, syntax.Bind) else "")  # fmt: skip
+                      help=compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
     left, right = side(ev, comparison.left, measured), side(ev, comparison.right, measured)
     return Expectation(left, comparison.operator, right, statement.span)
+
+
+def compared(statement: syntax.Bind) -> str:
+    return f"`==` compares: write `{statement.targets[0].id} == {statement.value.span.text}`"
 
 
 def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
@@ -59,8 +64,7 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
         return measure(ev, expr, path, measured)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
-        raise ev.fail("E0301", expr.span, f"nothing is called `{expr.id}` here",
-                      help=did_you_mean(expr.id, [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
+        raise unknown(ev, expr)
     value = ev.evaluate(expr)
     if not isinstance(value, (int, float, list)):
         raise ev.fail(
@@ -69,6 +73,17 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
             "expected a number, a figure such as `test.accuracy`, `parameters`, `flops` or `shape(x)`",
         )
     return value
+
+
+def unknown(ev: Evaluator, name: syntax.Name) -> Halt:
+    figure = spoken(name.id, "test")
+    metric = figure.partition(".")[2]
+    if metric in later("metric"):
+        return ev.refuse(name.span, not_built("metric", metric, name.id))
+    same = foreign.COUNTS.get(name.id, figure)
+    return ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
+                   help=f"write `{same}`" if same else
+                   did_you_mean(name.id, [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
 
 
 def known(ev: Evaluator, name: str) -> bool:
@@ -93,7 +108,12 @@ def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures
     """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
     figure = ".".join(path[1:])
     if find_figure(figure, measured) is None:
+        known = spoken(figure, path[0])
+        metric = known.partition(".")[2]
+        if metric in later("metric"):
+            raise ev.refuse(expr.span, not_built("metric", metric, figure))
+        same = f"write `{known}`" if metric in measured else ""
         raise ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                      help=did_you_mean(figure, measured)
+                      help=same or did_you_mean(figure, measured)
                            or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in measured)}")  # fmt: skip
     return Measure(".".join(path))

@@ -133,13 +133,25 @@ def key_of(
         names = [*definition.settings, *later(definition.name)]
         if definition is Data:
             names += [*ev.scope.file.inputs, *ev.scope.file.outputs]
-        raise ev.fail("E0601", key.span, f"`{definition.name}` has no setting `{key.id}`",
-                      help=foreign.setting(key.id, names) or did_you_mean(key.id, names)
+        help = foreign.setting(key.id, names)
+        place = statement.span if help.startswith("leave it out") else key.span
+        raise ev.fail("E0601", place, f"`{definition.name}` has no setting `{key.id}`",
+                      help=help or of_another(definition, key.id) or did_you_mean(key.id, names)
                            or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
                       )  # fmt: skip
     if key.id in values:
         raise ev.fail("E0407", key.span, f"`{key.id}` is set twice")
     return definition.settings[key.id]
+
+
+def of_another(definition: type[Definition], name: str) -> str:
+    """Which section has a setting of that name, or of what it is called here."""
+    for section in Definition.families["section"].values():
+        words = (name, *foreign.SETTINGS.get(name, ()))
+        found = next((word for word in words if word in section.settings), "")
+        if found and section is not definition:
+            return f"it stands in `{section.name}`: `{section.name} {{ {found} = ... }}`"
+    return ""
 
 
 def data_section(e: Elaborator, ev: Evaluator, written: syntax.Section | None) -> Data | None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from dlc.compiler.source import Span
 
 
+WITH_BODY = (syntax.Block, syntax.If, syntax.For, syntax.Section)
+
+
 class Torn:
     """The places of a text's mistakes, and the names in the statements that were lost with them."""
 
@@ -34,10 +37,10 @@ class Torn:
         return any(p.source is span.source and span.start <= p.start <= span.end for p in self.places)
 
     def _left_out(self, body: Sequence[syntax.Statement], start: int, end: int) -> Iterator[tuple[int, int]]:
-        """The pieces of text that no statement covers; of one with a mistake inside, those within it."""
+        """The pieces of text that no statement covers; of one with a body and a mistake, those within it."""
         for statement in body:
             yield start, max(start, statement.span.start)
-            if self.within(statement.span):
+            if isinstance(statement, WITH_BODY) and self.within(statement.span):
                 yield from self._left_out(syntax.bodies(statement), statement.span.start, statement.span.end)
             start = statement.span.end
         yield start, max(start, end)

@@ -48,6 +48,7 @@ def page(text: str) -> str:
 def meant(word: str) -> str:
     """The mend of a word that is written so elsewhere, as `nn.Linear` is in PyTorch, or of a typo."""
     from dlc.compiler import foreign
+    from dlc.compiler.definition import STAGES, Definition
     from dlc.compiler.suggest import did_you_mean
     from dlc.reference.words import find, keys, settings, words
 
@@ -55,9 +56,10 @@ def meant(word: str) -> str:
     names = [setting.name for _, setting in settings()]
     if last != word and find(last):
         return f"did you mean `{last}`?"
+    families = [f for f in Definition.families if f not in STAGES]
     return (
         foreign.operator(last)
-        or foreign.member(last, known)
+        or foreign.member(last, *families)
         or foreign.setting(last, names)
         or did_you_mean(last, [*known, *names] if len(last) > SHORT else known)
     )

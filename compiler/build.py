@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from lark import Token
 
 from dlc.compiler import syntax
+from dlc.compiler.brackets import MAX_NESTING
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
-from dlc.compiler.tokens import MAX_NESTING, span_of
+from dlc.compiler.tokens import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

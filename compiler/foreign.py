@@ -255,7 +255,7 @@ PHRASES = {
     "Softmin": "it is `softmax(-x)`", "Reciprocal": "it is `1 / x`", "Neg": "it is `-x`",
     "rsqrt": "it is `1 / sqrt(x)`",
     **dict.fromkeys(("y_true", "targets", "target", "labels", "ground_truth"),
-                    "each output has its own, `OUTPUT.target`; a loss of an output alone is against that"),
+                    "each output has its own, `OUTPUT.target`, and a loss of it alone is held against that"),
     **dict.fromkeys(("y_pred", "logits", "preds", "predictions"),
                     "what flowed into an output goes by its name"),
     **dict.fromkeys(("require", "library", "include"), "layers, losses and optimizers need no import"),

@@ -7,11 +7,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dlc.compiler import characters
+from dlc.compiler.brackets import CLOSERS, OPENERS
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.tokens import CLOSERS, GOES_ON_AFTER, OPENERS, RESERVED, clipped, span_of
+from dlc.compiler.tokens import GOES_ON_AFTER, RESERVED, clipped, span_of
 from dlc.compiler.types import ELEMENTS
 
 if TYPE_CHECKING:
@@ -260,6 +261,29 @@ def _body(slip: _Slip) -> str:
     return ""
 
 
+def _nothing_between(slip: _Slip) -> str:
+    """`x -> -> f`, `f(1, , 2)`."""
+    if (
+        slip.found.type in ("ARROW", "COMMA")
+        and slip.before is not None
+        and slip.before.type == slip.found.type
+    ):
+        return f"leave one `{slip.found}` out, or write what is missing between the two"
+    return ""
+
+
+def _lost_name(slip: _Slip) -> str:
+    """`output : float`, `= dense(3)`, `{ ... }`."""
+    if slip.at == 0 and slip.found.type == "EQUAL":
+        return "the name that is bound is missing: `name = value`"
+    if slip.at == 0 and slip.found.type == "LBRACE":
+        return f"the word before a `{{` is missing: the sections are {_listed(SECTIONS)}"
+    named = slip.line.word if slip.line.word in DECLARATIONS - {"step", "phase", "import"} else ""
+    if slip.at == 1 and named and slip.found.type in ("COLON", "LPAR", "EQUAL"):
+        return f"a name is missing: `{named} NAME{slip.found}`"
+    return ""
+
+
 def _colon(slip: _Slip) -> str:
     if slip.found.type != "COLON":
         return ""
@@ -356,6 +380,8 @@ _MENDS = (
     _sign_at_line_start,
     _reserved_name,
     _body,
+    _nothing_between,
+    _lost_name,
     _colon,
     _equal,
     _declaration,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -119,9 +118,7 @@ class _Reader:
                     stop = min(self.tokens.pairs[head[-1].start_pos], end)
                     bodies[head[-1].start_pos] = (i, stop)
                     i = stop
-            head = _with_keywords(head)
-            opens = head[0].type in ("SECTION", "STEP", "PHASE")
-            yield Line(head, bodies, str(head[0]) if opens else section)
+            yield _line(head, bodies, section)
 
     def _statement(self, line: Line, again: int = MAX_AGAIN) -> list[syntax.Statement]:
         """The statements of a line. Of one of another language, what is meant is read in its place."""
@@ -141,14 +138,20 @@ class _Reader:
 
             found = dialects.explain(line.tokens, self.source, line.section)
             mistake = found.mistake if found else explain(line, error.token, parser.accepts(), self.source)
+            if found is None and self._told(error.token):
+                return self._without(line)
             if found is None or found.instead is None or not again:
                 return self._without(line, mistake)
             self.problems.add(mistake)
-            lines = (replace(line, tokens=_with_keywords(tokens)) for tokens in found.instead)
+            lines = (_line(tokens, line.bodies, line.section) for tokens in found.instead)
             return [made for meant in lines for made in self._statement(meant, again - 1)]
         except Reject as reject:
             return self._without(line, reject.diagnostic)
         return made if isinstance(made, list) else [made]
+
+    def _told(self, token: Token) -> bool:
+        """Whether something is told of a token already, as of one that is no number."""
+        return token.type != "$END" and self.problems.seen_at(span_of(self.source, token))
 
     def _body(self, brace: Token, line: Line) -> tuple[syntax.Statement, ...]:
         """The statements between braces, read once."""
@@ -188,6 +191,13 @@ class _Reader:
             help = f"a value is given with `=`: `{value.left.id} = ...`"
         message = "a comparison stands by itself only in `expect`"
         raise Reject("E0102", value.operator_span, message, help)
+
+
+def _line(tokens: list[Token], bodies: dict[int, tuple[int, int]], section: str) -> Line:
+    """A line of these tokens in a section, or of the section that it opens."""
+    tokens = _with_keywords(tokens)
+    opens = tokens[0].type in ("SECTION", "STEP", "PHASE")
+    return Line(tokens, bodies, str(tokens[0]) if opens else section)
 
 
 def _with_keywords(line: list[Token]) -> list[Token]:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from dlc.compiler import characters
+from dlc.compiler import brackets, characters
+from dlc.compiler.brackets import CLOSERS, HEADS, OPENERS
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.source import Source, Span
 
@@ -29,15 +30,8 @@ if TYPE_CHECKING:
 MAX_TEXT = 1_000_000
 MAX_TOKENS = 100_000
 MAX_NAME = 200
-MAX_NESTING = 100
 MAX_PROBLEMS = 100
 MAX_MARKS = 20  # places of one sign in a line that are marked
-
-OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
-CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
-SIGNS = {
-    "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}",
-}  # fmt: skip
 
 OPERATORS = frozenset(
     {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR"}
@@ -87,10 +81,14 @@ class _Tokenizer:
         self._check_text()
         items = list(self._words())
         self._report_signs()
-        unpaired = self._unpaired(items)
-        self.broken |= unpaired
-        items = self._without_idle_newlines(items, unpaired)
-        return Tokens(items, self.comments, _pairs(items, unpaired), self.broken)
+        found = brackets.pair(items, self.source, self.open_string_lines)
+        for diagnostic in found.mistakes[: MAX_PROBLEMS - len(self.problems.found)]:
+            self.problems.add(diagnostic)
+        if found.too_deep:
+            raise TooMuch
+        self.broken |= found.unpaired
+        items = self._without_idle_newlines(found.items, found.unpaired)
+        return Tokens(items, self.comments, brackets.partners(items, found.unpaired), self.broken)
 
     def report(
         self, code: str, token: Token, message: str, help: str = "", more: Iterable[Label] = ()
@@ -213,63 +211,11 @@ class _Tokenizer:
 
     # --- brackets and newlines ------------------------------------------------------------------------------
 
-    def _unpaired(self, items: list[Token]) -> set[int]:
-        """The places of brackets without a partner, reported."""
-        open_: list[Token] = []
-        unclosed: list[Token] = []
-        stray: list[Token] = []
-        crossed: list[tuple[Token, Token]] = []
-        for token in items:
-            if token.type in OPENERS:
-                open_.append(token)
-                if len(open_) > MAX_NESTING:
-                    message = f"brackets are nested more than {MAX_NESTING} levels deep here"
-                    self.report("E0104", token, message, "give the inner parts names of their own")
-                    raise TooMuch
-            elif token.type in CLOSERS:
-                if not any(t.type == CLOSERS[token.type] for t in open_):
-                    if open_ and "BRACE" not in open_[-1].type + token.type:
-                        crossed.append((open_.pop(), token))
-                    else:
-                        stray.append(token)
-                    continue
-                while open_[-1].type != CLOSERS[token.type]:
-                    unclosed.append(open_.pop())
-                open_.pop()
-        unclosed += open_
-        self._report_unpaired(unclosed, stray)
-        for opener, closer in crossed:
-            message = f"this `{opener}` is closed by `{closer}`"
-            self.report("E0103", opener, message, f"close it with `{SIGNS[OPENERS[opener.type]]}`")
-        return {token.start_pos for token in (*unclosed, *stray, *(t for pair in crossed for t in pair))}
-
-    def _report_unpaired(self, unclosed: list[Token], stray: list[Token]) -> None:
-        for token in unclosed:
-            if token.line not in self.open_string_lines:
-                self.report("E0103", token, f"this `{token}` is never closed", self._missing(token))
-        spare = [token.type for token in unclosed]
-        for token in stray:
-            if CLOSERS[token.type] in spare:  # put in the wrong order: told at the opener
-                spare.remove(CLOSERS[token.type])
-            else:
-                opener = SIGNS[CLOSERS[token.type]]
-                self.report("E0103", token, f"this `{token}` closes nothing", f"no `{opener}` is open here")
-
-    def _missing(self, opener: Token) -> str:
-        """Where the partner of a bracket may be missing."""
-        closer = SIGNS[OPENERS[opener.type]]
-        if opener.type == "LBRACE":
-            margin = _indent(self.source.line(opener.line))
-            for number in range(opener.line + 1, len(self.source.line_starts) + 1):
-                text = self.source.line(number).strip()
-                if text and not text.startswith("}") and _indent(self.source.line(number)) <= margin:
-                    return f"a `{closer}` seems to be missing before line {number}"
-        return f"a `{closer}` is missing"
-
     def _without_idle_newlines(self, items: list[Token], unpaired: set[int]) -> list[Token]:
         """Drop the newlines that end no statement, and mend `;` at the end of one."""
         kept: list[Token] = []
         open_: list[str] = []
+        torn_lines = {token.line for token in items if token.start_pos in unpaired}
         followers = _next_words(items)
         for i, (token, follower) in enumerate(zip(items, followers, strict=True)):
             if token.type in OPENERS and token.start_pos not in unpaired:
@@ -277,16 +223,17 @@ class _Tokenizer:
             elif token.type in CLOSERS and token.start_pos not in unpaired:
                 while open_.pop() != CLOSERS[token.type]:
                     pass
-            elif token.type == "SEMICOLON" and _ends_statement(kept, open_):
+            elif token.type == "SEMICOLON" and token.line not in torn_lines and _ends_statement(kept, open_):
                 ends = i + 1 == len(items) or items[i + 1].type in ("NEWLINE", "RBRACE")
                 message = "a statement ends with its line, not with `;`"
                 self.report(
                     "E0102", token, message, "leave it out" if ends else "put a new line in its place"
                 )
                 token = retyped(token, "NEWLINE", "\n")
-            elif token.type == "NEWLINE" and follower == "LBRACE" and _ends_statement(kept, open_):
+            elif token.type == "NEWLINE" and follower == "LBRACE" and _awaits_body(kept, open_):
                 message = "a `{` stands at the end of the line that it belongs to"
-                self.report("E0102", token, message, "move the `{` of the next line here")
+                if items[i - 1].type != "NEWLINE":
+                    self.report("E0102", token, message, "move the `{` of the next line here")
                 continue
             if token.type != "NEWLINE" or (_ends_statement(kept, open_) and follower not in GOES_ON_BEFORE):
                 kept.append(token)
@@ -299,8 +246,14 @@ def _ends_statement(kept: list[Token], open_: list[str]) -> bool:
     return not inside and bool(kept) and kept[-1].type not in GOES_ON_AFTER | {"NEWLINE"}
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
+def _awaits_body(kept: list[Token], open_: list[str]) -> bool:
+    """Whether a `{` on the next line can belong to the statement that was kept."""
+    if not _ends_statement(kept, open_) or kept[-1].type == "RBRACE":
+        return False
+    begin = next(
+        (i for i in range(len(kept) - 1, -1, -1) if kept[i].type in ("NEWLINE", "LBRACE", "RBRACE")), -1
+    )
+    return str(kept[begin + 1]) in HEADS
 
 
 def _next_words(items: list[Token]) -> list[str]:
@@ -312,19 +265,6 @@ def _next_words(items: list[Token]) -> list[str]:
         if token.type != "NEWLINE":
             following = token.type
     return types[::-1]
-
-
-def _pairs(items: list[Token], unpaired: set[int]) -> dict[int, int]:
-    pairs: dict[int, int] = {}
-    open_: list[Token] = []
-    for i, token in enumerate(items):
-        if token.type in OPENERS:
-            open_.append(token)
-        elif token.type in CLOSERS and token.start_pos not in unpaired:
-            while (opener := open_.pop()).type != CLOSERS[token.type]:
-                pairs[opener.start_pos] = i
-            pairs[opener.start_pos] = i
-    return pairs | {token.start_pos: len(items) for token in open_}
 
 
 # --- wording ------------------------------------------------------------------------------------------------

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.compiler.brackets import CLOSERS, OPENERS
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
-from dlc.compiler.tokens import CLOSERS, OPENERS, span_of
+from dlc.compiler.tokens import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

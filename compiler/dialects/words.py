@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from dlc.compiler.dialects.statement import Found, Statement, closed, levels, split, touch
-from dlc.compiler.tokens import retyped
+from dlc.compiler.mends import DECLARATIONS, FOREIGN_WORDS, SECTIONS
+from dlc.compiler.suggest import nearest
+from dlc.compiler.tokens import clipped, retyped
 
 # What stands before the name in a declaration of a variable.
 BINDERS = frozenset({
@@ -69,6 +71,30 @@ def python_import(s: Statement) -> Found | None:
             s.tokens,
         )
     return None
+
+
+def doubled(s: Statement) -> Found | None:
+    """`x = = 3`, `expect expect { ... }`."""
+    signs = ("EQUAL", "COLON", "DOT", "SEMICOLON", "COMPARE")
+    for i, (a, b) in enumerate(pairwise(s.tokens)):
+        heads = i == 0 and str(a) in SECTIONS | DECLARATIONS
+        if str(a) == str(b) and a.line == b.line and (a.type in signs or heads):
+            instead = [*s.tokens[: i + 1], *s.tokens[i + 2 :]]
+            return s.tell(f"`{a}` stands here twice", "leave it out", [b], instead=[instead])
+    return None
+
+
+def misspelt(s: Statement) -> Found | None:
+    """`trian { ... }`, `imput x: float`."""
+    if len(s.tokens) < 2 or s.tokens[0].type != "NAME" or str(s.tokens[0]) in FOREIGN_WORDS:
+        return None
+    words = {"LBRACE": SECTIONS, "NAME": DECLARATIONS}.get(s.tokens[1].type)
+    meant = nearest(s.tokens[0], words) if words else None
+    if meant is None or (s.tokens[1].type == "NAME" and len(s.tokens) == 2):
+        return None
+    instead = [retyped(s.tokens[0], "NAME", meant), *s.tokens[1:]]
+    return s.tell(f"`{clipped(s.tokens[0])}` opens no statement", f"did you mean `{meant}`?", s.tokens[:1],
+                  instead=[instead])  # fmt: skip
 
 
 def _import_of_javascript(s: Statement) -> Found | None:

@@ -102,12 +102,14 @@ def fill(
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
     """An instance of the definition from the arguments of a call, and the tensors among them."""
     taken = Arguments(ev, definition, call)
-    failed = False
+    failed = lost = False
     for argument in call.arguments if call else ():
+        if lost and argument.name is None:
+            continue  # which setting it fills is not known
         try:
             taken.take(argument)
         except Halt:
-            failed = True
+            failed, lost = True, lost or argument.name is None
     if failed:
         raise Halt
     return taken.instance(span), taken.tensors, taken.spans

@@ -80,6 +80,8 @@ class Evaluator:
         """What a name stands for, which a `call` calls; `otherwise` is what to do where no other name can
         be meant."""
         scope, file = self.scope, self.scope.file
+        if name in scope.names and self.e.torn.rebinds(name, span):
+            raise Halt
         for table in (scope.names, file.params, file.templates, file.outputs, file.weights):
             if name in table:
                 found = table[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
+from dlc.compiler.definition import family
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.later import later, not_built
 from dlc.compiler.program import Expectation, Measure
@@ -24,22 +25,25 @@ STATIC = ("parameters", "flops")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-def read(ev: Evaluator, written: syntax.Section | None, measured: Figures) -> tuple[Expectation, ...]:
+def read(
+    ev: Evaluator, written: syntax.Section | None, measured: Figures, uncertain: bool
+) -> tuple[Expectation, ...]:
+    """What is expected; `uncertain` says that mistakes may have kept more from being measured."""
     expected = []
     for statement in written.body if written else ():
         try:
-            expected.append(one(ev, statement, measured))
+            expected.append(one(ev, statement, measured, uncertain))
         except Halt:
             continue
     return tuple(expected)
 
 
-def one(ev: Evaluator, statement: syntax.Statement, measured: Figures) -> Expectation:
+def one(ev: Evaluator, statement: syntax.Statement, measured: Figures, uncertain: bool) -> Expectation:
     comparison = statement.value if isinstance(statement, syntax.Evaluate) else None
     if not isinstance(comparison, syntax.Binary) or comparison.operator not in COMPARISONS:
         raise ev.fail("E0606", statement.span, "expected a comparison, such as `test.accuracy >= 0.9`",
                       help=compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
-    left, right = side(ev, comparison.left, measured), side(ev, comparison.right, measured)
+    left, right = (side(ev, s, measured, uncertain) for s in (comparison.left, comparison.right))
     return Expectation(left, comparison.operator, right, statement.span)
 
 
@@ -47,7 +51,7 @@ def compared(statement: syntax.Bind) -> str:
     return f"`==` compares: write `{statement.targets[0].id} == {statement.value.span.text}`"
 
 
-def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
+def side(ev: Evaluator, expr: syntax.Expr, measured: Figures, uncertain: bool) -> Any:
     """One side: a static value, or a measure that comes later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
@@ -62,7 +66,7 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
         return ev.evaluate(attribute)
     path = dotted(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
-        return measure(ev, expr, path, measured)
+        return measure(ev, expr, path, measured, uncertain)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
         raise unknown(ev, expr)
     value = ev.evaluate(expr)
@@ -104,10 +108,12 @@ def dotted(expr: syntax.Expr) -> list[str] | None:
     return None
 
 
-def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures) -> Measure:
+def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures, uncertain: bool) -> Measure:
     """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
     figure = ".".join(path[1:])
     if find_figure(figure, measured) is None:
+        if uncertain and set(path[1:]) & {"loss", *family("metric")}:
+            raise Halt
         known = spoken(figure, path[0])
         metric = known.partition(".")[2]
         if metric in later("metric"):

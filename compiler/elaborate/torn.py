@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dlc.compiler.source import Span
 
 
+BINDING = re.compile(r"^[ \t{}]*((?:[^\W\d]\w*[ \t]*,[ \t]*)*[^\W\d]\w*)[ \t]*=(?!=)", re.MULTILINE)
+NAMELESS = re.compile(r"^[ \t]*(?:(?:input|output|param|weight|block|net)[ \t]*[:(=]|=(?!=))", re.MULTILINE)
 WITH_BODY = (syntax.Block, syntax.If, syntax.For, syntax.Section)
 
 
@@ -22,6 +24,10 @@ class Torn:
     def __init__(self) -> None:
         self.places: list[Span] = []
         self.names: set[str] = set()
+        self.bound: dict[
+            str, tuple[Span, int]
+        ] = {}  # names that a lost statement binds, and where the first does
+        self.nameless = False  # whether a declaration or binding was lost that lacks its name
 
     def note(self, tree: syntax.File, places: list[Span]) -> None:
         """Mistakes at these places were found while the tree was parsed."""
@@ -30,7 +36,17 @@ class Torn:
         self.places += places
         text = tree.source.text
         for start, end in self._left_out(tree.body, 0, len(text)):
-            self.names.update(re.findall(r"[^\W\d]\w*", re.sub(r"#[^\n]*", "", text[start:end])))
+            lost = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), text[start:end])
+            self.names.update(re.findall(r"[^\W\d]\w*", lost))
+            self.nameless = self.nameless or bool(NAMELESS.search(lost))
+            for binding in BINDING.finditer(lost):
+                for name in re.findall(r"\w+", binding[1]):
+                    self.bound.setdefault(name, (tree.source, start + binding.start()))
+
+    def rebinds(self, name: str, span: Span) -> bool:
+        """Whether a name that stands there may have been bound anew by a statement that was lost."""
+        source, start = self.bound.get(name, (None, 0))
+        return source is span.source and start < span.start
 
     def within(self, span: Span) -> bool:
         """Whether one of the mistakes stands there."""

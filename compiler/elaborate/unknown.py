@@ -53,6 +53,8 @@ def nothing(ev: Evaluator, name: str, span: Span, candidates: Iterable[str], oth
     place, help = here(ev, span, call)
     output = next(iter(ev.scope.file.outputs), "OUTPUT")
     help = help or foreign.operator(name).replace("OUTPUT", output) or for_settings(name)
+    if ev.e.torn.nameless and not help:
+        return Halt()  # it may be the name that is lost
     help = help or did_you_mean(name, candidates) or otherwise
     return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
 

@@ -292,18 +292,24 @@ def forms(name: str) -> list[str]:
 
 def named(name: str, *families: str) -> str:
     """The member of these families that has that name elsewhere, built or not yet; empty if there is none."""
-    from dlc.compiler.definition import Definition
-
-    known = {
-        word: word for family in families for word in (*Definition.families[family], *LATER.get(family, ()))
-    }
-    plain = {word.replace("_", ""): word for word in known if is_public(word, families)}
-    tables = [MEMBERS] if not set(families) & {"operator", "loss"} else [OPERATORS]
+    if name in ABSENT:
+        return ""
+    known, plain = _members(families)
+    table = OPERATORS if "operator" in families or "loss" in families else MEMBERS
     for form in forms(name):
-        for table in (*tables, plain, aliases(families)):
-            if (found := table.get(form)) and found in known:
+        for names in (table, plain, aliases(families)):
+            if (found := names.get(form)) and found in known:
                 return found
     return ""
+
+
+@cache
+def _members(families: tuple[str, ...]) -> tuple[frozenset[str], dict[str, str]]:
+    """All members of these families, and those that specs write by their names in plain letters."""
+    from dlc.compiler.definition import Definition
+
+    known = [word for family in families for word in (*Definition.families[family], *LATER.get(family, ()))]
+    return frozenset(known), {w.replace("_", ""): w for w in known if is_public(w, families)}
 
 
 def is_public(word: str, families: Collection[str]) -> bool:

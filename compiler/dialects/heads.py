@@ -34,9 +34,10 @@ def typed_names(s: Statement) -> Found | None:
                 found.append((i, end))
     if not found:
         return None
-    instead = [t for i, t in enumerate(s.tokens) if not any(a <= i < b for a, b in found)]
+    left_out = {i for a, b in found for i in range(a, b)}
+    instead = [t for i, t in enumerate(s.tokens) if i not in left_out]
     what = "a block takes tensors of any type" if of_block else "a binding says no type"
-    return s.tell(what, "leave it out", *(s.tokens[a:b] for a, b in found[:MAX_MARKS]), instead=[instead])
+    return s.tell(what, "leave it out", *(s.tokens[a:b] for a, b in found), instead=[instead])
 
 
 def block_without_brackets(s: Statement) -> Found | None:

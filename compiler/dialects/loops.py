@@ -77,8 +77,8 @@ def one_more(number: Token) -> str:
 
 def several_settings(s: Statement) -> Found | None:
     """`epochs = 3, batch = 16`."""
-    cuts = [i for i, t, level in levels(s.tokens) if level == 0 and t.type == "COMMA"
-            and any(b.type == "EQUAL" for b in s.tokens[:i])
+    equal = next((i for i, t in enumerate(s.tokens) if t.type == "EQUAL"), len(s.tokens))
+    cuts = [i for i, t, level in levels(s.tokens) if level == 0 and t.type == "COMMA" and i > equal
             and [b.type for b in s.tokens[i + 1 : i + 3]] == ["NAME", "EQUAL"]]  # fmt: skip
     if not cuts:
         return None

@@ -7,7 +7,7 @@ from itertools import pairwise
 from dlc.compiler.characters import foreign_letters, latin
 from dlc.compiler.dialects.statement import VALUES, Found, Statement, Tokens, levels, touch
 from dlc.compiler.mends import DECLARATIONS, SECTIONS
-from dlc.compiler.tokens import MAX_MARKS, RESERVED, retyped
+from dlc.compiler.tokens import RESERVED, retyped
 
 
 def disguised_word(s: Statement) -> Found | None:
@@ -34,7 +34,8 @@ def pipe(s: Statement) -> Found | None:
         return None
     logic = any(t.type in ("COMPARE", "AND", "OR", "NOT", "TRUE", "FALSE", "IF") for t in s.tokens)
     sign, kind = ("or", "OR") if logic else ("->", "ARROW")
-    instead = [retyped(t, kind, sign) if i in bars else t for i, t in enumerate(s.tokens)]
+    places = set(bars)
+    instead = [retyped(t, kind, sign) if i in places else t for i, t in enumerate(s.tokens)]
     help = f"write `{sign}`" + ("" if logic else " between the stages of a flow")
     return s.tell(
         "`|` means nothing here", help, *([s.tokens[i]] for i in bars), code="E0101", instead=[instead]
@@ -71,10 +72,9 @@ def greater_for_arrow(s: Statement) -> Found | None:
     signs = [i for i, token in enumerate(s.tokens) if token.type == "COMPARE"]
     if len(signs) < 2 or any(s.tokens[i] != ">" for i in signs) or s.section == "expect" or s.types("IF"):
         return None
-    instead = [retyped(t, "ARROW", "->") if i in signs else t for i, t in enumerate(s.tokens)]
-    return s.tell(
-        "`>` compares", "write `->`", *([s.tokens[i]] for i in signs[:MAX_MARKS]), instead=[instead]
-    )
+    places = set(signs)
+    instead = [retyped(t, "ARROW", "->") if i in places else t for i, t in enumerate(s.tokens)]
+    return s.tell("`>` compares", "write `->`", *([s.tokens[i]] for i in signs), instead=[instead])
 
 
 def torn_arrow(s: Statement) -> Found | None:

@@ -8,7 +8,7 @@ from dlc.compiler.brackets import CLOSERS, OPENERS
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
-from dlc.compiler.tokens import span_of
+from dlc.compiler.tokens import MAX_MARKS, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dlc.compiler.tokens import Token
 
 Tokens = list["Token"]
+MAX_HELP = 400  # characters
 VALUES = ("NAME", "NUMBER", "STRING")
 
 
@@ -46,10 +47,11 @@ class Statement:
 
     def tell(self, message: str, help: str, *marked: Sequence[Token], code: str = "E0102",
              instead: Sequence[Tokens] | None = None) -> Found:  # fmt: skip
-        """A mistake at the tokens that are marked."""
-        spans = [span_of(self.source, m[0]).to(span_of(self.source, m[-1])) for m in marked]
-        labels = tuple(map(Label, spans))
-        return Found(Diagnostic(code, message, labels, (), help), None if instead is None else tuple(instead))
+        """A mistake at the tokens that are marked, of many the first."""
+        spans = [span_of(self.source, m[0]).to(span_of(self.source, m[-1])) for m in marked[:MAX_MARKS]]
+        help = help if len(help) <= MAX_HELP else f"{help[:MAX_HELP]}..."
+        mistake = Diagnostic(code, message, tuple(map(Label, spans)), (), help)
+        return Found(mistake, None if instead is None else tuple(instead))
 
 
 def levels(tokens: Tokens) -> Iterator[tuple[int, Token, int]]:

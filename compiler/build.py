@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from lark import Token
 
 from dlc.compiler import syntax
+from dlc.compiler.brackets import MAX_NESTING
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
-from dlc.compiler.tokens import MAX_NESTING, span_of
+from dlc.compiler.tokens import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,7 @@ class Builder:
         """Make the nodes of this text from now on."""
         self.source = source
         self._depth: dict[Any, int] = {}
+        self._signs: dict[Any, int] = {}  # of the chain that ends in a `Binary`
 
     # --- statements -----------------------------------------------------------------------------------------
 
@@ -135,8 +137,16 @@ class Builder:
         return self._node(syntax.Flow, parts, steps)
 
     def binary(self, parts: list) -> syntax.Binary:
+        """Signs in a row, as in `a + b + c`, are one level deep, however many there are."""
         left, sign, right = parts
-        return self._node(syntax.Binary, parts, str(sign), left, right, self._span(sign))
+        span = self._span(left).to(self._span(right))
+        node = syntax.Binary(span, str(sign), left, right, self._span(sign))
+        self._signs[node] = 1 + self._signs.get(left, 0)
+        if self._signs[node] >= MAX_STEPS:
+            raise Reject("E0104", self._span(sign), f"more than {MAX_STEPS:_} terms in a row")
+        deeper = self._depth_of(left) - isinstance(left, syntax.Binary)
+        self._note_depth(node, parts, max(deeper, self._depth_of(right)))
+        return node
 
     def unary(self, parts: list) -> syntax.Unary:
         return self._node(syntax.Unary, parts, str(parts[0]), parts[1])
@@ -221,8 +231,8 @@ class Builder:
         self._note_depth(node, parts)
         return node
 
-    def _note_depth(self, node: Any, parts: list) -> None:
-        depth = 1 + max(map(self._depth_of, parts))
+    def _note_depth(self, node: Any, parts: list, inner: int | None = None) -> None:
+        depth = 1 + (max(map(self._depth_of, parts)) if inner is None else inner)
         if depth > MAX_NESTING and isinstance(node, (syntax.Expr, syntax.If)):
             message = f"this is nested more than {MAX_NESTING} levels deep"
             raise Reject("E0104", self._span(parts[0]), message, "give the inner parts names of their own")

@@ -144,6 +144,13 @@ class Definition:
         return [f"`{n}`" for n in dir(cls) if getattr(getattr(cls, n), "__isabstractmethod__", False)]
 
     @classmethod
+    def signature(cls) -> str:
+        """How it is called: `dense(units, bias=true)`; settings that go by name alone are shown where there
+        are no others."""
+        settings = [s for s in cls.settings.values() if not s.keyword] or list(cls.settings.values())
+        return f"{cls.name}({', '.join(map(spell_setting, settings))})"
+
+    @classmethod
     def summary(cls) -> str:
         """The first sentence of the documentation."""
         return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
@@ -169,6 +176,13 @@ def family(name: str) -> dict[str, type[Definition]]:
 
 def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def spell_setting(setting: Setting) -> str:
+    if setting.rest or setting.required:
+        return f"{setting.name}, ..." if setting.rest else setting.name
+    in_words = setting.shown or isinstance(setting.default, Definition)
+    return f"{setting.name}={'...' if in_words else spell_value(setting.default)}"
 
 
 def spell_value(value: Any) -> str:

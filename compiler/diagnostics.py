@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.record import record
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Site
     from dlc.compiler.source import Span
+
+
+NAMES = ("E0301", "E0901")  # codes of names that stand for nothing, or for nothing yet
+MAX_MARKS = 10  # places of one of these
 
 
 @record
@@ -131,7 +136,18 @@ class Problems:
         return any(d.severity == "error" for d in self.found)
 
     def sorted(self) -> list[Diagnostic]:
-        return sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1))
+        """All in order of place; of a name that nothing has the first, with the other places of it marked."""
+        together: dict[object, Diagnostic] = {}
+        for d in sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)):
+            key = (
+                (d.code, d.message, d.span.source.name, d.span.text) if d.code in NAMES and d.span else id(d)
+            )
+            first = together.get(key)
+            if first is None:
+                together[key] = d
+            elif len(first.labels) < MAX_MARKS:
+                together[key] = replace(first, labels=(*first.labels, *d.labels))
+        return list(together.values())
 
     def check(self) -> None:
         """Raise what was found if an error is among it."""

@@ -41,6 +41,10 @@ class Kind:
         `init=zeros`, `optimizer=adam(...)`."""
         return ()
 
+    def of_outputs(self) -> tuple[str, ...]:
+        """Families whose members may stand here where they are called with an output: `loss=mse(y)`."""
+        return ()
+
     def item(self) -> Kind | None:
         """The kind of the entries, where a list is taken."""
         return None
@@ -246,6 +250,9 @@ class OneOf(Kind):
     def families(self) -> tuple[str, ...]:
         return tuple(f for k in self.kinds for f in k.families())
 
+    def of_outputs(self) -> tuple[str, ...]:
+        return tuple(f for k in self.kinds for f in k.of_outputs())
+
     def item(self) -> Kind | None:
         return next((k.item() for k in self.kinds if k.item()), None)
 
@@ -301,6 +308,21 @@ class Constant(Kind):
         if not isinstance(value, (int, float)):
             raise self.mismatch(value)
         return value
+
+
+class Constants(Constant):
+    """Numbers fixed in the file, in lists."""
+
+    def describe(self) -> str:
+        return "lists of numbers"
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise self.mismatch(value)
+        return Constant().accept(value)
+
+    def item(self) -> Kind:
+        return Constant()
 
 
 class TensorValue(Kind):

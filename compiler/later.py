@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from dlc.compiler.kinds import Reject
+from dlc.compiler.definition import Definition, Reject
 
 NOT_BUILT = "E0901"
+SECTIONS = ("data", "train", "export")
 
-# By the family that they will belong to; `train` and `export` are settings of these sections.
+# By the family that they will belong to; other keys are definitions, and hold settings of theirs.
 LATER: dict[str, tuple[str, ...]] = {
     "operator": (
-        "rnn", "lstm", "gru", "attention",
-        "vocabulary", "tokenize",
+        "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
+        "tan", "erf", "sign", "floor", "ceil", "round", "lgamma", "prod", "var", "std", "logsumexp", "argmin",
+        "sort", "channel_dropout", "drop_path", "random_resized_crop", "cutmix", "grid_sample", "spectrogram",
+        "mel", "mfcc",
     ),
-    "attribute": ("mask", "length"),
-    "metric": ("edit_distance",),
-    "source": ("images", "text"),
+    "loss": ("quantile", "info_nce"),
+    "function": ("eye", "batch", "ramp"),
+    "attribute": ("mask", "length", "valid"),
+    "metric": (
+        "top_k", "mcc", "mape", "mse", "quantile_coverage", "edit_distance", "bleu", "chrf",
+        "word_error_rate", "sequence_accuracy",
+    ),
+    "source": ("images", "audio", "text"),
+    "field": ("files", "ahead"),
     "section": ("tune",),
-    "train": ("step", "phase"),
+    "data": ("split", "drop"),
+    "train": ("step", "phase", "until", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode", "lengths"),
+    "csv": ("separator", "decimal", "encoding", "header", "comment", "series", "order", "window", "step"),
+    "parquet": ("series", "order", "window", "step"),
+    "maxpool": ("dilation", "ceil"),
+    "avgpool": ("ceil", "count_padding"),
+    "resize": ("align_corners", "antialias"),
+    "pad": ("mode",),
+    "batchnorm": ("sync",),
+    "bce": ("positive",),
+    "patience": ("min_delta",),
+    "load": ("from", "names"),
+    **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
 }  # fmt: skip
 # What to do without them, where there is something to say.
 WITHOUT = {
@@ -30,12 +51,13 @@ def later(*families: str) -> tuple[str, ...]:
     return tuple(word for family in families for word in LATER.get(family, ()))
 
 
-def not_built(family: str, word: str) -> Reject:
-    """What to say of a word of `later(family)`."""
-    what = {
-        "attribute": f"`.{word}`",
-        "train": f"`{word}` in `train`",
-        "export": f"`{word}` in `export`",
-    }.get(family, f"`{word}`")
-    help = WITHOUT.get(family, "it will come with a later version of dlc")
-    return Reject(f"{what} is not built yet", help=help, code=NOT_BUILT)
+def not_built(of: str, word: str, written: str = "") -> Reject:
+    """What to say of a word of `later(of)`, which another library has `written` otherwise."""
+    what = f"`.{word}`" if of == "attribute" else f"`{word}`"
+    if of in SECTIONS:
+        what += f" in `{of}`"
+    elif of not in (*Definition.families, "attribute", "function"):
+        what += f" of `{of}`"
+    help = WITHOUT.get(of, "it will come with a later version of dlc")
+    name = f"`{written}` is written `{word}` here, and " if written and written != word else ""
+    return Reject(f"{what} is not built yet", help=f"{name}{help}", code=NOT_BUILT)

@@ -6,11 +6,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from dlc.compiler import characters
+from dlc.compiler.brackets import CLOSERS, OPENERS
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.tokens import CLOSERS, GOES_ON_AFTER, OPENERS, clipped, span_of
+from dlc.compiler.tokens import GOES_ON_AFTER, RESERVED, clipped, span_of
 from dlc.compiler.types import ELEMENTS
 
 if TYPE_CHECKING:
@@ -21,26 +23,38 @@ if TYPE_CHECKING:
 SECTIONS = frozenset({"data", "train", "export", "expect", "tune"})
 DECLARATIONS = frozenset({"import", "param", "input", "output", "weight", "block", "net", "step", "phase"})
 TYPES = frozenset(ELEMENTS)
-RESERVED = frozenset({"IF", "ELSE", "FOR", "IN", "RETURN", "AND", "OR", "NOT", "TRUE", "FALSE", "NONE", "AS"})
 
 # Words that open a statement in other languages.
 FOREIGN_WORDS = {
-    **dict.fromkeys(
-        ("def", "function", "func", "fn", "layer"), "a template is declared `block f(x) { ... }`"
-    ),
-    **dict.fromkeys(("class", "model", "module", "network"), "a network is declared `net f(x) { ... }`"),
-    **dict.fromkeys(("let", "var", "const", "val"), "a binding is written `x = value`"),
     **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
-    "while": "the one loop is `for x in list { ... }`",
-    "from": 'write `import f, g from "other.dl"`',
-}
+    **dict.fromkeys(("while", "until", "loop", "foreach"), "the one loop is `for x in list { ... }`"),
+    **dict.fromkeys(("from", "include", "using", "require", "use"),
+                    'an import is written `import f, g from "other.dl"`'),
+    **dict.fromkeys(("with", "try", "except", "finally", "catch", "raise", "throw"),
+                    "a spec says what is computed, and nothing else runs: take these lines out"),
+    **dict.fromkeys(("switch", "match", "case", "when"),
+                    "a choice is written `if c { ... } else if d { ... }`"),
+    **dict.fromkeys(("assert", "test", "check"), "what has to hold is written into `expect { ... }`"),
+    **dict.fromkeys(("del", "global", "nonlocal", "yield", "await", "defer", "typedef", "package"),
+                    "take the line out"),
+    **dict.fromkeys(("print", "echo", "puts"), "`dlc show` prints the shape of everything"),
+    **dict.fromkeys(("layers", "network", "model", "architecture"),
+                    "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
+    **dict.fromkeys(("dataset", "source", "rows"), "rows are named in `data { source = ... }`"),
+    **dict.fromkeys(("training", "optimizer", "loss", "fit", "trainer", "hyperparameters"),
+                    "settings of training stand in `train { ... }`"),
+    **dict.fromkeys(("const", "let", "var", "def"), "a value is given with `=`: `x = 3`"),
+}  # fmt: skip
 
 # What the grammar may want next, in the words of the language and in the order they are told.
 WANTED = {
-    "EQUAL": "`=`", "COLON": "`:`", "LPAR": "`(`", "LBRACE": "`{`",
-    "IN": "`in`", "FROM": "`from`", "ELSE": "`else`",
-    "COMMA": "`,`", "SEMICOLON": "`;`", "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`", "$END": "a newline",
+    "EQUAL": "`=`", "COLON": "`:`", "LPAR": "`(`", "LBRACE": "`{`", "IN": "`in`", "FROM": "`from`",
+    "ELSE": "`else`", "COMMA": "`,`", "SEMICOLON": "`;`", "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`",
+    "$END": "a newline",
 }  # fmt: skip
+
+
+_OPERANDS = ("NAME", "NUMBER", "STRING", "LPAR", "LSQB")
 
 
 @record
@@ -99,7 +113,7 @@ def leading_sign(line: Line, source: Source) -> Diagnostic | None:
     first = line.tokens[0]
     if first.type not in ("PLUS", "MINUS"):
         return None
-    help = f"write `({first}x) -> f`: a line that begins with a sign continues the line before"
+    help = f"put it in brackets, `({first}x) -> f`: a line that begins with a sign continues the line before"
     return Diagnostic(
         "E0102", "a statement cannot begin with a sign", (Label(span_of(source, first)),), (), help
     )
@@ -122,8 +136,22 @@ def explain(line: Line, found: Token, accepts: Collection[str], source: Source) 
     labels = [Label(Span(source, end, end) if ends else span_of(source, found))]
     if (opener := slip.opener) is not None and opener.line < (line.tokens[-1] if ends else found).line:
         labels.append(Label(span_of(source, opener), "opened here"))
+    if found.type in ("UNEXPECTED", "FOREIGN"):
+        return _no_sign(found, tuple(labels), _help(slip))
     message = f"expected {_wanted(slip)}, found {_found(slip, source)}"
     return Diagnostic("E0102", message, tuple(labels), (), _help(slip))
+
+
+def _no_sign(found: Token, labels: tuple[Label, ...], help: str) -> Diagnostic:
+    """A character that means nothing where it stands."""
+    if len(found) == 1 and characters.is_unseen(found):
+        message, help = f"here stands a character that nobody sees: {characters.named(found)}", "leave it out"
+    elif len(found) == 1:
+        message = f"unexpected character {(characters.shown if found.isascii() else characters.named)(found)}"
+        help = help or characters.character_help(found)
+    else:
+        message = f"`{found}` means nothing here"
+    return Diagnostic("E0101", message, labels, (), help)
 
 
 def _found(slip: _Slip, source: Source) -> str:
@@ -153,19 +181,36 @@ def _wanted(slip: _Slip) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
+def _unknown_size(slip: _Slip) -> str:
+    """`float[?, 4]`."""
+    if slip.found == "?" and slip.before is not None and slip.before.type in ("LSQB", "COMMA"):
+        return "the batch is never written, and a size that is not known has a name, such as `T`"
+    return ""
+
+
+def _dollar(slip: _Slip) -> str:
+    """`$x`."""
+    before_name = slip.found == "$" and slip.after is not None and slip.after.type == "NAME"
+    return "leave it out: a name stands alone" if before_name else ""
+
+
 def _help(slip: _Slip) -> str:
     return next((help for mend in _MENDS if (help := mend(slip))), "")
 
 
 def _first_word(slip: _Slip) -> str:
     """The mend of a first word that was meant to open a statement."""
-    if slip.at != 1 or not slip.line.word or slip.found.type not in ("NAME", "LBRACE", "STRING", "LPAR"):
+    opens = slip.found.type in (*_OPERANDS, "LBRACE", "NOT", "TRUE", "FALSE", "NONE", "IF", "FOR", "IN")
+    begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and slip.after is None)
+    if not slip.line.word or not (begins or slip.found.type == "LBRACE"):
         return ""
     if slip.line.word in FOREIGN_WORDS:
         return FOREIGN_WORDS[slip.line.word]
+    if slip.at != 1 or slip.found.type not in ("NAME", "LBRACE"):
+        return ""
     if slip.found.type == "LBRACE":
         return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {_listed(SECTIONS)}"
-    return did_you_mean(slip.line.word, DECLARATIONS) if slip.found.type == "NAME" else ""
+    return did_you_mean(slip.line.word, DECLARATIONS)
 
 
 # --- the likely mends, the surest first ---------------------------------------------------------------------
@@ -177,13 +222,16 @@ def _else_if(slip: _Slip) -> str:
 
 def _sign_at_line_start(slip: _Slip) -> str:
     if slip.found.type in ("PLUS", "MINUS") and slip.starts_line:
-        return f"no statement begins with a sign: write `({slip.found}x) -> f`"
+        return f"no statement begins with a sign: put it in brackets, `({slip.found}x) -> f`"
     return ""
 
 
-def _slash_comment(slip: _Slip) -> str:
-    if slip.at == 0:
-        return "a comment begins with `#`" if slip.found.type == "FLOOR" else ""
+def _comment(slip: _Slip) -> str:
+    """A comment of another language."""
+    if slip.at == 0 or slip.starts_line:
+        signs = ("FLOOR", "PERCENT", "SEMICOLON", "SLASH")
+        dashes = slip.found == "-" and slip.after == "-" and slip.found.end_pos == slip.after.start_pos
+        return "a comment begins with `#`" if slip.found.type in signs or dashes else ""
     line = slip.found.line if slip.found.type != "$END" else slip.line.tokens[-1].line
     if slip.found.type not in ("NAME", "NUMBER", "$END"):
         return ""
@@ -199,6 +247,40 @@ def _reserved_name(slip: _Slip) -> str:
         return "`else` follows the `}` of its `if`"
     if slip.at == 0 and slip.found.type in RESERVED:
         return f"`{slip.found}` is a reserved word and cannot be a name"
+    return ""
+
+
+def _body(slip: _Slip) -> str:
+    """`if c x = 1`, `if c then`, `for x in l do`."""
+    if (
+        "LBRACE" in slip.accepts
+        and slip.line.tokens[0].type in ("IF", "FOR")
+        and slip.found.type in _OPERANDS
+    ):
+        return "a body stands in braces: `{ ... }`"
+    return ""
+
+
+def _nothing_between(slip: _Slip) -> str:
+    """`x -> -> f`, `f(1, , 2)`."""
+    if (
+        slip.found.type in ("ARROW", "COMMA")
+        and slip.before is not None
+        and slip.before.type == slip.found.type
+    ):
+        return f"leave one `{slip.found}` out, or write what is missing between the two"
+    return ""
+
+
+def _lost_name(slip: _Slip) -> str:
+    """`output : float`, `= dense(3)`, `{ ... }`."""
+    if slip.at == 0 and slip.found.type == "EQUAL":
+        return "the name that is bound is missing: `name = value`"
+    if slip.at == 0 and slip.found.type == "LBRACE":
+        return f"the word before a `{{` is missing: the sections are {_listed(SECTIONS)}"
+    named = slip.line.word if slip.line.word in DECLARATIONS - {"step", "phase", "import"} else ""
+    if slip.at == 1 and named and slip.found.type in ("COLON", "LPAR", "EQUAL"):
+        return f"a name is missing: `{named} NAME{slip.found}`"
     return ""
 
 
@@ -275,8 +357,7 @@ def _brace_below(slip: _Slip) -> str:
 
 
 def _two_values(slip: _Slip) -> str:
-    values = ("NAME", "NUMBER", "STRING", "LSQB", "LPAR")
-    if slip.before is None or slip.found.type not in values or "NUMBER" in slip.accepts:
+    if slip.before is None or slip.found.type not in _OPERANDS or "NUMBER" in slip.accepts:
         return ""
     if slip.opener is not None:
         return "a comma may be missing" if "COMMA" in slip.accepts else ""
@@ -293,9 +374,14 @@ def _several_values(slip: _Slip) -> str:
 
 _MENDS = (
     _else_if,
+    _unknown_size,
+    _dollar,
+    _comment,
     _sign_at_line_start,
-    _slash_comment,
     _reserved_name,
+    _body,
+    _nothing_between,
+    _lost_name,
     _colon,
     _equal,
     _declaration,

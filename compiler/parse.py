@@ -17,11 +17,13 @@ from dlc.compiler.source import Source
 from dlc.compiler.tokens import MAX_PROBLEMS, Tokens, TooMuch, retyped, span_of, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from dlc.compiler.diagnostics import Diagnostic
     from dlc.compiler.tokens import Token
 
+MAX_AGAIN = 10  # mistakes of one statement that are read as they are meant
+GO_ON = frozenset({"elif", "except", "finally", "case", "catch"})  # words that go on with such a statement
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 _parsing = threading.Lock()  # the one parser calls back to the one builder
@@ -82,17 +84,22 @@ class _Reader:
         self.tokens = tokens
         self.source = source
         self.problems = problems
+        self.bodies: dict[int, tuple[syntax.Statement, ...]] = {}  # what was read of each, by its first token
 
     def statements(self, start: int, end: int, section: str = "") -> tuple[syntax.Statement, ...]:
         """The statements among the tokens from `start` to `end`, which stand in this section."""
         found: list[syntax.Statement] = []
-        margin = None  # lines further in than this belong to a statement with an unclosed bracket
+        margin = (
+            None  # lines further in belong to a statement with an unclosed bracket, or to one as in Python
+        )
         for line in self._lines(start, end, section):
             column = line.tokens[0].column
             if margin is not None and column > margin:
                 continue
+            if column == margin and str(line.tokens[0]) in GO_ON:
+                continue
             broken = any(token.start_pos in self.tokens.broken for token in line.tokens)
-            margin = column if broken else None
+            margin = column if broken or line.tokens[-1].type == "COLON" else None
             found += self._without(line) if broken else self._statement(line)
         return tuple(found)
 
@@ -111,38 +118,56 @@ class _Reader:
                     stop = min(self.tokens.pairs[head[-1].start_pos], end)
                     bodies[head[-1].start_pos] = (i, stop)
                     i = stop
-            head = _with_keywords(head)
-            opens = head[0].type in ("SECTION", "STEP", "PHASE")
-            yield Line(head, bodies, str(head[0]) if opens else section)
+            yield _line(head, bodies, section)
 
-    def _statement(self, line: Line) -> list[syntax.Statement]:
+    def _statement(self, line: Line, again: int = MAX_AGAIN) -> list[syntax.Statement]:
+        """The statements of a line. Of one of another language, what is meant is read in its place."""
         if sign := leading_sign(line, self.source):
             return self._without(line, sign)
         parser = self.parser.parse_interactive(start="statement")
-        read: set[int] = set()
         try:
             for token in line.tokens:
                 parser.feed_token(token)
                 if token.type == "LBRACE":
-                    read.add(token.start_pos)
-                    for inner in self.statements(*line.bodies[token.start_pos], line.section):
+                    for inner in self._body(token, line):
                         parser.feed_token(_carrier(inner))
             made = parser.feed_eof(line.tokens[-1])
             self._check_comparison(made, line)
         except lark.UnexpectedToken as error:
-            return self._without(line, explain(line, error.token, parser.accepts(), self.source), read)
+            from dlc.compiler import dialects
+
+            found = dialects.explain(line.tokens, self.source, line.section)
+            mistake = found.mistake if found else explain(line, error.token, parser.accepts(), self.source)
+            if found is None and self._told(error.token):
+                return self._without(line)
+            if found is None or found.instead is None or not again:
+                return self._without(line, mistake)
+            self.problems.add(mistake)
+            lines = (_line(tokens, line.bodies, line.section) for tokens in found.instead)
+            return [made for meant in lines for made in self._statement(meant, again - 1)]
         except Reject as reject:
-            return self._without(line, reject.diagnostic, read)
+            return self._without(line, reject.diagnostic)
         return made if isinstance(made, list) else [made]
 
-    def _without(self, line: Line, mistake: Diagnostic | None = None, read: Collection[int] = ()) -> list:
+    def _told(self, token: Token) -> bool:
+        """Whether something is told of a token already, as of one that is no number."""
+        return token.type != "$END" and self.problems.seen_at(span_of(self.source, token))
+
+    def _body(self, brace: Token, line: Line) -> tuple[syntax.Statement, ...]:
+        """The statements between braces, read once."""
+        first, end = line.bodies[brace.start_pos]
+        if first not in self.bodies:
+            self.bodies[first] = self.statements(first, end, line.section)
+        return self.bodies[first]
+
+    def _without(self, line: Line, mistake: Diagnostic | None = None) -> list:
         """No statement, since it has this mistake; but what is wrong in its bodies that are not
         yet read is told."""
         if mistake:
             self.problems.add(mistake)
         for token in line.tokens:
-            if token.type == "LBRACE" and token.start_pos not in read and self._opens_body(token, line):
-                self.statements(*line.bodies[token.start_pos], line.section)
+            if token.type == "LBRACE" and self._opens_body(token, line):
+                self._body(token, line)
         return []
 
     def _opens_body(self, brace: Token, line: Line) -> bool:
@@ -166,6 +191,13 @@ class _Reader:
             help = f"a value is given with `=`: `{value.left.id} = ...`"
         message = "a comparison stands by itself only in `expect`"
         raise Reject("E0102", value.operator_span, message, help)
+
+
+def _line(tokens: list[Token], bodies: dict[int, tuple[int, int]], section: str) -> Line:
+    """A line of these tokens in a section, or of the section that it opens."""
+    tokens = _with_keywords(tokens)
+    opens = tokens[0].type in ("SECTION", "STEP", "PHASE")
+    return Line(tokens, bodies, str(tokens[0]) if opens else section)
 
 
 def _with_keywords(line: list[Token]) -> list[Token]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 from typing import TYPE_CHECKING
+
+from dlc.compiler.characters import foreign_letters, latin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +16,12 @@ MAX_WORD = 40  # longer words are compared by their beginning
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that was probably meant by `word`, if there is one."""
-    best, least = None, 1 + max(1, min(len(word), MAX_WORD) // 3)
+    from dlc.compiler.foreign import ABSENT
+
+    if word in ABSENT:
+        return None
+    from_elsewhere = re.search("[a-z][A-Z]", word)  # no name of the language is written so
+    best, least = None, 2 if from_elsewhere else 1 + max(1, min(len(word), MAX_WORD) // 3)
     for candidate in sorted(set(candidates)):
         if candidate == word or abs(len(candidate) - len(word)) >= least + 1:
             continue
@@ -32,8 +40,21 @@ def shared(a: str, b: str) -> int:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """A sentence that names the nearest candidate, or nothing."""
-    meant = nearest(word, candidates)
+    known = list(candidates)
+    if help := look_alike(word, known):
+        return help
+    meant = nearest(word, known)
     return f"did you mean `{meant}`?" if meant else ""
+
+
+def look_alike(word: str, candidates: Iterable[str]) -> str:
+    """What to do about a word that differs from a candidate in the alphabet of its letters alone."""
+    if not word.isascii():
+        twin = next((c for c in candidates if c != word and latin(c) == latin(word)), "")
+        other = f", that one {foreign_letters(twin)}" if not twin.isascii() else ""
+        return f"write `{twin}`: it holds {foreign_letters(word)}{other}" if twin else ""
+    twin = next((c for c in candidates if not c.isascii() and latin(c) == word), "")
+    return f"write `{twin}`: that name holds {foreign_letters(twin)}" if twin else ""
 
 
 def _plain(word: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dlc.compiler.source import Source, Span
 
@@ -250,8 +250,9 @@ def bodies(statement: Statement) -> tuple[Statement, ...]:
     return statement.body if isinstance(statement, (Block, For, Section)) else ()
 
 
-def expressions(statement: Statement) -> Iterator[Expr]:
-    """All expressions of a statement, but those in its body and in types."""
+def expressions(statement: Statement, within: Callable[[Expr], bool] = lambda _: True) -> Iterator[Expr]:
+    """All expressions of a statement, but those in its body and in types, and those inside one that `within`
+    rules out."""
     if isinstance(statement, (Section, Block)):
         return
     waiting: list[Any] = [statement.init if isinstance(statement, Weight) else statement]
@@ -259,6 +260,8 @@ def expressions(statement: Statement) -> Iterator[Expr]:
         current = waiting.pop()
         if isinstance(current, Expr):
             yield current
+            if not within(current):
+                continue
         for field in fields(current):
             value = getattr(current, field.name)
             parts = value if isinstance(value, tuple) else (value,)

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from dlc.compiler import brackets, characters
+from dlc.compiler.brackets import CLOSERS, HEADS, OPENERS
+from dlc.compiler.diagnostics import Label
 from dlc.compiler.source import Source, Span
 
 if TYPE_CHECKING:
@@ -27,34 +30,15 @@ if TYPE_CHECKING:
 MAX_TEXT = 1_000_000
 MAX_TOKENS = 100_000
 MAX_NAME = 200
-MAX_NESTING = 100
 MAX_PROBLEMS = 100
-
-OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
-CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
-SIGNS = {
-    "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}",
-}  # fmt: skip
+MAX_MARKS = 20  # places of one sign in a line that are marked
 
 OPERATORS = frozenset(
     {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR"}
 )
+RESERVED = frozenset({"IF", "ELSE", "FOR", "IN", "RETURN", "AND", "OR", "NOT", "TRUE", "FALSE", "NONE", "AS"})
 GOES_ON_AFTER = OPERATORS | {"ARROW", "EQUAL", "COMMA"}
 GOES_ON_BEFORE = OPERATORS | {"ARROW", "ELSE"}
-
-# What other languages write, and the token that is meant.
-MEANT = {
-    "=>": ("->", "ARROW"),
-    "|>": ("->", "ARROW"),
-    "→": ("->", "ARROW"),
-    "&&": ("and", "AND"),
-    "||": ("or", "OR"),
-    "!": ("not", "NOT"),
-    "===": ("==", "COMPARE"),
-    "!==": ("!=", "COMPARE"),
-    "<>": ("!=", "COMPARE"),
-    ":=": ("=", "EQUAL"),
-}
 
 _UNSEEN = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -91,18 +75,26 @@ class _Tokenizer:
         self.comments: list[Token] = []
         self.broken: set[int] = set()
         self.open_string_lines: set[int] = set()
+        self.signs: dict[tuple[int, str], list[Token]] = {}  # those of other languages, by their line
 
     def run(self) -> Tokens:
         self._check_text()
         items = list(self._words())
-        unpaired = self._unpaired(items)
-        self.broken |= unpaired
-        items = self._without_idle_newlines(items, unpaired)
-        return Tokens(items, self.comments, _pairs(items, unpaired), self.broken)
+        self._report_signs()
+        found = brackets.pair(items, self.source, self.open_string_lines)
+        for diagnostic in found.mistakes[: MAX_PROBLEMS - len(self.problems.found)]:
+            self.problems.add(diagnostic)
+        if found.too_deep:
+            raise TooMuch
+        self.broken |= found.unpaired
+        items = self._without_idle_newlines(found.items, found.unpaired)
+        return Tokens(items, self.comments, brackets.partners(items, found.unpaired), self.broken)
 
-    def report(self, code: str, token: Token, message: str, help: str = "") -> None:
+    def report(
+        self, code: str, token: Token, message: str, help: str = "", more: Iterable[Label] = ()
+    ) -> None:
         if len(self.problems.found) < MAX_PROBLEMS:
-            self.problems.report(code, span_of(self.source, token), message, help=help)
+            self.problems.report(code, span_of(self.source, token), message, help=help, more=more)
 
     # --- single tokens --------------------------------------------------------------------------------------
 
@@ -129,35 +121,39 @@ class _Tokenizer:
                 raise TooMuch
             if token.type == "COMMENT":
                 self.comments.append(token)
-            elif token.type in _CHECKS:
-                yield _CHECKS[token.type](self, token)
-            else:
+            elif token.type not in _CHECKS:
                 yield token
+            elif (checked := _CHECKS[token.type](self, token)) is not None:
+                yield checked
 
     def _name(self, token: Token) -> Token:
         if len(token) > MAX_NAME:
             self.report("E0104", token, f"this name is longer than {MAX_NAME} characters")
         if not token.isascii():
-            self._foreign_name(token)
+            return self._foreign_name(token)
         return token
 
-    def _foreign_name(self, token: Token) -> None:
-        from unicodedata import normalize
-
-        plain = normalize("NFKC", token)
+    def _foreign_name(self, token: Token) -> Token:
+        plain = characters.compatible(token)
         if not token.isidentifier():
+            self.broken.add(token.start_pos)
+            power = re.fullmatch(r"([^\W\d]\w*?)[²³]", token)
+            help = f"a power is written `**`: `{power[1]} ** {plain[-1]}`" if power else _NAMES
             self.report(
-                "E0101", token, f"`{clipped(token)}` holds a character that cannot stand in a name", _NAMES
+                "E0101", token, f"`{clipped(token)}` holds a character that cannot stand in a name", help
             )
         elif plain != token:
-            self.report(
-                "E0101",
-                token,
-                f"`{clipped(token)}` is not written in plain letters",
-                f"write `{clipped(plain)}`",
+            odd = "".join(c for c in token if c not in plain)
+            self.report("E0101", token, f"`{clipped(token)}` is not written in plain letters",
+                        f"write `{clipped(plain)}`: it holds {characters.foreign_letters(odd)}")  # fmt: skip
+            return retyped(
+                token, plain.upper() if plain.upper() in RESERVED and plain.islower() else "NAME", plain
             )
+        return token
 
     def _open_string(self, token: Token) -> Token:
+        if len(token) > 1 and token[-1] in "\u201c\u201d\u201e":
+            return self._curly(token)
         self.open_string_lines.add(token.line)
         help = 'close it with `"` on the same line; `\\n` stands for a newline in it'
         self.report("E0105", token, "this string has no end", help)
@@ -172,98 +168,72 @@ class _Tokenizer:
         plain = token.strip("'").replace("\\", "").replace('"', "")
         return retyped(token, "STRING", f'"{plain}"')
 
-    def _bad_number(self, token: Token) -> Token:
-        self.report("E0105", token, f"`{clipped(token)}` is not a number", _number_help(token))
-        return retyped(token, "NUMBER", "1")
+    def _curly(self, token: Token) -> Token:
+        inside = token[1:-1].replace("\\", "")
+        help = f'write `"{inside}"`' if len(inside) <= 40 else 'a plain double quote is `"`'
+        self.report("E0105", token, "strings stand in plain double quotes", help)
+        return retyped(token, "STRING", f'"{inside}"')
 
-    def _unexpected(self, token: Token) -> Token:
-        if token in MEANT:
-            meant, kind = MEANT[token]
-            self.report("E0101", token, f"`{token}` means nothing here", f"write `{meant}`")
-            return retyped(token, kind, meant)
-        if token.type == "FOREIGN":
-            help = f"a name may be bound again: write `x = x {token[0]} ...`"
-            self.report("E0101", token, f"`{token}` means nothing here", help)
-        elif token.start_pos - 1 not in self.broken:  # of several in a row only the first is told
-            self.report("E0101", token, f"unexpected character {shown(token)}", _character_help(token))
-        self.broken.add(token.start_pos)
+    def _bad_number(self, token: Token) -> Token:
+        self.report("E0105", token, f"`{clipped(token)}` is not a number", characters.number_help(token))
+        meant = characters.number(token)
+        if not meant:
+            self.broken.add(token.start_pos)
+        return retyped(token, "NUMBER", meant or "1")
+
+    def _no_comment(self, token: Token) -> None:
+        """What is a comment elsewhere is passed over."""
+        opener = token[:2] if token.startswith("/") else token[:3]
+        place = retyped(token, token.type, opener)
+        place.end_pos = token.start_pos + len(opener)
+        help = "write `#`" if opener == "//" else "a comment begins with `#`, on each of its lines"
+        self.report("E0101", place, f"`{opener}` begins no comment", help)
+
+    def _unexpected(self, token: Token) -> Token | None:
+        """The token that is meant by a sign; the statement tells of one that is meant for none."""
+        if meant := characters.meant(token):
+            self.signs.setdefault((token.line, str(token)), []).append(token)
+            return retyped(token, meant[1], meant[0])
+        if characters.is_space(token):
+            message = f"this space is not a plain one: {characters.named(token)}"
+            self.report("E0101", token, message, "put a plain space in its place")
+            return None
         return token
 
+    def _report_signs(self) -> None:
+        """What is meant by the signs of other languages, each told once a line."""
+        for (_, sign), found in self.signs.items():
+            meant = characters.meant(sign)
+            assert meant is not None
+            written = f"`{sign}`" if sign.isascii() or len(sign) > 1 else characters.named(sign)
+            more = [Label(span_of(self.source, token)) for token in found[1:MAX_MARKS]]
+            self.report("E0101", found[0], f"{written} means nothing here", f"write `{meant[0]}`", more)
+
     # --- brackets and newlines ------------------------------------------------------------------------------
-
-    def _unpaired(self, items: list[Token]) -> set[int]:
-        """The places of brackets without a partner, reported."""
-        open_: list[Token] = []
-        unclosed: list[Token] = []
-        stray: list[Token] = []
-        crossed: list[tuple[Token, Token]] = []
-        for token in items:
-            if token.type in OPENERS:
-                open_.append(token)
-                if len(open_) > MAX_NESTING:
-                    message = f"brackets are nested more than {MAX_NESTING} levels deep here"
-                    self.report("E0104", token, message, "give the inner parts names of their own")
-                    raise TooMuch
-            elif token.type in CLOSERS:
-                if not any(t.type == CLOSERS[token.type] for t in open_):
-                    if open_ and "BRACE" not in open_[-1].type + token.type:
-                        crossed.append((open_.pop(), token))
-                    else:
-                        stray.append(token)
-                    continue
-                while open_[-1].type != CLOSERS[token.type]:
-                    unclosed.append(open_.pop())
-                open_.pop()
-        unclosed += open_
-        self._report_unpaired(unclosed, stray)
-        for opener, closer in crossed:
-            message = f"this `{opener}` is closed by `{closer}`"
-            self.report("E0103", opener, message, f"close it with `{SIGNS[OPENERS[opener.type]]}`")
-        return {token.start_pos for token in (*unclosed, *stray, *(t for pair in crossed for t in pair))}
-
-    def _report_unpaired(self, unclosed: list[Token], stray: list[Token]) -> None:
-        for token in unclosed:
-            if token.line not in self.open_string_lines:
-                self.report("E0103", token, f"this `{token}` is never closed", self._missing(token))
-        spare = [token.type for token in unclosed]
-        for token in stray:
-            if CLOSERS[token.type] in spare:  # put in the wrong order: told at the opener
-                spare.remove(CLOSERS[token.type])
-            else:
-                opener = SIGNS[CLOSERS[token.type]]
-                self.report("E0103", token, f"this `{token}` closes nothing", f"no `{opener}` is open here")
-
-    def _missing(self, opener: Token) -> str:
-        """Where the partner of a bracket may be missing."""
-        closer = SIGNS[OPENERS[opener.type]]
-        if opener.type == "LBRACE":
-            margin = _indent(self.source.line(opener.line))
-            for number in range(opener.line + 1, len(self.source.line_starts) + 1):
-                text = self.source.line(number).strip()
-                if text and not text.startswith("}") and _indent(self.source.line(number)) <= margin:
-                    return f"a `{closer}` seems to be missing before line {number}"
-        return f"a `{closer}` is missing"
 
     def _without_idle_newlines(self, items: list[Token], unpaired: set[int]) -> list[Token]:
         """Drop the newlines that end no statement, and mend `;` at the end of one."""
         kept: list[Token] = []
         open_: list[str] = []
+        torn_lines = {token.line for token in items if token.start_pos in unpaired}
         followers = _next_words(items)
-        for token, follower in zip(items, followers, strict=True):
+        for i, (token, follower) in enumerate(zip(items, followers, strict=True)):
             if token.type in OPENERS and token.start_pos not in unpaired:
                 open_.append(token.type)
             elif token.type in CLOSERS and token.start_pos not in unpaired:
                 while open_.pop() != CLOSERS[token.type]:
                     pass
-            elif token.type == "SEMICOLON" and _ends_statement(kept, open_):
+            elif token.type == "SEMICOLON" and token.line not in torn_lines and _ends_statement(kept, open_):
+                ends = i + 1 == len(items) or items[i + 1].type in ("NEWLINE", "RBRACE")
                 message = "a statement ends with its line, not with `;`"
                 self.report(
-                    "E0102", token, message, "leave the `;` out, and begin a new line for each statement"
+                    "E0102", token, message, "leave it out" if ends else "put a new line in its place"
                 )
                 token = retyped(token, "NEWLINE", "\n")
-            elif token.type == "NEWLINE" and follower == "LBRACE" and _ends_statement(kept, open_):
+            elif token.type == "NEWLINE" and follower == "LBRACE" and _awaits_body(kept, open_):
                 message = "a `{` stands at the end of the line that it belongs to"
-                self.report("E0102", token, message, "move the `{` of the next line here")
+                if items[i - 1].type != "NEWLINE":
+                    self.report("E0102", token, message, "move the `{` of the next line here")
                 continue
             if token.type != "NEWLINE" or (_ends_statement(kept, open_) and follower not in GOES_ON_BEFORE):
                 kept.append(token)
@@ -276,8 +246,14 @@ def _ends_statement(kept: list[Token], open_: list[str]) -> bool:
     return not inside and bool(kept) and kept[-1].type not in GOES_ON_AFTER | {"NEWLINE"}
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
+def _awaits_body(kept: list[Token], open_: list[str]) -> bool:
+    """Whether a `{` on the next line can belong to the statement that was kept."""
+    if not _ends_statement(kept, open_) or kept[-1].type == "RBRACE":
+        return False
+    begin = next(
+        (i for i in range(len(kept) - 1, -1, -1) if kept[i].type in ("NEWLINE", "LBRACE", "RBRACE")), -1
+    )
+    return str(kept[begin + 1]) in HEADS
 
 
 def _next_words(items: list[Token]) -> list[str]:
@@ -289,19 +265,6 @@ def _next_words(items: list[Token]) -> list[str]:
         if token.type != "NEWLINE":
             following = token.type
     return types[::-1]
-
-
-def _pairs(items: list[Token], unpaired: set[int]) -> dict[int, int]:
-    pairs: dict[int, int] = {}
-    open_: list[Token] = []
-    for i, token in enumerate(items):
-        if token.type in OPENERS:
-            open_.append(token)
-        elif token.type in CLOSERS and token.start_pos not in unpaired:
-            while (opener := open_.pop()).type != CLOSERS[token.type]:
-                pairs[opener.start_pos] = i
-            pairs[opener.start_pos] = i
-    return pairs | {token.start_pos: len(items) for token in open_}
 
 
 # --- wording ------------------------------------------------------------------------------------------------
@@ -323,48 +286,14 @@ def clipped(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def shown(character: str) -> str:
-    return f"`{character}`" if character.isprintable() and character != "`" else f"U+{ord(character):04X}"
-
-
-def _character_help(character: str) -> str:
-    if character in "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb`":
-        return 'strings stand in plain double quotes: `"`'
-    if character == "^":
-        return "a power is written `**`"
-    if character in "\u2212\u2013\u2014":
-        return "write `-`"
-    if character in "\u00d7\u00b7":
-        return "write `*`"
-    if character in "&|~":
-        return "logic is written `and`, `or`, `not`"
-    if character == "?":
-        return "a choice is written `a if condition else b`"
-    return ""
-
-
-def _number_help(text: str) -> str:
-    if text.startswith("."):
-        return f"write `0{text}`"
-    if text.endswith("."):
-        return f"write `{text}0`"
-    if text[:2].lower() in ("0x", "0b", "0o"):
-        return "numbers are written in tens: `255`, `0.5`, `1e-3`"
-    if (
-        text[0].isdigit()
-        and text.replace("_", "").isalnum()
-        and not re.fullmatch("[0-9_]+|[0-9]+e", text.lower())
-    ):
-        return "a name does not begin with a digit"
-    return "numbers are written like `3`, `61_706`, `0.5`, `1e-3`"
-
-
 _CHECKS = {
     "NAME": _Tokenizer._name,
     "OPEN_STRING": _Tokenizer._open_string,
     "QUOTED": _Tokenizer._quoted,
+    "CURLY": _Tokenizer._curly,
     "BAD_NUMBER": _Tokenizer._bad_number,
     "POINT_NUMBER": _Tokenizer._bad_number,
+    "NO_COMMENT": _Tokenizer._no_comment,
     "FOREIGN": _Tokenizer._unexpected,
     "UNEXPECTED": _Tokenizer._unexpected,
 }

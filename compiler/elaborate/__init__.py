@@ -15,6 +15,7 @@ from dlc.compiler.elaborate import (
     sections,
     shared_classes,
     statements,
+    unknown,
     unreached,
 )
 from dlc.compiler.elaborate.builder import Builder
@@ -204,7 +205,7 @@ class Elaborator:
         name, other = output.name.id, output.target
         assert other is not None
         if other.id not in ev.scope.file.inputs:
-            return ev.unknown(other.id, other.span)
+            return unknown.name(ev, other.id, other.span)
         message = f"`{other.id}` is an input, and `{name}` can share the target of another output alone"
         raise ev.fail("E0302", other.span, message,
                       help=f"hold them together in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate import outputs
+from dlc.compiler.elaborate import outputs, unknown
 from dlc.compiler.elaborate.tensors import flowed
 from dlc.compiler.elaborate.values import InputRef, OutputRef
 from dlc.compiler.ir import Value
@@ -21,6 +21,8 @@ OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")
 
 
 def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
+    if halt := unknown.module(ev, expr):
+        raise halt
     value = ev.evaluate(expr.value)
     known = OF_OUTPUTS if isinstance(value, OutputRef) else OF_TENSORS
     if not isinstance(value, (Value, InputRef, OutputRef)):

@@ -267,7 +267,8 @@ class Builder:
             return self.fail(
                 reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at])
             )
-        help = (fits.mend(operands) if reject.code == "E0203" else "") or reject.help
+        help = fits.pair(operator, operands, self.producers) if len(operands) > 1 else ""
+        help = help or (fits.mend(operands) if reject.code == "E0203" else "") or reject.help
         labels = (
             [Label(o.span, shown(o)) for o in operands if o.span != span]
             if len(operands) > 1 and at is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import blocks, flow, settings
+from dlc.compiler.elaborate import blocks, flow, settings, translated, unknown
 from dlc.compiler.elaborate.scope import FUNCTIONS
 from dlc.compiler.elaborate.tensors import no_tensor, operands
 from dlc.compiler.elaborate.values import (
@@ -23,8 +24,6 @@ from dlc.compiler.operators.base import Operator
 from dlc.compiler.static import MAX_LIST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.source import Span
 
@@ -34,16 +33,31 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
     if isinstance(function, syntax.Name):
         if function.id in FUNCTIONS and function.id not in ev.scope.names:
             return plain_function(ev, function.id, expr)
-        target = ev.lookup(function.id, function.span)
+        target = called(ev, function, expr)
         if isinstance(target, type) and issubclass(target, Definition):
             return call_definition(ev, target, expr)
         if isinstance(target, Template):
             return call_block(ev, target, expr)
+    if isinstance(function, syntax.Attribute):
+        raise unknown.method(ev, expr, function)
     stage = ev.evaluate(function)
     if not isinstance(stage, Stage):
         raise ev.fail("E0401", expr.span, f"{describe(stage)} cannot be called",
                       help="operators, blocks, nets and stages can")  # fmt: skip
     return call_stage(ev, stage, expr)
+
+
+def called(ev: Evaluator, function: syntax.Name, expr: syntax.Call) -> Any:
+    """What the name of a call stands for. In a loss, names that are given to it are told too where it has no
+    such name itself."""
+    try:
+        return ev.lookup(function.id, function.span, call=expr)
+    except Halt:
+        names = [a.value for a in expr.arguments if isinstance(a.value, syntax.Name) and a.name is None]
+        for name in names if ev.losses else ():
+            with suppress(Halt):
+                ev.evaluate(name)
+        raise
 
 
 def call_stage(ev: Evaluator, stage: Stage, expr: syntax.Call) -> Any:
@@ -69,11 +83,11 @@ def call_stage(ev: Evaluator, stage: Stage, expr: syntax.Call) -> Any:
 
 def bare_stage(ev: Evaluator, definition: type[Definition], span: Span) -> DefinedStage:
     """A name without brackets, as in `-> relu`."""
-    return DefinedStage(fill(ev, definition, [], span)[0], (), span, {})
+    return DefinedStage(fill(ev, definition, None, span)[0], (), span, {})
 
 
 def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Call) -> Any:
-    instance, tensors, spans = fill(ev, definition, expr.arguments, expr.span)
+    instance, tensors, spans = fill(ev, definition, expr, expr.span)
     stage = DefinedStage(instance, tuple(tensors), expr.span, spans)
     if not tensors:
         return stage
@@ -84,16 +98,18 @@ def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Ca
 
 
 def fill(
-    ev: Evaluator, definition: type[Definition], arguments: Sequence[syntax.Argument], span: Span
+    ev: Evaluator, definition: type[Definition], call: syntax.Call | None, span: Span
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
     """An instance of the definition from the arguments of a call, and the tensors among them."""
-    taken = Arguments(ev, definition)
-    failed = False
-    for argument in arguments:
+    taken = Arguments(ev, definition, call)
+    failed = lost = False
+    for argument in call.arguments if call else ():
+        if lost and argument.name is None:
+            continue  # which setting it fills is not known
         try:
             taken.take(argument)
         except Halt:
-            failed = True
+            failed, lost = True, lost or argument.name is None
     if failed:
         raise Halt
     return taken.instance(span), taken.tensors, taken.spans
@@ -102,8 +118,8 @@ def fill(
 class Arguments:
     """The arguments of a call as settings and tensors, one taken after the other."""
 
-    def __init__(self, ev: Evaluator, definition: type[Definition]):
-        self.ev, self.definition = ev, definition
+    def __init__(self, ev: Evaluator, definition: type[Definition], call: syntax.Call | None):
+        self.ev, self.definition, self.call = ev, definition, call
         every = () if definition.family == "loss" else definition.settings.values()
         self.positional = [s for s in every if not s.keyword]
         self.waiting = list(self.positional)
@@ -126,12 +142,13 @@ class Arguments:
         elif isinstance(value, Stage):
             raise no_tensor(self.ev, value, expr.span)
         else:
+            usage = self._usage() if self.definition.settings else ""
             raise self.ev.fail("E0404", expr.span,
                                settings.too_many(self.definition, self.positional, value),
-                               help=self._usage() if self.definition.settings else "")  # fmt: skip
+                               help=self._translated() or usage)  # fmt: skip
 
     def _take_named(self, argument: syntax.Argument) -> None:
-        declared = settings.named_setting(self.ev, self.definition, argument, self.values)
+        declared = settings.named_setting(self.ev, self.definition, argument, self.values, self.call)
         self.values[declared.name] = settings.setting_value(
             self.ev, self.definition, declared, argument.value
         )
@@ -146,7 +163,7 @@ class Arguments:
     def _take_next(self, value: Any, span: Span) -> None:
         declared = self.waiting[0] if self.waiting[0].rest else self.waiting.pop(0)
         self.spans.setdefault(declared.name, span)
-        checked = settings.check(self.ev, self.definition, declared, value, span)
+        checked = settings.check(self.ev, self.definition, declared, value, span, self._translated)
         before = self.values.get(declared.name, ())
         self.values[declared.name] = (*before, checked) if declared.rest else checked
 
@@ -158,8 +175,14 @@ class Arguments:
             raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=self._usage())
         return self.definition(**self.values).placed(span, self.spans)
 
+    def _translated(self) -> str:
+        """What to write where the settings are those of another library, as in `dense(4, 8)`."""
+        written = translated.call(self.ev, self.call) if self.call else ""
+        known = foreign.OWN_SIZE.get(self.definition.name)
+        return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""
+
     def _usage(self) -> str:
-        return f"write `{settings.signature(self.definition)}`"
+        return f"write `{self.definition.signature()}`"
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import STAGES, Definition
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import Dim, free
@@ -47,10 +47,10 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
         and ev.scope.top
         and name in {*file.params, *file.templates, *file.inputs, *file.groups, *file.outputs, *file.weights}
     ):
+        stays = "an input stays as it is: give what is made of it another name"
         raise ev.fail("E0303", ident.span, f"`{name}` is declared already",
                       more=[Label(file.declared[name], "declared here")],
-                      help="a flow ends in an output with `->`; `=` binds a new name" if name in file.outputs
-                           else "choose another name")  # fmt: skip
+                      help=stays if name in file.inputs else "choose another name")  # fmt: skip
 
 
 def note(ev: Evaluator, tree: syntax.File) -> None:
@@ -104,10 +104,19 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
         expr, dims = expr.value, expr.items
     head = expr.function if isinstance(expr, syntax.Call) else expr
     if not isinstance(head, syntax.Name):
-        raise ev.fail("E0210", expr.span, "expected a type, such as `float[28, 28]` or `class(10)`")
+        help = f"write `float{expr.span.text}`" if isinstance(expr, syntax.ListExpr) else ""
+        raise ev.fail(
+            "E0210", expr.span, "expected a type, such as `float[28, 28]` or `class(10)`", help=help
+        )
     if head.id not in ELEMENTS:
         raise ev.fail("E0210", head.span, f"there is no type `{head.id}`",
-                      help=did_you_mean(head.id, ELEMENTS) or f"types are {', '.join(ELEMENTS)}")  # fmt: skip
+                      help=foreign.type_(head.id, called=isinstance(expr, syntax.Call))
+                           or did_you_mean(head.id, ELEMENTS)
+                           or f"types are {', '.join(ELEMENTS)}")  # fmt: skip
+    if dims and (stands_for := dims[0].span.text) in foreign.BATCH and not is_known(ev, stands_for):
+        alone = "; a size that is not known has a name, such as `T`" if len(dims) == 1 else ": leave it out"
+        raise ev.fail("E0210", dims[0].span, f"a type holds the sizes of one sample, found `{stands_for}`",
+                      help=f"the batch is never written{alone}")  # fmt: skip
     shape = tuple(dimension(ev, d) for d in dims)
     if len(shape) > MAX_RANK:
         raise ev.fail("E0210", expr.span, f"a type has at most {MAX_RANK} dimensions, found {len(shape)}")
@@ -117,29 +126,29 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
     if head.id == "binary":
         return Tensor("binary", shape, Classes(2, binary_names(ev, expr, arguments)))
     if arguments is not None:
+        sizes = ", ".join(a.value.span.text for a in arguments)
         raise ev.fail(
             "E0210",
             expr.span,
             f"`{head.id}` takes no brackets of this kind",
-            help=f"a shape stands in `[ ]`: `{head.id}[...]`",
+            help=f"a shape stands in `[ ]`: write `{head.id}[{sizes}]`",
         )
     return Tensor(head.id, shape)
 
 
 def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
     for name in free_names(expr):
+        if name.id in foreign.CONSTANTS:
+            raise ev.fail("E0210", name.span,
+                          f"a dimension is a whole number or a free name, found `{name.id}`",
+                          help="a size that is not known has a name, such as `T`")  # fmt: skip
         if name.id[0].isupper() and name.id not in ev.scope.file.known():
             if name.id in ev.e.torn.names:
                 raise Halt
             ev.scope.file.free.add(name.id)
         elif not is_known(ev, name.id):
-            meant = (
-                "the batch is never written: leave it out"
-                if name.id == "batch"
-                else did_you_mean(name.id, ev.scope.file.params)
-            )
             raise ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
-                          help=meant
+                          help=did_you_mean(name.id, ev.scope.file.params)
                                or f"declare `param {name.id} = ...` above; a capitalised name, such as `T`, "
                                   "is a free dimension")  # fmt: skip
     size = ev.evaluate(expr)
@@ -162,13 +171,15 @@ def is_known(ev: Evaluator, name: str) -> bool:
 
 def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
     """The names in the arithmetic of a dimension."""
-    if isinstance(expr, syntax.Name):
-        yield expr
-    elif isinstance(expr, syntax.Binary):
-        yield from free_names(expr.left)
-        yield from free_names(expr.right)
-    elif isinstance(expr, syntax.Unary):
-        yield from free_names(expr.operand)
+    waiting = [expr]
+    while waiting:
+        expr = waiting.pop()
+        if isinstance(expr, syntax.Name):
+            yield expr
+        elif isinstance(expr, syntax.Binary):
+            waiting += (expr.right, expr.left)
+        elif isinstance(expr, syntax.Unary):
+            waiting.append(expr.operand)
 
 
 def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -> Classes:

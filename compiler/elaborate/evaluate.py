@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, static, syntax
-from dlc.compiler.definition import Definition
+from dlc.compiler.definition import STAGES, Definition
 from dlc.compiler.dims import Dim, free
-from dlc.compiler.elaborate import attributes, calls, flow
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, for_settings
+from dlc.compiler.elaborate import attributes, calls, flow, signs, unknown
+from dlc.compiler.elaborate.scope import find_operator
 from dlc.compiler.elaborate.tensors import operand, operands
 from dlc.compiler.elaborate.values import (
     BlockStage,
@@ -22,11 +22,8 @@ from dlc.compiler.elaborate.values import (
 )  # fmt: skip
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Reject, describe
-from dlc.compiler.later import later, not_built
-from dlc.compiler.operators import arithmetic, comparisons
-from dlc.compiler.operators.base import Operator, by_sign
+from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.indexing import Slice
-from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.source import Span
 
-OPERATORS = by_sign()
 ENTRIES_A_STEP = 20  # of a list, that count as one step of work
 
 
@@ -80,9 +76,12 @@ class Evaluator:
             return calls.bare_stage(self, value, expr.span)
         return value
 
-    def lookup(self, name: str, span: Span, otherwise: str = "") -> Any:
-        """What a name stands for; `otherwise` is the mend where no other name can be meant."""
+    def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:
+        """What a name stands for, which a `call` calls; `otherwise` is what to do where no other name can
+        be meant."""
         scope, file = self.scope, self.scope.file
+        if name in scope.names and self.e.torn.rebinds(name, span):
+            raise Halt
         for table in (scope.names, file.params, file.templates, file.outputs, file.weights):
             if name in table:
                 found = table[name]
@@ -96,35 +95,7 @@ class Evaluator:
             return found
         if name in file.free:
             return free(name)
-        raise self.unknown(name, span, otherwise)
-
-    def unknown(self, name: str, span: Span, otherwise: str = "") -> Halt:
-        if name in later("operator", "loss"):
-            return self.refuse(span, not_built("operator", name))
-        if name in FUNCTIONS:
-            return self.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
-        if self.e.problems.seen("E0301", span) or name in self.e.torn.names:
-            return Halt()
-        if find_operator(name, losses=True):
-            return self.fail("E0302", span, f"`{name}` may stand only in a loss, `train {{ loss = ... }}`",
-                             help="where none is written, an output's loss follows "
-                                  "from its type")  # fmt: skip
-        if name in self.scope.file.declared:
-            return self.fail("E0304", span, f"`{name}` is not known yet, where params and types are read",
-                             help="a param knows the params above it, a type the params and the "
-                                  "inputs above it")  # fmt: skip
-        if not self.scope.top and name in self.e.top_names():
-            return self.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
-                             help=f"pass `{name}` to it, as a tensor or as a setting")  # fmt: skip
-        return self.fail(
-            "E0301",
-            span,
-            f"nothing is called `{name}` here",
-            help=foreign.operator(name)
-            or for_settings(name)
-            or did_you_mean(name, self.scope.candidates())
-            or otherwise,
-        )
+        raise unknown.name(self, name, span, otherwise, call)
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
         return self.measured(self.evaluate_all(expr.items), expr.span)
@@ -215,6 +186,8 @@ class Evaluator:
             return stage
         if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):
             raise self._applied_already(step, step.function.id)
+        if isinstance(stage, str) and self.e.problems.seen("E0105", step.span):
+            raise Halt
         help = sink_help(stage, step)
         raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}", help=help)
 
@@ -224,7 +197,7 @@ class Evaluator:
         operator = Definition.families["operator"].get(name, Definition)
         several = issubclass(operator, Operator) and operator.arity()[1] is None
         if not several and all(isinstance(a.value, syntax.Literal) for a in step.arguments):
-            help = f"`{name}` has no settings, so a number stands for its tensor: write `-> {name}`"
+            help = f"`{name}` has no settings, so a number stands for its tensor: write `{name}`"
         return self.fail(
             "E0501",
             step.span,
@@ -240,44 +213,13 @@ class Evaluator:
             except Halt:
                 continue
 
-    # --- operators ----------------------------------------------------------------------------------------
+    # --- signs --------------------------------------------------------------------------------------------
 
     def _unary(self, expr: syntax.Unary) -> Any:
-        value = self.evaluate(expr.operand)
-        if is_tensor(value):
-            if expr.operator == "+":
-                return value
-            operator = arithmetic.Negate() if expr.operator == "-" else comparisons.LogicalNot()
-            return self.builder.apply(operator, [operand(self, value, expr.operand.span)], expr.span)[0]
-        if expr.operator == "not":
-            return not static.truth(value)
-        if isinstance(value, bool) or not isinstance(value, (int, float, Dim)):
-            raise Reject(f"`{expr.operator}` does not work on {describe(value)}", code="E0205")
-        return -value if expr.operator == "-" else value
+        return signs.unary(self, expr)
 
     def _binary(self, expr: syntax.Binary) -> Any:
-        if expr.operator in ("and", "or"):
-            left = self.evaluate(expr.left)
-            if not is_tensor(left) and static.truth(left) == (expr.operator == "or"):
-                return left
-            right = self.evaluate(expr.right)
-            if not is_tensor(left):
-                return right if is_tensor(right) else static.truth(right)
-        else:
-            left, right = self.evaluate_all((expr.left, expr.right))
-        for side, value in ((expr.left, left), (expr.right, right)):
-            if isinstance(value, Stage):
-                raise self.fail("E0501", side.span,
-                                f"`{expr.operator}` does not work on {value.describe()}, which "
-                                "waits for its tensor",
-                                help=f"`->` holds looser than `{expr.operator}`: put the flow in brackets, "
-                                     f"`(x -> f) {expr.operator} y`")  # fmt: skip
-        if not is_tensor(left) and not is_tensor(right):
-            return static.compute(
-                expr.operator, self.measured(left, expr.span), self.measured(right, expr.span)
-            )
-        sides = [operand(self, left, expr.left.span), operand(self, right, expr.right.span)]
-        return self.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]
+        return signs.binary(self, expr)
 
     # --- calls, attributes, indexing ----------------------------------------------------------------------
 
@@ -285,10 +227,10 @@ class Evaluator:
         return calls.call(self, expr)
 
     def instance(
-        self, definition: type[Definition], arguments: Sequence[syntax.Argument], span: Span
+        self, definition: type[Definition], call: syntax.Call | None, span: Span
     ) -> tuple[Any, list[Operand]]:
         """An instance of the definition from the arguments of a call, and the tensors among them."""
-        instance, tensors, _ = calls.fill(self, definition, arguments, span)
+        instance, tensors, _ = calls.fill(self, definition, call, span)
         return instance, tensors
 
     def _attribute(self, expr: syntax.Attribute) -> Any:
@@ -338,11 +280,13 @@ class Evaluator:
         entries = [self._entry(item) for item in expr.items if not isinstance(item, syntax.Ellipsis_)]
         missing = rank - len(entries)
         if missing < 0:
+            help = "the batch is never written: indices begin with the sample's first axis"
+            if missing == -1 and rank and expr.items[0].span.text == ":":
+                rest = ", ".join(item.span.text for item in expr.items[1:])
+                help = f"the batch is never written: write `{expr.value.span.text}[{rest}]`"
             raise self.fail("E0209", expr.span,
                             f"{len(entries)} indices for a sample with {rank} "
-                            f"{'axis' if rank == 1 else 'axes'}",
-                            help="the batch is never written: indices begin with the "
-                                 "sample's first axis")  # fmt: skip
+                            f"{'axis' if rank == 1 else 'axes'}", help=help)  # fmt: skip
         place = dots[0] if dots else len(entries)
         return (*entries[:place], *[(None, None, None)] * missing, *entries[place:])
 
@@ -365,6 +309,8 @@ def sink_help(found: Any, step: syntax.Expr) -> str:
     """The mend for what cannot stand behind an arrow."""
     if isinstance(found, (list, tuple)) and found and all(isinstance(s, Stage) for s in found):
         return "stages stand one behind the other, `x -> f -> g`; `branch(f, g)` gives what each makes of `x`"
+    if isinstance(found, str) and (word := foreign.named(found, *STAGES)):
+        return f"names stand without quotes: write `{word}`"
     if is_tensor(found) and isinstance(step, syntax.Name):
         return f"a flow ends in an output; a name is given with `=`: `{step.id} = ...`"
     return "what stands behind `->` is an operator, a block, a stage or an output"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import foreign, syntax
+from dlc.compiler.definition import family
 from dlc.compiler.elaborate.values import Halt
+from dlc.compiler.later import later, not_built
 from dlc.compiler.program import Expectation, Measure
 from dlc.compiler.sections import PARTS
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.training.figures import find_figure
+from dlc.compiler.training.figures import find_figure, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,26 +25,33 @@ STATIC = ("parameters", "flops")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-def read(ev: Evaluator, written: syntax.Section | None, measured: Figures) -> tuple[Expectation, ...]:
+def read(
+    ev: Evaluator, written: syntax.Section | None, measured: Figures, uncertain: bool
+) -> tuple[Expectation, ...]:
+    """What is expected; `uncertain` says that mistakes may have kept more from being measured."""
     expected = []
     for statement in written.body if written else ():
         try:
-            expected.append(one(ev, statement, measured))
+            expected.append(one(ev, statement, measured, uncertain))
         except Halt:
             continue
     return tuple(expected)
 
 
-def one(ev: Evaluator, statement: syntax.Statement, measured: Figures) -> Expectation:
+def one(ev: Evaluator, statement: syntax.Statement, measured: Figures, uncertain: bool) -> Expectation:
     comparison = statement.value if isinstance(statement, syntax.Evaluate) else None
     if not isinstance(comparison, syntax.Binary) or comparison.operator not in COMPARISONS:
         raise ev.fail("E0606", statement.span, "expected a comparison, such as `test.accuracy >= 0.9`",
-                      help="write `==` to compare" if isinstance(statement, syntax.Bind) else "")  # fmt: skip
-    left, right = side(ev, comparison.left, measured), side(ev, comparison.right, measured)
+                      help=compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
+    left, right = (side(ev, s, measured, uncertain) for s in (comparison.left, comparison.right))
     return Expectation(left, comparison.operator, right, statement.span)
 
 
-def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
+def compared(statement: syntax.Bind) -> str:
+    return f"`==` compares: write `{statement.targets[0].id} == {statement.value.span.text}`"
+
+
+def side(ev: Evaluator, expr: syntax.Expr, measured: Figures, uncertain: bool) -> Any:
     """One side: a static value, or a measure that comes later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
@@ -57,10 +66,9 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
         return ev.evaluate(attribute)
     path = dotted(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
-        return measure(ev, expr, path, measured)
+        return measure(ev, expr, path, measured, uncertain)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
-        raise ev.fail("E0301", expr.span, f"nothing is called `{expr.id}` here",
-                      help=did_you_mean(expr.id, [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
+        raise unknown(ev, expr)
     value = ev.evaluate(expr)
     if not isinstance(value, (int, float, list)):
         raise ev.fail(
@@ -69,6 +77,17 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
             "expected a number, a figure such as `test.accuracy`, `parameters`, `flops` or `shape(x)`",
         )
     return value
+
+
+def unknown(ev: Evaluator, name: syntax.Name) -> Halt:
+    figure = spoken(name.id, "test")
+    metric = figure.partition(".")[2]
+    if metric in later("metric"):
+        return ev.refuse(name.span, not_built("metric", metric, name.id))
+    same = foreign.COUNTS.get(name.id, figure)
+    return ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
+                   help=f"write `{same}`" if same else
+                   did_you_mean(name.id, [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
 
 
 def known(ev: Evaluator, name: str) -> bool:
@@ -97,11 +116,18 @@ def whole_number(expr: syntax.Expr) -> int | None:
     return expr.value if isinstance(expr, syntax.Literal) and type(expr.value) is int else None
 
 
-def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures) -> Measure:
+def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures, uncertain: bool) -> Measure:
     """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
     figure = ".".join(path[1:])
     if find_figure(figure, measured) is None:
+        if uncertain and set(path[1:]) & {"loss", *family("metric")}:
+            raise Halt
+        known = spoken(figure, path[0])
+        metric = known.partition(".")[2]
+        if metric in later("metric"):
+            raise ev.refuse(expr.span, not_built("metric", metric, figure))
+        same = f"write `{known}`" if metric in measured else ""
         raise ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                      help=did_you_mean(figure, measured)
+                      help=same or did_you_mean(figure, measured)
                            or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in measured)}")  # fmt: skip
     return Measure(".".join(path))

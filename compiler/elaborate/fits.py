@@ -1,17 +1,22 @@
-"""The layer that would make one shape fit another."""
+"""The layer, or the setting of a layer, that would make one shape fit another."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims import fixed
+from dlc.compiler.definition import Reject, spell_value
+from dlc.compiler.dims import DimError, fixed
 from dlc.compiler.ir import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dlc.compiler.elaborate.values import Operand
+    from dlc.compiler.ir import Node
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.types import Tensor
+
+FAR = 20  # layers back that are looked at
 
 
 def mend(operands: Sequence[Operand]) -> str:
@@ -40,3 +45,54 @@ def between(have: Tensor, want: Tensor) -> str:
     if strides or stride < 1 or any(-(-a // stride) != b for a, b in zip(old[1:], new[1:], strict=True)):
         return ""
     return f"conv({new[0]}, 1)" if stride == 1 else f"conv({new[0]}, 1, stride={stride})"
+
+
+def setting(value: Value, producers: Mapping[Value, Node], fits: Callable[[Tensor], bool]) -> str:
+    """The one setting of a layer on the way to a value with which its type fits; empty if there is none."""
+    behind: list[Node] = []  # the layer: from the value back
+    node = producers.get(value)
+    while node is not None and len(behind) < FAR:
+        for name, operator in () if node.site.entered else others(node.operator):
+            made = remade(operator, node, behind)
+            if made is not None and fits(made):
+                written = node.site.span.text if len(node.site.span.text) <= 60 else node.operator.name
+                return f"`{name}={spell_value(getattr(operator, name))}` in `{written}` makes it fit"
+        behind.append(node)
+        node = producers.get(node.operands[0]) if node.operands else None
+    return ""
+
+
+def others(operator: Operator) -> Iterator[tuple[str, Operator]]:
+    """The same operator with other sizes of what it makes, each with the setting that differs."""
+    for name, values in operator.adjusts.items():
+        for value in values:
+            yield name, type(operator)(**{**operator.values(), name: value})
+
+
+def remade(operator: Operator, node: Node, behind: Sequence[Node]) -> Tensor | None:
+    """The type that comes out behind a node that has this operator in place of its own."""
+    try:
+        made = operator.bind(*(o.type for o in node.operands)).results[0]
+        for before, after in zip((node, *reversed(behind)), reversed(behind), strict=False):
+            types = [made if o in before.results else o.type for o in after.operands]
+            made = after.operator.bind(*types).results[0]
+    except (Reject, DimError):
+        return None
+    return made
+
+
+def pair(operator: Operator, operands: Sequence[Operand], producers: Mapping[Value, Node]) -> str:
+    """The setting of a layer before one of several operands with which the operator takes them all."""
+    values = [o.value for o in operands if isinstance(o.value, Value)]
+    for place, value in enumerate(values if len(values) == len(operands) else ()):
+
+        def fits(made: Tensor, place: int = place) -> bool:
+            try:
+                operator.bind(*(made if i == place else v.type for i, v in enumerate(values)))
+            except (Reject, DimError):
+                return False
+            return True
+
+        if found := setting(value, producers, fits):
+            return found
+    return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.elaborate import blocks, losses
 from dlc.compiler.elaborate.outputs import fill
 from dlc.compiler.elaborate.tensors import again, count, flowing, operands, result
-from dlc.compiler.elaborate.values import BlockStage, DefinedStage, Operand, OutputRef, Pipeline, Stage
+from dlc.compiler.elaborate.values import BlockStage, DefinedStage, Halt, Operand, OutputRef, Pipeline, Stage
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.combinators import Combinator
 
@@ -108,6 +108,8 @@ def is_sink(stage: Any) -> bool:
 
 def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step: syntax.Expr) -> None:
     outputs = sink if isinstance(sink, tuple) else (sink,)
+    if isinstance(value, Stage) and ev.e.dropped:
+        raise Halt  # the flow before it ends nowhere, for the arrow between them is missing
     if isinstance(value, Stage):
         raise ev.fail("E0501", before.span, "a stage cannot flow into an output: it has no tensor yet",
                       help="begin the flow with a tensor: `x -> ...`")  # fmt: skip

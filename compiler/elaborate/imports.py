@@ -9,7 +9,7 @@ from dlc.compiler.elaborate import declared
 from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.values import BROKEN
 from dlc.compiler.source import Source
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -24,6 +24,8 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
         found = file.templates.get(ident.id)
         if found is None:
             has = ", ".join(f"`{name}`" for name in list(file.templates)[:10])
+            if meant := nearest(ident.id, file.templates):
+                ev.scope.file.templates.setdefault(meant, BROKEN)
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",
                           help=did_you_mean(ident.id, file.templates)
                                or (f"it has {has}" if has else "it has none"))  # fmt: skip

@@ -76,7 +76,7 @@ def use_targets(e: Elaborator, ev: Evaluator, metric: Metric, filled: list[Outpu
     if not any(o.target_value is not None for o in fitting):
         for output in fitting:
             outputs.target(ev, output)
-    if filled and not fitting:
+    if filled and not fitting and not e.problems.failed:  # of the others it is not known
         elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
         listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in filled)
         e.problems.report("E0604", metric.span,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.answers import class_axis, kind_of
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import is_free, names, substitute
+from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.values import Operand, OutputRef
 from dlc.compiler.ir import Value
 from dlc.compiler.operators.arithmetic import Cast
@@ -79,6 +80,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
     chosen = declared.element == "class" and is_chosen(ev, value)
     help = "leave `argmax` out: a class takes its scores" if chosen else mend(declared, found.shape, wanted)
+    help = help or fits.setting(value, ev.builder.producers, lambda made: made.shape == wanted)
     return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
 
@@ -100,6 +102,8 @@ def mend(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) ->
         count, units = declared.classes.count, "channels" if declared.rank >= 2 else "units"
         each = f"of the {count} classes" if isinstance(count, int) else "class that the data has"
         return f"one score for each {each}: give the layer before it {count} {units}"
+    if len(found) > len(wanted) and is_free(found[0]) and found[1:] in (wanted, (*wanted, 1)):
+        return f"the batch is never written: if `{found[0]}` stands for it, leave it out of the input's type"
     if len(found) > max(len(wanted), 1):
         return "`flatten` before the last layer makes one axis of all; " \
                "`global_avgpool` keeps one value a channel"  # fmt: skip

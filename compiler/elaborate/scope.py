@@ -70,6 +70,8 @@ def find_operator(name: str, *, losses: bool) -> type[Definition] | None:
 
 def for_settings(name: str) -> str:
     """The mend for a name that settings alone know, as `he_normal`; empty for another."""
+    if name in Definition.families["section"]:
+        return f"it is a section: `{name} {{ ... }}`"
     for family, members in Definition.families.items():
         if name in members and family not in STAGES:
             return f"`{name}` is {Definition.spoken[family]}: write it in the setting that takes it"

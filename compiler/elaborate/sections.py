@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.elaborate import expectations, exports, objective, settings, shared_classes
-from dlc.compiler.elaborate.values import Halt, OutputRef
+from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.kinds import Defined, Reject
 from dlc.compiler.later import later, not_built
 from dlc.compiler.passes import checks, following, initial_values
@@ -38,11 +38,13 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     metrics = tuple(objective.chosen_metrics(e, ev, train))
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
     known = figures(metrics, types)
+    uncertain = is_uncertain(e, ev, written.get("train"))
     objective.refuse_twice(e, metrics, types)
-    check_together(e, train, written.get("train"), known, data is None or bool(data.validation))
+    validated = data is None or bool(data.validation)
+    check_together(e, train, written.get("train"), known, validated, uncertain)
     check_data(e, ev, data)
     check_weights(e, train, written.get("train"))
-    expected = expectations.read(ev, written.get("expect"), known)
+    expected = expectations.read(ev, written.get("expect"), known, uncertain)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
     checks.derivatives(graph, e.problems)
@@ -56,6 +58,17 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
         expectations=expected, metrics=metrics,
         warnings=tuple(e.problems.sorted()), bindings={**ev.scope.names}, facts=e.facts,
     )  # fmt: skip
+
+
+def is_uncertain(e: Elaborator, ev: Evaluator, train: syntax.Section | None) -> bool:
+    """Whether more would be measured, but for mistakes in outputs or in `train`."""
+    outputs = ev.scope.file.outputs.values()
+    filled = bool(outputs) and all(isinstance(o, OutputRef) and o.scores is not None for o in outputs)
+    places = [d.span for d in e.problems.found if d.span and d.severity == "error"]
+    inside = train and any(
+        p.source is train.span.source and train.span.start <= p.start < train.span.end for p in places
+    )
+    return e.problems.failed and (not filled or bool(e.torn.names) or bool(inside))
 
 
 def find(e: Elaborator, tree: syntax.File) -> dict[str, syntax.Section]:
@@ -133,13 +146,25 @@ def key_of(
         names = [*definition.settings, *later(definition.name)]
         if definition is Data:
             names += [*ev.scope.file.inputs, *ev.scope.file.outputs]
-        raise ev.fail("E0601", key.span, f"`{definition.name}` has no setting `{key.id}`",
-                      help=foreign.setting(key.id, names) or did_you_mean(key.id, names)
+        help = foreign.setting(key.id, names)
+        place = statement.span if help.startswith("leave it out") else key.span
+        raise ev.fail("E0601", place, f"`{definition.name}` has no setting `{key.id}`",
+                      help=help or of_another(definition, key.id) or did_you_mean(key.id, names)
                            or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
                       )  # fmt: skip
     if key.id in values:
         raise ev.fail("E0407", key.span, f"`{key.id}` is set twice")
     return definition.settings[key.id]
+
+
+def of_another(definition: type[Definition], name: str) -> str:
+    """Which section has a setting of that name, or of what it is called here."""
+    for section in Definition.families["section"].values():
+        words = (name, *foreign.SETTINGS.get(name, ()))
+        found = next((word for word in words if word in section.settings), "")
+        if found and section is not definition:
+            return f"it stands in `{section.name}`: `{section.name} {{ {found} = ... }}`"
+    return ""
 
 
 def data_section(
@@ -180,11 +205,13 @@ def check_together(
     written: syntax.Section | None,
     measured: Mapping[str, Metric | None],
     validated: bool,
+    uncertain: bool,
 ) -> None:
-    """Settings of `train` that do not go with each other, or with what is measured."""
+    """Settings of `train` that do not go with each other, or with what is measured, where that is certain."""
     with reported(e, train, written):
         train.check()
-        train.check_watched(measured, validated)
+        if not uncertain:
+            train.check_watched(measured, validated)
 
 
 def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -> None:
@@ -212,6 +239,9 @@ def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
         return
     file = ev.scope.file
     output = file.outputs.get(data.stratify)
+    lost = output is BROKEN or data.stratify in e.torn.names or e.torn.nameless
+    if lost or any(d.message == f"nothing is called `{data.stratify}` here" for d in e.problems.found):
+        return
     if not isinstance(output, OutputRef) or output.declared.element not in ("class", "binary", "bool"):
         e.problems.report("E0605", data.spans["stratify"],
                           f"`stratify` wants a class or binary output, `{data.stratify}` is none",

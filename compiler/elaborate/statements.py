@@ -48,7 +48,7 @@ def run(ev: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
         except Halt:
             break_names(ev, [statement])
             halted = True
-            if returns([statement]):
+            if returns([statement]) and not ev.scope.top:
                 raise
             continue
         if returned is not None:
@@ -94,7 +94,7 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
             "E0403",
             statement.iterable.span,
             f"`for` goes over a list, found {describe(entries)}",
-            help="count with `range(n)`",
+            help=f"write `range({entries})`" if type(entries) is int else "count with `range(n)`",
         )
     for entry in entries:
         ev.builder.spend(statement.span)
@@ -107,6 +107,8 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
 
 def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: syntax.Expr) -> None:
     for target in targets:
+        if ev.scope.top and isinstance(ev.scope.file.outputs.get(target.id), OutputRef):
+            raise bound_output(ev, targets, expr)
         declared.check_name(ev, target, binding=True)
     if value is None and isinstance(expr, syntax.Flow):
         raise ev.fail(
@@ -123,6 +125,15 @@ def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: synta
         raise ev.fail("E0510", expr.span, f"{len(targets)} names for {found}")
     for target, part in zip(targets, value, strict=True):
         ev.scope.names[target.id] = part
+
+
+def bound_output(ev: Evaluator, targets: Sequence[syntax.Ident], expr: syntax.Expr) -> Halt:
+    """`y = x -> f` where `y` is an output."""
+    name = targets[0].id if len(targets) == 1 else f"({', '.join(t.id for t in targets)})"
+    flow = expr.span.text if not isinstance(expr, syntax.Conditional) else f"({expr.span.text})"
+    message = f"`{targets[0].id}` is declared already, as an output"
+    help = f"a flow ends in an output: write `{flow} -> {name}`"
+    return ev.fail("E0303", targets[0].span.to(expr.span), message, help=help)
 
 
 def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:

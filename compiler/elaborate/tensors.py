@@ -46,7 +46,7 @@ def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
 
 
 def flowed(ev: Evaluator, output: OutputRef, span: Span) -> Value:
-    if output.broken:
+    if output.broken or (output.scores is None and (ev.e.dropped or output.name in ev.e.torn.names)):
         raise Halt
     if output.scores is None:
         raise ev.fail("E0504", span, f"nothing has flowed into `{output.name}` yet",

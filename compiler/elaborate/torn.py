@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from dlc.compiler.source import Span
 
 
+BINDING = re.compile(r"^[ \t{}]*((?:[^\W\d]\w*[ \t]*,[ \t]*)*[^\W\d]\w*)[ \t]*=(?!=)", re.MULTILINE)
+NAMELESS = re.compile(r"^[ \t]*(?:(?:input|output|param|weight|block|net)[ \t]*[:(=]|=(?!=))", re.MULTILINE)
+WITH_BODY = (syntax.Block, syntax.If, syntax.For, syntax.Section)
+
+
 class Torn:
     """The places of a text's mistakes, and the names in the statements that were lost with them."""
 
     def __init__(self) -> None:
         self.places: list[Span] = []
         self.names: set[str] = set()
+        self.bound: dict[
+            str, tuple[Span, int]
+        ] = {}  # names that a lost statement binds, and where the first does
+        self.nameless = False  # whether a declaration or binding was lost that lacks its name
 
     def note(self, tree: syntax.File, places: list[Span]) -> None:
         """Mistakes at these places were found while the tree was parsed."""
@@ -27,17 +36,27 @@ class Torn:
         self.places += places
         text = tree.source.text
         for start, end in self._left_out(tree.body, 0, len(text)):
-            self.names.update(re.findall(r"[^\W\d]\w*", re.sub(r"#[^\n]*", "", text[start:end])))
+            lost = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), text[start:end])
+            self.names.update(re.findall(r"[^\W\d]\w*", lost))
+            self.nameless = self.nameless or bool(NAMELESS.search(lost))
+            for binding in BINDING.finditer(lost):
+                for name in re.findall(r"\w+", binding[1]):
+                    self.bound.setdefault(name, (tree.source, start + binding.start()))
+
+    def rebinds(self, name: str, span: Span) -> bool:
+        """Whether a name that stands there may have been bound anew by a statement that was lost."""
+        source, start = self.bound.get(name, (None, 0))
+        return source is span.source and start < span.start
 
     def within(self, span: Span) -> bool:
         """Whether one of the mistakes stands there."""
         return any(p.source is span.source and span.start <= p.start <= span.end for p in self.places)
 
     def _left_out(self, body: Sequence[syntax.Statement], start: int, end: int) -> Iterator[tuple[int, int]]:
-        """The pieces of text that no statement covers; of one with a mistake inside, those within it."""
+        """The pieces of text that no statement covers; of one with a body and a mistake, those within it."""
         for statement in body:
             yield start, max(start, statement.span.start)
-            if self.within(statement.span):
+            if isinstance(statement, WITH_BODY) and self.within(statement.span):
                 yield from self._left_out(syntax.bodies(statement), statement.span.start, statement.span.end)
             start = statement.span.end
         yield start, max(start, end)

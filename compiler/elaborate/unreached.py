@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
+from dlc.compiler import syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import settings
+from dlc.compiler.elaborate import settings, unknown
 from dlc.compiler.elaborate.declared import declares
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.later import later
-from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.elaborate.evaluate import Evaluator
 
+Place = tuple[int, int]
 DECLARATIONS = (
     syntax.Import,
     syntax.Param,
@@ -44,11 +44,14 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *ev.e.torn.names,
         *words(),
     }
+    told = {
+        (d.span.start, d.span.end) for d in ev.e.problems.found if d.span and d.span.source is tree.source
+    }
     body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
-    check_body(ev, body, common | bound(body))
+    check_body(ev, body, common | bound(body), told)
     for block in (s for s in tree.body if isinstance(s, syntax.Block)):
         own = {i.id for i in (*block.tensors, *(s.name for s in block.settings))}
-        check_body(ev, block.body, common | own | bound(block.body) | ev.e.top_names())
+        check_body(ev, block.body, common | own | bound(block.body) | ev.e.top_names(), told)
 
 
 def words() -> set[str]:
@@ -72,14 +75,20 @@ def bound(body: Sequence[syntax.Statement]) -> set[str]:
     return names
 
 
-def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: set[str]) -> None:
+def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: set[str], told: set[Place]) -> None:
+    """`told` are the places of mistakes; in a call that is to be written anew nothing more is told."""
+
+    def within(expr: syntax.Expr) -> bool:
+        spans = (expr.span, expr.function.span) if isinstance(expr, syntax.Call) else ()
+        return not any((s.start, s.end) in told for s in spans)
+
     for statement in body:
-        for expr in syntax.expressions(statement):
+        for expr in syntax.expressions(statement, within):
             try:
                 check_expression(ev, expr, known)
             except Halt:
                 continue
-        check_body(ev, syntax.bodies(statement), known)
+        check_body(ev, syntax.bodies(statement), known, told)
 
 
 def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
@@ -88,18 +97,13 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
         and not find_operator(expr.id, losses=True)
         and not ev.e.problems.seen_at(expr.span)
     ):
-        raise ev.fail(
-            "E0301",
-            expr.span,
-            f"nothing is called `{expr.id}` here",
-            help=foreign.operator(expr.id) or did_you_mean(expr.id, [*known, *ev.scope.candidates()]),
-        )
+        raise unknown.nothing(ev, expr.id, expr.span, [*known, *ev.scope.candidates()])
     if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
         definition = find_operator(expr.function.id, losses=True)
         for argument in expr.arguments if definition else ():
-            check_setting(ev, definition, argument)
+            check_setting(ev, definition, argument, expr)
 
 
-def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument) -> None:
+def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument, call: syntax.Call) -> None:
     if argument.name is not None and not ev.e.problems.seen_at(argument.name_span or argument.value.span):
-        settings.named_setting(ev, definition, argument, {})
+        settings.named_setting(ev, definition, argument, {}, call)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlc.compiler.definition import Definition, Reject, family, setting
@@ -20,7 +21,7 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from dlc.compiler.dims import Size
     from dlc.compiler.initial import Initial
@@ -133,6 +134,10 @@ class Operator(Definition, family="operator", what="an operator"):
     # True if targets that follow it are mixed with others of the batch: losses are then computed with both.
     # What moves or mixes targets defines `leads`, `check_target` and `with_targets`.
     mixes_targets: ClassVar[bool] = False
+
+    # Settings that change the sizes of what it makes, with the values that are tried, the likeliest first,
+    # where another size is wanted.
+    adjusts: ClassVar[Mapping[str, tuple[Any, ...]]] = MappingProxyType({})
 
     # --- how it is written and shown ----------------------------------------------------------------------
 

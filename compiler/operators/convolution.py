@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 from dlc.compiler.dims import Size, product
@@ -72,6 +73,7 @@ class Conv(_Convolution):
     `[channels, time]`.
     """
 
+    adjusts = MappingProxyType({"padding": ("same", 0, 1, 2, 3)})
     channels: Size = setting("channels of the result", Whole(1, symbolic=True))
     kernel: Any = setting("extent of the window", ONE_OR_MORE)
     stride: Any = setting("step of the window", ONE_OR_MORE, 1)
@@ -200,6 +202,7 @@ class ConvTranspose(_Convolution):
     `(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1`.
     """
 
+    adjusts = MappingProxyType({"output_padding": (1, 2, 3, 0), "padding": (0, 1, 2, 3)})
     channels: Size = setting("channels of the result", Whole(1, symbolic=True))
     kernel: Any = setting("extent of the window", ONE_OR_MORE)
     stride: Any = setting("step of the window in the result", ONE_OR_MORE, 1)

@@ -22,7 +22,7 @@ class _OverBatch(Operator, abstract=True):
     momentum: float = setting(
         "share of the batch in the running statistics", Number(minimum=0, maximum=1), 0.1
     )
-    eps: float = setting("added to the variance", Number(above=0), 1e-5)
+    eps: float = setting("added to the variance", Number(above=0), 1e-5, usual=(1e-12, 0.1))
 
     def type(self, x: Tensor) -> Tensor:
         if not 1 <= x.rank <= 4:
@@ -112,7 +112,9 @@ class _OverAxis(Operator, abstract=True):
     follows = True
     normalizes = True
 
-    eps: float = setting("added to what is divided by, under the root", Number(minimum=0), 1e-5)
+    eps: float = setting(
+        "added to what is divided by, under the root", Number(minimum=0), 1e-5, usual=(1e-12, 0.1)
+    )
     axis: int = setting("axis to normalize over", Whole(), -1)
 
     def type(self, x: Tensor) -> Tensor:

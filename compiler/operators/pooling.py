@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 from dlc.compiler.kinds import PerAxis, Whole
@@ -18,6 +19,7 @@ def need_space(x: Tensor, what: str) -> None:
 
 class _Pool(Operator, abstract=True):
     spatial = True
+    adjusts = MappingProxyType({"padding": (0, 1, 2, 3)})
     kernel: Any = setting("extent of the window", PerAxis(Whole(1)))
     stride: Any = setting("step of the window", PerAxis(Whole(1)), None, shown="kernel")
     padding: Any = setting("values added around each axis, at most half the kernel", PerAxis(Whole(0)), 0)

@@ -38,7 +38,7 @@ class Groupnorm(_OverSpace):
     """
 
     groups: int = setting("how many groups the channels come in", Whole(1))
-    eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
+    eps: float = setting("added to the variance", Number(minimum=0), 1e-5, usual=(1e-12, 0.1))
 
     def type(self, x: Tensor) -> Tensor:
         x = super().type(x)
@@ -94,7 +94,7 @@ class Instancenorm(_OverSpace):
     without `eps` too.
     """
 
-    eps: float = setting("added to the variance", Number(minimum=0), 1e-5)
+    eps: float = setting("added to the variance", Number(minimum=0), 1e-5, usual=(1e-12, 0.1))
 
     def type(self, x: Tensor) -> Tensor:
         x = super().type(x)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.compiler import foreign
+from dlc.compiler.definition import family
+from dlc.compiler.suggest import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.types import Tensor
+
+# What the parts of the rows are called elsewhere.
+PARTS = {"val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
+         "eval": "validation", "train": "train", "training": "train", "test": "test",
+         "testing": "test"}  # fmt: skip
 
 
 def titles(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
@@ -37,3 +46,14 @@ def find_figure(name: str, known: Mapping[str, Metric | None]) -> str | None:
     if name in known:
         return name
     return next((k for k in known if k.endswith("*") and name.startswith(k[:-1]) and name != k[:-1]), None)
+
+
+def spoken(name: str, part: str) -> str:
+    """The figure that is meant by one as other libraries write it, `val_loss` or `acc`; of this part of the
+    rows where the name says none. Empty where no metric is meant."""
+    first, _, rest = name.replace(".", "_").partition("_")
+    if first in PARTS and rest:
+        part, name = PARTS[first], rest
+    known = ("loss", *family("metric"))
+    metric = name if name in known else foreign.named(name, "metric") or nearest(name, known) or ""
+    return f"{part}.{metric}" if metric else ""

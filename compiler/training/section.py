@@ -34,11 +34,8 @@ class LossExpression(TensorValue):
     def describe(self) -> str:
         return "a loss, such as `cross_entropy(y)` or `mse(a) + 0.1 * mae(b)`"
 
-    def mismatch(self, value: Any) -> Reject:
-        reject, definition = super().mismatch(value), getattr(value, "definition", None)
-        if definition is not None and definition.family == "loss":
-            reject.help = f"say of which output: `{definition.name}(OUTPUT)`"
-        return reject
+    def of_outputs(self) -> tuple[str, ...]:
+        return ("loss",)
 
 
 class Train(Section):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definition import Definition, setting
 from dlc.compiler.kinds import Kind, Reject, Whole
+from dlc.compiler.training.figures import spoken
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
@@ -38,7 +39,9 @@ class Figure(Kind):
             raise Reject("the test rows take no part in training", code="E0408",
                          help=f"write `validation.{figure or 'loss'}`")  # fmt: skip
         if part not in WATCHED or not dot:
-            raise Reject(f"expected {self.describe()}, found `{value}`", code="E0403")
+            meant = spoken(value, "validation")
+            raise Reject(f"expected {self.describe()}, found `{value}`", code="E0403",
+                         help=f"write `{meant}`" if meant else "")  # fmt: skip
         return value
 
 

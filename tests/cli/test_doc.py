@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import takewhile
 
+import pytest
 from stories import dlc
 
 import dlc as face
@@ -13,7 +16,8 @@ from dlc.compiler.later import LATER
 from dlc.compiler.mends import DECLARATIONS
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.types import ELEMENTS
-from dlc.reference.words import keys, words
+from dlc.reference import topics
+from dlc.reference.words import find, keys, words
 
 
 def specs_in(said: str) -> list[str]:
@@ -138,3 +142,85 @@ def test_several_words_are_told_one_after_the_other() -> None:
     assert both.startswith(dlc("doc", "relu").output)
     assert both.endswith(dlc("doc", "tanh").output)
     assert dlc("doc", "relu", "rleu").output.startswith("error: there is no word `rleu`")
+
+
+# --- topics -----------------------------------------------------------------------------------------------
+
+# What people ask for, and words that have to be among what they are told.
+TOPICS = {
+    "classification": "class cross_entropy accuracy",
+    "regression": "float mse",
+    "segmentation": "dice iou",
+    "normalization": "batchnorm layernorm standardize",
+    "preprocessing": "standardize minmax",
+    "missing values": "impute",
+    "categorical": "class embedding one_hot",
+    "activation": "relu gelu",
+    "pooling": "maxpool avgpool",
+    "overfitting": "dropout early_stop",
+    "regularization": "regularize l1 l2 dropout",
+    "early stopping": "early_stop patience",
+    "learning rate": "optimizer schedule cosine",
+    "checkpoint": "weights load",
+    "onnx": "export opset",
+    "gpu": "--device",
+    "cuda": "--device",
+    "autoencoder": "mse conv_transpose",
+    "transfer learning": "weights freeze load",
+    "fine-tuning": "freeze load",
+    "batch size": "batch",
+    "shuffle": "train.seed",
+    "imbalance": "focal stratify cross_entropy",
+    "reproducibility": "train.seed",
+    "augment": "random_flip color_jitter",
+    "augmentation": "random_crop mixup",
+    "window": "npz conv",
+    "time series": "conv shift",
+    "images": "conv maxpool",
+    "mixed precision": "train.precision",
+    "hyperparameters": "param",
+    "deployment": "export",
+    "debugging": "shape",
+    "skip connection": "residual",
+    "batch norm": "batchnorm",
+    "nan": "impute",
+    "loss function": "mse cross_entropy",
+    "dataset": "csv parquet",
+}
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_a_topic_leads_to_the_words_of_the_language(name: str) -> None:
+    for arguments in ([name], name.split()):
+        done = dlc("doc", *arguments)
+        assert done.exit_code == 0
+        assert [word for word in TOPICS[name].split() if word not in done.output] == []
+
+
+def test_all_that_a_topic_names_is_there_or_said_to_come() -> None:
+    headings = {f"# {word.heading}" for word in words()}
+    for topic in topics.topics():
+        known = [word in headings or bool(find(word) or topics.later(word)) for word in topic.words]
+        assert all(known), topic.names
+        assert topics.topic(topic.names[-1]) == topic
+
+
+def test_a_word_that_is_no_topic_is_looked_for_in_what_is_said_of_each() -> None:
+    said = dlc("doc", "rectangle").output
+    assert said.startswith("rectangle\n\n- `random_erase`: ") and "`dlc doc WORD` says more of one." in said
+    assert dlc("doc", "rectangles").output.partition("\n")[2] == said.partition("\n")[2]
+    assert "`softplus`" in dlc("doc", "without", "overflow").output
+
+
+def test_what_is_planned_is_said_to_come_with_what_is_there_until_then() -> None:
+    said = dlc("doc", "window").output
+    assert "`window` of `csv` and `parquet` is not built yet" in said and "- `conv`:" in said
+    said = dlc("doc", "lstm").output
+    assert "`lstm` is not built yet" in said and "- `shift`:" in said
+
+
+def test_topics_load_nothing_heavy() -> None:
+    program = "import sys; from dlc.cli.doc import page; page('overfitting'); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "dlc.reference.topics" in run.stdout.split()
+    assert not {"torch", "numpy", "onnx"} & set(run.stdout.split())

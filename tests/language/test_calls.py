@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from specs import VECTOR, codes, names, operators, spec, types
+from specs import VECTOR, bound, codes, names, operators, spec, types
 
 TWO = "input a, b: float[4]\noutput y: float[4]\n"
 BLOCK = "block f(p, q; k = 2, on = true) { return p * k - q if on else q }\n"
@@ -214,3 +214,17 @@ def test_a_number_given_to_a_block_may_be_read_in_several_ways():
     ]
     assert elements == ["float", "float"]
     assert "cast" not in operators(text.replace("p + q", "p"))
+
+
+def test_a_sum_of_many_terms_is_not_nested():
+    terms = [f"a * {n}" for n in range(1000)]
+    flat = operators(f"{TWO}{' + '.join(terms)} -> y")
+    assert (flat.count("add"), flat.count("multiply")) == (999, 1000)
+    assert bound(f"a = {' - '.join(map(str, range(1000)))}") == 0 - sum(range(1000))
+    assert bound("a = 2 * 3 - 4 * 5 - 6 ** 2 // 5") == 2 * 3 - 4 * 5 - 6**2 // 5
+
+
+def test_each_term_of_a_sum_is_checked():
+    assert codes(f"{TWO}a + nothing + a + nobody + a -> y") == ["E0301", "E0301"]
+    assert codes(f"{TWO}h = false and nothing\na -> y") == ["E0301"]
+    assert codes(f"{TWO}h = true or nothing or nobody\na -> y") == ["E0301", "E0301"]

@@ -232,7 +232,9 @@ def test_none_of_them_is_an_empty_list(setting):
 
 
 @pytest.mark.parametrize("setting, help", [
-    ("loss = cross_entropy", "say of which output: `cross_entropy(OUTPUT)`"),
+    ("loss = cross_entropy",
+     "write `cross_entropy(y)`, or leave `loss` out: it follows from the type of the output"),
+    ("loss = mse", "write `mse(y)`"),
     ('weights = load("f.safetensors", into=f)',
      "a block makes new weights at every use: declare it as a `net`"),
 ])  # fmt: skip

@@ -1,5 +1,7 @@
 """No text, however large, deep or broken, makes anything but a tree or problems, and that soon."""
 
+# ruff: noqa: RUF001
+
 from __future__ import annotations
 
 import time
@@ -42,6 +44,29 @@ LARGE = {
     "exponents": "1e+" * 300_000,
     "name": "x = " + "a" * 900_000,
     "newlines": "\n" * 900_000,
+    "pipes": "x" + " | f" * 40_000,
+    "arrows from the right": "y" + " <- f" * 30_000,
+    "greater": "x" + " > f" * 40_000,
+    "torn arrows": "x" + " - > f" * 30_000,
+    "settings in a line": "a = 1" + ", b = 1" * 20_000,
+    "typed names": "block f(" + "a: T, " * 15_000 + "b) { return b }",
+    "settings of a block": "block f(" + "a, " * 30_000 + "b=1) { return b }",
+    "types within bindings": "a: b = 1\n" * 20_000,
+    "choices of C": "x = " + "a ? b : " * 20_000 + "c",
+    "commas in numbers": "x = f(" + "1,000, " * 12_000 + "1)(",
+    "block comments without an end": "/* " * 300_000,
+    "comments of C": "x // a comment\n" * 40_000,
+    "curly quotes": "“a" * 300_000,
+    "letters of other alphabets": "x = " + "е" * 900_000,
+    "names of other alphabets": "dеnse = nоt dеnse\n" * 20_000,
+    "marks over letters": "e" + "\u0301" * 400_000,
+    "plus plus": "i++\n" * 30_000,
+    "points in a row": "for i in 0..3 { }\n" * 15_000,
+    "heads without braces": "block f(x)\n}\n" * 15_000,
+    "odd closers": "x = (" + "]" * 90_000,
+    "odd pairs": "( ]" * 30_000,
+    "no-break spaces": "x\u00a0=\u00a01\n" * 20_000,
+    "full-width signs": "ｘ ＝ （ １ ）\n" * 15_000,
     "too long": "# " + "x" * 1_000_000,
 }
 
@@ -69,9 +94,21 @@ def test_a_long_table_is_read() -> None:
 
 
 def test_depth_within_the_bound() -> None:
-    assert not parsed("x = " + "1 + " * 100 + "1")[1].found
+    assert not parsed("x = " + "1 ** " * 100 + "1")[1].found
     assert not parsed("x = " + "(" * 100 + "1" + ")" * 100)[1].found
-    assert parsed("x = " + "1 + " * 101 + "1")[1].failed
+    assert parsed("x = " + "1 ** " * 101 + "1")[1].failed
+
+
+@pytest.mark.parametrize("sign", ["+", "*", "and"])
+def test_signs_in_a_row_are_not_nested(sign: str) -> None:
+    assert not parsed("x = " + f"1 {sign} " * 9_999 + "1")[1].found
+    (problem,) = parsed("x = " + f"1 {sign} " * 10_000 + "1")[1].found
+    assert problem.message == "more than 10_000 terms in a row"
+
+
+def test_a_chain_counts_once_towards_the_depth() -> None:
+    assert not parsed("x = " + "(1 + 1 + 1 + " * 99 + "1" + ")" * 99)[1].found
+    assert parsed("x = " + "(-" * 51 + "1 + 1 + 1" + ")" * 51)[1].failed is False
 
 
 WORDS = [

@@ -98,7 +98,7 @@ def test_comments_are_kept_with_their_places() -> None:
 
 
 def test_a_broken_statement_hides_no_other() -> None:
-    file, problems = parsed("a = 1 1\nb = 2\nblock f(x) {\n  c = 3 3\n  return x\n}\nd = = 4\ne = 5")
+    file, problems = parsed("a = 1 1\nb = 2\nblock f(x) {\n  c = 3 3\n  return x\n}\nd = * 4\ne = 5")
     assert [d.line for d in problems.sorted()] == [1, 4, 7]
     kept = [node.targets[0].id for node in file.body if isinstance(node, syntax.Bind)]
     assert kept == ["b", "e"]

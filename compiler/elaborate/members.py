@@ -1,0 +1,162 @@
+"""Members of families by name, as `adam` where an optimizer is wanted; what is said of other names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import foreign, syntax
+from dlc.compiler.answers import kind_of
+from dlc.compiler.definition import Definition, Reject
+from dlc.compiler.elaborate.values import Halt, OutputRef
+from dlc.compiler.later import later, not_built
+from dlc.compiler.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.kinds import Kind
+
+Head = syntax.Name | syntax.Attribute
+
+
+def read(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
+    """`adam`, `adam(lr=0.1)` where an optimizer is wanted; none for what is no member."""
+    head = expr.function if isinstance(expr, syntax.Call) else expr
+    if not kind.families() or not isinstance(head, Head):
+        return None
+    name = head.id if isinstance(head, syntax.Name) else ""
+    for family in kind.families():
+        found = Definition.families[family].get(name)
+        if found is not None:
+            call = expr if isinstance(expr, syntax.Call) else None
+            member, tensors = ev.instance(found, call, expr.span)
+            if tensors:
+                raise ev.fail(
+                    "E0404",
+                    tensors[0].span,
+                    f"`{name}` takes no tensor",
+                    help=found.without_tensor or f"write `{found.signature()}`",
+                )
+            return member
+    called = isinstance(expr, syntax.Call) and isinstance(head, syntax.Name)
+    if called or not known(ev, root_of(head)):
+        raise unknown(ev, kind, head, expr)
+    return None
+
+
+def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
+    """The side of a conditional that is not compiled has to name something all the same."""
+    if isinstance(expr, syntax.Conditional):
+        check_unchosen(ev, kind, expr.value)
+        return check_unchosen(ev, kind, expr.other)
+    head = expr.function if isinstance(expr, syntax.Call) else expr
+    if not isinstance(head, syntax.Name) or not kind.families() or head.id in kind.words:
+        return None
+    if not any(head.id in Definition.families[f] for f in kind.families()) and not known(ev, head.id):
+        raise unknown(ev, kind, head, expr)
+    return None
+
+
+def check_no_member(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> None:
+    """`l1(1) + l2(1)`, where a list is meant."""
+    for side in (expr.left, expr.right):
+        head = side.function if isinstance(side, syntax.Call) else side
+        if any(root_of(head) in Definition.families[family] for family in kind.families()):
+            listed = f"[{expr.left.span.text}, {expr.right.span.text}]"
+            raise ev.fail("E0403", expr.span, f"nothing can be computed with `{side.span.text}`",
+                          help=f"write `{listed}`" if kind.item() else "")  # fmt: skip
+
+
+def root_of(expr: syntax.Expr) -> str:
+    """The name that a path of names begins with: `data` of `data.csv`; empty for anything else."""
+    while isinstance(expr, syntax.Attribute):
+        expr = expr.value
+    return expr.id if isinstance(expr, syntax.Name) else ""
+
+
+def known(ev: Evaluator, name: str) -> bool:
+    return not name or name in ev.scope.names or name in set(ev.scope.file.known())
+
+
+def unknown(ev: Evaluator, kind: Kind, head: Head, expr: syntax.Expr) -> Halt:
+    """No member of the families has this name."""
+    families = kind.families()
+    name = head.id if isinstance(head, syntax.Name) else head.name
+    names = [n for f in families for n in Definition.families[f]]
+    word = foreign.named(name, *families)
+    unbuilt = later(*families)
+    if (word or name) in unbuilt:
+        return ev.refuse(head.span, not_built(families[0], word or name, name))
+    check_settings(ev, families, word, expr)
+    what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in families)
+    listed = ", ".join(f"`{n}`" for n in names)
+    return ev.fail("E0305", head.span, f"there is no {what} `{head.span.text}`",
+                   help=foreign.member(name, *families)
+                        or did_you_mean(name, [*names, *kind.words, *unbuilt])
+                        or f"there {'is' if len(names) == 1 else 'are'} {listed}")  # fmt: skip
+
+
+def check_settings(ev: Evaluator, families: tuple[str, ...], word: str, expr: syntax.Expr) -> None:
+    """Tell of the settings too that the member which is surely meant does not have."""
+    from dlc.compiler.elaborate.settings import named_setting
+
+    for family in families:
+        definition = Definition.families[family].get(word)
+        for argument in expr.arguments if definition and isinstance(expr, syntax.Call) else ():
+            try:
+                if argument.name is not None and definition:
+                    named_setting(ev, definition, argument, {})
+            except Halt:
+                continue
+
+
+# --- values that stand for a member -----------------------------------------------------------------------
+
+
+def meant(ev: Evaluator, kind: Kind, value: Any) -> str:
+    """What to write where a text stands for a name, or a loss without its output."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value):
+        words = [foreign.named(v, *kind.families()) for v in value] if kind.families() else []
+        return f"names stand without quotes: write `[{', '.join(words)}]`" if words and all(words) else ""
+    name = value if isinstance(value, str) else getattr(getattr(value, "definition", None), "name", "")
+    loss = foreign.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
+    if loss and loss not in later(*kind.of_outputs()):
+        return of_output(ev, loss)
+    if not isinstance(value, str):
+        return ""
+    if word := worded(kind, value):
+        return word
+    found = foreign.named(value, *kind.families()) if kind.families() else ""
+    if found and found not in later(*kind.families()):
+        usage = next(
+            Definition.families[f][found].usage for f in kind.families() if found in Definition.families[f]
+        )
+        return f"names stand without quotes: write `{usage if usage and chr(10) not in usage else found}`"
+    if "source" in kind.families() and len(value) < 40:
+        return f'say what kind of source it is: `csv("{value}")`, `builtin("{value}")`'
+    return ""
+
+
+def worded(kind: Kind, word: str) -> str:
+    """What to write for a word as other libraries have it; empty where the kind takes none like it."""
+    plain = foreign.WORDS.get(word, foreign.CONSTANTS.get(word, word.lower()))
+    if plain in kind.words or (plain == foreign.WORDS["valid"] and "same" in kind.words):
+        return f"write `{plain}`"
+    if plain in ("true", "false", "none"):
+        try:
+            kind.accept({"true": True, "false": False}.get(plain))
+        except Reject:
+            return ""
+        return f"write `{plain}`"
+    return ""
+
+
+def of_output(ev: Evaluator, loss: str) -> str:
+    """How a loss of the file's output is written."""
+    outputs = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)]
+    implying = [o for o in outputs if kind_of(o.declared).loss == loss]
+    if len(implying) == 1 and len(outputs) == 1:
+        return (
+            f"write `{loss}({implying[0].name})`, or leave `loss` out: it follows from the type of the output"
+        )
+    one = implying if len(implying) == 1 else outputs
+    return f"write `{loss}({one[0].name})`" if len(one) == 1 else f"say of which output: `{loss}(OUTPUT)`"

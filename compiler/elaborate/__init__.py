@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Problems
     from dlc.compiler.source import Source, Span
     from dlc.compiler.types import Tensor
-
-RECURSION = 20_000  # frames; the limits of the builder and of the parser keep far below
 
 
 class Elaborator:
@@ -53,14 +50,10 @@ class Elaborator:
 
     def run(self, source: Source) -> Program:
         """The program of a spec; `CompileError` if there are mistakes in it."""
-        limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(max(limit, RECURSION))
         try:
             program = self._run(self.parse(source))
         except Stop:
             program = None
-        finally:
-            sys.setrecursionlimit(limit)
         allowed = allowances.apply(self.problems, self.comments)
         self.problems.check()
         assert program is not None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Table
     from dlc.runtime.history import Epoch, Trained
     from dlc.runtime.plans import Plan
+    from dlc.runtime.weight_files import Stored
 
 SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES = KEPT = (
     "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json", "tables.json",
@@ -148,10 +149,11 @@ def read_spec(folder: Path) -> Spec:
     return Spec(source, info["params"], Facts(classes), read)
 
 
-def read_weights(path: Path) -> dict[str, np.ndarray]:
-    from safetensors.numpy import load_file
+def read_weights(path: Path) -> Stored:
+    """The weights in a file, each read when it is taken."""
+    from dlc.runtime.weight_files import Stored
 
-    return load_file(path)
+    return Stored(path)
 
 
 def write(path: Path, content: bytes) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlc.compiler.ir import Graph, Weight
-    from dlc.compiler.source import Span
 
 
 def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
@@ -28,13 +27,6 @@ def draw_one(weight: Weight, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, zlib.crc32(weight.name.encode())])
     shape = tuple(map(number, weight.value.type.shape))
     return np.asarray(weight.initial.draw(np, rng, shape, weight.fans), np.float32, order="C")
-
-
-def array(weight: Any) -> np.ndarray:
-    """A weight given as an array or as a tensor, wherever it is."""
-    if hasattr(weight, "detach"):
-        weight = weight.detach().cpu().float().numpy()
-    return np.asarray(weight, np.float32)
 
 
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
@@ -68,32 +60,3 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
                                            "`program.fit(data)`"))  # fmt: skip
     if waiting:
         raise CompileError(waiting)
-
-
-def check_given(graph: Graph, given: Mapping[str, np.ndarray]) -> None:
-    """Refuse weights that are not those of the graph."""
-    wanted = {w.name: w.value.type.shape for w in graph.weights}
-    problems = differences(wanted, {name: tuple(array.shape) for name, array in given.items()})
-    if problems:
-        raise of_another("these are not the weights of this spec", problems)
-
-
-def differences(
-    wanted: Mapping[str, tuple], given: Mapping[str, tuple], whose: str = "the spec"
-) -> list[str]:
-    """In what weights, by their shapes, are not those that are wanted."""
-    return [
-        *(f"`{n}` is missing" for n in wanted if n not in given),
-        *(f"`{n}` is no weight of {whose}" for n in given if n not in wanted),
-        *(
-            f"`{n}` has the shape {list(given[n])} instead of {list(s)}"
-            for n, s in wanted.items()
-            if n in given and given[n] != s
-        ),
-    ]
-
-
-def of_another(what: str, problems: list[str], span: Span | None = None, help: str = "") -> CompileError:
-    more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-    help = help or "`dlc show --weights` lists the names and shapes that the spec has"
-    return CompileError.of("E0803", f"{what}: {'; '.join(problems[:5])}{more}", span, help=help)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.format import laid_out
-from dlc.compiler.lower.weights import check_given, check_known
+from dlc.compiler.lower.given import accept, shapes
+from dlc.compiler.lower.weights import check_known
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.metadata import UNSEALED, describe
@@ -50,7 +51,7 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     """
     program.check_answers()
     check_known(program.graph, weights)
-    check_given(program.graph, weights)
+    weights = accept(shapes(program.graph), weights)
     graph = forms.inference(program)
     types = raw_types(program, graph)
     metadata = describe(program, laid_out(program.source), types, columns)

@@ -63,13 +63,18 @@ class Program:
     def weights(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """Weights by name: initial values, what was fitted, and over both the given ones,
         arrays or tensors."""
-        from dlc.compiler.lower.weights import array, check_given, check_known, draw
+        from collections.abc import Mapping
 
-        known = self._fitted | {name: array(weight) for name, weight in (given or {}).items()}
-        check_known(self.compiled.graph, known)
-        values = draw(self.compiled.graph, self.compiled.train.seed, known) | known
-        check_given(self.compiled.graph, values)
-        return values
+        from dlc.compiler.lower.given import accept, shapes
+        from dlc.compiler.lower.weights import check_known, draw
+
+        if not (given is None or isinstance(given, Mapping)):
+            kind = type(given).__name__
+            raise TypeError(f"weights are a dict of arrays or tensors by their names, not {kind}")
+        known, graph = self._fitted | dict(given or {}), self.compiled.graph
+        check_known(graph, known)
+        wanted = {name: shape for name, shape in shapes(graph).items() if name in known}
+        return draw(graph, self.compiled.train.seed, accept(wanted, known))
 
     def torch(self, mode: str = "infer", weights: Mapping[str, Any] | None = None) -> torch.nn.Module:
         """The spec as a module from a dict of tensors, batch first,

@@ -42,7 +42,7 @@ def command(
         raise click.UsageError("--set is for specs: a run keeps the params that it was trained with")
     face = open_run(folder) if folder.is_dir() else open_spec(spec, dict(settings))
     path = Path(weights) if weights else folder / WEIGHTS if folder.is_dir() else None
-    values = weights_at(path) if path else face.weights()
+    values = read(path, face.compiled) if path else face.weights()
     program = chosen(face.compiled, outputs)
     made = export(program, values, writable(Path(output or f"{program.name}.onnx")))
     if path is None and program.graph.weights:
@@ -66,16 +66,15 @@ def writable(path: Path) -> Path:
     return path
 
 
-def weights_at(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-
+def read(weights: Path, program: Program) -> dict[str, Any]:
+    """The weights of a file."""
     from dlc.cli.mistakes import refuse
-    from dlc.runtime.runs import read_weights
+    from dlc.runtime.pretrained import weights_at
 
     try:
-        return read_weights(path)
-    except SafetensorError as error:
-        refuse(f"{path} is no safetensors file: {error}")
+        return weights_at(weights, program)
+    except ValueError as error:
+        refuse(f"{weights} cannot be read: {error}")
 
 
 def chosen(program: Program, outputs: str | None) -> Program:

@@ -97,17 +97,14 @@ def differences(
     return [
         *(f"`{n}` is missing" for n in wanted if n not in given),
         *(f"`{n}` is no weight of {whose}" for n in given if n not in wanted),
-        *(
-            f"`{n}` holds no floats but {e}"
-            for n, (e, _) in given.items()
-            if n in wanted and "float" not in e
-        ),
-        *(
-            f"`{n}` has the shape {list(shape)} instead of {list(wanted[n])}"
-            for n, (e, shape) in given.items()
-            if n in wanted and "float" in e and shape != tuple(wanted[n])
-        ),
+        *(d for n, shape in wanted.items() if n in given and (d := difference(n, shape, *given[n]))),
     ]
+
+
+def difference(name: str, wanted: Sequence[int], element: str, shape: tuple[int, ...]) -> str:
+    if "float" not in element:
+        return f"`{name}` holds no floats but {element}"
+    return "" if shape == tuple(wanted) else f"`{name}` has the shape {[*shape]} instead of {[*wanted]}"
 
 
 def float32(values: np.ndarray) -> np.ndarray:

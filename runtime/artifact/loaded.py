@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.runtime.artifact.inputs import arrays
-from dlc.runtime.artifact.metadata import Metadata, from_texts, type_from_json
+from dlc.runtime.artifact.metadata import Metadata, from_texts, no_artifact, type_from_json
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.errors import ArtifactError, DeviceError
 
@@ -54,10 +54,12 @@ def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata]:
             raise ValueError("its inputs are not those that its metadata tells")
         return session, metadata
     except ValueError as error:
-        raise ArtifactError(f"{path} is no artifact of dlc: {error}") from None
+        raise no_artifact(path, error) from None
 
 
 def first_line(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "a text in it is not UTF-8"
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 

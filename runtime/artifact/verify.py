@@ -49,7 +49,7 @@ def verify(path: str | Path, device: str = "cpu") -> Verified:
     try:
         verified = repeat(session, metadata)
     except (LookupError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
-        raise ArtifactError(f"{path} holds no proof that can be read: {error}") from None
+        raise ArtifactError(f"{path} holds no proof that can be read: {first_line(error)}") from None
     except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
         raise ArtifactError(f"{path} cannot be run on the inputs of its proof: {first_line(error)}") from None
     if verified.holds and not is_sealed(Path(path), metadata.digest):

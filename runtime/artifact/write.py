@@ -17,6 +17,7 @@ from dlc.compiler.passes import forms
 from dlc.compiler.passes.folding import fold
 from dlc.compiler.sections import RUNTIMES, runtime_opset
 from dlc.runtime.artifact.metadata import describe
+from dlc.runtime.files import telling, writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,7 +84,12 @@ def staged(path: Path) -> Iterator[Path]:
     """A place for the files of an artifact. They get their names when the block ends well,
     all files or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    writable(path, streams=False)
+    beside = f".{path.name}."
+    with (
+        telling(path, str(path.parent / beside)),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=beside) as folder,
+    ):
         yield Path(folder) / path.name
         for file in sorted(Path(folder).iterdir(), reverse=True):  # `NAME.data` before `NAME`
             os.replace(file, path.parent / file.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,13 +28,15 @@ if TYPE_CHECKING:
 def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
     Targets need not be there."""
-    from dlc.cli.sources import model_of, source_of
+    from dlc.cli.sources import source_of
     from dlc.compiler.answers import kind_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
-    from dlc.runtime.runs import write
+    from dlc.runtime.files import writable, write
 
-    artifact = load(model_of(model))
+    if output is not None:
+        writable(output)
+    artifact = load(model)
     answers = evaluate.predict(artifact, source_of(data))
     names = {
         answer: type.classes.names
@@ -47,7 +48,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        write(Path(output), text.encode())
+        write(output, text.encode())
 
 
 def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:

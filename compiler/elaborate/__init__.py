@@ -30,8 +30,9 @@ class Elaborator:
     """Unfolds one spec. `read` gives the source of an imported path, relative to the importing source."""
 
     def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
-                 read: Callable[[Source, str], Source]):  # fmt: skip
+                 read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
         self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
+        self.chosen = chosen  # the outputs that a command asks for
         self.builder = Builder(problems)
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []

@@ -21,11 +21,11 @@ import click
 def command(model: str, data: str, form: str) -> None:
     """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
     or a built-in set."""
-    from dlc.cli.sources import model_of, source_of
+    from dlc.cli.sources import source_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
 
-    rows, figures, tables = evaluate.evaluate(load(model_of(model)), source_of(data))
+    rows, figures, tables = evaluate.evaluate(load(model), source_of(data))
     if form == "json":
         from dlc.runtime.history import plain
         from dlc.runtime.runs import records

@@ -17,9 +17,9 @@ def read_metadata(path: Path) -> Metadata:
     from google.protobuf.message import DecodeError
 
     from dlc.runtime.artifact.metadata import from_texts, no_artifact
+    from dlc.runtime.runs import model_at
 
-    if not path.is_file():
-        raise ArtifactError(f"there is no file {path}")
+    path = model_at(path)
     try:
         model = onnx.load(path, load_external_data=False)
         return from_texts({text(entry.key): text(entry.value) for entry in model.metadata_props})

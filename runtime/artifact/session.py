@@ -45,8 +45,7 @@ def open_session(
             onnxruntime.preload_dlls()
         providers = [CUDA, CPU]
     source = model if isinstance(model, bytes) else str(model)
-    fallback = int(device == "cuda")  # to the CPU, which it tells on standard output
-    session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=fallback)
+    session = onnxruntime.InferenceSession(source, options, providers=providers)
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
         raise DeviceError(

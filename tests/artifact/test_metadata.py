@@ -330,12 +330,11 @@ def test_metadata_that_is_not_utf_8_is_refused(text: bytes, small: Made, tmp_pat
         assert (done.exit_code, done.stderr) == (1, f"error: {said}\n")
 
 
-def test_names_that_are_not_utf_8_are_refused(small: Made, tmp_path: Path, capfd) -> None:
+def test_names_that_are_not_utf_8_are_refused(small: Made, tmp_path: Path) -> None:
     content, path = small.path.read_bytes(), tmp_path / "changed.onnx"
     path.write_bytes(content.replace(b"dense.weight", b"\xffense.weight", 1))
     with pytest.raises(ArtifactError, match=r"changed\.onnx .*: a text in it is not UTF-8"):
         verify(path)
-    assert capfd.readouterr() == ("", ""), "ONNX Runtime says nothing of its own"
 
 
 @pytest.mark.parametrize("lie", UNPROVED)

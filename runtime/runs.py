@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,7 +132,9 @@ def records(tables: Mapping[str, Table]) -> dict[str, Any]:
 
 
 def how_to_export(folder: Path) -> str:
-    return f"`dlc export {folder} -o {folder / MODEL}` makes the model of them"
+    """The command that makes the model of a run that has none."""
+    run, model = shlex.quote(str(folder)), shlex.quote(str(folder / MODEL))
+    return f"`dlc export {run} -o {model}` makes the model of them"
 
 
 def model_at(path: Path) -> Path:

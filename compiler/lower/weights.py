@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Graph, Weight
 
 
+HELP_WAITING = (
+    "train the spec, or give trained weights: `--weights`; in Python, `program.fit(data)` learns it"
+)
+
+
 def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
     """Initial values by name, but for those that are known.
     Each weight has a generator of its own, so one does not depend on the others."""
@@ -53,10 +58,7 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
                 if counts
                 else f"what `{node.operator.name}` learns is"
             )
-            waiting.append(Diagnostic("E0801",
-                                      f"`{node.name}` waits for the training rows: {what} not known yet",
-                                      (Label(node.site.span),),
-                                      help="train the spec, or give weights: "
-                                           "`program.fit(data)`"))  # fmt: skip
+            message = f"`{node.name}` waits for the training rows: {what} not known yet"
+            waiting.append(Diagnostic("E0801", message, (Label(node.site.span),), help=HELP_WAITING))
     if waiting:
         raise CompileError(waiting)

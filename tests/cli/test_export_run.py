@@ -280,6 +280,22 @@ def test_a_full_disk_at_the_end_of_training_says_how_to_go_on(
     assert face.load(model).metadata.figures["train"], "as if nothing had been in the way"
 
 
+def test_a_full_disk_within_training_keeps_the_weights_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "iris.dl", IRIS + TRAIN.replace("epochs = 2", "epochs = 100"))
+    done = with_little_room(["train", "iris.dl"], tmp_path, 2000)
+    run = (tmp_path / "runs" / "iris" / "latest").resolve().relative_to(tmp_path)
+    assert done.stderr.startswith(
+        f"error: {run / 'metrics.jsonl'}: file too large\n  = help: the weights are in "
+    )
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [*range(1, len(lines) + 1)], "no half line"
+    assert dlc(*command_in(done.stderr)).exit_code == 0
+    assert face.load(run).metadata.figures == {}
+
+
 @pytest.mark.parametrize(("command", "file"), [
     (["export", "m.dl", "-o", "m.onnx"], "m.onnx"), (["fmt", "long.dl"], "long.dl"),
     (["show", "m.dl", "--svg", "m.svg"], "m.svg"), (["emit", "m.dl", "-o", "m.py"], "m.py"),
@@ -315,6 +331,22 @@ def test_a_closed_output_is_no_mistake_of_dlc(closed: str, spec: str, tmp_path: 
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == (spec == "bad.dl")
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, model = write(tmp_path, "m.dl", IRIS), tmp_path / "m.onnx"
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as for who is not root
+    for command in (
+        ["emit", spec, "-o", model],
+        ["show", spec, "--svg", model],
+        ["predict", spec, "iris", "-o", model],
+    ):
+        done = dlc(*command)
+        assert done.exit_code in (1, 2)
+        assert "denied" in done.stderr or "not writable" in done.stderr
+    assert not model.exists()
 
 
 def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:

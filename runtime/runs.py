@@ -162,7 +162,7 @@ def how_far(run: Path) -> str:
     """How far a run without a model came, and how to go on."""
     if (run / WEIGHTS).is_file():
         return f"{run} holds weights and no model yet: {how_to_export(run)}"
-    again = f"`dlc train {read_json(run / INFO).get('name')}` begins anew"
+    again = f"`dlc train {read_json(run / INFO).get('name', 'SPEC')}` begins anew"
     return f"{run} holds no weights and no model yet: {again}"
 
 

@@ -297,6 +297,12 @@ def test_a_file_under_a_wrong_name_is_read_as_it_is_told(case: str, model: Path)
     assert CliRunner().invoke(commands, ["predict", str(model), f"rows{ending}"]).exit_code == 0
 
 
+def test_a_quote_that_swallows_a_large_file_is_told_with_its_line() -> None:
+    said = trained(f'{HEADING}1,2,x\n1,"2,x\n' + "1,2,x\n" * 1_500_000)
+    assert "field larger than field limit" in said
+    assert help_in(said) == "look at the quotes from line 3 on: each is closed, and one in a cell is doubled"
+
+
 def test_text_in_another_encoding_is_read_once_it_is_converted() -> None:
     content = FILES["Latin-1"]
     assert isinstance(content, bytes)

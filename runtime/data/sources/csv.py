@@ -62,7 +62,7 @@ class CsvFile(Opened):
 
     def heading_help(self, wanted: Sequence[str]) -> str:
         for line, _, row in itertools.islice(self._lines(), 1, LINES):
-            if {*wanted} & {cell.strip() for cell in row}:
+            if {*wanted} <= {cell.strip() for cell in row}:
                 return f"the heading stands in line {line}: take out what stands before it"
         if any(is_number(name) for name in self.names):
             return "the first line looks like data; a csv file has a heading with the names of the columns"
@@ -106,8 +106,9 @@ class CsvFile(Opened):
                 if row:
                     yield first, reader.line_num, row
                 first = reader.line_num + 1
-        except csv.Error as error:
-            raise self._broken(str(error)) from None
+        except csv.Error as error:  # a cell without end, in most cases
+            help = f"look at the quotes from line {first} on: each is closed, and one in a cell is doubled"
+            raise self._broken(str(error), help) from None
 
     def _parse(self, places: Sequence[int]) -> pa.Table:
         """The cells of these columns as text, each column under its place."""

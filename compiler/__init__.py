@@ -11,7 +11,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic, Problems
 from dlc.compiler.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dlc.compiler.program import Facts, Program
 
@@ -21,18 +21,20 @@ __all__ = ["CompileError", "Diagnostic", "Problems", "Source", "compile", "read_
 
 
 def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: Facts | None = None,
-            read: Callable[[Source, str], Source] | None = None) -> Program:  # fmt: skip
+            read: Callable[[Source, str], Source] | None = None,
+            outputs: str | None = None) -> Program:  # fmt: skip
     """Compile a spec; `CompileError` lists every mistake that can be told apart.
 
     `params` are values for the spec's params, `facts` what the data told, `read` gives the source of an
-    imported path (nothing can be imported without it).
+    imported path (nothing can be imported without it), `outputs` stands in place of the setting of `export`,
+    written as there: `y.logits, h`.
     """
     import dlc.compiler.operators
     import dlc.compiler.training  # noqa: F401
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.program import Facts
 
-    return Elaborator(Problems(), params or {}, facts or Facts(), read or no_files).run(source)
+    return Elaborator(Problems(), params or {}, facts or Facts(), read or no_files, outputs).run(source)
 
 
 def no_files(importing: Source, path: str) -> Source:
@@ -54,6 +56,24 @@ def reader(folder: str | os.PathLike[str]) -> Callable[[Source, str], Source]:
 
     def read(importing: Source, path: str) -> Source:
         within = posixpath.join(posixpath.dirname(importing.name), path)
-        return read_source(os.path.join(folder, within), posixpath.normpath(within))
+        return read_source(os.path.join(folder, within), name_of(importing, path))
 
     return read
+
+
+def among(sources: Iterable[Source]) -> Callable[[Source, str], Source]:
+    """Finds imported files among sources that are there already."""
+    held = {source.name: source for source in sources}
+
+    def read(importing: Source, path: str) -> Source:
+        name = name_of(importing, path)
+        if name not in held:
+            raise FileNotFoundError(2, "not among the sources", name)
+        return held[name]
+
+    return read
+
+
+def name_of(importing: Source, path: str) -> str:
+    """The name of the source that an import means."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(importing.name), path))

@@ -34,7 +34,7 @@ class Classes:
     @classmethod
     def found(cls, labels: Iterable[str] | Iterable[int], field: str) -> Classes:
         """The distinct values of a field, in their order."""
-        ordered = tuple(sorted(labels))  # type: ignore[type-var]
+        ordered = tuple(sorted(labels))
         dense = ordered == tuple(range(len(ordered)))
         return cls(len(ordered), None if dense else ordered, field)  # type: ignore[arg-type]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
-from dlc.compiler.sections import PARTS
 from dlc.runtime import lints
 from dlc.runtime.artifact.export import Exported, export, rehearse
 from dlc.runtime.fit import fit
-from dlc.runtime.history import Figures, Listener, plain
+from dlc.runtime.history import Figures, Listener
 from dlc.runtime.opening import open_data
+from dlc.runtime.origin import figures_of, origin_of, write_figures, write_origin
 from dlc.runtime.pretrained import loaded
 from dlc.runtime.runs import MODEL, Run
 
@@ -85,21 +85,21 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     warn(found)
     notes = outside_of(dataset) if dataset else []
     note(notes)
-    run = Run.create(Path(out) if out else RUNS, program.name)
+    run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset)
     trained = None
-    if forms.trained(program):
-        from dlc.runtime.train import train as learn
-
-        assert dataset is not None
-        trained = learn(program, dataset, weights, on=device, listeners=(run, *listeners))
-        weights = trained.weights
-    else:
+    with run.explained():
         run.write_spec(program)
-        run.write_weights(weights)
-    exported = export(program, weights, run.path(MODEL), rows=real_rows(dataset),
-                      figures={p: plain(f) for p, f in trained.figures.items()} if trained else {},
-                      fingerprint=dataset.fingerprint if dataset else "",
-                      columns=dataset.columns if dataset else None)  # fmt: skip
+        write_origin(run, program, origin)
+        if forms.trained(program):
+            from dlc.runtime.train import train as learn
+
+            assert dataset is not None
+            trained = learn(program, dataset, weights, on=device, listeners=(run, *listeners))
+            weights, origin = trained.weights, replace(origin, figures=figures_of(trained))
+            write_figures(run, trained)
+        else:
+            run.write_weights(weights)
+        exported = export(program, weights, run.path(MODEL), **vars(origin))
     return Result(run.folder, exported, trained, weights, tuple(found), tuple(notes))
 
 
@@ -114,10 +114,3 @@ def rows_for(face: Face, data: Any) -> Dataset | None:
     if not forms.trained(program) and data is None and (program.data is None or program.data.source is None):
         return None
     return open_data(face, data)
-
-
-def real_rows(dataset: Dataset | None) -> Mapping[str, np.ndarray] | None:
-    """Rows that the artifact is compared on: of the test, or else of the validation or training."""
-    parts = dict(dataset.parts()) if dataset else {}
-    rows = next((parts[p] for p in reversed(PARTS) if p in parts), None)
-    return None if rows is None or rows.drawn or not rows.count else rows

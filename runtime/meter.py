@@ -77,10 +77,10 @@ def answer_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Answer:
 
 
 def places(value: np.ndarray, type: Tensor) -> np.ndarray:
-    labels = type.classes.labels if type.classes else None
-    if labels is None or (type.classes.names and not is_text(value)):  # torch answers places for names
-        return value
-    place = {label: k for k, label in enumerate(labels)}
+    classes = type.classes
+    if classes is None or classes.labels is None or (classes.names and not is_text(value)):
+        return value  # places, as torch has them in the place of names
+    place: dict[object, int] = {label: k for k, label in enumerate(classes.labels)}
     found, inverse = np.unique(value.astype(str) if is_text(value) else value, return_inverse=True)
     return np.array([place[label] for label in found.tolist()], np.int64)[inverse].reshape(value.shape)
 

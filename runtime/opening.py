@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.sections import Source
 from dlc.runtime import data as rows_of
 from dlc.runtime import lengths
+from dlc.runtime.arguments import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -24,12 +25,15 @@ def source_from(given: Any) -> Path | Source | Opened | None:
     if given is None:
         return None
     if isinstance(given, (str, Path)):
-        return Path(given)
+        return path_of(given, "the path of the data")
     if isinstance(given, Source):
         return given
     if isinstance(given, Mapping):
         from dlc.runtime.data.sources.arrays import Arrays
 
+        unnamed = next((name for name in given if not isinstance(name, str)), None)
+        if unnamed is not None:
+            raise TypeError(f"data is a dict of arrays by their names, and {unnamed!r} is no name")
         return Arrays(given)
     raise TypeError(f"data is a path or a dict of arrays, not {type(given).__name__}")
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dlc.compiler.diagnostics import CompileError
-from dlc.compiler.dims import number
-from dlc.compiler.lower.weights import array, differences, dtype, of_another
+from dlc.compiler.lower.given import accept, weights_of
+from dlc.compiler.lower.weights import check_known
+from dlc.runtime.runs import read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import numpy as np
 
     from dlc.compiler.ir import Weight
     from dlc.compiler.program import Program
     from dlc.compiler.training.beginning import Load
+    from dlc.runtime.weight_files import Stored
 
 UNREADABLE = "E0808"
-FLOATS = ("F64", "F32", "F16", "BF16")
+HELP_PATH = "paths are relative to the spec; `dlc train` leaves `weights.safetensors` in its run folder"
 
 
 def loaded(program: Program, folder: Path) -> dict[str, np.ndarray]:
@@ -31,30 +33,32 @@ def loaded(program: Program, folder: Path) -> dict[str, np.ndarray]:
 
 
 def read(program: Program, load: Load, folder: Path) -> dict[str, np.ndarray]:
-    """The weights of one file. Shapes are compared before any number is read."""
-    from safetensors import SafetensorError, safe_open
-
+    """The weights of one file of the spec."""
     places = load.places(program.graph.weights)
-    wanted = {name: tuple(map(number, w.value.type.shape)) for name, w in places.items()}
-    arrays: dict[str, np.ndarray] = {}
+    stored = opened(load, folder)
+    net = f"the net `{load.into.net}`" if load.into else ""
+    what = f"{load.path} does not hold the weights of {net or 'this spec'}"
+    help = help_names(load, places, stored)
+    made = accept(places, stored, what=what, whose=net or "the spec", span=load.span, help=help)
+    return {places[name].name: array for name, array in made.items()}
+
+
+def weights_at(path: Path, program: Program) -> dict[str, np.ndarray]:
+    """The weights of a program, from a file. OSError where there is none, ValueError where it is of another
+    format."""
+    stored = read_weights(path)
+    check_known(program.graph, stored)
+    return accept(weights_of(program.graph), stored, what=f"{path} does not hold the weights of this spec")
+
+
+def opened(load: Load, folder: Path) -> Stored:
+    """The file that the spec names."""
     try:
-        with safe_open(folder / load.path, framework="pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  it is no dict
-            shapes = {name: tuple(s.get_shape()) for name, s in slices.items()}
-            problems = differences(wanted, shapes, f"the net `{load.into.net}`" if load.into else "the spec")
-            problems += [f"`{n}` holds no floats" for n, s in slices.items() if s.get_dtype() not in FLOATS]
-            if not problems:
-                arrays = {name: array(file.get_tensor(name), dtype(w)) for name, w in places.items()}
-                problems = [f"`{n}` is not finite" for n, a in arrays.items() if not np.isfinite(a).all()]
-    except FileNotFoundError:
-        raise unreadable(load, "there is no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise unreadable(load, f"it is no safetensors file: {error}") from None
-    if problems:
-        whose = f"of the net `{load.into.net}`" if load.into else "of this spec"
-        raise of_another(f"{load.path} does not hold the weights {whose}", problems, load.span,
-                         help_names(load, places, slices))  # fmt: skip
-    return {places[name].name: array for name, array in arrays.items()}
+        return read_weights(folder / load.path)
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        message = f"{load.path} cannot be read: {why}"
+        raise CompileError.of(UNREADABLE, message, load.span, help=HELP_PATH) from None
 
 
 def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -> str:
@@ -64,8 +68,3 @@ def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -
     if found is None:
         return ""
     return f"with `into={load.into.net}` names are without the net's own: `{whole[found]}`, not `{found}`"
-
-
-def unreadable(load: Load, why: str) -> CompileError:
-    help = "paths are relative to the spec; `dlc train` leaves `weights.safetensors` in its run folder"
-    return CompileError.of(UNREADABLE, f"{load.path} cannot be read: {why}", load.span, help=help)

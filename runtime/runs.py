@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import posixpath
+import shlex
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -13,20 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler import name_of, read_source
 from dlc.compiler.program import Facts
 from dlc.compiler.source import Source
 from dlc.compiler.types import Classes
+from dlc.runtime.errors import ArtifactError
+from dlc.runtime.files import append, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from dlc.compiler.program import Program
     from dlc.compiler.training.metrics import Table
     from dlc.runtime.history import Epoch, Trained
     from dlc.runtime.plans import Plan
+    from dlc.runtime.weight_files import Stored
 
-SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES = KEPT = (
+SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = KEPT = (
     "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json", "tables.json",
+    "data.json", "rows.safetensors", "figures.json",
 )  # fmt: skip
 LATEST = "latest"
 SAVED = 2.0  # seconds between two savings of weights that got better, at least
@@ -58,7 +64,9 @@ class Run:
         return self.folder / name
 
     def write(self, name: str, content: bytes) -> Path:
-        return write(self.folder / name, content)
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write(path, content)
 
     def write_spec(self, program: Program) -> None:
         """The spec as `model.dl`, the files that it imports, and in `spec.json` what else made the program:
@@ -78,6 +86,16 @@ class Run:
         }
         self.write(INFO, as_json(info))
 
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """What stops a run within says which weights it leaves, and the command that goes on with them."""
+        try:
+            yield
+        except Exception as error:
+            if self.path(WEIGHTS).is_file():
+                error.add_note(f"the weights are in {self.path(WEIGHTS)}; {how_to_export(self.folder)}")
+            raise
+
     def write_weights(self, weights: Mapping[str, np.ndarray]) -> Path:
         from safetensors.numpy import save
 
@@ -94,8 +112,7 @@ class Run:
         """Nothing is written within an epoch."""
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        with open(self.folder / METRICS, "ab") as lines:
-            lines.write(as_json(epoch.record(), indent=None))
+        append(self.path(METRICS), as_json(epoch.record(), indent=None))
         if epoch.best:
             self._waiting = weights
         if self._waiting is not None and time.monotonic() - self._saved >= SAVED:
@@ -112,6 +129,46 @@ class Run:
 def records(tables: Mapping[str, Table]) -> dict[str, Any]:
     """Tables as plain values that JSON knows."""
     return {name: {"labels": t.labels, "counts": t.counts} for name, t in tables.items()}
+
+
+def how_to_export(folder: Path) -> str:
+    """The command that makes the model of a run that has none."""
+    run, model = shlex.quote(str(folder)), shlex.quote(str(folder / MODEL))
+    return f"`dlc export {run} -o {model}` makes the model of them"
+
+
+def model_at(path: Path) -> Path:
+    """The file of a model: the one at the path, or that of a run's folder. `ArtifactError` says what to do
+    where there is none."""
+    folder = path.parent if path.name == MODEL and not path.exists() else path
+    if (folder / MODEL).is_file():
+        return folder / MODEL
+    if (folder / INFO).is_file():
+        raise ArtifactError(how_far(folder))
+    if path.is_dir():
+        raise ArtifactError(f"{path} is a folder, and there is no file {MODEL} in it{latest_in(path)}")
+    if not path.is_file():
+        raise ArtifactError(f"there is no file {path}")
+    with path.open("rb") as file:
+        begin = file.read(1000)
+    if not begin:
+        raise ArtifactError(f"{path} is empty")
+    if path.suffix == ".dl" and begin.isascii() and b"\0" not in begin:
+        raise ArtifactError(f"{path} is a spec, and a model is wanted: `dlc train {path}` makes one")
+    return path
+
+
+def how_far(run: Path) -> str:
+    """How far a run without a model came, and how to go on."""
+    if (run / WEIGHTS).is_file():
+        return f"{run} holds weights and no model yet: {how_to_export(run)}"
+    again = f"`dlc train {read_json(run / INFO).get('name', 'SPEC')}` begins anew"
+    return f"{run} holds no weights and no model yet: {again}"
+
+
+def latest_in(folder: Path) -> str:
+    """What may be meant by the folder of several runs."""
+    return f"; did you mean {folder / LATEST}?" if (folder / LATEST).exists() else ""
 
 
 def latest(root: Path, name: str) -> Path | None:
@@ -134,36 +191,53 @@ class Spec:
 
 
 def read_spec(folder: Path) -> Spec:
-    """The spec as it was run; imports are read from the folder, wherever they came from."""
-    info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+    """The spec as it was run; imports are read from the folder, wherever they came from. `ArtifactError`
+    where it cannot be read."""
+    info = read_json(folder / INFO)
+    try:
+        files = {str(name): PurePosixPath(place) for name, place in info["files"].items()}
+        classes = {
+            n: Classes(c["count"], c["labels"] and tuple(c["labels"]), n) for n, c in info["classes"].items()
+        }
+        name, params = str(info["name"]), dict(info["params"])
+        if any(place.is_absolute() or ".." in place.parts for place in files.values()):
+            raise ValueError("a file outside the folder")
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise unreadable(folder, f"{INFO} is not as dlc writes it") from None
+    try:
+        source = read_source(folder / SPEC, name)
+    except ValueError as error:
+        raise unreadable(folder, str(error)) from None
 
     def read(importing: Source, path: str) -> Source:
-        name = posixpath.normpath(posixpath.join(posixpath.dirname(importing.name), path))
-        if name not in info["files"]:
+        name = name_of(importing, path)
+        if name not in files:
             raise FileNotFoundError(2, "not among the files of the run", name)
-        return Source(name, (folder / info["files"][name]).read_text(encoding="utf-8"))
+        return read_source(folder / files[name], name)
 
-    classes = {n: Classes(c["count"], c["labels"] and tuple(c["labels"])) for n, c in info["classes"].items()}
-    source = Source(info["name"], (folder / SPEC).read_text(encoding="utf-8"))
-    return Spec(source, info["params"], Facts(classes), read)
+    return Spec(source, params, Facts(classes), read)
 
 
-def read_weights(path: Path) -> dict[str, np.ndarray]:
-    from safetensors.numpy import load_file
-
-    return load_file(path)
-
-
-def write(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of a run says; nothing where it is not there."""
     try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+        found = json.loads(path.read_bytes()) if path.is_file() else {}
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise unreadable(path.parent, f"{path.name} is not as dlc writes it")
+    return found
+
+
+def unreadable(folder: Path, why: str) -> ArtifactError:
+    return ArtifactError(f"{folder} is no run that can be read: {why}")
+
+
+def read_weights(path: Path) -> Stored:
+    """The weights in a file, each read when it is taken."""
+    from dlc.runtime.weight_files import Stored
+
+    return Stored(path)
 
 
 def point(pointer: Path, name: str) -> None:

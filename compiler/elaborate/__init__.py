@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,15 +35,14 @@ if TYPE_CHECKING:
     from dlc.compiler.source import Source, Span
     from dlc.compiler.types import Tensor
 
-RECURSION = 20_000  # frames; the limits of the builder and of the parser keep far below
-
 
 class Elaborator:
     """Unfolds one spec. `read` gives the source of an imported path, relative to the importing source."""
 
     def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
-                 read: Callable[[Source, str], Source]):  # fmt: skip
+                 read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
         self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
+        self.chosen = chosen  # the outputs that a command asks for
         self.builder = Builder(problems)
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []
@@ -64,14 +62,10 @@ class Elaborator:
 
     def run(self, source: Source) -> Program:
         """The program of a spec; `CompileError` if there are mistakes in it."""
-        limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(max(limit, RECURSION))
         try:
             program = self._run(self.parse(source))
         except Stop:
             program = None
-        finally:
-            sys.setrecursionlimit(limit)
         allowed = allowances.apply(self.problems, self.comments)
         self.problems.check()
         assert program is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import DimError, fixed
 from dlc.compiler.elaborate import fits
+from dlc.compiler.elaborate.threads import in_thread
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
 from dlc.compiler.initial import Auto
 from dlc.compiler.ir import COPY, Node, Site, Use, Value, Weight
@@ -20,7 +21,7 @@ from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from dlc.compiler.diagnostics import Problems
@@ -32,6 +33,7 @@ MAX_NODES = 10_000
 MAX_WORK = 100_000
 MAX_DEPTH = 100
 MAX_NESTED = 1_500  # expressions and stages within others, through all blocks
+NESTED_IN_A_THREAD = 25  # of these, so that Python's limit of 1000 calls is far away
 MAX_WEIGHTS = 10**10
 MAX_SIZE = 10**12
 
@@ -87,9 +89,9 @@ class Builder:
                 "E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps", ENDLESS
             )
 
-    @contextmanager
-    def within(self, span: Span) -> Iterator[None]:
-        """Something that is not done before what is in it is done."""
+    def within(self, span: Span, act: Callable[..., Any], *given: Any) -> Any:
+        """What `act` makes, which is not done before what is in it is done. Deep down it goes on in another
+        thread."""
         self.depth += 1
         try:
             if self.depth > MAX_NESTED:
@@ -99,7 +101,7 @@ class Builder:
                     f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here",
                     UNENDING,
                 )
-            yield
+            return act(*given) if self.depth % NESTED_IN_A_THREAD else in_thread(act, *given)
         finally:
             self.depth -= 1
 

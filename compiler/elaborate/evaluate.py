@@ -55,11 +55,13 @@ class Evaluator:
     def evaluate(self, expr: syntax.Expr) -> Any:
         """The value of an expression; `Halt` when it has none, which has then been reported."""
         self.builder.spend(expr.span)
-        with self.builder.within(expr.span):
-            try:
-                return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
-            except Reject as reject:
-                raise self.refuse(expr.span, reject) from None
+        return self.builder.within(expr.span, self._evaluate, expr)
+
+    def _evaluate(self, expr: syntax.Expr) -> Any:
+        try:
+            return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
+        except Reject as reject:
+            raise self.refuse(expr.span, reject) from None
 
     # --- leaves -------------------------------------------------------------------------------------------
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 def apply(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:
     """A stage applied to what flows into it."""
     ev.builder.spend(span)
-    with ev.builder.within(span):
-        return apply_stage(ev, stage, flowing, span)
+    return ev.builder.within(span, apply_stage, ev, stage, flowing, span)
 
 
 def apply_stage(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:

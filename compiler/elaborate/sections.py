@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
+from dlc.compiler.diagnostics import Problems
 from dlc.compiler.elaborate import expectations, exports, objective, settings, shared_classes
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
-from dlc.compiler.kinds import Defined, Reject
+from dlc.compiler.kinds import Defined, ListOf, Reject
 from dlc.compiler.later import later, not_built
+from dlc.compiler.parse import parse
 from dlc.compiler.passes import checks, following, initial_values
 from dlc.compiler.program import Program
-from dlc.compiler.sections import Data, Export
+from dlc.compiler.sections import Data, Export, ExportName
+from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.figures import figures
 from dlc.compiler.training.section import Train
@@ -33,7 +36,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     written = find(e, tree)
     data = data_section(e, ev, tree, written.get("data"))
     train = section(e, ev, Train, written.get("train")) or Train()
-    export = section(e, ev, Export, written.get("export")) or Export()
+    export = chosen_outputs(e, ev, section(e, ev, Export, written.get("export")) or Export())
     loss = objective.total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
     metrics = tuple(objective.chosen_metrics(e, ev, train))
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
@@ -45,6 +48,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     check_data(e, ev, data)
     check_weights(e, train, written.get("train"))
     expected = expectations.read(ev, written.get("expect"), known, uncertain)
+    answers = exports.exported(e, ev, export)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
     checks.derivatives(graph, e.problems)
@@ -54,7 +58,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), inputs=tuple(e.inputs),
         outputs=e.outputs(ev.scope.file), graph=graph, loss=loss,
-        data=data, train=train, export=export, exports=exports.exported(e, ev, export),
+        data=data, train=train, export=export, exports=answers,
         expectations=expected, metrics=metrics,
         warnings=tuple(e.problems.sorted()), bindings={**ev.scope.names}, facts=e.facts,
     )  # fmt: skip
@@ -197,6 +201,27 @@ def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
         raise ev.fail(reject.code, expr.span, f"`{name}` of `data`: {reject.message}",
                       help='write `column("name")`, `columns("a", "b")`, '
                            '`normal()` or `uniform()`') from None  # fmt: skip
+
+
+def chosen_outputs(e: Elaborator, ev: Evaluator, export: Export) -> Export:
+    """The section with the outputs that a command asks for, which are written as in the file; the brackets of
+    the list may be left out."""
+    if e.chosen is None:
+        return export
+    text, problems = e.chosen.strip(), Problems()
+    source = Source("--outputs", text if text.startswith("[") else f"[{text}]")
+    body = parse(source, problems).body
+    listed = body[0].value if len(body) == 1 and isinstance(body[0], syntax.Evaluate) else None
+    if problems.failed or not isinstance(listed, syntax.ListExpr):
+        message = f"expected {ListOf(ExportName()).describe()}, found `{text}`"
+        e.problems.report("E0403", Span(source, 0, len(source.text)), message)
+        return export
+    try:
+        outputs = settings.setting_value(ev, Export, Export.settings["outputs"], listed)
+    except Halt:
+        return export
+    places = {**export.spans, "outputs": listed.span}
+    return Export(**export.values() | {"outputs": outputs}).placed(export.span, places)
 
 
 def check_together(

@@ -93,6 +93,10 @@ def setting_value(ev: Evaluator, definition: type[Definition], declared: Setting
 def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     """An expression where a kind is wanted: bare words and members of families come before
     the file's names. Of `a if condition else b` it is the chosen side that stands there."""
+    return ev.builder.within(expr.span, _directed_value, ev, kind, expr)
+
+
+def _directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     if isinstance(expr, syntax.Conditional):
         chosen = ev.chosen(expr)
         members.check_unchosen(ev, kind, expr.other if chosen is expr.value else expr.value)

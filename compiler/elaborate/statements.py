@@ -64,7 +64,8 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
     elif isinstance(statement, syntax.Evaluate):
         end_flow(ev, statement)
     elif isinstance(statement, syntax.If):
-        return run(ev, statement.then if ev.condition(statement.condition) else statement.otherwise)
+        body = statement.then if ev.condition(statement.condition) else statement.otherwise
+        return ev.builder.within(statement.span, run, ev, body)
     elif isinstance(statement, syntax.For):
         return run_for(ev, statement)
     elif isinstance(statement, syntax.Return):
@@ -99,7 +100,7 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
     for entry in entries:
         ev.builder.spend(statement.span)
         bind(ev, statement.targets, entry, statement.iterable)
-        returned = run(ev, statement.body)
+        returned = ev.builder.within(statement.span, run, ev, statement.body)
         if returned is not None:
             return returned
     return None

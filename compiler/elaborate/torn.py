@@ -10,7 +10,7 @@ from dlc.compiler import syntax
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dlc.compiler.source import Span
+    from dlc.compiler.source import Source, Span
 
 
 BINDING = re.compile(r"^[ \t{}]*((?:[^\W\d]\w*[ \t]*,[ \t]*)*[^\W\d]\w*)[ \t]*=(?!=)", re.MULTILINE)
@@ -25,7 +25,7 @@ class Torn:
         self.places: list[Span] = []
         self.names: set[str] = set()
         self.bound: dict[
-            str, tuple[Span, int]
+            str, tuple[Source, int]
         ] = {}  # names that a lost statement binds, and where the first does
         self.nameless = False  # whether a declaration or binding was lost that lacks its name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.format import laid_out
-from dlc.compiler.lower.weights import check_given, check_known
+from dlc.compiler.lower.given import accept, weights_of
+from dlc.compiler.lower.weights import check_known
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.metadata import UNSEALED, describe
@@ -19,7 +19,7 @@ from dlc.runtime.artifact.parity import Held, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
 from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
-from dlc.runtime.artifact.write import onnx_model, raw_types, save, staged
+from dlc.runtime.artifact.write import in_memory, onnx_model, raw_types, save, staged
 from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     """
     program.check_answers()
     check_known(program.graph, weights)
-    check_given(program.graph, weights)
+    weights = accept(weights_of(program.graph), weights)
     graph = forms.inference(program)
     types = raw_types(program, graph)
     metadata = describe(program, laid_out(program.source), types, columns)
@@ -86,10 +86,8 @@ def rehearse(program: Program, weights: Mapping[str, np.ndarray]) -> None:
     program.check_answers()
     graph = forms.inference(program)
     what, raw = next(comparisons(graph, raw_types(program, graph), None, program.train.seed))
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "untrained.onnx"
-        save(onnx_model(program, graph, weights, {}), place)
-        Parity(program, graph, weights, place).hold(f"{what}, before training", raw)
+    with in_memory(onnx_model(program, graph, weights, {})) as model:
+        Parity(program, graph, weights, model).hold(f"{what}, before training", raw)
 
 
 def told(held: Iterable[Held], rows: int) -> tuple[str, ...]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlc.runtime.arguments import path_of
 from dlc.runtime.artifact.inputs import arrays
-from dlc.runtime.artifact.metadata import Metadata, from_texts, type_from_json
+from dlc.runtime.artifact.metadata import Metadata, from_texts, no_artifact, type_from_json
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.errors import ArtifactError, DeviceError
+from dlc.runtime.runs import model_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,14 +22,22 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 
+# What ONNX Runtime puts before what it has to say.
+ORT = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .* failed:)?")
+
+
 class Artifact:
     """A loaded model. `inputs` and `outputs` are its types as declared, `metadata` what it says of itself."""
 
     def __init__(self, path: Path, device: str = "cpu"):
-        self.path = path
+        self.path, self._file, self._device = path, path.absolute(), device
         self.session, self.metadata = open_artifact(path, device)
         self.inputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.inputs.items()}
         self.outputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.outputs.items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where it is unpickled or copied, it is loaded again, from the file that it was loaded from."""
+        return load, (self._file, self._device)
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Answers for a batch of raw inputs: arrays or lists, the batch first. A value that is none of the
@@ -46,9 +57,7 @@ class Artifact:
 
 
 def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata]:
-    """A session and the metadata of an artifact; `ArtifactError` for any other file."""
-    if not path.is_file():
-        raise ArtifactError(f"there is no file {path}")
+    """A session and the metadata of the artifact in a file; `ArtifactError` for any other file."""
     try:
         session = open_session(path, device)
     except DeviceError:
@@ -63,13 +72,16 @@ def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata]:
             raise ValueError("its inputs are not those that its metadata tells")
         return session, metadata
     except ValueError as error:
-        raise ArtifactError(f"{path} is no artifact of dlc: {error}") from None
+        raise no_artifact(path, error) from None
 
 
 def first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return "a text in it is not UTF-8"
+    said = ORT.sub("", str(error)).strip()
+    return said.splitlines()[0][:200] if said else type(error).__name__
 
 
 def load(path: str | Path, device: str = "cpu") -> Artifact:
-    """Load an artifact on the device, `cpu` or `cuda`."""
-    return Artifact(Path(path), device)
+    """Load an artifact, or that of a run's folder, on the device, `cpu` or `cuda`."""
+    return Artifact(model_at(path_of(path, "the path of a model")), device)

@@ -12,9 +12,11 @@ from dlc.compiler.ir import Output, Value
 from dlc.compiler.operators.operands import RANGES
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
+from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from dlc.compiler.program import Program
 
@@ -74,6 +76,12 @@ def from_texts(texts: Mapping[str, str]) -> Metadata:
     metadata = Metadata(**{"name": "", **values})
     check(metadata)
     return metadata
+
+
+def no_artifact(path: Path, error: Exception) -> ArtifactError:
+    """The error for a file whose metadata cannot be read."""
+    why = "its metadata is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
+    return ArtifactError(f"{path} is no artifact of dlc: {why}")
 
 
 def from_json(text: str, key: str) -> Any:

@@ -39,7 +39,7 @@ class Parity:
     """An artifact, held against the torch module of the same graph."""
 
     def __init__(
-        self, program: Program, graph: Graph, weights: Mapping[str, np.ndarray], artifact: Path
+        self, program: Program, graph: Graph, weights: Mapping[str, np.ndarray], artifact: bytes | Path
     ) -> None:
         self.graph, self.artifact = graph, artifact
         self.stages = Stages(program, graph, weights)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlc.compiler.dims import number
+from dlc.runtime.arguments import path_of
 from dlc.runtime.artifact.compare import TOLERANCE, difference
 from dlc.runtime.artifact.loaded import first_line, open_artifact
 from dlc.runtime.artifact.metadata import type_from_json
@@ -18,8 +18,11 @@ from dlc.runtime.artifact.samples import sample
 from dlc.runtime.artifact.seal import is_sealed
 from dlc.runtime.artifact.session import run
 from dlc.runtime.errors import ArtifactError
+from dlc.runtime.runs import model_at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dlc.runtime.artifact.metadata import Metadata
 
 MAX_INPUT = 10**8
@@ -43,16 +46,17 @@ class Verified:
 def verify(path: str | Path, device: str = "cpu") -> Verified:
     """Whether an artifact answers as it did at export. `ArtifactError` if it cannot be told,
     or if the answers are the same and something else in the file was changed since."""
-    session, metadata = open_artifact(Path(path), device)
+    path = model_at(path_of(path, "the path of a model"))
+    session, metadata = open_artifact(path, device)
     if not metadata.proof:
         raise ArtifactError(f"{path} holds no proof: `dlc export` and `dlc train` write files that do")
     try:
         verified = repeat(session, metadata)
     except (LookupError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
-        raise ArtifactError(f"{path} holds no proof that can be read: {error}") from None
+        raise ArtifactError(f"{path} holds no proof that can be read: {first_line(error)}") from None
     except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
         raise ArtifactError(f"{path} cannot be run on the inputs of its proof: {first_line(error)}") from None
-    if verified.holds and not is_sealed(Path(path), metadata.digest):
+    if verified.holds and not is_sealed(path, metadata.digest):
         raise ArtifactError(
             f"{path} was changed after it was proved: its answers are those of its proof, and the spec, "
             "the figures or something else in it are not what was written"

@@ -17,6 +17,7 @@ from dlc.compiler.passes import forms
 from dlc.compiler.passes.folding import fold
 from dlc.compiler.sections import RUNTIMES, runtime_opset
 from dlc.runtime.artifact.metadata import describe
+from dlc.runtime.files import telling, writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,11 +80,28 @@ def save(model: ir.Model, path: Path) -> None:
 
 
 @contextmanager
+def in_memory(model: ir.Model) -> Iterator[bytes | Path]:
+    """The model as ONNX Runtime opens it, without a file; past what one file holds, in a temporary one."""
+    if stored(model) < MAX_BYTES:
+        yield onnx.serialize(model)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "model.onnx"
+        save(model, place)
+        yield place
+
+
+@contextmanager
 def staged(path: Path) -> Iterator[Path]:
     """A place for the files of an artifact. They get their names when the block ends well,
     all files or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    writable(path, streams=False)
+    beside = f".{path.name}."
+    with (
+        telling(path, str(path.parent / beside)),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=beside) as folder,
+    ):
         yield Path(folder) / path.name
         for file in sorted(Path(folder).iterdir(), reverse=True):  # `NAME.data` before `NAME`
             os.replace(file, path.parent / file.name)

@@ -74,7 +74,7 @@ def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted],
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
     opened = open_source(source_of(source, missing) if isinstance(source, Path) else source, Path())
-    opened.own_names = True
+    opened.own_names = opened.for_model = True
     return arrays(fill(opened, known), raw=True)
 
 

@@ -40,7 +40,7 @@ def coarse(values: np.ndarray, called: Sequence[str]) -> list[Coarse]:
     step = np.spacing(size.astype(np.float32)).astype(np.float64)
     reach = high.astype(np.float64) - low
     found = []
-    for place in np.flatnonzero((reach > 0) & (reach < 100 * STEPS * step)):
+    for place in np.flatnonzero((reach > 0) & (reach < 100 * STEPS * step)).tolist():
         deviation = float(np.nanstd((rows[:, place] - low[place]).astype(np.float64)))
         if deviation < STEPS * step[place]:
             found.append(Coarse(called[place], float(size[place]), deviation, float(step[place])))

@@ -30,10 +30,7 @@ def as_numbers(column: Column) -> np.ndarray:
     if values is None:
         bad = unparsable(column)
         word = first_text(column, bad)
-        help = (
-            f'if it stands for a missing value, say so: csv(..., missing="{word}")' if len(word) < 8 else ""
-        )
-        raise refusal(mistakes.VALUE, f'"{shorten(word)}" is not a number', bad, help)
+        raise refusal(mistakes.VALUE, f'"{shorten(word)}" is not a number', bad, text=word)
     return values
 
 
@@ -133,10 +130,10 @@ def text_at(column: Column, place: int) -> str:
 # --- refusing ---------------------------------------------------------------------------------------------
 
 
-def refusal(code: str, what: str, bad: np.ndarray, help: str = "") -> Refused:
+def refusal(code: str, what: str, bad: np.ndarray, help: str = "", text: str = "") -> Refused:
     """The refusal of the rows in which something is bad."""
     rows = bad.reshape(len(bad), -1).any(axis=1)
-    return Refused(code, what, np.flatnonzero(rows)[:MOST_ROWS], help)
+    return Refused(code, what, np.flatnonzero(rows)[:MOST_ROWS], help, text)
 
 
 def refuse_missing(values: np.ndarray, help: str = MISSING_HELP) -> None:

@@ -113,6 +113,8 @@ def told(opened: Opened, wanted: Wanted, place: int, refused: Refused) -> Diagno
         (wanted.source or wanted.place, f"`{wanted.name}` is {wanted.declared}"),
         (opened.definition, "read here"),
     )
+    if refused.text:
+        refused.help = opened.help_for(refused.text, lacks=wanted.declared.missing)
     return refused.diagnostic(opened.file, opened.row, opened.name(place), *at)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.sections import Column, Columns
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.mistakes import listed, mistake
+from dlc.runtime.data.alike import can_be_written, difference
+from dlc.runtime.data.mistakes import listed, mistake, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,12 +49,13 @@ def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list
     lacking = [w for w in wanted if not all(name in places for name in names_of(w))]
     found |= _unnamed(opened, [w for w in lacking if w.source is None], found)
     lacking = [w for w in lacking if not found[w.name] or w.source is not None]
-    helped = opened.heading_help() if lacking else ""
-    if helped and len(lacking) == len(wanted):
-        message = f"{opened.file} has none of the columns wanted"
-        problems.append(
-            mistake(mistakes.MISSING_COLUMN, message, (opened.definition, "read here"), help=helped)
-        )
+    helped = ""
+    if len(lacking) == len(wanted):
+        helped = opened.heading_help([name for w in lacking for name in names_of(w)])
+    if helped:
+        message, notes = f"{opened.file} has none of the columns wanted", [f"it has {listed(opened.names)}"]
+        place = (opened.definition, "read here")
+        problems.append(mistake(mistakes.MISSING_COLUMN, message, place, help=helped, notes=notes))
     else:
         taken = {name for w in wanted if w not in lacking for name in names_of(w)}
         problems += [_missing(opened, w, number < MOST_SUGGESTED, taken) for number, w in enumerate(lacking)]
@@ -120,6 +122,10 @@ def _missing(opened: Opened, wanted: Wanted, suggest: bool, taken: set[str]) -> 
 def _nearest(opened: Opened, wanted: Wanted, lacking: str, names: Sequence[str]) -> str:
     from dlc.compiler.suggest import nearest
 
+    alike = next((name for name in names if difference(lacking, name)), None)
+    if alike is not None:
+        apart = f'"{shorten(alike)}" looks the same, and {difference(lacking, alike)}'
+        return f"{apart}; {_mend_alike(opened, wanted, lacking, alike)}"
     plain = {_plain(name): name for name in names}
     meant = plain.get(_plain(lacking)) or nearest(lacking, names)
     if meant is None:
@@ -133,6 +139,14 @@ def _nearest(opened: Opened, wanted: Wanted, lacking: str, names: Sequence[str])
     if opened.own_names:  # rows for an artifact: there is no spec to change
         return f'if "{meant}" is meant, call it "{lacking}" in the heading'
     return f'if "{meant}" is meant, write {wanted.name} = column("{meant}") in `data`'
+
+
+def _mend_alike(opened: Opened, wanted: Wanted, lacking: str, found: str) -> str:
+    """What to do about a name that looks like the one wanted."""
+    rename = f'rename it "{lacking}"'
+    if opened.own_names or wanted.source is not None or not can_be_written(found):
+        return rename
+    return f'{rename}, or write {wanted.name} = column("{found}") in `data`'
 
 
 def _plain(name: str) -> str:

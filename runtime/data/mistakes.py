@@ -50,12 +50,13 @@ def fail(code: str, message: str, *places: tuple[Any, str], help: str = "") -> C
 
 
 class Refused(Exception):
-    """Values of one column that cannot be what they should be;
-    `rows` are the first of them, counted from 0."""
+    """Values of one column that cannot be what they should be; `rows` are the first of them, counted from 0.
+    Of a `text` that is no number its source knows the mend."""
 
-    def __init__(self, code: str, what: str, rows: Iterable[int], help: str = "") -> None:
+    def __init__(self, code: str, what: str, rows: Iterable[int], help: str = "", text: str = "") -> None:
         super().__init__(what)
         self.code, self.what, self.rows, self.help = code, what, [int(row) for row in rows], help
+        self.text = text
 
     def diagnostic(
         self, file: str, row: Callable[[int], str], column: str, *places: tuple[Any, str]
@@ -69,9 +70,13 @@ class Refused(Exception):
 
 
 def shorten(text: object, most: int = 40) -> str:
-    """A value of the data as a message shows it."""
-    words = str(text)
+    """A value of the data as a message shows it, with what the eye does not see in escapes."""
+    words = "".join(sign if sign.isprintable() else escaped(sign) for sign in str(text))
     return words if len(words) <= most else f"{words[: most - 3]}..."
+
+
+def escaped(sign: str) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(sign, f"\\u{ord(sign):04x}")
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:

@@ -109,6 +109,8 @@ class Opened:
     target: int | None = None
     definition: Source | None = None
     free_layout: bool = False  # an array fills any shape of as many values
+    marks: tuple[str, ...] | None = None  # of missing values; none where a source has no such setting
+    for_model: bool = False  # rows for an artifact: there is no spec to change
     own_names: bool = False  # a field may stand under its own name although `data` names another column
 
     def read(self, places: Sequence[int]) -> list[Column]:
@@ -122,9 +124,15 @@ class Opened:
     def name(self, place: int) -> str:
         return f'column "{self.names[place]}"' if self.names else f"field {place + 1}"
 
-    def heading_help(self) -> str:
-        """What else to say where no column has the name wanted."""
+    def heading_help(self, wanted: Sequence[str]) -> str:
+        """What to say where no column has the names wanted, if one thing is wrong with all of them."""
         return ""
+
+    def help_for(self, text: str, *, lacks: bool) -> str:
+        """What to do about a text that stands in place of a number; `lacks` if a number may be missing."""
+        from dlc.runtime.data.numerals import help_for
+
+        return help_for(text, self.marks, in_spec=not self.for_model, lacks=lacks)
 
 
 def shown(path: str) -> str:

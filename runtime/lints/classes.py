@@ -12,7 +12,7 @@ from dlc.runtime.data import wanted_by
 from dlc.runtime.data.mistakes import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dlc.compiler.program import Program
     from dlc.compiler.types import Classes
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 MARKERS = {"na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", "missing",
            "?", "-", "--", ".", "*"}  # fmt: skip
 
-Weights = "Mapping[str, np.ndarray]"
 
-
-def single(program: Program, data: Dataset, weights: Weights) -> Iterator[Diagnostic]:
+def single(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A column with the same class in all training rows tells nothing, and teaches nothing."""
     for field, classes, counts in fields(program, data):
         (there,) = np.nonzero(counts)
@@ -37,7 +35,7 @@ def single(program: Program, data: Dataset, weights: Weights) -> Iterator[Diagno
             yield warning(field, "W0702", message, help)
 
 
-def without_rows(program: Program, data: Dataset, weights: Weights) -> Iterator[Diagnostic]:
+def without_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A class that no training row has is never learnt. The spec may count more classes of an input than the
     rows have, as there are 256 bytes; it names them for their own sake."""
     for field, classes, counts in fields(program, data):
@@ -65,7 +63,7 @@ def help_rows(program: Program, data: Dataset, field: Wanted, absent: np.ndarray
     return "add rows of them, or leave them out of the type"
 
 
-def markers(program: Program, data: Dataset, weights: Weights) -> Iterator[Diagnostic]:
+def markers(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A found class that stands for a missing value in other files."""
     for field, found in found_names(program, data):
         odd = [name for name in found if name.strip().lower() in MARKERS]
@@ -85,7 +83,7 @@ def help_marks(program: Program, odd: Sequence[str]) -> str:
     return f"if these values are missing, say so: csv(..., missing={written})"
 
 
-def alike(program: Program, data: Dataset, weights: Weights) -> Iterator[Diagnostic]:
+def alike(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """Found classes that differ only in white space, in the case of letters, or in their Unicode form."""
     for field, found in found_names(program, data):
         groups: dict[str, list[str]] = {}

@@ -23,15 +23,25 @@ if TYPE_CHECKING:
 class Program:
     """A spec, checked. `compiled` is what the compiler knows of it: graph, sections, warnings."""
 
-    def __init__(self, source: Source, folder: Path, params: Mapping[str, Any], facts: Facts | None = None,
-                 read: Callable[[Source, str], Source] | None = None):  # fmt: skip
-        self._source, self.folder, self._params = source, folder, dict(params)
+    def __init__(self, source: Source, folder: Path, params: Mapping[str, Any],
+                 facts: Facts | None = None, read: Callable[[Source, str], Source] | None = None,
+                 outputs: str | None = None):  # fmt: skip
+        self._source, self.folder, self._params, self._outputs = source, folder, dict(params), outputs
         self._read = read or compiler.reader(folder)
         self.compiled: Compiled = self._compile(facts)
         self._fitted: dict[str, np.ndarray] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where it is unpickled or copied, it is compiled again, from its own text and those that it imports;
+        what was fitted goes with it."""
+        compiled = self.compiled
+        return rebuild, (self._source, self.folder, self._params, compiled.facts, compiled.sources,
+                         self._outputs, self._fitted)  # fmt: skip
+
     def _compile(self, facts: Facts | None) -> Compiled:
-        return compiler.compile(self._source, params=self._params, facts=facts, read=self._read)
+        return compiler.compile(
+            self._source, params=self._params, facts=facts, read=self._read, outputs=self._outputs
+        )
 
     def learn(self, facts: Facts) -> None:
         """Compile again with what the data told."""
@@ -63,13 +73,18 @@ class Program:
     def weights(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """Weights by name: initial values, what was fitted, and over both the given ones,
         arrays or tensors."""
-        from dlc.compiler.lower.weights import arrays, check_given, check_known, draw
+        from collections.abc import Mapping
 
-        known = self._fitted | arrays(self.compiled.graph, given or {})
-        check_known(self.compiled.graph, known)
-        values = draw(self.compiled.graph, self.compiled.train.seed, known) | known
-        check_given(self.compiled.graph, values)
-        return values
+        from dlc.compiler.lower.given import accept, weights_of
+        from dlc.compiler.lower.weights import check_known, draw
+
+        if not (given is None or isinstance(given, Mapping)):
+            kind = type(given).__name__
+            raise TypeError(f"weights are a dict of arrays or tensors by their names, not {kind}")
+        known, graph = self._fitted | dict(given or {}), self.compiled.graph
+        check_known(graph, known)
+        wanted = {name: weight for name, weight in weights_of(graph).items() if name in known}
+        return draw(graph, self.compiled.train.seed, accept(wanted, known))
 
     def torch(self, mode: str = "infer", weights: Mapping[str, Any] | None = None) -> torch.nn.Module:
         """The spec as a module from a dict of tensors, batch first,
@@ -98,25 +113,41 @@ class Program:
         return onnx_ir.to_proto(untrained(self.compiled, self.weights(weights)))
 
 
+def rebuild(source: Source, folder: Path, params: Mapping[str, Any], facts: Facts,
+            sources: tuple[Source, ...], outputs: str | None,
+            fitted: Mapping[str, np.ndarray]) -> Program:  # fmt: skip
+    """A program that was pickled."""
+    program = Program(source, folder, params, facts, compiler.among(sources), outputs)
+    program._fitted = dict(fitted)
+    return program
+
+
 def compile(
     path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None
 ) -> Program:
     """Check the spec at a path, or a text; `CompileError` lists every mistake.
     `params` are values for its params."""
+    from dlc.runtime.arguments import params_of, path_of
+
     if path is not None and text is None:
-        return Program(compiler.read_source(path), Path(path).parent, params or {})
+        place = path_of(path, "the path of a spec")
+        return Program(compiler.read_source(place), place.parent, params_of(params))
     if text is not None and path is None:
-        return Program(Source("text.dl", text), Path(), params or {})
+        if not isinstance(text, str):
+            raise TypeError(f"the text of a spec is str, not {type(text).__name__}")
+        return Program(Source("text.dl", text), Path(), params_of(params))
     raise ValueError("give either a path or a text")
 
 
 def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
           data: Mapping[str, Any] | str | Path | None = None, out: str | Path | None = None,
-          device: str = "auto") -> Result:  # fmt: skip
+          device: str | None = "auto") -> Result:  # fmt: skip
     """Train a spec, export it and prove the artifact; the result says where everything is and
     what was measured. `data` is read in place of the source that the spec names:
     a path, or a dict of arrays."""
     from dlc.runtime import job
+    from dlc.runtime.arguments import path_of
 
     program = compile(path, text=text, params=params)
-    return job.train(program, data=data, out=out, device=device)
+    folder = None if out is None else path_of(out, "the folder of runs")
+    return job.train(program, data=data, out=folder, device="auto" if device is None else str(device))

@@ -14,12 +14,15 @@ import numpy as np
 import onnx
 import pytest
 from artifacts import Made, make, session
+from click.testing import CliRunner
 
 import dlc
+from dlc.cli import commands
 from dlc.compiler.source import Source
 from dlc.program import Program
 from dlc.runtime.artifact import ArtifactError, verify
 from dlc.runtime.artifact.metadata import from_texts
+from dlc.show.stored import read_metadata
 
 SPEC = """# Which iris is it?
 # Three of them.
@@ -308,6 +311,30 @@ def test_metadata_that_lies_is_refused(lie: str, small: Made, tmp_path: Path) ->
         with pytest.raises(ArtifactError, match=r"changed\.onnx is no artifact of dlc: it") as caught:
             use(path)
         assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("text", [b"output y", b"dlc.parity", b'"element"', b"worst", b"text"])
+def test_metadata_that_is_not_utf_8_is_refused(text: bytes, small: Made, tmp_path: Path) -> None:
+    content, path = small.path.read_bytes(), tmp_path / "changed.onnx"
+    place = content.rindex(text)
+    path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+    said = f"{path} is no artifact of dlc: its metadata is no text in UTF-8"
+    for use in (dlc.load, verify, read_metadata):
+        with pytest.raises(ArtifactError) as caught:
+            use(path)
+        assert str(caught.value) == said
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x,x,x\n1,2,3\n")
+    for command in (["show", path], ["verify", path], ["eval", path, rows], ["predict", path, rows]):
+        done = CliRunner().invoke(commands, [str(a) for a in command])
+        assert (done.exit_code, done.stderr) == (1, f"error: {said}\n")
+
+
+def test_names_that_are_not_utf_8_are_refused(small: Made, tmp_path: Path) -> None:
+    content, path = small.path.read_bytes(), tmp_path / "changed.onnx"
+    path.write_bytes(content.replace(b"dense.weight", b"\xffense.weight", 1))
+    with pytest.raises(ArtifactError, match=r"changed\.onnx .*: a text in it is not UTF-8"):
+        verify(path)
 
 
 @pytest.mark.parametrize("lie", UNPROVED)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
+import re
 from typing import TYPE_CHECKING
 
-from dlc.runtime.data import mistakes
+from dlc.runtime.data import formats, mistakes
 from dlc.runtime.data.convert import is_number
 from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
 
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Diagnostic
     from dlc.compiler.sections import Csv
 
+BEHIND = b"behind the end"  # a row of its own where every quote is closed
 BLOCK = 1 << 23  # bytes that one thread reads at a time; no row may be longer
 SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}  # between the cells
+OTHER_SIGNS = "|^~:/ "  # that other programs put between cells
+LINES = 10  # in which a heading is looked for
 MOST_RAGGED = 4  # rows that a message names
 
 
@@ -29,12 +34,13 @@ class CsvFile(Opened):
     def __init__(self, source: Csv, folder: Path) -> None:
         path = need_file(folder / source.path, source)
         self.file, self.definition = shown(source.path), source
-        self._missing = source.missing or ()
+        self.marks = self._missing = source.missing or ()
         self._data = self._read_bytes(path)
-        if b"\0" in self._data[:BLOCK]:
-            raise self._broken("it is no text", "save it as UTF-8; other formats are `parquet` and `npz`")
-        first_lines = bytes(self._data[: 1 << 16]).lstrip(b"\xef\xbb\xbf\r\n").splitlines()
+        self._check_text(source)
+        first_lines = self._data[: 1 << 16].removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").splitlines()
         heading = first_lines[0] if first_lines else b""
+        if formats.no_utf8(heading) and len(first_lines) > 1:
+            raise self._no_utf8()
         self._delimiter = max(SIGNS, key=lambda sign: heading.count(sign.encode()))
         lines = self._lines()
         _, self._heading_lines, names = next(lines, (0, 0, []))
@@ -54,10 +60,30 @@ class CsvFile(Opened):
         lines = next(itertools.islice(self._lines(), number + 1, None), None)
         return f"row {number + 1} (line {lines[0]})" if lines else f"row {number + 1}"
 
-    def heading_help(self) -> str:
-        if all(is_number(name) for name in self.names):
+    def heading_help(self, wanted: Sequence[str]) -> str:
+        for line, _, row in itertools.islice(self._lines(), 1, LINES):
+            if {*wanted} <= {cell.strip() for cell in row}:
+                return f"the heading stands in line {line}: take out what stands before it"
+        if any(is_number(name) for name in self.names):
             return "the first line looks like data; a csv file has a heading with the names of the columns"
+        if not any(self.names):
+            return "the first line names no columns; it is the heading of a csv file"
+        sign = separator_in(self.names[0], wanted) if len(self.names) == 1 else ""
+        if sign:
+            what = "a space" if sign == " " else f"`{sign}`"
+            return f"its separator looks like {what}: part the cells by commas, semicolons or tabs"
         return ""
+
+    def _check_text(self, source: Csv) -> None:
+        """Refuse a file of another kind, in another encoding, or with nothing in it."""
+        in_spec = mistakes.span_of(source) is not None
+        why, help = formats.of_another_kind(bytes(self._data[:4096]), source.path, in_spec=in_spec)
+        if why:
+            raise self._broken(why, help)
+        if line := formats.nul_line(self._data):
+            raise self._broken(formats.BINARY, f"line {line} holds a NUL byte: save it as text in UTF-8")
+        if not re.search(rb"[^\xef\xbb\xbf\s,;]", self._data):
+            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} is empty", (source, "read here"))
 
     def _read_bytes(self, path: Path) -> bytes:
         import pyarrow as pa
@@ -68,25 +94,30 @@ class CsvFile(Opened):
         except OSError as error:
             raise self._broken(str(error)) from None
 
-    def _lines(self) -> Iterator[tuple[int, int, list[str]]]:
+    def _lines(self, behind: bytes = b"") -> Iterator[tuple[int, int, list[str]]]:
         """The rows that are not blank, the heading first, each after the numbers of its
-        first and last line."""
+        first and last line; with what is put behind the file."""
         csv.field_size_limit(BLOCK)
-        text = io.TextIOWrapper(io.BytesIO(self._data), "utf-8-sig", errors="replace", newline="")
+        stream = io.BytesIO(self._data + behind if behind else self._data)
+        text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")
         reader, first = csv.reader(text, delimiter=self._delimiter), 1
         try:
             for row in reader:
                 if row:
                     yield first, reader.line_num, row
                 first = reader.line_num + 1
-        except csv.Error as error:
-            raise self._broken(str(error)) from None
+        except csv.Error as error:  # a cell without end, in most cases
+            help = f"look at the quotes from line {first} on: each is closed, and one in a cell is doubled"
+            raise self._broken(str(error), help) from None
 
     def _parse(self, places: Sequence[int]) -> pa.Table:
         """The cells of these columns as text, each column under its place."""
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
+        if line := self._unclosed():
+            why = f"the quote that opens in line {line} is not closed"
+            raise self._broken(why, 'close it; a quote within a cell is doubled, `""`')
         wanted = [str(place) for place in places]
         try:
             return arrow_csv.read_csv(
@@ -104,11 +135,20 @@ class CsvFile(Opened):
             )
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
-                help = "save it as UTF-8"
-                raise self._broken("it holds bytes that are no UTF-8 text", help) from None
+                raise self._no_utf8() from None
             if ragged := list(itertools.islice(self._ragged(), MOST_RAGGED)):
                 raise mistakes.CompileError(ragged) from None
             raise self._broken(str(error)) from None
+
+    def _no_utf8(self) -> mistakes.CompileError:
+        return self._broken("it holds bytes that are no UTF-8 text", formats.no_utf8(self._data))
+
+    def _unclosed(self) -> int | None:
+        """The line of a quote that is never closed: what is put behind the file is then within its cell."""
+        if self._data.count(b'"') % 2 == 0:
+            return None
+        *_, (line, _, row) = self._lines(b"\n" + BEHIND)
+        return line if row != [BEHIND.decode()] else None
 
     def _column(self, cells: pa.ChunkedArray, place: int) -> Column:
         column = texts(cells, untyped=True)
@@ -127,17 +167,43 @@ class CsvFile(Opened):
         width = len(self.names)
         for number, (line, _, row) in enumerate(itertools.islice(self._lines(), 1, None), 1):
             if len(row) != width:
-                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
-                yield mistakes.mistake(
-                    mistakes.RAGGED,
-                    f"{self.file}, row {number} (line {line}): found {cells}, and the heading has "
-                    f"{width} columns",
-                    (self.definition, "read here"),
-                    help=f"put a cell that holds {SIGNS[self._delimiter]} in quotes"
-                    if len(row) > width
-                    else "",
-                )
+                found = (f"found {counted(len(row), 'cell')}, and the heading has "
+                         f"{counted(width, 'column')}")  # fmt: skip
+                message = f"{self.file}, row {number} (line {line}): {found}"
+                place = (self.definition, "read here")
+                yield mistakes.mistake(mistakes.RAGGED, message, place, help=self._ragged_help(row))
+
+    def _ragged_help(self, row: list[str]) -> str:
+        """What to do about a row with more or fewer cells than the heading."""
+        width, sign = len(self.names), SIGNS[self._delimiter]
+        if width == 1 < len(row):
+            return "the heading is the first line: take out what stands before it"
+        if len(row) > width:
+            spare = not any(cell.strip() for cell in row[width:])
+            return (
+                f"take out {sign.replace('a ', 'the ')} at its end"
+                if spare
+                else f"put a cell that holds {sign} in quotes"
+            )
+        if row[0].lstrip().startswith("#"):
+            return "take it out: there are no comments in a csv file"
+        return f"write {sign} for each cell that is missing, or take it out if it is no row"
 
     def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
         message = f"{self.file} cannot be read as a csv file: {mistakes.shorten(why, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
+
+
+def separator_in(heading: str, wanted: Sequence[str]) -> str:
+    """The sign that parts a heading of one cell into names, some of which are wanted; or that can be no part
+    of a name."""
+    names = {name.lower() for name in wanted}
+    for sign in OTHER_SIGNS:
+        parts = [part.strip().lower() for part in (heading.split() if sign == " " else heading.split(sign))]
+        if len(parts) > 1 and (names & {*parts} or sign in "|^~"):
+            return sign
+    return ""
+
+
+def counted(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"

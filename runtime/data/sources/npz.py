@@ -29,6 +29,8 @@ class NpzFile(Opened):
                 self.names = tuple(n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy"))
         except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
             raise self._broken(str(error)) from None
+        if not self.names:
+            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} holds no arrays", (source, "read here"))
         self.count = -1
 
     def read(self, places: Sequence[int]) -> list[Column]:

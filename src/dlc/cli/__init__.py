@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from contextlib import suppress
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 # Commands whose processes are so short that collecting garbage would only cost time.
 SHORT = ("check", "show", "fmt", "explain", "doc")
+
+# Commands whose arguments are words, and not files.
+WORDS = ("explain", "doc")
 
 # Each command, and the module that holds it as `command`.
 COMMANDS = {
@@ -60,11 +64,43 @@ class Commands(click.Group):
             ctx.fail(f"there is no command `{args[0]}`; {hint}")
         return super().resolve_command(ctx, args)
 
+    def main(self, *args: Any, **settings: Any) -> Any:
+        from dlc.cli.mistakes import told
+
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # of what its encoding does not have
+        with told():
+            return super().main(*args, **settings)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        from dlc.cli.mistakes import told
+
+        for argument in args:
+            check_argument(argument, empty=args[0] in WORDS)
+        with told():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         from dlc.cli.mistakes import told
 
-        with told(ctx):
+        with told():  # before click makes something else of it
             return super().invoke(ctx)
+
+
+def check_argument(argument: str, *, empty: bool) -> None:
+    """Refuse what no command takes: bytes that are no text, and nothing at all where no word is meant."""
+    from dlc.cli.mistakes import refuse
+
+    nothing = not argument or (argument.startswith("--") and argument.find("=") == len(argument) - 1)
+    if nothing and not empty:
+        refuse(
+            f"`{argument}` has no value" if argument else "an argument is empty",
+            "give it one; a variable of the shell that is not set leaves nothing behind",
+        )
+    if not argument.isprintable() and any("\udc80" <= sign <= "\udcff" for sign in argument):
+        shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
+        refuse(f"`{shown}` is no text in UTF-8", "give the file a name that is, and name it so")
 
 
 def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -97,7 +133,21 @@ def main() -> NoReturn:
         commands(prog_name="dlc")
     except SystemExit as end:
         code = end.code
-    with suppress(OSError):  # who reads may have gone
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+    failed = lost()
+    os._exit((code if isinstance(code, int) else int(code is not None)) or failed)
+
+
+def lost() -> int:
+    """1 if some of the output could not be written."""
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except BrokenPipeError:
+        pass  # who reads has gone
+    except OSError as error:
+        from dlc.cli.mistakes import complain, say_os_error
+
+        with suppress(OSError):
+            complain(say_os_error(error))
+        return 1
+    return 0

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]) -> None:
     """Write a spec as a short PyTorch file that needs no dlc: the module, its training and its data. Classes
     that the spec leaves open are read from the rows."""
-    from dlc.cli.files import replace
     from dlc.cli.specs import open_spec
     from dlc.compiler.lower.pytorch_source import emit
+    from dlc.runtime.files import writable, write
 
+    if output is not None:
+        writable(output)
     text = emit(with_classes(open_spec(spec, dict(settings))))
     if output is None:
         click.echo(text, nl=False)
         return
-    replace(output, text.encode())
+    write(output, text.encode())
     click.echo(f"wrote {output}", err=True)
 
 

@@ -22,11 +22,11 @@ def command(model: str, data: str, form: str) -> None:
     """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
     or a built-in set."""
     from dlc.cli import mistakes
-    from dlc.cli.sources import model_of, source_of
+    from dlc.cli.sources import source_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
 
-    found = evaluate.evaluate(load(model_of(model)), source_of(data))
+    found = evaluate.evaluate(load(model), source_of(data))
     mistakes.note(found.outside)
     if form == "json":
         from dlc.runtime.history import plain

@@ -33,14 +33,14 @@ def command(specs: tuple[str, ...], only_check: bool) -> None:
 
 def layout(spec: str, *, write: bool) -> bool:
     """True if the layout of a spec is another one, which is then written if so wished."""
-    from dlc.cli.files import replace
     from dlc.cli.specs import read
     from dlc.compiler.format import format
+    from dlc.runtime import files
 
     after = format(read(spec, spec)).encode()
     with open(spec, "rb") as file:
         if file.read() == after:
             return False
     if write:
-        replace(spec, after)
+        files.write(spec, after)
     return True

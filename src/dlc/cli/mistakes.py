@@ -26,36 +26,44 @@ EXTRAS = {"torch": 'this command needs torch: pip install "dlc[train]"'}
 
 
 @contextmanager
-def told(ctx: click.Context) -> Iterator[None]:
+def told() -> Iterator[None]:
     """Say what went wrong within, and leave with the exit code of it.
     A traceback is shown for our mistakes alone."""
     try:
         yield
+    except click.UsageError as error:
+        misused(error)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except CompileError as error:
         show(error.diagnostics, sys.stderr)
-        ctx.exit(1)
+        click.echo("".join(f"{note}\n" for note in notes(error)), nl=False, err=True)
+        sys.exit(1)
     except (ArtifactError, DeviceError) as error:
         complain(str(error))
-        ctx.exit(1)
+        sys.exit(1)
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
-        ctx.exit(STOPPED)
+        sys.exit(STOPPED)
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        complain(say_os_error(error))
-        ctx.exit(1)
+        complain(say_os_error(error), "; ".join(notes(error)))
+        sys.exit(1)
     except ImportError as error:
         if error.name not in EXTRAS:
             ours(error)
         else:
             complain(EXTRAS[error.name])
-        ctx.exit(1)
+        sys.exit(1)
     except Exception as error:  # noqa: BLE001  all that is left is a mistake of ours
         ours(error)
-        ctx.exit(1)
+        sys.exit(1)
+
+
+def notes(error: BaseException) -> list[str]:
+    """What was added to an error on its way up."""
+    return getattr(error, "__notes__", [])
 
 
 def complain(message: str, help: str = "") -> None:
@@ -70,6 +78,17 @@ def note(found: Iterable[object]) -> None:
         click.echo(f"note: {some}", err=True)
 
 
+def misused(error: click.UsageError) -> NoReturn:
+    """Say what is wrong with a command line, and how the command is used."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        raise error
+    said, ctx = error.format_message().rstrip("."), error.ctx
+    usage = " ".join(ctx.get_usage().removeprefix("Usage: ").split()) if ctx else ""
+    help = f"`{usage}`; `{ctx.command_path} --help` says more" if ctx else ""
+    complain(said[:1].lower() + said[1:], help)
+    sys.exit(error.exit_code)
+
+
 def refuse(message: str, help: str = "") -> NoReturn:
     """Say what went wrong and leave."""
     complain(message, help)
@@ -78,7 +97,9 @@ def refuse(message: str, help: str = "") -> NoReturn:
 
 def say_os_error(error: OSError) -> str:
     """`x.csv: no such file or directory`."""
-    name = error.filename if error.filename is not None else ""
+    name = "" if error.filename is None else os.fsdecode(error.filename)
+    if error.errno == errno.ENOSPC and not name:
+        name = "standard output"  # files that are written are named
     words = (error.strerror or str(error) or type(error).__name__).lower()
     return f"{name}: {words}" if name else words
 
@@ -100,6 +121,8 @@ def show(diagnostics: Iterable[Diagnostic], stream: TextIO) -> None:
         click.echo(render(diagnostic, color=color) + "\n", file=stream, color=color)
 
 
-def colored(stream: TextIO) -> bool:
+def colored(stream: TextIO | None) -> bool:
     """Colours are for terminals, unless the person asked for none (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if stream is None or not stream.isatty():
+        return False
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

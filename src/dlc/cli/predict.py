@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,13 +29,15 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
     Targets need not be there. How many values are of no class of the model is said on standard error."""
     from dlc.cli import mistakes
-    from dlc.cli.sources import model_of, source_of
+    from dlc.cli.sources import source_of
     from dlc.compiler.answers import kind_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
-    from dlc.runtime.runs import write
+    from dlc.runtime.files import writable, write
 
-    artifact = load(model_of(model))
+    if output is not None:
+        writable(output)
+    artifact = load(model)
     predicted = evaluate.predict(artifact, source_of(data))
     answers = predicted.answers
     mistakes.note(predicted.outside)
@@ -50,7 +51,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        write(Path(output), text.encode())
+        write(output, text.encode())
 
 
 def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
 
 
 @click.command(short_help="Show a network as a table, a picture or text.")
-@click.argument("spec", metavar="SPEC|MODEL")
+@click.argument("spec", metavar="SPEC|MODEL_OR_RUN")
 @click.option(
     "--weights", "wanted", flag_value="weights", help="List names, shapes and initial values of the weights."
 )
@@ -29,9 +30,9 @@ def command(
     """Show the network of a spec as a table, or the spec that an ONNX file was made from."""
     if sum(map(bool, (wanted, stage, svg))) > 1:
         raise click.UsageError("`--weights`, `--stage` and `--svg` are shown one at a time")
-    if spec.endswith(".onnx"):
+    if spec.endswith(".onnx") or in_run(spec):
         if wanted or stage or svg or settings:
-            raise click.UsageError("an ONNX file is shown as its spec, without other options")
+            raise click.UsageError("a model is shown as its spec, without other options")
         click.echo(spec_within(spec), nl=False)
         return
     if stage == "syntax":
@@ -46,6 +47,15 @@ def command(
         click.echo(text(program, stage or wanted or "table"), nl=False)
 
 
+def in_run(path: str) -> bool:
+    """Whether a path is the folder of a run, or of several."""
+    if not os.path.isdir(path):
+        return False
+    from dlc.runtime.runs import INFO, LATEST
+
+    return any(os.path.exists(os.path.join(path, name)) for name in (INFO, LATEST))
+
+
 def text(program: Program, what: str) -> str:
     from dlc.show import stages, table, weights
 
@@ -55,13 +65,13 @@ def text(program: Program, what: str) -> str:
 
 
 def draw(program: Program, svg: str) -> None:
-    from dlc.cli.files import replace
     from dlc.cli.mistakes import refuse
+    from dlc.runtime.files import writable, write
     from dlc.show.diagram import TooLarge
     from dlc.show.picture import picture
 
     try:
-        replace(svg, picture(program).encode())
+        write(writable(svg), picture(program).encode())
     except TooLarge as error:
         refuse(str(error))
     click.echo(f"wrote {svg}")
@@ -69,8 +79,6 @@ def draw(program: Program, svg: str) -> None:
 
 def syntax(spec: str) -> str:
     """The tree of a spec, which may be wrong in all other ways."""
-    import os
-
     from dlc.cli.specs import read
     from dlc.compiler.diagnostics import Problems
     from dlc.compiler.parse import parse

@@ -1,18 +1,10 @@
-"""Rows and models as commands name them."""
+"""Rows as commands name them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import Any
-
-
-def model_of(given: str) -> str:
-    """The path of an artifact: a file, or that in the folder of a run."""
-    from dlc.runtime.runs import MODEL
-
-    within = os.path.join(given, MODEL)
-    return within if os.path.isfile(within) else given
 
 
 def source_of(given: str | None) -> Any:

@@ -60,12 +60,15 @@ def read(path: str, name: str) -> Source:
     if len(content) > MAX_BYTES:
         raise unreadable(path, f"is larger than {MAX_BYTES:_} bytes")
     if path.endswith(".onnx"):
-        raise unreadable(path, "is an artifact, and a spec is wanted", "`dlc show` shows the spec in it")
+        why = "is an artifact by its name, and a spec is wanted"
+        raise unreadable(path, why, "`dlc show` shows the spec in an artifact")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise unreadable(path, f"is no text in UTF-8 (line {line})") from None
+    if not text.strip():
+        raise unreadable(path, "is empty")
     return Source(name, text.replace("\r\n", "\n"))
 
 
@@ -86,33 +89,35 @@ def _nearest(path: str) -> str:
 
 def _specs_within(folder: str) -> str:
     names = [name for name in sorted(os.listdir(folder))[:1000] if name.endswith(".dl")]
-    return f"write {os.path.join(folder, '*.dl')} for the {len(names)} specs in it" if names else ""
+    if len(names) > 1:
+        return f"write {os.path.join(folder, '*.dl')} for the {len(names)} specs in it"
+    return f"write {os.path.join(folder, names[0])} for the spec in it" if names else "name a .dl file"
 
 
 def _same_drive(path: str) -> bool:
     return os.path.splitdrive(os.path.abspath(path))[0] == os.path.splitdrive(os.getcwd())[0]
 
 
-def open_spec(path: str, params: Mapping[str, Any]) -> Face:
+def open_spec(path: str, params: Mapping[str, Any], outputs: str | None = None) -> Face:
     """The spec at a path as Python has it, its warnings told."""
     from pathlib import Path
 
     from dlc.cli import mistakes
     from dlc.program import Program as Face
 
-    face = Face(read(path, os.path.basename(path)), Path(os.path.dirname(path) or "."), params)
+    folder = Path(os.path.dirname(path) or ".")
+    face = Face(read(path, os.path.basename(path)), folder, params, outputs=outputs)
     mistakes.show(face.compiled.warnings, sys.stderr)
     return face
 
 
-def open_run(folder: Path) -> Face:
+def open_run(folder: Path, outputs: str | None = None) -> Face:
     """The spec of a run, as it was run."""
     from dlc.program import Program as Face
-    from dlc.runtime.runs import INFO, read_spec
+    from dlc.runtime.runs import INFO, latest_in, read_spec
 
     if not (folder / INFO).is_file():
-        raise unreadable(
-            str(folder), "is no run folder", "a run folder is what `dlc train` makes: runs/NAME/TIME"
-        )
+        help = latest_in(folder).removeprefix("; ") or "one is made by `dlc train`: runs/NAME/TIME"
+        raise unreadable(str(folder), "is no run folder", help)
     spec = read_spec(folder)
-    return Face(spec.source, folder, spec.params, spec.facts, spec.read)
+    return Face(spec.source, folder, spec.params, spec.facts, spec.read, outputs)

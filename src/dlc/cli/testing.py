@@ -92,6 +92,9 @@ def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
             if all(d.code in of_data.ABSENT for d in error.diagnostics):
                 return measured, error.diagnostics[0].message
             raise
+        except OSError as error:
+            error.__notes__ = []  # what it left goes with the folder
+            raise
 
 
 def verdict(one: Judged, lacking: str) -> str:

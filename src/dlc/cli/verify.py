@@ -10,10 +10,9 @@ import click
 def command(model: str) -> None:
     """Repeat the parity proof recorded at export, with ONNX Runtime alone."""
     from dlc.cli.mistakes import refuse
-    from dlc.cli.sources import model_of
     from dlc.runtime.artifact import verify
 
-    found = verify(model_of(model))
+    found = verify(model)
     if not found.holds:
         refuse(f"{model} does not answer as torch did at export: {', '.join(found.wrong)} differ by "
                f"{found.worst:.1e}, and {found.tolerance:.0e} is allowed",

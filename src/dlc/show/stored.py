@@ -16,14 +16,19 @@ def read_metadata(path: Path) -> Metadata:
     import onnx
     from google.protobuf.message import DecodeError
 
-    from dlc.runtime.artifact.metadata import from_texts
+    from dlc.runtime.artifact.metadata import from_texts, no_artifact
+    from dlc.runtime.runs import model_at
 
-    if not path.is_file():
-        raise ArtifactError(f"there is no file {path}")
+    path = model_at(path)
     try:
         model = onnx.load(path, load_external_data=False)
-        return from_texts({entry.key: entry.value for entry in model.metadata_props})
+        return from_texts({text(entry.key): text(entry.value) for entry in model.metadata_props})
     except DecodeError:
         raise ArtifactError(f"{path} is no ONNX file") from None
     except (ValueError, TypeError, KeyError) as error:
-        raise ArtifactError(f"{path} is no artifact of dlc: {error}") from None
+        raise no_artifact(path, error) from None
+
+
+def text(value: str | bytes) -> str:
+    """A string of protobuf, which is bytes where it is not UTF-8."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,97 @@
+"""What a file is that is called a csv file and is none, by its first bytes; and which bytes are no UTF-8."""
+
+from __future__ import annotations
+
+import re
+
+BINARY, TEXT = "it is no text", "it is text of another kind"
+UTF16 = "it is UTF-16: save it as UTF-8"
+# What a file begins with, what that is, and what to do.
+BEGINNINGS = (
+    (b"PAR1", "a Parquet file", "parquet"),
+    (b"PK\x03\x04", "a zip archive", "unpack it, and name the csv file in it"),
+    (b"\xd0\xcf\x11\xe0", "a workbook of Excel (.xls)", "save the sheet as CSV UTF-8"),
+    (b"\x1f\x8b", "compressed by gzip", "let its name end in .csv.gz"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it"),
+    (b"BZh", "compressed by bzip2", "unpack it"),
+    (b"\xfd7zXZ\0", "compressed by xz", "unpack it"),
+    (b"ARROW1", "an Arrow file", "write it as Parquet"),
+    (b"SQLite format 3", "a SQLite database", "write the table as a csv file"),
+    (b"\x89HDF", "an HDF5 file", "write its arrays as an npz file"),
+    (b"\x93NUMPY", "one NumPy array (.npy)", "write it with its names as an npz file: `numpy.savez`"),
+    *((b"\x80" + bytes([version]), "a pickle", "it can run code: write its rows as a csv or Parquet file")
+      for version in range(2, 6)),
+    (b"%PDF-", "a PDF", "write its table as a csv file"),
+    (b"\x89PNG", "a picture", "a csv file holds rows of text"),
+    (b"\xff\xd8\xff", "a picture", "a csv file holds rows of text"),
+)  # fmt: skip
+BINARY_BYTES = re.compile(rb"[\0-\x08\x0e-\x1f\x80-\xff]")
+PAGES = (b"<!doctype html", b"<html", b"<head", b"<body")
+OBJECTS = (b'{"', b"[{", b"[[", b"{\n")
+
+
+def of_another_kind(head: bytes, path: str, *, in_spec: bool) -> tuple[str, str]:
+    """Why a file that begins so is no csv file, and what to do; nothing if it may be one."""
+    if BINARY_BYTES.search(head) or head.startswith(b"%PDF-"):
+        for begin, what, do in BEGINNINGS:
+            if head.startswith(begin):
+                kind, do = within_zip(head) if begin.startswith(b"PK") else (what, do)
+                return BINARY, f"it is {kind}: {said(do, path, in_spec=in_spec)}"
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\0\0\xfe\xff":
+        return BINARY, UTF16 if b"\0\0" not in head[:8] else UTF16.replace("16", "32")
+    begin = head[:64]
+    if len(begin) <= 2 * begin.count(b"\0") < 2 * len(begin) and begin.replace(b"\0", b"").isascii():
+        return BINARY, UTF16
+    if re.match(rb"[^\r\n]*[\x01-\x08\x0e-\x1f]", head):
+        return BINARY, "its first line holds control characters, as no heading does"
+    begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:20].lower()
+    if begin.startswith(PAGES):
+        return TEXT, "it is a page (HTML), as a link gives that asks to log in: fetch the file itself"
+    if begin.startswith(b"<?xml"):
+        return TEXT, "it is XML: write its rows as a csv file"
+    if begin.startswith(OBJECTS):
+        return TEXT, "it is JSON: write its rows as a csv file"
+    return "", ""
+
+
+def within_zip(head: bytes) -> tuple[str, str]:
+    """What a zip archive holds, and what to do."""
+    if b"xl/" in head or b"[Content_Types].xml" in head:
+        return "a workbook of Excel (.xlsx)", "save the sheet as CSV UTF-8"
+    if b".npy" in head:
+        return "an npz file of NumPy", "npz"
+    return "a zip archive", "unpack it, and name the csv file in it"
+
+
+def said(do: str, path: str, *, in_spec: bool) -> str:
+    """A source of that name reads it, where a spec says which; else its ending tells."""
+    if do not in ("parquet", "npz"):
+        return do
+    return f'`{do}("{path}")` reads it' if in_spec else f"let its name end in .{do}"
+
+
+def nul_line(data: bytes) -> int | None:
+    """The line of the first NUL byte."""
+    place = data.find(b"\0")
+    return None if place < 0 else line_of(data, place)
+
+
+def no_utf8(data: bytes) -> str:
+    """Where bytes stand that are no UTF-8, what they may be, and what to do; nothing if there are none."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        byte = data[error.start : error.start + 1]
+        where = f"line {line_of(data, error.start)} holds the byte 0x{byte.hex().upper()}"
+        letter = byte.decode("cp1252", "replace")
+        if not letter.isprintable() or letter == "\ufffd":
+            return f"{where}: save it as UTF-8"
+        which = "cp1252" if byte < b"\xa0" else "latin-1 and cp1252"
+        return f'{where}, which is "{letter}" in {which}: save it as UTF-8 (`iconv -f cp1252 -t utf-8`)'
+    return ""
+
+
+def line_of(data: bytes, place: int) -> int:
+    """The number of a line, whichever way lines end."""
+    before = data[:place]
+    return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")

@@ -1,0 +1,117 @@
+"""Where the weights of a run come from. What its artifact tells of that is kept in the folder, so that the
+artifact can be written again, the same byte for byte, without the data."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.sections import PARTS
+from dlc.runtime.artifact.export import REAL_ROWS
+from dlc.runtime.artifact.metadata import is_table, names_of_columns
+from dlc.runtime.history import plain
+from dlc.runtime.runs import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, read_weights, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+    from dlc.compiler.program import Program
+    from dlc.compiler.types import Tensor
+    from dlc.runtime.data import Dataset
+    from dlc.runtime.history import Trained
+    from dlc.runtime.runs import Run
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The fingerprint of the data, the columns that fill each field, what training measured, and some rows of
+    the data that the artifact is compared on: as training has them, by the input."""
+
+    rows: Mapping[str, np.ndarray] | None = None
+    fingerprint: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+def origin_of(dataset: Dataset | None) -> Origin:
+    """What is known before training."""
+    return Origin(real_rows(dataset), dataset.fingerprint, dataset.columns) if dataset else Origin()
+
+
+def real_rows(dataset: Dataset) -> Mapping[str, np.ndarray] | None:
+    """Rows that the artifact is compared on: of the test, or else of the validation or training."""
+    parts = dict(dataset.parts())
+    rows = next((parts[p] for p in reversed(PARTS) if p in parts), None)
+    return None if rows is None or rows.drawn or not rows.count else rows
+
+
+def figures_of(trained: Trained) -> dict[str, Any]:
+    """Loss and metrics of each part, as JSON knows them."""
+    return {part: plain(figures) for part, figures in trained.figures.items()}
+
+
+# --- in the folder of a run -------------------------------------------------------------------------------
+
+
+def write_origin(run: Run, program: Program, origin: Origin) -> None:
+    """Keep what is known before training; of the rows as many as the comparison takes, without targets."""
+    from safetensors.numpy import save
+
+    run.write(DATA, as_json({"fingerprint": origin.fingerprint, "columns": origin.columns}))
+    rows = origin.rows or {}
+    kept = {i.name: rows[i.name][:REAL_ROWS].copy(order="C") for i in program.inputs if i.name in rows}
+    if kept:
+        run.write(ROWS, save({name: array for name, array in kept.items() if array.dtype != object}))
+
+
+def write_figures(run: Run, trained: Trained) -> None:
+    """Keep what the weights reach, once they are in the folder."""
+    run.write(FIGURES, as_json({"weights": digest(run.path(WEIGHTS)), "figures": figures_of(trained)}))
+
+
+def read_origin(folder: Path, program: Program, *, own: bool) -> Origin:
+    """What a run has kept. Of weights that are not its `own` it tells the columns and the rows alone."""
+    data, measured = read_json(folder / DATA), read_json(folder / FIGURES)
+    found = Origin(
+        read_rows(folder, program),
+        data.get("fingerprint", ""), data.get("columns", {}), measured.get("figures", {}),
+    )  # fmt: skip
+    named = is_table(found.columns, list) and all(map(names_of_columns, found.columns.values()))
+    if not (named and isinstance(found.fingerprint, str) and isinstance(found.figures, dict)):
+        raise unreadable(folder, f"{DATA} or {FIGURES} is not as dlc writes it")
+    changed = measured and measured.get("weights") != digest(folder / WEIGHTS)
+    return found if own and not changed else Origin(found.rows, columns=found.columns)
+
+
+def read_rows(folder: Path, program: Program) -> dict[str, np.ndarray] | None:
+    if not (folder / ROWS).is_file():
+        return None
+    types = {i.name: i.declared for i in program.inputs}
+    try:
+        rows = read_weights(folder / ROWS)
+        kept = {name: rows[name] for name in rows if name in types}
+    except (ValueError, TypeError):  # an element that NumPy does not have
+        raise unreadable(folder, f"{ROWS} is not as dlc writes it") from None
+    if not all(fits(types[name], array) for name, array in kept.items()):
+        raise unreadable(folder, f"{ROWS} holds no rows of its spec")
+    return kept
+
+
+def fits(type: Tensor, rows: np.ndarray) -> bool:
+    """Whether rows are of a type, as far as the comparison takes that for granted."""
+    shape = rows.shape[1:]
+    if not len(rows) or len(shape) != type.rank:
+        return False
+    if any(isinstance(size, int) and size != found for size, found in zip(type.shape, shape, strict=True)):
+        return False
+    count = type.classes.count if type.classes else None
+    return not isinstance(count, int) or bool(((rows >= -1) & (rows < count)).all())
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

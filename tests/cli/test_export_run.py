@@ -1,0 +1,408 @@
+"""`dlc export RUN`: the artifact of a run once more, the same byte for byte, also where a run did not end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from safetensors.numpy import load_file, save_file
+from stories import IRIS, dlc, write
+
+import dlc as face
+from dlc.runtime.artifact import verify
+
+TRAIN = "train { optimizer = adam(lr=0.02)\n epochs = 2\n batch = 16 }\n"
+ROWS = "width,height,colour,sold,price,sort\n" + "".join(
+    f"{n % 7},{n % 5},{('red', 'green', 'blue')[n % 3]},{n % 2},{(n % 4) or '?'},{'pq'[n % 2]}\n"
+    for n in range(40)
+)
+# Classes that the rows name, other columns, a param, an import, several outputs, missing numbers.
+WIDE = """import unit from "parts/unit.dl"
+param units = 3
+input size: float[2]
+input kind: class(auto)
+input price: float
+output colour: class(auto)
+output sold: binary("no", "yes")
+h = concat(size -> standardize, kind -> one_hot, price -> impute(mean)) -> unit(units)
+h -> dense(colour.classes) -> colour
+h -> dense(1) -> sold
+data {
+  source = csv("rows.csv", missing="?")
+  size   = columns("width", "height")
+  kind   = column("sort")
+  test   = 0.25
+}
+train { epochs = 2 }
+"""
+
+
+def model_of(folder: Path) -> Path:
+    return next(folder.glob("*/latest/model.onnx")).resolve()
+
+
+def exported(run: Path, *more: object) -> bytes:
+    path = run.parent / "again.onnx"
+    path.unlink(missing_ok=True)
+    done = dlc("export", run, "-o", path, *more)
+    assert done.exit_code == 0, done.output
+    return path.read_bytes()
+
+
+# --- the same again ---------------------------------------------------------------------------------------
+
+SPECS = {
+    "a built-in set": IRIS + TRAIN,
+    "test rows": IRIS.replace('builtin("iris")', 'builtin("iris")\n test = 0.2\n validation = 0.1') + TRAIN,
+    "early stopping": IRIS.replace('builtin("iris")', 'builtin("iris")\n validation = 0.2')
+    + "train { epochs = 9\n early_stop = patience(1) }\n",
+    "chosen outputs": IRIS + TRAIN + "export { outputs = [species.logits]\n opset = 18 }\n",
+    "rows in the spec": "input a, b: bool\noutput c: binary\nconcat(a, b) -> dense(1) -> c\n"
+    "data { source = table([[0, 1, 1], [1, 1, 0]]) }\ntrain { epochs = 2 }\n",
+    "drawn rows": "input z: float[2]\noutput y: float[2]\nz -> dense(2) -> y\n"
+    "data { z = normal() }\ntrain { loss = mse(y, z)\n steps = 3\n batch = 4 }\n",
+    "nothing to learn": "input x: float[2]\noutput both: binary\n"
+    "x -> dense(1, weight=[[1, 1]], bias=[-1.5]) -> threshold -> both\n",
+    "a figure that is no number": "input x: float\noutput y: binary\nx -> dense(1) -> y\n"
+    'data { source = table([[1, 1], [2, 1]], columns=["x", "y"]) }\n'
+    "train { metrics = auroc\n epochs = 1 }\n",
+}
+
+
+@pytest.mark.parametrize("case", SPECS)
+def test_an_artifact_is_written_again_byte_for_byte(case: str, tmp_path: Path) -> None:
+    done = dlc("train", write(tmp_path, "m.dl", SPECS[case]), "--out", tmp_path / "runs")
+    assert done.exit_code == 0, done.output
+    model = model_of(tmp_path / "runs")
+    assert exported(model.parent) == model.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of all that the rows tell. The rows and the spec are gone."""
+    folder = tmp_path_factory.mktemp("wide")
+    (folder / "parts").mkdir()
+    write(folder / "parts", "unit.dl", "block unit(x; n) { return x -> dense(n) -> relu }\n")
+    spec, rows = write(folder, "wide.dl", WIDE), write(folder, "rows.csv", ROWS)
+    done = dlc("train", spec, "--set", "units=5", "--out", folder / "runs")
+    assert done.exit_code == 0, done.output
+    run = model_of(folder / "runs").parent
+    rows.unlink()
+    spec.unlink()
+    return run
+
+
+def test_rows_and_spec_may_be_gone(wide: Path) -> None:
+    assert exported(wide) == (wide / "model.onnx").read_bytes()
+    told = face.load(wide).metadata
+    assert told.parity["batches"][-2:] == ["1 real rows", "10 real rows"]
+    assert told.columns == {"size": ["width", "height"], "kind": ["sort"]}
+    assert told.params == {"units": 5}
+    assert told.figures.keys() == {"train", "test"}
+
+
+def test_rows_from_python_are_those_of_the_proof_too(tmp_path: Path) -> None:
+    text = "input kind: class(auto)\ninput x: float\noutput y: float\n"
+    text += "(kind -> one_hot -> dense(1)) + x -> y\n" + "train { epochs = 1 }\n"
+    data: dict[str, Any] = {"kind": ["a", "b"] * 50, "x": np.arange(100.0), "y": np.arange(100.0)}
+    run = face.train(text=text, data=data, out=tmp_path).folder
+    assert exported(run) == (run / "model.onnx").read_bytes()
+    assert len(load_file(run / "rows.safetensors")["x"]) == 64, "no more rows than the proof takes"
+
+
+def test_no_row_is_in_the_artifact(wide: Path) -> None:
+    told = onnxruntime.InferenceSession(wide / "model.onnx").get_modelmeta().custom_metadata_map
+    assert set(json.loads(told["dlc.proof"])) == {"seed", "batch", "between", "inputs", "answers"}
+    assert "rows" not in "".join(told)
+    assert set(load_file(wide / "rows.safetensors")) == {"size", "kind", "price"}, "without the targets"
+
+
+# --- weights that are not those of the run ------------------------------------------------------------------
+
+
+def test_other_weights_have_no_figures(wide: Path, tmp_path: Path) -> None:
+    zeros = {name: np.zeros_like(array) for name, array in load_file(wide / "weights.safetensors").items()}
+    save_file(zeros, tmp_path / "zeros.safetensors")
+    (tmp_path / "zeros.onnx").write_bytes(exported(wide, "--weights", tmp_path / "zeros.safetensors"))
+    told = face.load(tmp_path / "zeros.onnx").metadata
+    assert (told.figures, told.fingerprint) == ({}, "")
+    assert told.columns == {"size": ["width", "height"], "kind": ["sort"]}
+    assert told.parity["batches"][-1] == "10 real rows"
+
+
+def test_weights_that_were_changed_in_the_folder_have_none_either(tmp_path: Path) -> None:
+    run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
+    changed = {name: array + 1 for name, array in load_file(run / "weights.safetensors").items()}
+    save_file(changed, run / "weights.safetensors")
+    (tmp_path / "m.onnx").write_bytes(exported(run))
+    assert face.load(tmp_path / "m.onnx").metadata.figures == {}
+    assert verify(tmp_path / "m.onnx").holds
+
+
+# --- outputs ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("asked", "names"), [
+    ("sold", ["sold", "sold_probability"]), ("colour.logits", ["colour_logits"]), ("h", ["h"]),
+    ("sold.logits, h", ["sold_logits", "h"]), ("[h, colour]", ["h", "colour", "colour_probabilities"]),
+    ("h,", ["h"]), ("colour.probabilities", ["colour_probabilities"]),
+])  # fmt: skip
+def test_outputs_are_named_as_the_setting_names_them(
+    asked: str, names: list[str], wide: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(exported(wide, "--outputs", asked))
+    assert [o.name for o in onnxruntime.InferenceSession(tmp_path / "m.onnx").get_outputs()] == names
+    assert verify(tmp_path / "m.onnx").holds
+
+
+def test_a_setting_and_the_option_give_the_same_file(tmp_path: Path) -> None:
+    text = IRIS.replace("dense(units) -> relu", "dense(units)").replace("-> standardize ", "")
+    weights = tmp_path / "w.safetensors"
+    save_file(face.compile(text=text).weights(), weights)
+    models = []
+    for more, option in (
+        ("export { outputs = species.logits }\n", []),
+        ("", ["--outputs", "species.logits"]),
+    ):
+        spec = write(tmp_path, "m.dl", text + more)
+        assert dlc("export", spec, "--weights", weights, "-o", tmp_path / "m.onnx", *option).exit_code == 0
+        session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+        given = {i.name: np.ones(3, np.float32) for i in session.get_inputs()}
+        models.append((session.get_outputs()[0].name, session.run(None, given)[0]))
+    assert models[0][0] == models[1][0] == "species_logits"
+    np.testing.assert_array_equal(models[0][1], models[1][1])
+
+
+ASKED = (
+    "z",
+    "colour, z",
+    "y.logit",
+    "h] -> [",
+    "1",
+    "units",
+    "size",
+    "colour.target",
+    "h, h",
+    "h; colour",
+    " ",
+)
+
+
+def test_outputs_that_are_none_are_told_in_the_words_of_the_setting(wide: Path, golden: Any) -> None:
+    told = []
+    for asked in ASKED:
+        done = dlc("export", wide, "--outputs", asked, "-o", wide.parent / "none.onnx")
+        assert (done.exit_code, (wide.parent / "none.onnx").exists()) == (1, False), asked
+        told.append(f"$ dlc export RUN --outputs '{asked}'\n{done.stderr}")
+    golden(Path(__file__).parent / "outputs.txt", "".join(told))
+
+
+# --- runs that did not end ----------------------------------------------------------------------------------
+
+
+def command_in(said: str) -> list[str]:
+    """The command that a message tells to type."""
+    (command,) = re.findall("`(dlc export .*?)`", said)
+    return shlex.split(command)[1:]
+
+
+def test_a_killed_run_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = write(tmp_path, "iris.dl", IRIS + "train { epochs = 1000000 }\n")
+    command = [sys.executable, "-m", "dlc", "train", str(spec), "--out", "runs"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().startswith(b"epoch")
+        run.stdout.readline()
+        run.send_signal(signal.SIGKILL)
+    folder = Path("runs/iris/latest")
+    said = f"error: {folder} holds weights and no model yet: "
+    for tried in (folder, folder / "model.onnx"):
+        for done in (dlc("predict", tried, "iris"), dlc("eval", tried, "iris"),
+                     dlc("verify", tried), dlc("show", tried)):  # fmt: skip
+            assert done.exit_code == 1
+            assert done.stderr.startswith(said)
+    again = command_in(done.stderr)
+    assert again == ["export", str(folder), "-o", str(folder / "model.onnx")]
+    assert dlc(*again).exit_code == 0
+    told = face.load(folder).metadata
+    assert told.figures == {}, "nothing was measured at the end"
+    assert (len(told.fingerprint), told.parity["batches"][-1]) == (64, "64 real rows")
+    assert dlc("predict", folder, "iris").exit_code == 0
+
+
+def test_a_run_without_weights_begins_anew(tmp_path: Path) -> None:
+    run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
+    for name in ("model.onnx", "weights.safetensors"):
+        (run / name).unlink()
+    for done in (dlc("predict", run, "iris"), dlc("verify", run), dlc("export", run)):
+        assert done.stderr == (
+            f"error: {run} holds no weights and no model yet: `dlc train text.dl` begins anew\n"
+        )
+
+
+def with_little_room(command: list[str], folder: Path, most: int) -> subprocess.CompletedProcess[str]:
+    """A command whose files may have so many bytes."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    return subprocess.run([sys.executable, "-m", "dlc", *command], cwd=folder, capture_output=True,
+                          text=True, preexec_fn=limit, check=False)  # fmt: skip
+
+
+def test_a_full_disk_at_the_end_of_training_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "iris.dl", IRIS + TRAIN)
+    done = with_little_room(["train", "iris.dl"], tmp_path, 2000)
+    run = (tmp_path / "runs" / "iris" / "latest").resolve().relative_to(tmp_path)
+    weights, model = run / "weights.safetensors", run / "model.onnx"
+    assert done.stderr == (
+        f"error: {model}: file too large\n"
+        f"  = help: the weights are in {weights}; `dlc export {run} -o {model}` makes the model of them\n"
+    )
+    assert not [path for path in run.iterdir() if path.name.startswith((".", "model.onnx"))]
+    assert dlc(*command_in(done.stderr)).exit_code == 0
+    assert face.load(model).metadata.figures["train"], "as if nothing had been in the way"
+
+
+def test_a_full_disk_within_training_keeps_the_weights_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "iris.dl", IRIS + TRAIN.replace("epochs = 2", "epochs = 100"))
+    done = with_little_room(["train", "iris.dl"], tmp_path, 2000)
+    run = (tmp_path / "runs" / "iris" / "latest").resolve().relative_to(tmp_path)
+    assert done.stderr.startswith(
+        f"error: {run / 'metrics.jsonl'}: file too large\n  = help: the weights are in "
+    )
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [*range(1, len(lines) + 1)], "no half line"
+    assert dlc(*command_in(done.stderr)).exit_code == 0
+    assert face.load(run).metadata.figures == {}
+
+
+@pytest.mark.parametrize(("command", "file"), [
+    (["export", "m.dl", "-o", "m.onnx"], "m.onnx"), (["fmt", "long.dl"], "long.dl"),
+    (["show", "m.dl", "--svg", "m.svg"], "m.svg"), (["emit", "m.dl", "-o", "m.py"], "m.py"),
+    (["predict", "whole.onnx", "rows.csv", "-o", "answers.csv"], "answers.csv"),
+])  # fmt: skip
+def test_a_full_disk_is_told_of_the_file(command: list[str], file: str, tmp_path: Path) -> None:
+    text = "input x: float\noutput y: float\nx -> dense(1) -> y\n"
+    spec = write(tmp_path, "m.dl", text)
+    assert dlc("export", spec, "-o", tmp_path / "whole.onnx").exit_code == 0
+    write(tmp_path, "long.dl", "#loose\n" * 100 + text)
+    write(tmp_path, "rows.csv", "x\n" + "1\n" * 200)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    done = with_little_room(command, tmp_path, 100)
+    assert (done.returncode, done.stderr) == (1, f"error: {file}: file too large\n")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
+    spec = write(tmp_path, "m.dl", "input x: float\noutput y: float\nx -> dense(1) -> y\n")
+    for command in (["check", str(spec)], ["doc"], ["--version"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([sys.executable, "-m", "dlc", *command], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+        assert (done.returncode, done.stderr) == (1, "error: standard output: no space left on device\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("spec", ["good.dl", "bad.dl"])
+def test_a_closed_output_is_no_mistake_of_dlc(closed: str, spec: str, tmp_path: Path) -> None:
+    write(tmp_path, "good.dl", IRIS)
+    write(tmp_path, "bad.dl", "input x: flaot\n")
+    command = f"{sys.executable} -m dlc check {spec} {closed}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == (spec == "bad.dl")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, model = write(tmp_path, "m.dl", IRIS), tmp_path / "m.onnx"
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as for who is not root
+    for command in (
+        ["emit", spec, "-o", model],
+        ["show", spec, "--svg", model],
+        ["predict", spec, "iris", "-o", model],
+    ):
+        done = dlc(*command)
+        assert done.exit_code in (1, 2)
+        assert "denied" in done.stderr or "not writable" in done.stderr
+    assert not model.exists()
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe, spec = tmp_path / "pipe", write(tmp_path, "m.dl", IRIS)
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert dlc("emit", spec, "-o", pipe).exit_code == 0
+        assert reader.communicate()[0].startswith("# Which iris is it?") or reader.returncode == 0
+    assert pipe.is_fifo()
+    run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
+    done = dlc("export", run, "-o", pipe)
+    assert (done.exit_code, done.stderr) == (1, f"error: {pipe}: it is no file that a model can be in\n")
+    assert pipe.is_fifo()
+
+
+# --- folders that lie ---------------------------------------------------------------------------------------
+
+
+def spec_json(**changes: Any) -> dict[str, Any]:
+    return {"spec.json": {"name": "m.dl", "params": {}, "files": {}, "classes": {}} | changes}
+
+
+LIES: dict[str, dict[str, Any]] = {
+    "no spec": {"spec.json": []}, "torn": {"spec.json": "{"}, "no files": {"spec.json": {"name": "m.dl"}},
+    "files that are numbers": spec_json(files={"a.dl": 3}),
+    "a file outside": spec_json(files={"a.dl": "../../a.dl"}),
+    "a file from the root": spec_json(files={"a.dl": "/etc/passwd"}),
+    "classes that are none": spec_json(classes={"y": 3}),
+    "data that is a list": {"data.json": []},
+    "columns that are numbers": {"data.json": {"columns": {"x": 3}}},
+    "a fingerprint that is a number": {"data.json": {"fingerprint": 3}},
+    "figures that are text": {"figures.json": {"figures": "fine"}},
+    "torn figures": {"figures.json": '{"fig'}, "deep figures": {"figures.json": "[" * 100_000},
+    "no rows": {"rows.safetensors": "none"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_folder_that_lies_is_told(lie: str, wide: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(wide, tmp_path / "run")
+    for name, content in LIES[lie].items():
+        write(run, name, content if isinstance(content, str) else json.dumps(content))
+    done = dlc("export", run, "-o", tmp_path / "m.onnx")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"error: {run}")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("rows", [
+    {"size": np.zeros((3, 5), np.float32)}, {"kind": np.array([7])}, {"kind": np.array([-2])},
+    {"size": np.zeros((0, 2), np.float32)}, {"price": np.zeros((2, 2), np.float32)},
+])  # fmt: skip
+def test_rows_of_another_spec_are_told(rows: dict[str, np.ndarray], wide: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(wide, tmp_path / "run")
+    save_file(load_file(run / "rows.safetensors") | rows, run / "rows.safetensors")
+    done = dlc("export", run, "-o", tmp_path / "m.onnx")
+    said = f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n"
+    assert (done.exit_code, done.stderr) == (1, said)

@@ -1,0 +1,148 @@
+"""Whatever a command is given that it cannot take: one line says so, and nothing is written."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from stories import dlc, write
+
+from dlc.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SPEC = """input x: float[2]
+output y: float
+x -> standardize -> dense(1) -> y
+data { source = table([[1, 2, 3], [4, 5, 6]], columns=["x", "x", "y"]) }
+train { epochs = 1 }
+"""
+TOO_LONG = "x" * 300
+GIVEN = (
+    None, "", "folder", "missing.dl", "missing.onnx", "empty.dl", "blank.dl", "empty.onnx", "binary",
+    "binary.dl", "binary.onnx", "spec.dl", "spec.onnx", "model.onnx", "model.dl", "runs", "run", "killed",
+    "begun", "torn", "spec.dl/x.dl", "a\udcff.dl", "--out=", TOO_LONG,
+)  # fmt: skip
+WORDS = ("explain", "doc")
+FILES = [command for command in COMMANDS if command not in WORDS]
+# What each command takes; `dlc show` takes both.
+SPECS = {(command, "spec.dl") for command in FILES if command not in ("verify", "eval", "predict", "export")}
+MODELS = {(c, model) for c in ("verify", "eval", "predict") for model in ("model.onnx", "model.dl", "run")}
+TAKEN = SPECS | MODELS | {("show", "model.onnx"), ("show", "run"), ("export", "run"), ("export", "killed"),
+                          *(("test", run) for run in ("run", "killed", "begun", "torn"))}  # fmt: skip
+REPORTS = ("check", "test")  # their errors are what they are asked for: on standard output
+GOLDEN = Path(__file__).parent / "given.txt"
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file of every kind, by the names above."""
+    folder = tmp_path_factory.mktemp("given")
+    spec = write(folder, "spec.dl", SPEC)
+    done = dlc("train", spec, "--out", folder / "made")
+    assert done.exit_code == 0, done.output
+    run = next(path for path in (folder / "made" / "spec").iterdir() if path.name != "latest")
+    (folder / "folder").mkdir()
+    (folder / "runs").mkdir()
+    shutil.copytree(run, folder / "run")
+    shutil.copytree(run, folder / "runs" / "latest")
+    for name, lost in (("killed", {"model.onnx"}), ("begun", {"model.onnx", "weights.safetensors"})):
+        shutil.copytree(run, folder / name, ignore=lambda _, names, lost=lost: lost & {*names})
+    shutil.copytree(run, folder / "torn", ignore=lambda _, names: {"model.onnx"} & {*names})
+    write(folder / "torn", "spec.json", '{"name": "spec.dl", "files": 3')
+    shutil.copy(run / "model.onnx", folder / "model.onnx")
+    shutil.copy(run / "model.onnx", folder / "model.dl")
+    shutil.copy(spec, folder / "spec.onnx")
+    for name in ("empty.dl", "empty.onnx"):
+        write(folder, name, "")
+    write(folder, "blank.dl", " \n\n")
+    for name in ("binary", "binary.dl", "binary.onnx"):
+        (folder / name).write_bytes(bytes(range(256)))
+    write(folder, "rows.csv", "x,x,y\n1,2,3\n")
+    shutil.rmtree(folder / "made")
+    return folder
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def line_of(command: str, given: str | None) -> list[str]:
+    behind = ["rows.csv"] if command in ("eval", "predict") and given is not None else []
+    return [command, *([] if given is None else [given]), *behind]
+
+
+def test_what_cannot_be_taken_is_told_in_a_line(
+    kinds: Path, monkeypatch: pytest.MonkeyPatch, golden: Callable[[Path, str], None]
+) -> None:
+    monkeypatch.chdir(kinds)
+    before, told = contents(kinds), []
+    for command in FILES:
+        for given in GIVEN:
+            if (command, given) in TAKEN:
+                continue
+            line = line_of(command, given)
+            done = dlc(*line)
+            said = done.stdout if command in REPORTS and not done.stderr else done.stderr
+            assert done.exit_code in (1, 2), line
+            assert len(re.findall(r"^error(\[E\d{4}\])?: ", said, re.MULTILINE)) == 1, (line, said)
+            assert "Traceback" not in done.output
+            assert contents(kinds) == before, line
+            if given != TOO_LONG:  # which Python may tell in other words
+                typed = " ".join(line).encode("utf-8", "backslashreplace").decode()
+                told.append(f"$ dlc {typed}\n{shown(said)}\n")
+    golden(GOLDEN, "\n".join(told))
+
+
+def shown(said: str) -> str:
+    """The message, without what other libraries say and what `dlc check` adds."""
+    said = re.sub(r"(ONNX Runtime can run): .*", r"\1: ...", said)
+    lines = [line for line in said.splitlines() if line and not line.startswith("`dlc explain")]
+    return "\n".join(line for line in lines if not re.match(r"\S+$|\d+ mistake|the spec is not", line))
+
+
+@pytest.mark.parametrize(("command", "given"), sorted(TAKEN))
+def test_what_can_be_taken_is(
+    command: str, given: str, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = shutil.copytree(kinds, tmp_path / "given")
+    monkeypatch.chdir(place)
+    done = dlc(*line_of(command, given))
+    assert done.exit_code == 0, done.output
+    assert "error" not in done.stderr
+
+
+@pytest.mark.parametrize("command", WORDS)
+def test_words_are_text(command: str) -> None:
+    done = dlc(command, "a\udcff")
+    assert (done.exit_code, done.stderr.splitlines()[0]) == (1, r"error: `a\xff` is no text in UTF-8")
+
+
+OUTPUTS = {
+    "export": ["export", "run", "-o"], "predict": ["predict", "run", "rows.csv", "-o"],
+    "emit": ["emit", "spec.dl", "-o"], "show": ["show", "spec.dl", "--svg"],
+    "train": ["train", "spec.dl", "--out"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+@pytest.mark.parametrize(("place", "why"), [
+    ("", "an argument is empty"), ("a\udcff", r"`a\xff` is no text in UTF-8"), ("folder", "is a directory"),
+    ("no/where", "no such file or directory"), ("spec.dl/x", "no"), ("x" * 300, "file name too long"),
+])  # fmt: skip
+def test_where_nothing_can_be_written_is_told_before_the_work(
+    command: str, place: str, why: str, kinds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if command == "train" and place in ("folder", "no/where"):
+        return  # runs may lie there
+    monkeypatch.chdir(kinds)
+    before = contents(kinds)
+    done = dlc(*OUTPUTS[command], place)
+    assert done.exit_code in (1, 2)
+    assert done.stderr.startswith("error: ")
+    assert why in done.stderr.splitlines()[0]
+    assert contents(kinds) == before

@@ -1,0 +1,325 @@
+"""What is wrong with a file of rows is told as what it is, and the mend that is told works."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import unicodedata
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+import dlc
+from dlc.cli import commands
+from dlc.runtime.data.alike import difference
+from dlc.runtime.data.numerals import help_for, is_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GOLDEN = Path(__file__).parent / "golden"
+SPEC = """input a, b: float
+output kind: class(x, y)
+concat(a, b) -> standardize -> dense(2) -> kind
+data { source = csv("rows.csv") }
+train { epochs = 1 }
+"""
+HEADING, GOOD = "a,b,kind\n", "1,2,x\n2,3,y\n"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = {"a": [1.0, 2.0], "b": [2.0, 3.0], "kind": ["x", "y"]}
+    return dlc.train(text=SPEC, data=data, out=tmp_path_factory.mktemp("runs")).model
+
+
+def trained(content: str | bytes, spec: str = SPEC) -> str:
+    """What `dlc train` says of a file of these rows; nothing if it takes them. They are read and fitted here,
+    and no steps taken."""
+    Path("m.dl").write_text(spec, "utf-8")
+    Path("rows.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    try:
+        dlc.compile("m.dl").fit()
+    except dlc.CompileError as error:
+        return str(error)
+    return ""
+
+
+def answered(content: str | bytes, model: Path) -> str:
+    """What `dlc predict` says of them."""
+    Path("rows.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = CliRunner().invoke(commands, ["predict", str(model), "rows.csv"])
+    assert "Traceback" not in done.stderr
+    assert done.exit_code == bool(done.stderr)
+    return done.stderr
+
+
+def short(said: str) -> str:
+    """A message without the places in the spec, which are those of every message."""
+    lines = [line for line in said.splitlines() if not re.match(r" *(-->|\d* *\||\.\.\.)", line)]
+    return "\n".join(line for line in lines if line)
+
+
+def help_in(said: str) -> str:
+    (found,) = re.findall(r"= help: (.*)", said)
+    return found
+
+
+# --- cells --------------------------------------------------------------------------------------------------
+
+CELLS = (
+    "3,5", ",5", "1,234", "1,234.5", "1,234,567", "1.234,5", "1.234.567", "1 234", "1\u00a0234",
+    "1\u202f234,5", "1'234", "1_234", "$12", "-$12.50", "12 \u20ac", "EUR 1.234,56", "12%", "12,5 %", "1d5",
+    "0x1F", "0b101",
+    "2024-01-31", "31.01.2024", "2024-01-31T12:00:00Z", "12:30", "12:30:05 PM", "TRUE", "false", "yes", "No",
+    "Y", "off", "5 kg", "5kg", "5,5 kg", "20\u00b0C", "N/A", "NA", "-", "?", "null", "None", "nan", "inf",
+    "#DIV/0!", "#N/A", "#REF!", "1O", "l5", "\u22125", "\uff15", "1/2", "\u00bd", "<5", "~ 5", "5-10", "(12)",
+    "1.2.3", "1,2,3", "[1, 2]", "\u200b5", "'5'", "abc", "a few words that are long", "two\nlines", "1e5x",
+)  # fmt: skip
+
+
+def with_cell(cell: str) -> str:
+    quoted = cell.replace('"', '""')
+    return f'{HEADING}1,2,x\n"{quoted}",3,y\n'
+
+
+def test_cells_that_are_no_numbers(golden: Callable[[Path, str], None], model: Path) -> None:
+    told = []
+    for cell in CELLS:
+        trains, answers = trained(with_cell(cell)), answered(with_cell(cell), model)
+        told.append(f"{cell!a}\n{short(trains)}\n")
+        if help_of(answers) != help_of(trains):
+            told[-1] += f"predict: {help_of(answers)}\n"
+    golden(GOLDEN / "cells.txt", "\n".join(told))
+
+
+def help_of(said: str) -> str:
+    return "; ".join(re.findall(r"= help: (.*)", said))
+
+
+@pytest.mark.parametrize("cell", ["1e5", "1E5", "-1.5e-3", "+5", ".5", "5.", " 5 ", "\u00a05", "007"])
+def test_cells_that_are_numbers(cell: str) -> None:
+    assert trained(with_cell(cell)) == ""
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_to_be_written_is_a_number_that_is_taken(cell: str) -> None:
+    for number in re.findall(r"\b(?:write|or) ([-+.\w]*\d[-+.\w]*)", help_of(trained(with_cell(cell)))):
+        assert trained(with_cell(number)) == "", number
+
+
+@pytest.mark.parametrize("cell", ["TRUE", "false", "yes", "No", "Y", "off"])
+def test_a_yes_or_a_no_is_taken_as_what_it_is_said_to_be(cell: str) -> None:
+    (type,) = re.findall(r"as `(bool|binary\(.*?\))`", help_of(trained(with_cell(cell))))
+    spec = SPEC.replace("input a, b: float", f"input a: {type}\ninput b: float").replace(
+        "concat(a", "concat(a * 1"
+    )
+    rows = with_cell(cell).replace("1,2,x", f"{cell},2,x")
+    assert trained(rows, spec.replace("concat(a", "concat(a * 1")) == ""
+
+
+@pytest.mark.parametrize("cell", ["N/A", "NA", "-", "?", "null", "#N/A", "abc", 'a "b"'])
+@pytest.mark.parametrize("marks", ["", ', missing="none"', ', missing=["none", "z"]'])
+def test_a_mark_for_missing_values_is_taken_as_one(cell: str, marks: str) -> None:
+    spec = SPEC.replace('"rows.csv"', f'"rows.csv"{marks}')
+    (setting,) = re.findall(r"csv\(\.\.\., (missing=.*?)\)(?:;|$)", help_of(trained(with_cell(cell), spec)))
+    mended = SPEC.replace('"rows.csv"', f'"rows.csv", {setting}').replace(
+        "concat(a", "concat(a -> impute(mean)"
+    )
+    assert trained(with_cell(cell), mended) == ""
+
+
+@given(st.text(max_size=12), st.booleans(), st.booleans())
+def test_anything_may_stand_in_a_cell(text: str, in_spec: bool, lacks: bool) -> None:
+    said = help_for(text, (), in_spec=in_spec, lacks=lacks)
+    assert all(map(is_decimal, re.findall(r"write ([-+.\d][-+.\de]*)$", said)))
+
+
+@given(st.floats(-1e9, 1e9).map(lambda x: round(x, 2)), st.sampled_from([" kg", "%", " \u20ac", ""]),
+       st.sampled_from(["_,", ",.", ".,", " ,", "'."]))  # fmt: skip
+def test_numbers_as_people_write_them_come_back(number: float, unit: str, signs: str) -> None:
+    text = f"{number:,.2f}".translate({ord(","): signs[0], ord("."): signs[1]}) + unit
+    said = help_for(text, (), in_spec=True, lacks=False)
+    if not is_decimal(text):
+        assert any(float(found) == number for found in re.findall(r"write ([-\d.]+)", said)), (text, said)
+
+
+# --- headings -----------------------------------------------------------------------------------------------
+
+NFD = unicodedata.normalize("NFD", "caf\u00e9")
+NAMES = {
+    "another case": "A,B,Kind", "a space in front": " a,b ,kind", "single quotes": "'a',b,kind",
+    "a bar": "a|b|kind", "spaces": "a b kind", "wide spaces": "a   b   kind", "colons": "a:b:kind",
+    "carets": "a^b^kind", "bars without a name": "u|v|w", "one name": "something",
+    "a Cyrillic letter": "\u0430,b,kind", "a Greek letter": "\u03b1,b,kind", "a wide letter": "\uff41,b,kind",
+    "two marks of byte order": "\ufeff\ufeffa,b,kind", "a space of no width": "a\u200b,b,kind",
+    "data": "1,2,x", "numbers": "1,2,3", "no names": ",,", "names that are empty": '"","",""',
+    "a name twice": "a,a,kind", "another name": "size,b,kind",
+}  # fmt: skip
+
+
+def test_headings(golden: Callable[[Path, str], None], model: Path) -> None:
+    told = []
+    for case, heading in NAMES.items():
+        signs = {"a bar": "|", "spaces": " ", "wide spaces": " ", "colons": ":", "carets": "^",
+                 "bars without a name": "|", "one name": " "}  # fmt: skip
+        content = f"{heading}\n{GOOD.replace(',', signs.get(case, ','))}"
+        trains, answers = trained(content), answered(content, model)
+        told.append(f"{case}: {heading!a}\n{short(trains) or 'taken'}\n")
+        if short(answers) not in short(trains):
+            told[-1] += f"predict:\n{short(answers)}\n"
+    golden(GOLDEN / "headings.txt", "\n".join(told))
+
+
+@pytest.mark.parametrize(("wanted", "found"), [
+    ("caf\u00e9", NFD), ("price", "pr\u0456ce"), ("a", "\u0430"), ("size", "\uff53ize"),
+    ("unit_cost", "unit_\u0441ost"),
+])  # fmt: skip
+def test_a_name_that_looks_the_same_is_told_and_both_mends_work(wanted: str, found: str) -> None:
+    spec = SPEC.replace("a, b", f"{wanted}, b").replace("concat(a", f"concat({wanted}")
+    content = f"{found},b,kind\n{GOOD}"
+    said = help_in(trained(content, spec))
+    assert said.startswith(f'"{found}" looks the same, and ')
+    assert re.search(r"[A-Z]{3,} .*\(U\+[0-9A-F]{4}\)", said), "the sign that is not seen has a name"
+    (renamed,) = re.findall(r'rename it "(.*?)"', said)
+    assert trained(content.replace(found, renamed, 1), spec) == ""
+    (line,) = re.findall(r"write (.* = column\(.*\)) in `data`", said)
+    assert trained(content, spec.replace('csv("rows.csv")', f'csv("rows.csv")\n {line}')) == ""
+
+
+def test_a_name_in_quotes_that_looks_the_same_is_told() -> None:
+    spec = SPEC.replace('csv("rows.csv")', f'csv("rows.csv")\n a = column("{NFD}")')
+    said = help_in(trained(f"caf\u00e9,b,kind\n{GOOD}", spec))
+    assert said == (
+        '"caf\u00e9" looks the same, and the spec has an accent as a sign of its own, '
+        f'COMBINING ACUTE ACCENT (U+0301); rename it "{NFD}"'
+    )
+
+
+@given(st.text(st.characters(categories=("L", "Mn")), min_size=1, max_size=8))
+def test_forms_of_unicode_are_told_apart(name: str) -> None:
+    for form in ("NFC", "NFD"):
+        other = unicodedata.normalize(form, name)
+        assert bool(difference(name, other)) == (name != other)
+    assert difference(name, name) == ""
+    assert difference(f"{name}a", f"{name}b") == ""
+
+
+# --- whole files --------------------------------------------------------------------------------------------
+
+
+def zipped(**files: str) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return held.getvalue()
+
+
+def made(write: Callable[[io.BytesIO], object]) -> bytes:
+    held = io.BytesIO()
+    write(held)
+    return held.getvalue()
+
+
+TABLE = pa.table({"a": [1.0, 2.0], "b": [2.0, 3.0], "kind": ["x", "y"]})
+ARRAYS = {name: np.array(TABLE[name].to_pylist()) for name in TABLE.column_names}
+BOTH = HEADING + GOOD
+FILES: dict[str, str | bytes] = {
+    "nothing": "", "blank lines": "\n\n\r\n", "a mark of byte order": "\ufeff", "only that": "\ufeff\n \n",
+    "spaces": "  \n  \n", "separators": ",,\n,,\n",
+    "only a heading": HEADING, "only that, unended": HEADING.strip(),
+    "Latin-1": "a,b,kind\n1,2,x\n2,3,\u00e9\n".encode("latin-1"),
+    "Latin-1 in the heading": "a,b,k\u00efnd\n1,2,x\n".encode("latin-1"),
+    "quotes of Windows": "a,b,kind\n1,2,\u201cx\u201d\n".encode("cp1252"),
+    "bytes of nothing": b"a,b,kind\n1,2,\x81\n",
+    "UTF-16": BOTH.encode("utf-16"), "UTF-16 without a mark": BOTH.encode("utf-16-le"),
+    "UTF-16, the other way": BOTH.encode("utf-16-be"), "UTF-32": BOTH.encode("utf-32"),
+    "a NUL": f"{HEADING}1,2,x\n2,3,y\0\n",
+    "a page": "<!DOCTYPE html>\n<html><body>Log in</body></html>\n", "a bare page": "\n<html><p>x</p>\n",
+    "XML": '<?xml version="1.0"?>\n<rows/>\n', "JSON": '[{"a": 1, "b": 2, "kind": "x"}]\n',
+    "JSON in lines": '{"a": 1, "b": 2, "kind": "x"}\n{"a": 1, "b": 2, "kind": "y"}\n',
+    "Excel": zipped(**{"[Content_Types].xml": "<x/>", "xl/workbook.xml": "<x/>"}),
+    "an old Excel": bytes.fromhex("D0CF11E0A1B11AE1") + bytes(99), "a zip": zipped(**{"rows.csv": BOTH}),
+    "gzip": gzip.compress(BOTH.encode()), "Parquet": made(lambda held: parquet.write_table(TABLE, held)),
+    "npz": made(lambda held: np.savez(held, **ARRAYS)), "npy": made(lambda held: np.save(held, np.ones(3))),
+    "a pickle": b"\x80\x04\x95\0\0\0", "a PDF": "%PDF-1.7\n", "SQLite": b"SQLite format 3\0" + bytes(80),
+    "a picture": b"\x89PNG\r\n\x1a\n" + bytes(8), "noise": bytes(range(1, 256)),
+    "too few cells": f"{HEADING}1,2\n{GOOD}", "too many cells": f"{HEADING}1,2,x,9\n{GOOD}",
+    "a comma at each end": "a,b,kind\n1,2,x,\n2,3,y,\n", "a title": f"Report\n{BOTH}",
+    "a comment": f"{HEADING}# made by hand\n{GOOD}", "a total": f"{BOTH}total 2\n",
+    "an open quote": f'{HEADING}1,2,x\n"2,3,y\n3,4,x\n',
+    "an open quote at the end": f'{HEADING}1,2,"x\n2,3,y\n',
+    "an open quote in a column of nobody": 'a,b,kind,note\n1,2,x,"fine\n2,3,y,good\n',
+    "an inch": 'a,b,kind,note\n1,2,x,5" wide\n2,3,y,good\n',
+    "carriage returns": BOTH.replace("\n", "\r"), "both": BOTH.replace("\n", "\r\n"),
+}  # fmt: skip
+
+
+def test_files(golden: Callable[[Path, str], None], model: Path) -> None:
+    told = []
+    for case, content in FILES.items():
+        trains, answers = trained(content), answered(content, model)
+        told.append(f"{case}\n{short(trains) or 'taken'}\n")
+        if short(answers) != short(trains):
+            told[-1] += f"predict: {short(answers) or 'taken'}\n"
+    golden(GOLDEN / "files.txt", "\n".join(told))
+
+
+@pytest.mark.parametrize("name", ["PAR1", "BZh", "ARROW1", "PK", "SQLite format 3", "{a}", "[a]", "%", "<b>"])
+def test_columns_may_be_called_as_files_of_other_kinds_begin(name: str) -> None:
+    spec = SPEC.replace('csv("rows.csv")', f'csv("rows.csv")\n a = column("{name}")')
+    assert trained(f"{name},b,kind\n{GOOD}", spec) == ""
+
+
+@pytest.mark.parametrize("case", ["Parquet", "npz"])
+def test_a_file_under_a_wrong_name_is_read_as_it_is_told(case: str, model: Path) -> None:
+    content = FILES[case]
+    (source,) = re.findall(r"`(\w+\(.*?\))` reads it", help_in(trained(content)))
+    assert trained(content, SPEC.replace('csv("rows.csv")', source)) == ""
+    (ending,) = re.findall(r"let its name end in (\.\w+)", help_in(answered(content, model)))
+    Path(f"rows{ending}").write_bytes(Path("rows.csv").read_bytes())
+    assert CliRunner().invoke(commands, ["predict", str(model), f"rows{ending}"]).exit_code == 0
+
+
+def test_a_quote_that_swallows_a_large_file_is_told_with_its_line() -> None:
+    said = trained(f'{HEADING}1,2,x\n1,"2,x\n' + "1,2,x\n" * 1_500_000)
+    assert "field larger than field limit" in said
+    assert help_in(said) == "look at the quotes from line 3 on: each is closed, and one in a cell is doubled"
+
+
+def test_text_in_another_encoding_is_read_once_it_is_converted() -> None:
+    content = FILES["Latin-1"]
+    assert isinstance(content, bytes)
+    (encoding,) = re.findall(r"iconv -f (\S+) -t utf-8", help_in(trained(content)))
+    spec = SPEC.replace("class(x, y)", 'class(x, "\u00e9")')
+    assert trained(content.decode(encoding), spec) == ""
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.npz"])
+@pytest.mark.parametrize("content", [b"", b"a,b,kind\n1,2,x\n", None])
+def test_other_files_with_nothing_in_them(name: str, content: bytes | None) -> None:
+    if content is not None:
+        Path(name).write_bytes(content)
+    elif name.endswith("npz"):
+        np.savez(name)
+    else:
+        parquet.write_table(pa.table({}), name)
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=SPEC).fit(name)
+    assert [d.code for d in caught.value.diagnostics] == ["E0708" if content is None else "E0702"]

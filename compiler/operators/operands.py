@@ -57,6 +57,13 @@ def onnx_cast(op: Any, x: Any, have: str, want: str) -> Any:
     return x if have == want else op.Cast(x, to=DTYPES[want][1])
 
 
+def onnx_rows(op: Any, x: Any, have: Tensor) -> Any:
+    """The vectors along the last axis as the rows of one matrix, for a product with one that all samples share.
+    ONNX Runtime computes a `Transpose` and the `MatMul` behind it as one, which fails for a batch of no samples
+    unless the rows stand so."""
+    return op.Reshape(x, op.constant([-1, have.shape[-1]], "int64"))
+
+
 def onnx_least(op: Any, a: Any, b: Any, whole: bool) -> Any:
     """The lesser of two. On x86 ONNX Runtime's `Min`, `Max` and `Clip` of int64 go wrong past 2 ** 31;
     comparisons do not."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from dlc.compiler.kinds import PerAxis, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
+from dlc.compiler.operators.operands import onnx_rows
 from dlc.compiler.operators.window import Pads, reshape_hint, slide
 from dlc.compiler.types import Tensor
 
@@ -180,18 +181,22 @@ class AdaptiveAvgpool(Operator):
         if all(isinstance(size, int) and size % n == 0 for size, n in zip(have, wanted, strict=True)):
             kernel = [size // n for size, n in zip(have, wanted, strict=True)]
             return op.AveragePool(x, kernel_shape=kernel, strides=kernel)
-        for axis, (size, n) in enumerate(zip(have, wanted, strict=True), 2):
-            x = self.onnx_axis(op, x, axis, size, n)
+        type = self.operands[0]
+        for axis, n in enumerate(wanted, 1):
+            x, type = self.onnx_axis(op, x, type, axis, n), type.with_axis(axis, n)
         return x
 
-    def onnx_axis(self, op: Any, x: Any, axis: int, size: Any, windows: int) -> Any:
+    def onnx_axis(self, op: Any, x: Any, have: Tensor, axis: int, windows: int) -> Any:
         """The mean of windows along one axis: a product with their shares."""
         if windows == 1:
-            return op.ReduceMean(x, op.constant([axis], "int64"), keepdims=1)
-        swap = list(range(len(self.operands[0].shape) + 1))
-        swap[axis], swap[-1] = swap[-1], swap[axis]
-        x = op.MatMul(op.Transpose(x, perm=swap), op.constant(shares(size, windows), "float32"))
-        return op.Transpose(x, perm=swap)
+            return op.ReduceMean(x, op.constant([have.axis(axis)], "int64"), keepdims=1)
+        swap, shape = list(range(have.rank + 1)), list(have.shape)
+        swap[axis + 1], swap[-1] = swap[-1], swap[axis + 1]
+        shape[axis], shape[-1] = shape[-1], shape[axis]
+        swapped = have.with_shape(*shape)
+        rows = onnx_rows(op, op.Transpose(x, perm=swap), swapped)
+        y = op.MatMul(rows, op.constant(shares(shape[-1], windows), "float32"))
+        return op.Transpose(op.reshape(y, swapped.with_axis(-1, windows), batch=-1), perm=swap)
 
     examples = (
         Example("adaptive_avgpool(2)", "float[3, 8]", "float[3, 2]"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import prod
 from typing import Any
 
 from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
@@ -201,7 +202,7 @@ class Argmax(Operator):
         have = self.operands[0]
         if self.axis is not None:
             return x.argmax(have.axis(self.axis))
-        return x.reshape(F.batch, -1).argmax(1) if have.batched else x.argmax()
+        return (x.flatten(have.axis(0)) if have.rank else x.unsqueeze(-1)).argmax(-1)
 
     def onnx(self, op, x):
         have = self.operands[0]
@@ -216,7 +217,7 @@ class Argmax(Operator):
         have = self.operands[0]
         if self.axis is not None:
             return among(np, have.axis(self.axis))
-        return lambda x: among(np, 1)(x.reshape(len(x), -1)) if have.batched else among(np, 0)(x.ravel())
+        return lambda x: among(np, -1)(x.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :])))
 
     examples = (
         Example("argmax", "float[5]", "int64"),

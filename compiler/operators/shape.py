@@ -102,12 +102,7 @@ class Reshape(Shape):
         return x.reshape(*batch, *map(F.size, shape)) if batch or shape else x.reshape(())
 
     def onnx(self, op, x):
-        result = self.results[0]
-        free = [size for size in result.shape if isinstance(size, Dim)]
-        if len(free) > 1:
-            return op.Reshape(x, op.shape(result))
-        batch = [0] if result.batched else []  # 0 keeps what is there
-        return op.Reshape(x, op.constant([*batch, *(-1 if s in free else s for s in result.shape)], "int64"))
+        return op.reshape(x, self.results[0])
 
     examples = (
         Example("reshape(2, 6)", "float[3, 4]", "float[2, 6]"),

@@ -46,7 +46,7 @@ class Parity:
     def hold(self, what: str, raw: Batch) -> Held:
         """Run both on a batch. An error names the first line of the spec where the two part; rounding and
         numbers that are none are no fault."""
-        found = self.run(raw)
+        found = self.run(what, raw)
         answers = self.reference(raw)
         wrong = differing(answers, found)
         if not wrong:
@@ -60,12 +60,14 @@ class Parity:
             raise CompileError([parted(self.graph, wrong[0], what, apart, node)])
         return held(allowed, found)
 
-    def run(self, raw: Batch) -> Batch:
+    def run(self, what: str, raw: Batch) -> Batch:
+        on = ""
         try:
             self._session = self._session or open_session(self.artifact)
+            on = f" on {what}"
             return {n: np.asarray(array) for n, array in run(self._session, raw).items()}
         except Exception as error:
-            raise CompileError([refused(self.stages.first_refused(raw), error)]) from error
+            raise CompileError([refused(on, self.stages.first_refused(raw), error)]) from error
 
 
 def differing(answers: dict[str, Answer], found: Batch) -> list[str]:
@@ -76,9 +78,10 @@ def held(answers: dict[str, Answer], found: Batch) -> Held:
     return Held(answers, max((a.differs(found[n]) for n, a in answers.items()), default=0.0))
 
 
-def refused(node: Node | None, error: Exception) -> Diagnostic:
+def refused(on: str, node: Node | None, error: Exception) -> Diagnostic:
     """The error for a model that ONNX Runtime does not take, at the first stage that is at fault."""
-    message = f"ONNX Runtime does not take what was made of the spec: {str(error).splitlines()[0]}"
+    why = str(error).splitlines()[0]
+    message = f"ONNX Runtime does not take what was made of the spec{on}: {why}"
     return at_fault(node, message) if node else Diagnostic(PARTED, message, (), (), HELP)
 
 

@@ -108,6 +108,8 @@ class Walk:
                     continue
                 answer, have = wanted[value], np.asarray(found[self.names[value]])
                 assert isinstance(answer, Answer)
+                if have.shape != answer.values.shape:
+                    return node, excused
                 rows = parting(answer, have, count, batched=value.type.batched)
                 wrong = rows & ~unsound
                 if wrong.any() and (wrong & ~self.right_by_itself(node, wanted, found, count)).any():
@@ -157,9 +159,7 @@ def numbers_of(graph: Graph) -> list[Value]:
 
 
 def parting(answer: Answer, have: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
-    """The rows in which what ONNX Runtime gives is too far from an answer."""
-    if have.shape != answer.values.shape:
-        return np.ones(count, bool)
+    """The rows in which what ONNX Runtime gives, in the same shape, is too far from an answer."""
     return of_rows(answer.gaps(have) > TOLERANCE, count, batched=batched)
 
 
@@ -173,6 +173,5 @@ def is_sound(values: np.ndarray, node: Node) -> np.ndarray:
 
 def of_rows(places: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
     """The rows with any of these places; all rows for a value that all of them share."""
-    return np.any(places.reshape(count, -1) if batched else places.reshape(1, -1), axis=1) & np.ones(
-        count, bool
-    )
+    found = places.any(axis=tuple(range(1, places.ndim))) if batched else places.any()
+    return found & np.ones(count, bool)

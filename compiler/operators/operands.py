@@ -58,9 +58,9 @@ def onnx_cast(op: Any, x: Any, have: str, want: str) -> Any:
 
 
 def onnx_rows(op: Any, x: Any, have: Tensor) -> Any:
-    """The vectors along the last axis as the rows of one matrix, for a product with one that all samples share.
-    ONNX Runtime computes a `Transpose` and the `MatMul` behind it as one, which fails for a batch of no samples
-    unless the rows stand so."""
+    """The vectors along the last axis as the rows of one matrix, to multiply them by one that all samples
+    share. ONNX Runtime computes a `Transpose` and the `MatMul` behind it as one, and that fails for a batch
+    of no samples unless the rows stand so."""
     return op.Reshape(x, op.constant([-1, have.shape[-1]], "int64"))
 
 

@@ -97,6 +97,7 @@ class Opened:
     target: int | None = None
     definition: Source | None = None
     free_layout: bool = False  # an array fills any shape of as many values
+    no_rows: str = "has no rows"  # what is said of it where there are none
     own_names: bool = False  # a field may stand under its own name although `data` names another column
 
     def read(self, places: Sequence[int]) -> list[Column]:

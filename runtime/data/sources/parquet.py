@@ -31,8 +31,6 @@ class ParquetFile(Opened):
             raise self._broken(error) from None
         self.names = tuple(self._parquet.schema_arrow.names)
         self.count = self._parquet.metadata.num_rows
-        if not self.count:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no rows", (source, "read here"))
 
     def read(self, places: Sequence[int]) -> list[Column]:
         import pyarrow as pa
@@ -90,6 +88,8 @@ class ParquetFile(Opened):
                 lengths.is_null(), shape, place, mistakes.MISSING_VALUE, "the value is missing"
             )
         lengths = np.asarray(lengths)
+        if not len(lengths):
+            return pc.list_flatten(lists), (*shape, 0)
         other = lengths != lengths[0]
         if other.any():
             row = int(np.argmax(other))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.dims import Size, same
-from dlc.compiler.kinds import Reject
+from dlc.compiler.kinds import LARGEST_FLOAT, Reject
 from dlc.compiler.types import INTEGERS, Tensor
 
 # name of the torch dtype, number of the ONNX one (TensorProto.DataType)
@@ -36,6 +36,15 @@ RANGES = {
 FLOAT_RANGES = RANGES | {"int32": (-(2**31), 2**31 - 2**7), "int64": (-(2**63), 2**63 - 2**39)}
 
 CLOSE = 1e-4  # values that are nearer, relative to their size, are as good as equal
+
+
+def need_fit(value: Any, element: str, at: str) -> None:
+    """Reject a number, given at a setting, that is none of the element."""
+    low, high = RANGES["int64"]
+    if element == "int64" and not low <= value <= high:
+        raise Reject(f"a whole number must fit into 64 bits, found {value}", at=at)
+    if element == "float" and not abs(value) < LARGEST_FLOAT:
+        raise Reject(f"a number must be below 3.4e38, as float32 is, found {value}", at=at)
 
 
 def close(np: Any, a: Any, b: Any) -> Any:

@@ -10,6 +10,7 @@ from dlc.compiler.kinds import ListOf, Nothing, Number, OneOf, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     DTYPES,
+    need_fit,
     only_axis,
     sample_axis,
 )
@@ -199,6 +200,8 @@ class Pad(Shape):
         axis = only_axis(x, self.axis, "pad")
         if x.is_integer and self.value != int(self.value):
             raise Reject(f"{x} holds whole numbers and cannot be padded with {self.value}", at="value")
+        if x.is_integer:
+            need_fit(self.value, "int64", "value")
         return x.with_axis(axis, x.shape[axis] + self.before + self.after)
 
     def torch(self, F, x):
@@ -223,6 +226,8 @@ class Pad(Shape):
         Example("pad(1, 1, axis=2)", "float[3, 4]", rejects="E0201"),
         Example("pad(-1, 1, axis=0)", "float[3, 4]", rejects="E0403"),
         Example("pad(1, 1, value=0.5)", "int64[3]", rejects="E0201"),
+        Example("pad(1, 1, value=9223372036854775808)", "int64[3]", rejects="E0201"),
+        Example("pad(1, 1, value=1e39)", "float[3]", rejects="E0403"),
     )
 
 

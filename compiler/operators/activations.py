@@ -343,7 +343,8 @@ class Threshold(Activation):
     matches = "binary"
 
     def torch(self, F, x):
-        return F.clamp(F.sign(x) + 1, max=1)  # unlike a comparison, it has a gradient, of 0
+        # unlike a comparison, it has a gradient, of 0
+        return F.clamp(F.sign(F.nan_to_num(x, -1.0)) + 1, max=1)
 
     def onnx(self, op, x):
         reached = op.GreaterOrEqual(x, op.constant(0.0, "float32"))

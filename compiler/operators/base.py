@@ -93,6 +93,9 @@ class Operator(Definition, family="operator", what="an operator"):
     keeps: ClassVar[tuple[Kept, ...]] = ()
     # True if a number takes the place of each missing one.
     fills: ClassVar[bool] = False
+    # What ONNX Runtime makes of a NaN that flows in, a sentence, where that is not what PyTorch makes of it:
+    # the proof of an artifact then does not hold rows with a NaN to the answer of PyTorch.
+    differs_on_nan: ClassVar[str] = ""
     # The element of outputs whose answers it makes of scores: "class" for softmax, "binary" for sigmoid. Such
     # an output exports it by itself, and losses take what stands before it.
     matches: ClassVar[str] = ""

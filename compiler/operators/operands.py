@@ -35,6 +35,10 @@ RANGES = {
 }
 FLOAT_RANGES = RANGES | {"int32": (-(2**31), 2**31 - 2**7), "int64": (-(2**63), 2**63 - 2**39)}
 
+# What operators say of NaN that choose the greatest or the least of values.
+PASSES_NAN_OVER = "Where a value is NaN, PyTorch makes NaN of them all, and ONNX Runtime may pass it over."
+NAN_IS_GREATEST = "PyTorch takes NaN for the greatest value, and ONNX Runtime may pass it over."
+
 CLOSE = 1e-4  # values that are nearer, relative to their size, are as good as equal
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.kinds import PerAxis, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
-from dlc.compiler.operators.operands import onnx_rows
+from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_rows
 from dlc.compiler.operators.window import Pads, reshape_hint, slide
 from dlc.compiler.types import Tensor
 
@@ -73,6 +73,8 @@ class Maxpool(_Pool):
     """The greatest value of each window (torch `max_pool1d` to `3d`, ONNX `MaxPool`);
     padding never counts."""
 
+    differs_on_nan = PASSES_NAN_OVER
+
     def torch(self, F, x):
         pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[self.operands[0].rank - 2]
         return pool(x, self.axes("kernel"), self.axes("stride"), self.axes("padding"))
@@ -136,6 +138,8 @@ class GlobalAvgpool(_GlobalPool):
 class GlobalMaxpool(_GlobalPool):
     """The greatest value of each channel over all space axes (torch `amax`, ONNX `ReduceMax`)."""
 
+    differs_on_nan = PASSES_NAN_OVER
+
     def torch(self, F, x):
         return F.amax(x, self.space())
 
@@ -154,6 +158,7 @@ class AdaptiveAvgpool(Operator):
     """
 
     spatial = True
+    differs_on_nan = "In ONNX Runtime a NaN may be in the means of other windows too."
 
     size: Any = setting(
         "size of each space axis of the result, one number or one per axis", PerAxis(Whole(1))

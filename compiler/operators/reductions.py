@@ -9,7 +9,13 @@ from typing import Any
 from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
 from dlc.compiler.operators.answers import among
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import only_axis, onnx_cast, sample_axis
+from dlc.compiler.operators.operands import (
+    NAN_IS_GREATEST,
+    PASSES_NAN_OVER,
+    only_axis,
+    onnx_cast,
+    sample_axis,
+)
 from dlc.compiler.types import Tensor
 
 
@@ -120,6 +126,7 @@ class Max(Reduction):
     """The greatest value over axes (torch `amax`, ONNX `ReduceMax`)."""
 
     takes = "number"
+    differs_on_nan = PASSES_NAN_OVER
 
     def torch_reduced(self, x, axes):
         return x.amax(axes)
@@ -140,6 +147,7 @@ class Min(Reduction):
     """The least value over axes (torch `amin`, ONNX `ReduceMin`)."""
 
     takes = "number"
+    differs_on_nan = PASSES_NAN_OVER
 
     def torch_reduced(self, x, axes):
         return x.amin(axes)
@@ -189,6 +197,7 @@ class Argmax(Operator):
 
     takes = "number"
     batchless = True
+    differs_on_nan = NAN_IS_GREATEST
     axis: int | None = setting("the axis to look along", OneOf(Whole(), Nothing()), None,
                                shown="all axes of the sample")  # fmt: skip
 

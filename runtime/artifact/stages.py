@@ -164,11 +164,10 @@ def parting(answer: Answer, have: np.ndarray, count: int, *, batched: bool) -> n
 
 
 def is_sound(values: np.ndarray, node: Node) -> np.ndarray:
-    """Where a stage has one right answer: for finite numbers, and for missing ones if it knows of them."""
+    """Where a stage has one right answer: for finite numbers, and for NaN unless engines differ."""
     if values.dtype.kind in "OUSTiub":
         return np.ones(values.shape, bool)
-    knows = node.operator.fills or "missing" in node.operator.keeps
-    return ~np.isinf(values) if knows else np.isfinite(values)
+    return np.isfinite(values) if node.operator.differs_on_nan else ~np.isinf(values)
 
 
 def of_rows(places: np.ndarray, count: int, *, batched: bool) -> np.ndarray:

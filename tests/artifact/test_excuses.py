@@ -76,6 +76,13 @@ MISTAKES = {
         Log,
         lambda self, op, x: op.Log(op.Abs(x)),
     ),
+    "a number where it passes NaN on": (
+        "input x: float[5]\noutput y: float[5]\nlog(x) -> relu -> y\n",
+        Relu,
+        lambda self, op, x: op.Where(
+            op.Greater(x, op.constant(0.0, "float32")), x, op.constant(0.0, "float32")
+        ),
+    ),
     "another angle": (
         "input x: int32[4]\noutput y: float[4]\nx -> dense(4) -> cos -> y\n",
         Cos,

@@ -57,8 +57,8 @@ class Stages:
 
     def first_fault(self, raw: Batch) -> tuple[Node | None, np.ndarray]:
         """The first stage at fault, each by itself or else with normalization folded; and the rows in which
-        the two part without fault: from a stage on that takes what is infinite or no number, of which each
-        makes what it will, or where rounding decided a choice within."""
+        the two part without fault: from a stage on that takes what is infinite, or a NaN of which engines
+        make different things, or where rounding decided a choice within."""
         excused = np.zeros(len(next(iter(raw.values()))), bool)
         for kept, folded in ((self.graph, False), (fold(self.graph, self.weights)[0], True)):
             node, rows = self.walk(kept, raw, folded=folded)

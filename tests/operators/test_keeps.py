@@ -1,5 +1,5 @@
 """Operators do as they declare: what keeps missing numbers has NaN in its own place in every engine, what
-keeps numbers makes no new ones, and ONNX Runtime makes of NaN what PyTorch does unless an operator says so."""
+keeps numbers makes no new ones, and ONNX Runtime makes of NaN what PyTorch does but where they say so."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ ALIKE = [
 
 @pytest.mark.parametrize(("name", "row"), ALIKE)
 def test_onnx_runtime_makes_of_nan_what_pytorch_does_unless_the_operator_says_otherwise(name, row):
-    """As the operators are written and as ONNX Runtime rewrites them, of more values than a register holds."""
+    """As operators are written and as ONNX Runtime rewrites them, of more values than a register holds."""
     graph, weights, draw = compiled(name, row)
     module = Model(graph, graph.weights, weights)
     proto = serialize(model(graph, weights, opset=20, ml_opset=3, ir_version=9, name="nan"))

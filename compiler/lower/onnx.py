@@ -93,14 +93,6 @@ class Operators:
         ]
         return self.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
 
-    def reshape(self, x: ir.Value, type: Tensor, batch: int = 0) -> ir.Value:
-        """`x` in the shape of a type, for any number of samples. Where there are none, nothing tells what
-        a -1 among the sizes of a sample stands for, and `allowzero` keeps ONNX Runtime from putting one
-        there. `batch` is 0 to keep the first axis, or -1 where the samples do not stand one by one on it."""
-        if not all(isinstance(s, int) for s in type.shape):
-            return self.Reshape(x, self.shape(type), allowzero=1)
-        return self.Reshape(x, self.constant([batch] * type.batched + list(type.shape), "int64"))
-
     def transposed(self, weight: ir.Value) -> ir.Value:
         """The 2-D transpose of a weight, stored transposed under its name with `.T`."""
         return self._builder.transposed(weight, self)

@@ -184,7 +184,7 @@ class Celu(Activation):
 
     initial = "he"
 
-    alpha: float = setting("how far below 0 it goes", Number(minimum=1e-6, maximum=1e6), 1.0)
+    alpha: float = setting("how far below 0 it goes", Number(minimum=0.001, maximum=1_000_000), 1.0)
 
     def torch(self, F, x):
         return F.celu(x, self.alpha)

@@ -192,8 +192,7 @@ class Operator(Definition, family="operator", what="an operator"):
 
         `op.Relu(x)`, `op.Conv(x, w, b, strides=[1, 1])` make nodes; `op.constant(array or list, dtype)` a
         constant (dtype "float32", "int64", "bool", "string"); `op.size(dim)` a dimension as an int64 scalar,
-        `op.shape(type)` a whole shape, batch included, as an int64 vector; `op.reshape(x, type)` is `x` in
-        the shape of a type. A batch may have no samples at all.
+        `op.shape(type)` a whole shape, batch included, as an int64 vector. A batch may have no samples.
         """
         raise NotImplementedError
 

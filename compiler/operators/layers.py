@@ -8,7 +8,7 @@ from dlc.compiler.dims import Size, product
 from dlc.compiler.initial import Zeros
 from dlc.compiler.kinds import Constant, Defined, Flag, OneOf, TensorValue, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
-from dlc.compiler.operators.operands import onnx_rows
+from dlc.compiler.operators.operands import onnx_reshape, onnx_rows
 from dlc.compiler.operators.window import is_known, need_known
 from dlc.compiler.types import Tensor
 
@@ -103,7 +103,7 @@ class Dense(Layer):
         if have.rank > 1:
             x = onnx_rows(op, x, have)
         y = op.Gemm(x, weight, bias, transB=1)
-        return op.reshape(y, self.results[0], batch=-1) if have.rank > 1 else y
+        return onnx_reshape(op, y, self.results[0], batch=-1) if have.rank > 1 else y
 
     examples = (
         Example("dense(3)", "float[4]", "float[3]"),

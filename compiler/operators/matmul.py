@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.dims import Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject
-from dlc.compiler.operators.operands import broadcast, mismatch, onnx_rows
+from dlc.compiler.operators.operands import broadcast, mismatch, onnx_reshape, onnx_rows
 from dlc.compiler.types import Tensor
 
 VERB = "multiplied as matrices"
@@ -108,7 +108,7 @@ class Matmul(Operator):
         matrix = op.Unsqueeze(matrix, op.constant([1], "int64")) if shared.rank == 1 else matrix
         y = op.MatMul(onnx_rows(op, x, have) if have.rank > 1 else x, matrix)
         same_rows = have.rank == 1 and shared.rank == 2
-        return y if same_rows else op.reshape(y, self.results[0], batch=-1)
+        return y if same_rows else onnx_reshape(op, y, self.results[0], batch=-1)
 
     def onnx_repeated(self, op: Any, matrix: Any) -> Any:
         """A matrix that all samples share, once for each: ONNX Runtime does not broadcast it over a batch of

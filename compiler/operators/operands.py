@@ -36,7 +36,7 @@ RANGES = {
 FLOAT_RANGES = RANGES | {"int32": (-(2**31), 2**31 - 2**7), "int64": (-(2**63), 2**63 - 2**39)}
 
 # What operators say of NaN that choose the greatest or the least of values.
-PASSES_NAN_OVER = "Where a value is NaN, PyTorch makes NaN of them all, and ONNX Runtime may pass it over."
+PASSES_NAN_OVER = "Where one of the values is NaN, PyTorch answers NaN, and ONNX Runtime may pass it over."
 NAN_IS_GREATEST = "PyTorch takes NaN for the greatest value, and ONNX Runtime may pass it over."
 
 CLOSE = 1e-4  # values that are nearer, relative to their size, are as good as equal
@@ -68,6 +68,15 @@ def torch_cast(F: Any, x: Any, have: str, want: str) -> Any:
 
 def onnx_cast(op: Any, x: Any, have: str, want: str) -> Any:
     return x if have == want else op.Cast(x, to=DTYPES[want][1])
+
+
+def onnx_reshape(op: Any, x: Any, type: Tensor, batch: int = 0) -> Any:
+    """`x` in the shape of a type, for any number of samples. Where there are none, nothing tells what a -1
+    among the sizes of a sample stands for, and `allowzero` keeps ONNX Runtime from putting one there. `batch`
+    is 0 to keep the first axis, or -1 where the samples do not stand one by one on it."""
+    if not all(isinstance(size, int) for size in type.shape):
+        return op.Reshape(x, op.shape(type), allowzero=1)
+    return op.Reshape(x, op.constant([batch] * type.batched + list(type.shape), "int64"))
 
 
 def onnx_rows(op: Any, x: Any, have: Tensor) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.kinds import PerAxis, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
-from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_rows
+from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_reshape, onnx_rows
 from dlc.compiler.operators.window import Pads, reshape_hint, slide
 from dlc.compiler.types import Tensor
 
@@ -201,7 +201,7 @@ class AdaptiveAvgpool(Operator):
         swapped = have.with_shape(*shape)
         rows = onnx_rows(op, op.Transpose(x, perm=swap), swapped)
         y = op.MatMul(rows, op.constant(shares(shape[-1], windows), "float32"))
-        return op.Transpose(op.reshape(y, swapped.with_axis(-1, windows), batch=-1), perm=swap)
+        return op.Transpose(onnx_reshape(op, y, swapped.with_axis(-1, windows), batch=-1), perm=swap)
 
     examples = (
         Example("adaptive_avgpool(2)", "float[3, 8]", "float[3, 2]"),

@@ -12,6 +12,7 @@ from dlc.compiler.operators.operands import (
     DTYPES,
     need_fit,
     only_axis,
+    onnx_reshape,
     sample_axis,
 )
 from dlc.compiler.types import Tensor
@@ -103,7 +104,7 @@ class Reshape(Shape):
         return x.reshape(*batch, *map(F.size, shape)) if batch or shape else x.reshape(())
 
     def onnx(self, op, x):
-        return op.reshape(x, self.results[0])
+        return onnx_reshape(op, x, self.results[0])
 
     examples = (
         Example("reshape(2, 6)", "float[3, 4]", "float[2, 6]"),

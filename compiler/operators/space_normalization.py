@@ -6,6 +6,7 @@ from dlc.compiler.dims import Size, product
 from dlc.compiler.initial import Ones, Zeros
 from dlc.compiler.kinds import Number, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.operators.operands import onnx_reshape
 from dlc.compiler.types import Tensor
 
 LEAST = 2.0**-126  # the least number of float32 that has all its digits
@@ -65,8 +66,8 @@ class Groupnorm(_OverSpace):
         ones, zeros = (op.constant([value] * self.groups, "float32") for value in (1, 0))
         have = self.operands[0]
         size = product((have.shape[0] // self.groups, *have.shape[1:]))
-        grouped = op.reshape(x, have.with_shape(self.groups, size))
-        y = op.reshape(op.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps), have)
+        grouped = onnx_reshape(op, x, have.with_shape(self.groups, size))
+        y = onnx_reshape(op, op.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps), have)
         behind = op.constant([-1, *[1] * (self.operands[0].rank - 1)], "int64")
         return op.Add(op.Mul(y, op.Reshape(weight, behind)), op.Reshape(bias, behind))
 
@@ -152,12 +153,12 @@ class LocalResponseNorm(_OverSpace):
 
     def onnx(self, op, x):
         have = self.operands[0]
-        squares = op.reshape(op.Mul(x, x), have.with_shape(1, *self.flat()))
+        squares = onnx_reshape(op, op.Mul(x, x), have.with_shape(1, *self.flat()))
         pads = [self.size // 2, 0, (self.size - 1) // 2, 0]
         mean = op.AveragePool(squares, kernel_shape=[self.size, 1], pads=pads, count_include_pad=1)
         alpha, beta, k = (op.constant(value, "float32") for value in (self.alpha, self.beta, self.k))
         divisor = op.Pow(op.Add(op.Mul(mean, alpha), k), beta)
-        return op.Div(x, op.reshape(divisor, have))
+        return op.Div(x, onnx_reshape(op, divisor, have))
 
     examples = (
         Example("local_response_norm(5)", "float[8, 4, 5]", "float[8, 4, 5]"),

@@ -11,6 +11,8 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from dlc.compiler import syntax
 
+LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
+
 
 class Reject(Exception):
     """What an operator or a kind says of something it cannot take.
@@ -100,6 +102,8 @@ class Number(Kind):
     def accept(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or isnan(value):
             raise self.mismatch(value)
+        if abs(value) >= LARGEST_FLOAT:
+            raise Reject(f"a number must be below 3.4e38, as float32 is, found {value}", code="E0403")
         too_small = (self.minimum is not None and value < self.minimum) or (
             self.above is not None and value <= self.above
         )
@@ -108,15 +112,7 @@ class Number(Kind):
         )
         if too_small or too_large:
             raise self.mismatch(value)
-        return value if self.keeps_whole else as_float(value)
-
-
-def as_float(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise Reject("expected a number that fits float64, found one of more than 308 digits",
-                     code="E0403") from None  # fmt: skip
+        return value if self.keeps_whole else float(value)
 
 
 @record

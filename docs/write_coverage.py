@@ -29,7 +29,7 @@ How far PyTorch, ONNX Runtime and `onnx.reference` are apart, for each operator 
 worst over all example rows of the operator, and over those in which the setting is not at its default.
 Made by `python docs/write_coverage.py`; `tests/operators` holds more, on random programs.
 
-The engines run the inference form in float32, at batch sizes 1, 2 and 7 and two values of every free
+The engines run the inference form in float32, at batch sizes 0, 1, 2 and 7 and two values of every free
 dimension. A difference is relative to the largest value of an output, or to 1 if that is less; of whole
 numbers, classes and truths it is 0, as they have to be equal. `gradient` compares the derivative of the
 training form in float64, by inputs and weights, along a random way, with the central difference. A loss

@@ -47,8 +47,8 @@ def wanted(artifact: Artifact, name: str, type: Tensor, role: str = "input") -> 
 
 
 def chunks(artifact: Artifact, rows: Rows) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
-    """Answers to the rows, some rows at a time."""
-    for start in range(0, rows.count, CHUNK):
+    """Answers to the rows, some rows at a time; once to none, whose answers have a shape too."""
+    for start in range(0, max(rows.count, 1), CHUNK):
         part = slice(start, min(start + CHUNK, rows.count))
         yield part, artifact.run({name: rows[name][part] for name in artifact.inputs})
 
@@ -73,8 +73,8 @@ class Evaluated:
 
 
 def predict(artifact: Artifact, source: Any) -> Predicted:
-    """Answers to every row of a file or data set."""
-    rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing)
+    """Answers to every row of a file or data set, of which there may be none."""
+    rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing, empty=True)
     parts = [answers for _, answers in chunks(artifact, rows)]
     return Predicted({name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, rows.outside())
 

@@ -184,18 +184,30 @@ class Celu(Activation):
 
     initial = "he"
 
-    alpha: float = setting("how far below 0 it goes", Number(above=0), 1.0)
+    alpha: float = setting("how far below 0 it goes", Number(minimum=0.001, maximum=1_000_000), 1.0)
 
     def torch(self, F, x):
         return F.celu(x, self.alpha)
 
     def onnx(self, op, x):
-        return op.Celu(x, alpha=self.alpha)
+        if self.alpha <= 100:
+            return op.Celu(x, alpha=self.alpha)
+
+        def number(value: float) -> Any:
+            return op.constant(value, "float32")
+
+        # ONNX Runtime takes 1 from what is nearly 1: exp(z) - 1 is 2 t / (1 - t) as well, t = tanh(z / 2)
+        zero = number(0.0)
+        t = op.Tanh(op.Mul(op.Min(x, zero), number(0.5 / self.alpha)))
+        below = op.Div(op.Mul(t, number(2 * self.alpha)), op.Sub(number(1.0), t))
+        return op.Add(op.Max(x, zero), below)
 
     examples = shapes(
         "celu",
         Example("celu(alpha=0.5)", "float[3]", "float[3]"),
         Example("celu(alpha=2)", "float[3]", "float[3]"),
+        Example("celu(alpha=1_000_000)", "float[30]", "float[30]"),
+        Example("celu(alpha=1000)", "float[30]", "float[30]", low=-9000, high=9000),
         Example("celu(alpha=0)", "float[3]", rejects="E0403"),
     )
 
@@ -331,7 +343,8 @@ class Threshold(Activation):
     matches = "binary"
 
     def torch(self, F, x):
-        return F.clamp(F.sign(x) + 1, max=1)  # unlike a comparison, it has a gradient, of 0
+        # unlike a comparison, it has a gradient, of 0
+        return F.clamp(F.sign(F.nan_to_num(x, -1.0)) + 1, max=1)
 
     def onnx(self, op, x):
         reached = op.GreaterOrEqual(x, op.constant(0.0, "float32"))

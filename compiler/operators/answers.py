@@ -15,6 +15,7 @@ from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.operands import (
     CLOSE,
     FLOAT_RANGES,
+    NAN_IS_GREATEST,
     RANGES,
     onnx_cast,
     onnx_clip,
@@ -53,6 +54,7 @@ class ClassNumber(OfScores):
     """The number of the class with the highest score, the first of several
     (torch `argmax`, ONNX `ArgMax`)."""
 
+    differs_on_nan = NAN_IS_GREATEST
     axis: int = setting("the axis of the classes", Whole(), -1)
 
     def type(self, scores: Tensor) -> Tensor:

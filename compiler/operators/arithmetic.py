@@ -10,9 +10,9 @@ from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
     DTYPES,
-    RANGES,
     broadcast,
     close,
+    need_fit,
     onnx_cast,
     torch_cast,
     torch_dtype,
@@ -21,7 +21,6 @@ from dlc.compiler.operators.operands import (
 from dlc.compiler.types import Tensor
 
 EXACT = 2.0**53  # up to here float64 has every whole number
-LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
 
 # --- signs ------------------------------------------------------------------------------------------------
@@ -297,7 +296,7 @@ class Constant(Operator):
         element = "float" if float in found else "int64" if int in found else "bool"
         element = self.to or element
         for v in numbers(self.value):
-            check_number(v, element)
+            need_fit(v, element, "value")
         return Tensor(element, nested_shape(self.value), batched=False)
 
     def torch(self, F):
@@ -357,11 +356,3 @@ def nested_shape(value: Any) -> tuple[int, ...]:
         found = "an empty list" if not shapes else "lists of different lengths"
         raise Reject(f"a constant needs the same number of entries in every list, found {found}", at="value")
     return (len(value), *shapes.pop())
-
-
-def check_number(value: Any, element: str) -> None:
-    low, high = RANGES["int64"]
-    if element == "int64" and not low <= value <= high:
-        raise Reject(f"a whole number must fit into 64 bits, found {value}", at="value")
-    if element == "float" and not abs(value) < LARGEST_FLOAT:
-        raise Reject(f"a number must be below 3.4e38, as float32 is, found {value}", at="value")

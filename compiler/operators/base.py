@@ -98,6 +98,9 @@ class Operator(Definition, family="operator", what="an operator"):
     offset: ClassVar[Literal["", "keeps", "subtracts"]] = ""
     # True if a number takes the place of each missing one.
     fills: ClassVar[bool] = False
+    # What ONNX Runtime makes of a NaN that flows in, a sentence, where that is not what PyTorch makes of it:
+    # the proof of an artifact then does not hold rows with a NaN to the answer of PyTorch.
+    differs_on_nan: ClassVar[str] = ""
     # The element of outputs whose answers it makes of scores: "class" for softmax, "binary" for sigmoid. Such
     # an output exports it by itself, and losses take what stands before it.
     matches: ClassVar[str] = ""
@@ -200,7 +203,7 @@ class Operator(Definition, family="operator", what="an operator"):
 
         `op.Relu(x)`, `op.Conv(x, w, b, strides=[1, 1])` make nodes; `op.constant(array or list, dtype)` a
         constant (dtype "float32", "int64", "bool", "string"); `op.size(dim)` a dimension as an int64 scalar,
-        `op.shape(type)` a whole shape, batch included, as an int64 vector.
+        `op.shape(type)` a whole shape, batch included, as an int64 vector. A batch may have no samples.
         """
         raise NotImplementedError
 

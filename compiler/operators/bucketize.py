@@ -34,7 +34,7 @@ class Bucketize(Learnt):
         return F.sum(F.unsqueeze(x, -1) >= self.behind(edges), -1)
 
     def onnx(self, op, x, edges):
-        last = op.constant([-1], "int64")
+        last = op.constant([self.operands[0].rank + 1], "int64")
         reached = op.GreaterOrEqual(op.Unsqueeze(x, last), self.onnx_behind(op, edges))
         return op.ReduceSum(onnx_cast(op, reached, "bool", "int64"), last, keepdims=0)
 

@@ -194,6 +194,18 @@ class Conv(_Convolution):
     )
 
 
+def end_of(stride: int, padding: int, more: int) -> tuple[int, int, int]:
+    """How an axis of a transpose ends in ONNX: zeros behind the operand, values taken off, values added.
+
+    ONNX Runtime adds fewer values than the stride. Others are left by taking fewer off; where that is not
+    enough, zeros behind the operand make more of them.
+    """
+    if more < stride:
+        return 0, padding, more
+    zeros = max(-(-(more - padding) // stride), 0)
+    return zeros, padding - more + zeros * stride, 0
+
+
 class ConvTranspose(_Convolution):
     """The transpose of a convolution, which widens space axes (torch `conv_transpose1d` to `3d`,
     ONNX `ConvTranspose`).
@@ -263,14 +275,20 @@ class ConvTranspose(_Convolution):
         return conv(x, weight, bias, stride, padding, more, self.groups, self.axes("dilation"))
 
     def onnx(self, op, x, weight, bias=None):
+        ends = [
+            end_of(*a) for a in zip(*map(self.axes, ("stride", "padding", "output_padding")), strict=True)
+        ]
+        zeros, taken, more = zip(*ends, strict=True)
+        if any(zeros):
+            x = pad_onnx(op, x, [(0, count) for count in zeros])
         return op.ConvTranspose(
             x,
             weight,
             bias,
             kernel_shape=list(self.axes("kernel")),
             strides=list(self.axes("stride")),
-            pads=list(self.axes("padding")) * 2,
-            output_padding=list(self.axes("output_padding")),
+            pads=[*self.axes("padding"), *taken],
+            output_padding=list(more),
             dilations=list(self.axes("dilation")),
             group=self.groups,
         )
@@ -287,6 +305,16 @@ class ConvTranspose(_Convolution):
         ),
         Example("conv_transpose(3, 3, stride=2, output_padding=[1, 0])", "float[2, 5, 4]", "float[3, 12, 9]"),
         Example("conv_transpose(3, 3, dilation=2)", "float[2, 5, 4]", "float[3, 9, 8]"),
+        Example(
+            "conv_transpose(3, 2, padding=3, output_padding=1, dilation=2)",
+            "float[1, 8, 8]",
+            "float[3, 5, 5]",
+        ),
+        Example(
+            "conv_transpose(3, 2, stride=2, output_padding=2, dilation=3)",
+            "float[2, T]",
+            "float[3, 2 * T + 4]",
+        ),
         Example("conv_transpose(3, 3, padding=4)", "float[2, 9]", "float[3, 3]"),
         Example("conv_transpose(4, 3, groups=4, bias=false)", "float[4, 5, 4]", "float[4, 7, 6]"),
         Example("conv_transpose(4, 3, groups=2)", "float[6, 5, 4]", "float[4, 7, 6]"),

@@ -8,6 +8,7 @@ from dlc.compiler.dims import Size, product
 from dlc.compiler.initial import Zeros
 from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, TensorValue, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.operators.operands import onnx_reshape, onnx_rows
 from dlc.compiler.operators.window import is_known, need_known
 from dlc.compiler.types import Tensor
 
@@ -56,7 +57,7 @@ def bias_setting() -> Any:
 
 
 class Dense(Layer):
-    """Affine map over the last axis: `y = x W^T + b` (torch `linear`, ONNX `Gemm` or `MatMul` and `Add`).
+    """Affine map over the last axis: `y = x W^T + b` (torch `linear`, ONNX `Gemm`).
 
     The other axes pass through unchanged. A single value per sample counts as one feature.
     """
@@ -96,12 +97,13 @@ class Dense(Layer):
         return F.linear(x, weight, bias)
 
     def onnx(self, op, x, weight, bias=None):
-        if self.operands[0].rank == 0:
+        have = self.operands[0]
+        if have.rank == 0:
             x = op.Unsqueeze(x, op.constant([-1], "int64"))
-        if self.operands[0].rank <= 1:
-            return op.Gemm(x, weight, bias, transB=1)
-        y = op.MatMul(x, op.transposed(weight))
-        return y if bias is None else op.Add(y, bias)
+        if have.rank > 1:
+            x = onnx_rows(op, x, have)
+        y = op.Gemm(x, weight, bias, transB=1)
+        return onnx_reshape(op, y, self.results[0], batch=-1) if have.rank > 1 else y
 
     examples = (
         Example("dense(3)", "float[4]", "float[3]"),

@@ -10,6 +10,7 @@ from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     WIDER,
     broadcast,
+    need_fit,
     onnx_cast,
     onnx_clip,
     onnx_greatest,
@@ -161,6 +162,8 @@ class Clip(Operator):
                 f"`low` is above `high`: {self.low} and {self.high}", at="low", help="exchange the two"
             )
         whole = x.is_integer and all(isinstance(bound, int) for bound in given)
+        for bound in given if whole else ():
+            need_fit(bound, "int64", "low" if bound is self.low else "high")
         return x if whole or x.is_float else x.with_element("float")
 
     def torch(self, F, x):
@@ -180,6 +183,7 @@ class Clip(Operator):
         Example("clip(0, 0.5)", "int64[3]", "float[3]"),
         Example("clip", "float[3]", rejects="E0405"),
         Example("clip(1, -1)", "float[3]", rejects="E0201"),
+        Example("clip(high=9223372036854775808)", "int64[3]", rejects="E0201"),
     )
 
 

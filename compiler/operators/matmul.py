@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlc.compiler.dims import Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject
-from dlc.compiler.operators.operands import broadcast, mismatch
+from dlc.compiler.operators.operands import broadcast, mismatch, onnx_reshape, onnx_rows
 from dlc.compiler.types import Tensor
 
 VERB = "multiplied as matrices"
@@ -84,15 +86,36 @@ class Matmul(Operator):
         return y
 
     def onnx(self, op, a, b):
-        if self.plain:
-            return op.MatMul(a, b)
-        into_a, into_b, drop = self.insertions()
+        left, right = self.operands
+        if left.batched and not right.batched and right.rank <= 2:
+            return self.onnx_shared(op, a, left, b, right)
+        if right.batched and not left.batched and right.rank == 1 and left.rank <= 2:  # W x = x W^T
+            return self.onnx_shared(op, b, right, op.transposed(a) if left.rank == 2 else a, left)
+        into_a, into_b, drop = self.insertions() if left.batched or right.batched else ([], [], [])
         for axis in into_a:
             a = op.Unsqueeze(a, op.constant([axis], "int64"))
         for axis in into_b:
             b = op.Unsqueeze(b, op.constant([axis], "int64"))
+        if right.batched and not left.batched:
+            a = self.onnx_repeated(op, a)
+        if left.batched and not right.batched:
+            b = self.onnx_repeated(op, b)
         y = op.MatMul(a, b)
         return op.Squeeze(y, op.constant(drop, "int64")) if drop else y
+
+    def onnx_shared(self, op: Any, x: Any, have: Tensor, matrix: Any, shared: Tensor) -> Any:
+        """The vectors of `x` times a matrix, or a vector, that all samples share."""
+        matrix = op.Unsqueeze(matrix, op.constant([1], "int64")) if shared.rank == 1 else matrix
+        y = op.MatMul(onnx_rows(op, x, have) if have.rank > 1 else x, matrix)
+        same_rows = have.rank == 1 and shared.rank == 2
+        return y if same_rows else onnx_reshape(op, y, self.results[0], batch=-1)
+
+    def onnx_repeated(self, op: Any, matrix: Any) -> Any:
+        """A matrix that all samples share, once for each: ONNX Runtime does not broadcast it over a batch of
+        no samples."""
+        rank = max(x.rank for x in self.operands)
+        batch = op.Unsqueeze(op.batch(), op.constant([0], "int64"))
+        return op.Expand(matrix, op.Concat(batch, op.constant([1] * max(rank, 2), "int64"), axis=0))
 
     examples = (
         Example("a @ b", ("float[2, 3]", "float[3, 4]"), "float[2, 4]"),

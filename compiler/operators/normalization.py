@@ -212,7 +212,8 @@ class Rmsnorm(_OverAxis):
         return F.rms_norm(x, (F.size(self.size(self.operands[0])),), weight, self.eps)
 
     def onnx_last(self, op, x, weight):
-        square = op.ReduceMean(op.Mul(x, x), op.constant([-1], "int64"), keepdims=1)
+        last = op.constant([self.operands[0].rank], "int64")
+        square = op.ReduceMean(op.Mul(x, x), last, keepdims=1)
         root = op.Sqrt(op.Add(square, op.constant(self.eps, "float32")))
         return op.Mul(op.Div(x, root), weight)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.dims import Size, same
-from dlc.compiler.kinds import Reject
+from dlc.compiler.kinds import LARGEST_FLOAT, Reject
 from dlc.compiler.types import INTEGERS, Tensor
 
 # name of the torch dtype, number of the ONNX one (TensorProto.DataType)
@@ -35,7 +35,20 @@ RANGES = {
 }
 FLOAT_RANGES = RANGES | {"int32": (-(2**31), 2**31 - 2**7), "int64": (-(2**63), 2**63 - 2**39)}
 
+# What operators say of NaN that choose the greatest or the least of values.
+PASSES_NAN_OVER = "Where one of the values is NaN, PyTorch answers NaN, and ONNX Runtime may pass it over."
+NAN_IS_GREATEST = "PyTorch takes NaN for the greatest value, and ONNX Runtime may pass it over."
+
 CLOSE = 1e-4  # values that are nearer, relative to their size, are as good as equal
+
+
+def need_fit(value: Any, element: str, at: str) -> None:
+    """Reject a number, given at a setting, that is none of the element."""
+    low, high = RANGES["int64"]
+    if element == "int64" and not low <= value <= high:
+        raise Reject(f"a whole number must fit into 64 bits, found {value}", at=at)
+    if element == "float" and not abs(value) < LARGEST_FLOAT:
+        raise Reject(f"a number must be below 3.4e38, as float32 is, found {value}", at=at)
 
 
 def close(np: Any, a: Any, b: Any) -> Any:
@@ -55,6 +68,22 @@ def torch_cast(F: Any, x: Any, have: str, want: str) -> Any:
 
 def onnx_cast(op: Any, x: Any, have: str, want: str) -> Any:
     return x if have == want else op.Cast(x, to=DTYPES[want][1])
+
+
+def onnx_reshape(op: Any, x: Any, type: Tensor, batch: int = 0) -> Any:
+    """`x` in the shape of a type, for any number of samples. Where there are none, nothing tells what a -1
+    among the sizes of a sample stands for, and `allowzero` keeps ONNX Runtime from putting one there. `batch`
+    is 0 to keep the first axis, or -1 where the samples do not stand one by one on it."""
+    if not all(isinstance(size, int) for size in type.shape):
+        return op.Reshape(x, op.shape(type), allowzero=1)
+    return op.Reshape(x, op.constant([batch] * type.batched + list(type.shape), "int64"))
+
+
+def onnx_rows(op: Any, x: Any, have: Tensor) -> Any:
+    """The vectors along the last axis as the rows of one matrix, to multiply them by one that all samples
+    share. ONNX Runtime computes a `Transpose` and the `MatMul` behind it as one, and that fails for a batch
+    of no samples unless the rows stand so."""
+    return op.Reshape(x, op.constant([-1, have.shape[-1]], "int64"))
 
 
 def onnx_least(op: Any, a: Any, b: Any, whole: bool) -> Any:

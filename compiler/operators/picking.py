@@ -9,7 +9,7 @@ from dlc.compiler.dims import Size, at_least, same
 from dlc.compiler.kinds import Nothing, OneOf, Whole
 from dlc.compiler.operators.answers import CLOSE
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import DTYPES, WIDER, mismatch, only_axis, onnx_cast
+from dlc.compiler.operators.operands import DTYPES, NAN_IS_GREATEST, WIDER, mismatch, only_axis, onnx_cast
 from dlc.compiler.types import Tensor
 
 
@@ -24,6 +24,7 @@ class Topk(Operator):
     keeps = ("numbers",)
     takes = "number"
     batchless = True
+    differs_on_nan = NAN_IS_GREATEST
     usage = """
     input  x: float[8]
     output y: float[3]

@@ -7,6 +7,7 @@ from typing import Any
 
 from dlc.compiler.kinds import PerAxis, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
+from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_reshape, onnx_rows
 from dlc.compiler.operators.window import Pads, reshape_hint, slide
 from dlc.compiler.types import Tensor
 
@@ -74,6 +75,8 @@ class Maxpool(_Pool):
     """The greatest value of each window (torch `max_pool1d` to `3d`, ONNX `MaxPool`);
     padding never counts."""
 
+    differs_on_nan = PASSES_NAN_OVER
+
     def torch(self, F, x):
         pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[self.operands[0].rank - 2]
         return pool(x, self.axes("kernel"), self.axes("stride"), self.axes("padding"))
@@ -137,6 +140,8 @@ class GlobalAvgpool(_GlobalPool):
 class GlobalMaxpool(_GlobalPool):
     """The greatest value of each channel over all space axes (torch `amax`, ONNX `ReduceMax`)."""
 
+    differs_on_nan = PASSES_NAN_OVER
+
     def torch(self, F, x):
         return F.amax(x, self.space())
 
@@ -155,6 +160,7 @@ class AdaptiveAvgpool(Operator):
     """
 
     spatial = True
+    differs_on_nan = "In ONNX Runtime a NaN may be in the means of other windows too."
 
     size: Any = setting(
         "size of each space axis of the result, one number or one per axis", PerAxis(Whole(1))
@@ -182,18 +188,22 @@ class AdaptiveAvgpool(Operator):
         if all(isinstance(size, int) and size % n == 0 for size, n in zip(have, wanted, strict=True)):
             kernel = [size // n for size, n in zip(have, wanted, strict=True)]
             return op.AveragePool(x, kernel_shape=kernel, strides=kernel)
-        for axis, (size, n) in enumerate(zip(have, wanted, strict=True), 2):
-            x = self.onnx_axis(op, x, axis, size, n)
+        type = self.operands[0]
+        for axis, n in enumerate(wanted, 1):
+            x, type = self.onnx_axis(op, x, type, axis, n), type.with_axis(axis, n)
         return x
 
-    def onnx_axis(self, op: Any, x: Any, axis: int, size: Any, windows: int) -> Any:
+    def onnx_axis(self, op: Any, x: Any, have: Tensor, axis: int, windows: int) -> Any:
         """The mean of windows along one axis: a product with their shares."""
         if windows == 1:
-            return op.ReduceMean(x, op.constant([axis], "int64"), keepdims=1)
-        swap = list(range(len(self.operands[0].shape) + 1))
-        swap[axis], swap[-1] = swap[-1], swap[axis]
-        x = op.MatMul(op.Transpose(x, perm=swap), op.constant(shares(size, windows), "float32"))
-        return op.Transpose(x, perm=swap)
+            return op.ReduceMean(x, op.constant([have.axis(axis)], "int64"), keepdims=1)
+        swap, shape = list(range(have.rank + 1)), list(have.shape)
+        swap[axis + 1], swap[-1] = swap[-1], swap[axis + 1]
+        shape[axis], shape[-1] = shape[-1], shape[axis]
+        swapped = have.with_shape(*shape)
+        rows = onnx_rows(op, op.Transpose(x, perm=swap), swapped)
+        y = op.MatMul(rows, op.constant(shares(shape[-1], windows), "float32"))
+        return op.Transpose(onnx_reshape(op, y, swapped.with_axis(-1, windows), batch=-1), perm=swap)
 
     examples = (
         Example("adaptive_avgpool(2)", "float[3, 8]", "float[3, 2]"),

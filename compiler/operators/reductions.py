@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import prod
 from typing import Any
 
 from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
 from dlc.compiler.operators.answers import among
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import only_axis, onnx_cast, sample_axis
+from dlc.compiler.operators.operands import (
+    NAN_IS_GREATEST,
+    PASSES_NAN_OVER,
+    only_axis,
+    onnx_cast,
+    sample_axis,
+)
 from dlc.compiler.types import Tensor
 
 
@@ -119,6 +126,7 @@ class Max(Reduction):
     """The greatest value over axes (torch `amax`, ONNX `ReduceMax`)."""
 
     takes = "number"
+    differs_on_nan = PASSES_NAN_OVER
 
     def torch_reduced(self, x, axes):
         return x.amax(axes)
@@ -139,6 +147,7 @@ class Min(Reduction):
     """The least value over axes (torch `amin`, ONNX `ReduceMin`)."""
 
     takes = "number"
+    differs_on_nan = PASSES_NAN_OVER
 
     def torch_reduced(self, x, axes):
         return x.amin(axes)
@@ -188,6 +197,7 @@ class Argmax(Operator):
 
     takes = "number"
     batchless = True
+    differs_on_nan = NAN_IS_GREATEST
     axis: int | None = setting("the axis to look along", OneOf(Whole(), Nothing()), None,
                                shown="all axes of the sample")  # fmt: skip
 
@@ -201,7 +211,7 @@ class Argmax(Operator):
         have = self.operands[0]
         if self.axis is not None:
             return x.argmax(have.axis(self.axis))
-        return x.reshape(F.batch, -1).argmax(1) if have.batched else x.argmax()
+        return (x.flatten(have.axis(0)) if have.rank else x.unsqueeze(-1)).argmax(-1)
 
     def onnx(self, op, x):
         have = self.operands[0]
@@ -216,7 +226,7 @@ class Argmax(Operator):
         have = self.operands[0]
         if self.axis is not None:
             return among(np, have.axis(self.axis))
-        return lambda x: among(np, 1)(x.reshape(len(x), -1)) if have.batched else among(np, 0)(x.ravel())
+        return lambda x: among(np, -1)(x.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :])))
 
     examples = (
         Example("argmax", "float[5]", "int64"),

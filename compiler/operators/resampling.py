@@ -19,6 +19,8 @@ ONNX_MODES: dict[str, dict[str, Any]] = {
     "linear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
 }
 
+NAN_SPREADS = "Between pixels, a NaN may reach a pixel more or less in ONNX Runtime than in PyTorch."
+
 
 def onnx_mode(mode: str) -> dict[str, Any]:
     """The attributes of ONNX's `Resize` that do what torch's `interpolate` does, corners not aligned."""
@@ -33,6 +35,7 @@ class Upsample(Operator):
     """
 
     spatial = True
+    differs_on_nan = NAN_SPREADS
 
     scale: Any = setting("how many times as long, one number or one per axis", PerAxis(Whole(1)))
     mode: str = setting("how values between are found", Word("nearest", *STRAIGHT, "bicubic"), "nearest")
@@ -88,6 +91,7 @@ class Resize(Operator):
     """
 
     spatial = True
+    differs_on_nan = NAN_SPREADS
 
     h: int = setting("height of the result", Whole(1))
     w: int = setting("width of the result", Whole(1))

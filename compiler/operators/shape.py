@@ -10,7 +10,9 @@ from dlc.compiler.kinds import ListOf, Nothing, Number, OneOf, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     DTYPES,
+    need_fit,
     only_axis,
+    onnx_reshape,
     sample_axis,
 )
 from dlc.compiler.types import Tensor
@@ -102,12 +104,7 @@ class Reshape(Shape):
         return x.reshape(*batch, *map(F.size, shape)) if batch or shape else x.reshape(())
 
     def onnx(self, op, x):
-        result = self.results[0]
-        free = [size for size in result.shape if isinstance(size, Dim)]
-        if len(free) > 1:
-            return op.Reshape(x, op.shape(result))
-        batch = [0] if result.batched else []  # 0 keeps what is there
-        return op.Reshape(x, op.constant([*batch, *(-1 if s in free else s for s in result.shape)], "int64"))
+        return onnx_reshape(op, x, self.results[0])
 
     examples = (
         Example("reshape(2, 6)", "float[3, 4]", "float[2, 6]"),
@@ -204,6 +201,8 @@ class Pad(Shape):
         axis = only_axis(x, self.axis, "pad")
         if x.is_integer and self.value != int(self.value):
             raise Reject(f"{x} holds whole numbers and cannot be padded with {self.value}", at="value")
+        if x.is_integer:
+            need_fit(self.value, "int64", "value")
         return x.with_axis(axis, x.shape[axis] + self.before + self.after)
 
     def torch(self, F, x):
@@ -228,6 +227,8 @@ class Pad(Shape):
         Example("pad(1, 1, axis=2)", "float[3, 4]", rejects="E0201"),
         Example("pad(-1, 1, axis=0)", "float[3, 4]", rejects="E0403"),
         Example("pad(1, 1, value=0.5)", "int64[3]", rejects="E0201"),
+        Example("pad(1, 1, value=9223372036854775808)", "int64[3]", rejects="E0201"),
+        Example("pad(1, 1, value=1e39)", "float[3]", rejects="E0403"),
     )
 
 

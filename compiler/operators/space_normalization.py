@@ -6,6 +6,7 @@ from dlc.compiler.dims import Size, product
 from dlc.compiler.initial import Ones, Zeros
 from dlc.compiler.kinds import Number, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.operators.operands import onnx_reshape
 from dlc.compiler.types import Tensor
 
 LEAST = 2.0**-126  # the least number of float32 that has all its digits
@@ -63,9 +64,10 @@ class Groupnorm(_OverSpace):
 
     def onnx(self, op, x, weight, bias):
         ones, zeros = (op.constant([value] * self.groups, "float32") for value in (1, 0))
-        grouped = op.Reshape(x, op.constant([0, self.groups, -1], "int64"))
-        y = op.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps)
-        y = op.Reshape(y, op.shape(self.operands[0]))
+        have = self.operands[0]
+        size = product((have.shape[0] // self.groups, *have.shape[1:]))
+        grouped = onnx_reshape(op, x, have.with_shape(self.groups, size))
+        y = onnx_reshape(op, op.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps), have)
         behind = op.constant([-1, *[1] * (self.operands[0].rank - 1)], "int64")
         return op.Add(op.Mul(y, op.Reshape(weight, behind)), op.Reshape(bias, behind))
 
@@ -140,17 +142,23 @@ class LocalResponseNorm(_OverSpace):
     beta: float = setting("exponent", Number(), 0.75)
     k: float = setting("added to the sum", Number(above=0), 1.0)
 
+    def flat(self) -> tuple[Size, Size]:
+        """The shape of a sample with one axis of space."""
+        channels, *space = self.operands[0].shape
+        return channels, product(space)
+
     def torch(self, F, x):
-        flat = F.reshape(x, (F.batch, self.operands[0].shape[0], -1))
+        flat = F.reshape(x, (F.batch, *map(F.size, self.flat())))
         return F.local_response_norm(flat, self.size, self.alpha, self.beta, self.k).reshape_as(x)
 
     def onnx(self, op, x):
-        squares = op.Reshape(op.Mul(x, x), op.constant([0, 1, self.operands[0].shape[0], -1], "int64"))
+        have = self.operands[0]
+        squares = onnx_reshape(op, op.Mul(x, x), have.with_shape(1, *self.flat()))
         pads = [self.size // 2, 0, (self.size - 1) // 2, 0]
         mean = op.AveragePool(squares, kernel_shape=[self.size, 1], pads=pads, count_include_pad=1)
         alpha, beta, k = (op.constant(value, "float32") for value in (self.alpha, self.beta, self.k))
         divisor = op.Pow(op.Add(op.Mul(mean, alpha), k), beta)
-        return op.Div(x, op.Reshape(divisor, op.shape(self.operands[0])))
+        return op.Div(x, onnx_reshape(op, divisor, have))
 
     examples = (
         Example("local_response_norm(5)", "float[8, 4, 5]", "float[8, 4, 5]"),

@@ -47,13 +47,11 @@ def arrays(
 def array(wanted: Any, type: Tensor, given: Any, found: list[Outside]) -> np.ndarray:
     try:
         values = as_array(given)
-        column = column_of(values) if values.ndim else empty(wanted, type)
+        if values.ndim != len(wanted.shape):
+            raise misshapen(wanted, values.shape)
+        column = column_of(values) if len(values) else empty(values.shape[1:], type)
     except ValueError as error:
         raise ArtifactError(f"`{wanted.name}` takes {type}: {str(error)[:200]}") from None
-    if values.shape == (0,):
-        column = empty(wanted, type)
-    elif values.ndim != len(wanted.shape):
-        raise misshapen(wanted, values.shape)
     try:
         made = encode(column, type, type.classes, Purpose(raw=True))
     except Refused as refused:
@@ -66,10 +64,9 @@ def array(wanted: Any, type: Tensor, given: Any, found: list[Outside]) -> np.nda
     return made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
 
 
-def empty(wanted: Any, type: Tensor) -> Column:
-    """No rows, as an empty list has no other shape; free dimensions are 0."""
-    shape = [size if isinstance(size, int) else 0 for size in wanted.shape[1:]]
-    return texts([], tuple(shape)) if type.element == "string" else numbers(np.zeros((0, *shape)))
+def empty(shape: tuple[int, ...], type: Tensor) -> Column:
+    """No rows of samples of a shape."""
+    return texts([], shape) if type.element == "string" else numbers(np.zeros((0, *shape)))
 
 
 def misshapen(wanted: Any, found: Sequence[int]) -> ArtifactError:

@@ -7,17 +7,18 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dlc.runtime.arguments import path_of
 from dlc.runtime.artifact.inputs import arrays
 from dlc.runtime.artifact.metadata import Metadata, from_texts, no_artifact, type_from_json
+from dlc.runtime.artifact.proof import proved_types
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.errors import ArtifactError, DeviceError
 from dlc.runtime.runs import model_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
 
     from dlc.compiler.types import Tensor
 
@@ -40,9 +41,11 @@ class Artifact:
         return load, (self._file, self._device)
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Answers for a batch of raw inputs: arrays or lists, the batch first. A value that is none of the
-        classes of its input counts as class -1, and is warned of."""
-        feed, found = arrays(self.inputs, self.session.get_inputs(), inputs)
+        """Answers for a batch of raw inputs: arrays or lists, the batch first. No rows have no answers: an
+        empty list stands for them, whatever the shape of a row. A value that is none of the classes of its
+        input counts as class -1, and is warned of."""
+        given = {n: self.no_rows(n) if n in self.inputs and is_bare(i) else i for n, i in inputs.items()}
+        feed, found = arrays(self.inputs, self.session.get_inputs(), given)
         for some in found:
             if some.unknown:
                 warnings.warn(str(some), stacklevel=2)
@@ -54,6 +57,27 @@ class Artifact:
             return run(self.session, feed)
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
             raise ArtifactError(f"{self.path} cannot answer these inputs: {first_line(error)}") from None
+
+    def no_rows(self, name: str) -> np.ndarray:
+        """No rows of an input, of the free sizes at which the artifact was proved, or else of 1."""
+        declared = self.inputs[name]
+        try:
+            known = proved_types(self.metadata.proof)[name].shape
+        except (LookupError, AttributeError, TypeError, ValueError):
+            known = (1,) * declared.rank
+        sizes = [s if isinstance(s, int) else k for s, k in zip(declared.shape, known, strict=False)]
+        try:
+            return np.zeros((0, *sizes))
+        except (TypeError, ValueError):
+            raise ArtifactError(f"`{name}` takes {declared}, which no array can be") from None
+
+
+def is_bare(given: Any) -> bool:
+    """Whether there are no rows, and nothing tells the shape that one would have."""
+    shape = getattr(given, "shape", None)
+    if shape is None:
+        return isinstance(given, (list, tuple)) and not given
+    return len(shape) > 0 and shape[0] == 0 and (len(shape) == 1 or 0 in shape[1:])
 
 
 def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata]:

@@ -51,14 +51,14 @@ class Parity:
     def hold(self, what: str, raw: Batch) -> Held:
         """Run both on a batch. An error names the first line of the spec where the two part; rounding and
         numbers that are none are no fault."""
-        found = self.run(raw)
+        found = self.run(what, raw)
         answers = self.reference(raw)
         wrong = differing(answers, found)
         if not wrong:
             return self.held(answers, found, answers, [None] * rows_of(raw))
         node, excuses = self.stages.first_fault(raw)
         exact = self.reference(raw, exact=True)
-        excused = np.array([excuse is not None for excuse in excuses])
+        excused = np.array([excuse is not None for excuse in excuses], bool)
         allowed = {n: a.with_noise(exact[n]).without(excused) for n, a in answers.items()}
         wrong = wrong if node else differing(allowed, found)
         if wrong:
@@ -81,12 +81,14 @@ class Parity:
                     told.setdefault(int(row), excuse)
         return Held(allowed, worst, Counter(told.values()))
 
-    def run(self, raw: Batch) -> Batch:
+    def run(self, what: str, raw: Batch) -> Batch:
+        on = ""
         try:
             self._session = self._session or open_session(self.artifact)
+            on = f" on {what}"
             return {n: np.asarray(array) for n, array in run(self._session, raw).items()}
         except Exception as error:
-            raise CompileError([refused(self.stages.first_refused(raw), error)]) from error
+            raise CompileError([refused(on, self.stages.first_refused(raw), error)]) from error
 
 
 def differing(answers: dict[str, Answer], found: Batch) -> list[str]:
@@ -97,9 +99,10 @@ def rows_of(raw: Batch) -> int:
     return len(next(iter(raw.values())))
 
 
-def refused(node: Node | None, error: Exception) -> Diagnostic:
+def refused(on: str, node: Node | None, error: Exception) -> Diagnostic:
     """The error for a model that ONNX Runtime does not take, at the first stage that is at fault."""
-    message = f"ONNX Runtime does not take what was made of the spec: {str(error).splitlines()[0]}"
+    why = str(error).splitlines()[0]
+    message = f"ONNX Runtime does not take what was made of the spec{on}: {why}"
     return at_fault(node, message) if node else Diagnostic(PARTED, message, (), (), HELP)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.runtime.artifact.metadata import type_to_json
+from dlc.runtime.artifact.metadata import type_from_json, type_to_json
 from dlc.runtime.artifact.samples import EITHER, POSITIVE, sample
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ def record(parity: Parity, types: Mapping[str, Tensor], seed: int) -> dict[str, 
         "inputs": {name: type_to_json(type) for name, type in types.items()},
         "answers": {name: recorded(answer) for name, answer in answers.items()},
     }
+
+
+def proved_types(proof: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The types of the inputs of a recorded proof, of known shapes. LookupError, AttributeError, TypeError or
+    ValueError if it is not as `record` makes it."""
+    return {name: type_from_json(type) for name, type in proof["inputs"].items()}
 
 
 def is_finite(values: np.ndarray) -> bool:

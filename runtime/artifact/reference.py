@@ -49,7 +49,7 @@ class Answer:
     def apart(self, have: np.ndarray) -> np.ndarray:
         """The rows in which what the artifact gives is past the tolerance, whatever rounding may do."""
         places = gaps(self.spelled, have, None, self.floor) > TOLERANCE
-        return np.asarray(places.reshape(len(places), -1).any(axis=1))
+        return np.asarray(places.any(axis=tuple(range(1, places.ndim))))
 
     def decided(self, have: np.ndarray) -> np.ndarray:
         """Where rounding decided it otherwise."""

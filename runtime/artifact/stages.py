@@ -117,7 +117,7 @@ class Walk:
         count = next(len(values_of(wanted[v])) for v in self.shown.inputs)
         excuses: Excuses = [None] * count
         for node in self.nodes:
-            unsound = np.array([excuse is not None for excuse in excuses])
+            unsound = np.array([excuse is not None for excuse in excuses], bool)
             for value in node.operands:
                 sound = is_sound(values_of(wanted[value]), node)
                 unsound |= of_rows(~sound, count, batched=value.type.batched)
@@ -126,6 +126,8 @@ class Walk:
                     continue
                 answer, have = wanted[value], np.asarray(found[self.names[value]])
                 assert isinstance(answer, Answer)
+                if have.shape != answer.values.shape:
+                    return node, excuses
                 rows = parting(answer, have, count, batched=value.type.batched)
                 wrong = rows & ~unsound
                 if wrong.any() and (wrong & ~self.right_by_itself(node, wanted, found, count)).any():
@@ -177,22 +179,18 @@ def numbers_of(graph: Graph) -> list[Value]:
 
 
 def parting(answer: Answer, have: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
-    """The rows in which what ONNX Runtime gives is too far from an answer."""
-    if have.shape != answer.values.shape:
-        return np.ones(count, bool)
+    """The rows in which what ONNX Runtime gives, in the same shape, is too far from an answer."""
     return of_rows(answer.gaps(have) > TOLERANCE, count, batched=batched)
 
 
 def is_sound(values: np.ndarray, node: Node) -> np.ndarray:
-    """Where a stage has one right answer: for finite numbers, and for missing ones if it knows of them."""
+    """Where a stage has one right answer: for finite numbers, and for NaN unless engines differ."""
     if values.dtype.kind in "OUSTiub":
         return np.ones(values.shape, bool)
-    knows = node.operator.fills or "missing" in node.operator.keeps
-    return ~np.isinf(values) if knows else np.isfinite(values)
+    return np.isfinite(values) if node.operator.differs_on_nan else ~np.isinf(values)
 
 
 def of_rows(places: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
     """The rows with any of these places; all rows for a value that all of them share."""
-    return np.any(places.reshape(count, -1) if batched else places.reshape(1, -1), axis=1) & np.ones(
-        count, bool
-    )
+    found = places.any(axis=tuple(range(1, places.ndim))) if batched else places.any()
+    return found & np.ones(count, bool)

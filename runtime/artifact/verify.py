@@ -12,8 +12,7 @@ from dlc.compiler.dims import number
 from dlc.runtime.arguments import path_of
 from dlc.runtime.artifact.compare import TOLERANCE, difference
 from dlc.runtime.artifact.loaded import first_line, open_artifact
-from dlc.runtime.artifact.metadata import type_from_json
-from dlc.runtime.artifact.proof import unpack
+from dlc.runtime.artifact.proof import proved_types, unpack
 from dlc.runtime.artifact.samples import sample
 from dlc.runtime.artifact.seal import is_sealed
 from dlc.runtime.artifact.session import run
@@ -66,7 +65,7 @@ def verify(path: str | Path, device: str = "cpu") -> Verified:
 
 def repeat(session: Any, metadata: Metadata) -> Verified:
     proof = metadata.proof
-    types = {name: type_from_json(type) for name, type in proof["inputs"].items()}
+    types = proved_types(proof)
     batch, (low, high) = int(proof["batch"]), map(float, proof["between"])
     if batch * sum(prod(map(number, t.shape)) for t in types.values()) > MAX_INPUT:
         raise ValueError("its inputs are too large")

@@ -65,17 +65,17 @@ def facts(
 
 
 def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted],
-              missing: Sequence[str] = ()) -> Rows:  # fmt: skip
+              missing: Sequence[str] = (), *, empty: bool = False) -> Rows:  # fmt: skip
     """All rows of one file or set as an artifact takes them: classes with names as text, targets as numbers.
 
     `missing` are the texts that stand for a missing value in a csv file. A field may stand under its own
     name as well as under those of the columns that it was trained on. The file is csv, parquet or npz by its
-    ending, or a folder in the format of MNIST.
+    ending, or a folder in the format of MNIST. Without rows it is an error, unless it may be `empty`.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
     opened = open_source(source_of(source, missing) if isinstance(source, Path) else source, Path())
     opened.own_names = opened.for_model = True
-    return arrays(fill(opened, known), raw=True)
+    return arrays(fill(opened, known, empty=empty), raw=True)
 
 
 def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[str] = PARTS) -> Dataset:

@@ -50,11 +50,16 @@ class Filled:
         return tuple(self.opened.names[p] if self.opened.names else self.opened.name(p) for p in places)
 
 
-def fill(opened: Opened, wanted: Sequence[Wanted]) -> Filled:
-    """Read the columns that the fields take, and check that their shapes fit."""
+def fill(opened: Opened, wanted: Sequence[Wanted], *, empty: bool = False) -> Filled:
+    """Read the columns that the fields take, and check that their shapes fit; and that there are rows, unless
+    it may be `empty`."""
     matches = match(opened, wanted)
     places = sorted({place for m in matches for place in m.places})
     read = dict(zip(places, opened.read(places), strict=True))
+    if not (opened.count or empty):
+        raise mistakes.fail(
+            mistakes.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
+        )
     columns = {m.wanted.name: [read[place] for place in m.places] for m in matches}
     sizes: dict[str, int] = {}
     problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
@@ -100,7 +105,8 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
 
 def coarse_columns(column: Column, name: str) -> list[Coarse]:
     values = as_numbers(column)
-    return coarse(values.reshape(len(values), -1), [name] * prod(values.shape[1:]))[:1]
+    features = prod(values.shape[1:])
+    return coarse(values.reshape(len(values), features), [name] * features)[:1]
 
 
 def drawn(wanted: Sequence[Wanted]) -> dict[str, Field]:
@@ -133,6 +139,8 @@ def _shape_problem(
     """Say why what fills a field does not have its shape. `sizes` collects the free dimensions."""
     shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
     found = shape if len(columns) == 1 else (len(columns), *shape)
+    if not opened.count and 0 in found:  # lists, of which none tells how long they are
+        return None
     declared = m.wanted.declared.shape
     if any(not isinstance(size, int) for size in declared):
         return _free_problem(opened, m, found, sizes)

@@ -111,6 +111,7 @@ class Opened:
     free_layout: bool = False  # an array fills any shape of as many values
     marks: tuple[str, ...] | None = None  # of missing values; none where a source has no such setting
     for_model: bool = False  # rows for an artifact: there is no spec to change
+    no_rows: str = "has no rows"  # what is said of it where there are none
     own_names: bool = False  # a field may stand under its own name although `data` names another column
 
     def read(self, places: Sequence[int]) -> list[Column]:

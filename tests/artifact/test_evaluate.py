@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
 import pytest
 from artifacts import make
+from click.testing import CliRunner
+from pyarrow import parquet
 
 import dlc
+from dlc.cli import commands
 from dlc.runtime import evaluate
 from dlc.runtime.artifact import ArtifactError
 from dlc.runtime.artifact.export import export
@@ -54,6 +58,63 @@ def test_every_row_is_answered_in_pieces(tmp_path: Path, monkeypatch) -> None:
     assert found["kind"].tolist() == ["yes", "no", "yes", "no"]
     assert found["size"].tolist() == [3, 4, 12, 2]
     assert evaluate.evaluate(artifact, rows(tmp_path / "rows")).figures["size.mae"] == 1.0
+
+
+EVERYTHING = """input size: float
+input code: class(3)
+input colour: class(red, green)
+input old: bool
+input wanted: binary("no", "yes")
+input whole: int16
+input pair: float[2]
+output kind: class(a, b, c)
+output flag: binary
+output grid: float[2, 2]
+h = concat(size, where(old, 1.0, 0.0), where(wanted, 1.0, 0.0), whole, pair) -> dense(4)
+h + (code -> embedding(4)) + (colour -> embedding(4)) -> dense(3) -> kind
+h -> dense(1) -> flag
+h -> reshape(2, 2) -> grid
+"""
+HEADING = "size,code,colour,old,wanted,whole,pair,pair"
+ANSWERS = ",".join(["kind", *(f"kind_probabilities.{name}" for name in "abc"), "flag", "flag_probability",
+                    *(f"grid.{place}" for place in range(4))])  # fmt: skip
+
+
+def csv_without_rows(path: Path) -> None:
+    path.write_text(HEADING)
+
+
+def parquet_without_rows(path: Path) -> None:
+    pair, text = pa.list_(pa.float32()), pa.string()
+    types = {"size": pa.float64(), "code": pa.int64(), "colour": text, "old": pa.bool_(),
+             "wanted": pa.dictionary(pa.int32(), text), "whole": pa.int16(), "pair": pair}  # fmt: skip
+    parquet.write_table(pa.table({name: pa.array([], type) for name, type in types.items()}), path)
+
+
+def npz_without_rows(path: Path) -> None:
+    arrays = {name: np.zeros(0, "U3" if name == "colour" else "f4") for name in HEADING.split(",")}
+    np.savez(path, **arrays | {"pair": np.zeros((0, 2))})
+
+
+@pytest.mark.parametrize(("name", "written"), [
+    ("rows.csv", csv_without_rows), ("rows.parquet", parquet_without_rows), ("rows.npz", npz_without_rows),
+])  # fmt: skip
+def test_a_file_without_rows_is_answered_and_not_measured(name: str, written: Any, tmp_path: Path) -> None:
+    made = make(EVERYTHING, tmp_path)
+    written(tmp_path / name)
+    paths = [str(made.path), str(tmp_path / name)]
+    assert CliRunner().invoke(commands, ["predict", *paths]).output == f"{ANSWERS}\n"
+    assert CliRunner().invoke(commands, ["predict", *paths, "--format", "json"]).output == "[]\n"
+    with pytest.raises(dlc.CompileError) as caught:
+        evaluate.read_rows(Path(paths[1]), evaluate.inputs_of(dlc.load(made.path)))
+    assert [d.code for d in caught.value.diagnostics] == ["E0708"]
+
+
+def test_the_columns_of_a_file_without_rows_are_looked_at(tmp_path: Path) -> None:
+    made = make(EVERYTHING, tmp_path)
+    (tmp_path / "rows.csv").write_text(HEADING.replace("colour", "color") + "\n")
+    told = CliRunner().invoke(commands, ["predict", str(made.path), str(tmp_path / "rows.csv")])
+    assert told.exit_code == 1 and 'rows.csv has no column "colour"' in told.output
 
 
 LIES: dict[str, Any] = {

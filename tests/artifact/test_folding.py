@@ -142,10 +142,18 @@ def test_weights_bear_their_names(tmp_path: Path) -> None:
     ).stored
     assert set(made) == {
         "unit.conv.weight", "unit.conv.bias", "unit_2.conv.weight",
-        "unit_2.conv.bias", "dense.weight.T", "dense.bias",
+        "unit_2.conv.bias", "dense.weight", "dense.bias",
         "layernorm.weight", "layernorm.bias",
     }  # fmt: skip
-    assert made["dense.weight.T"].shape == (4, 3)
+    assert made["dense.weight"].shape == (3, 4)
+
+
+def test_a_transposed_weight_says_so(tmp_path: Path) -> None:
+    made = make(
+        "input x: float[4]\noutput y: float[3]\nweight w: float[3, 4] = normal(1)\nw @ x -> y\n", tmp_path
+    )
+    assert {name: array.shape for name, array in made.stored.items()} == {"w.T": (4, 3)}
+    agree(made)
 
 
 def test_a_folded_layer_stands_where_the_layer_stands(tmp_path: Path) -> None:

@@ -92,7 +92,9 @@ def test_a_stock_session_tells_everything(trained: Path) -> None:
     assert {"dlc", "torch", "numpy"} <= set(json.loads(told["dlc.versions"]))
     parity = json.loads(told["dlc.parity"])
     assert 0 <= parity["worst"] <= parity["tolerance"]
-    assert {"1 random rows", "2 random rows", "7 random rows", "1 real rows"} <= set(parity["batches"])
+    assert {"1 random rows", "2 random rows", "7 random rows", "0 random rows", "1 real rows"} <= set(
+        parity["batches"]
+    )
     proof = json.loads(told["dlc.proof"])
     assert set(proof["inputs"]) == {i.name for i in opened.get_inputs()}
     assert set(proof["answers"]) == {o.name for o in opened.get_outputs()}

@@ -196,7 +196,7 @@ def test_a_model_that_onnx_runtime_refuses_is_told_with_its_place(tmp_path: Path
         monkeypatch.setattr(Tanh, "onnx", form)
         problem = refused(NET, tmp_path)
         assert problem.line == 14, form
-        assert "ONNX Runtime does not take what was made of the spec" in problem.message
+        assert "ONNX Runtime does not take what was made of the spec: " in problem.message
 
 
 def test_a_model_that_fails_when_it_runs_is_told_with_its_place(tmp_path: Path, monkeypatch) -> None:
@@ -208,6 +208,23 @@ def test_a_model_that_fails_when_it_runs_is_told_with_its_place(tmp_path: Path, 
 
     monkeypatch.setattr(Tanh, "onnx", of_a_size_known_late)
     assert refused(NET, tmp_path).line == 14
+
+
+def test_what_fails_or_is_wrong_without_rows_alone_is_told_with_its_place(
+    tmp_path: Path, monkeypatch
+) -> None:
+    def of_what_is_left(self: Any, op: Any, x: Any) -> Any:
+        return op.Reshape(op.Tanh(x), op.constant([0, -1], "int64"))
+
+    def of_a_row_at_least(self: Any, op: Any, x: Any) -> Any:
+        more = op.Cast(op.Equal(op.batch(), op.constant(0, "int64")), to=7)
+        pads = op.Concat(op.Unsqueeze(more, op.constant([0], "int64")), op.constant([0] * 3, "int64"), axis=0)
+        return op.Pad(op.Tanh(x), pads)
+
+    for form in (of_what_is_left, of_a_row_at_least):
+        monkeypatch.setattr(Tanh, "onnx", form)
+        problem = refused(NET, tmp_path)
+        assert (problem.line, "0 random rows" in problem.message) == (14, True)
 
 
 def test_an_old_file_stays_when_the_new_one_is_refused(tmp_path: Path, monkeypatch) -> None:

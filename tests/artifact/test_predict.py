@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import onnx
 import pytest
 import torch
 from artifacts import Made, make, random_weights
@@ -128,6 +130,43 @@ def test_missing_classes_are_no_class_and_a_person_who_writes_none_knows(artifac
 
 def test_places_stand_for_names(artifact: Artifact) -> None:
     assert artifact.predict(ROWS | {"colour": [0, 1]})["total"].tolist() == [262, 3.5]
+
+
+@pytest.mark.parametrize("none", [[], (), np.zeros(0), np.array([], object), torch.zeros(0)], ids=repr)
+def test_an_empty_list_stands_for_no_rows_of_any_shape(none: Any, artifact: Artifact) -> None:
+    found = artifact.predict(dict.fromkeys(ROWS, none))
+    shapes = {name: (answer.dtype.kind, answer.shape) for name, answer in found.items()}
+    assert shapes == {"answer": ("O", (0,)), "answer_probabilities": ("f", (0, 2)), "total": ("f", (0,))}
+
+
+def test_no_rows_have_a_free_size_that_the_model_takes(tmp_path: Path) -> None:
+    text = "input x: float[2, T]\noutput y: float[3, T - 4]\nx -> conv(3, 5) -> y\n"
+    made = make(text, tmp_path)
+    assert dlc.load(made.path).predict({"x": []})["y"].shape[:2] == (0, 3)
+    assert dlc.load(made.path).predict({"x": np.zeros((0, 2, 9))})["y"].shape == (0, 3, 5)
+    assert dlc.load(made.path).predict({"x": np.zeros((0, 2, 0))})["y"].shape[:2] == (0, 3)
+    with pytest.raises(ArtifactError, match=r"`x` takes \[batch, 2, T\], found \[0, 3, 9\]"):
+        dlc.load(made.path).predict({"x": np.zeros((0, 3, 9))})
+
+
+PROOFS = (
+    {},
+    [],
+    {"inputs": 3},
+    {"inputs": {"x": 3}},
+    {"inputs": {"x": {"element": "float", "shape": [10**40] * 2}}},
+)
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=str)
+def test_no_rows_are_answered_or_refused_whatever_the_proof_says(proof: Any, tmp_path: Path) -> None:
+    made = make("input x: float[2, T]\noutput y: float[2, T]\nx -> relu -> y\n", tmp_path)
+    next(p for p in made.proto.metadata_props if p.key == "dlc.proof").value = json.dumps(proof)
+    onnx.save(made.proto, tmp_path / "lies.onnx")
+    try:
+        assert dlc.load(tmp_path / "lies.onnx").predict({"x": []})["y"].shape == (0, 2, 1)
+    except ArtifactError as error:
+        assert "no array can be" in str(error) or "no artifact of dlc" in str(error)
 
 
 WRONG = {

@@ -24,7 +24,7 @@ from dlc.compiler.types import Tensor
 from dlc.runtime.artifact import session as onnxruntime_session
 
 OPSETS = (18, 21)
-BATCHES = (1, 2, 7)
+BATCHES = (0, 1, 2, 7)
 Arrays = Mapping[str, np.ndarray]
 DTYPES = {"float": "float32", "class": "int64", "string": "object"}
 

@@ -42,6 +42,9 @@ def in_reach() -> list[str]:
 class Writer:
     """Writes one program, line by line; `draw` chooses."""
 
+    values_of_settings: tuple[Any, ...] = VALUES
+    given = (True, False, False)  # how often a setting is given that has a default
+
     def __init__(self, draw: Callable[[st.SearchStrategy], Any]):
         self.draw = draw
         self.lines: list[str] = []
@@ -156,7 +159,7 @@ class Writer:
         """A call with settings drawn from their kinds."""
         given = []
         for setting in sorted(definition.settings.values(), key=lambda s: s.keyword):
-            if not setting.required and not self.choose(True, False, False):
+            if not setting.required and not self.choose(*self.given):
                 continue
             value = self.value(setting.kind, depth)
             if setting.rest:
@@ -171,7 +174,7 @@ class Writer:
         if takes(kind, Stage()):
             return self.stage(depth - 1)
         options: list[Callable[[], str]] = [lambda w=w: w for w in kind.words]
-        options += [lambda v=v: spelled(v) for v in VALUES if takes(kind, v)]
+        options += [lambda v=v: spelled(v) for v in self.values_of_settings if takes(kind, v)]
         item = kind.item()
         if item is not None and depth > 0:
             length = self.choose(1, 2, 2, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,31 @@ from onnx.reference.ops.op_max_pool import MaxPool as TheirMaxPool
 
 
 class ConvTranspose(TheirConvTranspose):
-    """Theirs gives several groups the wrong kernels, and all of them the first bias."""
+    """Theirs gives several groups the wrong kernels, and all of them the first bias; of no samples it makes
+    nothing at all."""
 
     def _run(self, x: Any, w: Any, b: Any = None, group: int = 1, **settings: Any) -> tuple[Any]:
+        if not len(x):
+            one = np.zeros((1, *x.shape[1:]), x.dtype)
+            return (self._run(one, w, b, group, **settings)[0][:0],)
         parts = [None] * group if b is None else np.split(b, group)
         both = zip(np.split(x, group, axis=1), np.split(w, group), parts, strict=True)
         made = [TheirConvTranspose._run(self, xs, ws, B=bs, group=1, **settings)[0] for xs, ws, bs in both]
         return (np.concatenate(made, axis=1),)
+
+
+class Flatten(OpRun):
+    """Theirs cannot tell how many values each of no samples has."""
+
+    def _run(self, x: Any, axis: int) -> tuple[Any]:
+        return (x.reshape(prod(x.shape[:axis]), prod(x.shape[axis:])),)
+
+
+class GlobalAveragePool(OpRun):
+    """Theirs divides by the number of samples."""
+
+    def _run(self, x: Any) -> tuple[Any]:
+        return (x.mean(tuple(range(2, x.ndim)), keepdims=True),)
 
 
 class LogSoftmax(OpRun):
@@ -46,4 +65,4 @@ class Pow(OpRun):
         return (np.where(b >= 0, whole, parts.astype(a.dtype)),)
 
 
-REPAIRED = [ConvTranspose, LogSoftmax, MaxPool, Pow]
+REPAIRED = [ConvTranspose, Flatten, GlobalAveragePool, LogSoftmax, MaxPool, Pow]

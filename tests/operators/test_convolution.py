@@ -3,11 +3,15 @@ grouped transposes, folded scales."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 from forms import bind, draw_weights, run_onnx, run_torch
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 from onnx import helper
 
 from dlc.compiler.dims import evaluate, free
@@ -104,6 +108,41 @@ def test_grouped_transpose(rank):
     want = layer(torch.tensor(x)).detach()
     torch.testing.assert_close(run_torch(conv, x, **weights), want)
     np.testing.assert_allclose(run_onnx(conv, x, **weights), want.numpy(), rtol=1e-5, atol=1e-5)
+
+
+@st.composite
+def transposes(draw: Any) -> tuple[ConvTranspose, tuple[int, ...]]:
+    """A transpose over one to three axes, of any settings that PyTorch takes, and the shape of a sample."""
+    axes, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+
+    def each(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw(st.integers(low, high)) for _ in range(axes))
+
+    space, kernel, stride, dilation = each(1, 5 if axes < 3 else 3), each(1, 4), each(1, 4), each(1, 5)
+    more = tuple(draw(st.integers(0, max(pair) - 1)) for pair in zip(stride, dilation, strict=True))
+    sizes = zip(space, kernel, stride, dilation, more, strict=True)
+    padding = tuple(draw(st.integers(0, ((n - 1) * s + d * (k - 1) + m) // 2)) for n, k, s, d, m in sizes)
+    conv = ConvTranspose(channels=groups * draw(st.integers(1, 2)), kernel=kernel, stride=stride,
+                         padding=padding, output_padding=more, dilation=dilation, groups=groups,
+                         bias=draw(st.booleans()))  # fmt: skip
+    return conv, (groups * draw(st.integers(1, 2)), *space)
+
+
+@seed(0)
+@settings(max_examples=100, database=None, deadline=None)
+@given(transposes())
+def test_a_transpose_of_any_settings_is_that_of_pytorch(drawn):
+    conv, shape = bind(*drawn), drawn[1]
+    weights = draw_weights(conv)
+    weight, bias = (torch.tensor(w) if w is not None else None for w in map(weights.get, ("weight", "bias")))
+    module = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)[len(shape) - 2]
+    rest = (conv.stride, conv.padding, conv.output_padding, conv.groups, conv.dilation)
+    for batch in (2, 0):
+        x = np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
+        want = module(torch.tensor(x), weight, bias, *rest)
+        assert want.shape == (batch, *conv.results[0].shape)
+        torch.testing.assert_close(run_torch(conv, x, **weights), want)
+        np.testing.assert_allclose(run_onnx(conv, x, **weights), want.numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

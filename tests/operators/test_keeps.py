@@ -1,5 +1,5 @@
-"""Operators do as they declare: what keeps missing numbers has NaN in its own place in every engine, and what
-keeps numbers makes no new ones."""
+"""Operators do as they declare: what keeps missing numbers has NaN in its own place in every engine, what
+keeps numbers makes no new ones, and ONNX Runtime makes of NaN what PyTorch does but where they say so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from engines import Bounds, compile_flow, draw_input, draw_weights, inference, m
 from test_examples import OPERATORS, flow, label
 
 from dlc.compiler.dims import evaluate
+from dlc.compiler.lower.onnx import model, serialize
 from dlc.compiler.lower.torch import Model
+from dlc.runtime.artifact.session import open_session
+from dlc.runtime.artifact.session import run as run_session
 
 
 def keeping(what):
@@ -54,15 +57,48 @@ def test_numbers_are_handed_on(name, row):
             assert np.isin(np.setdiff1d(made[output], before[output]), flowed).all()
 
 
+ALIKE = [
+    pytest.param(name, row, id=label(row))
+    for name, operator in sorted(OPERATORS.items())
+    for row in operator.examples
+    if not (row.rejects or operator.differs_on_nan) and any(t.startswith("float") for t in row.operands)
+]
+
+
+@pytest.mark.parametrize(("name", "row"), ALIKE)
+def test_onnx_runtime_makes_of_nan_what_pytorch_does_unless_the_operator_says_otherwise(name, row):
+    """As operators are written and as ONNX Runtime rewrites them, of more values than a register holds."""
+    graph, weights, draw = compiled(name, row)
+    module = Model(graph, graph.weights, weights)
+    proto = serialize(model(graph, weights, opset=20, ml_opset=3, ir_version=9, name="nan"))
+    sessions = [open_session(proto, plain=plain) for plain in (False, True)]
+    rng, feed = np.random.default_rng(1), draw(33)
+    for share in (0.1, 0.5, 1.0):
+        given = {n: with_nan(rng, x, share) if x.dtype.kind == "f" else x for n, x in feed.items()}
+        wanted = answers(module, given)
+        for found in (run_session(session, given) for session in sessions):
+            for output, want in wanted.items():
+                np.testing.assert_allclose(found[output], want, rtol=1e-4, atol=1e-5)
+
+
+def test_what_keeps_missing_numbers_says_nothing_of_nan():
+    known = [operator for operator in OPERATORS.values() if operator.fills or "missing" in operator.keeps]
+    assert not [operator.name for operator in known if operator.differs_on_nan]
+
+
+def with_nan(rng, array, share):
+    return np.where(rng.random(array.shape) < share, np.array(np.nan, array.dtype), array)
+
+
 def compiled(name, row):
     """The inference form of a row, weights for it, and what draws inputs."""
     made, graph = compile_flow(flow(name, row), row.operands)
     graph = inference(graph, made)
     rng, free, bounds = np.random.default_rng(0), next(sizes(graph)), Bounds(row.low, row.high)
-    shapes = {v: (3, *(evaluate(size, free) for size in v.type.shape)) for v in graph.inputs}
+    shapes = {v: [evaluate(size, free) for size in v.type.shape] for v in graph.inputs}
 
-    def draw():
-        return {v.name: draw_input(rng, v.type, shape, bounds) for v, shape in shapes.items()}
+    def draw(batch=3):
+        return {v.name: draw_input(rng, v.type, (batch, *shape), bounds) for v, shape in shapes.items()}
 
     return graph, draw_weights(rng, graph), draw
 

@@ -1,5 +1,5 @@
 """Programs put together at random mean the same in torch, ONNX Runtime and `onnx.reference`, value by value,
-at batch sizes 1, 2 and 7 and two values of every free dimension; so do the artifacts made of them."""
+at batch sizes 0, 1, 2 and 7 and two values of every free dimension; so do the artifacts made of them."""
 
 from __future__ import annotations
 

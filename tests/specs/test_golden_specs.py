@@ -79,6 +79,8 @@ def test_answers_are_the_recorded_ones_in_every_engine(name: str, golden) -> Non
         assert found.keys() == answers.keys()
         for output, answer in answers.items():
             assert_same(as_numbers(program, output, found[output]), answer)
+    none = run_onnxruntime(model, {name: rows[:0] for name, rows in inputs.items()})
+    assert {n: a.shape for n, a in none.items()} == {n: (0, *a.shape[1:]) for n, a in answers.items()}
 
 
 def takes_text(graph: Graph) -> bool:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Arrays(Opened):
     """A dict of arrays or lists by the name of the input or target."""
 
+    no_rows = "have no rows"
+
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         self.file, self.own_names = "the arrays given", True
         self._columns = {name: _column(name, array) for name, array in arrays.items()}
@@ -24,8 +26,6 @@ class Arrays(Opened):
             found = ", ".join(f"{c.count} in `{name}`" for name, c in self._columns.items()) or "no arrays"
             raise mistakes.fail(mistakes.SHAPE, f"the arrays need the same number of rows, found {found}")
         self.count = counts.pop()
-        if not self.count:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} have no rows")
 
     def read(self, places: Sequence[int]) -> list[Column]:
         return [self._columns[self.names[place]] for place in places]

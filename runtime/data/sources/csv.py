@@ -31,6 +31,8 @@ MOST_RAGGED = 4  # rows that a message names
 
 
 class CsvFile(Opened):
+    no_rows = "has a heading and no rows"
+
     def __init__(self, source: Csv, folder: Path) -> None:
         path = need_file(folder / source.path, source)
         self.file, self.definition = shown(source.path), source
@@ -45,12 +47,13 @@ class CsvFile(Opened):
         lines = self._lines()
         _, self._heading_lines, names = next(lines, (0, 0, []))
         self.names = tuple(name.strip() for name in names)
-        if next(lines, None) is None:
-            what = "has a heading and no rows" if names else "is empty"
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} {what}", (source, "read here"))
-        self.count = -1
+        if not names:
+            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} is empty", (source, "read here"))
+        self.count = -1 if next(lines, None) else 0
 
     def read(self, places: Sequence[int]) -> list[Column]:
+        if not self.count:
+            return [texts([]) for _ in places]
         table = self._parse(places)
         self.count = table.num_rows
         return [self._column(table.column(str(place)), place) for place in places]

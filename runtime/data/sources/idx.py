@@ -40,8 +40,6 @@ class IdxFolder(Opened):
         if self.count != labels:
             message = f"{self.file}: there are {self.count} images and {labels} labels"
             raise mistakes.fail(mistakes.SHAPE, message, (source, "read here"))
-        if not self.count:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no rows", (source, "read here"))
 
     def read(self, places: Sequence[int]) -> list[Column]:
         return [numbers(self._read(self._paths[place], self._array)) for place in places]

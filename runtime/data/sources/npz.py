@@ -41,8 +41,6 @@ class NpzFile(Opened):
                 message = (f'{self.file}: the arrays have different numbers of rows: {self.count} in '
                            f'"{self.names[places[0]]}", {len(array)} in "{self.names[place]}"')  # fmt: skip
                 raise mistakes.fail(mistakes.SHAPE, message, (self.definition, "read here"))
-        if not self.count:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no rows", (self.definition, "read here"))
         return [column_of(array) for array in arrays]
 
     def name(self, place: int) -> str:

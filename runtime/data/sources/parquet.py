@@ -30,9 +30,9 @@ class ParquetFile(Opened):
         except (pa.ArrowException, OSError) as error:
             raise self._broken(error) from None
         self.names = tuple(self._parquet.schema_arrow.names)
+        if not self.names:
+            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no columns", (source, "read here"))
         self.count = self._parquet.metadata.num_rows
-        if not self.count:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no rows", (source, "read here"))
 
     def read(self, places: Sequence[int]) -> list[Column]:
         import pyarrow as pa
@@ -93,6 +93,8 @@ class ParquetFile(Opened):
                 lengths.is_null(), shape, place, mistakes.MISSING_VALUE, "the value is missing"
             )
         lengths = np.asarray(lengths)
+        if not len(lengths):
+            return pc.list_flatten(lists), (*shape, 0)
         other = lengths != lengths[0]
         if other.any():
             row = int(np.argmax(other))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,7 +63,7 @@ def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -
         if array.ndim == 1:
             found[name] = array
             continue
-        flat = array.reshape(len(array), -1)
+        flat = array.reshape(len(array), prod(array.shape[1:]))
         of = names.get(name) if array.ndim == 2 else None
         labels = of if of and len(of) == flat.shape[1] else range(flat.shape[1])
         found |= {f"{name}.{label}": flat[:, i] for i, label in enumerate(labels)}

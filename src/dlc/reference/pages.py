@@ -60,6 +60,8 @@ def of_definition(definition: type[Definition]) -> Iterator[str]:
     is_section = definition.family == "section"
     yield fenced("text", written(definition))
     yield from spell.paragraphs(definition)
+    if issubclass(definition, Operator) and definition.differs_on_nan:
+        yield definition.differs_on_nan
     if definition.settings:
         yield "## Settings"
         say = spell.section_setting if is_section else spell.described

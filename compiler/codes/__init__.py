@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 
+from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 
 # What codes are about, by how they begin.
@@ -50,8 +51,7 @@ def codes() -> tuple[str, ...]:
 
 
 def page(code: str) -> Page:
-    with open(os.path.join(FOLDER, f"{code}.md"), encoding="utf-8") as file:
-        return parse(code, file.read())
+    return parse(code, shipped(__file__, f"{code}.md"))
 
 
 def parse(code: str, text: str) -> Page:

@@ -7,7 +7,8 @@ import io
 import itertools
 from typing import TYPE_CHECKING
 
-from dlc.runtime.data import mistakes
+from dlc.compiler import reading
+from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.convert import is_number
 from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
 
@@ -64,7 +65,7 @@ class CsvFile(Opened):
 
         try:
             with pa.input_stream(str(path)) as stream:  # unpacks .gz and the like
-                return stream.read()
+                return bounds.unpack(stream, reading.check(path), self.file, self.definition)
         except OSError as error:
             raise self._broken(str(error)) from None
 

@@ -73,19 +73,23 @@ class IdxFolder(Opened):
         return tuple(np.frombuffer(sizes, ">u4").tolist()), np.dtype(ELEMENTS[head[2]])
 
     def _array(self, stream: IO[bytes], path: Path) -> np.ndarray:
-        """All values. No more is read than the header announces, which is no more than there is memory for."""
+        """All values. No more is read than the header announces, nor than there is memory for."""
         shape, dtype = self._header(stream, path)
         wanted, what = prod(shape) * dtype.itemsize, f"{self.file}/{path.name}"
         most = reading.check(path) * (UNFOLDS if path.suffix == ".gz" else 1)
         if wanted <= most:
-            bounds.check(wanted, what, self.definition)
+            copies = 1 if dtype.itemsize == 1 else 2  # in the order of bytes of the file, and of the machine
+            bounds.check(copies * wanted, bounds.most(), what, self.definition)
         data = bytearray()
         while len(data) <= wanted <= most and (piece := stream.read(min(STEP, wanted + 1 - len(data)))):
             data += piece
         if len(data) != wanted:
             more = "less" if len(data) < wanted else "more"
             raise self._broken(path, f"it holds {more} than the {wanted} bytes that its header announces")
-        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+        try:
+            return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+        except ValueError as error:  # nothing, in a shape that no array can have
+            raise self._broken(path, str(error)) from None
 
     def _complain(self, folder: Path, prefix: str, found: Sequence[Path | None]) -> NoReturn:
         place = (self.definition, "looked for here")

@@ -42,7 +42,7 @@ class NpzFile(Opened):
         names = [self.names[place] for place in places]
         with self._archive() as archive:
             sizes = [self._size(archive, name) for name in names]
-            bounds.check(sum(sizes), self.file, self.definition)
+            bounds.check(sum(sizes), bounds.most(), self.file, self.definition)
             arrays = [self._array(archive, name) for name in names]
         self.count = len(arrays[0]) if arrays else 0
         for place, array in zip(places, arrays, strict=True):

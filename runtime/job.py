@@ -78,6 +78,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     found = scales.differing(program, dataset, weights) if dataset else []
     warn(found)
     run = Run.create(Path(out) if out else RUNS, program.name)
+    if unpointed := run.unpointed:
+        warn([unpointed])
     trained = None
     if forms.trained(program):
         from dlc.runtime.train import train as learn
@@ -92,7 +94,11 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
                       figures={p: plain(f) for p, f in trained.figures.items()} if trained else {},
                       fingerprint=dataset.fingerprint if dataset else "",
                       columns=dataset.columns if dataset else None)  # fmt: skip
-    return Result(run.folder, exported, trained, weights, tuple(found))
+    if run.unpointed and not unpointed:
+        warn([run.unpointed])
+    return Result(
+        run.folder, exported, trained, weights, (*found, *([run.unpointed] if run.unpointed else []))
+    )
 
 
 def rows_for(face: Face, data: Any) -> Dataset | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler import reading
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.dims import number
 from dlc.compiler.lower.weights import differences, of_another
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.beginning import Load
 
 UNREADABLE = "E0808"
+LONGEST_HEADER = 1 << 24  # bytes
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 
@@ -38,6 +40,7 @@ def read(program: Program, load: Load, folder: Path) -> dict[str, np.ndarray]:
     wanted = {name: tuple(map(number, w.value.type.shape)) for name, w in places.items()}
     arrays: dict[str, np.ndarray] = {}
     try:
+        check_file(folder / load.path)
         with safe_open(folder / load.path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  it is no dict
             shapes = {name: tuple(s.get_shape()) for name, s in slices.items()}
@@ -47,14 +50,25 @@ def read(program: Program, load: Load, folder: Path) -> dict[str, np.ndarray]:
                 arrays = {name: as_array(file.get_tensor(name)) for name in wanted}
                 problems = [f"`{n}` is not finite" for n, a in arrays.items() if not np.isfinite(a).all()]
     except FileNotFoundError:
-        raise unreadable(load, "there is no such file") from None
+        raise unreadable(load, "cannot be read: there is no such file") from None
+    except reading.Unreadable as error:
+        raise unreadable(load, str(error.strerror)) from None
     except (SafetensorError, OSError) as error:
-        raise unreadable(load, f"it is no safetensors file: {error}") from None
+        raise unreadable(load, f"cannot be read: it is no safetensors file: {error}") from None
     if problems:
         whose = f"of the net `{load.into.net}`" if load.into else "of this spec"
         raise of_another(f"{load.path} does not hold the weights {whose}", problems, load.span,
                          help_names(load, places, slices))  # fmt: skip
     return {places[name].name: array for name, array in arrays.items()}
+
+
+def check_file(path: Path, most: int | None = None) -> None:
+    """Look at a safetensors file of at most so many bytes before the library opens it: it is a regular file,
+    and its header has a bound. The library itself holds shapes against sizes. OSError."""
+    reading.check(path, most)
+    with reading.open_file(path) as file:
+        if int.from_bytes(file.read(8), "little") > LONGEST_HEADER:
+            raise OSError(None, f"its header is longer than {LONGEST_HEADER:_} bytes", path)
 
 
 def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -> str:
@@ -72,4 +86,4 @@ def as_array(tensor: Any) -> np.ndarray:
 
 def unreadable(load: Load, why: str) -> CompileError:
     help = "paths are relative to the spec; `dlc train` leaves `weights.safetensors` in its run folder"
-    return CompileError.of(UNREADABLE, f"{load.path} cannot be read: {why}", load.span, help=help)
+    return CompileError.of(UNREADABLE, f"{load.path} {why}", load.span, help=help)

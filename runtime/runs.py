@@ -6,21 +6,27 @@ import json
 import os
 import posixpath
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler import read_source, reading
+from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.program import Facts
-from dlc.compiler.source import Source
 from dlc.compiler.types import Classes
+from dlc.runtime import memory, pretrained
+from dlc.runtime.strict_json import MAX_TEXT, all_are, is_table, is_whole, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dlc.compiler.program import Program
+    from dlc.compiler.source import Source
     from dlc.compiler.training.metrics import Table
     from dlc.runtime.history import Epoch, Trained
     from dlc.runtime.plans import Plan
@@ -29,6 +35,8 @@ SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES = KEPT = (
     "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json", "tables.json",
 )  # fmt: skip
 LATEST = "latest"
+OTHER_FOLDER = "name another folder with `--out`"
+MAX_POINTER = 4096  # bytes of `latest` where it is a text
 SAVED = 2.0  # seconds between two savings of weights that got better, at least
 
 
@@ -38,21 +46,25 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.unpointed: Diagnostic | None = unpointed(folder)  # the warning where `latest` cannot point to it
         self._waiting: Callable[[], Mapping[str, np.ndarray]] | None = None
         self._saved = -SAVED
 
     @classmethod
     def create(cls, root: Path, name: str, now: datetime | None = None) -> Run:
-        """A new folder for a run of the spec of this name. `latest` points to it once it holds weights."""
+        """A new folder for a run of the spec of this name. `latest` points to it once it holds weights.
+        `CompileError` if no folder can be made there."""
         stamp = (now or datetime.now()).strftime("%Y-%m-%dT%H-%M-%S")
-        number = 1
-        while True:
-            folder = root / name / (stamp if number == 1 else f"{stamp}-{number}")
-            try:
-                folder.mkdir(parents=True)
-                return cls(folder)
-            except FileExistsError:
-                number += 1
+        try:
+            (root / name).mkdir(parents=True, exist_ok=True)
+            for number in count(1):
+                with suppress(FileExistsError):
+                    folder = root / name / (stamp if number == 1 else f"{stamp}-{number}")
+                    folder.mkdir()
+                    return cls(folder)
+        except OSError as error:
+            raise unmade(root / name, error) from None
+        raise AssertionError("one of so many names is free")
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -82,7 +94,11 @@ class Run:
         from safetensors.numpy import save
 
         path = self.write(WEIGHTS, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
-        point(self.folder.parent / LATEST, self.folder.name)
+        if self.unpointed is None:
+            try:
+                point(self.folder.parent / LATEST, self.folder.name)
+            except OSError as error:
+                self.unpointed = unpointed(self.folder, reading.why(error))
         return path
 
     # --- as a listener ------------------------------------------------------------------------------------
@@ -119,7 +135,7 @@ def latest(root: Path, name: str) -> Path | None:
     pointer = root / name / LATEST
     if pointer.is_symlink() or not pointer.is_file():
         return pointer.resolve() if pointer.is_dir() else None
-    folder = root / name / PurePosixPath(pointer.read_text(encoding="utf-8").strip()).name
+    folder = root / name / PurePosixPath(reading.read_text(pointer, MAX_POINTER).strip()).name
     return folder if folder.is_dir() else None
 
 
@@ -134,23 +150,53 @@ class Spec:
 
 
 def read_spec(folder: Path) -> Spec:
-    """The spec as it was run; imports are read from the folder, wherever they came from."""
-    info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+    """The spec as it was run; imports are read from the folder, wherever they came from.
+    OSError and ValueError if it is no folder of a run."""
+    info = read_info(folder)
 
     def read(importing: Source, path: str) -> Source:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(importing.name), path))
         if name not in info["files"]:
             raise FileNotFoundError(2, "not among the files of the run", name)
-        return Source(name, (folder / info["files"][name]).read_text(encoding="utf-8"))
+        return read_source(folder / info["files"][name], name)
 
-    classes = {n: Classes(c["count"], c["names"] and tuple(c["names"])) for n, c in info["classes"].items()}
-    source = Source(info["name"], (folder / SPEC).read_text(encoding="utf-8"))
-    return Spec(source, info["params"], Facts(classes), read)
+    classes = {
+        n: Classes(c["count"], tuple(c["names"]) if c.get("names") else None)
+        for n, c in info["classes"].items()
+    }
+    return Spec(read_source(folder / SPEC, info["name"]), info["params"], Facts(classes), read)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """What `write_spec` wrote. OSError, or ValueError if it is not laid out that way."""
+    info = parse(reading.read_text(folder / INFO, MAX_TEXT))
+    tables = (("params", object), ("files", str), ("classes", dict))
+    sound = isinstance(info, dict) and isinstance(info.get("name"), str)
+    if not sound or not all(is_table(info.get(key), kind) for key, kind in tables):
+        raise ValueError("it is not as dlc writes it")
+    for classes in info["classes"].values():
+        names, number = classes.get("names"), classes.get("count")
+        if not (is_whole(number) and number > 0 and (names is None or is_list_of_names(names, number))):
+            raise ValueError("it tells of classes that are none")
+    if not all(is_within(place) for place in info["files"].values()):
+        raise ValueError("it tells of files outside of the folder")
+    return info
+
+
+def is_list_of_names(names: Any, number: int) -> bool:
+    return isinstance(names, list) and all_are(str, names) and len(names) == number
+
+
+def is_within(place: str) -> bool:
+    """Whether a path leads to a place within the folder that it is relative to."""
+    return not PurePosixPath(place).is_absolute() and ".." not in PurePosixPath(place).parts
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """All weights of a file by name. OSError and SafetensorError if it cannot be read."""
     from safetensors.numpy import load_file
 
+    pretrained.check_file(path, memory.free())
     return load_file(path)
 
 
@@ -177,10 +223,37 @@ def point(pointer: Path, name: str) -> None:
         write(pointer, f"{name}\n".encode())
 
 
+def unpointed(folder: Path, why: str = "") -> Diagnostic | None:
+    """The warning that `latest` cannot point to a run, if it cannot."""
+    pointer = folder.parent / LATEST
+    if pointer.is_dir() and not pointer.is_symlink():
+        why = "is a folder"
+    help = "the run itself is kept; move what is there away, and the next run makes it anew"
+    return (
+        Diagnostic("W0801", f"{pointer} {why}, so it does not point to this run", (), help=help)
+        if why
+        else None
+    )
+
+
+def unmade(folder: Path, error: OSError) -> CompileError:
+    """The error that a folder of runs cannot be made."""
+    way = (*reversed(folder.parents), folder)
+    place = next((p for p in way if (p.is_symlink() or p.exists()) and not p.is_dir()), None)
+    if place is None:
+        why, help = f"{folder}: {(error.strerror or str(error)).lower()}", OTHER_FOLDER
+    elif place.is_symlink():
+        why = f"{place} is a link to {os.readlink(place)}, which is no folder"
+        help = f"make the folder that it leads to, or {OTHER_FOLDER}"
+    else:
+        why, help = f"{place} is no folder", OTHER_FOLDER
+    return CompileError.of("E0813", f"no run can be kept here: {why}", help=help)
+
+
 def place_for(name: str, taken: set[str]) -> str:
     """Where an imported file lies in the folder: its own path, or a free one in `imports`."""
     path = PurePosixPath(name)
-    if not path.is_absolute() and ".." not in path.parts and str(path) not in taken:
+    if is_within(name) and str(path) not in taken:
         return str(path)
     number, place = 1, f"imports/{path.name}"
     while place in taken:

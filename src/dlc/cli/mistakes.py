@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.reading import Unreadable
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def refuse(message: str, help: str = "") -> NoReturn:
 def say_os_error(error: OSError) -> str:
     """`x.csv: no such file or directory`."""
     name = error.filename if error.filename is not None else ""
+    if isinstance(error, Unreadable):
+        return f"{name} {error.strerror}"
     words = (error.strerror or str(error) or type(error).__name__).lower()
     return f"{name}: {words}" if name else words
 

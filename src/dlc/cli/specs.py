@@ -125,5 +125,9 @@ def open_run(folder: Path) -> Face:
         raise unreadable(
             str(folder), "is no run folder", "a run folder is what `dlc train` makes: runs/NAME/TIME"
         )
-    spec = read_spec(folder)
+    try:
+        spec = read_spec(folder)
+    except (OSError, ValueError) as error:
+        why = reading.why(error) if isinstance(error, OSError) else str(error)
+        raise unreadable(str(folder), f"cannot be read as a run folder: {why}") from None
     return Face(spec.source, folder, spec.params, spec.facts, spec.read)

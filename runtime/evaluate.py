@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.answers import class_axis, kind_of
 from dlc.compiler.definition import Definition, Reject
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.training.figures import titles
+from dlc.runtime import memory
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.data import Wanted, read_rows
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.meter import Measured, Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dlc.compiler.training.metrics import Table
     from dlc.compiler.types import Tensor
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from dlc.runtime.history import Figures
 
 CHUNK = 1024
+OF_COUNT = 64  # bytes that a count takes at most
 
 
 def inputs_of(artifact: Artifact) -> list[Wanted]:
@@ -48,13 +51,31 @@ def chunks(artifact: Artifact, rows: Rows) -> Iterator[tuple[slice, dict[str, np
     """Answers to the rows, some rows at a time."""
     for start in range(0, rows.count, CHUNK):
         part = slice(start, min(start + CHUNK, rows.count))
-        yield part, artifact.predict({name: rows[name][part] for name in artifact.inputs})
+        answers = artifact.predict({name: rows[name][part] for name in artifact.inputs})
+        check_rows(artifact, answers, part.stop - part.start)
+        yield part, answers
+
+
+def check_rows(artifact: Artifact, answers: Mapping[str, np.ndarray], rows: int) -> None:
+    """Refuse a model whose answers are not one for each row."""
+    for name, answer in answers.items():
+        if np.shape(answer)[:1] != (rows,):
+            raise ArtifactError(f"{artifact.path} does not answer row by row: `{name}` is {np.shape(answer)}")
 
 
 def predict(artifact: Artifact, source: Any) -> dict[str, np.ndarray]:
     """Answers to every row of a file or data set."""
     rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing)
-    parts = [answers for _, answers in chunks(artifact, rows)]
+    parts: list[dict[str, np.ndarray]] = []
+    for part, answers in chunks(artifact, rows):
+        if not parts:
+            size = sum(np.asarray(a).nbytes for a in answers.values()) * rows.count // part.stop
+            if size > (free := memory.free()):
+                said = f"{memory.spell(size)}, and {memory.spell(free)} of memory is free"
+                raise ArtifactError(
+                    f"the answers to {rows.count} rows take {said}: give fewer rows at a time"
+                )
+        parts.append(answers)
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 
@@ -65,8 +86,41 @@ def evaluate(artifact: Artifact, source: Any) -> tuple[int, Figures, dict[str, T
     rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
     meter = Meter(measured)
     for part, answers in chunks(artifact, rows):
+        for m in measured:
+            check_answers(artifact, m, answers, rows[m.target][part])
         meter.add(answers, {t: rows[t][part] for t in targets}, part.stop - part.start)
     return rows.count, meter.figures(), meter.tables()
+
+
+def check_answers(
+    artifact: Artifact, measured: Measured, answers: Mapping[str, np.ndarray], target: np.ndarray
+) -> None:
+    """Refuse answers that are not of the type which the artifact tells: an answer for each target, one of the
+    classes that there are, and a probability for each of these."""
+    type, shape = measured.type, target.shape
+    name, *more = kind_of(type).answer_names(measured.output)
+    sound = np.shape(answers[name]) == shape and is_known(type, np.asarray(answers[name]))
+    if type.element == "class" and type.classes is not None:
+        axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
+        shape = (*shape[:axis], type.classes.count, *shape[axis:])
+    if not sound or not all(np.shape(answers[n]) == shape and is_number(answers[n]) for n in more):
+        raise ArtifactError(f"{artifact.path} answers `{name}` otherwise than it says: {type}")
+
+
+def is_known(type: Tensor, values: np.ndarray) -> bool:
+    """Whether these are values that a type knows."""
+    if type.element not in ("class", "binary"):
+        return is_number(values)
+    names = type.classes.names if type.classes else None
+    if names:
+        return values.dtype.kind == "O" and set(values.ravel()) <= {*names}
+    if type.element == "binary" or type.classes is None:
+        return values.dtype.kind == "b"
+    return values.dtype.kind in "iu" and bool(((values >= 0) & (values < type.classes.count)).all())
+
+
+def is_number(values: np.ndarray) -> bool:
+    return values.dtype.kind in "fiub" or values.dtype.name == "bfloat16"
 
 
 def measured_of(artifact: Artifact) -> list[Measured]:
@@ -83,6 +137,9 @@ def measured_of(artifact: Artifact) -> list[Measured]:
             f"{artifact.path} has no output that can be measured: training held none against a target; "
             "name what to measure in `train { metrics = [...] }`, and train anew"
         )
+    counts = sum(m.counts(type_from_json(outputs[output])) for output, m in pairs)
+    if OF_COUNT * counts > memory.free():
+        raise ArtifactError(f"{artifact.path} measures {counts} counts, which takes more memory than is free")
     names = titles(tuple(pairs))
     return [
         Measured(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)

@@ -169,17 +169,20 @@ def read_spec(folder: Path) -> Spec:
 
 def read_info(folder: Path) -> dict[str, Any]:
     """What `write_spec` wrote. OSError, or ValueError if it is not laid out that way."""
-    info = parse(reading.read_text(folder / INFO, MAX_TEXT))
+    try:
+        info = parse(reading.read_text(folder / INFO, MAX_TEXT))
+    except ValueError as error:
+        raise ValueError(f"{INFO} is {error}") from None
     tables = (("params", object), ("files", str), ("classes", dict))
     sound = isinstance(info, dict) and isinstance(info.get("name"), str)
     if not sound or not all(is_table(info.get(key), kind) for key, kind in tables):
-        raise ValueError("it is not as dlc writes it")
+        raise ValueError(f"{INFO} is not as dlc writes it")
     for classes in info["classes"].values():
         names, number = classes.get("names"), classes.get("count")
         if not (is_whole(number) and number > 0 and (names is None or is_list_of_names(names, number))):
-            raise ValueError("it tells of classes that are none")
+            raise ValueError(f"{INFO} tells of classes that are none")
     if not all(is_within(place) for place in info["files"].values()):
-        raise ValueError("it tells of files outside of the folder")
+        raise ValueError(f"{INFO} tells of files outside of the folder")
     return info
 
 

@@ -12,9 +12,9 @@ MAX_VALUES = 4_000_000  # such as the names of a million classes, four times
 def parse(text: str) -> Any:
     """The value of a text. ValueError if it is no JSON, or larger than dlc reads it."""
     if len(text) > MAX_TEXT:
-        raise ValueError(f"more than {MAX_TEXT:_} characters")
+        raise ValueError(f"longer than {MAX_TEXT:_} characters")
     if sum(map(text.count, ",:[{")) > MAX_VALUES:
-        raise ValueError(f"more than {MAX_VALUES:_} values")
+        raise ValueError(f"made of more than {MAX_VALUES:_} values")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

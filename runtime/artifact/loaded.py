@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from dlc.compiler.answers import kind_of
+from dlc.runtime import memory
+from dlc.runtime.artifact.contents import Contents, look_at, no_artifact
 from dlc.runtime.artifact.inputs import arrays
-from dlc.runtime.artifact.metadata import Metadata, from_texts, type_from_json
-from dlc.runtime.artifact.session import open_session, run
+from dlc.runtime.artifact.metadata import Metadata, type_from_json
+from dlc.runtime.artifact.session import BATCH, OF_PYTHON, open_session, run
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-
     from dlc.compiler.types import Tensor
+
+COPIES = 2  # of the weights, while ONNX Runtime opens them
+SHARE = 0.75  # of the memory that is free besides goes to the tensors of a run
+TEXT, SHORT = 32, 15  # bytes of a text in ONNX Runtime; a longer one takes its own beside
 
 
 class Artifact:
@@ -23,38 +31,75 @@ class Artifact:
 
     def __init__(self, path: Path, device: str = "cpu"):
         self.path = path
-        self.session, self.metadata = open_artifact(path, device)
+        self.session, self.metadata, self._longest = open_artifact(path, device)
         self.inputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.inputs.items()}
         self.outputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.outputs.items()}
+        self._by_rows = all(o.shape[:1] == [BATCH] for o in self.session.get_outputs())
+        self._most = sys.maxsize  # rows that are answered at a time
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Answers for a batch of raw inputs: arrays or lists, the batch first."""
+        """Answers for a batch of raw inputs: arrays or lists, the batch first. As many rows are answered at a
+        time as there is memory for."""
         feed = arrays(self.inputs, self.session.get_inputs(), inputs)
         try:
-            return run(self.session, feed)
+            return self._answer(feed, min(map(len, feed.values())))
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
             raise ArtifactError(f"{self.path} cannot answer these inputs: {first_line(error)}") from None
 
+    def _answer(self, feed: Mapping[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
+        parts: list[dict[str, np.ndarray]] = []
+        start = 0
+        while start < rows or not parts:
+            step = min(rows - start, self._most)
+            part = feed if step == rows else {name: a[start : start + step] for name, a in feed.items()}
+            try:
+                parts.append(run(self.session, part, self._longest))
+                start += step
+            except MemoryError:
+                if not self._by_rows or step < 2:
+                    raise
+                self._most = step // 2
+        return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
 
-def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata]:
-    """A session and the metadata of an artifact; `ArtifactError` for any other file."""
-    if not path.is_file():
-        raise ArtifactError(f"there is no file {path}")
+
+def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:
+    """A session, the metadata, and the bytes of the longest text that an answer may hold; `ArtifactError` for
+    any other file. What it holds is looked at before anything is built of it."""
+    metadata, found = look_at(path)
     try:
-        session = open_session(path, device)
+        session = open_session(path, device, most=budget(found))
     except DeviceError:
         raise
+    except MemoryError as error:
+        raise ArtifactError(f"{path} cannot be opened: {error}") from None
     except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
         raise ArtifactError(
             f"{path} is no ONNX model that ONNX Runtime can run: {first_line(error)}"
         ) from None
-    try:
-        metadata = from_texts(session.get_modelmeta().custom_metadata_map)
-        if metadata.inputs.keys() != {i.name for i in session.get_inputs()}:
-            raise ValueError("its inputs are not those that its metadata tells")
-        return session, metadata
-    except ValueError as error:
-        raise ArtifactError(f"{path} is no artifact of dlc: {error}") from None
+    if metadata.inputs.keys() != {i.name for i in session.get_inputs()}:
+        raise no_artifact(path, "its inputs are not those that its metadata tells")
+    if not told(metadata) <= {o.name for o in session.get_outputs()}:
+        raise no_artifact(path, "its outputs are not those that its metadata tells")
+    return session, metadata, found.longest
+
+
+def told(metadata: Metadata) -> set[str]:
+    """The outputs of the file by what its metadata says."""
+    types = {name: (type_from_json(type), type.get("target")) for name, type in metadata.outputs.items()}
+    return {n for name, (type, target) in types.items()
+            for n in (kind_of(type).answer_names(name) if target is not None else (name,))}  # fmt: skip
+
+
+def budget(found: Contents) -> int:
+    """The bytes that the tensors of a run may take. What text takes beside the tensors is part of them."""
+    free = memory.free()
+    left = free - COPIES * found.weights
+    if left <= 0:
+        weights = f"{memory.spell(COPIES * found.weights)}, twice the size of its weights"
+        raise MemoryError(f"it takes {weights}, and {memory.spell(free)} of memory is free")
+    beside = TEXT + found.longest if found.longest > SHORT else 0
+    in_python = OF_PYTHON + found.longest if found.takes_text else 0
+    return int(SHARE * left) * TEXT // (TEXT + beside + in_python)
 
 
 def first_line(error: Exception) -> str:

@@ -11,6 +11,7 @@ from dlc.compiler.dims import free, number
 from dlc.compiler.ir import Output, Value
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
+from dlc.runtime.strict_json import all_are, is_table, is_whole, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 PREFIX = "dlc."
 FORMAT = 1
 UNSEALED = "0" * 64  # stands in place of the digest when it is computed
+MAX_RANK, MAX_SIZE, MAX_NAME = 16, 10**12, 1000  # of a shape, of an axis, of a formula of free dimensions
+MAX_CLASSES = 1_000_000
 TEXTS = ("name", "spec", "fingerprint", "digest")  # not in JSON
 
 
@@ -77,9 +80,9 @@ def from_texts(texts: Mapping[str, str]) -> Metadata:
 
 def from_json(text: str, key: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError(f"its `{PREFIX}{key}` is no JSON") from None
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"its `{PREFIX}{key}` is {error}") from None
 
 
 def check(metadata: Metadata) -> None:
@@ -103,14 +106,6 @@ def check(metadata: Metadata) -> None:
 
 def names_of_columns(value: list[Any]) -> bool:
     return bool(value) and all_are(str, value)
-
-
-def is_table(value: Any, of: type) -> bool:
-    return isinstance(value, dict) and all_are(of, value.values())
-
-
-def all_are(kind: type, values: Any) -> bool:
-    return all(isinstance(value, kind) for value in values)
 
 
 # --- types ------------------------------------------------------------------------------------------------
@@ -137,11 +132,13 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     """ValueError if it is no type."""
     element, shape, names = written.get("element"), written.get("shape"), written.get("names")
     count = 2 if element == "binary" else written.get("classes") if element == "class" else None
-    sound = element in ELEMENTS and isinstance(shape, list) and all(is_size(s) for s in shape)
+    sound = element in ELEMENTS and isinstance(shape, list) and len(shape) <= MAX_RANK
+    sound = sound and all(is_size(s) for s in shape)
     sound = sound and (
         names is None or (isinstance(names, list) and all_are(str, names) and len(names) == count)
     )
-    if not sound or not (count is None if element not in ("class", "binary") else is_size(count)):
+    counted = is_whole(count) and 0 < count <= MAX_CLASSES
+    if not sound or not (count is None if element not in ("class", "binary") else counted):
         raise ValueError(f"it tells of a type that is none: {str(written)[:80]}")
     assert isinstance(shape, list) and isinstance(element, str)
     classes = Classes(count, tuple(names) if names else None) if isinstance(count, int) else None
@@ -151,7 +148,9 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
 
 def is_size(value: Any) -> bool:
     """A number, or the name or formula of a free dimension."""
-    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    if isinstance(value, str):
+        return 0 < len(value) <= MAX_NAME
+    return is_whole(value) and 0 < value <= MAX_SIZE
 
 
 # --- writing ----------------------------------------------------------------------------------------------

@@ -137,6 +137,9 @@ def measured_of(artifact: Artifact) -> list[Measured]:
             f"{artifact.path} has no output that can be measured: training held none against a target; "
             "name what to measure in `train { metrics = [...] }`, and train anew"
         )
+    for output, metric in pairs:
+        if not metric.fits(type := type_from_json(outputs[output])):
+            raise ArtifactError(f"{artifact.path} measures the {metric.name} of `{output}`, which is {type}")
     counts = sum(m.counts(type_from_json(outputs[output])) for output, m in pairs)
     if OF_COUNT * counts > memory.free():
         raise ArtifactError(f"{artifact.path} measures {counts} counts, which takes more memory than is free")

@@ -131,7 +131,13 @@ class Look:
     def metadata(self) -> dict[str, str]:
         """The metadata of the model. ValueError if it is too long, or no text."""
         found: dict[str, str] = {}
-        for entry in self._model.get("metadata_props", []):
+        entries = self._model.get("metadata_props", [])
+        if (
+            sum(_length(place) for entry in entries for places in entry.values() for place in places)
+            > MAX_TEXT
+        ):
+            raise ValueError(f"its metadata takes more than {MAX_TEXT:_} bytes")
+        for entry in entries:
             name, text = self._entry(entry)
             if name in found:
                 raise ValueError(f"its metadata has two texts `{name[:40]}`")
@@ -206,7 +212,7 @@ class Look:
             raise ValueError(f"it has the operator `{name[:40]}`, which dlc does not write")
 
     def _attribute(self, attribute: Fields) -> None:
-        self._longest(*attribute.get("s", ()), *attribute.get("strings", ()))
+        self._texts(*attribute.get("s", ()), *attribute.get("strings", ()))
         if self._text_of(attribute, "name") == "to" and STRING in attribute.get("i", ()):
             raise ValueError("it turns numbers into text, which dlc does not write")
 
@@ -217,17 +223,17 @@ class Look:
     def _tensor(self, tensor: Fields) -> None:
         """A weight or a constant is as large as its shape says."""
         shape, element = tensor.get("dims", []), tensor.get("data_type", [0])[-1]
-        count, texts = prod(shape), tensor.get("string_data", [])
-        stored = sum(map(_length, tensor.get("raw_data", ())))
         if len(shape) > MAX_RANK or (element not in SIZES and element != STRING):
             raise ValueError("it has a weight of no known type")
+        count, texts = prod(shape), tensor.get("string_data", [])
+        stored = sum(map(_length, tensor.get("raw_data", ())))
         size = 0 if element == STRING else count * SIZES[element]
         if tensor.get("data_location", [0])[-1] == BESIDE:
             self._beside(tensor, size)
             stored += size
         if stored != size or len(texts) != (count if element == STRING else 0):
             raise ValueError("it has a weight that is not as large as it says")
-        self._longest(*texts)
+        self._texts(*texts)
         self.contents.weights += size
 
     def _beside(self, tensor: Fields, size: int) -> None:
@@ -258,12 +264,18 @@ class Look:
 
     # --- texts --------------------------------------------------------------------------------------------
 
-    def _longest(self, *places: Place) -> None:
-        self.contents.longest = max(self.contents.longest, *map(_length, places), 0)
+    def _texts(self, *places: Place) -> None:
+        """Texts that an answer may be."""
+        for place in places:
+            self._text(place)
+            self.contents.longest = max(self.contents.longest, _length(place))
 
     def _text_of(self, message: Fields, name: str) -> str:
         """The text in a field of a message, empty if it has none; of several the last counts."""
-        start, end = message.get(name, [(0, 0)])[-1]
+        return self._text(message.get(name, [(0, 0)])[-1])
+
+    def _text(self, place: Place) -> str:
+        start, end = place
         if end - start > MAX_TEXT:
             raise ValueError(f"it holds a text longer than {MAX_TEXT:_} bytes")
         try:

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.format import laid_out
 from dlc.compiler.lower.weights import check_given, check_known
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact.compare import TOLERANCE
+from dlc.runtime.artifact.contents import look_at
 from dlc.runtime.artifact.metadata import UNSEALED, describe
 from dlc.runtime.artifact.parity import Parity
 from dlc.runtime.artifact.proof import BATCH, record
 from dlc.runtime.artifact.samples import POSITIVE, UNKNOWN, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
 from dlc.runtime.artifact.write import onnx_model, raw_types, save, staged
+from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,8 +71,19 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
         artifact.metadata_props.update(metadata.texts())
         save(artifact, place)
         seal(place)
+        check_openable(place, program)
         size = sum(file.stat().st_size for file in place.parent.iterdir())
     return Exported(path, size, worst, len(batches))
+
+
+def check_openable(place: Path, program: Program) -> None:
+    """Refuse to write what `dlc.load` would not open."""
+    try:
+        look_at(place)
+    except ArtifactError as error:
+        why = str(error).removeprefix(f"{place} ")
+        help = "docs/artifact.md tells the limits: take fewer layers, or shorter names of classes"
+        raise CompileError.of("E0902", f"the artifact of {program.name} {why}", help=help) from None
 
 
 def comparisons(

@@ -11,7 +11,7 @@ from dlc.compiler.dims import free, number
 from dlc.compiler.ir import Output, Value
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
-from dlc.runtime.strict_json import all_are, is_table, is_whole, parse
+from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,6 +68,8 @@ def from_texts(texts: Mapping[str, str]) -> Metadata:
     version = from_json(found.get("format", "none"), "format")
     if version != FORMAT:
         raise ValueError(f"it is of format {version}, this version of dlc reads format {FORMAT}")
+    if sum(count(text) for key, text in found.items() if key not in TEXTS) > MAX_VALUES:
+        raise ValueError(f"its metadata is made of more than {MAX_VALUES:_} values")
     values = {
         key: found[key] if key in TEXTS else from_json(found[key], key)
         for key in Metadata.__dataclass_fields__

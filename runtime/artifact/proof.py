@@ -170,9 +170,17 @@ def unpack(packed: Mapping[str, Any], shape: tuple[int, ...], of: str) -> np.nda
     dtype = np.dtype(element).newbyteorder("<")
     size = -(-prod(shape) // step) * dtype.itemsize
     need(len(data) == -(-size // 3) * 4, of)
-    content = base64.b64decode(data.encode("ascii", "replace"), validate=True)
+    content = b64decode(data)
     need(len(content) == size, of)
     return np.frombuffer(content, dtype)
+
+
+def b64decode(data: str) -> bytes:
+    """The bytes of a text in base64, none if it is no such text."""
+    try:
+        return base64.b64decode(data, validate=True)
+    except ValueError:
+        return b""
 
 
 def need(sound: bool, what: str) -> None:

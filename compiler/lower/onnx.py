@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.lower.dims import place_of
-from dlc.compiler.lower.onnx_operators import ML, WRITTEN
+from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.names import Names
 from dlc.compiler.operators.operands import DTYPES
 
@@ -117,7 +117,6 @@ class Builder:
     def node(
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
     ) -> Any:
-        assert op_type in WRITTEN[domain], f"{op_type} is not among the operators of artifacts"
         self.uses_ml |= bool(domain)
         name = self.names.claim(f"{self.name}/{op_type}" if self.name else op_type)
         results = [

@@ -64,7 +64,7 @@ MISTAKES = {
     "the place of the least": (
         "input x: float[5]\noutput y: float\nlog(x + 1) -> argmax -> y\n",
         Argmax,
-        lambda self, op, x: op.ArgMax(op.Neg(x), axis=1, keepdims=0),
+        lambda self, op, x: op.ArgMin(x, axis=1, keepdims=0),
     ),
     "the least in place of the greatest": (
         "input x: float[5]\noutput y: float\nlog(x) -> max -> y\n",

@@ -114,7 +114,7 @@ def test_a_difference_in_the_second_result_is_found(tmp_path: Path, monkeypatch)
 
 def test_a_wrong_answer_behind_the_scores_is_found(tmp_path: Path, monkeypatch) -> None:
     def last(self: Any, op: Any, x: Any) -> Any:
-        return op.ArgMax(op.Neg(x), axis=-1, keepdims=0)
+        return op.ArgMin(x, axis=-1, keepdims=0)
 
     monkeypatch.setattr(ClassNumber, "onnx_float", last)
     problem = refused(NET, tmp_path)

@@ -7,8 +7,6 @@ import base64
 import json
 import os
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -19,6 +17,7 @@ import numpy as np
 import onnx
 import pytest
 from artifacts import Made, make
+from guarded import SECONDS, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -37,11 +36,6 @@ h -> y
 tanh(h) -> z
 """
 ROWS = "x,x,x,y,z,z,z\n1,2,3,red,1,2,3\n4,5,6,blue,4,5,6\n"
-ADDRESSES = 20 << 30  # bytes of addresses that a process may take, lest a bomb takes the machine
-FREE = 1 << 30  # bytes of memory that it believes to be free
-RESIDENT = 3 << 29  # bytes that it takes at most, with itself
-SECONDS = 60  # far more than it takes; a bomb would not be done in a day
-
 Change = Callable[[onnx.ModelProto], Any]
 
 
@@ -57,36 +51,6 @@ def changed(made: Made, folder: Path, change: Change) -> Path:
     (folder / "model.onnx").write_bytes(proto.SerializeToString())
     (folder / "rows.csv").write_text(ROWS)
     return folder / "model.onnx"
-
-
-CHILD = f"""
-import json, resource, sys
-resource.setrlimit(resource.RLIMIT_AS, ({ADDRESSES}, {ADDRESSES}))
-from dlc.cli import commands
-from dlc.runtime import memory
-memory.free = lambda: {FREE}
-for arguments in json.loads(sys.argv[1]):
-    try:
-        commands(arguments)
-    except SystemExit as end:
-        print(end.code)
-    print("next", file=sys.stderr)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
-
-
-def refused(*commands: tuple[object, ...]) -> list[str]:
-    """What each command says of a file that it refuses, all in one process: quickly and in little memory."""
-    arguments = json.dumps([[str(a) for a in command] for command in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, arguments],
-        capture_output=True, text=True, timeout=SECONDS, check=False,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr, done.stderr
-    *ends, peak = done.stdout.split()
-    assert ends == ["1"] * len(commands), (done.stdout, done.stderr)
-    assert int(peak) << 10 < RESIDENT
-    return done.stderr.split("next\n")[:-1]
 
 
 # --- graphs that unfold -----------------------------------------------------------------------------------

@@ -50,6 +50,14 @@ def check(path: Path, most: int | None = None) -> int:
         return os.fstat(file.fileno()).st_size
 
 
+def replaceable(path: Path) -> None:
+    """Refuse to put a file in the place of a device, a pipe or a folder. OSError."""
+    try:
+        _check(os.stat(path), path, None)
+    except FileNotFoundError:
+        return
+
+
 def read(path: Path, most: int) -> bytes:
     """The content of a file of at most so many bytes. OSError as `open_file` raises it."""
     with open_file(path, most) as file:

@@ -98,7 +98,7 @@ class Run:
             try:
                 point(self.folder.parent / LATEST, self.folder.name)
             except OSError as error:
-                self.unpointed = unpointed(self.folder, reading.why(error))
+                self.unpointed = unpointed(self.folder, error)
         return path
 
     # --- as a listener ------------------------------------------------------------------------------------
@@ -205,6 +205,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 
 def write(path: Path, content: bytes) -> Path:
     """Write a file whole or not at all."""
+    reading.replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -226,17 +227,17 @@ def point(pointer: Path, name: str) -> None:
         write(pointer, f"{name}\n".encode())
 
 
-def unpointed(folder: Path, why: str = "") -> Diagnostic | None:
-    """The warning that `latest` cannot point to a run, if it cannot."""
+def unpointed(folder: Path, error: OSError | None = None) -> Diagnostic | None:
+    """The warning that `latest` cannot point to a run: it is a folder, or cannot be written."""
     pointer = folder.parent / LATEST
     if pointer.is_dir() and not pointer.is_symlink():
-        why = "is a folder"
+        why = f"{pointer} is a folder"
+    elif error is not None:
+        why = f"{pointer}: {(error.strerror or str(error)).lower()}"
+    else:
+        return None
     help = "the run itself is kept; move what is there away, and the next run makes it anew"
-    return (
-        Diagnostic("W0801", f"{pointer} {why}, so it does not point to this run", (), help=help)
-        if why
-        else None
-    )
+    return Diagnostic("W0801", f"{why}, so it does not point to this run", (), help=help)
 
 
 def unmade(folder: Path, error: OSError) -> CompileError:

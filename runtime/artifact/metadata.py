@@ -135,11 +135,11 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     element, shape, names = written.get("element"), written.get("shape"), written.get("names")
     count = 2 if element == "binary" else written.get("classes") if element == "class" else None
     sound = element in ELEMENTS and isinstance(shape, list) and len(shape) <= MAX_RANK
-    sound = sound and all(is_size(s) for s in shape)
+    sound = sound and all(map(is_size, shape or []))
     sound = sound and (
         names is None or (isinstance(names, list) and all_are(str, names) and len(names) == count)
     )
-    counted = is_whole(count) and 0 < count <= MAX_CLASSES
+    counted = is_whole(count) and 0 < (count or 0) <= MAX_CLASSES
     if not sound or not (count is None if element not in ("class", "binary") else counted):
         raise ValueError(f"it tells of a type that is none: {str(written)[:80]}")
     assert isinstance(shape, list) and isinstance(element, str)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.dims import number
 from dlc.runtime import memory
 from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference
 from dlc.runtime.artifact.metadata import MAX_CLASSES, type_from_json, type_to_json
@@ -111,26 +112,26 @@ class Proof:
 
 
 def read(metadata: Metadata) -> Proof:
-    """The proof of an artifact. ValueError if it is not as `record` makes it for such a model."""
+    """The proof of an artifact. ValueError for anything that `record` does not make of such a model."""
     proof, parity = metadata.proof, metadata.parity
-    seed, between, worst = proof.get("seed"), proof.get("between"), parity.get("worst")
-    need(is_whole(proof.get("batch")) and proof["batch"] == BATCH, "its batch")
+    seed, between, worst = field(proof, "seed"), field(proof, "between"), field(parity, "worst")
+    need(is_whole(field(proof, "batch")) and proof["batch"] == BATCH, "its batch")
     need(is_whole(seed) and 0 <= seed < MAX_SEED, "its seed")
     need(between in ([*EITHER], [*POSITIVE]), "the range of its inputs")
-    need(parity.get("tolerance") == TOLERANCE, "its tolerance")
+    need(field(parity, "tolerance") == TOLERANCE, "its tolerance")
     need(is_number(worst) and worst >= 0, "its worst difference")
-    given, answers = proof.get("inputs"), proof.get("answers")
+    given, answers = field(proof, "inputs"), field(proof, "answers")
     need(isinstance(given, dict) and all_are(dict, given.values()), "its inputs")
     need(isinstance(answers, dict) and all_are(dict, answers.values()), "its answers")
     types = {name: type_from_json(type) for name, type in given.items()}
     need(types.keys() == metadata.inputs.keys(), "its inputs")
     for name, type in types.items():
         need(is_sized(type, type_from_json(metadata.inputs[name])), f"its input `{name[:40]}`")
-    size = DRAWN * BATCH * sum(prod(map(int, type.shape)) for type in types.values())
+    size = DRAWN * BATCH * sum(prod(map(number, type.shape)) for type in types.values())
     if size > (free := memory.free()):
         raise ValueError(f"its inputs take {memory.spell(size)}, and {memory.spell(free)} of memory is free")
-    read = {name: read_answer(name, packed) for name, packed in answers.items()}
-    return Proof(types, seed, (between[0], between[1]), read, float(worst))
+    recorded = {name: read_answer(name, packed) for name, packed in answers.items()}
+    return Proof(types, seed, (between[0], between[1]), recorded, float(worst))
 
 
 def is_sized(type: Tensor, declared: Tensor) -> bool:
@@ -144,7 +145,7 @@ def is_sized(type: Tensor, declared: Tensor) -> bool:
 
 def read_answer(name: str, packed: Mapping[str, Any]) -> Recorded:
     of = f"its answer `{name[:40]}`"
-    shape, names, floor = packed.get("shape"), packed.get("names"), packed.get("floor")
+    shape, names, floor = field(packed, "shape"), field(packed, "names"), field(packed, "floor")
     need(isinstance(shape, list) and len(shape) <= MAX_RANK and all(is_size(s) for s in shape), of)
     need(floor in (FLOOR, PROBABILITY_FLOOR), of)
     values = unpack(packed, tuple(shape), of)
@@ -156,7 +157,7 @@ def read_answer(name: str, packed: Mapping[str, Any]) -> Recorded:
         values = np.array(names, dtype=object)[values]
     slack = None
     if "slack" in packed:
-        need(isinstance(packed["slack"], dict) and packed["slack"].get("dtype") == "float32", of)
+        need(isinstance(packed["slack"], dict) and field(packed["slack"], "dtype") == "float32", of)
         slack = unpack(packed["slack"], tuple(shape), of)
         need(bool((slack >= 0).all()), of)  # NaN is not
     return Recorded(tuple(shape), packed["step"], values, slack, float(floor))
@@ -164,8 +165,8 @@ def read_answer(name: str, packed: Mapping[str, Any]) -> Recorded:
 
 def unpack(packed: Mapping[str, Any], shape: tuple[int, ...], of: str) -> np.ndarray:
     """The recorded values of an array of this shape. ValueError if they are not as `pack` makes them."""
-    step, element, data = packed.get("step"), packed.get("dtype"), packed.get("data")
-    need(packed.get("shape") == list(shape) and step == distance(prod(shape)), of)
+    step, element, data = field(packed, "step"), field(packed, "dtype"), field(packed, "data")
+    need(field(packed, "shape") == list(shape) and step == distance(prod(shape)), of)
     need(element in ELEMENTS and isinstance(data, str) and is_whole(step), of)
     dtype = np.dtype(element).newbyteorder("<")
     size = -(-prod(shape) // step) * dtype.itemsize
@@ -183,9 +184,14 @@ def b64decode(data: str) -> bytes:
         return b""
 
 
+def field(table: Mapping[str, Any], name: str) -> Any:
+    """A value of a table, none if it is not there."""
+    return table.get(name)
+
+
 def need(sound: bool, what: str) -> None:
     if not sound:
-        raise ValueError(f"{what} is not as dlc writes it")
+        raise ValueError(f"dlc writes {what} otherwise")
 
 
 def is_size(value: Any) -> bool:
@@ -193,4 +199,4 @@ def is_size(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    return (is_whole(value) or isinstance(value, float)) and isfinite(value)
+    return isinstance(value, float) and isfinite(value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir
 
+from dlc.compiler import reading
 from dlc.compiler.format import laid_out
 from dlc.compiler.lower import onnx
 from dlc.compiler.lower.weights import check_known
@@ -82,6 +83,7 @@ def save(model: ir.Model, path: Path) -> None:
 def staged(path: Path) -> Iterator[Path]:
     """A place for the files of an artifact. They get their names when the block ends well,
     all files or none."""
+    reading.replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         yield Path(folder) / path.name

@@ -401,7 +401,7 @@ def test_a_proof_of_other_numbers_is_refused(kind: str, plain: Made, tmp_path: P
     proof |= PROOFS.get(kind, {})
     proof["answers"]["z"] |= ANSWERS.get(kind, {})
     path = changed(plain, tmp_path, with_text("dlc.proof", json.dumps(proof)))
-    with pytest.raises(ArtifactError, match=r"holds no proof that can be read: .*\b(is|are) not as dlc"):
+    with pytest.raises(ArtifactError, match=r"holds no proof that can be read: (dlc writes|its inputs)"):
         verify(path)
 
 
@@ -419,7 +419,7 @@ def test_a_name_that_is_not_there_is_refused(plain: Made, tmp_path: Path) -> Non
     proof = json.loads(plain.metadata["dlc.proof"])
     proof["answers"]["y"]["names"] = ["red"]
     path = changed(plain, tmp_path, with_text("dlc.proof", json.dumps(proof)))
-    with pytest.raises(ArtifactError, match="its answer `y` is not as dlc writes it"):
+    with pytest.raises(ArtifactError, match="dlc writes its answer `y` otherwise"):
         verify(path)
 
 
@@ -512,7 +512,7 @@ def test_a_session_of_somebody_else_keeps_its_memory(plain: Made, monkeypatch: p
 
 ATOMS = st.one_of(
     st.none(), st.booleans(), st.text(max_size=5), st.floats(),
-    st.sampled_from([-1, 0, 1, 2, 3, 2**31, 2**63, 10**12, 10**30, "float", "class", "x", "O", "AAAA"]),
+    st.sampled_from([-1, 0, 1, 2, 3, 2**31, 2**63, 10**12, 10**30, 10**400, "float", "class", "x", "O", "AAAA"]),
 )  # fmt: skip
 JSON = st.recursive(
     ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)

@@ -176,6 +176,21 @@ def test_a_run_reaches_no_file_outside_of_its_folder(tmp_path: Path) -> None:
         assert "spec.json tells of files outside of the folder" in said
 
 
+def test_nothing_but_a_file_is_replaced(odd: dict[Path, str], tmp_path: Path) -> None:
+    """With the rights for it, `-o /dev/null` put a file in the place of the device."""
+    spec = write(tmp_path, "spec.dl", MODEL)
+    model = tmp_path / "spec.onnx"
+    assert dlc("export", spec, "-o", model).exit_code == 0
+    rows = write(tmp_path, "rows.csv", "x,x,x,x\n1,2,3,4\n")
+    for path, why in odd.items():
+        typed = [("emit", spec, "-o", path), ("predict", model, rows, "-o", path)]
+        if not path.is_dir():
+            typed += [("export", spec, "-o", path), ("show", spec, "--svg", path)]
+        for said in refused(*typed):
+            assert said == f"error: {path} {why}\n"
+    assert {path for path in odd if path.is_file()} == set()
+
+
 NO_RUNS = {
     "{": "is no JSON",
     "[" * 100_000: "is no JSON",

@@ -54,7 +54,7 @@ class NpzFile(Opened):
             raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no rows", (self.definition, "read here"))
         try:
             return [column_of(array) for array in arrays]
-        except ValueError as error:  # text of characters that there are not
+        except (ValueError, SystemError) as error:  # text of characters that there are not
             raise self._broken(str(error)) from None
 
     def name(self, place: int) -> str:
@@ -65,7 +65,7 @@ class NpzFile(Opened):
         try:
             with (
                 reading.open_file(self._path) as file,
-                zipfile.ZipFile(Pieces(file)) as archive,  # pyright: ignore[reportArgumentType]
+                zipfile.ZipFile(Pieces(file)) as archive,
             ):
                 yield archive
         except BROKEN as error:

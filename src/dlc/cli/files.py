@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from dlc.compiler import reading
+
 
 def write(beside: str, path: str, content: bytes) -> None:
     """Write a file; what goes wrong is told of the name that it will get."""
@@ -16,6 +18,7 @@ def write(beside: str, path: str, content: bytes) -> None:
 
 def replace(path: str, content: bytes) -> None:
     """Write beside the file and rename, so that nobody ever sees half of it."""
+    reading.replaceable(path)
     path = os.path.realpath(path)
     beside = f"{path}.{os.getpid()}.tmp"
     try:

@@ -48,6 +48,9 @@ def told(ctx: click.Context) -> Iterator[None]:
             raise
         complain(say_os_error(error))
         ctx.exit(1)
+    except MemoryError:
+        complain("there is not enough memory for this")
+        ctx.exit(1)
     except ImportError as error:
         if error.name not in EXTRAS:
             ours(error)

@@ -512,7 +512,7 @@ def test_a_session_of_somebody_else_keeps_its_memory(plain: Made, monkeypatch: p
 
 ATOMS = st.one_of(
     st.none(), st.booleans(), st.text(max_size=5), st.floats(),
-    st.sampled_from([-1, 0, 1, 2, 3, 2**31, 2**63, 10**12, 10**30, 10**400, "float", "class", "x", "O", "AAAA"]),
+    st.sampled_from([-1, 0, 1, 2, 3, 2**31, 2**63, 10**12, 10**30, 10**400, "float", "class", "x", "O"]),
 )  # fmt: skip
 JSON = st.recursive(
     ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)

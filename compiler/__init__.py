@@ -7,17 +7,16 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler import reading
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Problems
-from dlc.compiler.source import Source
+from dlc.compiler.source import MAX_BYTES, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from dlc.compiler.program import Facts, Program
 
-MAX_BYTES = 1_000_000
-
-__all__ = ["CompileError", "Diagnostic", "Problems", "Source", "compile", "read_source"]
+__all__ = ["MAX_BYTES", "CompileError", "Diagnostic", "Problems", "Source", "compile", "read_source"]
 
 
 def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: Facts | None = None,
@@ -43,12 +42,8 @@ def no_files(importing: Source, path: str) -> Source:
 
 def read_source(path: str | os.PathLike[str], name: str | None = None) -> Source:
     """The source at a path, under the name that messages show.
-    Raises OSError, UnicodeDecodeError and ValueError."""
-    shown = os.path.basename(path)
-    if os.path.getsize(path) > MAX_BYTES:
-        raise ValueError(f"{shown} is larger than {MAX_BYTES:_} bytes")
-    with open(path, encoding="utf-8-sig") as file:
-        return Source(name or shown, file.read())
+    OSError for what is no file, no regular one or too large; UnicodeDecodeError."""
+    return Source(name or os.path.basename(path), reading.read_text(path, MAX_BYTES))
 
 
 def reader(folder: str | os.PathLike[str]) -> Callable[[Source, str], Source]:

@@ -8,6 +8,8 @@ from functools import cached_property
 
 from dlc.compiler.record import record
 
+MAX_BYTES = 1_000_000  # of the file of a spec, and of each file that it imports
+
 
 @record
 class Source:

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.answers import class_axis, kind_of
 from dlc.compiler.definition import Definition, Reject
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.training.figures import titles
+from dlc.runtime import memory
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.data import Wanted, read_rows
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.meter import Measured, Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dlc.compiler.training.metrics import Table
     from dlc.compiler.types import Tensor
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from dlc.runtime.history import Figures
 
 CHUNK = 1024
+OF_COUNT = 64  # bytes that a count takes at most
 
 
 def inputs_of(artifact: Artifact) -> list[Wanted]:
@@ -50,7 +53,16 @@ def chunks(artifact: Artifact, rows: Rows) -> Iterator[tuple[slice, dict[str, np
     """Answers to the rows, some rows at a time; once to none, whose answers have a shape too."""
     for start in range(0, max(rows.count, 1), CHUNK):
         part = slice(start, min(start + CHUNK, rows.count))
-        yield part, artifact.run({name: rows[name][part] for name in artifact.inputs})
+        answers = artifact.run({name: rows[name][part] for name in artifact.inputs})
+        check_rows(artifact, answers, part.stop - part.start)
+        yield part, answers
+
+
+def check_rows(artifact: Artifact, answers: Mapping[str, np.ndarray], rows: int) -> None:
+    """Refuse a model whose answers are not one for each row."""
+    for name, answer in answers.items():
+        if np.shape(answer)[:1] != (rows,):
+            raise ArtifactError(f"{artifact.path} does not answer row by row: `{name}` is {np.shape(answer)}")
 
 
 @dataclass(frozen=True)
@@ -75,8 +87,20 @@ class Evaluated:
 def predict(artifact: Artifact, source: Any) -> Predicted:
     """Answers to every row of a file or data set, of which there may be none."""
     rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing, empty=True)
-    parts = [answers for _, answers in chunks(artifact, rows)]
+    parts: list[dict[str, np.ndarray]] = []
+    for part, answers in chunks(artifact, rows):
+        if not parts:
+            check_size(answers, part.stop, rows.count)
+        parts.append(answers)
     return Predicted({name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, rows.outside())
+
+
+def check_size(answers: Mapping[str, np.ndarray], given: int, rows: int) -> None:
+    """Refuse to answer rows whose answers, as large as these to some of them, do not fit in memory."""
+    size = sum(np.asarray(a).nbytes for a in answers.values()) * rows // max(given, 1)
+    if size > (free := memory.free()):
+        said = f"{memory.spell(size)}, and {memory.spell(free)} of memory is free"
+        raise ArtifactError(f"the answers to {rows} rows take {said}: give fewer rows at a time")
 
 
 def evaluate(artifact: Artifact, source: Any) -> Evaluated:
@@ -86,8 +110,41 @@ def evaluate(artifact: Artifact, source: Any) -> Evaluated:
     rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
     meter = Meter(measured)
     for part, answers in chunks(artifact, rows):
+        for m in measured:
+            check_answers(artifact, m, answers, rows[m.target][part])
         meter.add(answers, {t: rows[t][part] for t in targets}, part.stop - part.start)
     return Evaluated(rows.count, meter.figures(), meter.tables(), rows.outside())
+
+
+def check_answers(
+    artifact: Artifact, measured: Measured, answers: Mapping[str, np.ndarray], target: np.ndarray
+) -> None:
+    """Refuse answers that are not of the type which the artifact tells: an answer for each target, one of the
+    classes that there are, and a probability for each of these."""
+    type, shape = measured.type, target.shape
+    name, *more = kind_of(type).answer_names(measured.output)
+    sound = np.shape(answers[name]) == shape and is_known(type, np.asarray(answers[name]))
+    if type.element == "class" and type.classes is not None:
+        axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
+        shape = (*shape[:axis], type.classes.count, *shape[axis:])
+    if not sound or not all(np.shape(answers[n]) == shape and is_number(answers[n]) for n in more):
+        raise ArtifactError(f"{artifact.path} answers `{name}` otherwise than it says: {type}")
+
+
+def is_known(type: Tensor, values: np.ndarray) -> bool:
+    """Whether these are values that a type knows."""
+    if type.element not in ("class", "binary"):
+        return is_number(values)
+    labels = type.classes.labels if type.classes else None
+    if labels:
+        return values.dtype.kind in "Oiu" and set(values.ravel().tolist()) <= {*labels}
+    if type.element == "binary" or type.classes is None:
+        return values.dtype.kind == "b"
+    return values.dtype.kind in "iu" and bool(((values >= 0) & (values < type.classes.count)).all())
+
+
+def is_number(values: np.ndarray) -> bool:
+    return values.dtype.kind in "fiub" or values.dtype.name == "bfloat16"
 
 
 def measured_of(artifact: Artifact) -> list[Measured]:
@@ -104,6 +161,12 @@ def measured_of(artifact: Artifact) -> list[Measured]:
             f"{artifact.path} has no output that can be measured: training held none against a target; "
             "name what to measure in `train { metrics = [...] }`, and train anew"
         )
+    for output, metric in pairs:
+        if not metric.fits(type := type_from_json(outputs[output])):
+            raise ArtifactError(f"{artifact.path} measures the {metric.name} of `{output}`, which is {type}")
+    counts = sum(m.counts(type_from_json(outputs[output])) for output, m in pairs)
+    if OF_COUNT * counts > memory.free():
+        raise ArtifactError(f"{artifact.path} measures {counts} counts, which takes more memory than is free")
     names = titles(tuple(pairs))
     return [
         Measured(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)

@@ -86,6 +86,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     notes = outside_of(dataset) if dataset else []
     note(notes)
     run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset)
+    unpointed = run.unpointed
+    warn([unpointed] if unpointed else [])
     trained = None
     with run.explained():
         run.write_spec(program)
@@ -100,6 +102,9 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         else:
             run.write_weights(weights)
         exported = export(program, weights, run.path(MODEL), **vars(origin))
+    if run.unpointed and not unpointed:
+        warn([run.unpointed])
+    found += [run.unpointed] if run.unpointed else []
     return Result(run.folder, exported, trained, weights, tuple(found), tuple(notes))
 
 

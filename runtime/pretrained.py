@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.compiler import reading
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.lower.given import accept, weights_of
 from dlc.compiler.lower.weights import check_known
@@ -56,9 +57,8 @@ def opened(load: Load, folder: Path) -> Stored:
     try:
         return read_weights(folder / load.path)
     except (OSError, ValueError) as error:
-        why = (error.strerror if isinstance(error, OSError) else "") or str(error)
-        message = f"{load.path} cannot be read: {why}"
-        raise CompileError.of(UNREADABLE, message, load.span, help=HELP_PATH) from None
+        why = reading.why(error) if isinstance(error, OSError) else f"cannot be read: {error}"
+        raise CompileError.of(UNREADABLE, f"{load.path} {why}", load.span, help=HELP_PATH) from None
 
 
 def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -> str:

@@ -6,25 +6,28 @@ import json
 import os
 import shlex
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler import name_of, read_source
+from dlc.compiler import name_of, read_source, reading
+from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.program import Facts
-from dlc.compiler.source import Source
-from dlc.compiler.types import Classes
+from dlc.runtime.artifact.metadata import classes_from_json
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
+from dlc.runtime.strict_json import MAX_TEXT, is_table, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from dlc.compiler.program import Program
+    from dlc.compiler.source import Source
     from dlc.compiler.training.metrics import Table
     from dlc.runtime.history import Epoch, Trained
     from dlc.runtime.plans import Plan
@@ -35,6 +38,8 @@ SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = KEPT = (
     "data.json", "rows.safetensors", "figures.json",
 )  # fmt: skip
 LATEST = "latest"
+OTHER_FOLDER = "name another folder with `--out`"
+MAX_POINTER = 4096  # bytes of `latest` where it is a text
 SAVED = 2.0  # seconds between two savings of weights that got better, at least
 
 
@@ -44,21 +49,25 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.unpointed: Diagnostic | None = unpointed(folder)  # the warning where `latest` cannot point to it
         self._waiting: Callable[[], Mapping[str, np.ndarray]] | None = None
         self._saved = -SAVED
 
     @classmethod
     def create(cls, root: Path, name: str, now: datetime | None = None) -> Run:
-        """A new folder for a run of the spec of this name. `latest` points to it once it holds weights."""
+        """A new folder for a run of the spec of this name. `latest` points to it once it holds weights.
+        `CompileError` if no folder can be made there."""
         stamp = (now or datetime.now()).strftime("%Y-%m-%dT%H-%M-%S")
-        number = 1
-        while True:
-            folder = root / name / (stamp if number == 1 else f"{stamp}-{number}")
-            try:
-                folder.mkdir(parents=True)
-                return cls(folder)
-            except FileExistsError:
-                number += 1
+        try:
+            (root / name).mkdir(parents=True, exist_ok=True)
+            for number in count(1):
+                with suppress(FileExistsError):
+                    folder = root / name / (stamp if number == 1 else f"{stamp}-{number}")
+                    folder.mkdir()
+                    return cls(folder)
+        except OSError as error:
+            raise unmade(root / name, error) from None
+        raise AssertionError("one of so many names is free")
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -100,7 +109,11 @@ class Run:
         from safetensors.numpy import save
 
         path = self.write(WEIGHTS, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
-        point(self.folder.parent / LATEST, self.folder.name)
+        if self.unpointed is None:
+            try:
+                point(self.folder.parent / LATEST, self.folder.name)
+            except OSError as error:
+                self.unpointed = unpointed(self.folder, error)
         return path
 
     # --- as a listener ------------------------------------------------------------------------------------
@@ -147,10 +160,13 @@ def model_at(path: Path) -> Path:
         raise ArtifactError(how_far(folder))
     if path.is_dir():
         raise ArtifactError(f"{path} is a folder, and there is no file {MODEL} in it{latest_in(path)}")
-    if not path.is_file():
-        raise ArtifactError(f"there is no file {path}")
-    with path.open("rb") as file:
-        begin = file.read(1000)
+    try:
+        with reading.open_file(path) as file:
+            begin = file.read(1000)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArtifactError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ArtifactError(f"{path} {reading.why(error)}") from None
     if not begin:
         raise ArtifactError(f"{path} is empty")
     if path.suffix == ".dl" and begin.isascii() and b"\0" not in begin:
@@ -176,7 +192,7 @@ def latest(root: Path, name: str) -> Path | None:
     pointer = root / name / LATEST
     if pointer.is_symlink() or not pointer.is_file():
         return pointer.resolve() if pointer.is_dir() else None
-    folder = root / name / PurePosixPath(pointer.read_text(encoding="utf-8").strip()).name
+    folder = root / name / PurePosixPath(reading.read_text(pointer, MAX_POINTER).strip()).name
     return folder if folder.is_dir() else None
 
 
@@ -194,18 +210,21 @@ def read_spec(folder: Path) -> Spec:
     """The spec as it was run; imports are read from the folder, wherever they came from. `ArtifactError`
     where it cannot be read."""
     info = read_json(folder / INFO)
+    name: Any = info.get("name")
+    params: Any = info.get("params")
+    files: Any = info.get("files")
+    classes: Any = info.get("classes")
+    tables = is_table(params, object) and is_table(files, str) and is_table(classes, dict)
+    if not isinstance(name, str) or not tables or not all(map(is_within, files.values())):
+        raise unreadable(folder, f"{INFO} is not as dlc writes it")
     try:
-        files = {str(name): PurePosixPath(place) for name, place in info["files"].items()}
-        classes = {
-            n: Classes(c["count"], c["labels"] and tuple(c["labels"]), n) for n, c in info["classes"].items()
-        }
-        name, params = str(info["name"]), dict(info["params"])
-        if any(place.is_absolute() or ".." in place.parts for place in files.values()):
-            raise ValueError("a file outside the folder")
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise unreadable(folder, f"{INFO} is not as dlc writes it") from None
+        facts = Facts({n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()})
+    except (KeyError, ValueError):
+        raise unreadable(folder, f"{INFO} tells of classes that are none") from None
     try:
         source = read_source(folder / SPEC, name)
+    except OSError as error:
+        raise unreadable(folder, f"{SPEC} {reading.why(error)}") from None
     except ValueError as error:
         raise unreadable(folder, str(error)) from None
 
@@ -215,15 +234,25 @@ def read_spec(folder: Path) -> Spec:
             raise FileNotFoundError(2, "not among the files of the run", name)
         return read_source(folder / files[name], name)
 
-    return Spec(source, params, Facts(classes), read)
+    return Spec(source, params, facts, read)
+
+
+def is_within(place: str) -> bool:
+    """Whether a path leads to a place within the folder that it is relative to."""
+    return not PurePosixPath(place).is_absolute() and ".." not in PurePosixPath(place).parts
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a file of a run says; nothing where it is not there."""
+    """What a file of a run says; nothing where it is not there. `ArtifactError` where it cannot be read."""
     try:
-        found = json.loads(path.read_bytes()) if path.is_file() else {}
-    except (ValueError, RecursionError):
-        found = None
+        found = parse(reading.read_text(path, MAX_TEXT))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise unreadable(path.parent, f"{path.name} {reading.why(error)}") from None
+    except ValueError as error:
+        why = "no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        raise unreadable(path.parent, f"{path.name} is {why}") from None
     if not isinstance(found, dict):
         raise unreadable(path.parent, f"{path.name} is not as dlc writes it")
     return found
@@ -251,10 +280,37 @@ def point(pointer: Path, name: str) -> None:
         write(pointer, f"{name}\n".encode())
 
 
+def unpointed(folder: Path, error: OSError | None = None) -> Diagnostic | None:
+    """The warning that `latest` cannot point to a run: it is a folder, or cannot be written."""
+    pointer = folder.parent / LATEST
+    if pointer.is_dir() and not pointer.is_symlink():
+        why = f"{pointer} is a folder"
+    elif error is not None:
+        why = f"{pointer}: {(error.strerror or str(error)).lower()}"
+    else:
+        return None
+    help = "the run itself is kept; move what is there away, and the next run makes it anew"
+    return Diagnostic("W0801", f"{why}, so it does not point to this run", (), help=help)
+
+
+def unmade(folder: Path, error: OSError) -> CompileError:
+    """The error that a folder of runs cannot be made."""
+    way = (*reversed(folder.parents), folder)
+    place = next((p for p in way if (p.is_symlink() or p.exists()) and not p.is_dir()), None)
+    if place is None:
+        why, help = f"{folder}: {(error.strerror or str(error)).lower()}", OTHER_FOLDER
+    elif place.is_symlink():
+        why = f"{place} is a link to {os.readlink(place)}, which is no folder"
+        help = f"make the folder that it leads to, or {OTHER_FOLDER}"
+    else:
+        why, help = f"{place} is no folder", OTHER_FOLDER
+    return CompileError.of("E0813", f"no run can be kept here: {why}", help=help)
+
+
 def place_for(name: str, taken: set[str]) -> str:
     """Where an imported file lies in the folder: its own path, or a free one in `imports`."""
     path = PurePosixPath(name)
-    if not path.is_absolute() and ".." not in path.parts and str(path) not in taken:
+    if is_within(name) and str(path) not in taken:
         return str(path)
     number, place = 1, f"imports/{path.name}"
     while place in taken:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import errno
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler import reading
 from dlc.compiler.lower.given import Given
+from dlc.runtime import memory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
+
+LONGEST_HEADER = 1 << 24  # bytes
 
 # Elements as messages call them, by their codes in a file.
 ELEMENTS = {
@@ -25,9 +31,7 @@ class Stored(Given):
     def __init__(self, path: Path) -> None:
         from safetensors import SafetensorError, safe_open
 
-        if not path.is_file():
-            what = "it is a folder" if path.is_dir() else "there is no such file"
-            raise FileNotFoundError(2, what, str(path))
+        check_file(path)
         try:
             self._file: Any = safe_open(path, framework="np")
             slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
@@ -39,6 +43,18 @@ class Stored(Given):
         import ml_dtypes  # noqa: F401  bfloat16, which NumPy does not have
 
         return self._file.get_tensor(name)
+
+
+def check_file(path: Path) -> None:
+    """Look at a file before the library opens it: it is a regular file that fits in memory, and its header
+    has a bound. The library itself holds shapes against sizes. OSError."""
+    try:
+        reading.check(path, memory.free())
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path)) from None
+    with reading.open_file(path) as file:
+        if int.from_bytes(file.read(8), "little") > LONGEST_HEADER:
+            raise OSError(errno.EFBIG, f"its header is longer than {LONGEST_HEADER:_} bytes", str(path))
 
 
 def element(code: str) -> str:

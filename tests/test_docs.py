@@ -107,6 +107,35 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not [target for target in targets if not (page.parent / target).exists()]
 
 
+def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
+    from dlc.compiler.elaborate.imports import MAX_FILES
+    from dlc.compiler.source import MAX_BYTES
+    from dlc.runtime import pretrained, strict_json
+    from dlc.runtime.artifact import contents, metadata, proof
+    from dlc.runtime.data import bounds
+    from dlc.runtime.data.sources import npz, parquet_pages
+
+    told = {
+        "artifact.md": [
+            f"{contents.MAX_FILE} bytes", f"{contents.MAX_PARTS} fields", f"{contents.MAX_ITEMS} numbers",
+            f"{strict_json.MAX_TEXT} bytes (64 MiB)", f"{strict_json.MAX_VALUES} JSON values",
+            f"{metadata.MAX_CLASSES} classes", f"{metadata.MAX_RANK} axes", f"{proof.MAX_VALUES} values",
+            f"{proof.BATCH} rows",
+        ],
+        "training.md": [
+            f"{MAX_BYTES} bytes; {MAX_FILES} files",
+            f"unfold to {bounds.RATIO} times their size; {bounds.SMALL >> 20} MiB",
+            f"list takes {npz.LISTED >> 20} MiB",
+            f"footer of {parquet_pages.LONGEST_FOOTER >> 20} MiB",
+            f"header of {pretrained.LONGEST_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",
+        ],
+    }  # fmt: skip
+    assert bounds.SHARE == 2
+    for page, limits in told.items():
+        text = re.sub(r"(?<=\d) (?=\d{3}\b)", "", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+        assert not [limit for limit in limits if limit not in text], page
+
+
 def test_the_reference_is_up_to_date() -> None:
     """In a process of its own: tests define operators of theirs."""
     done = run(ROOT / "docs/write_reference.py", "--check", cwd=ROOT)

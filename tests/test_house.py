@@ -29,6 +29,39 @@ HEAVY = {
 LOWERING = ("compiler/lower/", "compiler/passes/folding.py")  # where torch, ONNX and NumPy are at home
 UNSAFE_MODULES = {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
 UNSAFE_CALLS = {"eval", "exec", "__import__", "torch.load"}
+# What opens a file by its path.
+OPENERS = {
+    "io.FileIO",
+    "np.load",
+    "onnx.load",
+    "json.load",
+    "onnx_ir.load",
+    "torch.load",
+    "urlopen",
+    "mmap.mmap",
+    "mmap",
+}
+METHODS = {
+    "open", "fdopen", "open_code", "read_text", "read_bytes", "open_text", "open_binary",
+    "ZipFile", "GzipFile", "BZ2File", "LZMAFile", "TarFile", "fromfile", "memmap", "loadtxt", "genfromtxt",
+    "load_file", "safe_open", "InferenceSession", "ParquetFile", "read_table", "read_csv", "input_stream",
+    "memory_map", "OSFile", "load_model",
+}  # fmt: skip
+# Files that open something else than a path that somebody gave, or a path that was looked at.
+OPENED_ELSEWHERE = {
+    "grammar/__init__.py": {"open"},  # its own tables: it stands below the compiler
+    "runtime/artifact/contents.py": {"mmap.mmap"},  # an open file
+    "runtime/artifact/seal.py": {"mmap", "open"},  # an open file; and the artifact that is being written
+    "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # what `contents.look_at` has passed
+    "runtime/data/sources/__init__.py": {"ParquetFile"},  # that of dlc
+    "runtime/data/sources/csv.py": {"arrow_csv.read_csv", "pa.input_stream"},
+    "runtime/data/sources/idx.py": {"gzip.open"},  # an open file
+    "runtime/data/sources/npz.py": {"archive.open", "zipfile.ZipFile"},  # an open file
+    "runtime/data/sources/parquet.py": {"parquet.ParquetFile"},
+    "runtime/pretrained.py": {"safe_open"},
+    "runtime/runs.py": {"load_file"},
+}
+OF_DLC = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}
 # These import by a name that stands in a table of theirs.
 BY_NAME = ("src/dlc/__init__.py", "src/dlc/cli/__init__.py")
 
@@ -105,6 +138,29 @@ def test_nothing_of_a_stranger_is_run() -> None:
         assert file in BY_NAME or not {"import_module", "importlib.import_module"} & set(named), file
         keywords = [k for call in calls(file) for k in call.keywords if k.arg == "allow_pickle"]
         assert all(ast.unparse(k.value) == "False" for k in keywords), file
+
+
+def test_files_are_opened_for_reading_in_one_place() -> None:
+    """What a path leads to may be a pipe, a device or a file without end: `compiler/reading.py` knows.
+    A library that opens a path itself is listed with the file that looks at the path first."""
+    found: dict[str, set[str]] = {}
+    for file in PRODUCT:
+        opening = {ast.unparse(call.func) for call in calls(file) if opens(call)}
+        if opening and file != "compiler/reading.py":
+            found[file] = opening
+    assert found == OPENED_ELSEWHERE
+    for file in OPENED_ELSEWHERE.keys() - OF_DLC:
+        assert any(i.module == "dlc.compiler.reading" for i in imports(file)), file
+
+
+def opens(call: ast.Call) -> bool:
+    """Whether a call opens a file for reading, or may."""
+    name = ast.unparse(call.func)
+    modes = [a.value for a in (*call.args, *(k.value for k in call.keywords if k.arg == "mode"))
+             if isinstance(a, ast.Constant) and isinstance(a.value, str)]  # fmt: skip
+    writes = any(re.fullmatch(r"[waxbt]+", mode) for mode in modes)
+    known = name in OPENERS or name.rpartition(".")[2] in METHODS
+    return known and not writes and not name.startswith("reading.")
 
 
 def test_every_code_has_a_page_and_every_page_a_code() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 
+from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 
 # What codes are about, by how they begin.
@@ -14,7 +15,7 @@ GROUPS = {
     "E00": "Files", "E01": "Text and grammar", "E02": "Values, shapes, types", "E03": "Names",
     "E04": "Calls and settings", "E05": "Flow", "E06": "Sections", "E07": "Data", "E08": "Runs and artifacts",
     "E09": "Limits", "W00": "Allowed warnings", "W04": "What can hardly be meant",
-    "W07": "Warnings of the data",
+    "W07": "Warnings of the data", "W08": "Warnings of runs",
 }  # fmt: skip
 SPEC = "model.dl"  # the name of a case's spec
 CHECK = (f"dlc check {SPEC}",)  # what is typed where a case says nothing else
@@ -50,8 +51,7 @@ def codes() -> tuple[str, ...]:
 
 
 def page(code: str) -> Page:
-    with open(os.path.join(FOLDER, f"{code}.md"), encoding="utf-8") as file:
-        return parse(code, file.read())
+    return parse(code, shipped(__file__, f"{code}.md"))
 
 
 def parse(code: str, text: str) -> Page:
@@ -72,4 +72,4 @@ def case(text: str, before: Case) -> Case:
 
 def told_by_compiler(code: str) -> bool:
     """Whether `dlc check` tells it, without data, runs or artifacts."""
-    return code[:3] not in ("E00", "E07", "E08", "W07")
+    return code[:3] not in ("E00", "E07", "E08", "W07", "W08")

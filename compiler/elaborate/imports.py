@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler import syntax
+from dlc.compiler import reading, syntax
 from dlc.compiler.elaborate import declared
 from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.values import BROKEN
-from dlc.compiler.source import Source
+from dlc.compiler.source import MAX_BYTES, Source
 from dlc.compiler.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ def load(ev: Evaluator, statement: syntax.Import) -> File:
 
 def read(ev: Evaluator, statement: syntax.Import) -> Source:
     if statement.is_std:
-        from importlib.resources import files  # slow to import, and few specs need it
-
-        return Source("std", files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8"))
+        return Source("std", reading.shipped(reading.__file__, "std.dl"))
     if not statement.path.endswith(".dl"):
         help = "the shipped blocks are imported `from std`, without quotes" if statement.path == "std" else ""
         raise ev.fail(
@@ -70,7 +68,10 @@ def read(ev: Evaluator, statement: syntax.Import) -> Source:
         )
     try:
         return ev.e.read(ev.scope.file.source, statement.path)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except reading.Unreadable as error:
+        help = f"what is imported is a text file of at most {MAX_BYTES:_} bytes, as the spec is"
+        raise ev.fail("E0307", statement.path_span, f"{statement.path} {error.strerror}", help=help) from None
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a text file"
         raise ev.fail("E0307", statement.path_span, f"{statement.path} cannot be read: {reason}",
                       help="the path is relative to this file") from None  # fmt: skip

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.lower.weights import dtype
 from dlc.compiler.names import Names
 from dlc.compiler.operators.operands import DTYPES
@@ -65,7 +66,7 @@ class Operators:
     @property
     def ml(self) -> Operators:
         """The operators of ai.onnx.ml."""
-        return Operators(self._builder, "ai.onnx.ml")
+        return Operators(self._builder, ML)
 
     def constant(self, value: Any, dtype: str) -> ir.Value:
         return self._builder.constant(
@@ -221,7 +222,7 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
         values.update(zip(node.results, run_node(node, op, values), strict=True))
     outputs = [answer(builder, op, name, value, values[value]) for name, value in graph.outputs.items()]
     used = {v.name for n in builder.nodes for v in n.inputs if v is not None}
-    opsets = {"": opset} | ({"ai.onnx.ml": ml_opset} if builder.uses_ml else {})
+    opsets = {"": opset} | ({ML: ml_opset} if builder.uses_ml else {})
     onnx_graph = ir.Graph(
         [values[v] for v in graph.inputs], outputs, nodes=builder.nodes,
         initializers=[v for n, v in builder.initializers.items() if n in used],

@@ -158,6 +158,9 @@ class ConfusionMatrix(Metric):
     def fits(self, type: Tensor) -> bool:
         return super().fits(type) and not (type.element == "binary" and State(type).per_label)
 
+    def counts(self, type: Tensor) -> int:
+        return number(type.classes.count) ** 2 if type.classes and type.element == "class" else 4
+
     def update(self, np, state, answer, target):
         state.add(matrix=confusion(np, state.type, False, answer.value, target))
 

@@ -75,6 +75,10 @@ class Metric(Definition, family="metric", what="a metric"):
         """Its figures of all that was counted, in the order of `parts`."""
         return (self.value(np, state),)
 
+    def counts(self, type: Tensor) -> int:
+        """How many numbers it keeps of an output, however many rows are counted."""
+        return 1
+
     def fits(self, type: Tensor) -> bool:
         """True if an output declared with this type can be measured."""
         return type.element in self.for_elements

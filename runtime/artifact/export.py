@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.format import laid_out
 from dlc.compiler.lower.given import accept, weights_of
 from dlc.compiler.lower.weights import check_known
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact.compare import TOLERANCE
+from dlc.runtime.artifact.contents import look_at
 from dlc.runtime.artifact.metadata import UNSEALED, describe
 from dlc.runtime.artifact.parity import Held, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
 from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
 from dlc.runtime.artifact.write import in_memory, onnx_model, raw_types, save, staged
+from dlc.runtime.errors import ArtifactError
 from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
@@ -76,6 +79,7 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
         artifact.metadata_props.update(metadata.texts())
         save(artifact, place)
         seal(place)
+        check_openable(place, program)
         size = sum(file.stat().st_size for file in place.parent.iterdir())
     return Exported(path, size, worst, len(batches), excused)
 
@@ -94,6 +98,16 @@ def told(held: Iterable[Held], rows: int) -> tuple[str, ...]:
     """The rows that are out of the comparison, in words, the most first."""
     counts = sum((Counter(h.excused) for h in held), Counter())
     return tuple(f"{count} of {rows} rows are left out: {excuse}" for excuse, count in counts.most_common())
+
+
+def check_openable(place: Path, program: Program) -> None:
+    """Refuse to write what `dlc.load` would not open."""
+    try:
+        look_at(place)
+    except ArtifactError as error:
+        why = str(error).removeprefix(f"{place} ")
+        help = "docs/artifact.md tells the limits: take fewer layers, or shorter names of classes"
+        raise CompileError.of("E0902", f"the artifact of {program.name} {why}", help=help) from None
 
 
 def comparisons(

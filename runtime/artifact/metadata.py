@@ -12,17 +12,18 @@ from dlc.compiler.ir import Output, Value
 from dlc.compiler.operators.operands import RANGES
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
-from dlc.runtime.errors import ArtifactError
+from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from dlc.compiler.program import Program
 
 PREFIX = "dlc."
 FORMAT = 1
 UNSEALED = "0" * 64  # stands in place of the digest when it is computed
+MAX_RANK, MAX_SIZE, MAX_NAME = 16, 10**12, 1000  # of a shape, of an axis, of a formula of free dimensions
+MAX_CLASSES = 1_000_000
 TEXTS = ("name", "spec", "fingerprint", "digest")  # not in JSON
 
 
@@ -68,6 +69,8 @@ def from_texts(texts: Mapping[str, str]) -> Metadata:
     version = from_json(found.get("format", "none"), "format")
     if version != FORMAT:
         raise ValueError(f"it is of format {version}, this version of dlc reads format {FORMAT}")
+    if sum(count(text) for key, text in found.items() if key not in TEXTS) > MAX_VALUES:
+        raise ValueError(f"its metadata is made of more than {MAX_VALUES:_} values")
     values = {
         key: found[key] if key in TEXTS else from_json(found[key], key)
         for key in Metadata.__dataclass_fields__
@@ -78,17 +81,11 @@ def from_texts(texts: Mapping[str, str]) -> Metadata:
     return metadata
 
 
-def no_artifact(path: Path, error: Exception) -> ArtifactError:
-    """The error for a file whose metadata cannot be read."""
-    why = "its metadata is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
-    return ArtifactError(f"{path} is no artifact of dlc: {why}")
-
-
 def from_json(text: str, key: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError(f"its `{PREFIX}{key}` is no JSON") from None
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"its `{PREFIX}{key}` is {error}") from None
 
 
 def check(metadata: Metadata) -> None:
@@ -112,14 +109,6 @@ def check(metadata: Metadata) -> None:
 
 def names_of_columns(value: list[Any]) -> bool:
     return bool(value) and all_are(str, value)
-
-
-def is_table(value: Any, of: type) -> bool:
-    return isinstance(value, dict) and all_are(of, value.values())
-
-
-def all_are(kind: type, values: Any) -> bool:
-    return all(isinstance(value, kind) for value in values)
 
 
 # --- types ------------------------------------------------------------------------------------------------
@@ -149,30 +138,51 @@ def answer_to_json(exported: Output | Value) -> dict[str, Any]:
 def type_from_json(written: Mapping[str, Any]) -> Tensor:
     """ValueError if it is no type."""
     element, shape = written.get("element"), written.get("shape")
-    count = 2 if element == "binary" else written.get("classes") if element == "class" else None
-    kind, labels = (str, written["names"]) if written.get("names") else (int, written.get("numbers"))
-    sound = element in ELEMENTS and isinstance(shape, list) and all(is_size(s) for s in shape)
-    sound = sound and (labels is None or are_labels(labels, kind, count))
-    if not sound or not (count is None if element not in ("class", "binary") else is_size(count)):
-        raise ValueError(f"it tells of a type that is none: {str(written)[:80]}")
+    sound = element in ELEMENTS and isinstance(shape, list) and len(shape) <= MAX_RANK
+    if not sound or not all(map(is_size, shape or [])):
+        raise no_type(written)
     assert isinstance(shape, list) and isinstance(element, str)
-    found_in = str(written.get("found_in", ""))
-    classes = Classes(count, tuple(labels) if labels else None, found_in) if isinstance(count, int) else None
+    classes = None
+    if element in ("class", "binary"):
+        labels = written.get("names") or written.get("numbers")
+        count = 2 if element == "binary" else written.get("classes")
+        try:
+            classes = classes_from_json(count, labels, str(written.get("found_in", "")))
+        except ValueError:
+            raise no_type(written) from None
     sizes = tuple(s if isinstance(s, int) else free(s) for s in shape)
     return Tensor(element, sizes, classes, missing=written.get("missing") is True)
 
 
-def are_labels(labels: Any, kind: type, count: Any) -> bool:
+def classes_from_json(count: Any, labels: Any, found_in: str = "") -> Classes:
+    """So many classes, with names or numbers or none. ValueError if there are no such."""
+    counted = is_whole(count) and 0 < count <= MAX_CLASSES
+    if not counted or not (labels is None or are_labels(labels, count)):
+        raise ValueError("these are no classes")
+    return Classes(count, None if labels is None else tuple(labels), found_in)
+
+
+def are_labels(labels: Any, count: int) -> bool:
     """Names or whole numbers of 64 bits, as many as there are classes, no two alike."""
-    if not isinstance(labels, list) or not all_are(kind, labels) or len(labels) != count:
+    if not isinstance(labels, list) or len(labels) != count or len({*map(type, labels)}) != 1:
         return False
     low, high = RANGES["int64"]
-    return len(set(labels)) == count and (kind is str or (low <= min(labels) and max(labels) <= high))
+    if all_are(str, labels):
+        return len({*labels}) == count
+    return (
+        all(map(is_whole, labels)) and len({*labels}) == count and low <= min(labels) and max(labels) <= high
+    )
+
+
+def no_type(written: Mapping[str, Any]) -> ValueError:
+    return ValueError(f"it tells of a type that is none: {str(written)[:80]}")
 
 
 def is_size(value: Any) -> bool:
     """A number, or the name or formula of a free dimension."""
-    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    if isinstance(value, str):
+        return 0 < len(value) <= MAX_NAME
+    return is_whole(value) and 0 < value <= MAX_SIZE
 
 
 # --- writing ----------------------------------------------------------------------------------------------

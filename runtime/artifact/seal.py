@@ -9,6 +9,7 @@ import hashlib
 from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING
 
+from dlc.compiler import reading
 from dlc.runtime.artifact.metadata import PREFIX, UNSEALED
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def is_sealed(path: Path, digest: str) -> bool:
 
 def digest_with(path: Path, found: str) -> str | None:
     """The digest of a file that holds this one; none if it does not."""
-    with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+    with reading.open_file(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         entry = content.find(ENTRY + found.encode())
         if entry < 0:
             return None

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import ctypes
+import re
+from contextlib import contextmanager, suppress
 from math import prod
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
 import onnxruntime
 
+from dlc.runtime import memory
 from dlc.runtime.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 BFLOAT16, BFLOAT16_NUMBER = "tensor(bfloat16)", 16  # its number in ONNX
+TEXT, OF_PYTHON = "tensor(string)", 80  # and the bytes of a text in Python beside its own
+OUT_OF_MEMORY = re.compile("available memory of|failed to allocate|bad.?alloc|out of memory", re.IGNORECASE)
+ALLOCATORS = Lock()
+BATCH = "batch"  # the first axis of what is given and answered row by row
 DEVICES = ("cpu", "cuda")
 QUIET = 4  # fatal mistakes alone; others come as exceptions
 
 
 def open_session(
-    model: bytes | Path, device: str = "cpu", *, plain: bool = False
+    model: bytes | Path, device: str = "cpu", *, plain: bool = False, most: int | None = None
 ) -> onnxruntime.InferenceSession:
     """A session on the device, `cpu` or `cuda`; an error if ONNX Runtime did not get the device.
 
-    `plain` switches graph optimizations off.
+    `plain` switches graph optimizations off. `most` bounds the bytes of the host that all tensors but the
+    weights take at a time. Constants are then not computed as the model is opened: releases of ONNX Runtime
+    differ in whether that keeps to the bound.
     """
     if device not in DEVICES:
         raise DeviceError(
@@ -45,7 +55,10 @@ def open_session(
             onnxruntime.preload_dlls()
         providers = [CUDA, CPU]
     source = model if isinstance(model, bytes) else str(model)
-    session = onnxruntime.InferenceSession(source, options, providers=providers)
+    with bounded(options, most):
+        session = onnxruntime.InferenceSession(
+            source, options, providers=providers, disabled_optimizers=["ConstantFolding"] if most else None
+        )
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
         raise DeviceError(
@@ -55,13 +68,59 @@ def open_session(
     return session
 
 
-def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """All outputs by name."""
+@contextmanager
+def bounded(options: onnxruntime.SessionOptions, most: int | None) -> Iterator[None]:
+    """Within it a session gets an allocator of its own, with a bound. ONNX Runtime takes it from those of the
+    whole process, where another is put in its place afterwards."""
+    if most is None:
+        yield
+        return
+    with ALLOCATORS:
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        register({"max_mem": most})
+        try:
+            yield
+        finally:
+            register({})
+
+
+def register(arena: dict[str, int]) -> None:
+    """Give the process another allocator; releases that take one alone keep the first, and its bound."""
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    with suppress(RuntimeError):
+        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(arena))
+
+
+def run(
+    session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], longest: int | None = None
+) -> dict[str, Any]:
+    """All outputs by name. `longest` is the most bytes of a text among them, where texts are to be held
+    against the memory that is free. MemoryError if there is not enough."""
+    try:
+        return answers(session, inputs, longest)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if OUT_OF_MEMORY.search(str(error)):
+            raise MemoryError("it takes more memory than it may") from None
+        raise
+
+
+def answers(
+    session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], longest: int | None
+) -> dict[str, Any]:
     names = [o.name for o in session.get_outputs()]
-    if BFLOAT16 in {v.type for v in (*session.get_inputs(), *session.get_outputs())}:
-        made = session.run_with_ort_values(names, {n: to_ort(array) for n, array in inputs.items()})
-        return dict(zip(names, map(from_ort, made), strict=True))
-    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    given, made = {v.type for v in session.get_inputs()}, {v.type for v in session.get_outputs()}
+    counted = longest is not None and TEXT in made and TEXT not in given
+    if not counted and BFLOAT16 not in given | made:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    values = session.run_with_ort_values(names, {n: to_ort(array) for n, array in inputs.items()})
+    texts = sum(prod(value.shape()) for value in values if value.data_type() == TEXT)
+    if longest is not None and texts * (OF_PYTHON + longest) > memory.free():
+        raise MemoryError("its answers take more memory than is free")
+    return dict(zip(names, map(from_ort, values), strict=True))
 
 
 # --- bfloat16, which ONNX Runtime does not take from NumPy ------------------------------------------------

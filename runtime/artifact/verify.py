@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.dims import number
 from dlc.runtime.arguments import path_of
-from dlc.runtime.artifact.compare import TOLERANCE, difference
+from dlc.runtime.artifact import proof
+from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.loaded import first_line, open_artifact
-from dlc.runtime.artifact.proof import proved_types, unpack
-from dlc.runtime.artifact.samples import sample
 from dlc.runtime.artifact.seal import is_sealed
 from dlc.runtime.artifact.session import run
 from dlc.runtime.errors import ArtifactError
@@ -22,9 +19,7 @@ from dlc.runtime.runs import model_at
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dlc.runtime.artifact.metadata import Metadata
-
-MAX_INPUT = 10**8
+    from dlc.runtime.artifact.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -46,15 +41,21 @@ def verify(path: str | Path, device: str = "cpu") -> Verified:
     """Whether an artifact answers as it did at export. `ArtifactError` if it cannot be told,
     or if the answers are the same and something else in the file was changed since."""
     path = model_at(path_of(path, "the path of a model"))
-    session, metadata = open_artifact(path, device)
+    session, metadata, longest = open_artifact(path, device)
     if not metadata.proof:
         raise ArtifactError(f"{path} holds no proof: `dlc export` and `dlc train` write files that do")
     try:
-        verified = repeat(session, metadata)
-    except (LookupError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
-        raise ArtifactError(f"{path} holds no proof that can be read: {first_line(error)}") from None
+        recorded = proof.read(metadata)
+        if recorded.answers.keys() != {output.name for output in session.get_outputs()}:
+            raise ValueError("its answers are not those of all outputs")
+        inputs = recorded.inputs()
+    except (ValueError, MemoryError) as error:
+        raise ArtifactError(f"{path} holds no proof that can be read: {error}") from None
+    try:
+        found = run(session, inputs, longest)
     except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
         raise ArtifactError(f"{path} cannot be run on the inputs of its proof: {first_line(error)}") from None
+    verified = held(recorded, found)
     if verified.holds and not is_sealed(path, metadata.digest):
         raise ArtifactError(
             f"{path} was changed after it was proved: its answers are those of its proof, and the spec, "
@@ -63,26 +64,8 @@ def verify(path: str | Path, device: str = "cpu") -> Verified:
     return verified
 
 
-def repeat(session: Any, metadata: Metadata) -> Verified:
-    proof = metadata.proof
-    types = proved_types(proof)
-    batch, (low, high) = int(proof["batch"]), map(float, proof["between"])
-    if batch * sum(prod(map(number, t.shape)) for t in types.values()) > MAX_INPUT:
-        raise ValueError("its inputs are too large")
-    found = run(session, sample(types, batch, int(proof["seed"]), (low, high)))
-    apart = {name: distance(packed, np.asarray(found[name])) for name, packed in proof["answers"].items()}
-    if apart.keys() != found.keys():
-        raise ValueError("it is not of all outputs")
+def held(recorded: Proof, found: dict[str, Any]) -> Verified:
+    """Answers against those of the proof."""
+    apart = {name: answer.gap(np.asarray(found[name])) for name, answer in recorded.answers.items()}
     wrong = tuple(name for name, gap in apart.items() if not gap <= TOLERANCE)
-    return Verified(max(apart.values(), default=0.0), float(metadata.parity["worst"]), TOLERANCE, wrong)
-
-
-def distance(packed: dict[str, Any], have: np.ndarray) -> float:
-    """How far an output is from what was recorded of it."""
-    if list(have.shape) != packed["shape"]:
-        return float("inf")
-    want = unpack(packed)
-    if "names" in packed:
-        want = np.array(packed["names"], dtype=object)[want.astype(np.int64)]
-    slack = unpack(packed["slack"]) if "slack" in packed else None
-    return difference(want, have.ravel()[:: packed["step"]], slack, float(packed["floor"]))
+    return Verified(max(apart.values(), default=0.0), recorded.worst, TOLERANCE, wrong)

@@ -112,7 +112,7 @@ def _data_of(program: Program, source: Path | sections.Source | Opened | None) -
     data = program.data or sections.Data()
     if source is None:
         return data
-    given = source_of(source.resolve(), data.marks) if isinstance(source, Path) else source
+    given = source_of(source.absolute(), data.marks) if isinstance(source, Path) else source
     return sections.Data(**data.values() | {"source": given}).placed(data.span, data.spans)
 
 

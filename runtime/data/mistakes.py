@@ -24,6 +24,7 @@ PARTING = "E0709"  # rows cannot be parted as asked
 RAGGED = "E0711"
 REPEATED = "E0712"  # two columns under one name
 DRAWN = "E0713"
+TOO_LARGE = "E0716"
 
 
 def span_of(thing: Any) -> Span | None:

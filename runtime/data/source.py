@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler import reading
 from dlc.runtime.data import mistakes
 
 if TYPE_CHECKING:
@@ -143,13 +144,15 @@ def shown(path: str) -> str:
 
 def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
     """The path of a source's file; said kindly if there is no such file."""
-    if path.is_file():
-        return path
     name, place = shown(source.path), (source, "looked for here")
-    if path.is_dir():
-        raise mistakes.fail(mistakes.NO_FILE, f"{name} is a folder, and a file is wanted", place)
-    help = _nearest_file(path) or "paths are relative to the spec"
-    raise mistakes.fail(mistakes.NO_FILE, f"there is no file {name}", place, help=help)
+    try:
+        reading.check(path)
+    except (FileNotFoundError, NotADirectoryError):
+        help = _nearest_file(path) or "paths are relative to the spec"
+        raise mistakes.fail(mistakes.NO_FILE, f"there is no file {name}", place, help=help) from None
+    except OSError as error:
+        raise mistakes.fail(mistakes.NO_FILE, f"{name} {reading.why(error)}", place) from None
+    return path
 
 
 def _nearest_file(path: Path) -> str:

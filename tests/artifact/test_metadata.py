@@ -373,8 +373,8 @@ def test_what_is_no_model_is_refused(small: Made, tmp_path: Path, capfd) -> None
         for use in (dlc.load, verify):
             with pytest.raises(ArtifactError, match=r"broken\.onnx"):
                 use(path)
-    for place in (tmp_path, tmp_path / "nothing.onnx"):
-        with pytest.raises(ArtifactError, match="there is no file"):
+    for place, told in ((tmp_path, "is a folder, not a regular"), (tmp_path / "no.onnx", "there is no file")):
+        with pytest.raises(ArtifactError, match=told):
             dlc.load(place)
     assert capfd.readouterr() == ("", "")
 

@@ -288,7 +288,7 @@ def test_the_device_is_what_the_session_got(got: list[str], monkeypatch) -> None
 
     asked: list[list[str]] = []
 
-    def session(source: bytes, options: Any, providers: list[str]) -> Session:
+    def session(source: bytes, options: Any, providers: list[str], **more: Any) -> Session:
         asked.append(providers)
         return Session(got)
 

@@ -68,8 +68,20 @@ def test_files_that_cannot_be_written_are_told_in_one_line(tmp_path: Path) -> No
     done = dlc("show", spec, "--svg", tmp_path / "no" / "net.svg")
     assert done.stderr == f"error: {tmp_path / 'no' / 'net.svg'}: no such file or directory\n"
     done = dlc("train", spec, "--out", spec)
-    assert done.stderr.startswith(f"error: {spec / 'iris'}")
-    assert done.stderr.endswith(": not a directory\n")
+    assert done.stderr.splitlines() == [
+        f"error[E0813]: no run can be kept here: {spec} is no folder",
+        "  = help: name another folder with `--out`",
+        "",
+    ]
+
+
+def test_too_little_memory_is_no_mistake_of_dlc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def hungry(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("dlc.cli.check.check_all", hungry)
+    done = dlc("check", write(tmp_path, "iris.dl", IRIS))
+    assert (done.exit_code, done.stderr) == (1, "error: there is not enough memory for this\n")
 
 
 @pytest.mark.parametrize(

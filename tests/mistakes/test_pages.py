@@ -59,8 +59,15 @@ def doubled(x: torch.Tensor) -> torch.Tensor:
     return made
 
 
+def little_memory(patch: pytest.MonkeyPatch) -> None:
+    from dlc.runtime import memory
+
+    patch.setattr(memory, "free", lambda: 40)
+
+
 # Where the fault lies in the surroundings, these are made so first.
 SURROUNDINGS = {
+    "E0716": little_memory,
     "E0805": without_gpu,
     "E0807": without_muon,
     "E0809": without_autocast,

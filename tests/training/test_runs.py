@@ -107,6 +107,87 @@ def test_where_links_are_not_allowed_latest_is_a_text(tmp_path, monkeypatch):
     assert latest(tmp_path, "net") == run.folder
 
 
+@pytest.mark.parametrize(
+    ("make", "told", "help"),
+    [
+        (lambda root: root.symlink_to("nowhere"), "runs is a link to nowhere, which is no folder",
+         "make the folder that it leads to, or name another folder with `--out`"),
+        (lambda root: root.symlink_to("runs"), "runs is a link to runs, which is no folder",
+         "make the folder that it leads to, or name another folder with `--out`"),
+        (lambda root: root.write_text("text"), "runs is no folder", "name another folder with `--out`"),
+        (lambda root: (root.mkdir(), (root / "net").write_text("text")), "runs/net is no folder",
+         "name another folder with `--out`"),
+        (lambda root: os.mkfifo(root), "runs is no folder", "name another folder with `--out`"),
+    ],
+)  # fmt: skip
+def test_what_stands_in_the_way_of_a_run_is_told(make, told, help, tmp_path, monkeypatch):
+    """A link that leads nowhere was tried again for ever."""
+    monkeypatch.chdir(tmp_path)
+    make(Path("runs"))
+    with pytest.raises(CompileError) as caught:
+        Run.create(Path("runs"), "net", WHEN)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("E0813", f"no run can be kept here: {told}")
+    assert found.help == help
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied"),
+        OSError(30, "Read-only file system"),
+        OSError(28, "No space left"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_to_is_told(error, tmp_path, monkeypatch):
+    real = Path.mkdir
+
+    def mkdir(self, *args, **kwargs):
+        if self.name.startswith("2026"):
+            raise error
+        real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(CompileError) as caught:
+        Run.create(tmp_path, "net", WHEN)
+    (found,) = caught.value.diagnostics
+    assert found.message == f"no run can be kept here: {tmp_path / 'net'}: {error.strerror.lower()}"
+
+
+def test_a_folder_called_latest_is_left_alone_and_the_run_is_kept(tmp_path):
+    (tmp_path / "net" / "latest").mkdir(parents=True)
+    (tmp_path / "net" / "latest" / "mine").write_text("text")
+    run = Run.create(tmp_path, "net", WHEN)
+    assert run.unpointed is not None
+    assert (run.unpointed.code, run.unpointed.severity) == ("W0801", "warning")
+    run.write_weights({"w": np.ones(2, np.float32)})
+    assert read_weights(run.path("weights.safetensors"))["w"].tolist() == [1, 1]
+    assert [p.name for p in (tmp_path / "net" / "latest").iterdir()] == ["mine"]
+    assert {p.name for p in (tmp_path / "net").iterdir()} == {"latest", run.folder.name}
+
+
+def test_a_pointer_that_cannot_be_written_is_told_at_the_end(tmp_path, monkeypatch):
+    run = Run.create(tmp_path, "net", WHEN)
+    assert run.unpointed is None
+
+    def fail(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(runs, "point", fail)
+    run.write_weights({"w": np.ones(2, np.float32)})
+    assert run.unpointed is not None
+    assert run.unpointed.message.endswith("latest: permission denied, so it does not point to this run")
+
+
+def test_a_pointer_that_is_no_text_of_a_name_is_refused(tmp_path):
+    Run.create(tmp_path, "net", WHEN)
+    (tmp_path / "net" / "latest").write_text("../../../etc\n")
+    assert latest(tmp_path, "net") is None
+    (tmp_path / "net" / "latest").write_text("x" * 5000)
+    with pytest.raises(OSError, match="is larger than 4_096 bytes"):
+        latest(tmp_path, "net")
+
+
 def test_weights_are_saved_as_they_get_better_and_not_too_often(tmp_path, monkeypatch):
     run, clock, saved = Run.create(tmp_path, "net", WHEN), [100.0], []
     monkeypatch.setattr(runs.time, "monotonic", lambda: clock[0])

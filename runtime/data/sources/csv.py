@@ -9,7 +9,8 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from dlc.runtime.data import formats, mistakes
+from dlc.compiler import reading
+from dlc.runtime.data import bounds, formats, mistakes
 from dlc.runtime.data.convert import is_number
 from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
 
@@ -93,7 +94,7 @@ class CsvFile(Opened):
 
         try:
             with pa.input_stream(str(path)) as stream:  # unpacks .gz and the like
-                return stream.read()
+                return bounds.unpack(stream, reading.check(path), self.file, self.definition)
         except OSError as error:
             raise self._broken(str(error)) from None
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.runtime.data import mistakes
+from dlc.compiler import reading
+from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.source import Column, Opened, numbers, shown
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ PREFIXES = {"train": "train", "test": "t10k"}
 PIECES = (("images", "idx3"), ("labels", "idx1"))
 ELEMENTS = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 STEP = 1 << 24
+UNFOLDS = 1_032  # how many times its size a gzip file unfolds to at most
 
 
 class IdxFolder(Opened):
@@ -35,7 +38,7 @@ class IdxFolder(Opened):
         shapes = [
             self._read(path, lambda stream, path: self._header(stream, path)[0]) for path in self._paths
         ]
-        self.sizes = tuple(int(np.prod(shape[1:], dtype=object)) for shape in shapes)
+        self.sizes = tuple(prod(shape[1:]) for shape in shapes)
         self.count, labels = (shape[0] for shape in shapes)
         if self.count != labels:
             message = f"{self.file}: there are {self.count} images and {labels} labels"
@@ -50,8 +53,11 @@ class IdxFolder(Opened):
     def _read(self, path: Path, act: Callable[[Any, Path], Any]) -> Any:
         """What `act` makes of the file, which may be gzipped."""
         try:
-            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-                return act(stream, path)
+            with reading.open_file(path) as file:
+                return act(gzip.open(file) if path.suffix == ".gz" else file, path)
+        except reading.Unreadable as error:
+            message = f"{self.file}/{path.name} {error.strerror}"
+            raise mistakes.fail(mistakes.NO_FILE, message, (self.definition, "read here")) from None
         except (OSError, EOFError, zlib.error) as error:
             raise self._broken(path, str(error)) from None
 
@@ -65,16 +71,23 @@ class IdxFolder(Opened):
         return tuple(np.frombuffer(sizes, ">u4").tolist()), np.dtype(ELEMENTS[head[2]])
 
     def _array(self, stream: IO[bytes], path: Path) -> np.ndarray:
-        """All values. No more is read than the header announces."""
+        """All values. No more is read than the header announces, nor than there is memory for."""
         shape, dtype = self._header(stream, path)
-        wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        wanted, what = prod(shape) * dtype.itemsize, f"{self.file}/{path.name}"
+        most = reading.check(path) * (UNFOLDS if path.suffix == ".gz" else 1)
+        if wanted <= most:
+            copies = 1 if dtype.itemsize == 1 else 2  # in the order of bytes of the file, and of the machine
+            bounds.check(copies * wanted, bounds.most(), what, self.definition)
         data = bytearray()
-        while len(data) <= wanted and (piece := stream.read(min(STEP, wanted + 1 - len(data)))):
+        while len(data) <= wanted <= most and (piece := stream.read(min(STEP, wanted + 1 - len(data)))):
             data += piece
         if len(data) != wanted:
             more = "less" if len(data) < wanted else "more"
             raise self._broken(path, f"it holds {more} than the {wanted} bytes that its header announces")
-        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+        try:
+            return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+        except ValueError as error:  # nothing, in a shape that no array can have
+            raise self._broken(path, str(error)) from None
 
     def _complain(self, folder: Path, prefix: str, found: Sequence[Path | None]) -> NoReturn:
         place = (self.definition, "looked for here")
@@ -98,4 +111,4 @@ def has_test(source: Idx, folder: Path) -> bool:
 
 def _find(folder: Path, prefix: str, what: str, kind: str) -> Path | None:
     names = [f"{prefix}-{what}{sign}{kind}-ubyte{end}" for sign in "-." for end in ("", ".gz")]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    return next((folder / name for name in names if (folder / name).exists()), None)

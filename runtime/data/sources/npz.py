@@ -4,78 +4,123 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from contextlib import contextmanager
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.runtime.data import mistakes
+from dlc.compiler import reading
+from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.given import column_of
 from dlc.runtime.data.source import Column, Opened, need_file, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from typing import IO
+    from typing import IO, BinaryIO
 
     from dlc.compiler.sections import Npz
+
+LISTED = 1 << 24  # bytes that the list of all members takes at most
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as NumPy writes members
+LONGEST = 1 << 48  # no axis is longer
+TEXT = 64  # bytes that a text takes at least, beside what the archive has of it
+# What zipfile and NumPy raise for a file that is not what it says.
+BROKEN = (zipfile.BadZipFile, zlib.error, OSError, ValueError, OverflowError, EOFError, MemoryError,
+          NotImplementedError, RuntimeError)  # fmt: skip
 
 
 class NpzFile(Opened):
     def __init__(self, source: Npz, folder: Path) -> None:
         path = need_file(folder / source.path, source)
         self.file, self.definition, self._path = shown(source.path), source, path
-        try:
-            with zipfile.ZipFile(self._path) as archive:
-                self.names = tuple(n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy"))
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-            raise self._broken(str(error)) from None
+        with self._archive() as archive:
+            self.names = tuple(n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy"))
         if not self.names:
             raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} holds no arrays", (source, "read here"))
         self.count = -1
 
     def read(self, places: Sequence[int]) -> list[Column]:
-        arrays = [self._array(self.names[place]) for place in places]
+        names = [self.names[place] for place in places]
+        with self._archive() as archive:
+            sizes = [self._size(archive, name) for name in names]
+            bounds.check(sum(sizes), bounds.most(), self.file, self.definition)
+            arrays = [self._array(archive, name) for name in names]
         self.count = len(arrays[0]) if arrays else 0
         for place, array in zip(places, arrays, strict=True):
             if len(array) != self.count:
                 message = (f'{self.file}: the arrays have different numbers of rows: {self.count} in '
                            f'"{self.names[places[0]]}", {len(array)} in "{self.names[place]}"')  # fmt: skip
                 raise mistakes.fail(mistakes.SHAPE, message, (self.definition, "read here"))
-        return [column_of(array) for array in arrays]
+        try:
+            return [column_of(array) for array in arrays]
+        except (ValueError, SystemError) as error:  # text of characters that there are not
+            raise self._broken(str(error)) from None
 
     def name(self, place: int) -> str:
         return f'array "{self.names[place]}"'
 
-    def _array(self, name: str) -> np.ndarray:
-        """One array; an archive that asks for pickle, or for more memory than it fills, is refused."""
+    @contextmanager
+    def _archive(self) -> Iterator[zipfile.ZipFile]:
         try:
-            with zipfile.ZipFile(self._path) as archive:
-                entry = archive.getinfo(f"{name}.npy")
-                with archive.open(entry) as stream:
-                    shape, dtype = _header(stream)
-                if dtype.hasobject:
-                    raise self._broken(f'the array "{name}" holds Python objects, which are not read')
-                if int(np.prod(shape, dtype=object)) * dtype.itemsize > entry.file_size:
-                    raise self._broken(f'the array "{name}" ends too early')
-                with archive.open(entry) as stream:
-                    array = np.lib.format.read_array(stream, allow_pickle=False)
-        except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, MemoryError,
-                NotImplementedError, RuntimeError) as error:  # fmt: skip
+            with (
+                reading.open_file(self._path) as file,
+                zipfile.ZipFile(Pieces(file)) as archive,
+            ):
+                yield archive
+        except BROKEN as error:
             raise self._broken(str(error) or type(error).__name__) from None
-        if not array.ndim:
+
+    def _size(self, archive: zipfile.ZipFile, name: str) -> int:
+        """The bytes that an array takes in memory. One that asks for pickle, or for more memory than
+        it fills, is refused before any of it is read."""
+        entry = archive.getinfo(f"{name}.npy")
+        if entry.compress_type not in PACKED:
+            raise self._broken(f'the array "{name}" is packed as NumPy packs none')
+        with archive.open(entry) as stream:
+            shape, dtype = _header(stream)
+        if dtype.hasobject:
+            raise self._broken(f'the array "{name}" holds Python objects, which are not read')
+        if dtype.kind not in "biufU":
+            raise self._broken(f'the array "{name}" of {dtype} holds neither numbers nor text')
+        if not shape:
             message = f'{self.file}: the array "{name}" is a single value, and has no rows'
             raise mistakes.fail(mistakes.SHAPE, message, (self.definition, "read here"))
-        if array.dtype.kind not in "biufU":
-            raise self._broken(f'the array "{name}" of {array.dtype} holds neither numbers nor text')
-        return array
+        size = prod(shape) * dtype.itemsize
+        if size > entry.file_size:
+            raise self._broken(f'the array "{name}" ends too early')
+        bounds.check_ratio(size, entry.compress_size, f'{self.file}, array "{name}"', self.definition)
+        return size + (TEXT * prod(shape) if dtype.kind == "U" else 0)
+
+    def _array(self, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+        with archive.open(f"{name}.npy") as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
 
     def _broken(self, why: str) -> mistakes.CompileError:
         message = f"{self.file} cannot be read as an npz file: {mistakes.shorten(why, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
 
 
+class Pieces:
+    """An archive of which only so much is read at once: `zipfile` reads the list of all members in one go."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        found = self._file.read(LISTED + 1 if size < 0 else min(size, LISTED + 1))
+        if len(found) > LISTED:
+            raise zipfile.BadZipFile("its list of members is too long")
+        return found
+
+
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and the element of an array. ValueError if it has none."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(stream)
+    if not all(type(size) is int and 0 <= size < LONGEST for size in shape):
+        raise ValueError(f"an array of the shape {shape}")
     return shape, dtype

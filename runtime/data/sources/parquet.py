@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 
-from dlc.runtime.data import mistakes
+from dlc.compiler import reading
+from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.source import Column, Opened, need_file, numbers, shown, texts
+from dlc.runtime.data.sources.parquet_pages import columns, footer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import pyarrow as pa
-
     from dlc.compiler.sections import Parquet
+
+
+# What pyarrow raises for a file that is not what it says, and what the look at its pages does.
+BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError)
+# Bytes of a value; a text takes its own beside.
+WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12, "BYTE_ARRAY": 8}
+PLAIN = "write it anew with fewer rows, or as csv"
+PIECE = 1 << 28  # bytes of text that are read at a time, unless one is longer
+MOST_ROWS = 1 << 16  # that are read at a time
 
 
 class ParquetFile(Opened):
     def __init__(self, source: Parquet, folder: Path) -> None:
-        import pyarrow as pa
-        from pyarrow import parquet
-
         path = need_file(folder / source.path, source)
         self.file, self.definition = shown(source.path), source
+        self._path = path
         try:
+            self._footer = footer(path)
             self._parquet = parquet.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
+        except BROKEN as error:
             raise self._broken(error) from None
         self.names = tuple(self._parquet.schema_arrow.names)
         if not self.names:
@@ -35,15 +45,34 @@ class ParquetFile(Opened):
         self.count = self._parquet.metadata.num_rows
 
     def read(self, places: Sequence[int]) -> list[Column]:
-        import pyarrow as pa
-
         try:
-            table = self._parquet.read(columns=sorted({self.names[place] for place in places}))
+            table = self._table(sorted({self.names[place] for place in places}))
             if table.num_rows != self.count:
                 raise self._broken("it does not hold as many rows as it announces")
             return [self._column(table.column(self._index(table, place)), place) for place in places]
-        except (pa.ArrowException, OSError) as error:
+        except BROKEN as error:
             raise self._broken(error) from None
+
+    def _table(self, names: list[str]) -> pa.Table:
+        """These columns. How much they take is counted first: numbers by their pages, texts as they are read,
+        since a page may hold one text and say that it is that of every row."""
+        schema, bound = self._parquet.schema, bounds.most()
+        leaves = [j for j in range(len(schema)) if _is_of(schema.column(j).path, {*names})]
+        texts = [j for j in leaves if schema.column(j).physical_type == "BYTE_ARRAY"]
+        found = columns(self._path, self._footer, leaves)
+        size = sum(_width(schema.column(j)) * page.values for j in leaves for page in found[j])
+        bounds.check(size, bound, self.file, self.definition)
+        if not texts:
+            return self._parquet.read(columns=names)
+        largest = max(1, *(page.unpacked for j in texts for page in found[j]))
+        packed = reading.check(self._path)
+        batches = []
+        for batch in self._parquet.iter_batches(min(max(PIECE // largest, 1), MOST_ROWS), columns=names):
+            batches.append(_without_dictionaries(batch))
+            size += batches[-1].nbytes
+            bounds.check_ratio(size, packed, self.file, self.definition, help=PLAIN)
+            bounds.check(size, bound, self.file, self.definition)
+        return pa.Table.from_batches(batches)
 
     def _index(self, table: pa.Table, place: int) -> int:
         """Where a column stands in what was read; its name may be there several times."""
@@ -51,8 +80,6 @@ class ParquetFile(Opened):
         return table.schema.get_all_field_indices(name)[self.names[:place].count(name)]
 
     def _column(self, values: pa.ChunkedArray, place: int) -> Column:
-        import pyarrow as pa
-
         types = pa.types
         if types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
@@ -116,6 +143,21 @@ class ParquetFile(Opened):
 
 
 def _is_list(type_: pa.DataType) -> bool:
-    import pyarrow as pa
-
     return pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+
+
+def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows with the texts themselves in place of their numbers in a dictionary."""
+    columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _width(leaf: Any) -> int:
+    """Bytes that a value of a column takes while it is read: in Arrow, in NumPy, and its place in lists."""
+    return 2 * WIDTHS.get(leaf.physical_type, leaf.length or 0) + 4
+
+
+def _is_of(path: str, names: set[str]) -> bool:
+    """Whether what stands at a path of the schema is part of one of these columns."""
+    parts = path.split(".")
+    return any(".".join(parts[: i + 1]) in names for i in range(len(parts)))

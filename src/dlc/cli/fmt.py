@@ -33,14 +33,15 @@ def command(specs: tuple[str, ...], only_check: bool) -> None:
 
 def layout(spec: str, *, write: bool) -> bool:
     """True if the layout of a spec is another one, which is then written if so wished."""
-    from dlc.cli.specs import read
+    from dlc.cli.specs import content_of, text_of
+    from dlc.compiler import Source
     from dlc.compiler.format import format
     from dlc.runtime import files
 
-    after = format(read(spec, spec)).encode()
-    with open(spec, "rb") as file:
-        if file.read() == after:
-            return False
+    content = content_of(spec)
+    after = format(Source(spec, text_of(spec, content))).encode()
+    if content == after:
+        return False
     if write:
         files.write(spec, after)
     return True

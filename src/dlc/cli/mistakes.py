@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.reading import Unreadable
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def told() -> Iterator[None]:
         if error.errno == errno.EPIPE:
             raise
         complain(say_os_error(error), "; ".join(notes(error)))
+        sys.exit(1)
+    except MemoryError:
+        complain("there is not enough memory for this")
         sys.exit(1)
     except ImportError as error:
         if error.name not in EXTRAS:
@@ -98,6 +102,8 @@ def refuse(message: str, help: str = "") -> NoReturn:
 def say_os_error(error: OSError) -> str:
     """`x.csv: no such file or directory`."""
     name = "" if error.filename is None else os.fsdecode(error.filename)
+    if isinstance(error, Unreadable):
+        return f"{name} {error.strerror}"
     if error.errno == errno.ENOSPC and not name:
         name = "standard output"  # files that are written are named
     words = (error.strerror or str(error) or type(error).__name__).lower()

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import MAX_BYTES, Source
+from dlc.compiler import MAX_BYTES, Source, reading
 from dlc.compiler.diagnostics import CompileError
 
 if TYPE_CHECKING:
@@ -47,29 +47,34 @@ def compile_at(path: str, name: str, folder: str, params: Mapping[str, Any] | No
 
 
 def read(path: str, name: str) -> Source:
-    """The text of a spec; what cannot be read is a mistake like any other."""
+    """The text of a spec; what cannot be read is an error like any other."""
+    return Source(name, text_of(path, content_of(path)))
+
+
+def content_of(path: str) -> bytes:
+    """The bytes of a spec."""
     try:
-        if os.path.isdir(path):
-            raise unreadable(path, "is a folder", _specs_within(path))
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = reading.read(path, MAX_BYTES)
     except FileNotFoundError:
         raise unreadable(path, "does not exist", _nearest(path)) from None
     except OSError as error:
-        raise unreadable(path, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
-    if len(content) > MAX_BYTES:
-        raise unreadable(path, f"is larger than {MAX_BYTES:_} bytes")
+        raise unreadable(path, reading.why(error), _instead(path)) from None
     if path.endswith(".onnx"):
         why = "is an artifact by its name, and a spec is wanted"
         raise unreadable(path, why, "`dlc show` shows the spec in an artifact")
+    return content
+
+
+def text_of(path: str, content: bytes) -> str:
+    """The text that the bytes of a spec are."""
     try:
-        text = content.decode("utf-8-sig")
+        text = reading.text_of(content)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise unreadable(path, f"is no text in UTF-8 (line {line})") from None
     if not text.strip():
         raise unreadable(path, "is empty")
-    return Source(name, text.replace("\r\n", "\n"))
+    return text
 
 
 def unreadable(path: str, why: str, help: str = "") -> CompileError:
@@ -85,6 +90,13 @@ def _nearest(path: str) -> str:
         return f"there is no folder {folder}"
     names = [name for name in sorted(os.listdir(folder))[:1000] if name.endswith(".dl")]
     return did_you_mean(os.path.basename(path), names)
+
+
+def _instead(path: str) -> str:
+    """What to write in place of a path that is no regular file."""
+    if os.path.isdir(path):
+        return _specs_within(path)
+    return "write the spec into a file first" if not os.path.isfile(path) else ""
 
 
 def _specs_within(folder: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -32,10 +33,7 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    from importlib.resources import files  # slow to import
-
-    text = files("dlc.reference").joinpath("language.md").read_text(encoding="utf-8")
-    _, *parts = HEADING.split(text)
+    _, *parts = HEADING.split(shipped(__file__, "language.md"))
     for heading, part in zip(parts[::2], parts[1::2], strict=True):
         for found in ENTRY.finditer(part):
             names = tuple((found["names"] or found["page"]).split(", "))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dlc.compiler.operators
 import dlc.compiler.sections
 import dlc.compiler.training.section  # noqa: F401  all three define words
+from dlc.compiler import reading
 from dlc.compiler.definition import Definition, family
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.record import record
@@ -133,10 +134,7 @@ def keys() -> Iterator[Word]:
 
 
 def blocks() -> Iterator[Word]:
-    from importlib.resources import files  # slow to import
-
-    text = files("dlc.compiler").joinpath("std.dl").read_text(encoding="utf-8")
-    for match in BLOCK.finditer(text):
+    for match in BLOCK.finditer(reading.shipped(reading.__file__, "std.dl")):
         comment = " ".join(line.lstrip("# ") for line in match[1].splitlines())
         block = Block(match[2], comment, match[0][len(match[1]) :])
         yield Word(block.name, "a block of `std`", BLOCKS, comment, block, block.name)

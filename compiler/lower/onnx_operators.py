@@ -1,0 +1,25 @@
+"""The ONNX operators that the forms of all operators are made of, by their domain.
+
+An artifact holds no others, and a file that does is not opened: the memory that these take is that of the
+tensors which they make.
+"""
+
+from __future__ import annotations
+
+STANDARD, ML = "", "ai.onnx.ml"
+
+WRITTEN = {
+    STANDARD: frozenset({
+        "Abs", "Add", "And", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Celu", "Clip",
+        "Concat", "Conv", "ConvTranspose", "Cos", "CumSum", "DepthToSpace", "Div", "Elu", "Equal",
+        "Erf", "Exp", "Expand", "Flatten", "Gather", "GatherElements", "Gemm", "GlobalAveragePool",
+        "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
+        "InstanceNormalization", "IsNaN", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual",
+        "Log", "LogSoftmax", "MatMul", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "Not", "Or",
+        "PRelu", "Pad", "Pow", "Range", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+        "ReduceSum", "Relu", "Reshape", "Resize", "Round", "Selu", "Shape", "Sigmoid", "Sin",
+        "Slice", "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Tanh",
+        "TopK", "Transpose", "Unsqueeze", "Where", "Xor",
+    }),
+    ML: frozenset({"LabelEncoder"}),
+}  # fmt: skip

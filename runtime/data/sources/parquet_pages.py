@@ -1,0 +1,105 @@
+"""How much the columns of a Parquet file unfold to: its footer and the headers of its pages,
+read before any page is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from dlc.compiler import reading
+from dlc.runtime.data.sources.thrift import Struct, struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Fields of the structs of the format.
+GROUPS = 4  # of the footer
+CHUNKS, ROWS = 1, 3  # of a group of rows
+COLUMN = 3  # of a chunk
+ALL_VALUES, ALL_PACKED, FIRST, DICTIONARY = 5, 7, 9, 11  # of a column in a chunk
+KIND, UNPACKED, PACKED = 1, 2, 3  # of the header of a page
+VALUES = {0: 5, 3: 8}  # by the kinds of pages that hold values: the field that describes them
+COUNT = 1  # of that
+
+TAIL = 8  # bytes at the end of a file: how long the footer is, and a mark
+LONGEST_FOOTER = 1 << 25  # bytes
+LONGEST_HEADER = 1 << 24
+MOST_PAGES = 1_000_000  # of a column in one group of rows
+
+
+@dataclass(frozen=True)
+class Page:
+    """`values` is 0 for pages that hold none, such as dictionaries; `unpacked` is in bytes."""
+
+    values: int
+    unpacked: int
+
+
+def footer(path: Path) -> Struct:
+    """What a file says of itself. ValueError if that cannot be read."""
+    with reading.open_file(path) as file:
+        end = max(file.seek(0, 2) - TAIL, 0)
+        file.seek(end)
+        length = int.from_bytes(file.read(4), "little")
+        if length > LONGEST_FOOTER:
+            raise ValueError(f"its footer is longer than {LONGEST_FOOTER:_} bytes")
+        file.seek(max(end - length, 0))
+        return _read(file.read(length))
+
+
+def columns(path: Path, footer: Struct, wanted: list[int]) -> dict[int, list[Page]]:
+    """The pages of these columns, in all groups of rows. ValueError if they cannot be read, or hold less than
+    there are rows."""
+    found: dict[int, list[Page]] = {column: [] for column in wanted}
+    try:
+        with reading.open_file(path) as file:
+            for group in footer.get(GROUPS, []):
+                for column in wanted:
+                    held = list(pages(file, group[CHUNKS][column][COLUMN]))
+                    if sum(page.values for page in held) < group[ROWS]:
+                        raise ValueError(f"it does not hold the {group[ROWS]} rows that it announces")
+                    found[column] += held
+    except (LookupError, TypeError, AttributeError):
+        raise ValueError("its footer, or the header of a page, is not that of a Parquet file") from None
+    return found
+
+
+def pages(file: BinaryIO, column: Struct) -> Iterator[Page]:
+    """The pages of a column in one group of rows, until as many values are passed as it says to have."""
+    start, left, count = column[FIRST], column[ALL_VALUES], 0
+    start = min(start, column.get(DICTIONARY) or start)
+    end = start + column[ALL_PACKED]
+    while start < end and left > 0:
+        header, length = _header(file, start)
+        packed, unpacked, values = header[PACKED], header[UNPACKED], 0
+        if header[KIND] in VALUES:
+            values = header[VALUES[header[KIND]]][COUNT]
+        if min(packed, unpacked, values) < 0:
+            raise ValueError("a page has a size below 0")
+        if (count := count + 1) > MOST_PAGES:
+            raise ValueError(f"a column has more than {MOST_PAGES:_} pages")
+        yield Page(values, unpacked)
+        left -= values
+        start += length + packed
+
+
+def _header(file: BinaryIO, start: int) -> tuple[Struct, int]:
+    """The header that stands at a place, and how long it is."""
+    size = 1 << 10
+    while True:
+        file.seek(start)
+        content = file.read(size)
+        try:
+            return struct(content)
+        except IndexError:
+            if len(content) < size or size >= LONGEST_HEADER:
+                raise ValueError("the header of a page does not end") from None
+        size <<= 4
+
+
+def _read(content: bytes) -> Struct:
+    try:
+        return struct(content)[0]
+    except IndexError:
+        raise ValueError("its footer does not end") from None

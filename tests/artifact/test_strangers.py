@@ -1,0 +1,586 @@
+"""Artifacts of strangers, made to take all memory, to wait for ever or to reach other files: each is refused,
+in a process that could not take much memory if it wanted to."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import resource
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from artifacts import Made, make
+from guarded import SECONDS, refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+import dlc
+from dlc.cli.show import spec_within
+from dlc.runtime import memory
+from dlc.runtime.artifact import ArtifactError, contents, loaded, verify
+from dlc.runtime.artifact.session import run
+
+SPEC = """input x: float[3]
+output y: class(red, "light green", blue)
+output z: float[3]
+h = x -> dense(3)
+h -> y
+tanh(h) -> z
+"""
+ROWS = "x,x,x,y,z,z,z\n1,2,3,red,1,2,3\n4,5,6,blue,4,5,6\n"
+Change = Callable[[onnx.ModelProto], Any]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make(SPEC, tmp_path_factory.mktemp("plain"))
+
+
+def changed(made: Made, folder: Path, change: Change) -> Path:
+    proto = onnx.ModelProto()
+    proto.CopyFrom(made.proto)
+    change(proto)
+    (folder / "model.onnx").write_bytes(proto.SerializeToString())
+    (folder / "rows.csv").write_text(ROWS)
+    return folder / "model.onnx"
+
+
+# --- graphs that unfold -----------------------------------------------------------------------------------
+
+
+def unfolding(*nodes: onnx.NodeProto, **constants: Any) -> Change:
+    """A graph whose output `z` is the sum of what the nodes make under the name `big`."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        last = next(n for n in proto.graph.node if n.output[0] == "z")
+        last.output[0] = "z was"
+        proto.graph.node.extend(nodes)
+        proto.graph.node.append(helper.make_node("ReduceMax", ["big"], ["most"], keepdims=0))
+        proto.graph.node.append(helper.make_node("Cast", ["most"], ["as float"], to=TensorProto.FLOAT))
+        proto.graph.node.append(helper.make_node("Add", ["z was", "as float"], ["z"]))
+        proto.graph.initializer.extend(
+            numpy_helper.from_array(np.asarray(v), n) for n, v in constants.items()
+        )
+
+    return change
+
+
+def node(kind: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(kind, inputs, ["big"], **attributes)
+
+
+def doubled(times: int) -> list[onnx.NodeProto]:
+    """`x` joined to itself again and again."""
+    names = ["x", *(f"twice {i}" for i in range(times - 1)), "big"]
+    return [helper.make_node("Concat", [a, a], [b], axis=1) for a, b in pairwise(names)]
+
+
+MANY = np.array([3_000_000_000], np.int64)
+UNFOLDING = {
+    "a constant repeated": unfolding(node("Expand", "one", "many"), one=np.float32(1), many=MANY),
+    "rows repeated": unfolding(node("Expand", "x", "many"), many=np.array([10**9, 1, 1], np.int64)),
+    "all numbers": unfolding(node("Range", "none", "many", "one"), none=0, many=MANY[0], one=1),
+    "a wide margin": unfolding(node("Pad", "x", "many"), many=np.array([0, 0, 0, MANY[0]])),
+    "joined to itself": unfolding(*doubled(34)),
+    "numbers against numbers": unfolding(
+        helper.make_node("Range", ["none", "some", "one"], ["row"]),
+        helper.make_node("Unsqueeze", ["row", "last"], ["column"]),
+        node("Add", "row", "column"),
+        none=0, some=60_000, one=1, last=np.array([1]),
+    ),
+    "the same place taken again and again": unfolding(
+        helper.make_node("Expand", ["place", "many"], ["places"]),
+        node("Gather", "wide", "places"),
+        place=0, many=np.array([1_000_000]), wide=np.zeros((1, 100_000), np.float32),
+    ),
+    "an image stretched": unfolding(
+        helper.make_node("Reshape", ["x", "image"], ["picture"]),
+        node("Resize", "picture", "", "scales"),
+        image=np.array([0, 1, 1, 3]), scales=np.array([1, 1, 30_000, 30_000], np.float32),
+    ),
+    "a stride without measure": unfolding(
+        helper.make_node("Reshape", ["x", "line"], ["signal"]),
+        node("ConvTranspose", "signal", "kernel", strides=[10**9]),
+        line=np.array([0, 1, 3]), kernel=np.ones((1, 1, 1), np.float32),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bomb", UNFOLDING)
+def test_a_graph_that_unfolds_is_stopped(bomb: str, plain: Made, tmp_path: Path) -> None:
+    path = changed(plain, tmp_path, UNFOLDING[bomb])
+    onnx.checker.check_model(onnx.load(path))
+    rows = tmp_path / "rows.csv"
+    verified, *used = refused(("verify", path), ("predict", path, rows), ("eval", path, rows))
+    assert "cannot be run on the inputs of its proof: it takes more memory than it may" in verified
+    assert all("cannot answer these inputs: it takes more memory than it may" in told for told in used)
+
+
+def test_long_names_count_as_memory(plain: Made, tmp_path: Path) -> None:
+    """Each answer is a text of its own: a class of a long name fills more memory than its tensor."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        names = next(t for t in proto.graph.initializer if t.data_type == TensorProto.STRING)
+        names.string_data[:] = [b"a" * 1_000_000] * 3
+        last = next(n for n in proto.graph.node if n.output[0] == "y")
+        last.output[0] = "names"
+        proto.graph.initializer.append(numpy_helper.from_array(np.array([10_000, 1]), "many"))
+        proto.graph.node.append(helper.make_node("Expand", ["names", "many"], ["y"]))
+
+    (told,) = refused(("verify", changed(plain, tmp_path, change)))
+    assert "it takes more memory than it may" in told
+
+
+# --- what dlc does not write ------------------------------------------------------------------------------
+
+
+def loop(proto: onnx.ModelProto) -> None:
+    """Endless, as ONNX has it."""
+    flag = [helper.make_tensor_value_info(n, TensorProto.BOOL, []) for n in ("again", "and again")]
+    count = helper.make_tensor_value_info("count", TensorProto.INT64, [])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["again"], ["and again"])], "body", [count, flag[0]], [flag[1]]
+    )
+    proto.graph.node.append(helper.make_node("Loop", ["", ""], [], body=body))
+
+
+def functions(proto: onnx.ModelProto) -> None:
+    """Each calls the one before it ten times."""
+    for i in range(12):
+        calls = [helper.make_node(f"f{i - 1}" if i else "Relu", ["x"], [f"y{k}"], domain="mine" if i else "")
+                 for k in range(10)]  # fmt: skip
+        proto.functions.append(
+            helper.make_function(
+                "mine", f"f{i}", ["x"], ["y0"], calls,
+                [helper.make_opsetid("", 20), helper.make_opsetid("mine", 1)],
+            )
+        )  # fmt: skip
+    proto.opset_import.append(helper.make_opsetid("mine", 1))
+
+
+def sparse(proto: onnx.ModelProto) -> None:
+    values = helper.make_tensor("sparse", TensorProto.FLOAT, [1], [1.0])
+    places = helper.make_tensor("places", TensorProto.INT64, [1], [0])
+    proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [10**12]))
+
+
+def larger_than_it_is(proto: onnx.ModelProto) -> None:
+    weight = next(t for t in proto.graph.initializer if t.name == "dense.weight")
+    weight.dims[:] = [10**6, 10**6]
+
+
+def many_axes(proto: onnx.ModelProto) -> None:
+    next(t for t in proto.graph.initializer if t.name == "dense.weight").dims.extend([2**62] * 100_000)
+
+
+def as_text(proto: onnx.ModelProto) -> None:
+    proto.graph.node.append(helper.make_node("Cast", ["x"], ["text"], to=TensorProto.STRING))
+
+
+def many_nodes(proto: onnx.ModelProto) -> None:
+    for _ in range(510_000):
+        proto.graph.node.add().op_type = "Relu"
+
+
+def constant(proto: onnx.ModelProto) -> None:
+    proto.graph.node.append(helper.make_node("Constant", [], ["c"], value_float=1.0))
+
+
+FOREIGN: dict[str, tuple[Change, str]] = {
+    "a loop": (loop, "its AttributeProto holds what dlc does not write"),
+    "functions within functions": (functions, "its ModelProto holds what dlc does not write"),
+    "operators of somebody": (
+        lambda proto: proto.opset_import.append(helper.make_opsetid("com.microsoft", 1)),
+        "it has operators of `com.microsoft`",
+    ),
+    "an operator that dlc does not write": (
+        lambda proto: proto.graph.node.append(helper.make_node("Unique", ["x"], ["u"])),
+        "it has the operator `Unique`",
+    ),
+    "a constant in a node": (constant, "it has the operator `Constant`"),
+    "numbers as text": (as_text, "it turns numbers into text"),
+    "a weight of few numbers and a large shape": (sparse, "its GraphProto holds what dlc does not write"),
+    "a weight that says to be large": (larger_than_it_is, "it has a weight that is not as large as it says"),
+    "a weight of many axes": (many_axes, "it has a weight of no known type"),
+    "more nodes than a spec may have": (many_nodes, "it has more than 1_000_000 parts"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_dlc_does_not_write_is_not_opened(kind: str, plain: Made, tmp_path: Path) -> None:
+    change, told = FOREIGN[kind]
+    path = changed(plain, tmp_path, change)
+    rows = tmp_path / "rows.csv"
+    for said in refused(("verify", path), ("predict", path, rows), ("eval", path, rows)):
+        assert f"model.onnx is no artifact of dlc: {told}" in said
+    if "ModelProto" not in told:
+        assert spec_within(str(path)) == plain.metadata["dlc.spec"]  # which builds nothing of the graph
+
+
+def test_the_table_of_messages_is_that_of_onnx() -> None:
+    """The names and numbers of the fields, held against the definition of the format itself."""
+    known = {"ModelProto": onnx.ModelProto.DESCRIPTOR}
+    for kind, layout in contents.LAYOUT.items():
+        for number, (name, what) in layout.items():
+            field = known[kind].fields_by_number[number]
+            assert field.name == name
+            assert (field.message_type.name if field.message_type else what.islower()) in (what, True)
+            if field.message_type:
+                known[what] = field.message_type
+    assert known.keys() == contents.LAYOUT.keys()
+    sizes = {n: np.dtype(t.np_dtype).itemsize for n, t in onnx._mapping.TENSOR_TYPE_MAP.items()}
+    assert {n: sizes[n] for n in contents.SIZES} == contents.SIZES
+
+
+# --- other files ------------------------------------------------------------------------------------------
+
+
+def beside(location: str, **entries: object) -> Change:
+    """The weight lies in another file."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        weight = next(t for t in proto.graph.initializer if t.name == "dense.weight")
+        weight.ClearField("raw_data")
+        weight.data_location = TensorProto.EXTERNAL
+        for key, value in {"location": location, **entries}.items():
+            weight.external_data.add(key=key, value=str(value))
+
+    return change
+
+
+REACHES = {
+    "../outside.data": "which is no file beside it",
+    "/dev/zero": "which is no file beside it",
+    "": "which is no file beside it",
+    ".": "which is no file beside it",
+    "*/_ORT_MEM_ADDR_/*": "which is no file beside it",
+    "link.data": "which is a link",
+    "pipe.data": "is a pipe (FIFO), not a regular file",
+    "folder.data": "is a folder, not a regular file",
+    "nothing.data": "is not beside it",
+}
+PLACES: list[dict[str, object]] = [
+    {"offset": 1},
+    {"offset": 10**15},
+    {"offset": -1},
+    {"length": 10**12},
+    {"length": "x"},
+]
+
+
+def test_weights_may_lie_in_the_same_folder_alone(plain: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for place in (tmp_path / "outside.data", folder / "model.data"):
+        place.write_bytes(plain.stored["dense.weight"].tobytes())
+    (folder / "link.data").symlink_to(tmp_path / "outside.data")
+    os.mkfifo(folder / "pipe.data")
+    (folder / "folder.data").mkdir()
+    path = changed(plain, folder, beside("model.data"))
+    assert dlc.load(path).predict({"x": [[1, 2, 3]]})["z"].shape == (1, 3)
+    wanted = [(beside(location), told) for location, told in REACHES.items()]
+    wanted += [(beside("model.data", **entries), "not as large as it says") for entries in PLACES]
+    wanted += [(beside(str(tmp_path / "outside.data")), "which is no file beside it")]
+    paths = [
+        changed(plain, folder, change).rename(folder / f"{i}.onnx") for i, (change, _) in enumerate(wanted)
+    ]
+    for (_, told), said in zip(wanted, refused(*(("verify", path) for path in paths)), strict=True):
+        assert told in said
+
+
+def test_weights_that_no_memory_holds_are_not_read(plain: Made, tmp_path: Path) -> None:
+    """A file of zeros takes no place on the disk."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        beside("model.data")(proto)
+        weight = next(t for t in proto.graph.initializer if t.name == "dense.weight")
+        weight.dims[:] = [3, 10**10]
+
+    path = changed(plain, tmp_path, change)
+    with open(tmp_path / "model.data", "wb") as file:
+        file.truncate(12 * 10**10)
+    (told,) = refused(("verify", path))
+    assert "twice the size of its weights" in told
+
+
+def test_what_is_no_regular_file_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    (tmp_path / "zero.onnx").symlink_to("/dev/zero")
+    with open(tmp_path / "large.onnx", "wb") as file:
+        file.truncate(3_000_000_000)
+    (tmp_path / "rows.csv").write_text(ROWS)
+    for name, told in {
+        "pipe.onnx": "is a pipe (FIFO), not a regular file",
+        "zero.onnx": "is a device, not a regular file",
+        "large.onnx": "is larger than 2_147_483_647 bytes",
+    }.items():
+        path, rows = tmp_path / name, tmp_path / "rows.csv"
+        commands = [("verify", path), ("show", path), ("predict", path, rows), ("eval", path, rows)]
+        assert refused(*commands) == [f"error: {path} {told}\n"] * 4
+
+
+# --- metadata ---------------------------------------------------------------------------------------------
+
+
+def with_text(key: str, text: str) -> Change:
+    def change(proto: onnx.ModelProto) -> None:
+        entry = next((p for p in proto.metadata_props if p.key == key), None) or proto.metadata_props.add(
+            key=key
+        )
+        entry.value = text
+
+    return change
+
+
+METADATA = {
+    "many values": (
+        with_text("dlc.figures", f"[{'[],' * 5_000_000}[]]"),
+        "made of more than 4_000_000 values",
+    ),
+    "a long text": (with_text("dlc.figures", " " * 70_000_000), "takes more than 67_108_864 bytes"),
+    "a long text of somebody": (with_text("mine", " " * 70_000_000), "takes more than 67_108_864 bytes"),
+    "a deep text": (with_text("dlc.figures", "[" * 1_000_000), "is no JSON"),
+    "one text twice": (
+        lambda proto: proto.metadata_props.add(key="dlc.spec", value="another"),
+        "its metadata has two texts `dlc.spec`",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", METADATA)
+def test_metadata_without_measure_is_not_read(kind: str, plain: Made, tmp_path: Path) -> None:
+    change, told = METADATA[kind]
+    path = changed(plain, tmp_path, change)
+    assert all(told in said for said in refused(("verify", path), ("show", path)))
+
+
+def packed(values: Any) -> dict[str, Any]:
+    array = np.array(values, np.float32)
+    data = base64.b64encode(array.tobytes()).decode()
+    return {"shape": list(array.shape), "step": 1, "dtype": "float32", "data": data}
+
+
+PROOFS: dict[str, dict[str, Any]] = {
+    "another batch": {"batch": 3},
+    "a batch that is true": {"batch": True},
+    "another range": {"between": [-1e30, 1e30]},
+    "a range of no numbers": {"between": [float("nan"), float("nan")]},
+    "a seed past all seeds": {"seed": 2**31},
+    "a seed that is a fraction": {"seed": 0.5},
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "a floor that forgives all": {"floor": 1e30},
+    "a floor that is no number": {"floor": float("nan")},
+    "a floor below zero": {"floor": -1.0},
+    "another step": {"step": 2},
+    "a step of nothing": {"step": 0},
+    "a shape without measure": {"shape": [2, 10**12, 10**12]},
+    "a shape below zero": {"shape": [-2, 3]},
+    "another shape": {"shape": [2, 4]},
+    "text without measure": {"data": "A" * 10_000_000},
+    "text that is no base64": {"data": "\u00e9" * 32},
+    "a slack of another shape": {"slack": packed([0, 0])},
+    "a slack below zero": {"slack": packed([[-1] * 3] * 2)},
+    "a slack that is no number": {"slack": packed([[np.nan] * 3] * 2)},
+    "an element that pickles": {"dtype": "object"},
+    "names for numbers that are none": {"names": ["a", "b"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*PROOFS, *ANSWERS])
+def test_a_proof_of_other_numbers_is_refused(kind: str, plain: Made, tmp_path: Path) -> None:
+    proof = json.loads(plain.metadata["dlc.proof"])
+    proof |= PROOFS.get(kind, {})
+    proof["answers"]["z"] |= ANSWERS.get(kind, {})
+    path = changed(plain, tmp_path, with_text("dlc.proof", json.dumps(proof)))
+    with pytest.raises(ArtifactError, match=r"holds no proof that can be read: (dlc writes|its inputs)"):
+        verify(path)
+
+
+@pytest.mark.parametrize(
+    "parity", [{"worst": float("nan")}, {"worst": "0"}, {"worst": -1}, {"tolerance": 1e30}]
+)
+def test_a_tolerance_of_its_own_is_refused(parity: dict[str, Any], plain: Made, tmp_path: Path) -> None:
+    told = json.loads(plain.metadata["dlc.parity"]) | parity
+    path = changed(plain, tmp_path, with_text("dlc.parity", json.dumps(told)))
+    with pytest.raises(ArtifactError, match="holds no proof that can be read"):
+        verify(path)
+
+
+def test_a_name_that_is_not_there_is_refused(plain: Made, tmp_path: Path) -> None:
+    proof = json.loads(plain.metadata["dlc.proof"])
+    proof["answers"]["y"]["names"] = ["red"]
+    path = changed(plain, tmp_path, with_text("dlc.proof", json.dumps(proof)))
+    with pytest.raises(ArtifactError, match="dlc writes its answer `y` otherwise"):
+        verify(path)
+
+
+def test_inputs_that_no_memory_holds_are_not_drawn(tmp_path: Path) -> None:
+    made = make("input x: float[T]\noutput y: float\nx -> sum -> y\n", tmp_path)
+    proof = json.loads(made.metadata["dlc.proof"])
+    proof["inputs"]["x"]["shape"] = [10**11]
+    path = changed(made, tmp_path, with_text("dlc.proof", json.dumps(proof)))
+    (told,) = refused(("verify", path))
+    assert "of memory is free" in told
+
+
+# --- answers that are not as told -------------------------------------------------------------------------
+
+
+def swapped(name: str, make_: Callable[[str], onnx.NodeProto]) -> Change:
+    """An output goes through another node."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        last = next(n for n in proto.graph.node if n.output[0] == name)
+        last.output[0] = f"{name} was"
+        proto.graph.node.append(make_(f"{name} was"))
+        for value in (v for v in proto.graph.output if v.name == name):
+            value.type.tensor_type.ClearField("shape")
+
+    return change
+
+
+def test_classes_that_there_are_not_are_told(tmp_path: Path) -> None:
+    made = make(
+        "input x: float[3]\noutput y: class(3)\nx -> dense(3) -> y\n"
+        "train { metrics = [accuracy, confusion_matrix, f1, auroc] }\n",
+        tmp_path,
+    )
+    far = numpy_helper.from_array(np.array(10**15), "far")
+    change = swapped("y", lambda was: helper.make_node("Add", [was, "far"], ["y"]))
+    path = changed(made, tmp_path, lambda proto: (change(proto), proto.graph.initializer.append(far)))
+    (tmp_path / "rows.csv").write_text("x,x,x,y\n1,2,3,0\n4,5,6,2\n")
+    (told,) = refused(("eval", path, tmp_path / "rows.csv"))
+    assert "answers `y` otherwise than it says: class" in told
+
+
+def test_answers_that_are_not_of_the_rows_are_told(plain: Made, tmp_path: Path) -> None:
+    change = swapped("z", lambda was: helper.make_node("ReduceMax", [was], ["z"], keepdims=0))
+    path = changed(plain, tmp_path, change)
+    rows = tmp_path / "rows.csv"
+    for told in refused(("predict", path, rows), ("eval", path, rows)):
+        assert "does not answer row by row" in told
+
+
+# --- what is meant well -----------------------------------------------------------------------------------
+
+
+def test_more_rows_than_there_is_memory_for_are_answered_in_parts(
+    plain: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).normal(size=(200_000, 3)).astype(np.float32)
+    whole = dlc.load(plain.path).predict({"x": x})
+    sizes: list[int] = []
+
+    def counted(session: Any, feed: Any, longest: Any) -> Any:
+        answers = run(session, feed, longest)
+        sizes.append(len(feed["x"]))
+        return answers
+
+    monkeypatch.setattr(loaded, "run", counted)
+    monkeypatch.setattr(memory, "free", lambda: 8 << 20)
+    found = dlc.load(plain.path).predict({"x": x})
+    assert sum(sizes) == len(x)
+    assert max(sizes) < len(x)
+    assert found.keys() == whole.keys()
+    for name, answers in whole.items():
+        np.testing.assert_array_equal(found[name], answers)
+
+
+def test_a_session_of_somebody_else_keeps_its_memory(plain: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is that of the artifact, not of the process."""
+    import onnxruntime
+
+    monkeypatch.setattr(memory, "free", lambda: 4 << 20)
+    dlc.load(plain.path)
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    theirs = onnxruntime.InferenceSession(str(plain.path), options, providers=["CPUExecutionProvider"])
+    x = np.zeros((1_000_000, 3), np.float32)
+    assert theirs.run(["z"], {"x": x})[0].shape == x.shape
+
+
+# --- whatever else ----------------------------------------------------------------------------------------
+
+ATOMS = st.one_of(
+    st.none(), st.booleans(), st.text(max_size=5), st.floats(),
+    st.sampled_from([-1, 0, 1, 2, 3, 2**31, 2**63, 10**12, 10**30, 10**400, "float", "class", "x", "O"]),
+)  # fmt: skip
+JSON = st.recursive(
+    ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
+)
+
+
+def replaced(draw: st.DrawFn, value: Any) -> Any:
+    """The same JSON with another value in some place."""
+    if not isinstance(value, (dict, list)) or not value or draw(st.integers(0, 5)) == 0:
+        return draw(JSON)
+    copy = value.copy()
+    place = draw(st.sampled_from(sorted(value) if isinstance(value, dict) else range(len(value))))
+    if draw(st.integers(0, 5)) == 0:
+        del copy[place]
+    else:
+        copy[place] = replaced(draw, value[place])
+    return copy
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_its_metadata_says_it_is_an_answer_or_an_error(data: st.DataObject, strange: Path) -> None:
+    proto = onnx.load(strange / "plain.onnx")
+    keys = ["inputs", "outputs", "columns", "missing", "metrics", "parity", "proof", "params", "format"]
+    key = f"dlc.{data.draw(st.sampled_from(keys))}"
+    entry = next(p for p in proto.metadata_props if p.key == key)
+    entry.value = json.dumps(data.draw(st.composite(lambda draw: replaced(draw, json.loads(entry.value)))()))
+    use(proto.SerializeToString(), strange)
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_its_bytes_are_it_is_an_answer_or_an_error(data: st.DataObject, strange: Path) -> None:
+    content = bytearray((strange / "plain.onnx").read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    use(bytes(content), strange)
+
+
+@pytest.fixture(scope="module")
+def strange(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("strange")
+    (folder / "plain.onnx").write_bytes(plain.path.read_bytes())
+    (folder / "rows.csv").write_text(ROWS)
+    return folder
+
+
+def use(content: bytes, folder: Path) -> None:
+    """All that is done with an artifact; only errors that dlc knows may come of it."""
+    from dlc.compiler.diagnostics import CompileError
+    from dlc.runtime import evaluate
+    from dlc.show.stored import read_metadata
+
+    path, rows = folder / "strange.onnx", folder / "rows.csv"
+    path.write_bytes(content)
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    for act in (
+        verify,
+        read_metadata,
+        lambda path: evaluate.predict(dlc.load(path), rows),
+        lambda path: evaluate.evaluate(dlc.load(path), rows),
+    ):
+        try:
+            act(path)
+        except (ArtifactError, CompileError):
+            continue
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # kilobytes
+    assert time.monotonic() - begun < SECONDS

@@ -1,0 +1,216 @@
+"""Pipes, devices, sockets, folders and files without measure, wherever a command opens a file: each is
+an error that says what it is, and nothing waits or takes memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import guarded
+import numpy as np
+import pytest
+from guarded import refused
+from safetensors.numpy import save_file
+from stories import dlc, write
+
+MODEL = """input  x: float[4]
+output y: float
+
+x -> dense(1) -> y
+"""
+PIPE = "is a pipe (FIFO), not a regular file"
+DEVICE = "is a device, not a regular file"
+FOLDER = "is a folder, not a regular file"
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> dict[Path, str]:
+    """Paths that lead to no regular file, and what each leads to."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "folder").mkdir()
+    with socket.socket(socket.AF_UNIX) as opened:
+        os.chdir(tmp_path)  # the name of a socket is short
+        opened.bind("socket")
+    told = {"pipe": PIPE, "zero": DEVICE, "folder": FOLDER, "socket": "is a socket, not a regular file"}
+    return {tmp_path / name: why for name, why in told.items()}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_specs(odd: dict[Path, str]) -> None:
+    commands = [
+        ("check",),
+        ("show",),
+        ("show", "--stage", "syntax"),
+        ("fmt",),
+        ("emit",),
+        ("train",),
+        ("export",),
+    ]
+    typed = [(*command, path) for path in odd for command in commands]
+    typed = [command for command in typed if not (command[0] == "export" and command[-1].is_dir())]
+    for (*_, path), said in zip(typed, refused(*typed), strict=True):
+        assert said.startswith(f"error[E0001]: {path} {odd[path]}\n")
+
+
+def test_imports(odd: dict[Path, str], tmp_path: Path) -> None:
+    """An imported file without end was read until no memory was left, and a pipe was waited for."""
+    specs = []
+    for path in odd:
+        (tmp_path / f"{path.name}.dl").symlink_to(path)
+        text = f'import b from "{path.name}.dl"\n' + MODEL.replace("x ->", "x -> b ->")
+        specs.append(write(tmp_path, f"of_{path.name}.dl", text))
+    for path, said in zip(odd, refused(*(("check", spec) for spec in specs)), strict=True):
+        assert f"error[E0307]: {path.name}.dl {odd[path]}\n --> of_{path.name}.dl:1:15\n" in said
+        assert "is a text file of at most 1_000_000 bytes" in said
+
+
+def test_an_imported_file_is_no_larger_than_a_spec_may_be(tmp_path: Path) -> None:
+    spec = write(tmp_path, "spec.dl", 'import b from "z.dl"\n' + MODEL.replace("x ->", "x -> b ->"))
+    block = "block b(x) { return x -> relu }\n"
+    write(tmp_path, "z.dl", block + "#" * (1_000_000 - len(block)))
+    (checked,) = guarded.run(("check", spec))
+    assert checked.code == 0, checked
+    write(tmp_path, "z.dl", block + "#" * (1_000_001 - len(block)))
+    (said,) = refused(("check", spec))
+    assert "error[E0307]: z.dl is larger than 1_000_000 bytes\n" in said
+
+
+def test_data(odd: dict[Path, str], tmp_path: Path) -> None:
+    told, typed = [], []
+    for path, why in odd.items():
+        for kind in ("csv", "parquet", "npz"):
+            name = f"{path.name}.{kind}"
+            (tmp_path / name).symlink_to(path)
+            data = f'\ndata {{ source = {kind}("{name}") }}\ntrain {{ epochs = 1 }}\n'
+            typed.append(("train", write(tmp_path, f"{kind}_of_{path.name}.dl", MODEL + data)))
+            told.append(f"error[E0701]: {name} {why}\n")
+    plain = write(tmp_path, "plain.dl", MODEL)
+    (tmp_path / "zero.csv.gz").symlink_to(tmp_path / "zero")
+    typed.append(("train", plain, "--data", "zero.csv.gz"))
+    told.append(f"zero.csv.gz {DEVICE}\n")
+    for wanted, said in zip(told, refused(*typed), strict=True):
+        assert wanted in said
+
+
+def test_files_of_the_format_of_mnist(odd: dict[Path, str], tmp_path: Path) -> None:
+    typed = []
+    for path in odd:
+        folder = tmp_path / f"mnist_{path.name}"
+        folder.mkdir()
+        for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+            (folder / name).symlink_to(path)
+        data = f'\ndata {{ source = idx("{folder.name}") }}\ntrain {{ epochs = 1 }}\n'
+        typed.append(("train", write(tmp_path, f"{path.name}.dl", MODEL + data)))
+    for path, said in zip(odd, refused(*typed), strict=True):
+        assert f"error[E0701]: mnist_{path.name}/train-images-idx3-ubyte {odd[path]}\n" in said
+
+
+def test_weights(odd: dict[Path, str], tmp_path: Path) -> None:
+    plain, told, typed = write(tmp_path, "plain.dl", MODEL), [], []
+    for path, why in odd.items():
+        name = f"{path.name}.safetensors"
+        (tmp_path / name).symlink_to(path)
+        begin = f'\ndata {{ source = table([[1, 2, 3, 4, 5]]) }}\ntrain {{ weights = load("{name}") }}\n'
+        typed += [
+            ("train", write(tmp_path, f"{path.name}.dl", MODEL + begin)),
+            ("export", plain, "--weights", name),
+        ]
+        told += [f"error[E0808]: {name} {why}\n", f"error: {name} {why}\n"]
+    for wanted, said in zip(told, refused(*typed), strict=True):
+        assert wanted in said
+
+
+def test_weights_that_say_to_be_large(tmp_path: Path) -> None:
+    spec = write(tmp_path, "spec.dl", MODEL)
+    save_file({"w": np.zeros(3, np.float32)}, tmp_path / "w.safetensors")
+    content = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "header.safetensors").write_bytes((1 << 62).to_bytes(8, "little") + content[8:])
+    with open(tmp_path / "large.safetensors", "wb") as file:  # zeros, which take no place on the disk
+        file.write(content)
+        file.truncate(10**12)
+    commands = (("export", spec, "--weights", f"{name}.safetensors") for name in ("header", "large"))
+    header, large = refused(*commands)
+    assert header == "error: header.safetensors: its header is longer than 16_777_216 bytes\n"
+    assert large == f"error: large.safetensors is larger than {guarded.FREE:_} bytes\n"
+
+
+def test_files_of_a_run(odd: dict[Path, str], tmp_path: Path) -> None:
+    data = "\ndata { source = table([[1, 2, 3, 4, 5]]) }\ntrain { epochs = 1 }\n"
+    assert dlc("train", write(tmp_path, "spec.dl", MODEL + data)).exit_code == 0
+    told, typed = [], []
+    for path, why in odd.items():
+        for name in ("model.dl", "spec.json", "weights.safetensors"):
+            run = tmp_path / f"{path.name}_for_{name}"
+            shutil.copytree(tmp_path / "runs" / "spec" / "latest", run)
+            (run / name).unlink()
+            (run / name).symlink_to(path)
+            typed.append(("export", run))
+            told.append({
+                "model.dl": f"error[E0001]: {run} cannot be read as a run folder: {why}\n",
+                "spec.json": f"error[E0001]: {run} is no run folder\n",
+                "weights.safetensors": f"error: {run / name} {why}\n",
+            }[name])  # fmt: skip
+    for wanted, said in zip(told, refused(*typed), strict=True):
+        assert said.startswith(wanted)
+
+
+def test_a_run_reaches_no_file_outside_of_its_folder(tmp_path: Path) -> None:
+    write(tmp_path, "secret.dl", "block b(x) { return x -> relu }\n")
+    write(tmp_path, "spec.dl", 'import b from "secret.dl"\n' + MODEL.replace("x ->", "x -> b ->")
+          + "\ndata { source = table([[1, 2, 3, 4, 5]]) }\ntrain { epochs = 1 }\n")  # fmt: skip
+    assert dlc("train", "spec.dl").exit_code == 0
+    runs = [tmp_path / "first", tmp_path / "second"]
+    for run, place in zip(runs, ("../secret.dl", str(tmp_path / "secret.dl")), strict=True):
+        shutil.copytree(tmp_path / "runs" / "spec" / "latest", run)
+        text = (run / "spec.json").read_text()
+        assert '"secret.dl": "secret.dl"' in text
+        write(run, "spec.json", text.replace('"secret.dl": "secret.dl"', f'"secret.dl": "{place}"'))
+    for said in refused(*(("export", run) for run in runs)):
+        assert "spec.json tells of files outside of the folder" in said
+
+
+def test_nothing_but_a_file_is_replaced(odd: dict[Path, str], tmp_path: Path) -> None:
+    """With the rights for it, `-o /dev/null` put a file in the place of the device."""
+    spec = write(tmp_path, "spec.dl", MODEL)
+    model = tmp_path / "spec.onnx"
+    assert dlc("export", spec, "-o", model).exit_code == 0
+    rows = write(tmp_path, "rows.csv", "x,x,x,x\n1,2,3,4\n")
+    for path, why in odd.items():
+        typed = [("emit", spec, "-o", path), ("predict", model, rows, "-o", path)]
+        if not path.is_dir():
+            typed += [("export", spec, "-o", path), ("show", spec, "--svg", path)]
+        for said in refused(*typed):
+            assert said == f"error: {path} {why}\n"
+    assert {path for path in odd if path.is_file()} == set()
+
+
+NO_RUNS = {
+    "{": "is no JSON",
+    "[" * 100_000: "is no JSON",
+    "[]": "is not as dlc writes it",
+    '{"name": "m.dl"}': "is not as dlc writes it",
+    '{"name": 3, "params": {}, "files": {}, "classes": {}}': "is not as dlc writes it",
+    '{"name": "m.dl", "params": {}, "files": {}, "classes": {"y": {"count": -1}}}':
+        "tells of classes that are none",
+    '{"name": "m.dl", "params": {}, "files": {}, "classes": {"y": {"count": 2, "names": ["a"]}}}':
+        "tells of classes that are none",
+}  # fmt: skip
+
+
+def test_runs_that_dlc_did_not_write(tmp_path: Path) -> None:
+    runs = [tmp_path / f"run{i}" for i in range(len(NO_RUNS))]
+    for run, text in zip(runs, NO_RUNS, strict=True):
+        run.mkdir()
+        write(run, "model.dl", MODEL)
+        write(run, "spec.json", text)
+    for run, told, said in zip(
+        runs, NO_RUNS.values(), refused(*(("export", run) for run in runs)), strict=True
+    ):
+        assert f"error[E0001]: {run} cannot be read as a run folder: spec.json {told}\n" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlc.compiler.dims import number
 from dlc.compiler.kinds import PerAxis, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_reshape, onnx_rows
@@ -200,7 +201,7 @@ class AdaptiveAvgpool(Operator):
         shape[axis], shape[-1] = shape[-1], shape[axis]
         swapped = have.with_shape(*shape)
         rows = onnx_rows(op, op.Transpose(x, perm=swap), swapped)
-        y = op.MatMul(rows, op.constant(shares(shape[-1], windows), "float32"))
+        y = op.MatMul(rows, op.constant(shares(number(shape[-1]), windows), "float32"))
         return op.Transpose(onnx_reshape(op, y, swapped.with_axis(-1, windows), batch=-1), perm=swap)
 
     examples = (

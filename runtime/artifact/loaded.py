@@ -45,7 +45,9 @@ class Artifact:
             known = proved_types(self.metadata.proof)[name].shape
         except (LookupError, AttributeError, TypeError, ValueError):
             known = (1,) * declared.rank
-        sizes = [s if isinstance(s, int) else k for s, k in zip(declared.shape, known, strict=False)]
+        sizes: list[Any] = [
+            s if isinstance(s, int) else k for s, k in zip(declared.shape, known, strict=False)
+        ]
         try:
             return np.zeros((0, *sizes))
         except (TypeError, ValueError):

@@ -95,10 +95,6 @@ class Operators:
         ]
         return self.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
 
-    def transposed(self, weight: ir.Value) -> ir.Value:
-        """The 2-D transpose of a weight, stored transposed under its name with `.T`."""
-        return self._builder.transposed(weight, self)
-
 
 class Builder:
     """Collects nodes, constants and initializers under unique names."""
@@ -159,14 +155,6 @@ class Builder:
         if key not in self._constants:
             self._constants[key] = self.initializer("constant", array)
         return self._constants[key]
-
-    def transposed(self, weight: ir.Value, op: Operators) -> ir.Value:
-        if weight.name not in self.initializers or weight.const_value is None:
-            return op.Transpose(weight, perm=[1, 0])
-        name = f"{weight.name}.T"
-        if name not in self.initializers:
-            self.initializer(name, np.ascontiguousarray(weight.const_value.numpy().T))
-        return self.initializers[name]
 
     def batch(self, op: Operators) -> ir.Value:
         if BATCH not in self._sizes:

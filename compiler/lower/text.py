@@ -102,7 +102,7 @@ def onnx_type(value: Any) -> str:
 
 
 def print_initializer(value: Any, weights: Collection[str]) -> str:
-    base = value.name.removesuffix(".T").removesuffix(".folded")
+    base = value.name.removesuffix(".folded")
     if value.name in weights or base in weights or value.name.endswith(".folded"):
         return f"weight {print_onnx_value(value)}"
     numbers = value.const_value.numpy()

@@ -87,28 +87,30 @@ class Matmul(Operator):
 
     def onnx(self, op, a, b):
         left, right = self.operands
-        if left.batched and not right.batched and right.rank <= 2:
-            return self.onnx_shared(op, a, left, b, right)
-        if right.batched and not left.batched and right.rank == 1 and left.rank <= 2:  # W x = x W^T
-            return self.onnx_shared(op, b, right, op.transposed(a) if left.rank == 2 else a, left)
-        into_a, into_b, drop = self.insertions() if left.batched or right.batched else ([], [], [])
+        if not (left.batched or right.batched):
+            return op.MatMul(a, b)
+        if not right.batched and right.rank <= 2:
+            return self.onnx_shared(op, a, b)
+        if not left.batched and (left.rank, right.rank) == (2, 1) and left.is_float:  # W x = x W^T
+            return op.Gemm(b, a, transB=1)
+        into_a, into_b, drop = self.insertions()
         for axis in into_a:
             a = op.Unsqueeze(a, op.constant([axis], "int64"))
         for axis in into_b:
             b = op.Unsqueeze(b, op.constant([axis], "int64"))
-        if right.batched and not left.batched:
-            a = self.onnx_repeated(op, a)
-        if left.batched and not right.batched:
-            b = self.onnx_repeated(op, b)
+        a = a if left.batched else self.onnx_repeated(op, a)
+        b = b if right.batched else self.onnx_repeated(op, b)
         y = op.MatMul(a, b)
         return op.Squeeze(y, op.constant(drop, "int64")) if drop else y
 
-    def onnx_shared(self, op: Any, x: Any, have: Tensor, matrix: Any, shared: Tensor) -> Any:
+    def onnx_shared(self, op: Any, x: Any, matrix: Any) -> Any:
         """The vectors of `x` times a matrix, or a vector, that all samples share."""
+        have, shared = self.operands
         matrix = op.Unsqueeze(matrix, op.constant([1], "int64")) if shared.rank == 1 else matrix
-        y = op.MatMul(onnx_rows(op, x, have) if have.rank > 1 else x, matrix)
-        same_rows = have.rank == 1 and shared.rank == 2
-        return y if same_rows else onnx_reshape(op, y, self.results[0], batch=-1)
+        if (have.rank, shared.rank) == (1, 2):
+            return op.MatMul(x, matrix)
+        rows = onnx_rows(op, x, have) if have.rank > 1 else x
+        return onnx_reshape(op, op.MatMul(rows, matrix), self.results[0], batch=-1)
 
     def onnx_repeated(self, op: Any, matrix: Any) -> Any:
         """A matrix that all samples share, once for each: ONNX Runtime does not broadcast it over a batch of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
+from dlc.compiler.dims import number
 from dlc.compiler.kinds import PerAxis, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_reshape, onnx_rows

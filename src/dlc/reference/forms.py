@@ -177,9 +177,6 @@ class InOnnx(Form):
     def shape(self, type: Any) -> Said:
         return Said(self, written([*(["batch"] if type.batched else []), *type.shape]).replace("'", ""))
 
-    def transposed(self, weight: Said) -> Said:
-        return Said(self, f"{weight.text}.T")
-
 
 def of(program: Program, operator: type[Operator]) -> Iterator[tuple[str, list[str]]]:
     """The forms of the first use of an operator in a program, each under its heading."""

@@ -92,7 +92,9 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
+        self.failed = False  # whether an error is among them
         self._seen: set[tuple[str, str, int]] = set()
+        self._places: set[tuple[str, int]] = set()
 
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.span
@@ -103,7 +105,9 @@ class Problems:
         )
         if key not in self._seen:
             self._seen.add(key)
+            self._places.add(key[1:])
             self.found.append(diagnostic)
+            self.failed = self.failed or diagnostic.severity == "error"
 
     def report(
         self,
@@ -124,11 +128,7 @@ class Problems:
 
     def seen_at(self, span: Span) -> bool:
         """Whether anything is reported that begins there."""
-        return any(source == span.source.name and start == span.start for _, source, start in self._seen)
-
-    @property
-    def failed(self) -> bool:
-        return any(d.severity == "error" for d in self.found)
+        return (span.source.name, span.start) in self._places
 
     def sorted(self) -> list[Diagnostic]:
         return sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1))

@@ -18,6 +18,7 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import lints, missing
 from dlc.compiler.program import Facts, Program
+from dlc.compiler.suggest import Nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ class Elaborator:
                  read: Callable[[Source, str], Source]):  # fmt: skip
         self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
         self.builder = Builder(problems)
+        self.nearest = Nearest()
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []
         self.inputs: list[Input] = []

@@ -45,7 +45,7 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
     if (
         binding
         and ev.scope.top
-        and name in {*file.params, *file.templates, *file.inputs, *file.groups, *file.outputs, *file.weights}
+        and file.knows(name)
     ):
         raise ev.fail("E0303", ident.span, f"`{name}` is declared already",
                       more=[Label(file.declared[name], "declared here")],
@@ -128,7 +128,7 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
 
 def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
     for name in free_names(expr):
-        if name.id[0].isupper() and name.id not in ev.scope.file.known():
+        if name.id[0].isupper() and not ev.scope.file.knows(name.id):
             if name.id in ev.e.torn.names:
                 raise Halt
             ev.scope.file.free.add(name.id)
@@ -136,7 +136,7 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
             meant = (
                 "the batch is never written: leave it out"
                 if name.id == "batch"
-                else did_you_mean(name.id, ev.scope.file.params)
+                else ev.e.nearest.did_you_mean(name.id, lambda: ev.scope.file.params)
             )
             raise ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
                           help=meant
@@ -155,7 +155,8 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
 def is_known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
     return (
-        name in {*ev.scope.names, *file.known(), *file.declared, *ev.e.torn.names}
+        any(name in names for names in (ev.scope.names, file.declared, ev.e.torn.names))
+        or file.knows(name)
         or find_operator(name, losses=True) is not None
     )
 

@@ -26,7 +26,6 @@ from dlc.compiler.later import later, not_built
 from dlc.compiler.operators import arithmetic, comparisons
 from dlc.compiler.operators.base import Operator, by_sign
 from dlc.compiler.operators.indexing import Slice
-from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,7 +121,7 @@ class Evaluator:
             f"nothing is called `{name}` here",
             help=foreign.operator(name)
             or for_settings(name)
-            or did_you_mean(name, self.scope.candidates())
+            or self.e.nearest.did_you_mean(name, self.scope.candidates)
             or otherwise,
         )
 

@@ -8,7 +8,7 @@ from dlc.compiler import syntax
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.program import Expectation, Measure
 from dlc.compiler.sections import PARTS
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.suggest import listed
 from dlc.compiler.training.figures import find_figure
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
         return measure(ev, expr, path, measured)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
         raise ev.fail("E0301", expr.span, f"nothing is called `{expr.id}` here",
-                      help=did_you_mean(expr.id, [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
+                      help=ev.e.nearest.did_you_mean(
+                          expr.id, lambda: [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
     value = ev.evaluate(expr)
     if not isinstance(value, (int, float, list)):
         raise ev.fail(
@@ -73,7 +74,7 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures) -> Any:
 
 def known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
-    return name in ev.scope.names or name in {*file.known(), *file.free, *ev.e.torn.names}
+    return any(name in names for names in (ev.scope.names, file.free, ev.e.torn.names)) or file.knows(name)
 
 
 def dotted(expr: syntax.Expr) -> list[str] | None:
@@ -94,6 +95,6 @@ def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures
     figure = ".".join(path[1:])
     if find_figure(figure, measured) is None:
         raise ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                      help=did_you_mean(figure, measured)
-                           or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in measured)}")  # fmt: skip
+                      help=ev.e.nearest.did_you_mean(figure, lambda: measured)
+                           or f"it measures {listed(measured, f'`{path[0]}.{{}}`')}")  # fmt: skip
     return Measure(".".join(path))

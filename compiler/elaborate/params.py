@@ -8,7 +8,7 @@ from dlc.compiler import syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.kinds import describe
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.suggest import listed
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -49,11 +49,10 @@ def refuse_unknown(ev: Evaluator) -> None:
     known = ev.scope.file.params
     for name in ev.e.overrides:
         if name not in known:
-            listed = ", ".join(f"`{k}`" for k in known)
             ev.e.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
-                                         help=did_you_mean(name, known)
+                                         help=ev.e.nearest.did_you_mean(name, lambda: known)
                                               or for_section(name)
-                                              or (f"its params are {listed}" if known
+                                              or (f"its params are {listed(known)}" if known
                                                   else "it has none")))  # fmt: skip
 
 

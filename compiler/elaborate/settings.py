@@ -185,7 +185,7 @@ def check_no_member(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> None:
 
 
 def known(ev: Evaluator, name: str) -> bool:
-    return not name or name in ev.scope.names or name in set(ev.scope.file.known())
+    return not name or name in ev.scope.names or ev.scope.file.knows(name)
 
 
 def unknown_member(ev: Evaluator, kind: Kind, head: syntax.Name) -> Halt:

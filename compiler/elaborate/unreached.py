@@ -5,6 +5,7 @@ Shapes cannot be known there, but a misspelled operator or setting can be told.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
@@ -14,7 +15,6 @@ from dlc.compiler.elaborate.declared import declares
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.later import later
-from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +45,10 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *words(),
     }
     body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
-    check_body(ev, body, common | bound(body))
+    check_body(ev, body, (common, bound(body)))
     for block in (s for s in tree.body if isinstance(s, syntax.Block)):
         own = {i.id for i in (*block.tensors, *(s.name for s in block.settings))}
-        check_body(ev, block.body, common | own | bound(block.body) | ev.e.top_names())
+        check_body(ev, block.body, (common, own, bound(block.body), ev.e.top_names()))
 
 
 def words() -> set[str]:
@@ -72,7 +72,8 @@ def bound(body: Sequence[syntax.Statement]) -> set[str]:
     return names
 
 
-def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: set[str]) -> None:
+def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: Sequence[set[str]]) -> None:
+    """The statements, in which the names of several sets are known."""
     for statement in body:
         for expr in syntax.expressions(statement):
             try:
@@ -82,9 +83,9 @@ def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: set[str])
         check_body(ev, syntax.bodies(statement), known)
 
 
-def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
+def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]) -> None:
     if isinstance(expr, syntax.Name) and (
-        expr.id not in known
+        not any(expr.id in names for names in known)
         and not find_operator(expr.id, losses=True)
         and not ev.e.problems.seen_at(expr.span)
     ):
@@ -92,7 +93,8 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
             "E0301",
             expr.span,
             f"nothing is called `{expr.id}` here",
-            help=foreign.operator(expr.id) or did_you_mean(expr.id, [*known, *ev.scope.candidates()]),
+            help=foreign.operator(expr.id)
+            or ev.e.nearest.did_you_mean(expr.id, lambda: [*chain(*known), *ev.scope.candidates()]),
         )
     if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
         definition = find_operator(expr.function.id, losses=True)

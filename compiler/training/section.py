@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dlc.compiler.definition import setting
 from dlc.compiler.kinds import Defined, ListOf, Nothing, Number, OneOf, Reject, TensorValue, Whole, Word
 from dlc.compiler.sections import Section
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.suggest import did_you_mean, listed
 from dlc.compiler.training.adam import Adam
 from dlc.compiler.training.beginning import NetOrWeight, is_of
 from dlc.compiler.training.figures import find_figure
@@ -150,7 +150,7 @@ class Train(Section):
         if find_figure(stopping.figure, figures) is None:
             help = (
                 did_you_mean(stopping.figure, figures)
-                or f"it measures {', '.join(f'`{f}`' for f in figures)}"
+                or f"it measures {listed(figures)}"
             )
             raise Reject(
                 f"training does not measure `{stopping.figure}`", at="early_stop", help=help, code="E0606"

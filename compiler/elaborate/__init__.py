@@ -42,6 +42,7 @@ class Elaborator:
         self.comments: list[tuple[Span, str]] = []
         self.inputs: list[Input] = []
         self.targets: dict[str, Value] = {}
+        self.waiting: dict[str, OutputRef] = {}  # outputs that nothing has flowed into
         self.input_names: frozenset[str] = frozenset()
         self.top: Scope | None = None
         self.torn = Torn()
@@ -181,6 +182,7 @@ class Elaborator:
                         "E0210", statement.type.span, "an output cannot be text; a `class` answers with names"
                     )
                 file.outputs[name] = OutputRef(name, type, field, statement.name.span)
+                self.waiting[name] = file.outputs[name]
             except Halt:
                 imports.break_declared(file, statement)
         for statement in tree.body:

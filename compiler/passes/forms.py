@@ -10,12 +10,16 @@ from dlc.compiler.ir import Graph, Node, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.passes import together
 from dlc.compiler.passes.extension import Extension, rewired
+from dlc.compiler.training.beginning import by_net
 from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dlc.compiler.ir import Output, Weight
     from dlc.compiler.program import Program
+    from dlc.compiler.training.regularizers import Regularizer
 
 
 # --- training ---------------------------------------------------------------------------------------------
@@ -29,8 +33,7 @@ def training(program: Program) -> Graph:
     graph = following(program, held(program))
     extension, loss = Extension(graph), graph.outputs["loss"]
     objective = loss
-    for regularizer in program.train.regularize:
-        operands = penalized(program, regularizer)
+    for regularizer, operands in penalized(program):
         if operands:
             penalty = extension.add(Penalty(regularizer=regularizer), operands, regularizer.name, loss.site)
             objective = extension.add(Add(), (objective, penalty), "objective", loss.site)
@@ -43,11 +46,16 @@ def following(program: Program, graph: Graph) -> Graph:
     return together.follow(replace(graph, outputs={"loss": program.loss}), smooth)
 
 
-def penalized(program: Program, regularizer) -> list[Value]:
-    """What a regularizer acts on: a tensor, or the weights of layers."""
-    if regularizer.value is not None:
-        return [regularizer.value]
-    return [w.value for w in program.graph.weights if regularizer.acts_on(w) and not program.train.freezes(w)]
+def penalized(program: Program) -> Iterator[tuple[Regularizer, list[Value]]]:
+    """Each regularizer, and what it acts on: a tensor, or the weights of layers."""
+    free = [w for w in program.graph.weights if not program.train.freezes(w)]
+    owned = by_net(free)
+    for regularizer in program.train.regularize:
+        if regularizer.value is not None:
+            yield regularizer, [regularizer.value]
+            continue
+        among = free if regularizer.on is None else owned.get(regularizer.on.net, ())
+        yield regularizer, [w.value for w in among if regularizer.acts_on(w)]
 
 
 def trained(program: Program) -> list[Weight]:

@@ -13,6 +13,7 @@ from dlc.compiler.lower.pytorch_source.frames import is_net, nodes_of
 from dlc.compiler.lower.pytorch_source.functions import Body, head
 from dlc.compiler.lower.pytorch_source.parts import differentiated, kept_small, sources_of
 from dlc.compiler.lower.pytorch_source.writer import local, safe
+from dlc.compiler.passes import forms
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -84,13 +85,9 @@ def kind(e: Emitter, value: Value) -> bool:
 def penalty(e: Emitter) -> list[str]:
     """`penalty(model)`: what regularizers add to the loss."""
     terms: dict[tuple[str, ...], Code] = {}  # by the names of the weights that are kept small
-    for regularizer in e.program.train.regularize:
-        chosen = tuple(
-            w.name
-            for w in e.program.graph.weights
-            if regularizer.acts_on(w) and not e.program.train.freezes(w)
-        )
-        if not chosen:
+    for regularizer, values in forms.penalized(e.program):
+        chosen = tuple(v.name for v in values)
+        if not chosen or regularizer.value is not None:
             continue
         term = regularizer.torch(Functions({}), [Written(text("weight"))])._code
         terms[chosen] = Code("sign", "+", (terms[chosen], term)) if chosen in terms else term

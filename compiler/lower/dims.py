@@ -13,17 +13,21 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Value
 
 
-def place_of(name: str, inputs: Iterable[Value]) -> tuple[Value, int, int, int]:
-    """An input, the axis of it that is `scale * name + offset`, scale and offset."""
-    candidates = []
+def places(inputs: Iterable[Value]) -> dict[str, tuple[Value, int, int, int]]:
+    """For each free name that some axis of an input tells: the input, the axis of it that is
+    `scale * name + offset`, scale and offset."""
+    found: dict[str, tuple[Value, int, int, int]] = {}
     for value in inputs:
         for axis, size in enumerate(value.type.shape):
-            linear = as_linear(size, name)
-            if linear is not None:
-                candidates.append((value, value.type.axis(axis), *linear))
-    if not candidates:
-        raise LookupError(name)
-    return min(candidates, key=lambda c: (c[2], abs(c[3])))
+            for name in names(size):
+                linear = as_linear(size, name)
+                if linear is not None and (name not in found or simpler(linear, found[name][2:])):
+                    found[name] = (value, value.type.axis(axis), *linear)
+    return found
+
+
+def simpler(linear: tuple[int, int], other: tuple[int, int]) -> bool:
+    return (linear[0], abs(linear[1])) < (other[0], abs(other[1]))
 
 
 def as_linear(size: Size, name: str) -> tuple[int, int] | None:

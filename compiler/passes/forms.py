@@ -141,15 +141,19 @@ def answering(program: Program, graph: Graph, outputs: dict[str, Value]) -> Grap
 def raw_inputs(program: Program, extension: Extension) -> dict[Value, Value]:
     """Inputs that take names come as text and are turned into numbers first."""
     replaced: dict[Value, Value] = {}
+    raws: dict[Value, Value] = {}
+    written = len(extension.nodes)
     for input in program.inputs:
         classes, index = input.declared.classes, kind_of(input.declared).index
         if index is None or classes is None or classes.names is None:
             continue
         raw = Value(input.name, Tensor("string", input.declared.shape), input.site)
-        number = extension.add(index(names=classes.names), (raw,), f"{input.name}_number", input.site)
-        extension.nodes.insert(0, extension.nodes.pop())
-        extension.inputs[extension.inputs.index(input.value)] = raw
-        replaced[input.value] = number
+        raws[input.value] = raw
+        replaced[input.value] = extension.add(
+            index(names=classes.names), (raw,), f"{input.name}_number", input.site
+        )
+    extension.inputs = [raws.get(value, value) for value in extension.inputs]
+    extension.nodes = [*reversed(extension.nodes[written:]), *extension.nodes[:written]]
     return replaced
 
 

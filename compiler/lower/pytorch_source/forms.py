@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim, evaluate, names
-from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.dims import places
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
 
@@ -288,7 +288,7 @@ class Functions:
 
     def _free(self, name: str) -> Any:
         try:
-            value, axis, scale, offset = place_of(name, self._values)
+            value, axis, scale, offset = places(self._values)[name]
         except LookupError:
             raise Unwritten(f"its form asks for the size `{name}`, which nothing at hand has") from None
         size: Any = self._values[value].shape[axis]

@@ -158,9 +158,11 @@ class Graph:
                 readers.setdefault(value, []).append(node)
         return readers
 
-    def depends(self, marks: Mapping[Value, int], held: Mapping[Value, int] | None = None) -> dict[Value, int]:
-        """For each value the marks of all that it depends on, itself included. Marks are bits of one number, so
-        one pass looks after many; those that are `held` at a value do not go on from it."""
+    def depends(
+        self, marks: Mapping[Value, int], held: Mapping[Value, int] | None = None
+    ) -> dict[Value, int]:
+        """For each value the marks of all that it depends on, itself included. Marks are bits of one number,
+        so that one pass follows many; those that are `held` at a value do not go on from it."""
         found, held = dict(marks), held or {}
         for node in self.nodes if found else ():
             mark = union(found.get(v, 0) for v in node.reads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice, takewhile
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ MAX_COMPARED = 100_000  # names that one spec may have compared with mistyped on
 class Nearest:
     """Names the nearest candidates to the mistyped names of one spec.
 
-    The candidates of one name may be all names of the file, so that with many mistakes the time would grow with
-    the square of the file: past a bound on what is compared, mistakes are told without a fix.
+    The candidates of one name may be all names of the file, and with many errors the time would grow with the
+    square of the file: past a bound on what is compared, errors are told without this fix.
     """
 
     def __init__(self) -> None:
@@ -54,7 +53,11 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
 def shared(a: str, b: str) -> int:
     """How many letters two words begin with alike."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(_plain(a), _plain(b), strict=False)))
+    return alike(_plain(a), _plain(b))
+
+
+def alike(a: str, b: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
@@ -74,10 +77,10 @@ def _plain(word: str) -> str:
 
 
 class Steps:
-    """Counts letters to put in, take out, replace or swap with their neighbour to get from one word to others.
+    """Counts letters to put in, take out, replace or swap with their neighbour to get from a word to others.
 
-    A row of the table is how many steps each beginning of the word is from one beginning of another word. Words
-    that come in alphabetical order share the rows of what they begin with alike.
+    A row of the table is how many steps each beginning of the word is from one beginning of another word.
+    Words that come in alphabetical order share the rows of what they begin with alike.
     """
 
     def __init__(self, word: str) -> None:
@@ -86,7 +89,7 @@ class Steps:
 
     def to(self, other: str, most: int) -> int:
         """The steps to another word; past `most` they are not counted to the end."""
-        same = len(commonprefix((other, self.other)))
+        same = alike(other, self.other)
         del self.rows[same + 1 :]
         self.other = other[: len(self.rows) - 1]
         while len(self.rows) <= len(other):

@@ -71,7 +71,8 @@ def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Ar
     return ev.fail("E0402", argument.name_span or argument.value.span,
                    f"{template.what} `{template.name}` has no setting `{argument.name}`",
                    help=ev.e.nearest.did_you_mean(argument.name or "", lambda: names)
-                        or (f"its settings are {listed(names)}" if names else "it has no settings"))  # fmt: skip
+                        or (f"its settings are {listed(names)}" if names
+                            else "it has no settings"))  # fmt: skip
 
 
 def block_signature(template: Template) -> str:

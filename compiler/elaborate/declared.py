@@ -42,11 +42,7 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
         raise ev.fail("E0302", ident.span,
                       f"`{name}` is {what} of the language and cannot be given to anything else",
                       help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip
-    if (
-        binding
-        and ev.scope.top
-        and file.knows(name)
-    ):
+    if binding and ev.scope.top and file.knows(name):
         raise ev.fail("E0303", ident.span, f"`{name}` is declared already",
                       more=[Label(file.declared[name], "declared here")],
                       help="a flow ends in an output with `->`; `=` binds a new name" if name in file.outputs

@@ -92,7 +92,7 @@ def answer_names(name: str, value: Output | Value) -> tuple[str, ...]:
 
 def check_targets(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
     """What is exported cannot depend on an answer that only training knows."""
-    depends = {target: target for target in e.targets.values()}  # on one of the targets, the last that is read
+    depends = {target: target for target in e.targets.values()}  # on which target, the last of several
     for node in e.builder.nodes if depends else ():
         target = next((depends[v] for v in reversed(node.operands) if v in depends), None)
         if target is not None:

@@ -73,14 +73,14 @@ def plan(graph: Graph) -> Plan:
 
 
 class Origins:
-    """What each value depends on: inputs, targets, and the augmentations `leading`, each as bits of a number in
+    """What each value depends on: inputs, targets, and augmentations (`leaders`), each as bits of a number in
     the order in which they stand. `past` are the augmentations without which a value sees their image, and
     `leading` those that targets of a type follow."""
 
     def __init__(self, graph: Graph, targets: Sequence[Value], leading: Sequence[Node]) -> None:
         self.graph, self.all_targets, self.all_leading = graph, targets, leading
         inputs = [v for v in graph.inputs if not v.is_target]
-        self.bits = {thing: 1 << place for things in (inputs, targets, leading) for place, thing in enumerate(things)}
+        self.bits = {thing: 1 << k for things in (inputs, targets, leading) for k, thing in enumerate(things)}
         own = {result: self.bits[node] for node in leading for result in node.results}
         self.inputs = graph.depends({v: self.bits[v] for v in inputs})
         self.targets = graph.depends({v: self.bits[v] for v in targets})

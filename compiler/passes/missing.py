@@ -30,7 +30,7 @@ def noted(input: Input) -> Input:
 
 def filled_in(nodes: list[Node], marks: dict[Value, int], last: set[Value]) -> int:
     """The marks of the inputs from which every way to an output or loss leads through an operator that fills
-    in what is missing, and only such as keep it in its place stand before that. It is kept in floats alone."""
+    in what is missing, and only such as keep it in its place stand before it. It is kept in floats alone."""
     holding, filled, spoiled = dict(marks), 0, 0
     for node in nodes:
         found = union(holding.get(v, 0) for v in node.reads)

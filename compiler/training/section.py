@@ -157,10 +157,7 @@ class Train(Section):
                          at="early_stop", help="write `validation = 0.1` into `data`, or `on=train.loss`",
                          code="E0408")  # fmt: skip
         if find_figure(stopping.figure, figures) is None:
-            help = (
-                did_you_mean(stopping.figure, figures)
-                or f"it measures {listed(figures)}"
-            )
+            help = did_you_mean(stopping.figure, figures) or f"it measures {listed(figures)}"
             raise Reject(
                 f"training does not measure `{stopping.figure}`", at="early_stop", help=help, code="E0606"
             )

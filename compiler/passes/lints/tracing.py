@@ -27,8 +27,8 @@ def fed(node: Node) -> Value:
 
 
 def makers(graph: Graph, through: Callable[[Node], bool]) -> dict[Value, Node]:
-    """For each value the node that made its numbers, those looked through that hand them on. What is not there is
-    an input's or a weight's."""
+    """For each value the node that made its numbers, looking through those that hand them on. What is not
+    there is an input's or a weight's."""
     found: dict[Value, Node] = {}
     for node in graph.nodes:
         maker = found.get(fed(node)) if through(node) else node

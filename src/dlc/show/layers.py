@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence, Set
+    from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
 
 GAP_X, GAP_Y = 26.0, 32.0
 LANE = 10.0  # the width that a passing line takes
@@ -92,7 +93,7 @@ def arrange(
 
 
 def choose_layers(
-    items: Sequence[Item], lines: Sequence[Line], top: Set[Item], bottom: Set[Item]
+    items: Sequence[Item], lines: Sequence[Line], top: AbstractSet[Item], bottom: AbstractSet[Item]
 ) -> int:
     """Every item below all that lead to it; sources as far down as they can be."""
     before: dict[Item, list[Item]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import lints, missing
 from dlc.compiler.program import Facts, Program
+from dlc.compiler.recursion import deep
 from dlc.compiler.suggest import Nearest
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Problems
     from dlc.compiler.source import Source, Span
     from dlc.compiler.types import Tensor
-
-RECURSION = 20_000  # frames; the limits of the builder and of the parser keep far below
 
 
 class Elaborator:
@@ -56,14 +55,9 @@ class Elaborator:
 
     def run(self, source: Source) -> Program:
         """The program of a spec; `CompileError` if there are mistakes in it."""
-        limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(max(limit, RECURSION))
-        try:
+        program = None
+        with deep(), suppress(Stop):
             program = self._run(self.parse(source))
-        except Stop:
-            program = None
-        finally:
-            sys.setrecursionlimit(limit)
         allowed = allowances.apply(self.problems, self.comments)
         self.problems.check()
         assert program is not None

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from dlc.compiler.dims import Dim, free, names, same, substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Value
 
+    # An input, the axis of it that is `scale * name + offset`, scale and offset.
+    Place = tuple[Value, int, int, int]
 
-def places(inputs: Iterable[Value]) -> dict[str, tuple[Value, int, int, int]]:
-    """For each free name that some axis of an input tells: the input, the axis of it that is
-    `scale * name + offset`, scale and offset."""
-    found: dict[str, tuple[Value, int, int, int]] = {}
+
+def places(inputs: Iterable[Value], known: Mapping[str, Place] | None = None) -> dict[str, Place]:
+    """For each free name that some axis of an input tells, where it is read from, beside what is known."""
+    found = dict(known or {})
     for value in inputs:
         for axis, size in enumerate(value.type.shape):
             for name in names(size):

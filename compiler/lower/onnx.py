@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.lower.dims import Place
     from dlc.compiler.types import Tensor
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
@@ -115,7 +116,7 @@ class Builder:
         self._sizes: dict[str, Any] = {}
 
     @cached_property
-    def places(self) -> dict[str, tuple[Value, int, int, int]]:
+    def places(self) -> dict[str, Place]:
         """Where free dimensions are read from."""
         return places(self.inputs)
 

@@ -10,6 +10,7 @@ from dlc.compiler.lower.pytorch_source.functions import answers, load_weights, n
 from dlc.compiler.lower.pytorch_source.source import class_lines
 from dlc.compiler.lower.pytorch_source.training import training
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted
+from dlc.compiler.recursion import deep
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.classes import Class
@@ -20,7 +21,8 @@ def emit(program: Program) -> str:
     """The file: the modules, what they answer, how they are trained, and the data."""
     program.check_answers()
     try:
-        return whole(program)
+        with deep():
+            return whole(program)
     except NotEmitted as error:
         site, name = error.node.site, error.node.operator.name
         message = f"`{name}` cannot be said in plain PyTorch: {error}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
+from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.code import inline, lines, literal
 from dlc.compiler.lower.pytorch_source.frames import is_net, items_of, numbered_name
@@ -16,7 +19,8 @@ from dlc.compiler.lower.pytorch_source.writer import CALLED, Shared, parameter, 
 from dlc.compiler.passes import learning
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir import Value, Weight
+    from dlc.compiler.ir import Output, Weight
+    from dlc.compiler.lower.pytorch_source.frames import Frame
     from dlc.compiler.program import Program
 
 # The settings that an emitted file follows.
@@ -74,7 +78,8 @@ class Emitter:
         self.model = self.classes[-1]
         self.inputs = [value for value in self.model.first.params if value not in targets]
         self.imports = {"import torch", "from torch import nn"}
-        self.constants: dict[str, tuple[str, ...]] = {}
+        self.constants: dict[tuple[str, ...], str] = {}  # by the names of classes that they list
+        self.fields = {f.name for f in (*program.outputs, *program.inputs)}
         self.needs_numbered, self.needs_table = False, {}
         self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = False
         self.several = False  # optimizers
@@ -89,26 +94,37 @@ class Emitter:
     def input_name(self, value: Value) -> str:
         return safe(value.name, CALLED)
 
+    @cached_property
+    def scored(self) -> dict[Value, Output]:
+        """The first output that each value is the scores of."""
+        return {output.scores: output for output in reversed(self.program.outputs)}
+
+    @cached_property
+    def hints(self) -> dict[Any, str]:
+        """What values are called outside of the model: as the outputs that they are of, or as the spec binds
+        them."""
+        known = dict.fromkeys(self.program.graph.values(), "")
+        bound = ((v, name) for name, v in reversed([*self.program.bindings.items()]) if isinstance(v, Value))
+        moved = ((value, value.name.split(".")[0]) for value in self.moved)
+        scores = ((value, output.name) for value, output in self.scored.items())
+        return known | dict(bound) | dict(moved) | dict(scores)
+
     def hint(self, value: Value) -> str:
-        """What the model's values are called outside of it: as the outputs that they are of."""
-        for output in self.program.outputs:
-            if output.scores is value:
-                return output.name
-        if value in self.moved:
-            return value.name.split(".")[0]
-        named = next((name for name, v in self.program.bindings.items() if v is value), "")
-        return named or ("" if value in self.program.graph.values() else value.name.replace(".", "_"))
+        """What a value of the model is called outside of it; empty if it has no name there."""
+        return self.hints.get(value, value.name.replace(".", "_"))
+
+    @cached_property
+    def of_classes(self) -> dict[tuple[str, ...], str]:
+        """For names of classes what the first field is called that has them."""
+        declared = (*self.program.outputs, *self.program.inputs)
+        found = ((f.declared.classes, f.name) for f in reversed(declared))
+        return {classes.names: name for classes, name in found if classes and classes.names}
 
     def names_of_classes(self, names: tuple[str, ...]) -> str:
         """A constant of the file that lists names of classes."""
-        for constant, known in self.constants.items():
-            if known == names:
-                return constant
-        declared = (*self.program.outputs, *self.program.inputs)
-        field = next(f for f in declared if f.declared.classes and f.declared.classes.names == names)
-        constant = safe(field.name.upper(), {f.name for f in declared})
-        self.constants[constant] = names
-        return constant
+        if names not in self.constants:
+            self.constants[names] = safe(self.of_classes[names].upper(), self.fields)
+        return self.constants[names]
 
     def array_of_classes(self, names: tuple[str, ...]) -> str:
         """The same as an array, which numbers of classes index."""
@@ -119,9 +135,7 @@ class Emitter:
         """Where a weight of the spec is in the model: as Python reaches it, or its key in the state."""
         frame, rest, found = self.model.first, weight, []
         while True:
-            attr = next((a for a in frame.members if rest == a or rest.startswith(f"{a}.")), None)
-            if attr is None:
-                raise LookupError(weight)
+            attr = member_of(frame, rest)
             base, place = numbered_name(attr)
             listed = f"{list_name(base)}.{place}" if key else f"{list_name(base)}[{place}]"
             found.append(listed if base in frame.lists else safe(attr))
@@ -146,7 +160,7 @@ class Emitter:
         """Whether a module of torch.nn begins it, rather than a parameter of the file."""
         frame, rest = self.model.first, weight.name
         while True:
-            attr = next(a for a in frame.members if rest == a or rest.startswith(f"{a}."))
+            attr = member_of(frame, rest)
             code, rest = frame.members[attr], rest[len(attr) + 1 :]
             if code.kind != "make":
                 return code.kind == "call" and inline(code.parts[0]) != "nn.Parameter"
@@ -201,6 +215,12 @@ class Emitter:
 
     def constant_lines(self) -> list[str]:
         found = []
-        for constant, names in self.constants.items():
+        for names, constant in self.constants.items():
             found += lines(literal(list(names)), 0, f"{constant} = ")  # type: ignore[arg-type]
         return ["", *found] if found else []
+
+
+def member_of(frame: Frame, weight: str) -> str:
+    """The module of a frame in which the weight of this name stands, or the weight itself."""
+    beginnings = accumulate(weight.split("."), "{}.{}".format)
+    return next(attr for attr in beginnings if attr in frame.members)

@@ -167,20 +167,20 @@ def begin(e: Emitter) -> list[str]:
     """Trained weights that training begins with, and what it holds still."""
     settings, found = e.program.train, []
     own = {spec: name for name, spec in e.weight_names.items()}
+    owned = by_net(e.program.graph.weights)
     for load in settings.weights:
         net = load.into.net if load.into is not None else ""
-        places = load.places(e.program.graph.weights)
+        places = load.places(owned.get(net, ()) if net else e.program.graph.weights)
         module = f"model.{safe(net)}" if net else "model"
         if net and any(e.renamed(own[w.name]) != w.name for w in places.values()):
             message = f"the weights of `{net}` have other names in an emitted file"
             raise e.cannot("E0821", load.span, message, "load all weights of the spec")
         found.append(f"{INDENT}load_weights({module}, {quoted(load.path)})")
-    owned = by_net(e.program.graph.weights)
     drawing = {node.net for node in e.graph.nodes if node.operator.random}
     for meant in settings.freeze:
         name = f"model.{safe(getattr(meant, 'net', None) or meant.name)}"
         found.append(f"{INDENT}{name}.requires_grad_(False)")
-        net = getattr(meant, "net", None)
+        net = getattr(meant, "net", "")
         if any(weight.role == "statistic" for weight in owned.get(net, ())):
             e.still.append(name)
             if net in drawing:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
-from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Unwritten, Written
+from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Sizes, Unwritten, Written
 from dlc.compiler.lower.pytorch_source.frames import (
     Copies,
     Each,
@@ -25,7 +25,7 @@ from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Constant, Sign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from dlc.compiler.ir import Graph, Node, Weight
 
@@ -75,7 +75,7 @@ class Shared:
             for value in node.results[1:]
         }
 
-    def leaves(self, value: Value, inside: set[Node]) -> bool:
+    def leaves(self, value: Value, inside: Container[Node]) -> bool:
         """Whether something outside of these nodes reads the value."""
         return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
 
@@ -86,6 +86,7 @@ class Writer:
     def __init__(self, shared: Shared, frame: Frame):
         self.shared, self.frame = shared, frame
         self.env: dict[Any, Written] = {}
+        self.sizes = Sizes(self.env)
         self.params: list[Any] = []
         self.members: dict[str, Code] = {}
         self.body: list[Any] = []
@@ -198,7 +199,7 @@ class Writer:
 
     def forms(self, node: Node, given: list[Written], weights: Mapping[str, Written]) -> tuple[Written, ...]:
         """What a node makes: in training as it says, else as what stands in its place."""
-        functions = Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
+        functions = Functions(self.sizes)
         made = results(node.operator.torch(functions, *given, **weights), len(node.results))
         alone = self.shared.led.get(node.results[0], node)
         instead = alone.operator.inference()
@@ -230,8 +231,7 @@ class Writer:
             return True
         if node.weights or alone.inference() is alone:
             return False
-        functions = Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
-        made = results(node.operator.torch(functions, *given), len(node.results))
+        made = results(node.operator.torch(Functions(self.sizes), *given), len(node.results))
         return sum(part.kind == "call" for written in made for part in written._code.walk()) > MOST_CALLS
 
     def let(self, node: Node, made: tuple[Written, ...]) -> None:
@@ -257,8 +257,9 @@ def write(shared: Shared, frame: Frame) -> None:
     """Fill a frame: its modules, its statements, what it is given and what it gives."""
     writer = Writer(shared, frame)
     inside = set(frame.nodes)
+    read = {value for node in frame.nodes for value in node.reads} if frame.given else ()
     for value in frame.given.values():
-        if isinstance(value, Value) and any(value in node.reads for node in frame.nodes):
+        if isinstance(value, Value) and value in read:
             writer.value(value)
     if frame.what == "operator":
         writer.write_node(frame.nodes[0])
@@ -343,7 +344,7 @@ def signature(frame: Frame) -> Any:
     return body_key(frame, lambda code: ("make", signature(code.value)) if code.kind == "make" else None)
 
 
-def safe(name: str, taken: Iterable[str] = ()) -> str:
+def safe(name: str, taken: Container[str] = ()) -> str:
     """A name that Python and modules leave free, and nobody else has."""
     while keyword.iskeyword(name) or name in MODULE_NAMES or name in taken:
         name += "_"

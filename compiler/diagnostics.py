@@ -82,9 +82,9 @@ class CompileError(Exception):
         return cls([Diagnostic(code, message, (Label(span),) if span else (), notes, help)])
 
     def __str__(self) -> str:
-        from dlc.compiler.render import render
+        from dlc.compiler.render import render_all
 
-        return "\n".join(render(d) for d in self.diagnostics)
+        return "\n".join(render_all(self.diagnostics))
 
 
 class Problems:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.code import Code, call, lines, text
+from dlc.compiler.lower.pytorch_source.code import WIDTH, Code, call, inline, lines, text
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Written
 from dlc.compiler.lower.pytorch_source.frames import is_net, nodes_of
@@ -85,23 +85,29 @@ def is_score(e: Emitter, value: Value) -> bool:
 
 def penalty(e: Emitter) -> list[str]:
     """`penalty(model)`: what regularizers add to the loss."""
-    terms: dict[tuple[str, ...], Code] = {}  # by the names of the weights that are kept small
+    terms: dict[tuple[str, ...], list[Code]] = {}  # by the names of the weights that are kept small
     for regularizer, values in forms.penalized(e.program):
         chosen = tuple(v.name for v in values)
         if not chosen or regularizer.value is not None:
             continue
         term = regularizer.torch(Functions(), [Written(text("weight"))])._code
-        terms[chosen] = Code("sign", "+", (terms[chosen], term)) if chosen in terms else term
+        sums = terms.setdefault(chosen, [])
+        if sums and len(inline(sums[-1])) + len(inline(term)) < WIDTH:
+            term = Code("sign", "+", (sums.pop(), term))
+        sums.append(term)
     if not terms:
         return []
     e.penalizes = True
     found = head("penalty", ["model"], "What keeps weights small: layers' alone, never biases or norms.")
     matrices, own = with_several_axes(e), {spec: name for name, spec in e.weight_names.items()}
-    for place, (chosen, term) in enumerate(terms.items()):
-        added = call(text("sum"), Code("copies", "weight", (term, text("weights"))))
-        before = "return " if len(terms) == 1 else "total += " if place else "total = "
-        found += [*selected(chosen, matrices, own), *lines(added, 4, before)]
-    return found if len(terms) == 1 else [*found, f"{INDENT}return total"]
+    before = "return " if sum(map(len, terms.values())) == 1 else "total = "
+    for chosen, sums in terms.items():
+        found += selected(chosen, matrices, own)
+        for term in sums:
+            added = call(text("sum"), Code("copies", "weight", (term, text("weights"))))
+            found += lines(added, 4, before)
+            before = "total += " if before != "return " else before
+    return found if before == "return " else [*found, f"{INDENT}return total"]
 
 
 def with_several_axes(e: Emitter) -> dict[tuple[str, ...], str]:

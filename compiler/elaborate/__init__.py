@@ -48,6 +48,7 @@ class Elaborator:
         self.dropped = False  # whether a flow of the file ended nowhere
         self.file_names: set[str] = set()
         self.imported: dict[str, File | None] = {}  # by source; none while it is being read
+        self.texts: dict[Any, Source] = {}  # of imported files, by the file that imports and the path there
 
     def top_names(self) -> set[str]:
         """The bindings of the main file, which blocks do not see."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
@@ -131,10 +132,10 @@ def key_of(
         raise ev.refuse(key.span, not_built(definition.name, key.id))
     if key.id not in definition.settings:
         names = [*definition.settings, *later(definition.name)]
-        if definition is Data:
-            names += [*ev.scope.file.inputs, *ev.scope.file.outputs]
+        fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
         raise ev.fail("E0601", key.span, f"`{definition.name}` has no setting `{key.id}`",
-                      help=foreign.setting(key.id, names) or did_you_mean(key.id, names)
+                      help=foreign.setting(key.id, names)
+                           or ev.e.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
                            or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
                       )  # fmt: skip
     if key.id in values:

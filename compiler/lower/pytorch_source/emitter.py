@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name
 from dlc.compiler.lower.pytorch_source.writer import CALLED, Shared, parameter, safe, write
 from dlc.compiler.passes import learning
+from dlc.compiler.passes.needed import needed_values
 
 if TYPE_CHECKING:
     from dlc.compiler.ir import Output, Weight
@@ -48,8 +50,9 @@ NUMBERED = re.compile(r"(\w+)s\.(\d+)")
 
 
 class Emitter:
-    def __init__(self, program: Program):
-        self.program = program
+    def __init__(self, spec: Program):
+        self.program = program = read_alone(spec)
+        self.whole = len(program.graph.weights) == len(spec.graph.weights)  # no weight is left out
         parts = parts_of(program)
         self.graph, self.roots, self.late = parts.graph, parts.roots, parts.late
         self.shared = Shared(parts.graph, parts.roots, parts.led)
@@ -87,6 +90,7 @@ class Emitter:
         self.totals = False  # the losses of an epoch
         self.penalized: list[Any] = []
         self.still: list[str] = []  # nets whose statistics training leaves as they are
+        self.check_places()
         self.weight_names = {self.path(w.name, True): w.name for w in program.graph.weights}
 
     # --- names --------------------------------------------------------------------------------------------
@@ -136,6 +140,8 @@ class Emitter:
         frame, rest, found = self.model.first, weight, []
         while True:
             attr = member_of(frame, rest)
+            if attr is None:
+                raise LookupError(weight)
             base, place = numbered_name(attr)
             listed = f"{list_name(base)}.{place}" if key else f"{list_name(base)}[{place}]"
             found.append(listed if base in frame.lists else safe(attr))
@@ -143,6 +149,18 @@ class Emitter:
             if code.kind != "make":
                 return ".".join([*found, rest] if rest else found)
             frame = code.value
+
+    def check_places(self) -> None:
+        """Refuse layers that the loss alone has."""
+        for node in self.late:
+            for value in (v for v in node.weights.values() if v in self.shared.weights):
+                try:
+                    self.path(value.name)
+                except LookupError:
+                    message = f"`{node.operator.name}` is a layer of the loss, and an emitted file has " \
+                              "layers in the network alone"  # fmt: skip
+                    help = "use it in the network too, as a `net`"
+                    raise self.cannot("E0821", node.site.span, message, help, node.site.way()) from None
 
     def renamed(self, own: str) -> str:
         """The key of a weight as the emitted `load_weights` turns it into the name of the spec."""
@@ -161,6 +179,7 @@ class Emitter:
         frame, rest = self.model.first, weight.name
         while True:
             attr = member_of(frame, rest)
+            assert attr is not None, "it has a place"
             code, rest = frame.members[attr], rest[len(attr) + 1 :]
             if code.kind != "make":
                 return code.kind == "call" and inline(code.parts[0]) != "nn.Parameter"
@@ -220,7 +239,15 @@ class Emitter:
         return ["", *found] if found else []
 
 
-def member_of(frame: Frame, weight: str) -> str:
+def member_of(frame: Frame, weight: str) -> str | None:
     """The module of a frame in which the weight of this name stands, or the weight itself."""
     beginnings = accumulate(weight.split("."), "{}.{}".format)
-    return next(attr for attr in beginnings if attr in frame.members)
+    return next((attr for attr in beginnings if attr in frame.members), None)
+
+
+def read_alone(program: Program) -> Program:
+    """The program without layers that no answer and no loss needs; declared weights stay."""
+    needed, graph = needed_values(program), program.graph
+    weights = tuple(w for w in graph.weights if w.value in needed or "." not in w.name)
+    nodes = tuple(n for n in graph.nodes if not needed.isdisjoint(n.results))
+    return replace(program, graph=replace(graph, weights=weights, nodes=nodes))

@@ -183,7 +183,10 @@ def load_weights(e: Emitter) -> list[str]:
     e.imports.add("from safetensors.torch import load_file")
     found = head("load_weights", ["model", "path"], e.loading_doc())
     if all(own == spec for own, spec in e.weight_names.items()):
-        return [*found, "    model.load_state_dict(load_file(path))"]
+        if e.whole:
+            return [*found, "    model.load_state_dict(load_file(path))"]
+        found.append("    weights = load_file(path)")
+        return [*found, "    model.load_state_dict({name: weights[name] for name in model.state_dict()})"]
     found += ["    weights, known = load_file(path), {}", "    for key in model.state_dict():"]
     changed = {own: spec for own, spec in e.weight_names.items() if own != spec}
     if all(e.renamed(own) == spec for own, spec in e.weight_names.items()):

@@ -151,7 +151,8 @@ class Namer:
         if shown.kind == "choice" and len(inline(shown)) + indent + len(named[0]) + 3 > WIDTH:
             yield from self.choice(shown, indent, named[0])
             return
-        yield from self.fitted(shown, indent, f"{', '.join(named)} = ")
+        if inline(shown) != named[0]:
+            yield from self.fitted(shown, indent, f"{', '.join(named)} = ")
 
     def choice(self, code: Code, indent: int, name: str) -> Iterator[str]:
         """A choice over several lines: what is not chosen is not computed."""

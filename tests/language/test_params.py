@@ -79,8 +79,9 @@ ENDLESS += [ENDLESS, ENDLESS]
 
 
 STRANGE = {
-    "bytes": b"x", "dict": {"a": 1}, "set": {1, 2}, "object": object(), "date": date(2020, 1, 1), "complex": 1j,
-    "range": range(3), "function": len, "nan": float("nan"), "inf": float("inf"), "numpy nan": np.float64("nan"),
+    "bytes": b"x", "dict": {"a": 1}, "set": {1, 2}, "object": object(), "date": date(2020, 1, 1),
+    "complex": 1j, "range": range(3), "function": len, "nan": float("nan"), "inf": float("inf"),
+    "numpy nan": np.float64("nan"),
     "numpy date": np.datetime64("2020"), "numpy complex": np.complex64(1), "array of bytes": np.array([b"x"]),
     "array of objects": np.array([None]), "large": 10**31, "huge": 10**5000, "long text": "x" * 10**6,
     "long array": np.zeros(10**6),

@@ -87,9 +87,9 @@ class CompileError(Exception):
         return cls([Diagnostic(code, message, (Label(span),) if span else (), notes, help)])
 
     def __str__(self) -> str:
-        from dlc.compiler.render import render
+        from dlc.compiler.render import render_all
 
-        return "\n".join(render(d) for d in self.diagnostics)
+        return "\n".join(render_all(self.diagnostics))
 
 
 class Problems:
@@ -97,7 +97,9 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
+        self.failed = False  # whether an error is among them
         self._seen: set[tuple[str, str, int]] = set()
+        self._places: set[tuple[str, int]] = set()
 
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.span
@@ -108,7 +110,9 @@ class Problems:
         )
         if key not in self._seen:
             self._seen.add(key)
+            self._places.add(key[1:])
             self.found.append(diagnostic)
+            self.failed = self.failed or diagnostic.severity == "error"
 
     def report(
         self,
@@ -129,11 +133,7 @@ class Problems:
 
     def seen_at(self, span: Span) -> bool:
         """Whether anything is reported that begins there."""
-        return any(source == span.source.name and start == span.start for _, source, start in self._seen)
-
-    @property
-    def failed(self) -> bool:
-        return any(d.severity == "error" for d in self.found)
+        return (span.source.name, span.start) in self._places
 
     def sorted(self) -> list[Diagnostic]:
         """All in order of place; of a name that nothing has the first, with the other places of it marked."""

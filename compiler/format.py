@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Problems
-from dlc.compiler.layout import Row, arrange
+from dlc.compiler.layout import arrange
 from dlc.compiler.parse import parse, read_tokens
+from dlc.compiler.rows import Row
 
 if TYPE_CHECKING:
     from dlc.compiler.source import Source
@@ -31,9 +32,9 @@ def laid_out(source: Source) -> str:
     opened: set[int] = set()
     while True:
         text, too_long = arrange(_Rows(tokens, opened).run())
-        if too_long is None:
+        if not too_long:
             return text
-        opened.add(too_long)
+        opened |= too_long
 
 
 class _Rows:

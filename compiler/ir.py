@@ -3,6 +3,8 @@ Frozen, fully typed, batch implied."""
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.record import field, record
@@ -126,6 +128,11 @@ class Node:
         return (*self.operands, *self.weights.values())
 
 
+def union(marks: Iterable[int]) -> int:
+    """The bits of several numbers in one."""
+    return reduce(or_, marks, 0)
+
+
 @record(eq=False)
 class Graph:
     """Nodes in an order in which each reads only what stands before it."""
@@ -150,6 +157,18 @@ class Graph:
             for value in node.reads:
                 readers.setdefault(value, []).append(node)
         return readers
+
+    def depends(
+        self, marks: Mapping[Value, int], held: Mapping[Value, int] | None = None
+    ) -> dict[Value, int]:
+        """For each value the marks of all that it depends on, itself included. Marks are bits of one number,
+        so that one pass follows many; those that are `held` at a value do not go on from it."""
+        found, held = dict(marks), held or {}
+        for node in self.nodes if found else ():
+            mark = union(found.get(v, 0) for v in node.reads)
+            for value in node.results if mark else ():
+                found[value] = (found.get(value, 0) | mark) & ~held.get(value, 0)
+        return found
 
     def needed_by(self, values: Iterable[Value]) -> set[Value]:
         """These values and all that they depend on."""

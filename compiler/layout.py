@@ -2,86 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from dataclasses import replace
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from dlc.compiler.rows import WIDTH, Row, brackets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dlc.compiler.rows import Bracket, Inside
     from dlc.compiler.tokens import Token
 
-WIDTH = 110
 INDENT = 2
-MAX_BROKEN = 2000  # tokens of a line; a longer one is left as it is
 
 _VALUES = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB", "ELLIPSIS"})
 _HEADS = frozenset({"input", "output"})
 _DECLARED_WITH_VALUE = frozenset({"param", "weight", "output"})
 
 
-@dataclass(eq=False)
-class Row:
-    """A line to be: tokens of one statement, or a comment alone."""
-
-    depth: int
-    tokens: list[Token]
-    first: Row | None = None  # of the statement, where this is not it
-    blank: bool = False  # a blank line stands before
-    comment: str = ""
-    comment_column: int = 0
-    made: bool = False  # by breaking a long line: its columns in the source mean nothing
-    indent: int = 0
-    gaps: list[int] = field(default_factory=list)  # before each token
-    pads: dict[int, int] = field(default_factory=dict)  # more of them, to line up
-
-    @property
-    def opens_body(self) -> bool:
-        return bool(self.tokens) and self.tokens[-1].type == "LBRACE"
-
-    def columns(self) -> list[int]:
-        """Where each token begins, and where the last one ends."""
-        columns, column = [], self.indent
-        for i, token in enumerate(self.tokens):
-            column += self.gaps[i] + self.pads.get(i, 0)
-            columns.append(column)
-            column += len(token)
-        return [*columns, column]
-
-    def text(self) -> str:
-        words = (" " * (gap + self.pads.get(i, 0)) + self.tokens[i] for i, gap in enumerate(self.gaps))
-        return " " * self.indent + "".join(words)
-
-
-class _Bracket(NamedTuple):
-    """An open `(` or `[`."""
-
-    row: Row
-    at: int
-    of_block: bool
-
-    @property
-    def ends_row(self) -> bool:
-        return self.at == len(self.row.tokens) - 1
-
-
-_Inside = dict[int, list[tuple[_Bracket, ...]]]  # for each row by id: the brackets around each of its tokens
-
-
-def arrange(rows: list[Row]) -> tuple[str, int | None]:
-    """The rows as text; or the place of a `{` whose body must not stay on its line,
+def arrange(rows: list[Row]) -> tuple[str, set[int]]:
+    """The rows as text; or the places of each `{` whose body must not stay on its line,
     since that is too long."""
+    inside = brackets(rows)
     while True:
-        inside = _brackets(rows)
         _place(rows, inside)
-        long = [row for row in rows if row.tokens and row.columns()[-1] > WIDTH]
-        for row in long:
-            for token in row.tokens[:-1]:
-                if token.type == "LBRACE":
-                    return "", token.start_pos
-        broken = [_break(rows, row, inside) for row in long]
-        if not any(broken):
-            return _text(rows), None
+        # statements that may move where a line that they are lined up with is broken
+        tied = {id(row.first or row) for row in rows if row.moves_arrows}
+        braces = [(row, brace) for row in rows if row.is_long and (brace := _first_brace(row)) is not None]
+        if braces:
+            free = {brace for row, brace in braces if id(row.first or row) not in tied}
+            return "", free or {braces[0][1]}
+        made = _shortened(rows, inside, tied)
+        if len(made) == len(rows):
+            return _text(rows), set()
+        rows = made
+
+
+def _shortened(rows: list[Row], inside: Inside, tied: set[int]) -> list[Row]:
+    """The rows, those broken that are too long. What stands below a broken one in its statement is placed
+    anew before it is looked at; the statements that are `tied` wait for the next time."""
+    made: list[Row] = []
+    broken: set[int] = set()
+    for row in rows:
+        statement = id(row.first or row)
+        if row.first and row.tokens and statement in broken:
+            row.indent = _indent(row.tokens[0], inside[id(row)][0], row.first, inside, row.opens_body)
+        pieces = _break(row, inside, once=statement in tied) if row.is_long else [row]
+        if len(pieces) > 1 and statement not in tied:
+            broken.add(statement)
+        made += pieces
+    return made
+
+
+def _first_brace(row: Row) -> int | None:
+    """The place of the first `{` of the row that more of it stands behind."""
+    return next((token.start_pos for token in row.tokens[:-1] if token.type == "LBRACE"), None)
 
 
 def _text(rows: list[Row]) -> str:
@@ -93,7 +70,7 @@ def _text(rows: list[Row]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _place(rows: list[Row], inside: _Inside) -> None:
+def _place(rows: list[Row], inside: Inside) -> None:
     """Settle gaps, pads and indents of all rows."""
     before = None
     for row in rows:
@@ -115,26 +92,10 @@ def _place(rows: list[Row], inside: _Inside) -> None:
         below = row.indent
 
 
-def _brackets(rows: list[Row]) -> _Inside:
-    """What is open at each token; a closing one is still inside."""
-    found: _Inside = {}
-    open_: tuple[_Bracket, ...] = ()
-    for row in rows:
-        around = found[id(row)] = []
-        of_block = row.first is None and len(row.tokens) > 1 and row.tokens[0] in ("block", "net")
-        for i, token in enumerate(row.tokens):
-            around.append(open_)
-            if token.type in ("LPAR", "LSQB"):
-                open_ = (*open_, _Bracket(row, i, of_block and i == 2 and row.tokens[1].type == "NAME"))
-            elif token.type in ("RPAR", "RSQB"):
-                open_ = open_[:-1]
-    return found
-
-
 # --- gaps ---------------------------------------------------------------------------------------------------
 
 
-def _gaps(row: Row, inside: list[tuple[_Bracket, ...]], before: Token | None) -> list[int]:
+def _gaps(row: Row, inside: list[tuple[Bracket, ...]], before: Token | None) -> list[int]:
     """The blanks before each token of a row; `before` is the token that ends the line above."""
     gaps = [0] * len(row.tokens)
     for i in range(1, len(row.tokens)):
@@ -144,7 +105,7 @@ def _gaps(row: Row, inside: list[tuple[_Bracket, ...]], before: Token | None) ->
     return gaps
 
 
-def _gap(left: Token, right: Token, inside: tuple[_Bracket, ...]) -> int:
+def _gap(left: Token, right: Token, inside: tuple[Bracket, ...]) -> int:
     """The blanks between two neighbours."""
     if left.type in ("LPAR", "LSQB") or right.type in ("RPAR", "RSQB", "COMMA", "SEMICOLON", "COLON"):
         return 0
@@ -210,7 +171,7 @@ def _outer_equal(row: Row) -> int:
     return 0
 
 
-def _linked_arrows(rows: list[Row], inside: _Inside) -> list[list[tuple[Row, int]]]:
+def _linked_arrows(rows: list[Row], inside: Inside) -> list[list[tuple[Row, int]]]:
     """The arrows that the author lined up by hand, from left to right."""
     groups: dict[tuple[int, int], list[tuple[Row, int]]] = {}
     for above, below in pairwise(rows):
@@ -227,7 +188,7 @@ def _linked_arrows(rows: list[Row], inside: _Inside) -> list[list[tuple[Row, int
     return sorted(distinct.values(), key=lambda group: group[0][0].tokens[group[0][1]].column)
 
 
-def _arrows(row: Row, inside: _Inside) -> dict[int, tuple[int, bool]]:
+def _arrows(row: Row, inside: Inside) -> dict[int, tuple[int, bool]]:
     """The arrows of a flow by their column in the source; with each its index,
     and whether it was moved right."""
     return {
@@ -239,13 +200,17 @@ def _arrows(row: Row, inside: _Inside) -> dict[int, tuple[int, bool]]:
 
 def _align(links: list[list[tuple[Row, int]]]) -> bool:
     """Bring the arrows of each group to one column; says whether anything moved."""
+    columns = {id(row): row.columns() for group in links for row, _ in group}
+    shifts = dict.fromkeys(columns, 0)  # of each row, by the arrows of groups before
     moved = False
     for group in links:
-        natural = [row.columns()[i] - row.pads.get(i, 0) for row, i in group]
+        natural = [columns[id(row)][i] + shifts[id(row)] - row.pads.get(i, 0) for row, i in group]
+        widest = max(natural)
         for (row, i), column in zip(group, natural, strict=True):
-            pad = max(natural) - column
-            moved = moved or pad != row.pads.get(i, 0)
-            row.pads[i] = pad
+            more = widest - column - row.pads.get(i, 0)
+            moved = moved or more != 0
+            shifts[id(row)] += more
+            row.pads[i] = widest - column
     return moved
 
 
@@ -268,29 +233,28 @@ def _comment_columns(rows: list[Row]) -> dict[int, int]:
 # --- lines below the first ----------------------------------------------------------------------------------
 
 
-def _indent_below(rows: list[Row], inside: _Inside) -> None:
+def _indent_below(rows: list[Row], inside: Inside) -> None:
     for row in rows:
         if row.first and row.tokens:
-            row.indent = _indent(row, row.first, inside)
+            row.indent = _indent(row.tokens[0], inside[id(row)][0], row.first, inside, row.opens_body)
 
 
-def _indent(row: Row, first: Row, inside: _Inside) -> int:
-    """The indent of a line that continues a statement."""
-    token, around = row.tokens[0], inside[id(row)][0]
+def _indent(token: Token, around: tuple[Bracket, ...], first: Row, inside: Inside, opens_body: bool) -> int:
+    """The indent of a line that continues a statement and begins with this token in these brackets."""
     if around:
         bracket = around[-1]
         closes = token.type in ("RPAR", "RSQB")
         if bracket.ends_row:
             return bracket.row.indent + (0 if closes else INDENT)
         return bracket.row.columns()[bracket.at] + (0 if closes else 1)
-    if token.type == "ELSE" and row.opens_body:
+    if token.type == "ELSE" and opens_body:
         return first.indent
     if token.type == "ARROW":
         return _indent_of_arrow(first, inside)
     return first.indent + INDENT
 
 
-def _indent_of_arrow(first: Row, inside: _Inside) -> int:
+def _indent_of_arrow(first: Row, inside: Inside) -> int:
     """Below the first arrow of a value; below the first step, where the value begins with a stage."""
     before = 0 if first.tokens[0].type == "RETURN" else _outer_equal(first) or -1  # `return` or `=`
     arrows = [i for i, token in enumerate(first.tokens) if token.type == "ARROW" and not inside[id(first)][i]]
@@ -303,22 +267,61 @@ def _indent_of_arrow(first: Row, inside: _Inside) -> int:
     return max(below, first.indent + INDENT)
 
 
-def _break(rows: list[Row], row: Row, inside: _Inside) -> bool:
-    """Break a row that is too long, at its outermost arrows or commas; says whether that could be done."""
-    if len(row.tokens) > MAX_BROKEN:
-        return False
-    around, columns = inside[id(row)], row.columns()
-    places = []
-    for i in range(1, len(row.tokens)):
-        is_arrow = row.tokens[i].type == "ARROW"
-        if is_arrow or row.tokens[i - 1].type in ("COMMA", "SEMICOLON"):
-            end = columns[i - 1] + len(row.tokens[i - 1])
-            fits = end <= WIDTH
-            places.append((not fits, len(around[i]), not is_arrow, -i if fits else i))
-    if not places:
-        return False
-    at = abs(min(places)[3])
-    rest = Row(row.depth, row.tokens[at:], row.first or row, comment=row.comment, made=True)
-    row.tokens, row.comment, row.made = row.tokens[:at], "", True
-    rows.insert(rows.index(row) + 1, rest)
-    return True
+def _break(row: Row, inside: Inside, *, once: bool) -> list[Row]:
+    """A row that is too long as several, broken at its outermost arrows or commas; as it is where that cannot
+    be done. What stands behind a break is placed and broken in turn, unless that is to be done `once`."""
+    whole, around, first = replace(row), inside[id(row)], row.first or row
+    places, pieces = _Places(whole.tokens, around), [row]
+    ends, plain = row.ends(), replace(row, indent=0, pads={}).ends()
+    begin, shift = 0, 0
+    while ends[-1] + shift > WIDTH and not (once and begin):
+        at = places.behind(begin, ends, WIDTH - shift)
+        if at is None:
+            break
+        _take(pieces[-1], whole, begin, at, inside, around)
+        indent = _indent(whole.tokens[at], around[at], first, inside, whole.opens_body)
+        pieces.append(Row(row.depth, [], first, made=True, indent=indent))
+        begin, ends, shift = at, plain, indent + len(whole.tokens[at]) - plain[at]
+    if len(pieces) > 1:
+        _take(pieces[-1], whole, begin, len(whole.tokens), inside, around)
+        row.comment, pieces[-1].comment, row.made = "", whole.comment, True
+    return pieces
+
+
+def _take(
+    piece: Row, whole: Row, begin: int, end: int, inside: Inside, around: list[tuple[Bracket, ...]]
+) -> None:
+    """Make a piece of some tokens of a row."""
+    piece.tokens, piece.gaps = whole.tokens[begin:end], [0, *whole.gaps[begin + 1 : end]]
+    piece.opens = {i - begin: whole.opens[i] for i in range(begin, end) if i in whole.opens}
+    for at, bracket in piece.opens.items():
+        bracket.row, bracket.at = piece, at
+    inside[id(piece)] = around[begin:end]
+
+
+class _Places:
+    """Where a row may be broken: before arrows and behind commas; the outermost are best, of these arrows."""
+
+    def __init__(self, tokens: list[Token], around: list[tuple[Bracket, ...]]) -> None:
+        self.at = [
+            i
+            for i in range(1, len(tokens))
+            if tokens[i].type == "ARROW" or tokens[i - 1].type in ("COMMA", "SEMICOLON")
+        ]
+        self.ranks = [(len(around[i]), tokens[i].type != "ARROW") for i in self.at]
+        self.best = list(range(len(self.at)))  # the first of the best from each on
+        for k in reversed(range(len(self.at) - 1)):
+            if self.ranks[self.best[k + 1]] < self.ranks[k]:
+                self.best[k] = self.best[k + 1]
+
+    def behind(self, begin: int, ends: list[int], most: int) -> int | None:
+        """The last of the best places before which the tokens from `begin` on end within a width; else the
+        first of the best."""
+        start = found = bisect_right(self.at, begin)
+        for k in range(start, len(self.at)):
+            if ends[self.at[k] - 1] > most:
+                break
+            found = k if self.ranks[k] <= self.ranks[found] else found
+        else:
+            return self.at[found] if start < len(self.at) else None
+        return self.at[found if ends[self.at[found] - 1] <= most else self.best[start]]

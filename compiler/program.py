@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError
@@ -87,7 +88,11 @@ class Program:
     allowed: tuple[Allowed, ...] = ()  # warnings that only the data can tell, and that the file allows
 
     def output(self, name: str) -> Output:
-        return next(o for o in self.outputs if o.name == name)
+        return self._outputs[name]
+
+    @cached_property
+    def _outputs(self) -> dict[str, Output]:
+        return {output.name: output for output in self.outputs}
 
     def check_answers(self) -> None:
         """Refuse a spec that answers nothing, where something is made of it."""

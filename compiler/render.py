@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dlc.compiler.diagnostics import Diagnostic, Label
     from dlc.compiler.source import Source, Span
 
+MOST = 100  # problems that are drawn; of more the first, errors before warnings
 WINDOW = 100  # characters of a line that are shown at once
 MARGIN = 20  # of these, those before the first mark in a line that is too long
 TAB = 4
@@ -40,6 +41,16 @@ def render(diagnostic: Diagnostic, *, color: bool = False) -> str:
         for i, line in enumerate(text.split("\n"))
     ]
     return "\n".join(lines)
+
+
+def render_all(diagnostics: Sequence[Diagnostic], *, color: bool = False) -> Iterator[str]:
+    """The problems one after the other, and how many more there are past a bound that people can read."""
+    errors = [d for d in diagnostics if d.severity == "error"][:MOST]
+    warnings = [d for d in diagnostics if d.severity == "warning"][: MOST - len(errors)]
+    chosen = {id(d) for d in (*errors, *warnings)}
+    yield from (render(d, color=color) for d in diagnostics if id(d) in chosen)
+    if len(diagnostics) > MOST:
+        yield f"... and {len(diagnostics) - MOST:_} more"
 
 
 def to_json(diagnostic: Diagnostic) -> dict[str, Any]:

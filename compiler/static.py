@@ -13,6 +13,8 @@ MAX_LIST = 10_000
 MAX_ENTRIES = 100_000  # of a list, lists within it counted with theirs
 MAX_DEPTH = 50  # of lists within lists
 MAX_INTEGER = 2**63
+MAX_NUMBER = 10**30  # the greatest that a spec may write
+PLAIN_KINDS = ("b", "i", "u", "f", "U")  # of NumPy: truths, whole and real numbers, texts
 
 PLAIN = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
@@ -122,3 +124,37 @@ def truth(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise Reject(f"a condition has to be true or false, found {describe(value)}", code="E0208")
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value as specs have it: none, true, false, a number, a text, or a list of these; numbers and arrays
+    of NumPy become plain ones. `Reject` says what another holds."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) > MAX_NUMBER:
+            raise no_plain("a whole number of more than 30 digits", depth)
+        return int(value)
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise no_plain(f"`{float(value)}`, which is no finite number", depth)
+        return float(value)
+    if isinstance(value, str):
+        if len(value) > MAX_ENTRIES:
+            raise no_plain(f"a text of more than {MAX_ENTRIES:_} letters", depth)
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        measure(value, depth)
+        entries = [plain(entry, depth + 1) for entry in value]
+        return tuple(entries) if isinstance(value, tuple) else entries
+    is_array = type(value).__module__ == "numpy" and hasattr(value, "dtype")
+    if is_array and value.dtype.kind in PLAIN_KINDS:
+        if value.size > MAX_ENTRIES:
+            raise no_plain(f"an array of more than {MAX_ENTRIES:_} entries", depth)
+        return plain(value.tolist(), depth)
+    own = type(value).__module__.startswith("dlc.")
+    raise no_plain(describe(value) if own else f"a `{type(value).__name__}` of Python", depth)
+
+
+def no_plain(found: str, depth: int) -> Reject:
+    return Reject(f"a list that holds {found}" if depth else found, code="E0403")

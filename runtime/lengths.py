@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler import dims
 from dlc.compiler.diagnostics import CompileError, Diagnostic
-from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.dims import places
 from dlc.runtime.data.mistakes import SHAPE
 
 if TYPE_CHECKING:
@@ -39,11 +39,10 @@ def too_long(program: Program, part: str, rows: Rows) -> Iterator[Diagnostic]:
 def size_in(program: Program, rows: Rows, size: Size) -> int | None:
     """A size as the rows have it; none where they do not tell."""
     read = {v: rows[n] for v in program.graph.inputs if (n := v.field) in rows}
-    sizes = {}
+    known, sizes = places(read), {}
     for name in dims.names(size):
-        try:
-            value, axis, scale, offset = place_of(name, read)
-        except LookupError:
+        if name not in known:
             return None
+        value, axis, scale, offset = known[name]
         sizes[name] = (read[value].shape[axis] - offset) // scale
     return dims.evaluate(size, sizes)

@@ -27,6 +27,7 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import lints, missing, offsets
 from dlc.compiler.program import Facts, Program
+from dlc.compiler.suggest import Nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,17 +45,20 @@ class Elaborator:
         self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
         self.chosen = chosen  # the outputs that a command asks for
         self.builder = Builder(problems)
+        self.nearest = Nearest()
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []
         self.inputs: list[Input] = []
         self.targets: dict[str, Value] = {}
         self.sharing: shared_classes.Owners = {}  # of the fields of `class(auto)`
+        self.waiting: dict[str, OutputRef] = {}  # outputs that nothing has flowed into
         self.input_names: frozenset[str] = frozenset()
         self.top: Scope | None = None
         self.torn = Torn()
         self.dropped = False  # whether a flow of the file ended nowhere
         self.file_names: set[str] = set()
         self.imported: dict[str, File | None] = {}  # by source; none while it is being read
+        self.texts: dict[Any, Source] = {}  # of imported files, by the file that imports and the path there
 
     def top_names(self) -> set[str]:
         """The bindings of the main file, which blocks do not see."""
@@ -185,6 +189,7 @@ class Elaborator:
                         "E0210", statement.type.span, "an output cannot be text; a `class` answers with names"
                     )
                 file.outputs[name] = OutputRef(name, type, field, statement.name.span)
+                self.waiting[name] = file.outputs[name]
             except Halt:
                 imports.break_declared(file, statement)
         for statement in tree.body:

@@ -23,17 +23,19 @@ def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[All
     or give no reason. Gives those that allow what only the data can tell."""
     told: list[Diagnostic] = []
     waiting: list[Allowed] = []
+    silenced: set[int] = set()  # by identity
+    warnings = by_line(problems)
     for span, text in comments:
         match = ALLOW.match(text)
         if match is None:
             continue
         code, reason = match[1].upper(), match[2].strip()
-        allowed = Allowed(code, span)
-        silenced = [d for d in problems.found if d.severity == "warning" and allowed.silences(d)]
-        problems.found = [d for d in problems.found if d not in silenced]
-        known = bool(silenced)
+        there = warnings.get(line_of(span), ())
+        meant = [id(d) for d in there if d.code == code]
+        silenced.update(meant)
+        known = bool(meant)
         if code.startswith("W") and not told_by_compiler(code):
-            waiting.append(allowed)
+            waiting.append(Allowed(code, span))
             known = True
         if known and not reason:
             told.append(Diagnostic("W0002", f"this allows {code} and does not say why", (Label(span),), (),
@@ -45,18 +47,30 @@ def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[All
                     f"there is no {code} on this line to allow",
                     (Label(span),),
                     (),
-                    mend(code, span, problems),
+                    mend(code, [d.code for d in there]),
                 )
             )
+    problems.found = [d for d in problems.found if id(d) not in silenced]
     for diagnostic in told:
         problems.add(diagnostic)
     return tuple(waiting)
 
 
-def mend(code: str, comment: Span, problems: Problems) -> str:
+def by_line(problems: Problems) -> dict[tuple[str, int], list[Diagnostic]]:
+    """The warnings by the file and the line that they begin on."""
+    found: dict[tuple[str, int], list[Diagnostic]] = {}
+    for diagnostic in problems.found:
+        if diagnostic.severity == "warning" and diagnostic.span:
+            found.setdefault(line_of(diagnostic.span), []).append(diagnostic)
+    return found
+
+
+def line_of(span: Span) -> tuple[str, int]:
+    return span.source.name, span.source.position(span.start)[0]
+
+
+def mend(code: str, near: Iterable[str]) -> str:
+    """What to do about a comment that allows nothing; `near` are the warnings of its line."""
     if code.startswith("E"):
         return "an error cannot be allowed; it has to be mended"
-    near = [
-        d.code for d in problems.found if d.severity == "warning" and Allowed(d.code, comment).silences(d)
-    ]
     return did_you_mean(code, near) or "take the comment out, or put it at the end of the line of the warning"

@@ -9,7 +9,7 @@ from dlc.compiler.elaborate.scope import Scope
 from dlc.compiler.elaborate.tensors import count, flowing, operands
 from dlc.compiler.elaborate.values import BlockStage, Halt, Operand, Template, is_tensor, is_tensors
 from dlc.compiler.kinds import describe
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.suggest import MAX_LISTED, listed
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
@@ -20,32 +20,31 @@ if TYPE_CHECKING:
 def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -> BlockStage:
     """A block with its settings: given ones, then defaults, which see the settings before them."""
     declaration = template.declaration
-    waiting = [s.name.id for s in declaration.settings]
-    positional = bool(waiting)
+    names = dict.fromkeys(s.name.id for s in declaration.settings)
     given: dict[str, Any] = {}
+    waiting = (name for name in names if name not in given)
     tensors: list[Operand] = []
     for argument in arguments:
         if argument.name is not None:
-            if argument.name not in [s.name.id for s in declaration.settings]:
+            if argument.name not in names:
                 raise unknown_block_setting(ev, template, argument)
             if argument.name in given:
                 raise ev.fail(
                     "E0407", argument.name_span or argument.value.span, f"`{argument.name}` is given twice"
                 )
             given[argument.name] = ev.evaluate(argument.value)
-            waiting = [w for w in waiting if w != argument.name]
             continue
         value = ev.evaluate(argument.value)
         if is_tensor(value) or is_tensors(value):
             tensors += operands(ev, value, argument.value)
-        elif not positional and isinstance(value, (int, float)):
+        elif not names and isinstance(value, (int, float)):
             tensors.append(Operand(value, argument.value.span))
-        elif not waiting:
+        elif (name := next(waiting, None)) is None:
             raise ev.fail("E0404", argument.value.span,
                           f"{template.what} `{template.name}` has no setting for {describe(value)}",
                           help=f"write `{block_signature(template)}`")  # fmt: skip
         else:
-            given[waiting.pop(0)] = value
+            given[name] = value
     return BlockStage(template, tuple(tensors), defaults(ev, template, given, span), span)
 
 
@@ -69,19 +68,20 @@ def defaults(ev: Evaluator, template: Template, given: dict[str, Any], span: Spa
 
 def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Argument) -> Halt:
     names = [s.name.id for s in template.declaration.settings]
-    listed = ", ".join(f"`{n}`" for n in names)
     return ev.fail("E0402", argument.name_span or argument.value.span,
                    f"{template.what} `{template.name}` has no setting `{argument.name}`",
-                   help=did_you_mean(argument.name or "", names)
-                        or (f"its settings are {listed}" if names else "it has no settings"))  # fmt: skip
+                   help=ev.e.nearest.did_you_mean(argument.name or "", lambda: names)
+                        or (f"its settings are {listed(names)}" if names
+                            else "it has no settings"))  # fmt: skip
 
 
 def block_signature(template: Template) -> str:
     settings = [
         s.name.id + ("" if s.default is None else f" = {s.default.span.text}")
-        for s in template.declaration.settings
+        for s in template.declaration.settings[:MAX_LISTED]
     ]
-    return f"{template.name}({', '.join(settings)})"
+    more = ", ..." if len(template.declaration.settings) > MAX_LISTED else ""
+    return f"{template.name}({', '.join(settings)}{more})"
 
 
 def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: Span) -> Any:

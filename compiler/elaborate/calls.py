@@ -164,8 +164,10 @@ class Arguments:
         declared = self.waiting[0] if self.waiting[0].rest else self.waiting.pop(0)
         self.spans.setdefault(declared.name, span)
         checked = settings.check(self.ev, self.definition, declared, value, span, self._translated)
-        before = self.values.get(declared.name, ())
-        self.values[declared.name] = (*before, checked) if declared.rest else checked
+        if declared.rest:
+            self.values.setdefault(declared.name, []).append(checked)
+        else:
+            self.values[declared.name] = checked
 
     def instance(self, span: Span) -> Definition:
         lacking = [s.name for s in self.definition.settings.values()
@@ -173,7 +175,9 @@ class Arguments:
         if lacking:
             wanted = " and ".join(f"`{name}`" for name in lacking)
             raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=self._usage())
-        return self.definition(**self.values).placed(span, self.spans)
+        rest = {s.name: tuple(self.values[s.name]) for s in self.definition.settings.values()
+                if s.rest and s.name in self.values}  # fmt: skip
+        return self.definition(**self.values | rest).placed(span, self.spans)
 
     def _translated(self) -> str:
         """What to write where the settings are those of another library, as in `dense(4, 8)`."""

@@ -42,11 +42,7 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
         raise ev.fail("E0302", ident.span,
                       f"`{name}` is {what} of the language and cannot be given to anything else",
                       help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip
-    if (
-        binding
-        and ev.scope.top
-        and name in {*file.params, *file.templates, *file.inputs, *file.groups, *file.outputs, *file.weights}
-    ):
+    if binding and ev.scope.top and file.knows(name):
         stays = "an input stays as it is: give what is made of it another name"
         raise ev.fail("E0303", ident.span, f"`{name}` is declared already",
                       more=[Label(file.declared[name], "declared here")],
@@ -142,13 +138,13 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
             raise ev.fail("E0210", name.span,
                           f"a dimension is a whole number or a free name, found `{name.id}`",
                           help="a size that is not known has a name, such as `T`")  # fmt: skip
-        if name.id[0].isupper() and name.id not in ev.scope.file.known():
+        if name.id[0].isupper() and not ev.scope.file.knows(name.id):
             if name.id in ev.e.torn.names:
                 raise Halt
             ev.scope.file.free.add(name.id)
         elif not is_known(ev, name.id):
             raise ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
-                          help=did_you_mean(name.id, ev.scope.file.params)
+                          help=ev.e.nearest.did_you_mean(name.id, lambda: ev.scope.file.params)
                                or f"declare `param {name.id} = ...` above; a capitalised name, such as `T`, "
                                   "is a free dimension")  # fmt: skip
     size = ev.evaluate(expr)
@@ -164,7 +160,8 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
 def is_known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
     return (
-        name in {*ev.scope.names, *file.known(), *file.declared, *ev.e.torn.names}
+        any(name in names for names in (ev.scope.names, file.declared, ev.e.torn.names))
+        or file.knows(name)
         or find_operator(name, losses=True) is not None
     )
 

@@ -10,7 +10,7 @@ from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.later import later, not_built
 from dlc.compiler.program import Expectation, Measure
 from dlc.compiler.sections import PARTS
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.suggest import listed
 from dlc.compiler.training.figures import find_figure, spoken
 
 if TYPE_CHECKING:
@@ -86,13 +86,13 @@ def unknown(ev: Evaluator, name: syntax.Name) -> Halt:
         return ev.refuse(name.span, not_built("metric", metric, name.id))
     same = foreign.COUNTS.get(name.id, figure)
     return ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
-                   help=f"write `{same}`" if same else
-                   did_you_mean(name.id, [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
+                   help=f"write `{same}`" if same else ev.e.nearest.did_you_mean(
+                       name.id, lambda: [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
 
 
 def known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
-    return name in ev.scope.names or name in {*file.known(), *file.free, *ev.e.torn.names}
+    return any(name in names for names in (ev.scope.names, file.free, ev.e.torn.names)) or file.knows(name)
 
 
 def dotted(expr: syntax.Expr) -> list[str] | None:
@@ -128,6 +128,6 @@ def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures
             raise ev.refuse(expr.span, not_built("metric", metric, figure))
         same = f"write `{known}`" if metric in measured else ""
         raise ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                      help=same or did_you_mean(figure, measured)
-                           or f"it measures {', '.join(f'`{path[0]}.{k}`' for k in measured)}")  # fmt: skip
+                      help=same or ev.e.nearest.did_you_mean(figure, lambda: measured)
+                           or f"it measures {listed(measured, f'`{path[0]}.{{}}`')}")  # fmt: skip
     return Measure(".".join(path))

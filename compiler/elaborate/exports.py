@@ -9,6 +9,7 @@ from dlc.compiler.elaborate.tensors import no_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir import Output, Value
 from dlc.compiler.sections import runtime_opset
+from dlc.compiler.suggest import listed
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate import Elaborator
@@ -23,7 +24,7 @@ def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, O
     if export.outputs == ():
         e.problems.report("E0403", export.spans["outputs"], "the artifact would have no output",
                           help="name what it answers, or leave `outputs` out for all outputs: "
-                               f"{', '.join(outputs)}")  # fmt: skip
+                               f"{listed(outputs)}")  # fmt: skip
     if export.outputs is None:
         chosen: list[tuple[str, Any]] = list(outputs.items())
     else:
@@ -65,6 +66,7 @@ def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) ->
     """Names in the artifact are unique."""
     seen: dict[str, str] = {}
     inputs = {i.name for i in e.inputs}
+    values = dict(chosen)
     for name, value in chosen:
         for answer in answer_names(name, value):
             if answer in inputs:
@@ -73,7 +75,7 @@ def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) ->
                                   help=f"give it another name: `{answer}_out = {answer} -> identity`"
                                   if answer == name else "rename one of them")  # fmt: skip
             elif answer in seen:
-                declared = isinstance(value, Output) and isinstance(dict(chosen)[seen[answer]], Output)
+                declared = isinstance(value, Output) and isinstance(values[seen[answer]], Output)
                 e.problems.report("E0607", value.site.span,
                                   f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` "
                                   f"and from `{name}`",
@@ -90,20 +92,15 @@ def answer_names(name: str, value: Output | Value) -> tuple[str, ...]:
 
 def check_targets(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
     """What is exported cannot depend on an answer that only training knows."""
-    targets = set(e.targets.values())
+    depends = {target: target for target in e.targets.values()}  # on which target, the last of several
+    for node in e.builder.nodes if depends else ():
+        target = next((depends[v] for v in reversed(node.operands) if v in depends), None)
+        if target is not None:
+            depends.update(dict.fromkeys(node.results, target))
     for name, value in chosen:
-        flowed = value.flowed if isinstance(value, Output) else value
-        waiting, seen = [flowed], set()
-        while waiting:
-            current = waiting.pop()
-            if current in targets:
-                e.problems.report("E0608", value.site.span,
-                                  f"`{name}` depends on the target `{current.name.removesuffix('.target')}`, "
-                                  "which only training knows",
-                                  help="leave it out of `export { outputs = ... }`, or "
-                                       "compute it from inputs")  # fmt: skip
-                break
-            node = e.builder.producers.get(current)
-            if node is not None and node not in seen:
-                seen.add(node)
-                waiting += node.operands
+        target = depends.get(value.flowed if isinstance(value, Output) else value)
+        if target is not None:
+            e.problems.report("E0608", value.site.span,
+                              f"`{name}` depends on the target `{target.field}`, which only training knows",
+                              help="leave it out of `export { outputs = ... }`, or "
+                                   "compute it from inputs")  # fmt: skip

@@ -9,7 +9,7 @@ from dlc.compiler.elaborate import declared
 from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.values import BROKEN
 from dlc.compiler.source import MAX_BYTES, Source
-from dlc.compiler.suggest import did_you_mean, nearest
+from dlc.compiler.suggest import nearest
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -27,7 +27,7 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
             if meant := nearest(ident.id, file.templates):
                 ev.scope.file.templates.setdefault(meant, BROKEN)
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",
-                          help=did_you_mean(ident.id, file.templates)
+                          help=ev.e.nearest.did_you_mean(ident.id, lambda: file.templates)
                                or (f"it has {has}" if has else "it has none"))  # fmt: skip
         ev.scope.file.templates[ident.id] = found
         if found is not BROKEN and found.is_net and ev.scope is ev.e.top:
@@ -36,9 +36,10 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
 
 def load(ev: Evaluator, statement: syntax.Import) -> File:
     """The declarations of the file, read once however often it is imported."""
-    e = ev.e
-    source = read(ev, statement)
-    loaded = e.imported
+    e, path = ev.e, (ev.scope.file.source.name, statement.path, statement.is_std)
+    if path not in e.texts:
+        e.texts[path] = read(ev, statement)
+    source, loaded = e.texts[path], e.imported
     if source.name in loaded:
         known = loaded[source.name]
         if known is None:

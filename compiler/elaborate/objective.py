@@ -10,6 +10,7 @@ from dlc.compiler.elaborate import flow, outputs
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.suggest import listed
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean
 
@@ -78,11 +79,11 @@ def use_targets(e: Elaborator, ev: Evaluator, metric: Metric, filled: list[Outpu
             outputs.target(ev, output)
     if filled and not fitting and not e.problems.failed:  # of the others it is not known
         elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
-        listed = ", ".join(f"{o.name}: {spell_classes(o.declared)}" for o in filled)
+        types = [f"{o.name}: {spell_classes(o.declared)}" for o in filled]
         e.problems.report("E0604", metric.span,
                           f"`{metric.name}` is for outputs of type {elements}{metric.restriction}, "
                           "and the file has none",
-                          help=f"its outputs are {listed}")  # fmt: skip
+                          help=f"its outputs are {listed(types, '{}')}")  # fmt: skip
 
 
 def refuse_twice(e: Elaborator, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> None:

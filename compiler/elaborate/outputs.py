@@ -46,6 +46,7 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     producer = behind_index(value, ev.builder.producers)
     output.flowed = value
     output.scores = value
+    del ev.e.waiting[output.name]
     if producer is not None and matches(producer, output.declared):
         output.scores = scores_before(ev, producer, value, span)
 

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import static, syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.diagnostics import Diagnostic
-from dlc.compiler.kinds import describe
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.kinds import Reject, describe
+from dlc.compiler.suggest import listed
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.source import Span
+
+KINDS = "a param is a number, text, true, false or a list"
 
 
 def value(ev: Evaluator, statement: syntax.Param) -> Any:
     """The value that was set for the param, or its own."""
-    own = ev.evaluate(statement.value)
-    if not isinstance(own, (bool, int, float, str, list, tuple)) and own is not None:
-        raise ev.fail(
-            "E0403",
-            statement.value.span,
-            f"a param is a number, text, true, false or a list, found {describe(own)}",
-        )
-    name = statement.name.id
+    name, value = statement.name.id, ev.evaluate(statement.value)
+    help = f"leave `param` out: `{name} = {shown(statement.value)}` gives it a name"
+    own = plain(ev, value, statement.value.span, f"{KINDS}, found ", help)
     if not ev.scope.top or ev.scope.file.source is not ev.e.sources[0] or name not in ev.e.overrides:
         return own
-    given = ev.e.overrides[name]
+    given = plain(ev, ev.e.overrides[name], statement.name.span, f"{KINDS}, and `{name}` was set to ", "")
     if not same_kind(own, given):
         raise ev.fail("E0403", statement.name.span,
                       f"`{name}` was set to {describe(given)}, and its own value is {describe(own)}",
                       help="set a value of the same kind")  # fmt: skip
-    return float(given) if isinstance(own, float) and not isinstance(given, float) else given
+    if isinstance(own, (float, list, tuple)):
+        return type(own)(given)
+    return given
+
+
+def plain(ev: Evaluator, value: Any, span: Span, before: str, help: str) -> Any:
+    """A value that a param may have; what else it holds is told behind these words."""
+    try:
+        return static.plain(value)
+    except Reject as reject:
+        raise ev.fail(reject.code, span, before + reject.message, help=help) from None
+
+
+def shown(expr: syntax.Expr) -> str:
+    return expr.span.text if len(expr.span.text) <= 40 and "\n" not in expr.span.text else "..."
 
 
 def same_kind(own: Any, given: Any) -> bool:
@@ -49,11 +61,11 @@ def refuse_unknown(ev: Evaluator) -> None:
     known = ev.scope.file.params
     for name in ev.e.overrides:
         if name not in known:
-            listed = ", ".join(f"`{k}`" for k in known)
+            name = str(name)
             ev.e.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
-                                         help=did_you_mean(name, known)
+                                         help=ev.e.nearest.did_you_mean(name, lambda: known)
                                               or for_section(name)
-                                              or (f"its params are {listed}" if known
+                                              or (f"its params are {listed(known)}" if known
                                                   else "it has none")))  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import STAGES, Definition
@@ -31,8 +32,13 @@ class File:
         self.refused: set[Any] = set()  # declarations whose names cannot be theirs
 
     def known(self) -> Iterable[str]:
-        for table in (self.params, self.templates, self.inputs, self.groups, self.outputs, self.weights):
-            yield from table
+        return chain(*self._tables())
+
+    def knows(self, name: str) -> bool:
+        return any(name in table for table in self._tables())
+
+    def _tables(self) -> tuple[dict[str, Any], ...]:
+        return self.params, self.templates, self.inputs, self.groups, self.outputs, self.weights
 
 
 class Scope:

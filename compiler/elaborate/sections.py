@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
@@ -148,12 +149,12 @@ def key_of(
         raise ev.refuse(key.span, not_built(definition.name, key.id))
     if key.id not in definition.settings:
         names = [*definition.settings, *later(definition.name)]
-        if definition is Data:
-            names += [*ev.scope.file.inputs, *ev.scope.file.outputs]
+        fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
         help = foreign.setting(key.id, names)
         place = statement.span if help.startswith("leave it out") else key.span
         raise ev.fail("E0601", place, f"`{definition.name}` has no setting `{key.id}`",
-                      help=help or of_another(definition, key.id) or did_you_mean(key.id, names)
+                      help=help or of_another(definition, key.id)
+                           or ev.e.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
                            or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
                       )  # fmt: skip
     if key.id in values:

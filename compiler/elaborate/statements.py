@@ -157,10 +157,8 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
 
 def waiting_output(ev: Evaluator) -> str:
     """The output that is probably meant, where one alone is waiting."""
-    waiting = [
-        o.name for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is None
-    ]
-    return waiting[0] if len(waiting) == 1 and ev.scope.top else "OUTPUT"
+    waiting = ev.e.waiting
+    return next(iter(waiting)) if len(waiting) == 1 and ev.scope.top else "OUTPUT"
 
 
 def shown(value: Any) -> str:

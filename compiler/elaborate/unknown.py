@@ -11,10 +11,9 @@ from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, for_settings
 from dlc.compiler.elaborate.values import Halt, is_tensor
 from dlc.compiler.kinds import describe
 from dlc.compiler.later import later, not_built
-from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection
 
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.source import Span
@@ -41,11 +40,11 @@ def name(ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax
     if not ev.scope.top and name in ev.e.top_names():
         return ev.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
                        help=f"pass `{name}` to it, as a tensor or as a setting")  # fmt: skip
-    return nothing(ev, name, span, ev.scope.candidates(), otherwise, call)
+    return nothing(ev, name, span, ev.scope.candidates, otherwise, call)
 
 
-def nothing(ev: Evaluator, name: str, span: Span, candidates: Iterable[str], otherwise: str = "",
-            call: syntax.Call | None = None) -> Halt:  # fmt: skip
+def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Collection[str]],
+            otherwise: str = "", call: syntax.Call | None = None) -> Halt:  # fmt: skip
     """Nothing has this name, and no mistake before this one is the reason."""
     word = foreign.named(name, *STAGES)
     if word in later(*UNBUILT):
@@ -55,7 +54,7 @@ def nothing(ev: Evaluator, name: str, span: Span, candidates: Iterable[str], oth
     help = help or foreign.operator(name).replace("OUTPUT", output) or for_settings(name)
     if ev.e.torn.nameless and not help:
         return Halt()  # it may be the name that is lost
-    help = help or did_you_mean(name, candidates) or otherwise
+    help = help or ev.e.nearest.did_you_mean(name, candidates) or otherwise
     return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
 
 
@@ -129,7 +128,5 @@ def knows(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
     tables = (ev.scope.names, file.declared, file.free, FUNCTIONS, file.groups)
     return (
-        any(name in table for table in tables)
-        or name in file.known()
-        or bool(find_operator(name, losses=True))
+        any(name in table for table in tables) or file.knows(name) or bool(find_operator(name, losses=True))
     )

@@ -5,6 +5,7 @@ Shapes cannot be known there, but a misspelled operator or setting can be told.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
@@ -48,10 +49,10 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         (d.span.start, d.span.end) for d in ev.e.problems.found if d.span and d.span.source is tree.source
     }
     body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
-    check_body(ev, body, common | bound(body), told)
+    check_body(ev, body, (common, bound(body)), told)
     for block in (s for s in tree.body if isinstance(s, syntax.Block)):
         own = {i.id for i in (*block.tensors, *(s.name for s in block.settings))}
-        check_body(ev, block.body, common | own | bound(block.body) | ev.e.top_names(), told)
+        check_body(ev, block.body, (common, own, bound(block.body), ev.e.top_names()), told)
 
 
 def words() -> set[str]:
@@ -75,8 +76,11 @@ def bound(body: Sequence[syntax.Statement]) -> set[str]:
     return names
 
 
-def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: set[str], told: set[Place]) -> None:
-    """`told` are the places of mistakes; in a call that is to be written anew nothing more is told."""
+def check_body(
+    ev: Evaluator, body: Sequence[syntax.Statement], known: Sequence[set[str]], told: set[Place]
+) -> None:
+    """The statements, in which the names of several sets are known. `told` are the places of mistakes; in a
+    call that is to be written anew nothing more is told."""
 
     def within(expr: syntax.Expr) -> bool:
         spans = (expr.span, expr.function.span) if isinstance(expr, syntax.Call) else ()
@@ -91,13 +95,13 @@ def check_body(ev: Evaluator, body: Sequence[syntax.Statement], known: set[str],
         check_body(ev, syntax.bodies(statement), known, told)
 
 
-def check_expression(ev: Evaluator, expr: syntax.Expr, known: set[str]) -> None:
+def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]) -> None:
     if isinstance(expr, syntax.Name) and (
-        expr.id not in known
+        not any(expr.id in names for names in known)
         and not find_operator(expr.id, losses=True)
         and not ev.e.problems.seen_at(expr.span)
     ):
-        raise unknown.nothing(ev, expr.id, expr.span, [*known, *ev.scope.candidates()])
+        raise unknown.nothing(ev, expr.id, expr.span, lambda: [*chain(*known), *ev.scope.candidates()])
     if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
         definition = find_operator(expr.function.id, losses=True)
         for argument in expr.arguments if definition else ():

@@ -68,6 +68,9 @@ class BlockStage(Stage):
     def describe(self) -> str:
         return f"the {self.template.what} `{self.template.name}`"
 
+    def __str__(self) -> str:
+        return self.template.name
+
 
 @record(eq=False)
 class Pipeline(Stage):

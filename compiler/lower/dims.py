@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING
 from dlc.compiler.dims import Dim, free, names, same, substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Value
 
+    # An input, the axis of it that is `scale * name + offset`, scale and offset.
+    Place = tuple[Value, int, int, int]
 
-def place_of(name: str, inputs: Iterable[Value]) -> tuple[Value, int, int, int]:
-    """An input, the axis of it that is `scale * name + offset`, scale and offset."""
-    candidates = []
+
+def places(inputs: Iterable[Value], known: Mapping[str, Place] | None = None) -> dict[str, Place]:
+    """For each free name that some axis of an input tells, where it is read from, beside what is known."""
+    found = dict(known or {})
     for value in inputs:
         for axis, size in enumerate(value.type.shape):
-            linear = as_linear(size, name)
-            if linear is not None:
-                candidates.append((value, value.type.axis(axis), *linear))
-    if not candidates:
-        raise LookupError(name)
-    return min(candidates, key=lambda c: (c[2], abs(c[3])))
+            for name in names(size):
+                linear = as_linear(size, name)
+                if linear is not None and (name not in found or simpler(linear, found[name][2:])):
+                    found[name] = (value, value.type.axis(axis), *linear)
+    return found
+
+
+def simpler(linear: tuple[int, int], other: tuple[int, int]) -> bool:
+    return (linear[0], abs(linear[1])) < (other[0], abs(other[1]))
 
 
 def as_linear(size: Size, name: str) -> tuple[int, int] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
 
 from dlc.compiler.dims import Dim, evaluate, names
-from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.dims import places
 from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.lower.weights import dtype
 from dlc.compiler.names import Names
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.lower.dims import Place
     from dlc.compiler.types import Tensor
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
@@ -111,6 +113,11 @@ class Builder:
         self._constants: dict[tuple, ir.Value] = {}
         self._sizes: dict[str, Any] = {}
 
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Where free dimensions are read from."""
+        return places(self.inputs)
+
     def node(
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
     ) -> Any:
@@ -171,7 +178,7 @@ class Builder:
 
     def free(self, name: str, op: Operators) -> Shape:
         if name not in self._sizes:
-            value, axis, scale, offset = place_of(name, self.inputs)
+            value, axis, scale, offset = self.places[name]
             size = Shape(
                 op,
                 self.at_top(

@@ -12,7 +12,7 @@ import torch.fx.proxy
 from torch import fx, nn
 
 from dlc.compiler.dims import Dim, evaluate
-from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.dims import places
 from dlc.compiler.lower.draws import Draws
 from dlc.compiler.lower.precision import wide
 from dlc.compiler.operators.answers import OfNames
@@ -31,6 +31,7 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
         super().__init__(graph)
         self.root_module = root
         self.meta: dict[str, Any] = {}
+        self.held: dict[int, str] = {}  # the buffers of constant tensors, by identity
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
@@ -40,8 +41,7 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
     def create_arg(self, a: Any) -> Any:
         """Constant tensors become buffers of the module, so that they move between devices with it."""
         if isinstance(a, torch.Tensor):
-            held = self.root_module._buffers
-            name = next((n for n, tensor in held.items() if tensor is a), f"constant_{len(held)}")
+            name = self.held.setdefault(id(a), f"constant_{len(self.held)}")
             self.root_module.register_buffer(name, a, persistent=False)
             return self.create_node("get_attr", name, (), {})
         return super().create_arg(a)
@@ -52,6 +52,7 @@ class Functions(Draws):
 
     def __init__(self, inputs: Mapping[Value, Any]):
         self._inputs = inputs
+        self._places = places(inputs)
         self._sizes: dict[str, Any] = {}
         self._batch: Any = None
 
@@ -82,7 +83,7 @@ class Functions(Draws):
 
     def _free(self, name: str) -> Any:
         if name not in self._sizes:
-            value, axis, scale, offset = place_of(name, self._inputs)
+            value, axis, scale, offset = self._places[name]
             size = self._inputs[value].shape[axis]
             size = signs.sub(size, offset) if offset else size
             self._sizes[name] = size // scale if scale != 1 else size

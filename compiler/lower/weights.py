@@ -42,6 +42,7 @@ def dtype(weight: Weight) -> Any:
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
     """Refuse a graph that waits for the training rows: class counts, and what operators learn."""
     waiting = []
+    unknown = {w.value for w in graph.weights if w.role == "learnt" and w.name not in (known or {})}
     for node in graph.nodes:
         counts = sorted(
             {
@@ -52,12 +53,7 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
                 if n.endswith(".classes")
             }
         )
-        learnt = [
-            w.name
-            for w in graph.weights
-            if w.role == "learnt" and w.value in node.weights.values() and w.name not in (known or {})
-        ]
-        if counts or learnt:
+        if counts or not unknown.isdisjoint(node.weights.values()):
             what = (
                 f"the classes of `{counts[0].removesuffix('.classes')}` are"
                 if counts

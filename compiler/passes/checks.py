@@ -38,11 +38,11 @@ def report(node: Node, reason: str, problems: Problems) -> None:
 
 def derivatives(graph: Graph, problems: Problems) -> None:
     """What is differentiated depends on what it is differentiated with respect to."""
-    for node in graph.nodes:
-        if node.operator.wrt is None:
-            continue
-        wrt = node.operands[node.operator.wrt]
-        if wrt not in graph.needed_by(node.operands[:1]):
+    differentiated = {n: n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None}
+    marks = {wrt: 1 << place for place, wrt in enumerate(dict.fromkeys(differentiated.values()))}
+    depends = graph.depends(marks)
+    for node, wrt in differentiated.items():
+        if not depends.get(node.operands[0], 0) & marks[wrt]:
             message = f"`{node.operator.name}` is of what does not depend on `{wrt.name}`"
             help = "bind the tensor to a name before it flows on, and differentiate with respect to that"
             problems.add(Diagnostic.at(node.site, "E0213", message, help))

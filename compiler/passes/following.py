@@ -7,15 +7,18 @@ augmentations it has to follow. Where they are not the same everywhere, or it ca
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.ir import union
 from dlc.compiler.kinds import Reject
 from dlc.compiler.passes.extension import prune
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dlc.compiler.diagnostics import Problems
     from dlc.compiler.ir import Graph, Node, Value
@@ -23,15 +26,6 @@ if TYPE_CHECKING:
 AMBIGUOUS = "E0514"
 MIXED = "E0515"
 ONCE = "augment once, and let all read what that makes; `concat` joins several images before it"
-
-
-@record
-class Origin:
-    """What a value depends on: inputs, targets, and augmentations that some target may have to follow."""
-
-    inputs: frozenset[Value] = frozenset()
-    targets: frozenset[Value] = frozenset()
-    leaders: frozenset[Node] = frozenset()
 
 
 @record
@@ -61,15 +55,16 @@ def plan(graph: Graph) -> Plan:
     """Who follows what, in all that the outputs of a graph need."""
     graph = prune(graph)
     targets = [v for v in graph.inputs if v.is_target]
-    leading = [n for n in graph.nodes if any(n.operator.leads(t.type) for t in targets)]
+    types = dict.fromkeys(t.type for t in targets)
+    leading = [n for n in graph.nodes if any(map(n.operator.leads, types))]
     if not leading:
         return Plan({})
-    origins = origins_of(graph, leading)
+    origins = Origins(graph, targets, leading)
     followers: dict[Node, list[Value]] = {node: [] for node in leading}
     strays = []
-    for target in targets:
+    for target, against in origins.held_against().items():
         try:
-            for node in led_by(graph, origins, target):
+            for node in led_by(origins, target, against):
                 followers[node].append(target)
         except Stray as stray:
             strays.append(stray)
@@ -77,54 +72,78 @@ def plan(graph: Graph) -> Plan:
     return Plan({node: tuple(found) for node, found in followers.items() if found}, tuple(strays))
 
 
-def origins_of(graph: Graph, leading: Collection[Node]) -> dict[Value, Origin]:
-    origins = {w.value: Origin() for w in graph.weights}
-    for value in graph.inputs:
-        own = frozenset({value})
-        origins[value] = Origin(targets=own) if value.is_target else Origin(inputs=own)
-    for node in graph.nodes:
-        read = [origins[v] for v in node.reads]
-        made = Origin(
-            frozenset().union(*(o.inputs for o in read)),
-            frozenset().union(*(o.targets for o in read)),
-            frozenset({node} if node in leading else ()).union(*(o.leaders for o in read)),
-        )
-        origins.update(dict.fromkeys(node.results, made))
-    return origins
+class Origins:
+    """What each value depends on: inputs, targets, and augmentations (`leaders`), each as bits of a number in
+    the order in which they stand. `past` are the augmentations without which a value sees their image, and
+    `leading` those that targets of a type follow."""
+
+    def __init__(self, graph: Graph, targets: Sequence[Value], leading: Sequence[Node]) -> None:
+        self.graph, self.all_targets, self.all_leading = graph, targets, leading
+        inputs = [v for v in graph.inputs if not v.is_target]
+        self.bits = {thing: 1 << k for things in (inputs, targets, leading) for k, thing in enumerate(things)}
+        own = {result: self.bits[node] for node in leading for result in node.results}
+        self.inputs = graph.depends({v: self.bits[v] for v in inputs})
+        self.targets = graph.depends({v: self.bits[v] for v in targets})
+        self.leaders = graph.depends(own)
+        seeing: dict[int, int] = {}  # the augmentations of images that depend on the same inputs
+        for node in leading:
+            image = self.inputs.get(node.operands[0], 0)
+            seeing[image] = seeing.get(image, 0) | self.bits[node]
+        past = dict.fromkeys(inputs, 0)
+        for image, marks in seeing.items():
+            for place in places(image):
+                past[inputs[place]] |= marks
+        self.past = graph.depends(past, own)
+        types = dict.fromkeys(t.type for t in targets)
+        self.leading = {t: union(self.bits[n] for n in leading if n.operator.leads(t)) for t in types}
+
+    def held_against(self) -> dict[Value, list[Value]]:
+        """The values that each target, or what is made of it, is held against."""
+        found: dict[Value, list[Value]] = {target: [] for target in self.all_targets}
+        for node in self.graph.nodes:
+            alone = union(self.targets.get(v, 0) for v in node.operands if not self.inputs.get(v))
+            against = [v for v in node.operands if self.inputs.get(v)]
+            for place in places(alone) if against else ():
+                found[self.all_targets[place]] += against
+        return found
 
 
-def held_against(graph: Graph, origins: Mapping[Value, Origin], target: Value) -> Iterator[Value]:
-    """The values that a target, or what is made of it, is held against."""
-    for node in graph.nodes:
-        if any(target in origins[v].targets and not origins[v].inputs for v in node.operands):
-            yield from (v for v in node.operands if origins[v].inputs)
+def places(marks: int) -> Iterator[int]:
+    """The places of the bits of a number, the lowest first."""
+    while marks:
+        lowest = marks & -marks
+        yield lowest.bit_length() - 1
+        marks ^= lowest
 
 
-def led_by(graph: Graph, origins: Mapping[Value, Origin], target: Value) -> Sequence[Node]:
+def led_by(origins: Origins, target: Value, against: Sequence[Value]) -> Sequence[Node]:
     """The augmentations that a target follows, one after the other; `Stray` if it cannot."""
+    leading = origins.leading[target.type]
 
-    def leaders(value: Value) -> frozenset[Node]:
-        return frozenset(n for n in origins[value].leaders if n.operator.leads(target.type))
+    def leaders(value: Value) -> int:
+        return origins.leaders.get(value, 0) & leading
 
     # one number for a sample, as a weight in a loss, has no places that could be moved
-    against = [v for v in held_against(graph, origins, target) if v.type.rank or leaders(v)]
+    against = [v for v in against if v.type.rank or leaders(v)]
     ways = [leaders(v) for v in against]
-    order = [n for n in graph.nodes if any(n in way for way in ways)]
+    order = [origins.all_leading[place] for place in places(union(ways))]
+    always = reduce(and_, ways, leading)
+    past = union(origins.past.get(v, 0) for v in against)
     field = target.field
     for place, node in enumerate(order):
         name = node.operator.name
-        if not all(node in way for way in ways):
+        if not always & origins.bits[node]:
             raise Stray(node, target, f"`{name}` augments some of what the target `{field}` is held against, "
                                       "and not all of it", ONCE)  # fmt: skip
-        if len(leaders(node.operands[0])) < place:
+        if leaders(node.operands[0]).bit_count() < place:
             raise Stray(node, target, f"the target `{field}` cannot follow both `{name}` and "
                                       f"`{order[place - 1].operator.name}` beside it", ONCE)  # fmt: skip
     for node in order:
-        name, image = node.operator.name, origins[node.operands[0]]
-        if target in image.targets:
+        name = node.operator.name
+        if origins.targets.get(node.operands[0], 0) & origins.bits[target]:
             raise Stray(node, target, f"`{name}` augments the target `{field}` itself, and has it follow too",
                         "let it augment the image alone: the target follows by itself")  # fmt: skip
-        if not past(graph, node, image.inputs).isdisjoint(against):
+        if past & origins.bits[node]:
             raise Stray(node, target, f"what the target `{field}` is held against sees the image both with "
                                       f"`{name}` and without", ONCE)  # fmt: skip
         try:
@@ -135,15 +154,6 @@ def led_by(graph: Graph, origins: Mapping[Value, Origin], target: Value) -> Sequ
     return order
 
 
-def past(graph: Graph, node: Node, inputs: Collection[Value]) -> set[Value]:
-    """What depends on inputs in another way than through a node."""
-    found = set(inputs)
-    for other in graph.nodes:
-        if other is not node and not found.isdisjoint(other.reads):
-            found.update(other.results)
-    return found
-
-
 def unmixed(graph: Graph, followers: Mapping[Node, Sequence[Value]]) -> Iterator[Stray]:
     """What keeps losses from being computed twice, and mixed."""
     mixing = [n for n, targets in followers.items() if n.operator.mixes_targets and targets]
@@ -151,10 +161,13 @@ def unmixed(graph: Graph, followers: Mapping[Node, Sequence[Value]]) -> Iterator
         target = followers[node][0]
         yield Stray(node, target, "a loss cannot be mixed twice", "take out one `mixup`", MIXED)
     for mixup in mixing[:1]:
-        for target in followers[mixup]:
-            behind = past(graph, mixup, {target})
-            acting = (n for n in graph.nodes if n.operator.random or n.operator.needs_many_rows)
-            for node in (n for n in acting if n is not mixup and not behind.isdisjoint(n.results)):
-                yield Stray(mixup, target, f"`{node.operator.name}` depends on the target "
-                                           f"`{target.name.removesuffix('.target')}`, and would act twice",
+        targets = followers[mixup]
+        marks = {target: 1 << place for place, target in enumerate(targets)}
+        behind = graph.depends(marks, dict.fromkeys(mixup.results, union(marks.values())))
+        acting = (n for n in graph.nodes if n.operator.random or n.operator.needs_many_rows)
+        for node in (n for n in acting if n is not mixup):
+            place = next(places(union(behind.get(v, 0) for v in node.results)), None)
+            if place is not None:
+                yield Stray(mixup, targets[place], f"`{node.operator.name}` depends on the target "
+                                                   f"`{targets[place].field}`, and would act twice",
                             "mix where no target flows into the network", MIXED)  # fmt: skip

@@ -11,14 +11,16 @@ from dlc.compiler.ir import Graph, Node, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.passes import together
 from dlc.compiler.passes.extension import Extension, rewired
+from dlc.compiler.training.beginning import by_net
 from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dlc.compiler.ir import Output, Weight
     from dlc.compiler.program import Program
+    from dlc.compiler.training.regularizers import Regularizer
 
 
 # --- training ---------------------------------------------------------------------------------------------
@@ -32,8 +34,7 @@ def training(program: Program) -> Graph:
     graph = following(program, held(program))
     extension, loss = Extension(graph), graph.outputs["loss"]
     objective = loss
-    for regularizer in program.train.regularize:
-        operands = penalized(program, regularizer)
+    for regularizer, operands in penalized(program):
         if operands:
             penalty = extension.add(Penalty(regularizer=regularizer), operands, regularizer.name, loss.site)
             objective = extension.add(Add(), (objective, penalty), "objective", loss.site)
@@ -46,11 +47,16 @@ def following(program: Program, graph: Graph) -> Graph:
     return together.follow(replace(graph, outputs={"loss": program.loss}), smooth)
 
 
-def penalized(program: Program, regularizer) -> list[Value]:
-    """What a regularizer acts on: a tensor, or the weights of layers."""
-    if regularizer.value is not None:
-        return [regularizer.value]
-    return [w.value for w in program.graph.weights if regularizer.acts_on(w) and not program.train.freezes(w)]
+def penalized(program: Program) -> Iterator[tuple[Regularizer, list[Value]]]:
+    """Each regularizer, and what it acts on: a tensor, or the weights of layers."""
+    free = [w for w in program.graph.weights if not program.train.freezes(w)]
+    owned = by_net(free)
+    for regularizer in program.train.regularize:
+        if regularizer.value is not None:
+            yield regularizer, [regularizer.value]
+            continue
+        among = free if regularizer.on is None else owned.get(regularizer.on.net, ())
+        yield regularizer, [w.value for w in among if regularizer.acts_on(w)]
 
 
 def trained(program: Program) -> list[Weight]:
@@ -134,17 +140,20 @@ def answering(program: Program, graph: Graph, more: Mapping[str, Value] = Mappin
 
 def from_raw(program: Program, graph: Graph) -> Graph:
     """The graph with its inputs as the artifact takes them, which are turned into what flows first."""
-    extension, replaced = Extension(replace(graph, nodes=())), {}
+    extension, known = Extension(replace(graph, nodes=())), {*graph.inputs}
+    raws: dict[Value, Value] = {}
+    replaced: dict[Value, Value] = {}
     for input in program.inputs:
         index = kind_of(input.declared).index(input.declared)
-        if index is None or input.value not in graph.inputs:
+        if index is None or input.value not in known:
             continue
-        given = Value(input.name, Tensor(index.raw, input.declared.shape), input.site)
-        replaced[input.value] = extension.add(index, (given,), f"{input.name}_number", input.site)
-        extension.inputs[extension.inputs.index(input.value)] = given
+        raws[input.value] = Value(input.name, Tensor(index.raw, input.declared.shape), input.site)
+        given = (raws[input.value],)
+        replaced[input.value] = extension.add(index, given, f"{input.name}_number", input.site)
+    inputs = tuple(raws.get(value, value) for value in graph.inputs)
     nodes = (*reversed(extension.nodes), *(rewired(node, replaced) for node in graph.nodes))
     outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
-    return replace(graph, inputs=tuple(extension.inputs), nodes=nodes, outputs=outputs)
+    return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.compiler.ir import union
+
 if TYPE_CHECKING:
     from dlc.compiler.ir import Graph, Node, Value
 
@@ -11,16 +13,24 @@ if TYPE_CHECKING:
 def in_order(graph: Graph) -> tuple[list[list[Node]], list[Node]]:
     """The nodes that learn, those that share what they learn together, as the uses of a net do, each behind
     all that it depends on; and the nodes that would wait for themselves."""
-    waiting: dict[Value, list[Node]] = {}
+    together: dict[Value, list[Node]] = {}
     for node in graph.nodes:
         if node.operator.learns():
-            waiting.setdefault(next(iter(node.weights.values())), []).append(node)
+            together.setdefault(next(iter(node.weights.values())), []).append(node)
+    marks = {weight: 1 << place for place, weight in enumerate(together)}
+    depends = graph.depends(marks)
+
+    def needs(node: Node) -> int:
+        return union(depends.get(v, 0) for v in node.operands)
+
+    first = {weight: union(map(needs, nodes)) for weight, nodes in together.items()}
     found: list[list[Node]] = []
-    while ready := next((w for w in waiting if not depends(graph, waiting[w], waiting)), None):
-        found.append(waiting.pop(ready))
-    return found, [n for nodes in waiting.values() for n in nodes if depends(graph, [n], waiting)]
-
-
-def depends(graph: Graph, nodes: list[Node], learnt: dict[Value, list[Node]]) -> bool:
-    """Whether what flows into some of the nodes depends on what is learnt."""
-    return not graph.needed_by(v for node in nodes for v in node.operands).isdisjoint(learnt)
+    waiting, left, before = list(together), union(marks.values()), 0
+    while left != before:
+        before = left
+        for weight in waiting:
+            if not first[weight] & left:
+                found.append(together[weight])
+                left &= ~marks[weight]
+        waiting = [weight for weight in waiting if marks[weight] & left]
+    return found, [node for weight in waiting for node in together[weight] if needs(node) & left]

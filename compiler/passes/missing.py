@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dlc.compiler.ir import union
 from dlc.compiler.passes.needed import ends, needed_values
 
 if TYPE_CHECKING:
@@ -14,27 +15,29 @@ if TYPE_CHECKING:
 
 def note(program: Program) -> Program:
     """The program whose inputs say which of them may have missing numbers."""
-    last, needed = set(ends(program)), needed_values(program)
+    needed = needed_values(program)
     nodes = [node for node in program.graph.nodes if not needed.isdisjoint(node.results)]
-    return replace(program, inputs=tuple(noted(i, nodes, last) for i in program.inputs))
+    marks = {i.value: 1 << place for place, i in enumerate(program.inputs) if i.declared.is_float}
+    filled = filled_in(nodes, marks, set(ends(program)))
+    return replace(
+        program, inputs=tuple(noted(i) if marks.get(i.value, 0) & filled else i for i in program.inputs)
+    )
 
 
-def noted(input: Input, nodes: list[Node], last: set[Value]) -> Input:
-    missing = input.declared.is_float and is_filled(input.value, nodes, last)
-    return replace(input, declared=replace(input.declared, missing=missing))
+def noted(input: Input) -> Input:
+    return replace(input, declared=replace(input.declared, missing=True))
 
 
-def is_filled(value: Value, nodes: list[Node], last: set[Value]) -> bool:
-    """Whether every way from a value to an output or loss leads through an operator that fills it in, and
-    only such as keep what is missing in its place stand before that. It is kept in floats alone."""
-    holding, filled = {value}, False
+def filled_in(nodes: list[Node], marks: dict[Value, int], last: set[Value]) -> int:
+    """The marks of the inputs from which every way to an output or loss leads through an operator that fills
+    in what is missing, and only such as keep it in its place stand before it. It is kept in floats alone."""
+    holding, filled, spoiled = dict(marks), 0, 0
     for node in nodes:
-        if holding.isdisjoint(node.reads):
-            continue
+        found = union(holding.get(v, 0) for v in node.reads)
         if node.operator.fills:
-            filled = True
+            filled |= found
         elif "missing" in node.operator.keeps and all(result.type.is_float for result in node.results):
-            holding.update(node.results)
+            holding.update(dict.fromkeys(node.results, found))
         else:
-            return False
-    return filled and holding.isdisjoint(last)
+            spoiled |= found
+    return filled & ~spoiled & ~union(holding.get(v, 0) for v in last)

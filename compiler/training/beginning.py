@@ -91,6 +91,21 @@ class Load(Weights):
         return {w.name.removeprefix(f"{w.net}."): w for w in weights if w.net == self.into.net}
 
 
-def is_of(weight: Weight, meant: Any) -> bool:
-    """True for a weight of a net, or for the declared weight that is meant."""
-    return weight.value is meant or (weight.net is not None and weight.net == getattr(meant, "net", None))
+class Meant:
+    """The weights of some nets, and some declared weights."""
+
+    def __init__(self, meant: Iterable[Any]) -> None:
+        self.nets = {net for m in meant if (net := getattr(m, "net", None)) is not None}
+        self.values = {m for m in meant if getattr(m, "net", None) is None}
+
+    def __contains__(self, weight: Weight) -> bool:
+        return weight.value in self.values or weight.net in self.nets
+
+
+def by_net(weights: Iterable[Weight]) -> dict[str, list[Weight]]:
+    """The weights that nets own, by net."""
+    found: dict[str, list[Weight]] = {}
+    for weight in weights:
+        if weight.net is not None:
+            found.setdefault(weight.net, []).append(weight)
+    return found

@@ -45,7 +45,8 @@ def find_figure(name: str, known: Mapping[str, Metric | None]) -> str | None:
     """The name among those of `figures` that a figure goes by."""
     if name in known:
         return name
-    return next((k for k in known if k.endswith("*") and name.startswith(k[:-1]) and name != k[:-1]), None)
+    beginnings = (f"{name[:end]}*" for end in range(len(name) - 1, -1, -1))
+    return next((b for b in beginnings if b in known), None)
 
 
 def spoken(name: str, part: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definition import setting
 from dlc.compiler.kinds import Defined, ListOf, Nothing, Number, OneOf, Reject, TensorValue, Whole, Word
 from dlc.compiler.sections import Section
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.suggest import did_you_mean, listed
 from dlc.compiler.training.adam import Adam
-from dlc.compiler.training.beginning import NetOrWeight, is_of
+from dlc.compiler.training.beginning import Meant, NetOrWeight, by_net
 from dlc.compiler.training.figures import find_figure
 from dlc.compiler.training.schedules import Constant
 
@@ -106,22 +107,30 @@ class Train(Section):
 
     def freezes(self, weight: Weight) -> bool:
         """True for a weight, or a statistic, that training leaves as it is."""
-        return any(is_of(weight, meant) for meant in self.freeze)
+        return weight in self._frozen
+
+    @cached_property
+    def _frozen(self) -> Meant:
+        return Meant(self.freeze)
 
     def check_weights(self, weights: Sequence[Weight]) -> None:
         """Reject what is frozen, loaded into or kept small, where it has none of the weights of the graph."""
         named = [*(("freeze", f) for f in self.freeze), *(("weights", w.into) for w in self.weights)]
+        owned, values = by_net(weights), {w.value for w in weights}
         for key, meant in named:
-            if meant is None or any(is_of(weight, meant) for weight in weights):
-                continue
             net = getattr(meant, "net", None)
+            if meant is None or net in owned or meant in values:
+                continue
             if net:
                 raise Reject(f"the net `{net}` has no weights here", at=key, code="E0613",
                              help="use it in the file, or give it a layer")  # fmt: skip
             raise Reject("what is frozen is a tensor, and no declared weight", at=key, code="E0613",
                          help="freeze nets, or what `weight NAME: type` declares")  # fmt: skip
         for regularizer in self.regularize:
-            if regularizer.value is None and not any(map(regularizer.acts_on, weights)):
+            if regularizer.value is not None:
+                continue
+            among = weights if regularizer.on is None else owned.get(regularizer.on.net, ())
+            if not any(map(regularizer.acts_on, among)):
                 where = "here" if regularizer.on is None else f"in the net `{regularizer.on.net}`"
                 raise Reject(f"no layer {where} has weights that `{regularizer.name}` could keep small",
                              at="regularize", code="E0613",
@@ -145,10 +154,7 @@ class Train(Section):
                          at="early_stop", help="write `validation = 0.1` into `data`, or `on=train.loss`",
                          code="E0408")  # fmt: skip
         if find_figure(stopping.figure, figures) is None:
-            help = (
-                did_you_mean(stopping.figure, figures)
-                or f"it measures {', '.join(f'`{f}`' for f in figures)}"
-            )
+            help = did_you_mean(stopping.figure, figures) or f"it measures {listed(figures)}"
             raise Reject(
                 f"training does not measure `{stopping.figure}`", at="early_stop", help=help, code="E0606"
             )

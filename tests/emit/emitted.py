@@ -42,6 +42,16 @@ def scattered(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.asarray(np.abs(w) + 0.1 if name.endswith(POSITIVE) else w) for name, w in moved.items()}
 
 
+def opened(path: Path, weights: Mapping[str, np.ndarray]) -> tuple[ModuleType, torch.nn.Module]:
+    """An emitted file and its model, with weights under the names of the spec."""
+    module = load(path)
+    model = model_of(module)
+    if weights:
+        save_file(dict(weights), path.with_suffix(".safetensors"))
+        module.load_weights(model, path.with_suffix(".safetensors"))
+    return module, model
+
+
 def answers_of(
     path: Path,
     weights: Mapping[str, np.ndarray],
@@ -49,11 +59,7 @@ def answers_of(
     types: Mapping[str, Tensor],
 ) -> dict[str, np.ndarray]:
     """What an emitted file answers, with weights under the names of the spec."""
-    module = load(path)
-    model = model_of(module)
-    if weights:
-        save_file(dict(weights), path.with_suffix(".safetensors"))
-        module.load_weights(model, path.with_suffix(".safetensors"))
+    module, model = opened(path, weights)
     found = module.answers(model, *(as_tensor(types[name], rows) for name, rows in inputs.items()))
     return {name: np.asarray(answer) for name, answer in found.items()}
 

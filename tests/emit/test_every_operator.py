@@ -1,15 +1,16 @@
-"""Every example row of every operator, emitted and run: the file answers as the module that training uses."""
+"""Every example row of every operator, emitted and run: the file answers as the module that training uses,
+and its loss is that of the spec."""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from emitted import answers_of, assert_alike, load, model_of, scattered
-from safetensors.numpy import save_file
+from emitted import answers_of, as_tensor, assert_alike, opened, scattered
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
 from dlc.compiler import Source, compile
@@ -23,10 +24,12 @@ from dlc.compiler.passes import forms
 from dlc.runtime.artifact.samples import sample, sized
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dlc.compiler.operators.base import Example
     from dlc.compiler.program import Program
+    from dlc.compiler.types import Tensor
 
 OPERATORS = family("operator")
 ROWS = [
@@ -54,25 +57,31 @@ def differs(name: str, row: Example) -> bool:
     return any(node.operator.inference() is not node.operator for node in nodes)
 
 
+def rows_of(types: Mapping[str, Tensor], row: Example, count: int) -> dict[str, np.ndarray]:
+    """Random values of the fields, names where they have some."""
+    free = sorted({n for type in types.values() for size in type.shape for n in names(size)})
+    drawn = sample(
+        sized(types, {name: 5 + place for place, name in enumerate(free)}), count, 0, (row.low, row.high)
+    )
+    known = {n: type.classes.names for n, type in types.items() if type.classes and type.classes.names}
+    return drawn | {n: np.resize(np.array(own, object), drawn[n].shape) for n, own in known.items()}
+
+
+def as_given(rows: np.ndarray) -> Any:
+    """As the module takes them: names as they are."""
+    return rows if rows.dtype == object else torch.from_numpy(rows)
+
+
 @pytest.mark.parametrize(("name", "row"), ROWS)
 def test_row(name: str, row: Example, tmp_path: Path) -> None:
     program = program_of(name, row)
-    graph = forms.inference(program)
     path = tmp_path / "example.py"
     path.write_text(emit(program), "utf-8")
     types = {i.name: i.declared for i in program.inputs}
-    free = sorted({n for type in types.values() for size in type.shape for n in names(size)})
-    inputs = sample(
-        sized(types, {name: 5 + place for place, name in enumerate(free)}), 3, 0, (row.low, row.high)
-    )
-    inputs |= {n: np.resize(np.array(type.classes.names, object), inputs[n].shape)
-               for n, type in types.items() if type.classes and type.classes.names}  # fmt: skip
-    weights = scattered(draw(program.graph, seed=0))
+    inputs, weights = rows_of(types, row, 3), scattered(draw(program.graph, seed=0))
     with torch.no_grad():
-        module = Model(graph, program.graph.weights, weights)
-        wanted = module(
-            {n: rows if rows.dtype == object else torch.from_numpy(rows) for n, rows in inputs.items()}
-        )
+        module = Model(forms.inference(program), program.graph.weights, weights)
+        wanted = module({n: as_given(rows) for n, rows in inputs.items()})
     assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
 
 
@@ -83,18 +92,65 @@ def test_row_in_training(name: str, row: Example, tmp_path: Path) -> None:
     path = tmp_path / "example.py"
     path.write_text(emit(program), "utf-8")
     types = {i.name: i.declared for i in program.inputs}
-    free = sorted({n for type in types.values() for size in type.shape for n in names(size)})
-    known = {name: 5 + place for place, name in enumerate(free)}
-    inputs = {
-        n: torch.from_numpy(x) for n, x in sample(sized(types, known), 6, 0, (row.low, row.high)).items()
-    }
+    inputs = {n: torch.from_numpy(x) for n, x in rows_of(types, row, 6).items()}
     weights = scattered(draw(program.graph, seed=0))
     torch.manual_seed(0)
     wanted = Model(forms.training_answers(program), program.graph.weights, weights)(inputs)
-    module = load(path)
-    model = model_of(module).train()
-    if weights:
-        save_file(weights, tmp_path / "weights.safetensors")
-        module.load_weights(model, tmp_path / "weights.safetensors")
+    _, model = opened(path, weights)
     torch.manual_seed(0)
-    torch.testing.assert_close(model(*inputs.values()), wanted["y0"])
+    torch.testing.assert_close(model.train()(*inputs.values()), wanted["y0"])
+
+
+# --- in a loss --------------------------------------------------------------------------------------------
+
+
+def in_a_loss(name: str, row: Example, *, of_targets: bool) -> str:
+    """A spec whose loss has the row in a block, over inputs or over targets of their types."""
+    given = "abcdefgh"[: len(row.operands)]
+    lines = [f"input {a}: {type}" for a, type in zip(given, row.operands, strict=True)]
+    if of_targets:
+        for a, type in zip(given, row.operands, strict=True):
+            flow = f"1.0 * one_hot({a})" if type.startswith("class") else a
+            lines += [f"output like_{a}: {type}", f"{flow} -> like_{a}"]
+    gives = row.gives if isinstance(row.gives, tuple) else (row.gives,)
+    made = [f"v{place}" for place in range(len(gives))]
+    numbers = [
+        f"one_hot({v})" if type.startswith("class") else v for v, type in zip(made, gives, strict=True)
+    ]
+    flow = f"({', '.join(given)}) -> {row.call}" if OPERATORS[name].public else row.call
+    terms = " + ".join(["mse(s, t)", *(f"mean(1.0 * {v})" for v in numbers)])
+    operands = [f"like_{a}.target" if of_targets else a for a in given]
+    return "\n".join([
+        *lines, "input x: float[3]", "output y: float", "x -> dense(1) -> y",
+        f"block f({', '.join(given)}, s, t) {{", f"{', '.join(made)} = {flow}", f"return {terms}", "}",
+        f"train {{ loss = f({', '.join(operands)}, y, y.target) }}", "",
+    ])  # fmt: skip
+
+
+def may_be_of_targets(name: str, row: Example) -> bool:
+    """Whether what flows in may be targets: layers of the loss alone are not emitted, and the scores of an
+    image of classes stand first."""
+    images = any(type.startswith("class") and "," in type.rpartition("[")[2] for type in row.operands)
+    return not (images or program_of(name, row).graph.weights)
+
+
+def is_of_numbers(name: str, row: Example) -> bool:
+    return not any("string" in str(type) for type in (*row.operands, row.gives))
+
+
+@pytest.mark.parametrize(("name", "row"), [row for row in ROWS if is_of_numbers(*row.values)])
+def test_row_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
+    program = compile(Source("example.dl", in_a_loss(name, row, of_targets=may_be_of_targets(name, row))))
+    path = tmp_path / "example.py"
+    path.write_text(emit(program), "utf-8")
+    types = {i.name: i.declared for i in program.inputs}
+    targets = {v.field: v.type for v in program.graph.inputs if v.is_target}
+    rows, weights = rows_of(types | targets, row, 3), scattered(draw(program.graph, seed=0))
+    numbers = {field: as_tensor((types | targets)[field], given) for field, given in rows.items()}
+    module = Model(forms.inference(program, loss=True), program.graph.weights, weights)
+    file, model = opened(path, weights)
+    _, *read = inspect.signature(file.compute_loss).parameters
+    with torch.no_grad():
+        wanted = module(numbers | {field: as_given(rows[field]) for field in types})["loss"]
+        found = file.compute_loss(model.eval(), *(numbers[field] for field in read))
+    torch.testing.assert_close(found.mean(), wanted, rtol=1e-4, atol=1e-5)

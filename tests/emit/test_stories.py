@@ -119,6 +119,20 @@ STORIES = {
         output y: float[6]
         x -> unit(4) -> unit(4, step=2) -> unit(8) -> unit(3, step=2) -> y
     """,
+    "a class against a number in a block of the loss": """
+        input x: float[8]
+        output y: class(4)
+        x -> dense(4) -> y
+        block valid(s, t) { return mean(where(t != 0, 1.0, 0.0) * cross_entropy(s, t, reduce=none)) }
+        train { loss = valid(y, y.target) }
+    """,
+    "a layer that nothing reads": """
+        input x: float[4]
+        output y: float
+        block unread(x) { return x -> dense(2) }
+        h = x -> unread
+        x -> dense(3) -> relu -> dense(1) -> y
+    """,
     "a block within itself": """
         block pyramid(x; depth) {
           if depth == 0 { return x -> dense(x.features) -> relu }
@@ -216,3 +230,16 @@ def test_a_file_that_answers_nothing_is_refused() -> None:
     program = compile(Source("blocks.dl", "block double(x) { return 2 * x }"))
     with pytest.raises(CompileError, match="has no output"):
         emit(program)
+
+
+def test_a_layer_of_the_loss_alone_is_refused() -> None:
+    text = """
+        input x: float[4]
+        output y: float[4]
+        block seen(x) { return x -> dense(2) -> relu }
+        x -> dense(4) -> y
+        train { loss = mse(seen(y), seen(y.target)) }
+    """
+    with pytest.raises(CompileError, match="`dense` is a layer of the loss") as caught:
+        emit(compile(Source("story.dl", text)))
+    assert [d.code for d in caught.value.diagnostics] == ["E0821"]

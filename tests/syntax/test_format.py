@@ -12,7 +12,7 @@ from trees import parsed, tree
 
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.format import format
-from dlc.compiler.layout import WIDTH
+from dlc.compiler.rows import WIDTH
 from dlc.compiler.source import Source
 
 EXAMPLES = {path.stem: path for path in sorted((HERE / "examples").glob("*.dl"))}

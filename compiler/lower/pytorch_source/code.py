@@ -75,9 +75,11 @@ class Code:
     parts: tuple[Code, ...] = ()
 
     def walk(self) -> Iterator[Code]:
-        yield self
-        for part in self.parts:
-            yield from part.walk()
+        waiting: list[Code] = [self]
+        while waiting:
+            code = waiting.pop()
+            yield code
+            waiting += reversed(code.parts)
 
     def mapped(self, change: Callable[[Code], Code | None]) -> Code:
         """The tree with parts changed, from the top; none leaves one as it is and looks into it."""

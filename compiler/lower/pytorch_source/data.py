@@ -73,6 +73,7 @@ class Rows:
             taken.add(name)
             found[place] = replace(field, name=name)
         self.fields = [f for f in found if not f.draw]
+        self.names = {f.value: f.name for f in self.fields}
         self.drawn = [f for f in found if f.draw]
         self.targets = [f.value for f in found if f.target]
         self.parts: list[str] = []

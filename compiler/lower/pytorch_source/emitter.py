@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
+from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.code import inline, lines, literal
 from dlc.compiler.lower.pytorch_source.frames import is_net, items_of, numbered_name
@@ -14,10 +18,14 @@ from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name
 from dlc.compiler.lower.pytorch_source.writer import CALLED, Shared, parameter, safe, write
 from dlc.compiler.passes import learning
+from dlc.compiler.passes.needed import needed_values
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir import Value, Weight
+    from dlc.compiler.ir import Output, Weight
+    from dlc.compiler.lower.pytorch_source.frames import Frame
     from dlc.compiler.program import Program
+
+    Labels = tuple[str, ...] | tuple[int, ...]
 
 # The settings that an emitted file follows.
 TRAIN = (
@@ -44,8 +52,9 @@ NUMBERED = re.compile(r"(\w+)s\.(\d+)")
 
 
 class Emitter:
-    def __init__(self, program: Program):
-        self.program = program
+    def __init__(self, spec: Program):
+        self.program = program = read_alone(spec)
+        self.whole = len(program.graph.weights) == len(spec.graph.weights)  # no weight is left out
         parts = parts_of(program)
         self.graph, self.roots, self.late = parts.graph, parts.roots, parts.late
         self.shared = Shared(parts.graph, parts.roots, parts.led)
@@ -74,7 +83,8 @@ class Emitter:
         self.model = self.classes[-1]
         self.inputs = [value for value in self.model.first.params if value not in targets]
         self.imports = {"import torch", "from torch import nn"}
-        self.constants: dict[str, tuple[str, ...] | tuple[int, ...]] = {}
+        self.constants: dict[Labels, str] = {}  # by the labels of classes that they list
+        self.fields = {f.name for f in (*program.outputs, *program.inputs)}
         self.needs_numbered, self.needs_table = False, {}
         self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = False
         self.several = False  # optimizers
@@ -82,6 +92,7 @@ class Emitter:
         self.totals = False  # the losses of an epoch
         self.penalized: list[Any] = []
         self.still: list[str] = []  # nets whose statistics training leaves as they are
+        self.check_places()
         self.weight_names = {self.path(w.name, True): w.name for w in program.graph.weights}
 
     # --- names --------------------------------------------------------------------------------------------
@@ -89,28 +100,39 @@ class Emitter:
     def input_name(self, value: Value) -> str:
         return safe(value.name, CALLED)
 
+    @cached_property
+    def scored(self) -> dict[Value, Output]:
+        """The first output that each value is the scores of."""
+        return {output.scores: output for output in reversed(self.program.outputs)}
+
+    @cached_property
+    def hints(self) -> dict[Any, str]:
+        """What values are called outside of the model: as the outputs that they are of, or as the spec binds
+        them."""
+        known = dict.fromkeys(self.program.graph.values(), "")
+        bound = ((v, name) for name, v in reversed([*self.program.bindings.items()]) if isinstance(v, Value))
+        moved = ((value, value.name.split(".")[0]) for value in self.moved)
+        scores = ((value, output.name) for value, output in self.scored.items())
+        return known | dict(bound) | dict(moved) | dict(scores)
+
     def hint(self, value: Value) -> str:
-        """What the model's values are called outside of it: as the outputs that they are of."""
-        for output in self.program.outputs:
-            if output.scores is value:
-                return output.name
-        if value in self.moved:
-            return value.name.split(".")[0]
-        named = next((name for name, v in self.program.bindings.items() if v is value), "")
-        return named or ("" if value in self.program.graph.values() else value.name.replace(".", "_"))
+        """What a value of the model is called outside of it; empty if it has no name there."""
+        return self.hints.get(value, value.name.replace(".", "_"))
 
-    def labels_of_classes(self, labels: tuple[str, ...] | tuple[int, ...]) -> str:
-        """A constant of the file that lists what classes are called."""
-        for constant, known in self.constants.items():
-            if known == labels:
-                return constant
+    @cached_property
+    def of_classes(self) -> dict[Labels, str]:
+        """For the labels of classes what the first field is called that has them."""
         declared = (*self.program.outputs, *self.program.inputs)
-        field = next(f for f in declared if f.declared.classes and f.declared.classes.labels == labels)
-        constant = safe(field.name.upper(), {f.name for f in declared})
-        self.constants[constant] = labels
-        return constant
+        found = ((f.declared.classes, f.name) for f in reversed(declared))
+        return {classes.labels: name for classes, name in found if classes and classes.labels}
 
-    def array_of_classes(self, labels: tuple[str, ...] | tuple[int, ...]) -> str:
+    def labels_of_classes(self, labels: Labels) -> str:
+        """A constant of the file that lists what classes are called."""
+        if labels not in self.constants:
+            self.constants[labels] = safe(self.of_classes[labels].upper(), self.fields)
+        return self.constants[labels]
+
+    def array_of_classes(self, labels: Labels) -> str:
         """The same as an array, which the places of classes index."""
         self.imports.add("import numpy as np")
         return f"np.array({self.labels_of_classes(labels)})"
@@ -119,7 +141,7 @@ class Emitter:
         """Where a weight of the spec is in the model: as Python reaches it, or its key in the state."""
         frame, rest, found = self.model.first, weight, []
         while True:
-            attr = next((a for a in frame.members if rest == a or rest.startswith(f"{a}.")), None)
+            attr = member_of(frame, rest)
             if attr is None:
                 raise LookupError(weight)
             base, place = numbered_name(attr)
@@ -129,6 +151,18 @@ class Emitter:
             if code.kind != "make":
                 return ".".join([*found, rest] if rest else found)
             frame = code.value
+
+    def check_places(self) -> None:
+        """Refuse layers that the loss alone has."""
+        for node in self.late:
+            for value in (v for v in node.weights.values() if v in self.shared.weights):
+                try:
+                    self.path(value.name)
+                except LookupError:
+                    message = f"`{node.operator.name}` is a layer of the loss, and an emitted file has " \
+                              "layers in the network alone"  # fmt: skip
+                    help = "use it in the network too, as a `net`"
+                    raise self.cannot("E0821", node.site.span, message, help, node.site.way()) from None
 
     def renamed(self, own: str) -> str:
         """The key of a weight as the emitted `load_weights` turns it into the name of the spec."""
@@ -146,7 +180,8 @@ class Emitter:
         """Whether a module of torch.nn begins it, rather than a parameter of the file."""
         frame, rest = self.model.first, weight.name
         while True:
-            attr = next(a for a in frame.members if rest == a or rest.startswith(f"{a}."))
+            attr = member_of(frame, rest)
+            assert attr is not None, "it has a place"
             code, rest = frame.members[attr], rest[len(attr) + 1 :]
             if code.kind != "make":
                 return code.kind == "call" and inline(code.parts[0]) != "nn.Parameter"
@@ -201,6 +236,20 @@ class Emitter:
 
     def constant_lines(self) -> list[str]:
         found = []
-        for constant, names in self.constants.items():
+        for names, constant in self.constants.items():
             found += lines(literal(list(names)), 0, f"{constant} = ")  # type: ignore[arg-type]
         return ["", *found] if found else []
+
+
+def member_of(frame: Frame, weight: str) -> str | None:
+    """The module of a frame in which the weight of this name stands, or the weight itself."""
+    beginnings = accumulate(weight.split("."), "{}.{}".format)
+    return next((attr for attr in beginnings if attr in frame.members), None)
+
+
+def read_alone(program: Program) -> Program:
+    """The program without layers that no answer and no loss needs; declared weights stay."""
+    needed, graph = needed_values(program), program.graph
+    weights = tuple(w for w in graph.weights if w.value in needed or "." not in w.name)
+    nodes = tuple(n for n in graph.nodes if not needed.isdisjoint(n.results))
+    return replace(program, graph=replace(graph, weights=weights, nodes=nodes))

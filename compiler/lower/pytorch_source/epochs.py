@@ -11,6 +11,7 @@ from dlc.compiler.lower.pytorch_source.measuring import higher
 from dlc.compiler.lower.pytorch_source.optimizing import optimizers, step
 from dlc.compiler.lower.pytorch_source.writer import safe
 from dlc.compiler.passes import forms
+from dlc.compiler.training.beginning import by_net
 from dlc.compiler.training.section import EPOCHS
 
 if TYPE_CHECKING:
@@ -166,22 +167,23 @@ def begin(e: Emitter) -> list[str]:
     """Trained weights that training begins with, and what it holds still."""
     settings, found = e.program.train, []
     own = {spec: name for name, spec in e.weight_names.items()}
+    owned = by_net(e.program.graph.weights)
     for load in settings.weights:
         net = load.into.net if load.into is not None else ""
-        places = load.places(e.program.graph.weights)
+        places = load.places(owned.get(net, ()) if net else e.program.graph.weights)
         module = f"model.{safe(net)}" if net else "model"
         if net and any(e.renamed(own[w.name]) != w.name for w in places.values()):
             message = f"the weights of `{net}` have other names in an emitted file"
             raise e.cannot("E0821", load.span, message, "load all weights of the spec")
         found.append(f"{INDENT}load_weights({module}, {quoted(load.path)})")
+    drawing = {node.net for node in e.graph.nodes if node.operator.random}
     for meant in settings.freeze:
         name = f"model.{safe(getattr(meant, 'net', None) or meant.name)}"
         found.append(f"{INDENT}{name}.requires_grad_(False)")
-        nodes = [node for node in e.graph.nodes if node.net and node.net == getattr(meant, "net", None)]
-        if any(weight.role == "statistic" and weight.net == getattr(meant, "net", 0)
-               for weight in e.program.graph.weights):  # fmt: skip
+        net = getattr(meant, "net", "")
+        if any(weight.role == "statistic" for weight in owned.get(net, ())):
             e.still.append(name)
-            if any(node.operator.random for node in nodes):
+            if net in drawing:
                 message = f"`{meant.net}` draws, and is held still"
                 raise e.cannot("E0821", settings.spans.get("freeze"), message, "leave out what draws in it")
     return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dis
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim, evaluate, names
-from dlc.compiler.lower.dims import place_of
+from dlc.compiler.ir import Value
+from dlc.compiler.lower.dims import places
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Value
+    from dlc.compiler.lower.dims import Place
 
 # Methods that say a conversion shorter, and the elements that are of these types.
 SHORT = {"torch.float32": "float", "torch.int64": "long", "torch.bool": "bool", "torch.float64": "double"}
@@ -216,11 +218,27 @@ for _method, _sign in {"neg": "neg", "invert": "~"}.items():
     setattr(Written, f"__{_method}__", unary(_sign))
 
 
-class Functions:
-    """What the forms call `F`; `values` are the tensors at hand, which sizes are read from."""
+class Sizes:
+    """Where sizes are read from among the tensors of a body, which become more."""
 
-    def __init__(self, values: Mapping[Value, Written]):
-        self._values = values
+    def __init__(self, values: Mapping[Any, Written]):
+        self.values, self.seen = values, 0
+        self.places: dict[str, Place] = {}
+        self.batched: Value | None = None  # one with samples
+
+    def look(self) -> None:
+        """Look at the tensors that are new."""
+        new = [v for v in islice(self.values, self.seen, None) if isinstance(v, Value)]
+        self.seen = len(self.values)
+        self.places = places(new, self.places) if new else self.places
+        self.batched = self.batched or next((v for v in new if v.type.batched), None)
+
+
+class Functions:
+    """What the forms call `F`; sizes are read from the tensors at hand."""
+
+    def __init__(self, sizes: Sizes | None = None):
+        self._sizes = sizes or Sizes({})
         self._derivatives = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -276,10 +294,10 @@ class Functions:
 
     @property
     def batch(self) -> Any:
-        batched = next((w for v, w in self._values.items() if v.type.batched), None)
-        if batched is None:
+        self._sizes.look()
+        if self._sizes.batched is None:
             raise Unwritten("its form asks for the number of samples, and nothing of a sample is at hand")
-        return batched.shape[0]
+        return self._sizes.values[self._sizes.batched].shape[0]
 
     def size(self, size: Size) -> Any:
         if not isinstance(size, Dim):
@@ -287,10 +305,10 @@ class Functions:
         return evaluate(size, {name: self._free(name) for name in names(size)})
 
     def _free(self, name: str) -> Any:
-        try:
-            value, axis, scale, offset = place_of(name, self._values)
-        except LookupError:
-            raise Unwritten(f"its form asks for the size `{name}`, which nothing at hand has") from None
-        size: Any = self._values[value].shape[axis]
+        self._sizes.look()
+        if name not in self._sizes.places:
+            raise Unwritten(f"its form asks for the size `{name}`, which nothing at hand has")
+        value, axis, scale, offset = self._sizes.places[name]
+        size: Any = self._sizes.values[value].shape[axis]
         size = size - offset if offset else size
         return size // scale if scale != 1 else size

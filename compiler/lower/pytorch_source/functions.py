@@ -28,9 +28,9 @@ from dlc.compiler.operators.answers import Label
 from dlc.compiler.passes import forms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.ir import Weight
+    from dlc.compiler.ir import Node, Weight
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
 
 FUNCTION = "function"
@@ -113,7 +113,7 @@ class Body:
 
     def lines(self, ends: Sequence[Code], given: Iterable[str]) -> tuple[list[str], Namer]:
         namer = Namer(self.names, self.writer.body, ends)
-        namer.held += given
+        namer.taken.take(*given)
         return [*namer.block(self.writer.body, 4, ends)], namer
 
 
@@ -130,8 +130,9 @@ def answers(e: Emitter) -> list[str]:
     inputs = {value: e.input_name(value) for value in e.inputs}
     body = Body(e, dict(inputs))
     body.call_model("model.eval()", targets=False)
+    producers = e.graph.producers()
     for root in (root for root in e.roots if root in body.writer.env):
-        for value in same_at_inference(e, root):
+        for value in same_at_inference(producers, root):
             body.writer.env.setdefault(value, body.writer.env[root])
     made = {value for node in e.graph.nodes for value in node.results}
     named: dict[Value, str] = {}
@@ -150,7 +151,7 @@ def answers(e: Emitter) -> list[str]:
     for place, key in enumerate(keys):
         if graph.outputs[key] in named:
             index = shown[place]
-            if next(o for o in e.program.outputs if o.name == key).declared.element == "binary":
+            if e.program.output(key).declared.element == "binary":
                 index = call(Code("attribute", "long", (index,)))
             shown[place] = Code("index", None, (text(named[graph.outputs[key]]), index))
     for place, (key, code) in enumerate(zip(keys, shown, strict=True)):
@@ -167,9 +168,8 @@ def answers(e: Emitter) -> list[str]:
     return [*head("answers", ["model", *inputs.values()], doc, gradients=False), *found, *returned]
 
 
-def same_at_inference(e: Emitter, value: Value) -> Iterator[Value]:
+def same_at_inference(producers: Mapping[Value, Node], value: Value) -> Iterator[Value]:
     """What a value is the same as, once dropout and its like have gone."""
-    producers = e.graph.producers()
     while (node := producers.get(value)) is not None and isinstance(node.operator.inference(), Identity):
         value = node.operands[0]
         yield value
@@ -183,7 +183,10 @@ def load_weights(e: Emitter) -> list[str]:
     e.imports.add("from safetensors.torch import load_file")
     found = head("load_weights", ["model", "path"], e.loading_doc())
     if all(own == spec for own, spec in e.weight_names.items()):
-        return [*found, "    model.load_state_dict(load_file(path))"]
+        if e.whole:
+            return [*found, "    model.load_state_dict(load_file(path))"]
+        found.append("    weights = load_file(path)")
+        return [*found, "    model.load_state_dict({name: weights[name] for name in model.state_dict()})"]
     found += ["    weights, known = load_file(path), {}", "    for key in model.state_dict():"]
     changed = {own: spec for own, spec in e.weight_names.items() if own != spec}
     if all(e.renamed(own) == spec for own, spec in e.weight_names.items()):

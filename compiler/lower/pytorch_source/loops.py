@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
@@ -9,6 +10,7 @@ from dlc.compiler.lower.pytorch_source.code import Code
 from dlc.compiler.lower.pytorch_source.frames import Each, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.keys import mapped, statement_key
 from dlc.compiler.lower.pytorch_source.writer import Writer, local
+from dlc.compiler.names import Names
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.frames import Copies
@@ -73,8 +75,8 @@ def is_own(outer: Writer, key: Any) -> bool:
 
 def given_by(outer: Writer, copies: Copies, place: int) -> list[Value]:
     """What a copy makes that is read outside of it."""
-    nodes = nodes_of(copies.copies[place])
-    return [v for n in nodes for v in n.results if outer.shared.leaves(v, set(nodes))]
+    nodes = dict.fromkeys(nodes_of(copies.copies[place]))
+    return [v for n in nodes for v in n.results if outer.shared.leaves(v, nodes)]
 
 
 def one_after_the_other(
@@ -114,11 +116,11 @@ def entries(writers: list[Writer]) -> list[dict[str, tuple[str, int]]] | None:
 
 def body_of(writer: Writer, reads: list[Any], names: dict[str, tuple[str, int]]) -> Any:
     """What the statements of all copies have to have in common."""
-    order = list(names)
+    order = {name: place for place, name in enumerate(names)}
     places: dict[Any, int] = {key: place for place, key in enumerate(reads)}
 
     def of(code: Code) -> Any:
-        return ("member", order.index(code.value)) if code.kind == "member" and code.value in names else None
+        return ("member", order[code.value]) if code.kind == "member" and code.value in order else None
 
     return tuple(statement_key(s, places, of) for s in writer.body)
 
@@ -136,14 +138,10 @@ def loop_of(
     cells = {reads[i]: object() for i in slots}
     labels: dict[str, str] = {}
     members = []
+    steps, free = Counter(base for base, _ in names[0].values()), Names()
     for attr, (base, start) in names[0].items():
-        used = [m[0] for m in members]
-        number = 1
-        while (label := base if number == 1 else f"{base}_{number}") in used:
-            number += 1
-        labels[attr] = label
-        step = sum(b == base for b, _ in names[0].values())
-        members.append((label, base, start, step))
+        labels[attr] = free.claim(base)
+        members.append((labels[attr], base, start, steps[base]))
 
     def within(code: Code) -> Code | None:
         if code.kind == "member" and code.value in labels:

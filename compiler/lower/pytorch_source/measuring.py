@@ -92,7 +92,8 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
     """A metric of an output, by scikit-learn."""
     output = e.program.output(name)
     declared, kind = output.declared, kind_of(output.declared)
-    target = next(field.name for field in rows.fields if field.value is output.target_value)
+    assert output.target_value is not None, "what is measured has a target"
+    target = rows.names[output.target_value]
     together = metric.name == "accuracy" or kind.word == "class" or not State(declared).per_label
     flat = ".ravel()" if declared.rank and together else ""
     how: dict[str, Any] = {"average": "macro"} if kind.word == "class" or has_labels(declared) else {}

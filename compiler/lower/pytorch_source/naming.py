@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from dlc.compiler.lower.pytorch_source.frames import Each, Guard, Let, When
 from dlc.compiler.lower.pytorch_source.writer import IMPORTED, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from dlc.compiler.lower.pytorch_source.frames import Statement
 
@@ -18,6 +19,33 @@ FLOW = ("x", "y", "z")
 LONGEST = 60  # of what is written within something else
 DEEPEST = 3  # calls within calls
 RESERVED = (*IMPORTED, "x_")
+NUMBERED = re.compile(r"x[1-9]\d*")
+
+
+class Taken:
+    """Names with how often each is taken."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter(RESERVED)
+        self.lowest = 1  # of the numbered names, all below are taken
+
+    def __contains__(self, name: str) -> bool:
+        return self.counts[name] > 0
+
+    def take(self, *names: str) -> None:
+        self.counts.update(names)
+
+    def release(self, *names: str) -> None:
+        self.counts.subtract(names)
+        for name in names:
+            if name not in self and NUMBERED.fullmatch(name):
+                self.lowest = min(self.lowest, int(name[1:]))
+
+    def numbered(self) -> str:
+        """The first of `x1`, `x2`, ... that is free."""
+        while f"x{self.lowest}" in self:
+            self.lowest += 1
+        return f"x{self.lowest}"
 
 
 class Namer:
@@ -30,10 +58,28 @@ class Namer:
         returns: Sequence[Code],
         over: Callable[[Code], Code] = lambda entries: entries,
     ):
-        self.names, self.over = dict(given), over
+        self.over = over
         self.left = Counter(read for code in (*codes_of(body), *returns) for read in reads(code))
+        self.names: dict[Any, str] = {}
+        self.every: set[str] = set()  # that was ever given
+        self.taken = Taken()  # by what is still read, and by what is held beside
+        for key, name in given.items():
+            self.give(key, name)
         self.pending: dict[Any, Code] = {}
-        self.held: list[str] = []  # names of loop entries
+
+    def give(self, key: Any, name: str) -> None:
+        """Name a value."""
+        self.names[key] = name
+        self.every.add(name)
+        if self.left[key] > 0:
+            self.taken.take(name)
+
+    def reading(self, key: Any, times: int) -> None:
+        """So often more, or less, a value is read."""
+        before = self.left[key] > 0
+        self.left[key] += times
+        if key in self.names and before != (self.left[key] > 0):
+            (self.taken.release if before else self.taken.take)(self.names[key])
 
     # --- expressions --------------------------------------------------------------------------------------
 
@@ -52,31 +98,35 @@ class Namer:
         waiting = [code]
         while waiting:
             for key in reads(waiting.pop()):
-                self.left[key] -= 1
+                self.reading(key, -1)
                 if key in self.pending:
                     waiting.append(self.pending.pop(key))
         return shown
 
-    def free(self, hint: str, shown: Code | None = None) -> str:
+    def free(self, hint: str) -> str:
         """A name that nothing alive has: the one of the spec, or that of the flow."""
-        alive = {name for key, name in self.names.items() if self.left[key] > 0} | {*self.held, *RESERVED}
         if hint:
-            return safe(hint, alive)
-        number = 1
-        for name in FLOW:
-            if name not in alive:
-                return name
-        while f"x{number}" in alive:
-            number += 1
-        return f"x{number}"
+            return safe(hint, self.taken)
+        return next((name for name in FLOW if name not in self.taken), None) or self.taken.numbered()
 
     # --- statements ---------------------------------------------------------------------------------------
 
     def block(self, body: Sequence[Statement], indent: int, end: Sequence[Code] = ()) -> Iterator[str]:
         """The lines of statements; `end` is what is read behind them."""
+        readers: dict[Any, int] = {}  # the statements that read values first
+        for place, statement in enumerate(body):
+            for code in codes_of([statement]):
+                for key in reads(code):
+                    readers.setdefault(key, place)
+        last = {key for code in end for key in reads(code)}
         for place, statement in enumerate(body):
             if isinstance(statement, Let):
-                yield from self.let(statement, body[place + 1 :], indent, end)
+                at = readers.get(statement.targets[0])
+                reader = None if at is None else body[at]
+                if len(statement.targets) == 1 and self.waits(statement, reader, at == place + 1, last):
+                    self.pending[statement.targets[0]] = statement.code
+                else:
+                    yield from self.let(statement, indent)
             elif isinstance(statement, Each):
                 yield from self.each(statement, indent)
             elif isinstance(statement, Guard):
@@ -85,10 +135,7 @@ class Namer:
             else:
                 yield from self.when(statement, indent)
 
-    def let(self, let: Let, after: Sequence[Statement], indent: int, end: Sequence[Code]) -> Iterator[str]:
-        if len(let.targets) == 1 and self.waits(let, after, end):
-            self.pending[let.targets[0]] = let.code
-            return
+    def let(self, let: Let, indent: int) -> Iterator[str]:
         if let.within:
             yield f"{' ' * indent}with {let.within}:"
             indent += 4
@@ -96,14 +143,16 @@ class Namer:
         named = []
         hints = let.hint.split(",") if len(let.targets) > 1 and let.hint else [let.hint] * len(let.targets)
         for target, hint in zip(let.targets, hints, strict=True):
-            self.names[target] = self.free(hint)
-            named.append(self.names[target])
-            self.held.append(self.names[target])
-        del self.held[-len(named) :]
+            name = self.free(hint)
+            self.give(target, name)
+            self.taken.take(name)
+            named.append(name)
+        self.taken.release(*named)
         if shown.kind == "choice" and len(inline(shown)) + indent + len(named[0]) + 3 > WIDTH:
             yield from self.choice(shown, indent, named[0])
             return
-        yield from self.fitted(shown, indent, f"{', '.join(named)} = ")
+        if inline(shown) != named[0]:
+            yield from self.fitted(shown, indent, f"{', '.join(named)} = ")
 
     def choice(self, code: Code, indent: int, name: str) -> Iterator[str]:
         """A choice over several lines: what is not chosen is not computed."""
@@ -116,8 +165,8 @@ class Namer:
 
     def fitted(self, code: Code, indent: int, before: str) -> Iterator[str]:
         """A statement, with names for parts of what is too long for a line."""
-        held = len(self.held)
-        self.held += [part.value for part in code.walk() if part.kind == "text"]
+        held = [part.value for part in code.walk() if part.kind == "text"]
+        self.taken.take(*held)
         while len(inline(code)) + indent + len(before) > WIDTH and (
             cannot_break(code) or any(is_chain(part) for part in code.walk())
         ):
@@ -127,49 +176,51 @@ class Namer:
                 break
             largest = max(parts, key=lambda part: len(inline(part)))
             name = self.free("")
-            self.held.append(name)
+            self.taken.take(name)
+            held.append(name)
             yield from lines(largest, indent, f"{name} = ")
             code = code.mapped(lambda p, part=largest, name=name: text(name) if p is part else None)
-        del self.held[held:]
+        self.taken.release(*held)
         if code.kind == "tuple" and before == "return " and len(inline(code)) + indent + 5 <= WIDTH:
             before, code = f"return {', '.join(map(inline, code.parts))}", text("")
         yield from lines(code, indent, before)
 
-    def waits(self, let: Let, after: Sequence[Statement], end: Sequence[Code]) -> bool:
-        """Whether it is written where it is read: once, by something that fits around it."""
+    def waits(self, let: Let, reader: Statement | None, next_: bool, last: Container[Any]) -> bool:
+        """Whether it is written where it is read: once, by something that fits around it. The reader may be
+        the `next_` statement; none is one that stands behind all."""
         (target,) = let.targets
         if self.left[target] != 1 or let.within:
             return False
         shown = self.preview(let.code)
         if shown.kind == "choice" and len(inline(shown)) > LONGEST:
             return False
-        reader = next((s for s in after if any(target in reads(c) for c in codes_of([s]))), None)
         if reader is None:
-            return any(target in reads(code) for code in end)
+            return target in last
         if not isinstance(reader, Let) or (let.hint and not let.glue):
             return False
         if let.glue:
             return depth(shown) <= 2
-        long = len(inline(shown)) > (LONGEST if reader is after[0] else LONGEST // 2)
+        long = len(inline(shown)) > (LONGEST if next_ else LONGEST // 2)
         return reader.joins and not long and depth(shown) < DEEPEST
 
     def each(self, each: Each, indent: int) -> Iterator[str]:
         outside = [key for code in codes_of(each.body) for key in reads(code) if key in self.names]
-        self.left.update(outside)
+        for key in outside:
+            self.reading(key, 1)
         carried = []
         for _, cell, begin, _ in each.carried:
             shown = self.consume(begin)
-            self.names[cell] = self.free("")
+            self.give(cell, self.free(""))
             carried.append(self.names[cell])
             if inline(shown) != self.names[cell]:
                 yield from lines(shown, indent, f"{self.names[cell]} = ")
-        entries = [safe(name, [*self.names.values()]) for name, *_ in each.members]
+        entries = [safe(name, self.every) for name, *_ in each.members]
         lists = [
             self.over(Code("entries", (name, start, step, each.copies)))
             for _, name, start, step in each.members
         ]
         yield from self.header(entries, lists, each.copies, indent)
-        self.held += entries
+        self.taken.take(*entries)
         body = tuple(
             entered(s, dict(zip((m[0] for m in each.members), entries, strict=True))) for s in each.body
         )
@@ -180,10 +231,11 @@ class Namer:
         yield from self.block(body, indent + 4, ends)
         updates = [(name, self.consume(end)) for name, end in zip(carried, ends, strict=True)]
         yield from assigned(updates, indent + 4)
-        if entries:
-            del self.held[-len(entries) :]
-        self.left.subtract(outside)
-        self.names.update({target: name for (target, *_), name in zip(each.carried, carried, strict=True)})
+        self.taken.release(*entries)
+        for key in outside:
+            self.reading(key, -1)
+        for (target, *_), name in zip(each.carried, carried, strict=True):
+            self.give(target, name)
 
     @staticmethod
     def header(entries: list[str], lists: list[Code], copies: int, indent: int) -> list[str]:
@@ -194,21 +246,22 @@ class Namer:
 
     def when(self, when: When, indent: int) -> Iterator[str]:
         outside = [key for code in codes_of(when.body) for key in reads(code) if key in self.names]
-        self.left.update(outside)
+        for key in outside:
+            self.reading(key, 1)
         shown = self.consume(when.otherwise)
-        self.left.subtract(outside)
+        for key in outside:
+            self.reading(key, -1)
         own = inline(shown)
         inside = Counter(key for code in (*codes_of(when.body), when.result) for key in reads(code))
         name = own if own.isidentifier() and self.dead(own, inside) else self.free("")
         if own != name:
             yield from lines(shown, indent, f"{name} = ")
         yield from lines(when.condition, indent, "if ", ":")
-        self.held.append(name)
-        inner = [*self.block(when.body, indent + 4, (when.result,))]
-        yield from inner
+        self.taken.take(name)
+        yield from self.block(when.body, indent + 4, (when.result,))
         yield from assigned([(name, self.consume(when.result))], indent + 4)
-        self.held.pop()
-        self.names[when.target] = name
+        self.taken.release(name)
+        self.give(when.target, name)
 
     def dead(self, name: str, inside: Counter[Any]) -> bool:
         """Whether what has a name is read no more, but for these times."""

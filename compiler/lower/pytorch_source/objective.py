@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.code import Code, call, lines, text
+from dlc.compiler.lower.pytorch_source.code import WIDTH, Code, call, inline, lines, text
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Written
 from dlc.compiler.lower.pytorch_source.frames import is_net, nodes_of
 from dlc.compiler.lower.pytorch_source.functions import Body, head
 from dlc.compiler.lower.pytorch_source.parts import differentiated, kept_small, sources_of
 from dlc.compiler.lower.pytorch_source.writer import local, safe
+from dlc.compiler.passes import forms
+from dlc.compiler.training.beginning import by_net
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
 
@@ -61,7 +63,7 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
         return [*found, *written, *namer.ending(ends, 4)]
     found += [*written, *lines(namer.consume(ends[0]), 4, "loss = "), f"{INDENT}if model.training:"]
     for regularizer, end in zip(kept.values(), ends[1:], strict=True):
-        term = regularizer.torch(Functions({}), [Written(namer.consume(end))])
+        term = regularizer.torch(Functions(), [Written(namer.consume(end))])
         if regularizer.value.type.batched:
             term = term / Written(text(f"len({rows.fields[0].name})"))
         found += lines(term._code, 8, "loss += ")
@@ -73,47 +75,55 @@ def name_of(e: Emitter, value: Value, hint: str) -> str:
     was moved takes its place."""
     if value in e.moved:
         return hint
-    return f"{hint}_scores" if kind(e, value) else f"predicted_{hint}"
+    return f"{hint}_scores" if is_score(e, value) else f"predicted_{hint}"
 
 
-def kind(e: Emitter, value: Value) -> bool:
-    output = next((o for o in e.program.outputs if o.scores is value), None)
+def is_score(e: Emitter, value: Value) -> bool:
+    output = e.scored.get(value)
     return output is not None and bool(kind_of(output.declared).activation(output.declared))
 
 
 def penalty(e: Emitter) -> list[str]:
     """`penalty(model)`: what regularizers add to the loss."""
-    terms: dict[tuple[str, ...], Code] = {}  # by the names of the weights that are kept small
-    for regularizer in e.program.train.regularize:
-        chosen = tuple(
-            w.name
-            for w in e.program.graph.weights
-            if regularizer.acts_on(w) and not e.program.train.freezes(w)
-        )
-        if not chosen:
+    terms: dict[tuple[str, ...], list[Code]] = {}  # by the names of the weights that are kept small
+    for regularizer, values in forms.penalized(e.program):
+        chosen = tuple(v.name for v in values)
+        if not chosen or regularizer.value is not None:
             continue
-        term = regularizer.torch(Functions({}), [Written(text("weight"))])._code
-        terms[chosen] = Code("sign", "+", (terms[chosen], term)) if chosen in terms else term
+        term = regularizer.torch(Functions(), [Written(text("weight"))])._code
+        sums = terms.setdefault(chosen, [])
+        if sums and len(inline(sums[-1])) + len(inline(term)) < WIDTH:
+            term = Code("sign", "+", (sums.pop(), term))
+        sums.append(term)
     if not terms:
         return []
     e.penalizes = True
     found = head("penalty", ["model"], "What keeps weights small: layers' alone, never biases or norms.")
-    for place, (chosen, term) in enumerate(terms.items()):
-        added = call(text("sum"), Code("copies", "weight", (term, text("weights"))))
-        before = "return " if len(terms) == 1 else "total += " if place else "total = "
-        found += [*selected(e, chosen), *lines(added, 4, before)]
-    return found if len(terms) == 1 else [*found, f"{INDENT}return total"]
+    matrices, own = with_several_axes(e), {spec: name for name, spec in e.weight_names.items()}
+    before = "return " if sum(map(len, terms.values())) == 1 else "total = "
+    for chosen, sums in terms.items():
+        found += selected(chosen, matrices, own)
+        for term in sums:
+            added = call(text("sum"), Code("copies", "weight", (term, text("weights"))))
+            found += lines(added, 4, before)
+            before = "total += " if before != "return " else before
+    return found if before == "return " else [*found, f"{INDENT}return total"]
 
 
-def selected(e: Emitter, chosen: Collection[str]) -> list[str]:
+def with_several_axes(e: Emitter) -> dict[tuple[str, ...], str]:
+    """The nets by the weights of theirs that have several axes, and the model, without a name, by its own."""
+    found = [w for w in e.program.graph.weights if w.trainable and w.value.type.rank > 1]
+    of_nets = {tuple(w.name for w in weights): net for net, weights in by_net(found).items()}
+    return of_nets | {tuple(w.name for w in found): ""}
+
+
+def selected(
+    chosen: tuple[str, ...], matrices: Mapping[tuple[str, ...], str], own: Mapping[str, str]
+) -> list[str]:
     """`weights`: all with several axes, of the model or of a net, where these are they, else by name."""
-    own = {spec: name for name, spec in e.weight_names.items()}
-    trainable = [w for w in e.program.graph.weights if w.trainable]
-    for net in ("", *dict.fromkeys(w.net for w in trainable if w.net)):
-        if all((w.name in chosen) == (w.value.type.rank > 1 and (not net or w.net == net))
-               for w in trainable):  # fmt: skip
-            of = f"model.{safe(net)}" if net else "model"
-            return [f"{INDENT}weights = [weight for weight in {of}.parameters() if weight.ndim > 1]"]
+    if chosen in matrices:
+        of = f"model.{safe(matrices[chosen])}" if matrices[chosen] else "model"
+        return [f"{INDENT}weights = [weight for weight in {of}.parameters() if weight.ndim > 1]"]
     listed = Code("list", None, tuple(text(f'"{own[name]}"') for name in chosen))
     return [
         *lines(listed, 4, "names = "),

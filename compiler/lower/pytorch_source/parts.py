@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.frames import Frame
+from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune, without_identities
 from dlc.compiler.record import record
@@ -79,9 +80,10 @@ def needed_by_the_loss(
 
 def done_twice(graph: Graph, late: Collection[Node]) -> set[Node]:
     """The few cheap nodes that the loss does by itself rather than be given what the model makes."""
-    read = [value for node in graph.nodes if node in late for value in node.reads]
-    again = {node for value in read for node in cheap(graph, value)}
-    return again - {node for value in differentiated(graph) for node in cheap(graph, value)}
+    read = dict.fromkeys(value for node in graph.nodes if node in late for value in node.reads)
+    producers = graph.producers()
+    again = {node for value in read for node in cheap(producers, value)}
+    return again - {node for value in differentiated(graph) for node in cheap(producers, value)}
 
 
 def given_by_the_model(
@@ -114,12 +116,13 @@ def is_answer(program: Program, name: str) -> bool:
 def of_the_loss(
     graph: Graph, late: set[Node], answered: Collection[Value], led: Collection[Value]
 ) -> set[Node]:
-    """What is computed for the loss alone, without weights, draws or blocks."""
-    found, readers = set(late), graph.readers()
+    """What is computed for the loss alone, without weights, draws or blocks, but for numbers."""
+    found, readers, given = set(late), graph.readers(), set(answered)
     for node in reversed(graph.nodes):
-        plain = not (node.weights or node.operator.random or node.site.entered or node.results[0] in led)
+        in_block = node.site.entered and not isinstance(node.operator, Constant)
+        plain = not (node.weights or node.operator.random or in_block or node.results[0] in led)
         read = [reader for value in node.results for reader in readers.get(value, ())]
-        if plain and not set(node.results) & set(answered) and all(reader in found for reader in read):
+        if plain and given.isdisjoint(node.results) and all(reader in found for reader in read):
             found.add(node)
     return found
 
@@ -165,12 +168,11 @@ def sources_of(graph: Graph, values: Collection[Value]) -> set[Value]:
     return (graph.needed_by(values) - made) | set(values)
 
 
-def cheap(graph: Graph, value: Value, most: int = 3) -> list[Node]:
+def cheap(producers: Mapping[Value, Node], value: Value, most: int = 3) -> list[Node]:
     """The few nodes that make a value of inputs and constants alone, which may be done twice."""
-    producers = graph.producers()
     found: list[Node] = []
     waiting = [value]
-    while waiting:
+    while waiting and len(found) <= most:
         node = producers.get(waiting.pop())
         if node is None:
             continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Graph
 from dlc.compiler.lower.pytorch_source.code import Code, lines, number, signature, text
-from dlc.compiler.lower.pytorch_source.forms import Functions
+from dlc.compiler.lower.pytorch_source.forms import Functions, Sizes
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.pytorch_source.hoisting import hoisted
 from dlc.compiler.lower.pytorch_source.naming import Namer
@@ -53,7 +53,7 @@ def learn_lines(cls: Class) -> list[str]:
     writer = Writer(Shared(Graph((), (), (), {}), ()), cls.first)
     writer.env[node.operands[0]] = local(node.operands[0])
     made = node.operator.learnt(
-        Functions({node.operands[0]: local(node.operands[0])}), local(node.operands[0])
+        Functions(Sizes({node.operands[0]: local(node.operands[0])})), local(node.operands[0])
     )
     codes = hoisted([value._code for value in made.values()], writer.body)
     leaves = {code.value: leaf for leaf, code in zip(made, codes, strict=True) if code.kind == "local"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
-from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Unwritten, Written
+from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Sizes, Unwritten, Written
 from dlc.compiler.lower.pytorch_source.frames import (
     Copies,
     Each,
@@ -25,7 +25,7 @@ from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Constant, Sign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from dlc.compiler.ir import Graph, Node, Weight
 
@@ -75,7 +75,7 @@ class Shared:
             for value in node.results[1:]
         }
 
-    def leaves(self, value: Value, inside: set[Node]) -> bool:
+    def leaves(self, value: Value, inside: Container[Node]) -> bool:
         """Whether something outside of these nodes reads the value."""
         return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
 
@@ -86,6 +86,7 @@ class Writer:
     def __init__(self, shared: Shared, frame: Frame):
         self.shared, self.frame = shared, frame
         self.env: dict[Any, Written] = {}
+        self.sizes = Sizes(self.env)
         self.params: list[Any] = []
         self.members: dict[str, Code] = {}
         self.body: list[Any] = []
@@ -229,7 +230,7 @@ class Writer:
 
     def functions(self) -> Functions:
         """What forms see of torch, sizes included."""
-        return Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
+        return Functions(self.sizes)
 
     def is_long(self, node: Node, given: list[Written]) -> bool:
         """Whether what an operator does in training alone is more than a line can hold well."""
@@ -264,8 +265,9 @@ def write(shared: Shared, frame: Frame) -> None:
     """Fill a frame: its modules, its statements, what it is given and what it gives."""
     writer = Writer(shared, frame)
     inside = set(frame.nodes)
+    read = {value for node in frame.nodes for value in node.reads} if frame.given else ()
     for value in frame.given.values():
-        if isinstance(value, Value) and any(value in node.reads for node in frame.nodes):
+        if isinstance(value, Value) and value in read:
             writer.value(value)
     if frame.what == "operator":
         writer.write_node(frame.nodes[0])
@@ -351,7 +353,7 @@ def signature(frame: Frame) -> Any:
     return body_key(frame, lambda code: ("make", signature(code.value)) if code.kind == "make" else None)
 
 
-def safe(name: str, taken: Iterable[str] = ()) -> str:
+def safe(name: str, taken: Container[str] = ()) -> str:
     """A name that Python and modules leave free, and nobody else has."""
     while keyword.iskeyword(name) or name in MODULE_NAMES or name in taken:
         name += "_"

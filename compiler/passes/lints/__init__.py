@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.passes.lints import layers, losses, training, unused
+from dlc.compiler.passes.lints import layers, losses, pairs, training, unused
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Diagnostic, Problems
@@ -18,6 +18,7 @@ LINTS = (
     losses.of_another_type,
     losses.numbers_of_layers,
     losses.probabilities_of_probabilities,
+    pairs.every_pair,
     layers.dense_on_an_image,
     layers.dropout_at_the_end,
     layers.vanishing_gradients,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.initial import XavierNormal
 from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.operators.regularization import Dropout
-from dlc.compiler.passes.initial_values import following
+from dlc.compiler.passes.initial_values import wanted_starts
 from dlc.compiler.passes.lints.tracing import back, is_elementwise
 from dlc.compiler.passes.needed import needed_values
 
@@ -70,10 +71,11 @@ def is_picture(type: Tensor) -> bool:
 
 def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
     """Dropout on the answer itself, which is then wrong in training."""
-    producers = program.graph.producers()
+    producers, seen = program.graph.producers(), set()
     for output in program.outputs:
         for value in dict.fromkeys((output.flowed, output.scores)):
-            for node in back(value, producers, is_elementwise):
+            for node in takewhile(lambda n: n not in seen, back(value, producers, is_elementwise)):
+                seen.add(node)
                 if isinstance(node.operator, Dropout) and node.operator.rate:
                     yield Diagnostic.at(node.site, "W0407",
                                         f"`dropout` right before the output `{output.name}` sets answers "
@@ -115,8 +117,9 @@ def narrow_start(program: Program) -> Iterator[Diagnostic]:
         value: [n for n in nodes if not is_sum(n) and (value in answering) <= (n.results[0] in answering)]
         for value, nodes in program.graph.readers().items()
     }
+    wanted = wanted_starts(program.graph, readers)
     for node in program.graph.nodes:
-        if not isinstance(node.operator, Layer) or node.operator.auto or following(node, readers) != "he":
+        if not isinstance(node.operator, Layer) or node.operator.auto or wanted[node] != "he":
             continue
         for weight in (weights[v] for v in node.weights.values() if v in weights):
             if not isinstance(weight.initial, XavierNormal):

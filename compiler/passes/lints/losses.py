@@ -8,19 +8,19 @@ from dlc.compiler.answers import kind_of
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.operators.layers import Layer
 from dlc.compiler.operators.regularization import Dropout
-from dlc.compiler.passes.lints.tracing import back, behind, keeps_all, passes_on
+from dlc.compiler.passes.lints.tracing import keeps_all, makers, passes_on
 from dlc.compiler.training.losses import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir import Node, Output, Site, Value
+    from dlc.compiler.ir import Graph, Node, Output, Site, Value
     from dlc.compiler.program import Program
 
 
 def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
     """An activation that spoils what flows into an output, if no loss asks for what it makes."""
-    producers = program.graph.producers()
+    made = makers(program.graph, keeps_all)
     asked = {
         v
         for n in program.graph.nodes
@@ -30,7 +30,7 @@ def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
     for output in program.outputs:
         kind = kind_of(output.declared)
         for value in dict.fromkeys((output.flowed, output.scores)):
-            node = behind(value, producers, keeps_all)
+            node = made.get(value)
             if value not in asked and node is not None and node.operator.name in kind.mistaken:
                 yield Diagnostic.at(node.site, "W0401",
                                     f"`{node.operator.name}` before the {output.declared.element} output "
@@ -39,45 +39,44 @@ def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
 
 def of_another_type(program: Program) -> Iterator[Diagnostic]:
     """A loss of scores on an output of numbers, or a loss of numbers on the scores of an output."""
-    producers = program.graph.producers()
+    made, only = makers(program.graph, passes_on), made_of(program.graph)
+    outputs: dict[tuple[Value, Value | None], list[Output]] = {}
+    for output in program.outputs:
+        for prediction in dict.fromkeys((output.scores, output.flowed)):
+            outputs.setdefault((prediction, output.target_value), []).append(output)
     for node in program.graph.nodes:
         loss = node.operator
         if not isinstance(loss, Loss):
             continue
-        for output in program.outputs:
-            if is_of(node, output, producers) and is_mistaken(loss, output, node.operands[0], producers):
-                yield pair(node, loss, output)
+        prediction, *others = node.operands
+        for value in dict.fromkeys((*others, *(only.get(v, v) for v in others))):
+            for output in outputs.get((prediction, value), ()):
+                scores = prediction is output.scores and kind_of(output.declared).probabilities
+                if (value in others or scores) and is_mistaken(loss, output, prediction, made):
+                    yield pair(node, loss, output)
 
 
-def is_of(loss: Node, output: Output, producers: Mapping[Value, Node]) -> bool:
-    """Whether it holds an output against its target, or scores against what is made of the target alone."""
-    prediction, *others = loss.operands
-    if prediction is output.scores and kind_of(output.declared).probabilities:
-        others = [made_of(v, producers) for v in others]
-    return prediction in (output.scores, output.flowed) and output.target_value in others
-
-
-def made_of(value: Value, producers: Mapping[Value, Node]) -> Value:
-    """The only value that flows into this one: the target, for `one_hot(y.target)`."""
-    while (node := producers.get(value)) is not None:
+def made_of(graph: Graph) -> dict[Value, Value]:
+    """For each value that only one flows into, that one: the target, for `one_hot(y.target)`."""
+    found: dict[Value, Value] = {}
+    for node in graph.nodes:
         flowing = [v for v in node.operands if v.type.batched]
-        if len(flowing) != 1 or node.weights:
-            break
-        value = flowing[0]
-    return value
+        if len(flowing) == 1 and not node.weights:
+            found.update(dict.fromkeys(node.results, found.get(flowing[0], flowing[0])))
+    return found
 
 
-def is_mistaken(loss: Loss, output: Output, prediction: Value, producers: Mapping[Value, Node]) -> bool:
+def is_mistaken(loss: Loss, output: Output, prediction: Value, made: Mapping[Value, Node]) -> bool:
     """The score behind a `sigmoid` is one, whatever the output is declared as; probabilities that are taken
     for scores are another mistake."""
     element = output.declared.element
     if kind_of(output.declared).probabilities:
         return prediction is output.scores and element not in loss.scores
-    made = behind(prediction, producers, passes_on)
+    maker = made.get(prediction)
     return (
         prediction is output.flowed
         and bool(loss.scores)
-        and not (made is not None and made.operator.matches in loss.scores)
+        and not (maker is not None and maker.operator.matches in loss.scores)
     )
 
 
@@ -97,12 +96,12 @@ def pair(node: Node, loss: Loss, output: Output) -> Diagnostic:
 
 def numbers_of_layers(program: Program) -> Iterator[Diagnostic]:
     """Numbers of either sign, as layers make them, in a loss of probabilities or of counts."""
-    producers = program.graph.producers()
+    makers_of = makers(program.graph, passes_on)
     scores = {o.scores: o.name for o in program.outputs if kind_of(o.declared).probabilities}
     for node in program.graph.nodes:
         only = node.operator.takes_only() if isinstance(node.operator, Loss) else None
         for value in node.operands if only else ():
-            made = behind(value, producers, passes_on)
+            made = makers_of.get(value)
             if only and made is not None and isinstance(made.operator, Layer):
                 loss, layer, (what, end) = node.operator.name, made.operator.name, only
                 yield Diagnostic.at(node.site, "W0404",
@@ -116,13 +115,12 @@ def numbers_of_layers(program: Program) -> Iterator[Diagnostic]:
 
 def probabilities_of_probabilities(program: Program) -> Iterator[Diagnostic]:
     """What is a probability already goes where scores are wanted: softmax of softmax, sigmoid of sigmoid."""
-    producers, told = program.graph.producers(), set()
+    made, told = makers(program.graph, passes_on), set()
+    # of an answer: where a dropout parts them, there is a warning of that
+    made_of_answers = makers(program.graph, lambda n: passes_on(n) and not isinstance(n.operator, Dropout))
     answers = {o.scores for o in program.outputs if o.scores is o.flowed}
     for taker, element, scores, site in takers_of_scores(program):
-        first = behind(scores, producers, passes_on)
-        between = (n.operator for n in back(scores, producers, passes_on))
-        if scores in answers and any(isinstance(operator, Dropout) for operator in between):
-            continue  # it is the dropout that parts them, of which there is a warning
+        first = (made_of_answers if scores in answers else made).get(scores)
         if first is not None and first.operator.matches == element and first not in told:
             told.add(first)
             yield Diagnostic.at(site, "W0405",

@@ -9,7 +9,7 @@ from dlc.compiler.dims import product, same
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from dlc.compiler.ir import Node, Value
+    from dlc.compiler.ir import Graph, Node, Value
 
 
 def back(value: Value, producers: Mapping[Value, Node],
@@ -26,10 +26,15 @@ def fed(node: Node) -> Value:
     return next((v for v in node.operands if v.type.batched), node.operands[0])
 
 
-def behind(value: Value, producers: Mapping[Value, Node],
-           through: Callable[[Node], bool]) -> Node | None:  # fmt: skip
-    """The node that made these numbers, none if they are an input's."""
-    return next((n for n in back(value, producers, through) if not through(n)), None)
+def makers(graph: Graph, through: Callable[[Node], bool]) -> dict[Value, Node]:
+    """For each value the node that made its numbers, looking through those that hand them on. What is not
+    there is an input's or a weight's."""
+    found: dict[Value, Node] = {}
+    for node in graph.nodes:
+        maker = found.get(fed(node)) if through(node) else node
+        if maker is not None:
+            found.update(dict.fromkeys(node.results, maker))
+    return found
 
 
 def passes_on(node: Node) -> bool:

@@ -15,7 +15,7 @@ from dlc.compiler.reading import Unreadable
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import NoReturn, TextIO
 
     from dlc.compiler.diagnostics import Diagnostic
@@ -118,13 +118,13 @@ def ours(error: Exception) -> None:
     complain("this is a mistake in dlc, not in your file", "please report it, with the lines above")
 
 
-def show(diagnostics: Iterable[Diagnostic], stream: TextIO) -> None:
-    """Draw each diagnostic, an empty line behind it."""
-    from dlc.compiler.render import render
+def show(diagnostics: Sequence[Diagnostic], stream: TextIO) -> None:
+    """Draw each diagnostic, an empty line behind it; of very many the first."""
+    from dlc.compiler.render import render_all
 
     color = colored(stream)
-    for diagnostic in diagnostics:
-        click.echo(render(diagnostic, color=color) + "\n", file=stream, color=color)
+    for text in render_all(diagnostics, color=color):
+        click.echo(text + "\n", file=stream, color=color)
 
 
 def colored(stream: TextIO | None) -> bool:

@@ -67,7 +67,7 @@ def text(program: Program, what: str) -> str:
 def draw(program: Program, svg: str) -> None:
     from dlc.cli.mistakes import refuse
     from dlc.runtime.files import writable, write
-    from dlc.show.diagram import TooLarge
+    from dlc.show.layers import TooLarge
     from dlc.show.picture import picture
 
     try:

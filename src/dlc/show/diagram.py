@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dlc.compiler.dims import total
+from dlc.show.layers import TooLarge
 from dlc.show.outline import Group, Outline, Step, visible
 
 if TYPE_CHECKING:
@@ -80,10 +82,6 @@ class Tag(Part):
     name: str = ""
     type: str = ""
     kind: str = "input"
-
-
-class TooLarge(Exception):
-    """More parts than a picture can show."""
 
 
 def diagram(program: Program) -> list[Part]:
@@ -185,8 +183,8 @@ class Diagram:
         parts, steps = self._level(group.parts), tuple(group.steps())
         made = {v for part in parts for v in part.gives}
         reads = list(dict.fromkeys(v for part in parts for v in part.reads if v not in made))
-        within = [v for step in steps for v in self._operands(step)]
-        makes = [v for part in parts for v in part.gives if self.readers.get(v, 0) > within.count(v)]
+        within = Counter(v for step in steps for v in self._operands(step))
+        makes = [v for part in parts for v in part.gives if self.readers.get(v, 0) > within[v]]
         return Frame(steps, reads, makes, makes, name=group.name, parts=parts)
 
     def _merged(self, parts: list[Part]) -> list[Part]:

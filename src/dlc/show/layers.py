@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
 
 GAP_X, GAP_Y = 26.0, 32.0
 LANE = 10.0  # the width that a passing line takes
 SWEEPS, PLACINGS = 8, 30
+MOST_LANES = 5000
 FAINT = 1e-3  # how much a piece of a long line pulls
 LIGHT = 1e-4  # weight of a passing line against that of an item
+
+
+class TooLarge(Exception):
+    """More than a picture can show."""
 
 
 @dataclass(eq=False)
@@ -65,8 +71,10 @@ def arrange(
     items: Sequence[Item], lines: Sequence[Line], *, top: Sequence[Item] = (), bottom: Sequence[Item] = ()
 ) -> tuple[float, float]:
     """Place the items, given in an order in which lines lead forward; the width and height of the whole.
-    `top` and `bottom` are items of the first and the last layer."""
-    count = choose_layers(items, lines, top, bottom)
+    `top` and `bottom` are items of the first and the last layer. `TooLarge` where too many lines are long."""
+    count = choose_layers(items, lines, set(top), set(bottom))
+    if sum(max(0, line.target.layer - line.source.layer - 1) for line in lines) > MOST_LANES:
+        raise TooLarge("a picture of so many tensors that are read much further on cannot be read")
     links = [link for line in lines for link in cut(line)]
     layers: list[list[Item]] = [[] for _ in range(count)]
     for item in (*items, *(lane for line in lines for lane in line.lanes)):
@@ -85,7 +93,7 @@ def arrange(
 
 
 def choose_layers(
-    items: Sequence[Item], lines: Sequence[Line], top: Sequence[Item], bottom: Sequence[Item]
+    items: Sequence[Item], lines: Sequence[Line], top: AbstractSet[Item], bottom: AbstractSet[Item]
 ) -> int:
     """Every item below all that lead to it; sources as far down as they can be."""
     before: dict[Item, list[Item]] = {}

@@ -136,6 +136,7 @@ class Outline:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.producers = graph.producers()
+        self.known = self._known()
         self.answering = {n.name for n in prune(forms.at_inference(graph)).nodes}
         self.weights = {w.value: w for w in graph.weights}
         self.owners = self._owners()
@@ -151,11 +152,17 @@ class Outline:
                     owners.setdefault(node, []).append(self.weights[value])
         return owners
 
+    def _known(self) -> dict[Value, Value]:
+        """For what the compiler made, the value that people know behind it."""
+        known: dict[Value, Value] = {}
+        for node in self.graph.nodes:
+            if is_glue(node):
+                known.update(dict.fromkeys(node.results, known.get(node.operands[0], node.operands[0])))
+        return known
+
     def behind(self, value: Value) -> Value:
         """The value that people know, behind what the compiler made of it."""
-        while value in self.producers and is_glue(self.producers[value]):
-            value = self.producers[value].operands[0]
-        return value
+        return self.known.get(value, value)
 
     def parts(self) -> tuple[Step | Group, ...]:
         nodes = [n for n in self.graph.nodes if not is_glue(n) and n.operator.name != "constant"]

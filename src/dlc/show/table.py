@@ -30,7 +30,8 @@ def table(program: Program) -> str:
     graph = visible(program)
     outline = Outline(graph)
     parts = outline.parts()
-    inputs = [i for i in program.inputs if i.value in graph.inputs]
+    read = set(graph.inputs)
+    inputs = [i for i in program.inputs if i.value in read]
     rows = Rows(tuple(i.name for i in inputs))
     lines: list[Row] = [(i.name, print_type(i.declared), *BLANK) for i in inputs]
     lines += rows.of(parts, "", 0)

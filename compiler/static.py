@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from math import isfinite
 from typing import Any
 
@@ -128,7 +129,7 @@ def truth(value: Any) -> bool:
 
 def plain(value: Any, depth: int = 0) -> Any:
     """A value as specs have it: none, true, false, a number, a text, or a list of these; numbers and arrays
-    of NumPy become plain ones. `Reject` says what another holds."""
+    of NumPy and torch become plain ones, and paths texts. `Reject` says what another holds."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -139,7 +140,11 @@ def plain(value: Any, depth: int = 0) -> Any:
         if not isfinite(value):
             raise no_plain(f"`{float(value)}`, which is no finite number", depth)
         return float(value)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, str):
+        if not is_text(value):
+            raise no_plain("text that is not UTF-8", depth)
         if len(value) > MAX_ENTRIES:
             raise no_plain(f"a text of more than {MAX_ENTRIES:_} letters", depth)
         return str(value)
@@ -147,13 +152,27 @@ def plain(value: Any, depth: int = 0) -> Any:
         measure(value, depth)
         entries = [plain(entry, depth + 1) for entry in value]
         return tuple(entries) if isinstance(value, tuple) else entries
-    is_array = type(value).__module__ == "numpy" and hasattr(value, "dtype")
-    if is_array and value.dtype.kind in PLAIN_KINDS:
-        if value.size > MAX_ENTRIES:
+    if is_array(value):
+        if getattr(value, "nbytes", 0) > 8 * MAX_ENTRIES:
             raise no_plain(f"an array of more than {MAX_ENTRIES:_} entries", depth)
         return plain(value.tolist(), depth)
     own = type(value).__module__.startswith("dlc.")
     raise no_plain(describe(value) if own else f"a `{type(value).__name__}` of Python", depth)
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is an array or a number of NumPy, or a tensor of torch. Neither is imported."""
+    module, dtype = type(value).__module__, getattr(value, "dtype", None)
+    return module == "torch" or (module == "numpy" and getattr(dtype, "kind", "") in PLAIN_KINDS)
+
+
+def is_text(value: str) -> bool:
+    """Whether it can be written in UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def no_plain(found: str, depth: int) -> Reject:

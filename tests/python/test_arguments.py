@@ -36,7 +36,7 @@ NO_TEXT = "\udcff"
     ("units", np.int64(8), 8), ("units", np.uint8(8), 8), ("units", np.array(8), 8),
     ("units", torch.tensor(8), 8), ("rate", np.float32(0.5), 0.5), ("rate", np.int64(1), 1.0),
     ("name", np.str_("b"), "b"), ("name", Path("b.csv"), "b.csv"), ("flag", np.bool_(False), False),
-    ("sizes", np.array([3, 4]), [3, 4]), ("sizes", [np.int64(3)], [3]), ("sizes", (3,), (3,)),
+    ("sizes", np.array([3, 4]), [3, 4]), ("sizes", [np.int64(3)], [3]), ("sizes", (3,), [3]),
     ("anything", None, None), ("anything", np.float64(1.5), 1.5),
 ])  # fmt: skip
 def test_values_of_numpy_are_those_of_python(name: str, given: object, taken: object) -> None:
@@ -45,19 +45,19 @@ def test_values_of_numpy_are_those_of_python(name: str, given: object, taken: ob
 
 
 @pytest.mark.parametrize(("name", "given", "said"), [
-    ("units", b"8", "`units` was set to a value of type bytes, and a param is a number, text"),
+    ("units", b"8", "a param is a number, text, true, false or a list, and `units` was set to a `bytes`"),
     ("units", None, "`units` was set to `none`, and its own value is `4`"),
     ("units", np.float32(8), "`units` was set to `8.0`, and its own value is `4`"),
     ("units", np.bool_(True), "`units` was set to `true`, and its own value is `4`"),
-    ("units", 10**400, "`units` was set to a number that is too large"),
-    ("rate", 10**400, "`rate` was set to a number that is too large"),
+    ("units", 10**400, "`units` was set to a whole number of more than 30 digits"),
+    ("rate", 10**400, "`rate` was set to a whole number of more than 30 digits"),
     ("rate", float("nan"), "`rate` was set to `nan`"), ("rate", np.inf, "`rate` was set to `inf`"),
-    ("name", b"b", "`name` was set to a value of type bytes"),
+    ("name", b"b", "`name` was set to a `bytes` of Python"),
     ("name", NO_TEXT, "`name` was set to text that is not UTF-8"),
-    ("sizes", [b"a"], "`sizes` was set to a value of type bytes"),
+    ("sizes", [b"a"], "`sizes` was set to a list that holds a `bytes` of Python"),
     ("sizes", ENDLESS, "`sizes` was set to lists within lists more than 50 levels deep"),
-    ("anything", {}, "a value of type dict"), ("anything", object(), "a value of type object"),
-    ("anything", 1j, "a value of type complex"),
+    ("anything", {}, "a `dict` of Python"), ("anything", object(), "a `object` of Python"),
+    ("anything", 1j, "a `complex` of Python"),
     ("unit", 8, "the spec has no param `unit`"), (3, 8, "the spec has no param `3`"),
     (b"units", 8, "the spec has no param"),
 ])  # fmt: skip

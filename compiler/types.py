@@ -69,8 +69,8 @@ class Tensor:
 
     `element` is one of `ELEMENTS`; `binary` stands only in declarations (a binary input flows as `bool`).
     `shape` is the shape of one sample. A value with `batched=False` is the same for every sample (a declared
-    weight, a loss) and has no batch axis. `missing` stands only in declarations: numbers of the input may be
-    missing (NaN), as the spec fills them in.
+    weight, a loss) and has no batch axis. `missing` stands only in declarations: values of the input may be
+    missing, as the spec fills them in.
     """
 
     element: str

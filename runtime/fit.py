@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from dlc.compiler.passes.extension import prune
 from dlc.runtime import data as rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from dlc.compiler.ir import Graph, Node
     from dlc.compiler.program import Program
@@ -71,7 +71,7 @@ def flowing(
             yield {name: made.numpy() for name, made in model(chunk).items()}
 
 
-def fields_to_fit(program: Program, given: Mapping[str, Any]) -> set[str]:
+def fields_to_fit(program: Program, given: Iterable[str]) -> set[str]:
     """What fitting reads, and what else is there to check: other arrays may be missing."""
     graph = program.graph
     flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.learns() for v in n.operands}

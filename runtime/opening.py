@@ -10,23 +10,23 @@ from dlc.compiler.sections import Source
 from dlc.runtime import data as rows_of
 from dlc.runtime import lengths
 from dlc.runtime.arguments import path_of
+from dlc.runtime.data.source import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from dlc.program import Program as Face
     from dlc.runtime.data import Dataset
-    from dlc.runtime.data.source import Opened
 
 
 def source_from(given: Any) -> Path | Source | Opened | None:
-    """What a caller may name as rows: a path, a source as a spec has it, a dict of arrays,
-    or none for that of the spec."""
+    """What a caller may name as rows: a path, a source as a spec has it, a dict of arrays, a frame, or none
+    for that of the spec."""
     if given is None:
         return None
     if isinstance(given, (str, Path)):
         return path_of(given, "the path of the data")
-    if isinstance(given, Source):
+    if isinstance(given, (Source, Opened)):
         return given
     if isinstance(given, Mapping):
         from dlc.runtime.data.sources.arrays import Arrays
@@ -35,7 +35,11 @@ def source_from(given: Any) -> Path | Source | Opened | None:
         if unnamed is not None:
             raise TypeError(f"data is a dict of arrays by their names, and {unnamed!r} is no name")
         return Arrays(given)
-    raise TypeError(f"data is a path or a dict of arrays, not {type(given).__name__}")
+    from dlc.runtime.data.sources.frames import is_frame, open_frame
+
+    if is_frame(given):
+        return open_frame(given)
+    raise TypeError(f"data is a path, a frame or a dict of arrays, not {type(given).__name__}")
 
 
 def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> Dataset:

@@ -1,4 +1,5 @@
-"""Inputs whose missing numbers (NaN) are filled in before they reach anything that does not know of them."""
+"""Inputs whose missing numbers (NaN) and classes are filled in before they reach anything that does not know
+of them."""
 
 from __future__ import annotations
 
@@ -14,14 +15,18 @@ if TYPE_CHECKING:
 
 
 def note(program: Program) -> Program:
-    """The program whose inputs say which of them may have missing numbers."""
+    """The program whose inputs say which of them may have missing values."""
     needed = needed_values(program)
     nodes = [node for node in program.graph.nodes if not needed.isdisjoint(node.results)]
-    marks = {i.value: 1 << place for place, i in enumerate(program.inputs) if i.declared.is_float}
+    marks = {i.value: 1 << place for place, i in enumerate(program.inputs) if can_miss(i)}
     filled = filled_in(nodes, marks, set(ends(program)))
     return replace(
         program, inputs=tuple(noted(i) if marks.get(i.value, 0) & filled else i for i in program.inputs)
     )
+
+
+def can_miss(input: Input) -> bool:
+    return input.declared.is_float or input.declared.element == "class"
 
 
 def noted(input: Input) -> Input:

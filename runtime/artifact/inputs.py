@@ -58,7 +58,8 @@ def array(wanted: Any, type: Tensor, given: Any, found: list[Outside]) -> np.nda
         help = f"; {refused.help}" if refused.help else ""
         raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {refused.what}{help}") from None
     if type.element == "class" and type.classes is not None:
-        some = outside.count(wanted.name, made, outside.examples([column], [made]))
+        lost = outside.lost(made, type)
+        some = outside.count(wanted.name, lost, outside.examples([column], [made]))
         found += [some] if some else []
         return raw_labels(type.classes)[np.maximum(made, UNKNOWN)]
     return made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made

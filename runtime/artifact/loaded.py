@@ -18,13 +18,16 @@ from dlc.runtime.artifact.inputs import arrays
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.proof import proved_types
 from dlc.runtime.artifact.session import BATCH, OF_PYTHON, open_session, run
+from dlc.runtime.data.sources.frames import is_frame, open_frame
 from dlc.runtime.errors import ArtifactError, DeviceError
 from dlc.runtime.runs import model_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dlc.compiler.types import Tensor
+    from dlc.runtime.data.outside import Outside
+    from dlc.runtime.data.source import Opened
 
 COPIES = 2  # of the weights, while ONNX Runtime opens them
 SHARE = 0.75  # of the memory that is free besides goes to the tensors of a run
@@ -50,17 +53,25 @@ class Artifact:
         """Where it is unpickled or copied, it is loaded again, from the file that it was loaded from."""
         return load, (self._file, self._device)
 
-    def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Answers for a batch of raw inputs: arrays or lists, the batch first. No rows have no answers: an
+    def predict(self, inputs: Any) -> dict[str, np.ndarray]:
+        """Answers for a batch of raw inputs: a dict of arrays or lists, the batch first, or a frame of
+        pandas, polars or Arrow, which is read as `dlc predict` reads a file. No rows have no answers: an
         empty list stands for them, whatever the shape of a row. A value that is none of the classes of its
         input counts as class -1, and is warned of. As many rows are answered at a time as there is memory
         for."""
+        if is_frame(inputs):
+            return self._predict_rows(open_frame(inputs))
         given = {n: self.no_rows(n) if n in self.inputs and is_bare(i) else i for n, i in inputs.items()}
         feed, found = arrays(self.inputs, self.session.get_inputs(), given)
-        for some in found:
-            if some.unknown:
-                warnings.warn(str(some), stacklevel=2)
+        warn_of(found)
         return self.run(feed)
+
+    def _predict_rows(self, rows: Opened) -> dict[str, np.ndarray]:
+        from dlc.runtime import evaluate
+
+        predicted = evaluate.predict(self, rows)
+        warn_of(predicted.outside)
+        return predicted.answers
 
     def run(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Answers to inputs that are as the file takes them."""
@@ -95,6 +106,13 @@ class Artifact:
                     raise
                 self._most = step // 2
         return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+
+
+def warn_of(found: Iterable[Outside]) -> None:
+    """Warn the caller of `predict` of values that are none of the classes."""
+    for some in found:
+        if some.unknown:
+            warnings.warn(str(some), stacklevel=3)
 
 
 def is_bare(given: Any) -> bool:

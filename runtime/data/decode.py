@@ -92,8 +92,8 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
         made[wanted.name] = np.maximum(joined, UNKNOWN)
-        if (joined < 0).any():
-            places[wanted.name] = joined
+        if (lost := outside.lost(joined, wanted.declared)).min(initial=0) < 0:
+            places[wanted.name] = lost
             examples[wanted.name] = outside.examples(filled.columns[wanted.name], pieces)
         if raw:
             made[wanted.name] = raw_labels(known)[made[wanted.name]]

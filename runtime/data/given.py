@@ -12,6 +12,7 @@ from dlc.runtime.data.source import Column, numbers, texts
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+LISTS = (list, tuple, np.ndarray)
 MISSING = ("NAType", "NaTType")  # of pandas
 
 
@@ -21,6 +22,8 @@ def as_array(given: Any) -> np.ndarray:
         array = np.asarray(given)
         if array.dtype.kind in "US" and isinstance(given, (list, tuple)):
             array = np.asarray(given, object)  # else NumPy makes text of what stands beside text
+        if array.dtype.kind == "O" and array.ndim == 1 and len(array) and isinstance(array[0], LISTS):
+            array = np.asarray(array.tolist())  # a column of lists
     except (TypeError, RuntimeError, OverflowError) as error:
         raise ValueError(str(error)) from None
     except ValueError:

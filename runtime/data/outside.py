@@ -14,6 +14,7 @@ from dlc.runtime.data.mistakes import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dlc.compiler.types import Tensor
     from dlc.runtime.data.source import Column
 
 EXAMPLES = 3
@@ -54,6 +55,11 @@ def examples(columns: Sequence[Column], found: Sequence[np.ndarray]) -> tuple[st
             if len(texts) == EXAMPLES:
                 return tuple(texts)
     return tuple(texts)
+
+
+def lost(places: np.ndarray, type: Tensor) -> np.ndarray:
+    """The places, but for missing values that the spec fills in."""
+    return np.where(places == MISSING, 0, places) if type.missing else places
 
 
 def count(name: str, places: np.ndarray, shown: tuple[str, ...]) -> Outside | None:

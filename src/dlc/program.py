@@ -48,23 +48,23 @@ class Program:
         if facts != self.compiled.facts:
             self.compiled = self._compile(facts)
 
-    def fit(self, data: Mapping[str, Any] | str | Path | None = None) -> Program:
+    def fit(self, data: Any = None) -> Program:
         """Learn from rows what is learnt before training (`standardize`, the classes of `class(auto)`),
         in place of what was learnt before.
 
-        `data` is a dict of arrays by name, rows first, with what is learnt from at least; the path of a
-        file or folder; or none for the source that the spec names. Gives the program itself.
+        `data` is a dict of arrays by name, rows first, or a frame, with what is learnt from at least; the
+        path of a file or folder; or none for the source that the spec names. Gives the program itself.
         """
-        from collections.abc import Mapping
-
         from dlc.compiler.lower.weights import draw
         from dlc.compiler.program import Facts
+        from dlc.runtime.data.source import Opened
         from dlc.runtime.fit import fields_to_fit, fit
-        from dlc.runtime.opening import open_data
+        from dlc.runtime.opening import open_data, source_from
 
         self.learn(Facts())
-        fields = fields_to_fit(self.compiled, data) if isinstance(data, Mapping) else None
-        dataset = open_data(self, data, fields)
+        source = source_from(data)
+        fields = fields_to_fit(self.compiled, source.names) if isinstance(source, Opened) else None
+        dataset = open_data(self, source, fields)
         learnt = {w.name for w in self.compiled.graph.weights if w.role == "learnt"}
         weights = fit(self.compiled, dataset.train, draw(self.compiled.graph, self.compiled.train.seed))
         self._fitted = {name: array for name, array in weights.items() if name in learnt}
@@ -140,11 +140,11 @@ def compile(
 
 
 def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
-          data: Mapping[str, Any] | str | Path | None = None, out: str | Path | None = None,
+          data: Any = None, out: str | Path | None = None,
           device: str | None = "auto") -> Result:  # fmt: skip
     """Train a spec, export it and prove the artifact; the result says where everything is and
-    what was measured. `data` is read in place of the source that the spec names:
-    a path, or a dict of arrays."""
+    what was measured. `data` is read in place of the source that the spec names: a path, a dict of arrays,
+    or a frame of pandas, polars or Arrow, whose columns stand for those of a file."""
     from dlc.runtime import job
     from dlc.runtime.arguments import path_of
 

@@ -96,7 +96,7 @@ def test_what_is_no_path_is_told(use: str, path: Any, error: type[Exception], tm
         USES[use](path, tmp_path)
     words = str(caught.value)
     assert words.startswith(
-        ("the path of ", "the folder of runs ", "data is a path or a dict of arrays, not ")
+        ("the path of ", "the folder of runs ", "data is a path, a frame or a dict of arrays, not ")
     )
     assert not list(tmp_path.iterdir())
 

@@ -400,7 +400,7 @@ def test_rows_that_do_not_fit_are_a_mistake(data: Any) -> None:
 
 
 def test_what_is_no_data_is_refused() -> None:
-    with pytest.raises(TypeError, match="data is a path or a dict of arrays, not list"):
+    with pytest.raises(TypeError, match="data is a path, a frame or a dict of arrays, not list"):
         dlc.compile(text=FITTED).fit([1, 2])
 
 

@@ -1,4 +1,4 @@
-"""Arrays in memory, a row along the first axis of each."""
+"""Arrays and frames in memory, a row along the first axis of each column."""
 
 from __future__ import annotations
 
@@ -9,41 +9,47 @@ from dlc.runtime.data.given import as_array, column_of
 from dlc.runtime.data.source import Column, Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Arrays(Opened):
     """A dict of arrays or lists by the name of the input or target."""
 
     no_rows = "have no rows"
+    what = "array"
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         self.file, self.own_names = "the arrays given", True
-        self._columns = {name: _column(name, array) for name, array in arrays.items()}
-        self.names = tuple(self._columns)
-        counts = {column.count for column in self._columns.values()}
+        self._take(arrays.items())
+
+    def _take(self, given: Iterable[tuple[str, Any]]) -> None:
+        columns = [(name, self._column(name, values)) for name, values in given]
+        self.names = tuple(name for name, _ in columns)
+        self._columns = [column for _, column in columns]
+        counts = {column.count for column in self._columns}
         if len(counts) != 1:
-            found = ", ".join(f"{c.count} in `{name}`" for name, c in self._columns.items()) or "no arrays"
-            raise mistakes.fail(mistakes.SHAPE, f"the arrays need the same number of rows, found {found}")
+            found = ", ".join(f"{c.count} in `{name}`" for name, c in columns) or f"no {self.what}s"
+            message = f"the {self.what}s need the same number of rows, found {found}"
+            raise mistakes.fail(mistakes.SHAPE, message)
         self.count = counts.pop()
 
     def read(self, places: Sequence[int]) -> list[Column]:
-        return [self._columns[self.names[place]] for place in places]
+        return [self._columns[place] for place in places]
 
     def name(self, place: int) -> str:
-        return f'array "{self.names[place]}"'
+        return f'{self.what} "{self.names[place]}"'
 
-
-def _column(name: str, given: Any) -> Column:
-    try:
-        array = as_array(given)
-    except ValueError as error:
-        message = f'the array "{name}" cannot be read: {mistakes.shorten(error, 200)}'
-        raise mistakes.fail(mistakes.BROKEN, message) from None
-    if not array.ndim:
-        message = f'the array "{name}" is a single value, and has no rows'
-        raise mistakes.fail(mistakes.SHAPE, message)
-    try:
-        return column_of(array)
-    except ValueError as error:
-        raise mistakes.fail(mistakes.VALUE, f'the array "{name}": {mistakes.shorten(error, 200)}') from None
+    def _column(self, name: str, given: Any) -> Column:
+        try:
+            array = as_array(given)
+        except ValueError as error:
+            message = f'the {self.what} "{name}" cannot be read: {mistakes.shorten(error, 200)}'
+            raise mistakes.fail(mistakes.BROKEN, message) from None
+        if not array.ndim:
+            message = f'the {self.what} "{name}" is a single value, and has no rows'
+            raise mistakes.fail(mistakes.SHAPE, message)
+        try:
+            return column_of(array)
+        except ValueError as error:
+            message = f'the {self.what} "{name}": {mistakes.shorten(error, 200)}'
+            raise mistakes.fail(mistakes.VALUE, message) from None

@@ -1,0 +1,101 @@
+"""Columns of Arrow: those of Parquet files, and of frames that are given from Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dlc.compiler.diagnostics import CompileError
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.source import Column, Opened, numbers, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ArrowRows(Opened):
+    """Rows of a table of Arrow. Lists become axes, all of one length; several columns may have one name."""
+
+    def columns(self, table: pa.Table, places: Sequence[int]) -> list[Column]:
+        """The columns at these places of the source, from a table that has them under their names."""
+        return [self._column(table.column(self._index(table, place)), place) for place in places]
+
+    def _index(self, table: pa.Table, place: int) -> int:
+        """Where a column stands in what was read; its name may be there several times."""
+        name = self.names[place]
+        return table.schema.get_all_field_indices(name)[self.names[:place].count(name)]
+
+    def _column(self, values: pa.ChunkedArray, place: int) -> Column:
+        types = pa.types
+        if types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
+        if (
+            types.is_string(values.type)
+            or types.is_large_string(values.type)
+            or types.is_string_view(values.type)
+        ):
+            return texts(values)
+        if types.is_decimal(values.type) or types.is_null(values.type):
+            values = values.cast(pa.float64())
+        array, shape = values, (self.count,)
+        while _is_list(array.type):
+            array, shape = self._unfold(array, shape, place)
+        if types.is_boolean(array.type) and array.null_count:
+            array = array.cast(pa.float64())
+        if types.is_integer(array.type) and array.null_count:
+            nulls = np.asarray(array.is_null()).reshape(shape)
+            return numbers(array.fill_null(0).to_numpy().reshape(shape), nulls=nulls)
+        if types.is_string(array.type) or types.is_large_string(array.type):
+            return texts(array, shape[1:])
+        if not (
+            types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)
+        ):
+            message = f"{self.file}, {self.name(place)}: a column of {array.type} is neither numbers nor text"
+            raise mistakes.fail(mistakes.VALUE, message, (self.definition, "read here"))
+        return numbers(array.to_numpy().reshape(shape))
+
+    def _unfold(
+        self, lists: pa.ChunkedArray, shape: tuple[int, ...], place: int
+    ) -> tuple[pa.ChunkedArray, tuple]:
+        """One level of lists as one more axis; they must have one length."""
+        from dlc.runtime.data.compute import pc
+
+        lengths = pc.list_value_length(lists)
+        if lengths.null_count:
+            return self._refuse(
+                lengths.is_null(), shape, place, mistakes.MISSING_VALUE, "the value is missing"
+            )
+        lengths = np.asarray(lengths)
+        if not len(lengths):
+            return pc.list_flatten(lists), (*shape, 0)
+        other = lengths != lengths[0]
+        if other.any():
+            row = int(np.argmax(other))
+            what = f"the list has {lengths[row]} entries, and that of row 1 has {lengths[0]}"
+            return self._refuse(other, shape, place, mistakes.RAGGED, what)
+        return pc.list_flatten(lists), (*shape, int(lengths[0]))
+
+    def _refuse(self, bad: object, shape: tuple[int, ...], place: int, code: str, what: str) -> tuple:
+        per_row = int(np.prod(shape[1:], dtype=np.int64))
+        rows = np.unique(np.flatnonzero(np.asarray(bad)) // max(per_row, 1))
+        refused = mistakes.Refused(code, what, rows[:5])
+        raise CompileError(
+            [refused.diagnostic(self.file, self.row, self.name(place), (self.definition, "read here"))]
+        )
+
+
+class ArrowTable(ArrowRows):
+    """A table in memory."""
+
+    def __init__(self, table: pa.Table, file: str) -> None:
+        self.file, self._rows = file, table
+        self.names, self.count = tuple(table.schema.names), table.num_rows
+
+    def read(self, places: Sequence[int]) -> list[Column]:
+        return self.columns(self._rows, places)
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    return pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)

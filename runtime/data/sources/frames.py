@@ -1,0 +1,48 @@
+"""Frames that are given from Python, of pandas, polars, Arrow and others: their columns stand for those of a
+file. None of their libraries but Arrow is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.runtime.data import mistakes
+from dlc.runtime.data.sources.arrays import Arrays
+
+if TYPE_CHECKING:
+    from dlc.runtime.data.source import Opened
+
+FILE = "the frame given"
+
+
+class PandasFrame(Arrays):
+    """A DataFrame of pandas. Its index is no column."""
+
+    no_rows, what = "has no rows", "column"
+
+    def __init__(self, frame: Any) -> None:
+        self.file = FILE
+        self._take((str(name), column) for name, column in frame.items())
+
+
+def is_frame(given: Any) -> bool:
+    """Whether it is a frame of pandas, or gives itself as a table of Arrow."""
+    return is_of_pandas(given) or hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__")
+
+
+def is_of_pandas(given: Any) -> bool:
+    return hasattr(given, "iloc") and hasattr(given, "columns")
+
+
+def open_frame(given: Any) -> Opened:
+    """The rows of a frame. `CompileError` where no columns can be had from it."""
+    if is_of_pandas(given):
+        return PandasFrame(given)
+    import pyarrow as pa
+
+    from dlc.runtime.data.sources.arrow import ArrowTable
+
+    try:
+        return ArrowTable(pa.table(given), FILE)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        what = f"a {type(given).__name__} cannot be read as a frame: {mistakes.shorten(error, 200)}"
+        raise mistakes.fail(mistakes.BROKEN, what) from None

@@ -248,7 +248,7 @@ def _ends_statement(kept: list[Token], open_: list[str]) -> bool:
 
 def _awaits_body(kept: list[Token], open_: list[str]) -> bool:
     """Whether a `{` on the next line can belong to the statement that was kept."""
-    if not _ends_statement(kept, open_) or kept[-1].type == "RBRACE":
+    if not _ends_statement(kept, open_) or kept[-1].type in ("LBRACE", "RBRACE"):
         return False
     begin = next(
         (i for i in range(len(kept) - 1, -1, -1) if kept[i].type in ("NEWLINE", "LBRACE", "RBRACE")), -1

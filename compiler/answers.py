@@ -38,8 +38,6 @@ class Kind:
     meant: ClassVar[str] = ""
     # The end of the name under which the artifact tells the probabilities; empty where there are none.
     probabilities: ClassVar[str] = ""
-    # What turns the names that an input has in the artifact into what flows.
-    index: ClassVar[type[answers.OfNames] | None] = None
 
     def answer_names(self, name: str) -> tuple[str, ...]:
         """The artifact's names of one output, the answer first."""
@@ -57,6 +55,11 @@ class Kind:
         """What makes probabilities of the scores."""
         return None
 
+    def index(self, declared: Tensor) -> answers.OfNames | answers.NumberIndex | None:
+        """What turns the values that an input has in the artifact into what flows; none where they are that.
+        `declared` has its classes known."""
+        return None
+
     def steps(self, declared: Tensor, found: Tensor) -> Iterator[Step]:
         """From what flows in, of the type `found`, to the answer."""
         raise NotImplementedError
@@ -71,7 +74,6 @@ class ClassKind(Kind):
                           "log_softmax", "threshold"})  # fmt: skip
     meant = "leave it out, so that scores flow in, or end in `softmax`"
     probabilities = "_probabilities"
-    index = answers.ClassIndex
 
     def scores_shape(self, declared):
         if declared.classes is None:
@@ -87,6 +89,16 @@ class ClassKind(Kind):
         yield "number", answers.ClassNumber(axis=class_axis(declared.rank + 1))
         if declared.classes and declared.classes.names:
             yield "name", answers.ClassName(names=declared.classes.names)
+        elif declared.classes and declared.classes.labels:
+            yield "label", answers.ClassLabel(numbers=declared.classes.labels)
+
+    def index(self, declared):
+        classes = declared.classes
+        if classes is None or not isinstance(classes.count, int):
+            return None
+        if classes.names:
+            return answers.ClassIndex(names=classes.names)
+        return answers.NumberIndex(count=classes.count, numbers=classes.labels)
 
 
 class BinaryKind(Kind):
@@ -98,7 +110,6 @@ class BinaryKind(Kind):
                           "log_softmax"})  # fmt: skip
     meant = "leave it out, so that a score flows in, or end in `sigmoid`"
     probabilities = "_probability"
-    index = answers.BinaryIndex
 
     def target(self, declared):
         return "float"
@@ -110,6 +121,10 @@ class BinaryKind(Kind):
         yield "yes", answers.BinaryAnswer()
         if declared.classes and declared.classes.names:
             yield "name", answers.BinaryName(names=declared.classes.names)
+
+    def index(self, declared):
+        names = declared.classes and declared.classes.names
+        return answers.BinaryIndex(names=names) if names else None
 
 
 class BoolKind(Kind):

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 @record
 class Facts:
-    """What only the data can tell: the classes of `class(auto)` fields,
-    by the name of the input or output."""
+    """What only the data can tell: the classes of `class(auto)` fields, by the field they are found in."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
 

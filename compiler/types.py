@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from dlc.compiler.dims import Size
 
 FLOATS = ("float", "float16", "bfloat16", "float64")
@@ -17,13 +20,47 @@ ELEMENTS = (*FLOATS, *INTEGERS, "bool", "binary", "class", "string")
 
 @record
 class Classes:
-    """The classes of a `class` or `binary` value.
+    """The classes of a `class` or `binary` value. Within the graph a class is its place among them.
 
-    `count` is a free dimension until the data is read. `names` is none for classes that are only numbers.
+    `count` is a free dimension until the data is read. `labels` are what the classes are called outside of
+    the graph, in order: names, or whole numbers; none where these are the places 0 to `count - 1`.
+    `found_in` is the field in whose data they are found (`class(auto)`), empty where the spec names them.
     """
 
     count: Size
-    names: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | tuple[int, ...] | None = None
+    found_in: str = ""
+
+    @classmethod
+    def found(cls, labels: Iterable[str] | Iterable[int], field: str) -> Classes:
+        """The distinct values of a field, in their order."""
+        ordered = tuple(sorted(labels))  # type: ignore[type-var]
+        dense = ordered == tuple(range(len(ordered)))
+        return cls(len(ordered), None if dense else ordered, field)  # type: ignore[arg-type]
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The labels, if they are text."""
+        return self.labels if self.labels and isinstance(self.labels[0], str) else None  # type: ignore[return-value]
+
+    @property
+    def numbers(self) -> Sequence[int] | None:
+        """The labels, if they are whole numbers; none also while the count is not known."""
+        if self.names is not None or not isinstance(self.count, int):
+            return None
+        return self.labels or range(self.count)  # type: ignore[return-value]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The labels as people read them; the count has to be known."""
+        return self.names or tuple(map(str, self.numbers or ()))
+
+    @property
+    def unknown(self) -> str | int:
+        """What stands outside of the graph for a value that is none of the classes, or is missing."""
+        if self.names is not None:
+            return next(text for text in chain(("",), map(str, count())) if text not in self.names)
+        return next(number for number in count(-1, -1) if number not in (self.numbers or ()))
 
 
 @record

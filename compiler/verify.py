@@ -87,7 +87,7 @@ def of_node(node: Node) -> Iterator[str]:
         read = listed(node.weights)
         yield f"`{node.name}` has the weights {read}, and its operator declares {listed(declared)}"
     for leaf, value in node.weights.items():
-        if value.type.batched or value.type.element != "float":
+        if value.type.batched or value.type.element not in ("float", "float64"):
             yield f"the weight `{leaf}` of `{node.name}` is {value}, which is no weight"
         if leaf in declared and value.type.shape != declared[leaf]:
             wanted = value.type.with_shape(*declared[leaf])

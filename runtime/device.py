@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.diagnostics import CompileError, Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dlc.compiler.ir import Graph
     from dlc.compiler.training.section import Train
 
 SMALL = 4_000_000  # multiply-adds of a step's forward pass that are sooner done than shared out
@@ -40,6 +41,16 @@ def check_precision(device: torch.device, train: Train) -> None:
         message = f"`{device.type}` does not compute in {train.precision}"
         raise CompileError.of("E0809", message, train.spans.get("precision"),
                               help="`--device cpu` computes in all of them")  # fmt: skip
+
+
+def check_elements(device: torch.device, *graphs: Graph) -> None:
+    """Refuse float64 within steps where the device does not compute in it."""
+    if device.type != "mps":
+        return
+    for node in (node for graph in graphs for node in graph.nodes):
+        if any(value.type.element == "float64" for value in (*node.operands, *node.results)):
+            message = f"`{device.type}` does not compute in float64, as `{node.name}` does to keep its digits"
+            raise CompileError([Diagnostic.at(node.site, "E0809", message, "`--device cpu` computes in it")])
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -3,6 +3,7 @@ for. Needs no torch."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
     from dlc.runtime.artifact import Artifact
     from dlc.runtime.data import Rows
+    from dlc.runtime.data.outside import Outside
     from dlc.runtime.history import Figures
 
 CHUNK = 1024
@@ -48,25 +50,44 @@ def chunks(artifact: Artifact, rows: Rows) -> Iterator[tuple[slice, dict[str, np
     """Answers to the rows, some rows at a time."""
     for start in range(0, rows.count, CHUNK):
         part = slice(start, min(start + CHUNK, rows.count))
-        yield part, artifact.predict({name: rows[name][part] for name in artifact.inputs})
+        yield part, artifact.run({name: rows[name][part] for name in artifact.inputs})
 
 
-def predict(artifact: Artifact, source: Any) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class Predicted:
+    """Answers to rows, and the class inputs of which some values are none of the classes, or missing."""
+
+    answers: dict[str, np.ndarray]
+    outside: list[Outside]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The number of rows, the metrics on them (numbers and tables), and the class inputs of which some values
+    are none of the classes, or missing."""
+
+    rows: int
+    figures: Figures
+    tables: dict[str, Table]
+    outside: list[Outside]
+
+
+def predict(artifact: Artifact, source: Any) -> Predicted:
     """Answers to every row of a file or data set."""
     rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing)
     parts = [answers for _, answers in chunks(artifact, rows)]
-    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    return Predicted({name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, rows.outside())
 
 
-def evaluate(artifact: Artifact, source: Any) -> tuple[int, Figures, dict[str, Table]]:
-    """The number of rows, and the artifact's metrics on them, numbers and tables."""
+def evaluate(artifact: Artifact, source: Any) -> Evaluated:
+    """The artifact's metrics on the rows of a file or data set."""
     measured = measured_of(artifact)
     targets = {m.target: wanted(artifact, m.target, m.type, "target") for m in measured}
     rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
     meter = Meter(measured)
     for part, answers in chunks(artifact, rows):
         meter.add(answers, {t: rows[t][part] for t in targets}, part.stop - part.start)
-    return rows.count, meter.figures(), meter.tables()
+    return Evaluated(rows.count, meter.figures(), meter.tables(), rows.outside())
 
 
 def measured_of(artifact: Artifact) -> list[Measured]:

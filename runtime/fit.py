@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.lower.weights import dtype
 from dlc.compiler.passes import forms, learning
 from dlc.compiler.passes.extension import prune
 from dlc.runtime import data as rows_of
@@ -29,35 +30,45 @@ def fit(
     """The weights with what is learnt from the rows put in, in order of flow and in inference form. What
     several uses of a net share is learnt from what flows into all of them. Those that are `known` stay."""
     graph = forms.at_inference(program.graph)
-    fitted = dict(weights)
+    fitted, dtypes = dict(weights), {w.value: dtype(w) for w in graph.weights}
     for uses in learning.in_order(graph)[0]:
         first = uses[0]
         if all(v.name in known for v in first.weights.values()):
             continue
         if rows is None:
             raise ValueError("there are no training rows")
-        batches = partial(flowing, graph, uses, rows, fitted)
+        batches = partial(flowing_into, graph, uses, rows, fitted)
         learnt = first.operator.fit(np, batches)
-        fitted.update({first.weights[k].name: np.asarray(v, np.float32) for k, v in learnt.items()})
+        fitted.update(
+            {first.weights[k].name: np.asarray(v, dtypes[first.weights[k]]) for k, v in learnt.items()}
+        )
     return fitted
 
 
-def flowing(
+def flowing_into(
     graph: Graph, nodes: list[Node], rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
     """What flows into the nodes, from all rows, in chunks with the batch first."""
+    before = prune(graph, {str(k): node.operands[0] for k, node in enumerate(nodes)})
+    for made in flowing(before, rows, weights):
+        yield from made.values()
+
+
+def flowing(
+    graph: Graph, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
+) -> Iterator[dict[str, np.ndarray]]:
+    """What a graph makes of all rows, by output, in chunks with the batch first."""
     import torch
 
     from dlc.compiler.lower.torch import Model
 
-    before = prune(graph, {str(k): node.operands[0] for k, node in enumerate(nodes)})
-    model = Model(before, before.weights, weights)
-    names = [v.name for v in before.inputs]
+    model = Model(graph, graph.weights, weights)
+    names = [v.field for v in graph.inputs]
     count = len(next(iter(rows.values())))
     with torch.no_grad():
         for start in range(0, count, CHUNK):
             chunk = {n: torch.from_numpy(np.ascontiguousarray(rows[n][start : start + CHUNK])) for n in names}
-            yield from (x.numpy() for x in model(chunk).values())
+            yield {name: made.numpy() for name, made in model(chunk).items()}
 
 
 def fields_to_fit(program: Program, given: Mapping[str, Any]) -> set[str]:

@@ -7,15 +7,20 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from dlc.compiler.dims import evaluate, names, number
 from dlc.compiler.lower.precision import mixed, wide
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
+from dlc.compiler.passes.hoisting import hoist
 from dlc.compiler.training.figures import titles
 from dlc.runtime import device as device_of
 from dlc.runtime.batches import Resident
+from dlc.runtime.data import wanted_by
+from dlc.runtime.fit import flowing
 from dlc.runtime.meter import Measured, Meter
 from dlc.runtime.plans import sizes_of
 
@@ -23,10 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    import numpy as np
-
     from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Value
+    from dlc.compiler.ir import Graph, Value, Weight
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Rows
 
@@ -43,14 +46,16 @@ REWRITTEN = {"float64": wide, "bf16": mixed}
 
 
 class Form:
-    """A graph as a function of a batch: a tensor for each of `fields`, in order."""
+    """A graph as a function of a batch: a tensor for each of `fields`, in order. `early` is the graph of what
+    is computed of the rows once, before they are cut into batches."""
 
-    def __init__(self, graph: Graph, weights: Mapping[str, torch.Tensor], device: torch.device,
+    def __init__(self, graph: Graph, early: Graph, weights: Mapping[str, torch.Tensor], device: torch.device,
                  precision: str = "float32") -> None:  # fmt: skip
-        self.graph = graph
+        self.graph, self.early = graph, early
         self.fields = [value.field for value in graph.inputs]
         self.module = REWRITTEN.get(precision, lambda module: module)(trace(graph)).to(device)
         self.weights = [weights[w.name] for w in graph.weights]
+        self.dtypes = [dtype_of(w) for w in graph.weights]  # as they are exported
         self._device, self._precision = device.type, precision
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
@@ -70,20 +75,30 @@ class Forms:
     """Both forms of a program on one device, with the weights that they share."""
 
     def __init__(self, program: Program, values: Mapping[str, np.ndarray], device: torch.device) -> None:
-        self.program, self.device = program, device
+        self.program, self.device, self._values = program, device, values
+        self.measured = measured(program)
+        asked = tuple(dict.fromkeys(m.output for m in self.measured))
+        answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
+        drawn = {field.name for field in wanted_by(program) if field.drawn}
         training = forms.training(program)
+        early = prune(training, {})
+        if program.train.precision != "float64":  # else nothing is made float32 before the steps
+            early, training = hoist(training, drawn)
+        early_answering, answering = hoist(forms.validation(answered), drawn)
         device_of.check_precision(device, program.train)
-        model = Model(training, program.graph.weights, values).to(device)
+        device_of.check_elements(device, training, answering)
+        read = {*training.weights, *answering.weights}
+        only_early = {w for w in (*early.weights, *early_answering.weights) if w not in read}
+        held = [w for w in program.graph.weights if w not in only_early]
+        model = Model(training, held, values).to(device)
         if program.train.precision == "float64":
             model.double()
         if device.type == "cpu" and not program.train.optimizer.recomputes:
             channels_last(model)
         self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
-        self.training = Form(training, self.weights, device, program.train.precision)
-        self.measured = measured(program)
-        asked = tuple(dict.fromkeys(m.output for m in self.measured))
-        answering = replace(program, exports=tuple((name, program.output(name)) for name in asked))
-        self.answering = Form(forms.inference(answering, loss=True), self.weights, device)
+        self.training = Form(training, early, self.weights, device, program.train.precision)
+        self.answering = Form(answering, early_answering, self.weights, device)
+        self._prepared: list[tuple[Rows, Graph, Rows]] = []
         self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
         self.work = work(self.training.graph)
         self._fitting = (CACHED if device.type == "cpu" else ROOM) // largest(self.answering.graph)
@@ -103,7 +118,20 @@ class Forms:
         inputs = {i.name: i.declared.shape for i in self.program.inputs}
         shapes = {name: tuple(map(number, inputs[name])) for name in rows.drawn if name in inputs}
         generator = None if seed is None else torch.Generator().manual_seed(seed)
+        rows = self.prepared(rows, form.early)
         return Resident(rows, form.fields, self.device, shapes, generator)
+
+    def prepared(self, rows: Rows, early: Graph) -> Rows:
+        """The rows with what is computed of them once, on the CPU."""
+        if not early.outputs:
+            return rows
+        for given, graph, made in self._prepared:
+            if given is rows and graph is early:
+                return made
+        pieces = [made for made in flowing(early, rows, self._values)]
+        arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in early.outputs}
+        self._prepared.append((rows, early, rows.beside(arrays)))
+        return self._prepared[-1][-1]
 
     def evaluate(self, rows: Rows) -> dict[str, float]:
         """Loss and figures of rows in the inference form."""
@@ -117,7 +145,7 @@ class Forms:
         )
         resident = self.resident(rows, self.answering, train.seed)
         with torch.inference_mode(not self.differentiates):
-            weights = [w.float() for w in self.answering.weights]  # as they are exported
+            weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
             for size, batch in zip(sizes, resident.batches(sizes), strict=True):
                 made = self.answering(batch, weights)
                 loss = float(made.pop("loss").detach())
@@ -130,11 +158,18 @@ class Forms:
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:
         """The weights as arrays, or these in their place, in the order in which the file makes them."""
         held = dict(zip(self.weights, tensors, strict=True)) if tensors else self.weights
-        return {w.name: as_array(held[w.name]) for w in self.program.graph.weights}
+        return {
+            w.name: as_array(held[w.name], dtype_of(w)) if w.name in held else self._values[w.name]
+            for w in self.program.graph.weights
+        }
 
 
-def as_array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().float().cpu().numpy().copy()
+def as_array(tensor: torch.Tensor, dtype: torch.dtype) -> np.ndarray:
+    return tensor.detach().to(dtype).cpu().numpy().copy()
+
+
+def dtype_of(weight: Weight) -> torch.dtype:
+    return torch.float64 if weight.value.type.element == "float64" else torch.float32
 
 
 def channels_last(model: Model) -> None:

@@ -299,7 +299,9 @@ def random_rows(program: Program, seed: int) -> Rows:
     if any(type.element == "string" for type in types.values()):
         raise impossible("there is no data, and text cannot be drawn at random", program.data,
                          help="give rows with `--data`")  # fmt: skip
-    return Rows(sample(sized(types, free_sizes(program.graph)[0]), ROWS, seed), ROWS)
+    drawn = sample(sized(types, free_sizes(program.graph)[0]), ROWS, seed)
+    known = {n: np.maximum(a, 0) if types[n].element == "class" else a for n, a in drawn.items()}
+    return Rows(known, ROWS)  # a target has to be one of the classes
 
 
 def numbered(type: Tensor) -> Tensor:

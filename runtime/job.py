@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
 from dlc.compiler.sections import PARTS
-from dlc.runtime import scales
-from dlc.runtime.artifact.export import Exported, export
+from dlc.runtime import lints
+from dlc.runtime.artifact.export import Exported, export, rehearse
 from dlc.runtime.fit import fit
 from dlc.runtime.history import Figures, Listener, plain
 from dlc.runtime.opening import open_data
@@ -34,7 +34,8 @@ RUNS = Path("runs")
 class Result:
     """What a job leaves: the run folder with all files, the artifact in it, and what was measured.
 
-    `trained` is none for a spec with nothing to learn; `warnings` are those that only the rows can tell.
+    `trained` is none for a spec with nothing to learn; `warnings` are those that only the rows can tell, and
+    `notes` say which values are none of the classes of their input, or missing.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Result:
     trained: Trained | None
     weights: Mapping[str, np.ndarray] = field(repr=False)
     warnings: tuple[Diagnostic, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def model(self) -> Path:
@@ -55,9 +57,12 @@ class Result:
 
 def train(face: Face, *, data: Any = None, out: str | Path | None = None, device: str = "auto",
           listeners: Sequence[Listener] = (),
-          warn: Callable[[Sequence[Diagnostic]], None] = lambda found: None) -> Result:  # fmt: skip
-    """Read the data, learn, export and prove. The run folder is made below `out`, or below `runs`. `warn`
-    is told what the rows show to be hardly meant, before training begins.
+          warn: Callable[[Sequence[Diagnostic]], None] = lambda found: None,
+          note: Callable[[Sequence[str]], None] = lambda found: None) -> Result:  # fmt: skip
+    """Read the data, learn, export and prove; the model is exported once before it is trained, so that what
+    can be known then does not fail afterwards. The run folder is made below `out`, or below `runs`. `warn` is
+    told what the rows show to be hardly meant, and `note` how many values are of no class, before training
+    begins.
 
     Raises `CompileError` for data that does not fit, for a loss that turned NaN or infinite (the last
     good weights are then in the run folder), and for an artifact that is not equal to the torch module.
@@ -75,8 +80,11 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         from dlc.runtime import device as devices
 
         devices.choose(device)  # before anything is written
-    found = scales.differing(program, dataset, weights) if dataset else []
+        rehearse(program, weights)
+    found = lints.look(program, dataset, weights) if dataset else []
     warn(found)
+    notes = outside_of(dataset) if dataset else []
+    note(notes)
     run = Run.create(Path(out) if out else RUNS, program.name)
     trained = None
     if forms.trained(program):
@@ -92,7 +100,12 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
                       figures={p: plain(f) for p, f in trained.figures.items()} if trained else {},
                       fingerprint=dataset.fingerprint if dataset else "",
                       columns=dataset.columns if dataset else None)  # fmt: skip
-    return Result(run.folder, exported, trained, weights, tuple(found))
+    return Result(run.folder, exported, trained, weights, tuple(found), tuple(notes))
+
+
+def outside_of(dataset: Dataset) -> list[str]:
+    """What each part of the rows has of values that are none of the classes of their input, or missing."""
+    return [f"{part} rows: {some}" for part, rows in dataset.parts() for some in rows.outside()]
 
 
 def rows_for(face: Face, data: Any) -> Dataset | None:

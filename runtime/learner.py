@@ -118,7 +118,7 @@ class Learner:
     def finite(self) -> bool:
         """True if no weight or statistic is NaN or infinite."""
         with torch.no_grad():
-            sums = torch.stack([w.sum() for w in self.forms.weights.values()])
+            sums = torch.stack([w.sum().float() for w in self.forms.weights.values()])
             return bool(torch.isfinite(sums).all())
 
 

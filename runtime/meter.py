@@ -61,11 +61,11 @@ class Measured:
 
 
 def answer_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Answer:
-    """The answer of one output; classes and binaries that come as names are turned into numbers again."""
+    """The answer of one output; classes and binaries that come by their names are made places again."""
     value, *probabilities = (answers[name] for name in kind_of(type).answer_names(output))
     value = np.asarray(value)
     if type.element == "class":
-        return Answer(numbers(value, type), *probabilities)
+        return Answer(places(value, type), *probabilities)
     if type.element == "binary":
         yes = (
             value == type.classes.names[1]
@@ -76,13 +76,13 @@ def answer_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Answer:
     return Answer(value)
 
 
-def numbers(value: np.ndarray, type: Tensor) -> np.ndarray:
-    names = type.classes.names if type.classes else None
-    if names is None or not is_text(value):
+def places(value: np.ndarray, type: Tensor) -> np.ndarray:
+    labels = type.classes.labels if type.classes else None
+    if labels is None or (type.classes.names and not is_text(value)):  # torch answers places for names
         return value
-    number = {name: k for k, name in enumerate(names)}
-    found, inverse = np.unique(value.astype(str), return_inverse=True)
-    return np.array([number[name] for name in found], np.int64)[inverse].reshape(value.shape)
+    place = {label: k for k, label in enumerate(labels)}
+    found, inverse = np.unique(value.astype(str) if is_text(value) else value, return_inverse=True)
+    return np.array([place[label] for label in found.tolist()], np.int64)[inverse].reshape(value.shape)
 
 
 def is_text(value: np.ndarray) -> bool:

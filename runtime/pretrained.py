@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.dims import number
-from dlc.compiler.lower.weights import differences, of_another
+from dlc.compiler.lower.weights import array, differences, dtype, of_another
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ def read(program: Program, load: Load, folder: Path) -> dict[str, np.ndarray]:
             problems = differences(wanted, shapes, f"the net `{load.into.net}`" if load.into else "the spec")
             problems += [f"`{n}` holds no floats" for n, s in slices.items() if s.get_dtype() not in FLOATS]
             if not problems:
-                arrays = {name: as_array(file.get_tensor(name)) for name in wanted}
+                arrays = {name: array(file.get_tensor(name), dtype(w)) for name, w in places.items()}
                 problems = [f"`{n}` is not finite" for n, a in arrays.items() if not np.isfinite(a).all()]
     except FileNotFoundError:
         raise unreadable(load, "there is no such file") from None
@@ -64,10 +64,6 @@ def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -
     if found is None:
         return ""
     return f"with `into={load.into.net}` names are without the net's own: `{whole[found]}`, not `{found}`"
-
-
-def as_array(tensor: Any) -> np.ndarray:
-    return np.asarray(tensor.float().numpy(), order="C")
 
 
 def unreadable(load: Load, why: str) -> CompileError:

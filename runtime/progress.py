@@ -130,18 +130,18 @@ def grid(name: str, counts: Table, elsewhere: str) -> list[str]:
     return [f"{name}: true down, answered across", *aligned(rows)]
 
 
-def summary(console: Console, trained: Trained | None, *, parity: str = "",
+def summary(console: Console, trained: Trained | None, *, parity: Sequence[str] = (),
             files: Sequence[tuple[str, str]] = (), next: str = "") -> None:  # fmt: skip
-    """The end of a run: the table, how far the artifact is from the torch module, where the files are (what,
-    path), and the next command to type. `trained` is none for a spec with nothing to learn: it has no
-    table."""
+    """The end of a run: the table, how far the artifact is from the torch module (and in which rows it was
+    not compared), where the files are (what, path), and the next command to type. `trained` is none for a
+    spec with nothing to learn: it has no table."""
     if trained is not None:
         console.print()
     for n, row in enumerate(table(trained.figures) if trained is not None else ()):
         console.print(row, style="bold" if n == 0 else None, highlight=False, markup=False, soft_wrap=True)
     for row in counted(trained.tables) if trained is not None else ():
         console.print(row, highlight=False, markup=False, soft_wrap=True)
-    facts = [("parity", parity)] if parity else []
+    facts = [("parity" if n == 0 else "", words) for n, words in enumerate(parity)]
     facts += [*files, *([("next", next)] if next else [])]
     if facts:
         console.print()

@@ -69,7 +69,7 @@ class Run:
                 files[source.name] = place_for(source.name, {*files.values(), *KEPT})
         for source in program.sources:
             self.write(files[source.name], source.text.encode())
-        classes = {name: {"count": c.count, "names": c.names} for name, c in program.facts.classes.items()}
+        classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
         info = {
             "name": program.source.name,
             "params": dict(program.params),
@@ -143,7 +143,7 @@ def read_spec(folder: Path) -> Spec:
             raise FileNotFoundError(2, "not among the files of the run", name)
         return Source(name, (folder / info["files"][name]).read_text(encoding="utf-8"))
 
-    classes = {n: Classes(c["count"], c["names"] and tuple(c["names"])) for n, c in info["classes"].items()}
+    classes = {n: Classes(c["count"], c["labels"] and tuple(c["labels"])) for n, c in info["classes"].items()}
     source = Source(info["name"], (folder / SPEC).read_text(encoding="utf-8"))
     return Spec(source, info["params"], Facts(classes), read)
 

@@ -32,7 +32,7 @@ def passed(program: Program) -> Iterator[tuple[str, Graph]]:
     yield "folded", fold(inference, ones(inference))[0]
     yield "answers in training", forms.training_answers(program)
     if program.loss is not None:
-        yield "inference with the loss", forms.inference(program, loss=True)
+        yield "inference with the loss", forms.validation(program)
         yield "training", forms.training(program)
 
 

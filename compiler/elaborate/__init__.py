@@ -13,6 +13,7 @@ from dlc.compiler.elaborate import (
     imports,
     params,
     sections,
+    shared_classes,
     statements,
     unknown,
     unreached,
@@ -25,7 +26,7 @@ from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Templ
 from dlc.compiler.ir import TARGET, Graph, Input, Output, Value
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
-from dlc.compiler.passes import lints, missing
+from dlc.compiler.passes import lints, missing, offsets
 from dlc.compiler.program import Facts, Program
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Elaborator:
         self.comments: list[tuple[Span, str]] = []
         self.inputs: list[Input] = []
         self.targets: dict[str, Value] = {}
+        self.sharing: shared_classes.Owners = {}  # of the fields of `class(auto)`
         self.input_names: frozenset[str] = frozenset()
         self.top: Scope | None = None
         self.torn = Torn()
@@ -91,6 +93,7 @@ class Elaborator:
         self.file_names = {t.id for s in tree.body if isinstance(s, syntax.Bind) for t in s.targets}
         self.declare(ev, tree)
         params.refuse_unknown(ev)
+        self.sharing = shared_classes.from_syntax(ev, tree)
         self._inputs(ev, tree)
         self._outputs(ev, tree)
         declarations = (
@@ -106,7 +109,7 @@ class Elaborator:
         program = sections.assemble(self, ev, tree)
         unreached.check(ev, tree)
         if not self.problems.failed:
-            program = missing.note(program)
+            program = missing.note(offsets.keep(program))
         lints.look(program, self.problems)
         return program
 

@@ -324,10 +324,10 @@ class Builder:
         takes = (*takes, *takes[-1:] * (len(values) - len(takes)))
         numbers = [v for v, t in zip(values, takes, strict=False) if t == "number"]
         common = "float" if any(v.type.is_float for v in numbers) else "int64"
-        wanted = {"float": "float", "bool": "bool", "number": common}
+        wanted = {"float": "float", "float or class": "float", "bool": "bool", "number": common}
         converted = []
         for index, (value, take) in enumerate(zip(values, takes, strict=False)):
-            if take == "any":
+            if take == "any" or (take == "float or class" and value.type.element == "class"):
                 converted.append(value)
                 continue
             if not value.type.is_number:

@@ -206,7 +206,8 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
     if isinstance(first.value, syntax.ListExpr):
         return named(ev, list(first.value.items), first.value.span)
     if isinstance(first.value, syntax.Name) and first.value.id == "auto":
-        return ev.e.facts.classes.get(field) or Classes(free(f"{field}.classes"))
+        owner = ev.e.sharing.get(field, field)
+        return ev.e.facts.classes.get(owner) or Classes(free(f"{owner}.classes"), found_in=owner)
     value = ev.evaluate(first.value)
     if isinstance(value, (list, tuple)):
         return checked_names(ev, [str(v) for v in value], [first.value.span])

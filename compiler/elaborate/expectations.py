@@ -102,10 +102,18 @@ def dotted(expr: syntax.Expr) -> list[str] | None:
     if isinstance(expr, syntax.Attribute):
         before = dotted(expr.value)
         return None if before is None else [*before, expr.name]
-    if isinstance(expr, syntax.Index) and len(expr.items) == 1 and isinstance(expr.items[0], syntax.Literal):
-        before, place = dotted(expr.value), expr.items[0].value
-        return None if before is None else [*before[:-1], f"{before[-1]}[{place}]"]
+    if isinstance(expr, syntax.Index) and len(expr.items) == 1:
+        before, place = dotted(expr.value), whole_number(expr.items[0])
+        return None if before is None or place is None else [*before[:-1], f"{before[-1]}[{place}]"]
     return None
+
+
+def whole_number(expr: syntax.Expr) -> int | None:
+    """`3` or `-3` as they are written."""
+    if isinstance(expr, syntax.Unary) and expr.operator == "-":
+        number = whole_number(expr.operand)
+        return None if number is None else -number
+    return expr.value if isinstance(expr, syntax.Literal) and type(expr.value) is int else None
 
 
 def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures, uncertain: bool) -> Measure:

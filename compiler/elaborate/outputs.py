@@ -16,7 +16,7 @@ from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.operators.indexing import Slice, behind_index
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.reductions import Argmax
-from dlc.compiler.types import Classes, Tensor
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from dlc.compiler.dims import Size
@@ -71,8 +71,7 @@ def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
         if is_free(wanted) and not names(wanted) & ev.e.input_names and not str(wanted).endswith(".classes"):
             bound.setdefault(str(wanted), size)
     shape = tuple(substitute(s, bound) for s in declared.shape)
-    classes = declared.classes and Classes(declared.classes.count, declared.classes.names)
-    return replace(declared, shape=shape, classes=classes)
+    return replace(declared, shape=shape)
 
 
 def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span: Span):

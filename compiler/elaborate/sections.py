@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import expectations, exports, objective, settings
+from dlc.compiler.elaborate import expectations, exports, objective, settings, shared_classes
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.kinds import Defined, Reject
 from dlc.compiler.later import later, not_built
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     """Read the sections and put the program together."""
     written = find(e, tree)
-    data = data_section(e, ev, written.get("data"))
+    data = data_section(e, ev, tree, written.get("data"))
     train = section(e, ev, Train, written.get("train")) or Train()
     export = section(e, ev, Export, written.get("export")) or Export()
     loss = objective.total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
@@ -167,7 +167,9 @@ def of_another(definition: type[Definition], name: str) -> str:
     return ""
 
 
-def data_section(e: Elaborator, ev: Evaluator, written: syntax.Section | None) -> Data | None:
+def data_section(
+    e: Elaborator, ev: Evaluator, tree: syntax.File, written: syntax.Section | None
+) -> Data | None:
     """The `data` section, with its keys that are names of inputs and targets."""
     fields: dict[str, Field] = {}
 
@@ -179,6 +181,10 @@ def data_section(e: Elaborator, ev: Evaluator, written: syntax.Section | None) -
         return True
 
     data = section(e, ev, Data, written, read)
+    if written is not None and shared_classes.from_data(tree, fields) != e.sharing:
+        e.problems.report("E0211", written.name.span,
+                          "which fields share a column, and so their classes, has to be known first",
+                          help="write names of columns as texts or params, outside of any `if`")  # fmt: skip
     return data and data.knowing(fields=fields)
 
 

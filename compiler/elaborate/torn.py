@@ -10,7 +10,7 @@ from dlc.compiler import syntax
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dlc.compiler.source import Span
+    from dlc.compiler.source import Source, Span
 
 
 BINDING = re.compile(r"^[ \t{}]*((?:[^\W\d]\w*[ \t]*,[ \t]*)*[^\W\d]\w*)[ \t]*=(?!=)", re.MULTILINE)
@@ -24,9 +24,7 @@ class Torn:
     def __init__(self) -> None:
         self.places: list[Span] = []
         self.names: set[str] = set()
-        self.bound: dict[
-            str, tuple[Span, int]
-        ] = {}  # names that a lost statement binds, and where the first does
+        self.bound: dict[str, tuple[Source, int]] = {}  # what lost statements bind, and where first
         self.nameless = False  # whether a declaration or binding was lost that lacks its name
 
     def note(self, tree: syntax.File, places: list[Span]) -> None:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.lower.dims import place_of
+from dlc.compiler.lower.weights import dtype
 from dlc.compiler.names import Names
 from dlc.compiler.operators.operands import DTYPES
 
@@ -211,7 +212,9 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
     for value in graph.inputs:
         values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)
     for weight in graph.weights:
-        values[weight.value] = builder.initializer(weight.name, np.asarray(weights[weight.name], np.float32))
+        values[weight.value] = builder.initializer(
+            weight.name, np.asarray(weights[weight.name], dtype(weight))
+        )
     op = Operators(builder)
     for node in graph.nodes:
         builder.name, builder.place = node.name, node.site.place

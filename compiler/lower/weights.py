@@ -27,14 +27,24 @@ def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None)
 def draw_one(weight: Weight, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, zlib.crc32(weight.name.encode())])
     shape = tuple(map(number, weight.value.type.shape))
-    return np.asarray(weight.initial.draw(np, rng, shape, weight.fans), np.float32, order="C")
+    return np.asarray(weight.initial.draw(np, rng, shape, weight.fans), dtype(weight), order="C")
 
 
-def array(weight: Any) -> np.ndarray:
-    """A weight given as an array or as a tensor, wherever it is."""
+def dtype(weight: Weight) -> Any:
+    """The dtype in which a weight is held: float32, or float64 for what is learnt from large numbers."""
+    return np.float64 if weight.value.type.element == "float64" else np.float32
+
+
+def arrays(graph: Graph, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Weights given as arrays or as tensors, wherever they are, in the dtypes of the graph."""
+    dtypes = {w.name: dtype(w) for w in graph.weights}
+    return {name: array(weight, dtypes.get(name, np.float32)) for name, weight in given.items()}
+
+
+def array(weight: Any, dtype: Any) -> np.ndarray:
     if hasattr(weight, "detach"):
-        weight = weight.detach().cpu().float().numpy()
-    return np.asarray(weight, np.float32)
+        weight = weight.detach().cpu().double().numpy()
+    return np.asarray(weight, dtype, order="C")
 
 
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:

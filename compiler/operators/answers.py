@@ -1,13 +1,14 @@
-"""What stands behind an output: how scores become the answers that the artifact gives.
+"""What stands behind an output: how scores become the answers that the artifact gives; and before an input,
+how what the artifact takes becomes what flows.
 
-Classes and yes or no may have names. In PyTorch they are numbers throughout;
-the artifact reads and writes names.
+Within the graph a class is its place, and yes or no 1 or 0. Outside they have names, or whole numbers of
+their own. The PyTorch form leaves names out; the artifact reads and writes them.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.kinds import ListOf, Text, Whole, Word
 from dlc.compiler.operators.base import Operator, setting
@@ -69,22 +70,52 @@ class ClassNumber(OfScores):
         return among(np, self.operands[0].axis(self.axis))
 
 
-class ClassName(Answer):
-    """The name of a class, by its number (torch: the number itself; ONNX `Gather`)."""
+class Label(Answer, abstract=True):
+    """What a choice is called outside of the graph. `names` are the texts, where torch answers numbers."""
+
+    names: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...] | tuple[int, ...]:
+        return self.names
+
+
+class ClassName(Label):
+    """The name of a class, by its place (torch: the place itself; ONNX `Gather`)."""
 
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
-    def type(self, number: Tensor) -> Tensor:
-        return Tensor("string", number.shape, batched=number.batched)
+    def type(self, place: Tensor) -> Tensor:
+        return Tensor("string", place.shape, batched=place.batched)
 
-    def torch(self, F, number):
-        return number
+    def torch(self, F, place):
+        return place
 
-    def onnx(self, op, number):
-        return op.Gather(op.constant(list(self.names), "string"), number, axis=0)
+    def onnx(self, op, place):
+        return op.Gather(op.constant(list(self.names), "string"), place, axis=0)
+
+
+class ClassLabel(Label):
+    """The whole number that a class is called by, by its place (torch indexing, ONNX `Gather`)."""
+
+    numbers: tuple[int, ...] = setting("the numbers in order", ListOf(Whole()))
+
+    @property
+    def labels(self):
+        return self.numbers
+
+    def type(self, place: Tensor) -> Tensor:
+        return Tensor("int64", place.shape, batched=place.batched)
+
+    def torch(self, F, place):
+        return F.tensor(self.numbers)[place]
+
+    def onnx(self, op, place):
+        return op.Gather(op.constant(list(self.numbers), "int64"), place, axis=0)
 
 
 class OfNames(Answer, abstract=True):
+    raw: ClassVar[str] = "string"  # the element of what it takes
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
     def torch(self, F, name):
@@ -98,7 +129,7 @@ class OfNames(Answer, abstract=True):
 
 
 class ClassIndex(OfNames):
-    """The number of a class, by its name; -1 for a name that is none (torch: numbers come in;
+    """The place of a class, by its name; -1 for a name that is none (torch: places come in;
     ONNX `LabelEncoder`)."""
 
     def type(self, name: Tensor) -> Tensor:
@@ -106,6 +137,35 @@ class ClassIndex(OfNames):
 
     def onnx(self, op, name):
         return name_number(op, name, self.names)
+
+
+class NumberIndex(Answer):
+    """The place of a class, by its whole number; -1 for a number that is none (torch `searchsorted`,
+    ONNX `LabelEncoder`; `where` for the numbers from 0 on)."""
+
+    raw: ClassVar[str] = "int64"
+    count: int = setting("how many classes", Whole(1))
+    numbers: tuple[int, ...] | None = setting("their numbers, in ascending order", ListOf(Whole()), None,
+                                              shown="from 0 on")  # fmt: skip
+
+    def type(self, number: Tensor) -> Tensor:
+        return Tensor("class", number.shape, Classes(self.count, self.numbers), number.batched)
+
+    def torch(self, F, number):
+        if self.numbers is None:
+            return F.where((number >= 0) & (number < self.count), number, -1)
+        numbers = F.tensor(self.numbers)
+        place = F.searchsorted(numbers, number).clamp(max=self.count - 1)
+        return F.where(numbers[place] == number, place, -1)
+
+    def onnx(self, op, number):
+        if self.numbers is not None:
+            places = list(range(self.count))
+            return op.ml.LabelEncoder(number, keys_int64s=list(self.numbers), values_int64s=places,
+                                      default_int64=-1)  # fmt: skip
+        zero, count, none = (op.constant(n, "int64") for n in (0, self.count, -1))
+        known = op.And(op.GreaterOrEqual(number, zero), op.Less(number, count))
+        return op.Where(known, number, none)
 
 
 class BinaryAnswer(OfScores):
@@ -124,7 +184,7 @@ class BinaryAnswer(OfScores):
         return around(np, 0.0)
 
 
-class BinaryName(Answer):
+class BinaryName(Label):
     """The name for no or for yes (torch: the answer itself; ONNX `Cast` and `Gather`)."""
 
     names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))

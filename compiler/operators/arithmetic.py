@@ -44,6 +44,7 @@ class Add(Sign):
     """`a + b` (torch `add`, ONNX `Add`)."""
 
     keeps = ("axes", "missing")
+    offset = "subtracts"
     sign = "+"
     verb = "added"
 
@@ -71,6 +72,7 @@ class Subtract(Sign):
     """`a - b` (torch `sub`, ONNX `Sub`)."""
 
     keeps = ("axes", "missing")
+    offset = "subtracts"
     sign = "-"
     verb = "subtracted"
 
@@ -90,6 +92,7 @@ class Multiply(Sign):
     """`a * b` (torch `mul`, ONNX `Mul`)."""
 
     keeps = ("axes", "missing")
+    offset = "keeps"
     sign = "*"
     verb = "multiplied"
 
@@ -110,6 +113,7 @@ class Divide(Sign):
     """`a / b`, always a float (torch `div`, ONNX `Div`)."""
 
     keeps = ("axes", "missing")
+    offset = "keeps"
     sign = "/"
     verb = "divided"
     takes = "float"
@@ -252,6 +256,7 @@ class Negate(Operator):
     """`-x` (torch `neg`, ONNX `Neg`)."""
 
     keeps = ("axes", "missing")
+    offset = "keeps"
     sign = "-"
     public = False
     takes = "number"
@@ -284,10 +289,13 @@ class Constant(Operator):
     public = False
     batchless = True
     value: Any = setting("a number, or lists of lists of numbers", kinds.Constant())
+    to: str | None = setting("another element", kinds.OneOf(kinds.Word(*DTYPES), kinds.Nothing()), None,
+                             shown="as said above")  # fmt: skip
 
     def type(self) -> Tensor:
         found = {type(v) for v in numbers(self.value)}
         element = "float" if float in found else "int64" if int in found else "bool"
+        element = self.to or element
         for v in numbers(self.value):
             check_number(v, element)
         return Tensor(element, nested_shape(self.value), batched=False)
@@ -299,10 +307,13 @@ class Constant(Operator):
         return op.constant(nested_list(self.value), DTYPES[self.results[0].element][0])
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is Constant and repr(other.value) == repr(self.value)  # 1, 1.0 and true differ
+        return type(other) is Constant and other.key() == self.key()
 
     def __hash__(self) -> int:
-        return hash(repr(self.value))
+        return hash(self.key())
+
+    def key(self) -> tuple[str, str | None]:
+        return repr(self.value), self.to  # 1, 1.0 and true differ
 
 
 class Cast(Operator):

@@ -74,7 +74,7 @@ class Operator(Definition, family="operator", what="an operator"):
 
     # What its operands are turned into before `type` sees them: "float" (any number becomes a float),
     # "number" (whole numbers and booleans become int64, floats float, mixed ones float), "any" (as they are;
-    # several must agree), "bool"; a tuple says it for each operand.
+    # several must agree), "float or class" (classes as they are), "bool"; a tuple says it for each operand.
     takes: ClassVar[str | tuple[str, ...]] = "float"
     # True if the operator works on values without a batch axis (declared weights) as well.
     batchless: ClassVar[bool] = False
@@ -92,6 +92,10 @@ class Operator(Definition, family="operator", what="an operator"):
     # - "missing": a missing number (NaN) is NaN in its own place of what is made, and there alone, in every
     #   engine.
     keeps: ClassVar[tuple[Kept, ...]] = ()
+    # What it does with the offset of large numbers, as that of a time in seconds: it "keeps" it, as what
+    # moves or scales numbers does, or "subtracts" one (or compares with one). Numbers of `int64` and
+    # `float64` inputs are made float32 only behind the last that subtracts: see `passes/offsets.py`.
+    offset: ClassVar[Literal["", "keeps", "subtracts"]] = ""
     # True if a number takes the place of each missing one.
     fills: ClassVar[bool] = False
     # The element of outputs whose answers it makes of scores: "class" for softmax, "binary" for sigmoid. Such
@@ -156,6 +160,8 @@ class Operator(Definition, family="operator", what="an operator"):
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
+        if not cls.offset and "numbers" in cls.keeps:
+            cls.offset = "keeps"
         if not cls.group and not cls.abstract:
             cls.group = cls.__module__.rpartition(".")[2]
 
@@ -202,6 +208,10 @@ class Operator(Definition, family="operator", what="an operator"):
         """Its module of `torch.nn`, whose weights are called as its own are and which is called with its
         operands; none if there is no such module. An emitted file is written with it."""
         return None
+
+    def call(self, F: Any, module: Callable[..., Any], *operands: Any) -> Any:
+        """What is made with that module, where it alone does not make it."""
+        return module(*operands)
 
     def inference(self) -> Operator:
         """The operator that stands in its place at inference, over as many of the first operands as it takes;

@@ -58,7 +58,7 @@ class Bucketize(Learnt):
             np.quantile(values, parts) if len(values) else 0 * parts for values in self.known(np, batches)
         ]
         edges = np.array(found).reshape(*self.features(self.operands[0]), self.n - 1)
-        return {"edges": rounded_up(np, edges)}
+        return {"edges": rounded_up(np, edges, self.dtype(np))}
 
     examples = (
         Example("bucketize(4)", "float", "class"),
@@ -73,8 +73,8 @@ class Bucketize(Learnt):
     )
 
 
-def rounded_up(np: Any, numbers: Any) -> Any:
-    """In float32, and none less than it was: float32 values are at least the one exactly
+def rounded_up(np: Any, numbers: Any, dtype: Any) -> Any:
+    """In the dtype, and none less than it was: values of it are at least the one exactly
     if they are at least the other."""
-    single = numbers.astype(np.float32)
-    return np.where(single < numbers, np.nextafter(single, np.float32(np.inf)), single)
+    rounded = numbers.astype(dtype)
+    return np.where(rounded < numbers, np.nextafter(rounded, dtype(np.inf)), rounded)

@@ -28,8 +28,8 @@ def count_of(x: Tensor, name: str) -> Size:
 class Embedding(Layer):
     """A learnt vector for each class, the row of a table (torch `embedding`, ONNX `Gather`).
 
-    Class -1, a name that training has not seen, is all zeros, and learns nothing. `auto` begins with
-    `normal(0.02)`.
+    Class -1, a value that is none of the classes or is missing, is all zeros, and learns nothing. `auto`
+    begins with `normal(0.02)`.
     """
 
     takes = "any"
@@ -52,9 +52,11 @@ class Embedding(Layer):
     def module(self, nn):
         return nn.Embedding(count_of(self.operands[0], self.name), self.dim)
 
+    def call(self, F, module, x):
+        return F.where(F.unsqueeze(x < 0, -1), 0.0, module(x.clamp(min=0)))
+
     def torch(self, F, x, weight):
-        vectors = F.embedding(x.clamp(min=0), weight)
-        return F.where(F.unsqueeze(x < 0, -1), 0.0, vectors)
+        return self.call(F, lambda known: F.embedding(known, weight), x)
 
     def onnx(self, op, x, weight):
         vectors = op.Gather(weight, x, axis=0)  # the last row for -1
@@ -79,7 +81,7 @@ class OneHot(Operator):
     """1 in the place of the class and 0 elsewhere, on one more axis at the end
     (torch `one_hot`, ONNX `Equal`).
 
-    Class -1, a name that training has not seen, is all zeros.
+    Class -1, a value that is none of the classes or is missing, is all zeros.
     """
 
     takes = "any"

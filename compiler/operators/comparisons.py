@@ -10,6 +10,7 @@ from dlc.compiler.types import Tensor
 
 class Comparison(Sign, abstract=True):
     verb = "compared"
+    offset = "subtracts"
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         return super().type(a, b).with_element("bool")
@@ -85,7 +86,10 @@ class GreaterEqual(Comparison):
 
 
 class Equal(Comparison):
-    """`a == b`, of numbers or of class values (torch `eq`, ONNX `Equal`)."""
+    """`a == b`, of numbers or of class values (torch `eq`, ONNX `Equal`).
+
+    Beside a number a class value is its own number, where its classes are whole numbers, else its place.
+    """
 
     sign = "=="
     takes = "any"
@@ -111,13 +115,25 @@ class Equal(Comparison):
         a, b = self.operands
         return a.element, b.element, unify((self.plain(a, b), self.plain(b, a)), self.verb).element
 
+    def labels(self) -> list[tuple[int, ...] | None]:
+        """For each operand the numbers of its classes by their places, and of class -1 behind them, where
+        they are compared with a number that is no place."""
+        a, b = self.operands
+        pairs = ((a, b), (b, a))
+        return [raw_numbers(x) if x.classes and other.classes is None else None for x, other in pairs]
+
     def torch(self, F, a, b):
         left, right, both = self.common()
+        a, b = (x if n is None else F.tensor(n)[x] for x, n in zip((a, b), self.labels(), strict=True))
         return torch_cast(F, a, left, both) == torch_cast(F, b, right, both)
 
     def onnx(self, op, a, b):
         left, right, both = self.common()
         wide = "float" if both == "bfloat16" else both
+        a, b = (
+            x if n is None else op.Gather(op.constant(n, "int64"), x, axis=0)
+            for x, n in zip((a, b), self.labels(), strict=True)
+        )
         return op.Equal(onnx_cast(op, a, left, wide), onnx_cast(op, b, right, wide))
 
     examples = (
@@ -130,6 +146,14 @@ class Equal(Comparison):
         Example("a == b", ("class(3)", "float"), rejects="E0201"),
         Example("a == b", ("string", "string"), rejects="E0201"),
     )
+
+
+def raw_numbers(x: Tensor) -> tuple[int, ...] | None:
+    """The whole numbers that classes are called by, if they are not their places."""
+    classes = x.classes
+    if classes is None or classes.names or classes.labels is None:
+        return None
+    return (*classes.labels, classes.unknown)  # type: ignore[return-value]
 
 
 class NotEqual(Equal):

@@ -1,63 +1,87 @@
-"""What stands in place of missing numbers."""
+"""What stands in place of missing numbers and classes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from dlc.compiler.dims import number
 from dlc.compiler.initial import Zeros
 from dlc.compiler.kinds import Number, OneOf, Word
 from dlc.compiler.later import NOT_BUILT
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, setting
 from dlc.compiler.operators.learnt import Learnt, spread_of
-from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.types import Tensor
+from dlc.compiler.operators.operands import DTYPES, onnx_cast, spell_classes
+from dlc.compiler.types import Classes, Tensor
 
 
 class Impute(Learnt):
-    """A number in place of every missing one (NaN): what each feature has in the training rows, or a number
-    given (torch and ONNX `where` `isnan`).
+    """Something in place of what is missing. Of numbers (NaN): what each feature has in the training rows, or
+    a number given (torch and ONNX `where` `isnan`). Of classes (class -1, which also stands for a value that
+    training has not seen): the most frequent class of each feature, or a class of its own, the last
+    (torch and ONNX `where` `less`).
 
     Of values that are equally frequent it takes the least. A feature that all rows miss is filled with 0.
     Features stand on the last axis, or on axis 0 (channels) from three axes up.
     """
 
     fills = True
+    offset = "keeps"
+    takes = "float or class"
 
     fill: str | float = setting(
-        "what to take: the `mean`, `median` or most frequent value of the feature, or a number",
-        OneOf(Word("mean", "median", "most_frequent"), Number()),
+        "what to take: the `mean`, `median` or `most_frequent` value of the feature, or a number; of classes "
+        "`most_frequent`, or `own` for one more class",
+        OneOf(Word("mean", "median", "most_frequent", "own"), Number()),
     )
 
     def type(self, x: Tensor) -> Tensor:
-        return super().type(x) if self.learns() else x
+        if x.classes is None and self.fill == "own":
+            raise Reject(f"`own` is one more class, and this is {x}", at="fill", code="E0202",
+                         help="numbers take `mean`, `median`, `most_frequent` or a number")  # fmt: skip
+        if x.classes is not None and self.fill not in ("most_frequent", "own"):
+            raise Reject(f"`impute` of classes is `most_frequent` or `own`, and this is {spell_classes(x)}",
+                         at="fill", code="E0202",
+                         help="`impute(most_frequent)` takes one, `impute(own)` adds one")  # fmt: skip
+        x = super().type(x) if self.learns() else x
+        return x if self.fill != "own" else replace(x, classes=with_own(x.classes))
 
     def no_number(self, x: Tensor, at: int) -> Reject:
-        if x.element == "class":
-            message = f"`impute` fills in missing numbers, and this is {spell_classes(x)}"
-            return Reject(message, at=at, code="E0202",
-                          help="give what is missing a class of its own in the data, such as "
-                               "`unknown`")  # fmt: skip
         if x.element != "string":
             return super().no_number(x, at)
-        return Reject("`impute` fills in missing numbers; that of text, which flows only into `vocabulary`, "
-                      "is not built yet", at=at, help="missing text is empty", code=NOT_BUILT)  # fmt: skip
+        return Reject("`impute` fills in numbers and classes; that of text, which flows only into "
+                      "`vocabulary`, is not built yet",
+                      at=at, help="missing text is empty", code=NOT_BUILT)  # fmt: skip
 
     def learns(self) -> bool:
-        return isinstance(self.fill, str)
+        return self.fill in ("mean", "median", "most_frequent")
 
     def weights(self, x: Tensor):
         if self.learns():
             yield WeightSpec("value", self.features(x), "learnt", Zeros())
 
+    def own(self) -> int:
+        """The place of the class of its own."""
+        return number(self.operands[0].classes.count)  # type: ignore[union-attr]
+
     def torch(self, F, x, value=None):
+        if self.operands[0].classes is not None:
+            return F.where(x < 0, self.own() if value is None else self.behind(value).long(), x)
         return F.where(F.isnan(x), self.fill if value is None else self.behind(value), x)
 
     def onnx(self, op, x, value=None):
-        value = op.constant(self.fill, "float32") if value is None else self.onnx_behind(op, value)
+        if self.operands[0].classes is not None:
+            own = op.constant(self.own(), "int64") if value is None else None
+            value = own or onnx_cast(op, self.onnx_behind(op, value), "float", "int64")
+            return op.Where(op.Less(x, op.constant(0, "int64")), value, x)
+        dtype = DTYPES[self.results[0].element][0]
+        value = op.constant(self.fill, dtype) if value is None else self.onnx_behind(op, value)
         return op.Where(op.IsNaN(x), value, x)
 
     def learnt(self, F, x):
+        if self.operands[0].classes is not None:
+            x = F.where(x < 0, float("nan"), x.float())
         x = self.flat(x)
         if self.fill == "most_frequent":
             rows = x.nan_to_num(float("inf")).movedim(0, -1).contiguous().sort().values
@@ -72,7 +96,7 @@ class Impute(Learnt):
             return {"value": spread_of(np, self, batches).mean}
         typical = np.median if self.fill == "median" else partial(most_frequent, np)
         found = [typical(values) if len(values) else 0 for values in self.known(np, batches)]
-        return {"value": np.array(found, np.float32).reshape(self.features(self.operands[0]))}
+        return {"value": np.array(found, self.dtype(np)).reshape(self.features(self.operands[0]))}
 
     examples = (
         Example("impute(mean)", "float", "float"),
@@ -85,8 +109,22 @@ class Impute(Learnt):
         Example("impute(mode)", "float[3]", rejects="E0403"),
         Example("impute(mean)", "float[3, T]", rejects="E0201"),
         Example("impute(most_frequent)", "string", rejects="E0901"),
-        Example("impute(most_frequent)", "class(3)", rejects="E0202"),
+        Example("impute(most_frequent)", "class(3)", "class"),
+        Example("impute(most_frequent)", "class(3)[4]", "class[4]"),
+        Example("impute(most_frequent)", "class(red, green)[2, T, 3]", "class[2, T, 3]"),
+        Example("impute(own)", "class(3)", "class"),
+        Example("impute(own)", "class(red, green)[T]", "class[T]"),
+        Example("impute(own) -> one_hot", "class(3)[2]", "float[2, 4]"),
+        Example("impute(own)", "float[3]", rejects="E0202"),
+        Example("impute(mean)", "class(3)", rejects="E0202"),
+        Example("impute(0)", "class(3)", rejects="E0202"),
     )
+
+
+def with_own(classes: Any) -> Classes:
+    """The classes with one more, the last, which has no label in the data."""
+    labels = classes.labels and (*classes.labels, classes.unknown)
+    return Classes(classes.count + 1, labels)
 
 
 def most_frequent(np: Any, values: Any) -> float:

@@ -18,6 +18,7 @@ class Learnt(Operator, abstract=True):
 
     group = "learnt"
     keeps = ("axes",)
+    offset = "subtracts"
 
     def type(self, x: Tensor) -> Tensor:
         if not all(isinstance(size, int) for size in self.features(x)):
@@ -48,6 +49,10 @@ class Learnt(Operator, abstract=True):
         x = x.movedim(1, -1) if rank > 2 else x
         return x.flatten(0, rank - 1) if rank > 1 else x
 
+    def dtype(self, np: Any) -> Any:
+        """Of what is learnt: float64 from numbers that keep their offset in it."""
+        return np.float64 if self.operands[0].element == "float64" else np.float32
+
     def rows(self, np: Any, batches: Any) -> Iterator[Any]:
         """What flows in, a row of features for every place of every sample."""
         features = self.features(self.operands[0])
@@ -58,8 +63,9 @@ class Learnt(Operator, abstract=True):
     def known(self, np: Any, batches: Any) -> Iterator[Any]:
         """The values of each feature that are not missing, in float64."""
         rows = np.concatenate(list(self.rows(np, batches)))
-        for feature in rows.reshape(len(rows), -1).T:
-            yield feature[~np.isnan(feature)].astype(np.float64)
+        missing = np.isnan(rows) if self.operands[0].classes is None else rows < 0
+        for feature, gone in zip(*(a.reshape(len(rows), -1).T for a in (rows, missing)), strict=True):
+            yield feature[~gone].astype(np.float64)
 
 
 class Standardize(Learnt):
@@ -131,11 +137,9 @@ class Minmax(Learnt):
         return {"min": F.where(low > high, 0.0, low), "range": F.where(low < high, high - low, 1.0)}
 
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
-        spread = spread_of(np, self, batches)
-        low, high = (
-            np.where(spread.count > 0, end, 0).astype(np.float32) for end in (spread.low, spread.high)
-        )
-        return {"min": low, "range": np.where(high > low, high - low, np.float32(1))}
+        spread, dtype = spread_of(np, self, batches), self.dtype(np)
+        low, high = (np.where(spread.count > 0, end, 0).astype(dtype) for end in (spread.low, spread.high))
+        return {"min": low, "range": np.where(high > low, high - low, dtype(1))}
 
     examples = (
         Example("minmax", "float", "float"),
@@ -152,7 +156,7 @@ def bounds(x: Any) -> tuple[Any, Any]:
 
 
 def spread_of(np: Any, operator: Learnt, batches: Any) -> Spread:
-    spread = Spread(np, operator.features(operator.operands[0]))
+    spread = Spread(np, operator.features(operator.operands[0]), operator.dtype(np))
     for rows in operator.rows(np, batches):
         spread.add(rows.astype(np.float64))
     return spread
@@ -162,8 +166,8 @@ class Spread:
     """Mean, deviation and bounds of each feature, in one pass over batches of rows
     (Chan, Golub and LeVeque 1983)."""
 
-    def __init__(self, np: Any, shape: tuple[int, ...]):
-        self.np, self.shape = np, shape
+    def __init__(self, np: Any, shape: tuple[int, ...], dtype: Any):
+        self.np, self.shape, self.dtype = np, shape, dtype
         self.count, self._mean, self._squares = np.zeros((3, *shape))
         self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
 
@@ -185,11 +189,11 @@ class Spread:
     def mean(self) -> Any:
         """A feature of one value only has exactly that mean, whatever sums were rounded to."""
         np = self.np
-        return np.where(self.high == self.low, self.low, self._mean).astype(np.float32)
+        return np.where(self.high == self.low, self.low, self._mean).astype(self.dtype)
 
     @property
     def std(self) -> Any:
         """A feature of one value only has a deviation of 1."""
         np = self.np
-        std = np.sqrt(self._squares / np.maximum(self.count, 1)).astype(np.float32)
-        return np.where((self.high > self.low) & (std > 0), std, np.float32(1))
+        std = np.sqrt(self._squares / np.maximum(self.count, 1)).astype(self.dtype)
+        return np.where((self.high > self.low) & (std > 0), std, self.dtype(1))

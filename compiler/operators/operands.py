@@ -100,10 +100,12 @@ def spell_classes(x: Tensor) -> str:
     if x.classes is None or (x.classes.names is None and x.element == "binary"):
         return str(x)
     names = x.classes.names
-    if names is not None:
+    if x.classes.found_in:
+        shown = "auto"
+    elif names is not None:
         shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     else:
-        shown = "auto" if str(x.classes.count).endswith(".classes") else str(x.classes.count)
+        shown = str(x.classes.count)
     return str(x).replace(x.element, f"{x.element}({shown})", 1)
 
 

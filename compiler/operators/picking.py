@@ -92,7 +92,7 @@ class Gather(Operator):
     An index of one place takes one entry, and the axis is gone; one of a single axis takes whole entries, as
     many as it has; one of as many axes as `x` takes one value for each of its own, and all axes but the one
     looked along agree (torch `gather`). Places count from 0. One that is not there, as class -1, which
-    training has not seen, takes 0; class -1 where classes are taken.
+    is none of the classes, takes 0; class -1 where classes are taken.
     """
 
     group = "shape"

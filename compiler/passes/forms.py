@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlc.compiler.answers import kind_of
@@ -14,6 +15,8 @@ from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlc.compiler.ir import Output, Weight
     from dlc.compiler.program import Program
 
@@ -93,18 +96,19 @@ def matrices(graph: Graph) -> list[Weight]:
     ]
 
 
-def inference(program: Program, *, loss: bool = False) -> Graph:
-    """What the artifact computes: raw inputs to answers, by the names that they have there.
+def inference(program: Program) -> Graph:
+    """What the artifact computes: raw inputs to answers, by the names that they have there."""
+    return from_raw(program, answering(program, at_inference(program.graph)))
 
-    With `loss` the loss of the same form is an output too, which validation reads.
-    """
-    graph = at_inference(program.graph)
-    return answering(program, graph, {"loss": program.loss} if loss and program.loss else {})
+
+def validation(program: Program) -> Graph:
+    """The same from rows as training has them, whose classes are places; with the `loss`."""
+    return answering(program, at_inference(program.graph), {"loss": program.loss} if program.loss else {})
 
 
 def training_answers(program: Program) -> Graph:
-    """The answers in the training form: dropout drops, norms use the batch."""
-    return answering(program, held(program), {})
+    """The answers in the training form, from raw inputs: dropout drops, norms use the batch."""
+    return from_raw(program, answering(program, held(program)))
 
 
 def at_inference(graph: Graph) -> Graph:
@@ -120,29 +124,27 @@ def fixed(node: Node) -> Node:
     return replace(node, operator=operator.bind(*(v.type for v in operands)), operands=operands)
 
 
-def answering(program: Program, graph: Graph, outputs: dict[str, Value]) -> Graph:
-    extension = Extension(graph)
-    replaced = raw_inputs(program, extension)
+def answering(program: Program, graph: Graph, more: Mapping[str, Value] = MappingProxyType({})) -> Graph:
+    """What makes the artifact's answers, and `more`."""
+    extension, outputs = Extension(graph), dict(more)
     for name, exported in program.exports:
         outputs |= {name: exported} if isinstance(exported, Value) else answer(extension, exported)
-    if replaced:
-        extension.nodes = [rewired(n, replaced) for n in extension.nodes]
-    return extension.done({name: replaced.get(value, value) for name, value in outputs.items()})
+    return extension.done(outputs)
 
 
-def raw_inputs(program: Program, extension: Extension) -> dict[Value, Value]:
-    """Inputs that take names come as text and are turned into numbers first."""
-    replaced: dict[Value, Value] = {}
+def from_raw(program: Program, graph: Graph) -> Graph:
+    """The graph with its inputs as the artifact takes them, which are turned into what flows first."""
+    extension, replaced = Extension(replace(graph, nodes=())), {}
     for input in program.inputs:
-        classes, index = input.declared.classes, kind_of(input.declared).index
-        if index is None or classes is None or classes.names is None:
+        index = kind_of(input.declared).index(input.declared)
+        if index is None or input.value not in graph.inputs:
             continue
-        raw = Value(input.name, Tensor("string", input.declared.shape), input.site)
-        number = extension.add(index(names=classes.names), (raw,), f"{input.name}_number", input.site)
-        extension.nodes.insert(0, extension.nodes.pop())
-        extension.inputs[extension.inputs.index(input.value)] = raw
-        replaced[input.value] = number
-    return replaced
+        given = Value(input.name, Tensor(index.raw, input.declared.shape), input.site)
+        replaced[input.value] = extension.add(index, (given,), f"{input.name}_number", input.site)
+        extension.inputs[extension.inputs.index(input.value)] = given
+    nodes = (*reversed(extension.nodes), *(rewired(node, replaced) for node in graph.nodes))
+    outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
+    return replace(graph, inputs=tuple(extension.inputs), nodes=nodes, outputs=outputs)
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:

@@ -165,9 +165,9 @@ class ConfusionMatrix(Metric):
         classes = state.type.classes
         size = number(classes.count) if classes and state.type.element == "class" else 2
         matrix = np.reshape(state.counts.get("matrix", np.zeros((size, size), int)), (size, size))
-        names = classes and classes.names
-        if not names:
-            names = ("no", "yes") if state.type.element == "binary" else tuple(map(str, range(len(matrix))))
+        names = ("no", "yes")
+        if classes and (state.type.element == "class" or classes.names):
+            names = classes.texts
         return Table(names, tuple(tuple(map(int, row)) for row in matrix))
 
 
@@ -240,12 +240,13 @@ class Auroc(_PerClass):
 
 
 def class_parts(type: Tensor) -> tuple[str, ...] | None:
-    """What stands behind a metric's name for each class or label: `.setosa`, or `[3]` where the class has no
-    name that goes without quotes; none where only the data knows the classes."""
+    """What stands behind a metric's name for each class or label: `.setosa`; `[3]` for the class of that
+    number, or at that place where its name needs quotes; none where only the data knows the classes."""
     if type.element == "binary":
         labels = type.shape[0] if State(type).per_label else 1
         return tuple(f"[{k}]" for k in range(number(labels)))
     if type.classes is None or not isinstance(type.classes.count, int):
         return None
-    names = type.classes.names or ("",) * type.classes.count
-    return tuple(f".{name}" if NAME.fullmatch(name) else f"[{k}]" for k, name in enumerate(names))
+    if type.classes.names is None:
+        return tuple(f"[{number}]" for number in type.classes.numbers or ())
+    return tuple(f".{n}" if NAME.fullmatch(n) else f"[{k}]" for k, n in enumerate(type.classes.names))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +15,15 @@ from dlc.compiler.lower.weights import check_given, check_known
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.metadata import UNSEALED, describe
-from dlc.runtime.artifact.parity import Parity
+from dlc.runtime.artifact.parity import Held, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
-from dlc.runtime.artifact.samples import POSITIVE, UNKNOWN, free_sizes, sample, sized
+from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
 from dlc.runtime.artifact.write import onnx_model, raw_types, save, staged
+from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dlc.compiler.ir import Graph
     from dlc.compiler.program import Program
@@ -32,12 +35,14 @@ REAL_ROWS = 64
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: the path, its size, the worst difference from torch, and what was compared."""
+    """What was written: the path, its size, the worst difference from torch, on how many batches they were
+    compared, and which rows were left out of the comparison, in words."""
 
     path: Path
     bytes: int
     worst: float
     batches: int
+    excused: tuple[str, ...] = ()
 
 
 def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
@@ -60,16 +65,37 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     with staged(path) as place:
         save(artifact, place)
         parity = Parity(program, graph, weights, place)
-        worst = max(parity.hold(what, raw).worst for what, raw in batches)
-        compared = [what for what, _ in batches]
-        metadata.parity = {"worst": worst, "tolerance": TOLERANCE, "batches": compared}
+        held = [parity.hold(what, raw) for what, raw in batches]
+        worst, compared = max(h.worst for h in held), [what for what, _ in batches]
+        excused = told(held, sum(rows_of(raw) for _, raw in batches))
+        metadata.parity = {
+            "worst": worst, "tolerance": TOLERANCE, "batches": compared, "excused": list(excused),
+        }  # fmt: skip
         metadata.proof = record(parity, sized(types, free_sizes(graph)[0]), program.train.seed)
         metadata.digest = UNSEALED
         artifact.metadata_props.update(metadata.texts())
         save(artifact, place)
         seal(place)
         size = sum(file.stat().st_size for file in place.parent.iterdir())
-    return Exported(path, size, worst, len(batches))
+    return Exported(path, size, worst, len(batches), excused)
+
+
+def rehearse(program: Program, weights: Mapping[str, np.ndarray]) -> None:
+    """Make the artifact of these weights and hold it against torch on one row, before time is spent on
+    training them. Raises what `export` would; nothing is left behind."""
+    program.check_answers()
+    graph = forms.inference(program)
+    what, raw = next(comparisons(graph, raw_types(program, graph), None, program.train.seed))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "untrained.onnx"
+        save(onnx_model(program, graph, weights, {}), place)
+        Parity(program, graph, weights, place).hold(f"{what}, before training", raw)
+
+
+def told(held: Iterable[Held], rows: int) -> tuple[str, ...]:
+    """The rows that are out of the comparison, in words, the most first."""
+    counts = sum((Counter(h.excused) for h in held), Counter())
+    return tuple(f"{count} of {rows} rows are left out: {excuse}" for excuse, count in counts.most_common())
 
 
 def comparisons(
@@ -90,8 +116,10 @@ def comparisons(
 
 
 def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:
-    """Rows as training has them, as the artifact takes them: class numbers become names,
-    -1 one that is none."""
-    if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
-        return np.array((*type.classes.names, UNKNOWN), dtype=object)[rows.astype(np.int64)]
+    """Rows as training has them, as the artifact takes them: places become what the classes are called,
+    -1 what is none of them."""
+    if type.element == "class" and type.classes is not None:
+        return raw_labels(type.classes)[rows]
+    if type.element == "binary" and type.classes is not None and type.classes.names:
+        return np.array(type.classes.names, dtype=object)[rows.astype(np.int64)]
     return rows

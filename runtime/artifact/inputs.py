@@ -1,4 +1,5 @@
-"""What a caller gives, lists or arrays, as the arrays that an artifact takes."""
+"""What a caller gives, lists or arrays, as the arrays that an artifact takes. Values mean what they mean in a
+file of rows."""
 
 from __future__ import annotations
 
@@ -7,100 +8,73 @@ from typing import TYPE_CHECKING, Any
 import ml_dtypes
 import numpy as np
 
+from dlc.runtime.data import outside
+from dlc.runtime.data.classes import UNKNOWN
+from dlc.runtime.data.encode import Purpose, encode
+from dlc.runtime.data.given import as_array, column_of
+from dlc.runtime.data.mistakes import Refused
+from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
+from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.types import Tensor
+    from dlc.runtime.data.outside import Outside
+    from dlc.runtime.data.source import Column
 
-TEXT = "tensor(string)"
-DTYPES = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64,
-    "tensor(float16)": np.float16, "tensor(bfloat16)": ml_dtypes.bfloat16,
-    "tensor(int64)": np.int64, "tensor(int32)": np.int32,
-    "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8,
-    "tensor(bool)": np.bool_,
-}  # fmt: skip
+BFLOAT16 = "tensor(bfloat16)"
 
 
 def arrays(
     types: Mapping[str, Tensor], wanted: Sequence[Any], given: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
-    """An array for each input, of its element and shape. `ArtifactError` says what does not fit."""
+) -> tuple[dict[str, np.ndarray], list[Outside]]:
+    """An array for each input, of its element and shape, and the class inputs of which some values are none
+    of the classes. `ArtifactError` says what does not fit."""
     unknown = next((name for name in given if name not in types), None)
     if unknown is not None:
         raise ArtifactError(f"the model has no input `{unknown}`: it takes {', '.join(types)}")
     missing = next((name for name in types if name not in given), None)
     if missing is not None:
         raise ArtifactError(f"the input `{missing}` is missing: the model takes {', '.join(types)}")
-    made = {w.name: array(w, types[w.name], given[w.name]) for w in wanted}
+    found: list[Outside] = []
+    made = {w.name: array(w, types[w.name], given[w.name], found) for w in wanted}
     check_sizes(wanted, made)
-    return made
+    return made, found
 
 
-def array(wanted: Any, type: Tensor, given: Any) -> np.ndarray:
+def array(wanted: Any, type: Tensor, given: Any, found: list[Outside]) -> np.ndarray:
     try:
-        found = np.asarray(given)
-    except (ValueError, TypeError, RuntimeError):
-        raise ArtifactError(f"`{wanted.name}` takes {type}, and its rows are not all of one shape") from None
-    if found.ndim != len(wanted.shape):
-        raise misshapen(wanted, found)
-    if wanted.type == TEXT:
-        return texts(wanted.name, type, found)
-    found = numbers(wanted.name, type, found, np.dtype(DTYPES[wanted.type]))
-    if type.classes is not None and type.element == "class":
-        outside = found[(found < 0) | (found >= type.classes.count)]
-        if outside.size:
-            known = f"it has {type.classes.count}, from 0 on"
-            raise ArtifactError(f"`{wanted.name}` has no class {outside[0]}: {known}")
-    return found
+        values = as_array(given)
+        column = column_of(values) if values.ndim else empty(wanted, type)
+    except ValueError as error:
+        raise ArtifactError(f"`{wanted.name}` takes {type}: {str(error)[:200]}") from None
+    if values.shape == (0,):
+        column = empty(wanted, type)
+    elif values.ndim != len(wanted.shape):
+        raise misshapen(wanted, values.shape)
+    try:
+        made = encode(column, type, type.classes, Purpose(raw=True))
+    except Refused as refused:
+        help = f"; {refused.help}" if refused.help else ""
+        raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {refused.what}{help}") from None
+    if type.element == "class" and type.classes is not None:
+        some = outside.count(wanted.name, made, outside.examples([column], [made]))
+        found += [some] if some else []
+        return raw_labels(type.classes)[np.maximum(made, UNKNOWN)]
+    return made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
 
 
-def misshapen(wanted: Any, found: np.ndarray) -> ArtifactError:
+def empty(wanted: Any, type: Tensor) -> Column:
+    """No rows, as an empty list has no other shape; free dimensions are 0."""
+    shape = [size if isinstance(size, int) else 0 for size in wanted.shape[1:]]
+    return texts([], tuple(shape)) if type.element == "string" else numbers(np.zeros((0, *shape)))
+
+
+def misshapen(wanted: Any, found: Sequence[int]) -> ArtifactError:
     shape = ", ".join(map(str, wanted.shape))
-    return ArtifactError(
-        f"`{wanted.name}` takes [{shape}], found {list(found.shape)}; the batch is the first axis"
-    )
-
-
-def numbers(name: str, type: Tensor, found: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The values in another element, if it has them; floats may lose digits."""
-    if type.missing and found.dtype.kind == "O":
-        found = np.array([np.nan if value is None else value for value in found.ravel()]).reshape(found.shape)
-    if found.dtype == dtype:
-        return found
-    if found.dtype == ml_dtypes.bfloat16:
-        found = found.astype(np.float32)
-    if found.dtype.kind not in "fiub" and found.size:
-        kind = "text" if found.dtype.kind in "US" else found.dtype
-        raise ArtifactError(f"`{name}` takes {type}, found {kind}")
-    with np.errstate(all="ignore"):
-        cast = found.astype(dtype)
-        lost = cast != found if dtype.kind in "iub" else np.isinf(cast.astype(np.float64)) & ~np.isinf(found)
-    if np.any(lost):
-        raise ArtifactError(f"`{name}` takes {type}, and {found[lost][0]} is no {dtype}")
-    return cast
-
-
-def texts(name: str, type: Tensor, found: np.ndarray) -> np.ndarray:
-    """Text as objects; for classes their names, and whole numbers as names that are written so."""
-    values = [spelled(name, type, value) for value in found.astype(object).ravel()]
-    names = type.classes.names if type.classes else None
-    unknown = next((v for v in values if v not in names), None) if names else None
-    if unknown is not None and names:
-        known = ", ".join((*names[:10], "...") if len(names) > 10 else names)
-        raise ArtifactError(f"`{name}` has no class `{unknown}`; its classes are {known}")
-    return np.array(values, dtype=object).reshape(found.shape)
-
-
-def spelled(name: str, type: Tensor, value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-        return str(value)
-    kind = "the names of its classes" if type.classes else str(type)
-    raise ArtifactError(f"`{name}` takes {kind} as text, found {value!r}")
+    return ArtifactError(f"`{wanted.name}` takes [{shape}], found {list(found)}; the batch is the first axis")
 
 
 def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray]) -> None:
@@ -109,7 +83,7 @@ def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray]) -> None:
     for w in wanted:
         for size, found in zip(w.shape, made[w.name].shape, strict=True):
             if isinstance(size, int) and size != found:
-                raise misshapen(w, made[w.name])
+                raise misshapen(w, made[w.name].shape)
             other, owner = known.setdefault(size, (found, w.name)) if isinstance(size, str) else (found, "")
             if other != found:
                 raise ArtifactError(f"`{size}` is {other} in `{owner}` and {found} in `{w.name}`")

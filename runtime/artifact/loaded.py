@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,16 @@ class Artifact:
         self.outputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.outputs.items()}
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Answers for a batch of raw inputs: arrays or lists, the batch first."""
-        feed = arrays(self.inputs, self.session.get_inputs(), inputs)
+        """Answers for a batch of raw inputs: arrays or lists, the batch first. A value that is none of the
+        classes of its input counts as class -1, and is warned of."""
+        feed, found = arrays(self.inputs, self.session.get_inputs(), inputs)
+        for some in found:
+            if some.unknown:
+                warnings.warn(str(some), stacklevel=2)
+        return self.run(feed)
+
+    def run(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Answers to inputs that are as the file takes them."""
         try:
             return run(self.session, feed)
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own

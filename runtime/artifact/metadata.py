@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import free, number
 from dlc.compiler.ir import Output, Value
+from dlc.compiler.operators.operands import RANGES
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
@@ -123,30 +124,42 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         "shape": [s if isinstance(s, int) else str(s) for s in type.shape],
         "classes": None if classes is None or type.element != "class" else number(classes.count),
         "names": None if classes is None or classes.names is None else list(classes.names),
-    } | ({"missing": True} if type.missing else {})
+        **({"numbers": list(classes.labels)} if classes and classes.labels and not classes.names else {}),
+        **({"found_in": classes.found_in} if classes and classes.found_in else {}),
+        **({"missing": True} if type.missing else {}),
+    }
 
 
 def answer_to_json(exported: Output | Value) -> dict[str, Any]:
     """The type of an output and the name of its target, or the type of a tensor."""
     if isinstance(exported, Value):  # classes are numbers within the graph
-        return {**type_to_json(exported.type), "names": None, "target": None}
+        classes = exported.type.classes and Classes(exported.type.classes.count)
+        return {**type_to_json(replace(exported.type, classes=classes)), "target": None}
     return {**type_to_json(exported.declared), "target": exported.target}
 
 
 def type_from_json(written: Mapping[str, Any]) -> Tensor:
     """ValueError if it is no type."""
-    element, shape, names = written.get("element"), written.get("shape"), written.get("names")
+    element, shape = written.get("element"), written.get("shape")
     count = 2 if element == "binary" else written.get("classes") if element == "class" else None
+    kind, labels = (str, written["names"]) if written.get("names") else (int, written.get("numbers"))
     sound = element in ELEMENTS and isinstance(shape, list) and all(is_size(s) for s in shape)
-    sound = sound and (
-        names is None or (isinstance(names, list) and all_are(str, names) and len(names) == count)
-    )
+    sound = sound and (labels is None or are_labels(labels, kind, count))
     if not sound or not (count is None if element not in ("class", "binary") else is_size(count)):
         raise ValueError(f"it tells of a type that is none: {str(written)[:80]}")
     assert isinstance(shape, list) and isinstance(element, str)
-    classes = Classes(count, tuple(names) if names else None) if isinstance(count, int) else None
+    found_in = str(written.get("found_in", ""))
+    classes = Classes(count, tuple(labels) if labels else None, found_in) if isinstance(count, int) else None
     sizes = tuple(s if isinstance(s, int) else free(s) for s in shape)
     return Tensor(element, sizes, classes, missing=written.get("missing") is True)
+
+
+def are_labels(labels: Any, kind: type, count: Any) -> bool:
+    """Names or whole numbers of 64 bits, as many as there are classes, no two alike."""
+    if not isinstance(labels, list) or not all_are(kind, labels) or len(labels) != count:
+        return False
+    low, high = RANGES["int64"]
+    return len(set(labels)) == count and (kind is str or (low <= min(labels) and max(labels) <= high))
 
 
 def is_size(value: Any) -> bool:

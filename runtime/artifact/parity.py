@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.reference import Answer, Reference
 from dlc.runtime.artifact.session import open_session, run
-from dlc.runtime.artifact.stages import Batch, Stages
+from dlc.runtime.artifact.stages import TIE, Batch, Excuse, Excuses, Stages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +27,12 @@ HELP = "the artifact was not written; please report the spec as a mistake in dlc
 
 @dataclass(frozen=True)
 class Held:
-    """What torch answers on a batch, with the slack that the artifact has, and the worst difference."""
+    """What torch answers on a batch, with the slack that the artifact has, the worst difference, and how many
+    rows are out of the comparison, by their excuse."""
 
     answers: dict[str, Answer]
     worst: float
+    excused: Mapping[Excuse, int]
 
 
 class Parity:
@@ -41,6 +44,8 @@ class Parity:
         self.graph, self.artifact = graph, artifact
         self.stages = Stages(program, graph, weights)
         self.reference = Reference(graph, weights)
+        producers = graph.producers()
+        self.choosing = {name: producers.get(value) for name, value in graph.outputs.items()}
         self._session: Any = None
 
     def hold(self, what: str, raw: Batch) -> Held:
@@ -50,15 +55,31 @@ class Parity:
         answers = self.reference(raw)
         wrong = differing(answers, found)
         if not wrong:
-            return held(answers, found)
-        node, excused = self.stages.first_fault(raw)
+            return self.held(answers, found, answers, [None] * rows_of(raw))
+        node, excuses = self.stages.first_fault(raw)
         exact = self.reference(raw, exact=True)
+        excused = np.array([excuse is not None for excuse in excuses])
         allowed = {n: a.with_noise(exact[n]).without(excused) for n, a in answers.items()}
         wrong = wrong if node else differing(allowed, found)
         if wrong:
             apart = answers[wrong[0]].differs(found[wrong[0]])
             raise CompileError([parted(self.graph, wrong[0], what, apart, node)])
-        return held(allowed, found)
+        return self.held(allowed, found, answers, excuses)
+
+    def held(self, allowed: dict[str, Answer], found: Batch, answers: dict[str, Answer],
+             excuses: Excuses) -> Held:  # fmt: skip
+        """The comparison, with every row counted in which an answer is another than torch's."""
+        worst = max((a.differs(found[n]) for n, a in allowed.items()), default=0.0)
+        told: dict[int, Excuse] = {}
+        for name, answer in answers.items():
+            node = self.choosing[name]
+            apart = answer.apart(found[name])
+            batched = self.graph.outputs[name].type.batched
+            for row in np.flatnonzero(apart if batched else np.full(len(excuses), apart.any())):
+                excuse = excuses[row] or (Excuse(node, TIE) if node else None)
+                if excuse is not None:
+                    told.setdefault(int(row), excuse)
+        return Held(allowed, worst, Counter(told.values()))
 
     def run(self, raw: Batch) -> Batch:
         try:
@@ -72,8 +93,8 @@ def differing(answers: dict[str, Answer], found: Batch) -> list[str]:
     return [name for name, answer in answers.items() if not answer.differs(found[name]) <= TOLERANCE]
 
 
-def held(answers: dict[str, Answer], found: Batch) -> Held:
-    return Held(answers, max((a.differs(found[n]) for n, a in answers.items()), default=0.0))
+def rows_of(raw: Batch) -> int:
+    return len(next(iter(raw.values())))
 
 
 def refused(node: Node | None, error: Exception) -> Diagnostic:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.operators.answers import BinaryName, ClassName
+from dlc.compiler.operators.answers import Label
 from dlc.compiler.operators.indexing import behind_index
 from dlc.runtime.artifact.compare import CHOICES, FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, gaps
 
@@ -45,6 +45,11 @@ class Answer:
 
     def gaps(self, have: np.ndarray) -> np.ndarray:
         return gaps(self.spelled, have, self.slack, self.floor)
+
+    def apart(self, have: np.ndarray) -> np.ndarray:
+        """The rows in which what the artifact gives is past the tolerance, whatever rounding may do."""
+        places = gaps(self.spelled, have, None, self.floor) > TOLERANCE
+        return places.reshape(len(places), -1).any(axis=1)
 
     def decided(self, have: np.ndarray) -> np.ndarray:
         """Where rounding decided it otherwise."""
@@ -82,7 +87,7 @@ class Reference:
         producers = graph.producers()
         for name, value in graph.outputs.items():
             node = behind_index(value, producers)
-            if node is not None and isinstance(node.operator, ClassName | BinaryName):
+            if node is not None and isinstance(node.operator, Label):
                 self.named[name] = node.operator.names
                 node = producers.get(node.operands[0])
             if node is not None and node.operator.slack(np) is not None:

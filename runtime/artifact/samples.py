@@ -10,6 +10,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.dims import names, number, substitute
+from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,6 @@ UNPROVED = "E0812"
 CANDIDATES = ((5, 8), (2, 3), (1, 2), (1, 1), *((16 << k, 24 << k) for k in range(10)))
 MISSING = 0.25  # of the values of an input that may be missing
 MAX_VALUES = 2 * 10**7  # of an input
-UNKNOWN = ""  # a class of no name
 EITHER = (-2.0, 2.0)  # floats of either sign
 POSITIVE = (0.0, 10.0)  # for what has no answer to a negative number, as a logarithm has none
 
@@ -32,7 +32,7 @@ def sample(
     types: Mapping[str, Tensor], batch: int, seed: int, between: tuple[float, float] = EITHER
 ) -> dict[str, np.ndarray]:
     """One batch of raw inputs of known shapes: floats between two numbers,
-    whole numbers and classes of every kind, names that are none among them."""
+    whole numbers and classes of every kind, values that are none of the classes among them."""
     return {n: draw(generator(seed, n), t, (batch, *t.shape), between) for n, t in types.items()}
 
 
@@ -57,11 +57,11 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[fl
         low, high = between
         drawn = (low + even * (high - low)).astype(np.float32).astype(FLOATS[type.element])
         return with_gaps(rng, drawn) if type.missing else drawn
-    if type.element in ("class", "binary") and type.classes is not None and type.classes.names:
-        texts = (*type.classes.names, *([UNKNOWN] if type.element == "class" else []))
-        return np.array(texts, dtype=object)[(even * len(texts)).astype(np.int64)]
     if type.element == "class" and type.classes is not None:
-        return (even * number(type.classes.count)).astype(np.int64)
+        values = raw_labels(type.classes)
+        return values[(even * len(values)).astype(np.int64)]
+    if type.element == "binary" and type.classes is not None and type.classes.names:
+        return np.array(type.classes.names, dtype=object)[(even * 2).astype(np.int64)]
     if type.element in ("bool", "binary"):
         return even >= 0.5
     limits = np.iinfo(type.element)

@@ -24,7 +24,25 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
 
 Batch = dict[str, np.ndarray]
+# Why two engines may differ from a stage on, without a fault.
+NOT_FINITE = "takes NaN or infinity, of which each engine makes its own"
+TIE = "decides between values that are equal but for rounding"
 ROUNDING = NOISE * 2.0**-23  # how far it moves values beside the noise of torch, relative to the largest
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """A stage from which on a row may differ without a fault, and why."""
+
+    node: Node
+    why: str
+
+    def __str__(self) -> str:
+        """`max` (model.dl:3:10) takes NaN ..."""
+        return f"`{self.node.name}` ({self.node.site.place}) {self.why}"
+
+
+Excuses = list["Excuse | None"]  # one for each row
 
 
 @dataclass(frozen=True)
@@ -55,19 +73,18 @@ class Stages:
             save(onnx_model(self.program, graph, self.weights, {}, folded=folded), path)
             return run(open_session(path, plain=True), raw)
 
-    def first_fault(self, raw: Batch) -> tuple[Node | None, np.ndarray]:
-        """The first stage at fault, each by itself or else with normalization folded; and the rows in which
-        the two part without fault: from a stage on that takes what is infinite or no number, of which each
-        makes what it will, or where rounding decided a choice within."""
-        excused = np.zeros(len(next(iter(raw.values()))), bool)
+    def first_fault(self, raw: Batch) -> tuple[Node | None, Excuses]:
+        """The first stage at fault, each by itself or else with normalization folded; and for each row in
+        which the two part without fault from which stage on."""
+        excuses: Excuses = [None] * len(next(iter(raw.values())))
         for kept, folded in ((self.graph, False), (fold(self.graph, self.weights)[0], True)):
-            node, rows = self.walk(kept, raw, folded=folded)
+            node, found = self.walk(kept, raw, folded=folded)
+            excuses = [old or new for old, new in zip(excuses, found, strict=True)]
             if node is not None:
-                return node, rows
-            excused |= rows
-        return None, excused
+                return node, excuses
+        return None, excuses
 
-    def walk(self, kept: Graph, raw: Batch, *, folded: bool) -> tuple[Node | None, np.ndarray]:
+    def walk(self, kept: Graph, raw: Batch, *, folded: bool) -> tuple[Node | None, Excuses]:
         walk = Walk(self.graph, kept, self.weights)
         return walk.first_fault(walk.wanted(raw), self.run(walk.shown, raw, folded=folded))
 
@@ -94,12 +111,13 @@ class Walk:
 
     def first_fault(
         self, wanted: Mapping[Value, Answer | np.ndarray], found: Batch
-    ) -> tuple[Node | None, np.ndarray]:
-        """The first stage at fault, and the rows in which the two part without fault before it."""
+    ) -> tuple[Node | None, Excuses]:
+        """The first stage at fault, and for each row in which the two part without fault before it since
+        which stage."""
         count = next(len(values_of(wanted[v])) for v in self.shown.inputs)
-        excused = np.zeros(count, bool)
+        excuses: Excuses = [None] * count
         for node in self.nodes:
-            unsound = excused.copy()
+            unsound = np.array([excuse is not None for excuse in excuses])
             for value in node.operands:
                 sound = is_sound(values_of(wanted[value]), node)
                 unsound |= of_rows(~sound, count, batched=value.type.batched)
@@ -111,9 +129,11 @@ class Walk:
                 rows = parting(answer, have, count, batched=value.type.batched)
                 wrong = rows & ~unsound
                 if wrong.any() and (wrong & ~self.right_by_itself(node, wanted, found, count)).any():
-                    return node, excused
-                excused |= rows | of_rows(answer.decided(have), count, batched=value.type.batched)
-        return None, excused
+                    return node, excuses
+                decided = of_rows(answer.decided(have), count, batched=value.type.batched)
+                for row in np.flatnonzero(rows | decided):
+                    excuses[row] = excuses[row] or Excuse(node, NOT_FINITE if unsound[row] else TIE)
+        return None, excuses
 
     def right_by_itself(
         self, node: Node, wanted: Mapping[Value, Answer | np.ndarray], found: Batch, count: int

@@ -16,8 +16,9 @@ from dlc.compiler import sections
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.program import Facts
 from dlc.compiler.sections import PARTS
+from dlc.compiler.types import Classes
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.classes import classes_of, found_in, is_words
+from dlc.runtime.data.classes import Held, labels_of
 from dlc.runtime.data.decode import Filled, arrays, drawn, fill, told
 from dlc.runtime.data.mistakes import fail, mistake
 from dlc.runtime.data.rows import Dataset, Rows
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from dlc.compiler.program import Program
     from dlc.compiler.sections import Data
-    from dlc.compiler.types import Classes
     from dlc.runtime.data.match import Match
     from dlc.runtime.data.source import Opened
 
@@ -75,7 +75,7 @@ def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted],
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
     opened = open_source(source_of(source, missing) if isinstance(source, Path) else source, Path())
     opened.own_names = True
-    return arrays(fill(opened, known), {}, raw=True)
+    return arrays(fill(opened, known), raw=True)
 
 
 def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[str] = PARTS) -> Dataset:
@@ -96,7 +96,7 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
         name: _decode(source, name, wanted, folder, classes) for name, source in own.items() if name in splits
     }
     if asked := [name for name in splits if name not in own]:
-        decoded = arrays(main, classes)
+        decoded = arrays(main, classes, strict=True)
         dataset |= {name: _take(decoded, getattr(parts, name)) for name in asked}
     named = main.matches if main.opened.names else []
     columns = {m.wanted.name: main.names(m.wanted.name) for m in named}
@@ -147,27 +147,32 @@ def _labels(data: Data, filled: Filled) -> np.ndarray | None:
         message = f"the rows cannot be stratified by {found.wanted}, which is {declared} and not one class"
         raise fail(mistakes.PARTING, message, place)
     if column.is_text:
-        return column.trimmed.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return column.values.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return column.values.reshape(filled.opened.count)
 
 
 def _learn(filled: Filled, train: np.ndarray) -> dict[str, Classes]:
-    """The classes of the fields that learn them; those that share a count share the classes."""
-    groups: dict[object, list[Match]] = {}
+    """The classes of `class(auto)` fields: the distinct values of an input in the training rows, of a target
+    in all rows, and of fields that share their classes those of all of them."""
+    groups: dict[str, list[Match]] = {}
     for m in filled.matches:
         if m.wanted.declared.classes and m.wanted.learns:
-            groups.setdefault(m.wanted.declared.classes.count, []).append(m)
+            groups.setdefault(m.wanted.declared.classes.found_in, []).append(m)
     classes, problems = {}, []
-    for matches in groups.values():
+    for owner, matches in groups.items():
         sources = [(m, place, column) for m in matches for place, column in filled.sources(m)]
-        words, found = any(is_words(column) for _, _, column in sources), set()
+        held: list[Held] = []
         for m, place, column in sources:
+            rows = np.arange(filled.opened.count) if m.wanted.is_target else train
             try:
-                found |= found_in(column, train, words)
+                held.append(Held.of(column, rows))
             except mistakes.Refused as refused:
                 problems.append(told(filled.opened, m.wanted, place, refused))
-        if found:
-            classes |= {m.wanted.name: classes_of(found, words) for m in matches}
+        try:
+            if len(held) == len(sources):
+                classes[owner] = Classes.found(labels_of(held), owner)
+        except mistakes.Refused as refused:
+            problems.append(told(filled.opened, sources[0][0].wanted, sources[0][1], refused))
     if problems:
         raise CompileError(problems)
     return classes

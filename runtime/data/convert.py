@@ -16,11 +16,14 @@ MOST_ROWS = 5  # rows that a refusal names, and whether there are more
 EXACT = 2**53  # whole numbers below are the same in float64
 MISSING_HELP = "fill it in, or take the row out"
 IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or take the row out"
+WORDS = ("false", "true")
 FLOAT_HELP = "declare the input as `float` and let `impute` fill it in, or take the row out"
 
 
 def as_numbers(column: Column) -> np.ndarray:
     """The column as numbers, NaN where one is missing."""
+    if column.nulls is not None:
+        return np.where(column.nulls, np.nan, column.values)
     if not column.is_text:
         return column.values
     values = column.parsed
@@ -87,23 +90,35 @@ def _exact(column: Column, values: np.ndarray) -> np.ndarray:
 # --- text -------------------------------------------------------------------------------------------------
 
 
-def codes_of(column: Column, names: tuple[str, ...], lower: bool = False) -> np.ndarray:
-    """The place of each value among the names, -1 where it is none of them."""
+def among(column: Column, names: tuple[str, ...]) -> np.ndarray:
+    """The place of each value among the names, -1 where it is none of them. Text is compared as it stands,
+    numbers as they are printed."""
     import pyarrow as pa
-
-    from dlc.runtime.data.compute import pc
 
     if column.labels:
         places = {name: place for place, name in enumerate(names)}
         return np.array([places.get(label, -1) for label in column.labels], np.int64)[column.values]
-    if not column.is_text:
-        cells = pa.array([spelled(value) for value in column.values.ravel().tolist()], pa.large_string())
+    if column.is_text:
+        cells = column.values.fill_null("")
     else:
-        cells = column.trimmed
-    if lower:
-        cells = pc.utf8_lower(cells)
-    places = pc.index_in(cells, value_set=pa.array([n.strip() for n in names], pa.large_string()))
-    return pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64).reshape(-1, *column.shape)
+        cells = pa.array([spelled(value) for value in column.values.ravel().tolist()], pa.large_string())
+    return places_in(cells, names).reshape(-1, *column.shape)
+
+
+def truth_words(column: Column) -> np.ndarray:
+    """0 for `false`, 1 for `true`, in any case of letters; -1 for other text."""
+    from dlc.runtime.data.compute import pc
+
+    return places_in(pc.utf8_lower(column.trimmed), WORDS).reshape(-1, *column.shape)
+
+
+def places_in(cells: Any, names: tuple[str, ...]) -> np.ndarray:
+    import pyarrow as pa
+
+    from dlc.runtime.data.compute import pc
+
+    places = pc.index_in(cells, value_set=pa.array(names, pa.large_string()))
+    return pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def text_at(column: Column, place: int) -> str:
@@ -111,7 +126,7 @@ def text_at(column: Column, place: int) -> str:
     if column.labels:
         return column.labels[int(column.values.ravel()[place])]
     if column.is_text:
-        return (column.values[place].as_py() or "").strip()
+        return column.values[place].as_py() or ""
     return spelled(column.values.ravel()[place].item())
 
 
@@ -127,13 +142,6 @@ def refusal(code: str, what: str, bad: np.ndarray, help: str = "") -> Refused:
 def refuse_missing(values: np.ndarray, help: str = MISSING_HELP) -> None:
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise refusal(mistakes.MISSING_VALUE, "the value is missing", np.isnan(values), help)
-
-
-def refuse_missing_text(column: Column) -> None:
-    cells = column.trimmed
-    if cells.null_count:
-        missing = cells.is_null().to_numpy(zero_copy_only=False).reshape(-1, *column.shape)
-        raise refusal(mistakes.MISSING_VALUE, "the value is missing", missing, MISSING_HELP)
 
 
 def alternatives(names: tuple[str, ...]) -> str:
@@ -162,6 +170,8 @@ def first_text(column: Column, bad: np.ndarray) -> str:
 
 
 def spelled(value: float) -> str:
-    """A number as a person writes it: 3, not 3.0."""
+    """A number as a person writes it: 3, not 3.0; true, not 1."""
+    if isinstance(value, bool):
+        return str(value).lower()
     short = isinstance(value, float) and value == value // 1 and abs(value) < EXACT
     return str(int(value)) if short or isinstance(value, int) else f"{value:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,15 @@ import numpy as np
 from dlc.compiler import dims
 from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.types import spell
-from dlc.runtime.data import mistakes
+from dlc.runtime.data import mistakes, outside
+from dlc.runtime.data.classes import UNKNOWN
+from dlc.runtime.data.coarse import Coarse, coarse
+from dlc.runtime.data.convert import as_numbers
 from dlc.runtime.data.encode import Purpose, encode
 from dlc.runtime.data.match import Match, match
 from dlc.runtime.data.mistakes import Refused, mistake
 from dlc.runtime.data.rows import Rows
+from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,34 +63,49 @@ def fill(opened: Opened, wanted: Sequence[Wanted]) -> Filled:
     return Filled(opened, wanted, matches, columns)
 
 
-def arrays(filled: Filled, classes: Mapping[str, Classes], *, raw: bool = False) -> Rows:
-    """Every field as an array; what does not fit is told for all columns together."""
+def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({}), *, strict: bool = False,
+           raw: bool = False) -> Rows:  # fmt: skip
+    """Every field as an array; what does not fit is told for all columns together. In `strict` rows a value
+    of an input outside of the classes that the spec names is refused; `raw` ones are for the artifact."""
     problems: list[Diagnostic] = []
-    made = {}
+    made, places, examples, fine = {}, {}, {}, {}
     for m in filled.matches:
-        known = m.wanted.classes or classes.get(m.wanted.name)
-        pieces = []
+        wanted, pieces = m.wanted, []
+        known = wanted.classes_among(classes)
+        purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw)
         for place, column in filled.sources(m):
             try:
-                pieces.append(encode(column, m.wanted.declared, known, _purpose(m.wanted, raw)))
+                pieces.append(encode(column, wanted.declared, known, purpose))
             except Refused as refused:
-                problems.append(told(filled.opened, m.wanted, place, refused))
-        if not problems:
-            made[m.wanted.name] = _joined(pieces, m.wanted, filled.opened.count)
+                problems.append(told(filled.opened, wanted, place, refused))
+        if problems:
+            continue
+        made[wanted.name] = joined = _joined(pieces, wanted, filled.opened.count)
+        if wanted.declared.element == "float":
+            named = ((column, filled.opened.name(place)) for place, column in filled.sources(m))
+            fine[wanted.name] = tuple(s for column, name in named for s in coarse_columns(column, name))
+        if wanted.declared.element != "class" or wanted.is_target or known is None:
+            continue
+        made[wanted.name] = np.maximum(joined, UNKNOWN)
+        if (joined < 0).any():
+            places[wanted.name] = joined
+            examples[wanted.name] = outside.examples(filled.columns[wanted.name], pieces)
+        if raw:
+            made[wanted.name] = raw_labels(known)[made[wanted.name]]
     if problems:
         raise CompileError(problems)
-    return Rows(made, filled.opened.count, filled.opened, None, drawn(filled.wanted))
+    fields = drawn(filled.wanted)
+    return Rows(made, filled.opened.count, filled.opened, None, fields, places, examples, fine)
+
+
+def coarse_columns(column: Column, name: str) -> list[Coarse]:
+    values = as_numbers(column)
+    return coarse(values.reshape(len(values), -1), [name] * prod(values.shape[1:]))[:1]
 
 
 def drawn(wanted: Sequence[Wanted]) -> dict[str, Field]:
     """The fields that are drawn anew for every batch."""
     return {w.name: w.source for w in wanted if w.drawn and w.source is not None}
-
-
-def _purpose(wanted: Wanted, raw: bool) -> Purpose:
-    if wanted.is_target:
-        return Purpose(target=True)
-    return Purpose(raw=raw, unknown=wanted.auto and not raw)
 
 
 def told(opened: Opened, wanted: Wanted, place: int, refused: Refused) -> Diagnostic:

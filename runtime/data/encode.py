@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlc.runtime.data import mistakes
+from dlc.runtime.data.classes import places, refuse_missing_class, refuse_unknown_class
 from dlc.runtime.data.convert import (
     FLOAT_HELP,
     IMPUTE_HELP,
     MISSING_HELP,
+    WORDS,
     alternatives,
+    among,
     as_numbers,
     as_whole_numbers,
-    codes_of,
     first,
     first_text,
     named_by_numbers,
     refusal,
     refuse_missing,
-    refuse_missing_text,
     spelled,
+    truth_words,
     unparsable,
 )
 from dlc.runtime.data.mistakes import Refused, shorten
+from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:
     from dlc.compiler.types import Classes, Tensor
@@ -33,27 +36,26 @@ if TYPE_CHECKING:
 
 # NumPy has no bfloat16; training narrows what it gets as float32.
 DTYPES = {"float": "float32", "bfloat16": "float32"}
-WORDS = ("false", "true")
 
 
 @dataclass(frozen=True)
 class Purpose:
     """What an array is for.
 
-    A `target` of type binary may be a probability. `raw` arrays feed the artifact: named classes stay text.
-    With `unknown`, a class that training has not seen becomes -1.
+    A `target` has to be one of its classes, and of type binary it may be a probability. `strict` inputs have
+    to be one of their classes too, or be missing. `raw` arrays feed the artifact: yes or no by its names.
     """
 
     target: bool = False
+    strict: bool = False
     raw: bool = False
-    unknown: bool = False
 
 
 def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: Purpose) -> np.ndarray:
     """One column as an array in the dtype that the graph wants."""
     element = declared.element
     if element == "string":
-        return strings(column)
+        return text_values(column)
     if element == "class":
         assert classes is not None
         return class_values(column, classes, purpose)
@@ -91,15 +93,13 @@ def wholes(column: Column, dtype: np.dtype) -> np.ndarray:
     return values.astype(dtype)
 
 
-def strings(column: Column) -> np.ndarray:
+def text_values(column: Column) -> np.ndarray:
     """Text; a missing one is empty."""
     if column.labels:
         return np.array(column.labels, object)[column.values]
     if not column.is_text:
         raise Refused(mistakes.VALUE, "the column holds numbers, and text is wanted", [0])
-    texts = column.values.to_numpy(zero_copy_only=False)
-    texts[texts == None] = ""
-    return texts.reshape(-1, *column.shape)
+    return column.values.fill_null("").to_numpy(zero_copy_only=False).reshape(-1, *column.shape)
 
 
 def binary_values(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> np.ndarray:
@@ -115,7 +115,7 @@ def truths(column: Column, names: tuple[str, ...] | None, probabilities: bool) -
     if column.is_text:
         values = truths_of_text(column, names)
     elif names and (column.labels or named_by_numbers(names)):
-        values = codes_of(column, names)
+        values = among(column, names)
         refuse_names(column, names, values < 0)
     else:
         values = as_numbers(column)
@@ -129,11 +129,11 @@ def truths(column: Column, names: tuple[str, ...] | None, probabilities: bool) -
 
 def truths_of_text(column: Column, names: tuple[str, ...] | None) -> np.ndarray:
     """Names where there are some, numbers elsewhere, NaN where nothing stands."""
-    codes = codes_of(column, names) if names else codes_of(column, WORDS, lower=True)
+    codes = among(column, names) if names else truth_words(column)
     others = codes < 0
     if not others.any():
         return codes
-    rest = type(column)(column.values.filter(others.ravel()))
+    rest = texts(column.values.filter(others.ravel()))
     if rest.parsed is None:
         bad = np.zeros_like(others)
         bad[others] = unparsable(rest)
@@ -150,49 +150,10 @@ def refuse_names(column: Column, names: tuple[str, ...], bad: np.ndarray) -> Non
 
 
 def class_values(column: Column, classes: Classes, purpose: Purpose) -> np.ndarray:
-    """Class numbers; or names, where the artifact takes them."""
-    if classes.names is None:
-        codes = class_numbers(column, classes.count, purpose)
-    else:
-        codes = named_classes(column, classes.names, purpose)
-    if purpose.raw and classes.names:
-        return np.array((*classes.names, ""), object)[codes]
-    return codes
-
-
-def class_numbers(column: Column, count: Any, purpose: Purpose) -> np.ndarray:
-    if column.is_text and column.parsed is None:
-        refuse_missing_text(column)
-        word = first_text(column, unparsable(column))
-        help = "name the classes in the type: class(a, b, c), or let the data name them: class(auto)"
-        raise refusal(mistakes.CLASS, f'"{shorten(word)}" is no class number', unparsable(column), help)
-    values = as_whole_numbers(column)
-    bad = (values < 0) | (values >= count)
-    if bad.any() and purpose.unknown:
-        values = np.where(bad, -1, values)
-    elif bad.any():
-        what = f"there is no class {first(values, bad)}: the {count} classes are 0 to {count - 1}"
-        help = "classes are counted from 0" if values.min() == 1 and values.max() == count else ""
-        raise refusal(mistakes.CLASS, what, bad, help)
-    return values.astype(np.int64, copy=False)
-
-
-def named_classes(column: Column, names: tuple[str, ...], purpose: Purpose) -> np.ndarray:
-    """By name; numbers stand for the classes in their order, unless the names are numbers themselves."""
-    if not (column.is_text or column.labels or named_by_numbers(names)):
-        return class_numbers(column, len(names), purpose)
-    codes = codes_of(column, names)
-    bad = codes < 0
-    if not bad.any():
-        return codes
-    if column.is_text:
-        refuse_missing_text(column)
-        if bad.all() and not named_by_numbers(names) and column.parsed is not None:
-            return class_numbers(column, len(names), purpose)
-    if purpose.unknown:
-        return codes
-    from dlc.compiler.suggest import did_you_mean
-
-    word = first_text(column, bad)
-    help = did_you_mean(word, names) or f"the classes are {mistakes.listed(names)}"
-    raise refusal(mistakes.CLASS, f'"{shorten(word)}" is not one of the {len(names)} classes', bad, help)
+    """The place of each value; of an input, `UNKNOWN` and `MISSING` where there is none."""
+    found = places(column, classes)
+    if purpose.target:
+        refuse_missing_class(found)
+    if purpose.target or purpose.strict:
+        refuse_unknown_class(column, classes, found)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,25 @@ class Column:
     """Values as the source has them, rows first.
 
     Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, `shape` being that of one
-    row. `labels` are the names behind the class numbers of a set that has both.
+    row; it is `untyped` where the file does not say whether it stands for text or for numbers, as in csv.
+    `labels` are the names behind the class numbers of a set that has both. `nulls` say where a whole number
+    is missing: a float is NaN there.
     """
 
     values: Any
     shape: tuple[int, ...] = ()
     labels: tuple[str, ...] | None = None
+    untyped: bool = False
+    nulls: np.ndarray | None = None
 
     @property
     def is_text(self) -> bool:
         return not isinstance(self.values, np.ndarray)
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return len(self.values) // max(prod(self.shape), 1) if self.is_text else len(self.values)
 
     @cached_property
     def trimmed(self) -> Any:
@@ -47,6 +57,11 @@ class Column:
         )
 
     @cached_property
+    def blank(self) -> np.ndarray:
+        """Where text is missing: nothing stands there, or white space alone."""
+        return self.trimmed.is_null().to_numpy(zero_copy_only=False)
+
+    @cached_property
     def parsed(self) -> np.ndarray | None:
         """Text as numbers, NaN where it is missing; none if some of it is no number."""
         import pyarrow as pa
@@ -58,12 +73,14 @@ class Column:
         return values.to_numpy(zero_copy_only=False).reshape(-1, *self.shape)
 
 
-def numbers(values: np.ndarray, labels: Sequence[str] | None = None) -> Column:
+def numbers(
+    values: np.ndarray, labels: Sequence[str] | None = None, nulls: np.ndarray | None = None
+) -> Column:
     """A column of numbers or booleans."""
-    return Column(values, values.shape[1:], tuple(labels) if labels is not None else None)
+    return Column(values, values.shape[1:], tuple(labels) if labels is not None else None, nulls=nulls)
 
 
-def texts(values: Any, shape: tuple[int, ...] = ()) -> Column:
+def texts(values: Any, shape: tuple[int, ...] = (), *, untyped: bool = False) -> Column:
     """A column of text, from an Arrow array or a list; none is a missing text."""
     import pyarrow as pa
 
@@ -73,12 +90,7 @@ def texts(values: Any, shape: tuple[int, ...] = ()) -> Column:
         values = values.cast(pa.large_string())
     if isinstance(values, pa.ChunkedArray):
         values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.large_string())
-    return Column(values, shape)
-
-
-def column_of(array: np.ndarray) -> Column:
-    """A column of numbers, booleans or text, as the array holds them."""
-    return texts(array.ravel().tolist(), array.shape[1:]) if array.dtype.kind == "U" else numbers(array)
+    return Column(values, shape, untyped=untyped)
 
 
 class Opened:

@@ -9,6 +9,8 @@ from dlc.compiler.dims import Dim
 from dlc.compiler.sections import Normal, Uniform
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlc.compiler.program import Program
     from dlc.compiler.sections import Field
     from dlc.compiler.source import Span
@@ -18,17 +20,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Wanted:
     """One field. `declared` is its type as written, `source` where its values come from if not by its name.
-
-    `auto` says that its classes come from the data, also when they are known already: an input may then meet
-    classes that training has not seen, which are -1. A `measured` one is read for metrics alone.
-    """
+    A `measured` one is read for metrics alone."""
 
     name: str
     declared: Tensor
     role: str = "input"  # or "target"
     source: Field | None = None
     place: Span | None = None
-    auto: bool = False
     measured: bool = False
 
     @property
@@ -39,11 +37,10 @@ class Wanted:
     def is_target(self) -> bool:
         return self.role == "target"
 
-    @property
-    def classes(self) -> Classes | None:
-        """Its classes, if they are known without the data."""
+    def classes_among(self, found: Mapping[str, Classes]) -> Classes | None:
+        """Its classes, where they are left open those that were found in the data."""
         known = self.declared.classes
-        return None if known is None or self.learns else known
+        return found.get(known.found_in) if known is not None and self.learns else known
 
     @property
     def learns(self) -> bool:
@@ -64,18 +61,17 @@ def wanted_by(program: Program) -> list[Wanted]:
     read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])
     learnt_from = program.graph.needed_by([program.loss]) if program.loss is not None else read
     sources = program.data.fields if program.data else {}
-    learnt = program.facts.classes
     fields = {
-        i.name: Wanted(i.name, i.declared, "input", sources.get(i.name), i.site.span, i.name in learnt)
+        i.name: Wanted(i.name, i.declared, "input", sources.get(i.name), i.site.span)
         for i in program.inputs
         if i.value in read
     }
     for output in sorted(program.outputs, key=lambda o: o.name != o.target):  # the target's own output first
         if output.target_value in read and output.target not in fields:
             declared, source = output.declared, sources.get(output.target)
-            auto = output.name in learnt
             measured = output.target_value not in learnt_from
-            fields[output.target] = Wanted(output.target, declared, "target", source, output.site.span, auto,
-                                           measured)  # fmt: skip
+            fields[output.target] = Wanted(
+                output.target, declared, "target", source, output.site.span, measured
+            )
     order = {name: place for place, name in enumerate([*(i.name for i in program.inputs), *outputs])}
     return sorted(fields.values(), key=lambda w: (w.is_target, order.get(w.name, len(order))))

@@ -63,9 +63,9 @@ class Program:
     def weights(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """Weights by name: initial values, what was fitted, and over both the given ones,
         arrays or tensors."""
-        from dlc.compiler.lower.weights import array, check_given, check_known, draw
+        from dlc.compiler.lower.weights import arrays, check_given, check_known, draw
 
-        known = self._fitted | {name: array(weight) for name, weight in (given or {}).items()}
+        known = self._fitted | arrays(self.compiled.graph, given or {})
         check_known(self.compiled.graph, known)
         values = draw(self.compiled.graph, self.compiled.train.seed, known) | known
         check_given(self.compiled.graph, values)

@@ -32,28 +32,28 @@ def rows(folder: Path) -> Path:
 
 
 def test_metrics_are_those_of_the_spec(tmp_path: Path) -> None:
-    count, figures, tables = evaluate.evaluate(dlc.load(make(TEXT, tmp_path).path), rows(tmp_path / "rows"))
-    assert count == 4
-    assert figures["kind.accuracy"] == 0.75
-    assert figures["size.mae"] == 1.0
-    assert not tables
+    found = evaluate.evaluate(dlc.load(make(TEXT, tmp_path).path), rows(tmp_path / "rows"))
+    assert found.rows == 4
+    assert found.figures["kind.accuracy"] == 0.75
+    assert found.figures["size.mae"] == 1.0
+    assert not found.tables
 
 
 def test_a_table_of_answers_is_told_too(tmp_path: Path) -> None:
     text = TEXT + "train { metrics = [confusion_matrix, mae] }\n"
-    count, figures, tables = evaluate.evaluate(dlc.load(make(text, tmp_path).path), rows(tmp_path / "rows"))
-    assert (count, list(figures)) == (4, ["size.mae"])
-    assert tables["kind.confusion_matrix"].labels == ("no", "yes")
-    assert tables["kind.confusion_matrix"].counts == ((2, 1), (0, 1))
+    found = evaluate.evaluate(dlc.load(make(text, tmp_path).path), rows(tmp_path / "rows"))
+    assert (found.rows, list(found.figures)) == (4, ["size.mae"])
+    assert found.tables["kind.confusion_matrix"].labels == ("no", "yes")
+    assert found.tables["kind.confusion_matrix"].counts == ((2, 1), (0, 1))
 
 
 def test_every_row_is_answered_in_pieces(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(evaluate, "CHUNK", 3)
     artifact = dlc.load(make(TEXT, tmp_path).path)
-    found = evaluate.predict(artifact, rows(tmp_path / "rows"))
+    found = evaluate.predict(artifact, rows(tmp_path / "rows")).answers
     assert found["kind"].tolist() == ["yes", "no", "yes", "no"]
     assert found["size"].tolist() == [3, 4, 12, 2]
-    assert evaluate.evaluate(artifact, rows(tmp_path / "rows"))[1]["size.mae"] == 1.0
+    assert evaluate.evaluate(artifact, rows(tmp_path / "rows")).figures["size.mae"] == 1.0
 
 
 LIES: dict[str, Any] = {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from artifacts import make, random_weights
+from click.testing import CliRunner
 
 import dlc
+from dlc.cli import commands
 from dlc.compiler.operators.activations import Relu, Tanh
 from dlc.compiler.operators.mathematics import Cos, Log
 from dlc.compiler.operators.reductions import Argmax, Max
@@ -138,3 +141,46 @@ def test_the_worst_difference_is_past_what_is_excused(tmp_path: Path) -> None:
     for text in (*NONE.values(), *LARGE.values()):
         parity = dlc.load(make(text, tmp_path).path).metadata.parity
         assert 0 <= parity["worst"] <= parity["tolerance"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "input x: float[4]\noutput y: float\n\nh = sqrt(x)\nh -> max -> y\n",
+            r"\d+ of 12 rows are left out: `max` \(text.dl:5:6\) takes NaN or infinity, of which .+",
+        ),
+        ("input x: float[4]\noutput y: float[4]\nsqrt(x) -> y\n", None),
+        ("input x: float[4]\noutput y: class(4)\nx -> dense(4) -> y\n", None),
+    ],
+    ids=["NaN that one engine takes for nothing", "NaN in both", "nothing"],
+)
+def test_rows_that_are_not_compared_are_told(text: str, told: str | None, tmp_path: Path) -> None:
+    """An artifact that agrees to 0.0e+00 where it was compared may differ elsewhere."""
+    made = export(
+        dlc.compile(text=text).compiled, random_weights(dlc.compile(text=text)), tmp_path / "m.onnx"
+    )
+    if told is None:
+        assert made.excused == ()
+    else:
+        (line,) = made.excused
+        assert re.fullmatch(told, line)
+    assert dlc.load(made.path).metadata.parity["excused"] == list(made.excused)
+
+
+def test_rows_that_rounding_decides_are_told(tmp_path: Path, monkeypatch) -> None:
+    """Here by an engine that takes the last of two that are equal."""
+    last = {"axis": 1, "keepdims": 0, "select_last_index": 1}
+    monkeypatch.setattr(Argmax, "onnx", lambda self, op, x: op.ArgMax(x, **last))
+    face = dlc.compile(text=EQUAL["the same twice"])
+    (line,) = export(face.compiled, random_weights(face), tmp_path / "m.onnx").excused
+    assert line.startswith("12 of 12 rows are left out: `argmax`")
+    assert line.endswith("decides between values that are equal but for rounding")
+
+
+def test_rows_that_are_not_compared_stand_in_what_export_says(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("roots.dl").write_text("input x: float[4]\noutput y: float\n\nsqrt(x) -> max -> y\n")
+    said = CliRunner().invoke(commands, ["export", "roots.dl"]).output.splitlines()
+    assert said[0].endswith("torch and ONNX Runtime agree to 0.0e+00 on 4 batches")
+    assert "rows are left out: `max` (roots.dl:4:12) takes NaN or infinity" in said[1]

@@ -13,22 +13,21 @@ from dlc.compiler.sections import Csv, Data, Source, Table
 from dlc.compiler.types import Classes, Tensor
 from dlc.runtime.data import Dataset, Wanted, gather
 
-AUTO = Classes(free("found"))
+AUTO = Classes(free("found"), found_in="found")
 
 
 def wanted(name: str, element: str = "float", *shape: Any, classes: Any = None, role: str = "input",
-           source: Any = None, auto: bool = False) -> Wanted:  # fmt: skip
-    """A field; `classes` is a count, names, or AUTO."""
+           source: Any = None) -> Wanted:  # fmt: skip
+    """A field; `classes` is a count, labels, or AUTO."""
     if isinstance(classes, int):
         classes = Classes(classes)
     elif isinstance(classes, tuple):
         classes = Classes(len(classes), classes)
-    return Wanted(name, Tensor(element, shape, classes), role, source, None, auto)
+    return Wanted(name, Tensor(element, shape, classes), role, source)
 
 
-def target(name: str, element: str = "float", *shape: Any, classes: Any = None, source: Any = None,
-           auto: bool = False) -> Wanted:  # fmt: skip
-    return wanted(name, element, *shape, classes=classes, role="target", source=source, auto=auto)
+def target(name: str, element: str = "float", *shape: Any, classes: Any = None, source: Any = None) -> Wanted:
+    return wanted(name, element, *shape, classes=classes, role="target", source=source)
 
 
 def csv_of(folder: Path, text: str, name: str = "rows.csv", **settings: Any) -> Csv:

@@ -31,7 +31,7 @@ def test_class_names_are_met_by_name_not_by_place():
 def test_a_count_takes_the_numbers_and_auto_the_names():
     assert read(Builtin(set="iris"), target("y", "class", classes=3)).classes == {}
     found = read(Builtin(set="iris"), target("y", "class", classes=AUTO))
-    assert found.classes == {"y": Classes(3, FLOWERS)}
+    assert found.classes == {"found": Classes(3, FLOWERS, "found")}
     np.testing.assert_array_equal(found.train["y"], datasets.load_iris().target)
 
 

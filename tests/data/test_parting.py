@@ -116,10 +116,10 @@ def test_only_the_parts_that_are_asked_for():
 
 def test_a_class_that_only_the_test_has(tmp_path):
     train, test = csv_of(tmp_path, "x\na\nb\n"), csv_of(tmp_path, "x\nb\nc\n", "test.csv")
-    inputs = read(train, wanted("x", "class", classes=AUTO, auto=True), test=test, folder=tmp_path)
-    assert inputs.classes["x"] == Classes(2, ("a", "b"))
+    inputs = read(train, wanted("x", "class", classes=AUTO), test=test, folder=tmp_path)
+    assert inputs.classes == {"found": Classes(2, ("a", "b"), "found")}
     assert inputs.test["x"].tolist() == [1, -1]
-    found = mistake_of(read, train, target("x", "class", classes=AUTO, auto=True), test=test, folder=tmp_path)
+    found = mistake_of(read, train, target("x", "class", classes=AUTO), test=test, folder=tmp_path)
     assert found.message == 'test.csv, row 2 (line 3), column "x": "c" is not one of the 2 classes'
 
 
@@ -167,7 +167,7 @@ def test_the_fingerprint_knows_values_not_places(tmp_path):
 
 
 def test_classes_of_two_counts_are_learnt_apart():
-    other = Classes(free("other"))
+    other = Classes(free("other"), found_in="other")
     fields = wanted("x", "class", classes=AUTO), target("y", "class", classes=other)
     found = read(table([4, 1], [2, 0], columns=("x", "y")), *fields).classes
-    assert {n: c.count for n, c in found.items()} == {"x": 5, "y": 2}
+    assert {n: c.labels for n, c in found.items()} == {"found": (2, 4), "other": None}

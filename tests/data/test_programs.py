@@ -59,7 +59,8 @@ def test_classes_are_found_before_sizes_are_known(tmp_path):
     program = program_of(PEOPLE)
     assert [w.name for w in wanted_by(program)] == ["age", "income"], "nothing reads the city"
     found = facts(program, tmp_path)
-    assert found.classes == {"income": Classes(2, ("high", "low"))} == load(program, tmp_path).classes
+    income = Classes(2, ("high", "low"), "income")
+    assert found.classes == {"income": income} == load(program, tmp_path).classes
     known = program_of(PEOPLE, facts=found)
     assert known.output("income").declared.classes.count == 2
     data = load(known, tmp_path)
@@ -188,7 +189,7 @@ def test_an_unknown_set_is_told_by_the_compiler():
 
 ARTIFACT = [
     wanted("age"),
-    wanted("city", "class", classes=("Bonn", "Rom"), auto=True),
+    wanted("city", "class", classes=Classes(2, ("Bonn", "Rom"), "city")),
     wanted("member", "binary", classes=("no", "yes")),
     wanted("grade", "class", classes=3),
     wanted("pair", "float", 2, source=Columns(columns=("a", "b"))),
@@ -212,13 +213,22 @@ def test_an_artifact_also_takes_a_field_under_its_own_name(tmp_path):
     assert read_rows(tmp_path / "rows.csv", [ARTIFACT[4]])["pair"].tolist() == [[1, 2]]
 
 
-def test_a_name_that_training_has_not_seen_is_an_error(tmp_path):
-    csv_of(tmp_path, GOOD.replace("Bonn", "Bnon"))
+def test_names_that_training_has_not_seen_and_missing_ones_are_counted(tmp_path):
+    csv_of(tmp_path, GOOD.replace("Bonn", "Bnon").replace("1,Rom", "1,"))
+    rows = read_rows(tmp_path / "rows.csv", ARTIFACT)
+    assert rows["city"].tolist() == ["", ""], "no class is called so"
+    (told,) = map(str, rows.outside())
+    assert told == '1 of the 2 values of `city` is none of its classes ("Bnon"), 1 is missing: ' \
+        "they count as class -1"  # fmt: skip
+
+
+def test_a_target_that_is_none_of_the_classes_is_an_error(tmp_path):
+    csv_of(tmp_path, GOOD.replace("high", "hihg"))
     found = mistake_of(read_rows, tmp_path / "rows.csv", ARTIFACT)
     assert found.message.endswith(
-        'rows.csv, row 2 (line 3), column "city": "Bnon" is not one of the 2 classes'
+        'rows.csv, row 2 (line 3), column "income": "hihg" is not one of the 2 classes'
     )
-    assert found.help == "did you mean `Bonn`?"
+    assert found.help == "did you mean `high`?"
 
 
 def test_rows_from_arrays_and_for_what_was_drawn_in_training(tmp_path):

@@ -109,7 +109,7 @@ def test_colours_noise_and_erased_boxes_move_nothing():
 
 def test_validation_and_the_artifact_know_nothing_of_it():
     p = program(copying("mse(copy)"))
-    for graph in (forms.inference(p), forms.inference(p, loss=True)):
+    for graph in (forms.inference(p), forms.validation(p)):
         assert not [n for n in graph.nodes if n.operator.random]
 
 

@@ -52,7 +52,7 @@ print(found["kind_probabilities"].shape)
 from dlc.runtime import evaluate
 from dlc.runtime.artifact import verify
 from pathlib import Path
-print(verify("m.onnx").holds, evaluate.evaluate(dlc.load("m.onnx"), Path("rows.npz"))[0])
+print(verify("m.onnx").holds, evaluate.evaluate(dlc.load("m.onnx"), Path("rows.npz")).rows)
 try:
     program.torch()
 except ModuleNotFoundError as error:

@@ -192,7 +192,7 @@ def test_many_epochs_do_not_fill_the_screen():
 def test_the_end_is_one_table_and_where_things_are():
     console = Console(file=io.StringIO(), width=30)
     figures = {"train": {"loss": 0.25, "accuracy": 0.9}, "test": {"loss": 1234.5, "accuracy": float("nan")}}
-    summary(console, Trained({}, (), 3, "done", figures), parity="1e-07",
+    summary(console, Trained({}, (), 3, "done", figures), parity=("1e-07", "3 rows are left out"),
             files=[("model", "runs/[net]/model.onnx")],
             next="dlc predict runs/net/latest/model.onnx rows.csv")  # fmt: skip
     assert console.file.getvalue().splitlines() == [
@@ -202,6 +202,7 @@ def test_the_end_is_one_table_and_where_things_are():
         "test   1.23e+03         -",
         "",
         "parity  1e-07",
+        "        3 rows are left out",
         "model   runs/[net]/model.onnx",
         "next    dlc predict runs/net/latest/model.onnx rows.csv",
     ]

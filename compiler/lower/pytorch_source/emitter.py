@@ -74,7 +74,7 @@ class Emitter:
         self.model = self.classes[-1]
         self.inputs = [value for value in self.model.first.params if value not in targets]
         self.imports = {"import torch", "from torch import nn"}
-        self.constants: dict[str, tuple[str, ...]] = {}
+        self.constants: dict[str, tuple[str, ...] | tuple[int, ...]] = {}
         self.needs_numbered, self.needs_table = False, {}
         self.initializes = self.learns = self.penalizes = self.scheduled = self.measures = False
         self.several = False  # optimizers
@@ -99,21 +99,21 @@ class Emitter:
         named = next((name for name, v in self.program.bindings.items() if v is value), "")
         return named or ("" if value in self.program.graph.values() else value.name.replace(".", "_"))
 
-    def names_of_classes(self, names: tuple[str, ...]) -> str:
-        """A constant of the file that lists names of classes."""
+    def labels_of_classes(self, labels: tuple[str, ...] | tuple[int, ...]) -> str:
+        """A constant of the file that lists what classes are called."""
         for constant, known in self.constants.items():
-            if known == names:
+            if known == labels:
                 return constant
         declared = (*self.program.outputs, *self.program.inputs)
-        field = next(f for f in declared if f.declared.classes and f.declared.classes.names == names)
+        field = next(f for f in declared if f.declared.classes and f.declared.classes.labels == labels)
         constant = safe(field.name.upper(), {f.name for f in declared})
-        self.constants[constant] = names
+        self.constants[constant] = labels
         return constant
 
-    def array_of_classes(self, names: tuple[str, ...]) -> str:
-        """The same as an array, which numbers of classes index."""
+    def array_of_classes(self, labels: tuple[str, ...] | tuple[int, ...]) -> str:
+        """The same as an array, which the places of classes index."""
         self.imports.add("import numpy as np")
-        return f"np.array({self.names_of_classes(names)})"
+        return f"np.array({self.labels_of_classes(labels)})"
 
     def path(self, weight: str, key: bool = False) -> str:
         """Where a weight of the spec is in the model: as Python reaches it, or its key in the state."""

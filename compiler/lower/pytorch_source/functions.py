@@ -24,7 +24,7 @@ from dlc.compiler.lower.pytorch_source.hoisting import Temporary
 from dlc.compiler.lower.pytorch_source.naming import Namer
 from dlc.compiler.lower.pytorch_source.writer import Writer, local, safe
 from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.answers import BinaryName, ClassName, OfNames
+from dlc.compiler.operators.answers import Label
 from dlc.compiler.passes import forms
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def Lets(targets: tuple[Any, ...], code: Code, hints: list[str]) -> Let:
 
 def answers(e: Emitter) -> list[str]:
     """`answers(model, ...)`: what the artifact answers, under its names."""
-    graph = forms.inference(e.program)
+    graph = forms.answering(e.program, forms.at_inference(e.program.graph))
     inputs = {value: e.input_name(value) for value in e.inputs}
     body = Body(e, dict(inputs))
     body.call_model("model.eval()", targets=False)
@@ -136,11 +136,11 @@ def answers(e: Emitter) -> list[str]:
     made = {value for node in e.graph.nodes for value in node.results}
     named: dict[Value, str] = {}
     for node in graph.nodes:
-        if isinstance(node.operator, OfNames) or any(r in made for r in node.results):
+        if any(r in made for r in node.results):
             continue
-        if isinstance(node.operator, (ClassName, BinaryName)):
+        if isinstance(node.operator, Label):
             body.writer.env[node.results[0]] = body.writer.value(node.operands[0])
-            named[node.results[0]] = e.array_of_classes(node.operator.names)
+            named[node.results[0]] = e.array_of_classes(node.operator.labels)
         else:
             body.writer.write_node(node)
     keys = list(graph.outputs)

@@ -70,17 +70,17 @@ def auroc() -> list[str]:
 
 
 def named(e: Emitter, field: Field) -> list[str]:
-    """The target by the names of its classes, as the model answers."""
-    names = names_of(field.type)
-    if not names:
+    """The target by the labels of its classes, as the model answers."""
+    labels = labels_of(field.type)
+    if not labels:
         return []
     index = field.name if kind_of(field.type).word == "class" else f"{field.name}.long()"
-    return [f"{INDENT}{field.name}_names = {e.array_of_classes(names)}[{index}]"]
+    return [f"{INDENT}{field.name}_names = {e.array_of_classes(labels)}[{index}]"]
 
 
-def names_of(type: Tensor) -> tuple[str, ...] | None:
-    """The names by which answers are held against targets: scikit-learn takes several labels by number."""
-    return None if type.classes is None or has_labels(type) else type.classes.names
+def labels_of(type: Tensor) -> tuple[str, ...] | tuple[int, ...] | None:
+    """The labels by which answers are held against targets; several yes or no at once are numbers."""
+    return None if type.classes is None or has_labels(type) else type.classes.labels
 
 
 def has_labels(type: Tensor) -> bool:
@@ -96,7 +96,7 @@ def measured(e: Emitter, rows: Rows, name: str, metric: Any) -> Code:
     together = metric.name == "accuracy" or kind.word == "class" or not State(declared).per_label
     flat = ".ravel()" if declared.rank and together else ""
     how: dict[str, Any] = {"average": "macro"} if kind.word == "class" or has_labels(declared) else {}
-    answer, names = f'made["{name}"]', names_of(declared)
+    answer, names = f'made["{name}"]', labels_of(declared)
     classes = declared.classes
     if metric.of_probabilities:
         if kind.word == "class" and classes and classes.count == 2:

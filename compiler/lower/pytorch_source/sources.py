@@ -21,8 +21,36 @@ def path_of(rows: Rows, source: Any) -> tuple[str, list[str]]:
     return ("path", ["path"]) if rows.own_sources else (quoted(source.path), [])
 
 
-def names_of(field: Field) -> tuple[str, ...] | None:
-    return field.type.classes.names if field.type.classes else None
+def class_place(rows: Rows, field: Field, value: str, whole: str = "{}") -> str | None:
+    """A value as its place among the classes, -1 for one of an input that is none of them or is missing; none
+    where the value is the place. `whole` makes of it what the labels of whole numbers are compared with."""
+    classes = field.type.classes
+    if classes is None or (classes.labels is None and (field.target or field.type.element == "binary")):
+        return None
+    labels = rows.e.labels_of_classes(classes.labels) if classes.labels else f"range({classes.count})"
+    value = value if classes.names else whole.format(value)
+    if field.target or field.type.element == "binary":
+        return f"{labels}.index({value})"
+    return f"place({labels}, {value})"
+
+
+def with_place(found: list[str], printed: bool = False) -> list[str]:
+    """The lines with the function that they look classes up with; `printed` if labels are held as text."""
+    if not any("place(" in line for line in found):
+        return found
+    doc = "The place of a class; -1 for what is none of them."
+    texts = [f"{INDENT}labels = [str(label) for label in labels]"] if printed else []
+    answer = f"{INDENT}return labels.index(value) if value in labels else -1"
+    return [*head("place", ["labels", "value"], doc), *texts, answer, *found]
+
+
+def refuse_labels(rows: Rows) -> None:
+    """Refuse a source of arrays where classes are what the data holds: an emitted file takes places there."""
+    for field in rows.fields:
+        classes = field.type.classes
+        if classes is not None and classes.found_in and classes.labels:
+            message = f"the classes of `{field.field}` are read by their labels"
+            raise rows.e.cannot("E0822", None, message, "a csv or parquet file is read so")
 
 
 def cells(rows: Rows, field: Field, one: str, item: str, items: str, kind: str) -> Code:
@@ -102,7 +130,7 @@ def builtin(rows: Rows, source: Any) -> list[str]:
 
 def builtin_target(rows: Rows, field: Field, labels: list[str] | None) -> Code:
     """The target of a set; its numbers are those of the spec's classes, or become them."""
-    names = names_of(field)
+    names = field.type.classes and field.type.classes.names
     dtype = None if field.dtype == "torch.int64" else field.dtype
     if not names or not labels or list(names) == labels:
         return rows.tensor(field, "data.target", dtype)
@@ -120,9 +148,10 @@ def table(rows: Rows, source: Any) -> list[str]:
         )
     places = placed(rows, names, target=False)
     written = literal([[float("nan") if cell is None else cell for cell in row] for row in source.rows])
-    if any(isinstance(cell, (str, tuple, list)) for row in source.rows for cell in row):
+    by_cell = any(class_place(rows, field, "") for field in rows.fields)
+    if by_cell or any(isinstance(cell, (str, tuple, list)) for row in source.rows for cell in row):
         columns = [listed(rows, field, places[field.field], source) for field in rows.fields]
-        return rows.finish(lines(written, 4, "table = "), columns)  # type: ignore[arg-type]
+        return with_place(rows.finish(lines(written, 4, "table = "), columns))  # type: ignore[arg-type]
     opening = lines(written, 4, "table = torch.tensor(", ")")  # type: ignore[arg-type]
     columns = []
     for field in rows.fields:
@@ -134,11 +163,11 @@ def table(rows: Rows, source: Any) -> list[str]:
 
 def listed(rows: Rows, field: Field, places: Sequence[int], source: Any) -> Code:
     """A field out of rows that are lists, some of them of texts."""
-    names = names_of(field)
-    if names and len(places) == 1:
-        return cells(rows, field, f"{rows.e.names_of_classes(names)}.index(row[{places[0]}])", "row", "table",
-                     "int")  # fmt: skip
     one = f"row[{places[0]}]"
+    if class_place(rows, field, ""):
+        each = class_place(rows, field, "row[place]" if len(places) > 1 else one)
+        one = f"[{each} for place in {list(places)}]" if len(places) > 1 else str(each)
+        return cells(rows, field, one, "row", "table", "int")
     if len(places) > 1:
         index = part(field, places, len(source.rows[0]))
         one = f"[row[place] for place in {index}]" if index.startswith("[") else f"row[{index}]"
@@ -165,7 +194,7 @@ def csv(rows: Rows, source: Any) -> list[str]:
         else:
             one, kind = cell(rows, field, f"line[{quoted(names[0])}]", missing)
         columns.append(cells(rows, field, one, "line", "lines", kind))
-    found = rows.finish(opening, columns, given)
+    found = with_place(rows.finish(opening, columns, given), printed=True)
     if not any("number(line[" in line for line in found):
         return found
     marks = inline(literal(missing))  # type: ignore[arg-type]
@@ -175,9 +204,9 @@ def csv(rows: Rows, source: Any) -> list[str]:
 
 def cell(rows: Rows, field: Field, source: str, missing: Sequence[str]) -> tuple[str, str]:
     """A cell of text as a Python number, and the kind of it."""
-    names = names_of(field)
-    if names:
-        return f"{rows.e.names_of_classes(names)}.index({source})", "int"
+    whole = "{}.removesuffix('.0')" if not field.target else "int({}.removesuffix('.0'))"
+    if (found := class_place(rows, field, source, whole.replace("'", '"'))) is not None:
+        return found, "int"
     if field.type.element in ("bool", "binary"):
         rows.e.imports.add("import json")
         return f"float(json.loads({source}.lower()))", "float"
@@ -192,11 +221,10 @@ def parquet(rows: Rows, source: Any) -> list[str]:
     path, given = path_of(rows, source)
     columns = []
     for field in rows.fields:
-        names, classes = field.columns or (field.field,), names_of(field)
+        names = field.columns or (field.field,)
         own = [f"table[{quoted(name)}]" for name in names]
-        if classes:
-            index = f"{e.names_of_classes(classes)}.index(name)"
-            columns.append(cells(rows, field, index, "name", f"{own[0]}.to_pylist()", "int"))
+        if (place := class_place(rows, field, "value")) and not field.type.rank:
+            columns.append(cells(rows, field, place, "value", f"{own[0]}.to_pylist()", "int"))
         elif field.columns and field.type.rank:
             e.imports.add("import numpy as np")
             each = f"[table[name] for name in {inline(literal(tuple(names)))}]"  # type: ignore[arg-type]
@@ -204,11 +232,12 @@ def parquet(rows: Rows, source: Any) -> list[str]:
         else:
             read = "to_pylist" if field.type.rank else "to_numpy"
             columns.append(rows.tensor(field, f"{own[0]}.{read}()"))
-    return rows.finish([f"{INDENT}table = parquet.read_table({path})"], columns, given)
+    return with_place(rows.finish([f"{INDENT}table = parquet.read_table({path})"], columns, given))
 
 
 def npz(rows: Rows, source: Any) -> list[str]:
     rows.e.imports.add("import numpy as np")
+    refuse_labels(rows)
     path, given = path_of(rows, source)
     opening = [f"{INDENT}arrays = np.load({path})"]
     columns = []
@@ -220,6 +249,7 @@ def npz(rows: Rows, source: Any) -> list[str]:
 
 def idx(rows: Rows, source: Any) -> list[str]:
     e = rows.e
+    refuse_labels(rows)
     e.imports |= {"import gzip", "import os", "import numpy as np"}
     read = [
         *head("read_idx", ["path"], "A file in the format of MNIST, perhaps gzipped."),

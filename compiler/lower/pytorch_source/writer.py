@@ -186,7 +186,11 @@ class Writer:
         if module is not None and (owner or not node.weights):
             attr = self.local_name(owner) if owner else operator.name
             function = self.member_for(attr, module._code, own=bool(owner))
-            self.let(node, (Written(call(function, *(g._code for g in given)), DTYPES["float"]),))
+
+            def called(*operands: Any) -> Written:
+                return Written(call(function, *(o._code for o in operands)), DTYPES["float"])
+
+            self.let(node, (operator.call(self.functions(), called, *given),))
         elif self.frame.what not in ("operator", "function") and (owner or self.is_long(node, given)):
             alone = self.shared.led.get(node.results[0], node).operator
             frame = Frame("operator", alone.name, f"{owner or self.frame.prefix + alone.name}.", [node])
@@ -198,7 +202,7 @@ class Writer:
 
     def forms(self, node: Node, given: list[Written], weights: Mapping[str, Written]) -> tuple[Written, ...]:
         """What a node makes: in training as it says, else as what stands in its place."""
-        functions = Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
+        functions = self.functions()
         made = results(node.operator.torch(functions, *given, **weights), len(node.results))
         alone = self.shared.led.get(node.results[0], node)
         instead = alone.operator.inference()
@@ -223,6 +227,10 @@ class Writer:
             for a, b in zip(made, other, strict=True)
         )
 
+    def functions(self) -> Functions:
+        """What forms see of torch, sizes included."""
+        return Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
+
     def is_long(self, node: Node, given: list[Written]) -> bool:
         """Whether what an operator does in training alone is more than a line can hold well."""
         alone = self.shared.led.get(node.results[0], node).operator
@@ -230,8 +238,7 @@ class Writer:
             return True
         if node.weights or alone.inference() is alone:
             return False
-        functions = Functions({v: w for v, w in self.env.items() if isinstance(v, Value)})
-        made = results(node.operator.torch(functions, *given), len(node.results))
+        made = results(node.operator.torch(self.functions(), *given), len(node.results))
         return sum(part.kind == "call" for written in made for part in written._code.walk()) > MOST_CALLS
 
     def let(self, node: Node, made: tuple[Written, ...]) -> None:
@@ -321,10 +328,11 @@ def parameter(weight: Weight) -> Code:
     value = getattr(weight.initial, "value", None)
     fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
     sizes = [number(known(size)) for size in weight.value.type.shape] or [text("()")]
+    dtype = {"dtype": text("torch.float64")} if weight.value.type.element == "float64" else {}
     made = (
-        call(text(f"torch.{fill}"), *sizes)
+        call(text(f"torch.{fill}"), *sizes, **dtype)
         if value is None
-        else call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value))
+        else call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value), **dtype)
     )
     return call(text("nn.Parameter"), made) if weight.trainable else Code("buffer", None, (made,))
 

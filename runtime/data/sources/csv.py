@@ -111,7 +111,7 @@ class CsvFile(Opened):
             raise self._broken(str(error)) from None
 
     def _column(self, cells: pa.ChunkedArray, place: int) -> Column:
-        column = texts(cells)
+        column = texts(cells, untyped=True)
         if not self._missing:
             return column
         import pyarrow as pa
@@ -120,7 +120,7 @@ class CsvFile(Opened):
 
         marks = pa.array([text.strip() for text in self._missing], pa.large_string())
         marked = pc.is_in(pc.utf8_trim_whitespace(column.values), value_set=marks)
-        return texts(pc.if_else(marked, pa.scalar(None, pa.large_string()), column.values))
+        return texts(pc.if_else(marked, pa.scalar(None, pa.large_string()), column.values), untyped=True)
 
     def _ragged(self) -> Iterator[Diagnostic]:
         """Every row that has more or fewer cells than the heading."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.source import Column, Opened, column_of, need_file, shown
+from dlc.runtime.data.given import column_of
+from dlc.runtime.data.source import Column, Opened, need_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -69,6 +69,9 @@ class ParquetFile(Opened):
             array, shape = self._unfold(array, shape, place)
         if types.is_boolean(array.type) and array.null_count:
             array = array.cast(pa.float64())
+        if types.is_integer(array.type) and array.null_count:
+            nulls = np.asarray(array.is_null()).reshape(shape)
+            return numbers(array.fill_null(0).to_numpy().reshape(shape), nulls=nulls)
         if types.is_string(array.type) or types.is_large_string(array.type):
             return texts(array, shape[1:])
         if not (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.source import Column, Opened, numbers, texts
+from dlc.runtime.data.given import as_array, column_of
+from dlc.runtime.data.source import Column, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,16 +34,8 @@ class TableRows(Opened):
         return [self._column([row[place] for row in self._rows], place) for place in places]
 
     def _column(self, entries: list[Any], place: int) -> Column:
-        if any(isinstance(entry, str) for entry in entries):
-            return texts([entry if entry is None else str(entry) for entry in entries])
         try:
-            array = np.array(entries)
+            return column_of(as_array(entries))
         except ValueError:
-            array = np.array(entries, object)
-        if array.dtype == object:  # lists of different lengths, or whole numbers past 64 bits
-            try:
-                array = np.array(entries, np.float64)
-            except ValueError:
-                message = f"the table, {self.name(place)}: the entries are lists of different lengths"
-                raise mistakes.fail(mistakes.RAGGED, message, (self.definition, "written here")) from None
-        return numbers(array)
+            message = f"the table, {self.name(place)}: the entries are lists of different lengths"
+            raise mistakes.fail(mistakes.RAGGED, message, (self.definition, "written here")) from None

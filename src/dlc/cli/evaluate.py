@@ -21,22 +21,24 @@ import click
 def command(model: str, data: str, form: str) -> None:
     """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
     or a built-in set."""
+    from dlc.cli import mistakes
     from dlc.cli.sources import model_of, source_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
 
-    rows, figures, tables = evaluate.evaluate(load(model_of(model)), source_of(data))
+    found = evaluate.evaluate(load(model_of(model)), source_of(data))
+    mistakes.note(found.outside)
     if form == "json":
         from dlc.runtime.history import plain
         from dlc.runtime.runs import records
 
-        click.echo(json.dumps({"rows": rows, **plain(figures), **records(tables)}))
+        click.echo(json.dumps({"rows": found.rows, **plain(found.figures), **records(found.tables)}))
         return
     from dlc.runtime.progress import grid, number
 
-    click.echo(f"{rows} rows of {data}")
-    width = max(map(len, figures), default=0)
-    for name, value in figures.items():
+    click.echo(f"{found.rows} rows of {data}")
+    width = max(map(len, found.figures), default=0)
+    for name, value in found.figures.items():
         click.echo(f"{name:{width}}  {number(value)}")
-    for name, counts in tables.items():
+    for name, counts in found.tables.items():
         click.echo("\n".join(["", *grid(name, counts, "`--format json` gives it")]))

@@ -51,6 +51,8 @@ def command(
         f"{made.path}: {made.bytes:_} bytes, torch and ONNX Runtime agree to "
         f"{made.worst:.1e} on {made.batches} batches"
     )
+    for line in made.excused:
+        click.echo(f"  {line}")
 
 
 def writable(path: Path) -> Path:

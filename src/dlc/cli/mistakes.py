@@ -64,6 +64,12 @@ def complain(message: str, help: str = "") -> None:
     click.echo(f"{head}: {message}" + (f"\n  = help: {help}" if help else ""), err=True)
 
 
+def note(found: Iterable[object]) -> None:
+    """A line on standard error for each thing that is no error, and that a person should know."""
+    for some in found:
+        click.echo(f"note: {some}", err=True)
+
+
 def refuse(message: str, help: str = "") -> NoReturn:
     """Say what went wrong and leave."""
     complain(message, help)

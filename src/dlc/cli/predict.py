@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
 def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
-    Targets need not be there."""
+    Targets need not be there. How many values are of no class of the model is said on standard error."""
+    from dlc.cli import mistakes
     from dlc.cli.sources import model_of, source_of
     from dlc.compiler.answers import kind_of
     from dlc.runtime import evaluate
@@ -36,7 +37,9 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     from dlc.runtime.runs import write
 
     artifact = load(model_of(model))
-    answers = evaluate.predict(artifact, source_of(data))
+    predicted = evaluate.predict(artifact, source_of(data))
+    answers = predicted.answers
+    mistakes.note(predicted.outside)
     names = {
         answer: type.classes.names
         for output, type in artifact.outputs.items()

@@ -21,7 +21,7 @@ def command(
     spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, out: str | None, device: str
 ) -> None:
     """Read the data, train, export to ONNX, and prove the file equal to what was trained."""
-    from dlc.cli.mistakes import STOPPED, show
+    from dlc.cli.mistakes import STOPPED, note, show
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
 
@@ -35,7 +35,7 @@ def command(
     shown = progress.Progress(console)
     try:
         result = job.train(face, data=source_of(data), out=out, device=device, listeners=(shown,),
-                           warn=lambda found: show(found, sys.stderr))  # fmt: skip
+                           warn=lambda found: show(found, sys.stderr), note=note)  # fmt: skip
     finally:
         shown.close()
     report(console, result)
@@ -53,5 +53,9 @@ def report(console: Any, result: Any) -> None:
     parity = f"torch and ONNX Runtime agree to {exported.worst:.1e} on {exported.batches} batches"
     files = (("model", model), ("weights", os.path.join(folder, WEIGHTS)))
     progress.summary(
-        console, result.trained, parity=parity, files=files, next=f"dlc predict {model} rows.csv"
+        console,
+        result.trained,
+        parity=(parity, *exported.excused),
+        files=files,
+        next=f"dlc predict {model} rows.csv",
     )

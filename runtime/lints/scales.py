@@ -12,7 +12,7 @@ from dlc.compiler.operators.joining import Concat
 from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
-from dlc.runtime.fit import flowing
+from dlc.runtime.fit import flowing_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,11 +25,10 @@ APART = 100  # times that one feature deviates as a rule more than another ever 
 ROWS, FEWEST, VALUES = 10_000, 100, 10**7  # rows that are looked at, and numbers in them
 
 
-def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:
+def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A warning for each layer that takes features of the data on very different scales."""
     graph = forms.at_inference(program.graph)
     rows = {name: data.train[name] for name in data.train} if data.train else {}
-    found = []
     for node in first_layers(graph, rows):
         taken = features_of(graph, node, rows, weights)
         spread, reach = np.nan_to_num(taken.std(axis=0)), np.nan_to_num(np.ptp(taken, axis=0))
@@ -41,8 +40,7 @@ def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]
                              (int(spread.argmax()), int(varies[reach[varies].argmin()])))  # fmt: skip
         message = f"`{node.operator.name}` takes features on very different scales: {widest}, {narrowest}"
         help = "put `standardize` before it, which learns the scales from the training rows"
-        found.append(Diagnostic.at(node.site, "W0701", message, help))
-    return [d for d in found if not any(a.silences(d) for a in program.allowed)]
+        yield Diagnostic.at(node.site, "W0701", message, help)
 
 
 def first_layers(graph: Graph, rows: Mapping[str, np.ndarray]) -> Iterator[Node]:
@@ -72,7 +70,7 @@ def features_of(graph: Graph, node: Node, rows: Mapping[str, np.ndarray],
     shape = sizes(node.operands[0])
     looked_at = max(FEWEST, min(ROWS, VALUES // max(prod(shape), 1)))
     some = {name: array[:looked_at] for name, array in rows.items()}
-    taken = np.concatenate(list(flowing(graph, [node], some, weights))).astype(np.float64)
+    taken = np.concatenate(list(flowing_into(graph, [node], some, weights))).astype(np.float64)
     axis = 1 if len(shape) > 2 else -1
     return np.moveaxis(taken, axis, -1).reshape(-1, taken.shape[axis])
 

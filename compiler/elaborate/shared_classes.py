@@ -1,0 +1,89 @@
+"""Fields of `class(auto)` that are filled from one column: they share the classes that are found in it.
+
+Shapes depend on the number of classes, so this is read off the `data` section before the types are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler import syntax
+from dlc.compiler.sections import Column, Columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.sections import Field
+
+Owners = dict[str, str]  # the field that the classes of each field are called after
+
+
+def from_syntax(ev: Evaluator, tree: syntax.File) -> Owners:
+    """The owners as far as they can be told from the text and the params."""
+    written = next((s for s in tree.body if isinstance(s, syntax.Section) and s.name.id == "data"), None)
+    columns = dict(written_columns(ev, written.body)) if written else {}
+    return owners(auto_fields(tree), columns)
+
+
+def from_data(tree: syntax.File, fields: Mapping[str, Field]) -> Owners:
+    """The owners by the `data` section as it was read."""
+    columns = {name: f.columns for name, f in fields.items() if isinstance(f, Columns)}
+    columns |= {name: (f.column,) for name, f in fields.items() if isinstance(f, Column)}
+    return owners(auto_fields(tree), columns)
+
+
+def owners(fields: Iterable[str], columns: Mapping[str, tuple[str, ...]]) -> Owners:
+    """The first of all fields that share a column with each other, directly or through others."""
+    parents: dict[str, str] = {}
+
+    def root(field: str) -> str:
+        while parents[field] != field:
+            parents[field] = parents[parents[field]]
+            field = parents[field]
+        return field
+
+    first: dict[str, str] = {}
+    names = list(dict.fromkeys(fields))
+    for field in names:
+        parents[field] = field
+        for column in columns.get(field, (field,)):
+            parents[root(field)] = root(first.setdefault(column, field))
+    return {field: root(field) for field in names}
+
+
+def auto_fields(tree: syntax.File) -> Iterator[str]:
+    """The inputs and targets of the type `class(auto)`, in the order of the file."""
+    for statement in tree.body:
+        if isinstance(statement, syntax.Input) and is_auto(statement.type):
+            yield from (ident.id for ident in statement.names)
+        elif isinstance(statement, syntax.Output) and is_auto(statement.type):
+            yield (statement.target or statement.name).id
+
+
+def is_auto(type: syntax.Expr) -> bool:
+    call = type.value if isinstance(type, syntax.Index) else type
+    if not isinstance(call, syntax.Call) or len(call.arguments) != 1:
+        return False
+    function, given = call.function, call.arguments[0]
+    names = (function, given.value)
+    return given.name is None and [n.id for n in names if isinstance(n, syntax.Name)] == ["class", "auto"]
+
+
+def written_columns(ev: Evaluator, body: Iterable[syntax.Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The fields that `data` gives other columns, each with those that are texts or params."""
+    for statement in body:
+        if not isinstance(statement, syntax.Bind) or not isinstance(statement.value, syntax.Call):
+            continue
+        call = statement.value
+        if isinstance(call.function, syntax.Name) and call.function.id in (Column.name, Columns.name):
+            found = [text_of(ev, argument.value) for argument in call.arguments]
+            yield statement.targets[0].id, tuple(text for text in found if text is not None)
+
+
+def text_of(ev: Evaluator, expr: syntax.Expr) -> str | None:
+    if isinstance(expr, syntax.Name):
+        value = ev.scope.file.params.get(expr.id)
+    else:
+        value = expr.value if isinstance(expr, syntax.Literal) else None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,54 @@
+"""What training computes in float64 of the rows alone, taken out of its steps: it is the same in all of them,
+and there are devices without float64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dlc.compiler.dims import Dim
+from dlc.compiler.passes.extension import prune
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from dlc.compiler.ir import Graph, Node, Value
+
+
+def hoist(graph: Graph, drawn: Container[str] = ()) -> tuple[Graph, Graph]:
+    """The graph of what depends on the rows alone up to its last float64 value, its outputs under their own
+    names; and the rest, which takes these as inputs. `drawn` inputs are drawn anew in every step."""
+    early = early_nodes(graph, drawn)
+    if not early:
+        return prune(graph, {}), graph
+    later = replace(graph, nodes=tuple(node for node in graph.nodes if node not in early))
+    taken = later.needed_by(graph.outputs.values())
+    made = (value for node in graph.nodes if node in early for value in node.results)
+    handed = tuple(value for value in made if value in taken)
+    inputs = (v for v in graph.inputs if v in taken or any(isinstance(size, Dim) for size in v.type.shape))
+    weights = tuple(w for w in graph.weights if w.value in taken)
+    nodes = tuple(node for node in later.nodes if not taken.isdisjoint(node.results))
+    rest = replace(graph, inputs=(*inputs, *handed), weights=weights, nodes=nodes)
+    return prune(graph, {value.name: value for value in handed}), rest
+
+
+def early_nodes(graph: Graph, drawn: Container[str]) -> set[Node]:
+    """The nodes that compute in float64 of rows and of what was learnt from them, and those that make what
+    they read. What is the same for every row stays with the rest as well."""
+    fixed = {v for v in graph.inputs if v.field not in drawn}
+    fixed.update(w.value for w in graph.weights if w.role == "learnt")
+    able = []
+    for node in graph.nodes:
+        moves = node.operator.training_only or node.operator.inference() is not node.operator
+        if not moves and fixed.issuperset(node.reads):
+            fixed.update(node.results)
+            able.append(node)
+    early: set[Node] = set()
+    wanted: set[Value] = set()
+    for node in reversed(able):
+        wide = any(v.type.element == "float64" for v in (*node.operands, *node.results))
+        if wide or not wanted.isdisjoint(node.results):
+            wanted.update(node.reads)
+            if node.results[0].type.batched:
+                early.add(node)
+    return early

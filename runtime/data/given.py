@@ -1,0 +1,77 @@
+"""Values of Python as a column: arrays, lists and series of numbers or text."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.runtime.data.source import Column, numbers, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MISSING = ("NAType", "NaTType")  # of pandas
+
+
+def as_array(given: Any) -> np.ndarray:
+    """As NumPy has it; tensors of other libraries convert themselves. ValueError says why it cannot be."""
+    try:
+        array = np.asarray(given)
+        if array.dtype.kind in "US" and isinstance(given, (list, tuple)):
+            array = np.asarray(given, object)  # else NumPy makes text of what stands beside text
+    except (TypeError, RuntimeError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+    except ValueError:
+        raise ValueError("its rows are not all of one shape") from None
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8")
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def column_of(array: np.ndarray) -> Column:
+    """The values as they are, rows first: text as text, None and NaN missing. ValueError says what they are
+    if they are neither numbers nor text."""
+    kind = array.dtype.kind
+    if kind in "biuf":
+        return numbers(array)
+    if kind == "O":
+        return of_objects(array)
+    if kind in "UT":
+        return texts(array.ravel().tolist(), array.shape[1:])
+    help = '; `.astype("int64")` makes whole numbers of them' if kind in "Mm" else ""
+    raise ValueError(f"values of {array.dtype} are neither numbers nor text{help}")
+
+
+def of_objects(array: np.ndarray) -> Column:
+    """Python objects: text if there is any among them, else numbers."""
+    values = array.ravel().tolist()
+    gone = [is_missing(value) for value in values]
+    known = [value for value, missing in zip(values, gone, strict=True) if not missing]
+    if any(isinstance(value, (str, bytes)) for value in known):
+        return texts(filled(values, gone, as_text, None), array.shape[1:])
+    if known and all(isinstance(value, (int, np.integer)) for value in known):
+        whole = np.array(filled(values, gone, int, 0)).reshape(array.shape)
+        if whole.dtype.kind in "iu":
+            return numbers(whole, nulls=np.array(gone).reshape(array.shape) if any(gone) else None)
+    return numbers(np.array(filled(values, gone, as_float, np.nan), np.float64).reshape(array.shape))
+
+
+def filled(values: Sequence[Any], gone: Sequence[bool], read: Callable[[Any], Any], other: Any) -> list[Any]:
+    return [other if missing else read(value) for value, missing in zip(values, gone, strict=True)]
+
+
+def is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and isnan(value)) or type(value).__name__ in MISSING
+
+
+def as_text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{str(value)[:40]!r} is neither a number nor text") from None

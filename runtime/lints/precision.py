@@ -1,0 +1,66 @@
+"""Numbers whose differences float32 cannot hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.operators.arithmetic import Cast
+from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune
+from dlc.compiler.passes.offsets import EXACT
+from dlc.runtime.data import wanted_by
+from dlc.runtime.data.coarse import coarse
+from dlc.runtime.fit import flowing_into
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dlc.compiler.ir import Graph, Node
+    from dlc.compiler.program import Program
+    from dlc.runtime.data import Dataset
+
+ROWS = 10_000  # that are looked at
+
+
+def coarse_fields(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+    """A `float` field that deviates by little more than the step between two float32 numbers of its size."""
+    found = data.train.coarse if data.train is not None else {}
+    for field in wanted_by(program):
+        for some in found.get(field.name, ()):
+            help = (
+                "subtract an offset in the data: targets are float32"
+                if field.is_target
+                else f"declare `{field.name}` as `int64` or `float64`: offsets behind it, as that of "
+                "`standardize`, are then subtracted before it is made float32"
+            )
+            labels = (Label(field.place),) if field.place is not None else ()
+            yield Diagnostic("W0706", f"{some}: `{field.name}` loses digits", labels, (), help)
+
+
+def coarse_casts(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+    """Numbers of a wider input that are made float32 with their offset."""
+    graph = forms.at_inference(program.graph)
+    for node in graph.nodes:
+        if isinstance(node.operator, Cast) and node.operator.to == "float":
+            given = prune(graph, {"x": node.operands[0]})
+            if node.operands[0].type.element in EXACT and rows_reach(given, data):
+                yield from coarse_cast(graph, node, given, data.train or {}, weights)
+
+
+def rows_reach(given: Graph, data: Dataset) -> bool:
+    """Whether the rows, and what is learnt from them, are all that a graph depends on."""
+    known = data.train is not None and all(v.field in data.train for v in given.inputs)
+    return known and bool(given.inputs) and not any(w.trainable for w in given.weights)
+
+
+def coarse_cast(graph: Graph, node: Node, given: Graph, rows: Mapping[str, np.ndarray],
+                weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:  # fmt: skip
+    some = {v.field: rows[v.field][:ROWS] for v in given.inputs}
+    taken = np.concatenate(list(flowing_into(graph, [node], some, weights)))
+    features = taken.shape[-1] if taken.ndim > 1 else 1
+    for found in coarse(taken, [f"`{given.inputs[0].name}`"] * features)[:1]:
+        help = "subtract an offset before it is used; `standardize` learns one"
+        yield Diagnostic.at(node.site, "W0706", f"{found}: it loses digits here", help)

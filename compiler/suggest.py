@@ -84,7 +84,9 @@ def look_alike(word: str, candidates: Iterable[str]) -> str:
         other = f", that one {foreign_letters(twin)}" if not twin.isascii() else ""
         return f"write `{twin}`: it holds {foreign_letters(word)}{other}" if twin else ""
     twin = next((c for c in candidates if not c.isascii() and latin(c) == word), "")
-    return f"write `{twin}`: that name holds {foreign_letters(twin)}" if twin else ""
+    if not twin:
+        return ""
+    return f"there is `{twin}`, which holds {foreign_letters(twin)}: write both alike"
 
 
 def listed(names: Collection[str], form: str = "`{}`") -> str:

@@ -75,7 +75,7 @@ class _Tokenizer:
         self.comments: list[Token] = []
         self.broken: set[int] = set()
         self.open_string_lines: set[int] = set()
-        self.signs: dict[tuple[int, str], list[Token]] = {}  # those of other languages, by their line
+        self.signs: dict[tuple[int, str], list[Token]] = {}  # of other languages, and spaces, by their line
 
     def run(self) -> Tokens:
         self._check_text()
@@ -195,19 +195,20 @@ class _Tokenizer:
             self.signs.setdefault((token.line, str(token)), []).append(token)
             return retyped(token, meant[1], meant[0])
         if characters.is_space(token):
-            message = f"this space is not a plain one: {characters.named(token)}"
-            self.report("E0101", token, message, "put a plain space in its place")
+            self.signs.setdefault((token.line, str(token)), []).append(token)
             return None
         return token
 
     def _report_signs(self) -> None:
         """What is meant by the signs of other languages, each told once a line."""
         for (_, sign), found in self.signs.items():
-            meant = characters.meant(sign)
-            assert meant is not None
             written = f"`{sign}`" if sign.isascii() or len(sign) > 1 else characters.named(sign)
             more = [Label(span_of(self.source, token)) for token in found[1:MAX_MARKS]]
-            self.report("E0101", found[0], f"{written} means nothing here", f"write `{meant[0]}`", more)
+            if meant := characters.meant(sign):
+                self.report("E0101", found[0], f"{written} means nothing here", f"write `{meant[0]}`", more)
+            else:
+                message = f"this space is not a plain one: {written}"
+                self.report("E0101", found[0], message, "put a plain space in its place", more)
 
     # --- brackets and newlines ------------------------------------------------------------------------------
 
@@ -248,7 +249,7 @@ def _ends_statement(kept: list[Token], open_: list[str]) -> bool:
 
 def _awaits_body(kept: list[Token], open_: list[str]) -> bool:
     """Whether a `{` on the next line can belong to the statement that was kept."""
-    if not _ends_statement(kept, open_) or kept[-1].type == "RBRACE":
+    if not _ends_statement(kept, open_) or kept[-1].type in ("LBRACE", "RBRACE"):
         return False
     begin = next(
         (i for i in range(len(kept) - 1, -1, -1) if kept[i].type in ("NEWLINE", "LBRACE", "RBRACE")), -1

@@ -166,7 +166,7 @@ def lambda_(s: Statement) -> Found | None:
     taken, body = s.tokens[at + 1 : colon], s.tokens[colon + 1 :]
     named = s.types("NAME", "EQUAL") and at == 2
     if not colon or not body or not named:
-        return s.tell(message, "declare `block f(x) { return ... }`, and write `f` here", [s.tokens[at]])
+        return s.tell(message, "declare `block f(x) { return ... }`, and give its name, `f`", [s.tokens[at]])
     single = len(taken) == 1 and [str(t) for t in body[1:]] == ["(", str(taken[0]), ")"]
     if single and body[0].type == "NAME":
         return s.tell(

@@ -24,9 +24,7 @@ class Torn:
     def __init__(self) -> None:
         self.places: list[Span] = []
         self.names: set[str] = set()
-        self.bound: dict[
-            str, tuple[Source, int]
-        ] = {}  # names that a lost statement binds, and where the first does
+        self.bound: dict[str, tuple[Source, int]] = {}  # what lost statements bind, and where first
         self.nameless = False  # whether a declaration or binding was lost that lacks its name
 
     def note(self, tree: syntax.File, places: list[Span]) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FLOW = "(size, weight) -> concat -> impute(mean) -> dense(1) -> fast"
-CARS = """size,Weight (kg),fast,sort
+CARS = """size,Weight (kg),fast,make
 1.5,900,no,b
 ,1200,yes,a
 2.5,NA,yes,b
@@ -43,7 +43,7 @@ def write_parquet(folder: Path) -> None:
         "size": [1.5, None, 2.5],
         "weight": [900, 1200, 1100],
         "place": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
-        "sort": ["b", "a", "b"],
+        "make": ["b", "a", "b"],
         "fast": [False, True, True],
         'its "kind" of car': ["b", "a", "b"],
     }
@@ -67,35 +67,35 @@ STORIES: dict[str, tuple[str, Callable[[Path], None]]] = {
     ),
     "a class and a vector in csv": (
         """input place: float[2]
-        output sort: class(a, b)
-        place -> impute(median) -> dense(2) -> sort
+        output make: class(a, b)
+        place -> impute(median) -> dense(2) -> make
         data { source = csv("cars.csv", missing=["NA", "?"])
         place = columns("size", "Weight (kg)") }""",
         write_cars,
     ),
     "numbers, truths and classes in parquet": (
         """input size, weight: float
-        input sort: class(a, b)
+        input make: class(a, b)
         output fast: binary
-        ((size, weight) -> concat -> impute(0), one_hot(sort)) -> concat -> dense(1) -> fast
+        ((size, weight) -> concat -> impute(0), one_hot(make)) -> concat -> dense(1) -> fast
         data { source = parquet("cars.parquet") }""",
         write_parquet,
     ),
     "vectors in parquet": (
         """input place: float[2]
         input both: float[2]
-        output sort: class(a, b)
-        (place, both -> impute(0)) -> concat -> dense(2) -> sort
+        output make: class(a, b)
+        (place, both -> impute(0)) -> concat -> dense(2) -> make
         data { source = parquet("cars.parquet")
         both = columns("weight", "size") }""",
         write_parquet,
     ),
     "a class with a long name in parquet": (
         """input size: float
-        output sort: class(a, b)
-        size -> impute(0) -> dense(2) -> sort
+        output make: class(a, b)
+        size -> impute(0) -> dense(2) -> make
         data { source = parquet("cars.parquet")
-        sort = column("its \\"kind\\" of car") }""",
+        make = column("its \\"kind\\" of car") }""",
         write_parquet,
     ),
     "a table": (
@@ -108,10 +108,10 @@ STORIES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "a table of texts": (
         """input place: float[2]
         input size: float
-        output sort: class(plum, melon)
-        (place, size) -> concat -> dense(2) -> sort
+        output make: class(plum, melon)
+        (place, size) -> concat -> dense(2) -> make
         data { source = table([[4, "plum", 1, 0.5], [25, "melon", 2, 1]],
-                              columns=[size, sort, place, place]) }""",
+                              columns=[size, make, place, place]) }""",
         lambda folder: None,
     ),
     "arrays": (
@@ -211,12 +211,12 @@ def test_classes_that_the_rows_have_are_written_out(tmp_path: Path) -> None:
     write_cars(tmp_path)
     spec = tmp_path / "cars.dl"
     spec.write_text("""input both: float[2]
-    output sort: class(auto)
-    both -> impute(mean) -> dense(sort.classes) -> sort
+    output make: class(auto)
+    both -> impute(mean) -> dense(make.classes) -> make
     data { source = csv("cars.csv", missing="NA")
     both = columns("size", "Weight (kg)") }""")
     done = CliRunner().invoke(commands, ["emit", str(spec)])
-    assert 'SORT = ["a", "b"]' in done.stdout
+    assert 'MAKE = ["a", "b"]' in done.stdout
     assert "nn.Linear(2, 2)" in done.stdout
 
 

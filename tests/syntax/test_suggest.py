@@ -56,3 +56,16 @@ def test_did_you_mean() -> None:
     assert did_you_mean("denze", NAMES) == "did you mean `dense`?"
     assert did_you_mean("quux", NAMES) == ""
     assert did_you_mean("quux", []) == ""
+
+
+def test_letters_that_only_look_right_are_named() -> None:
+    twin = "dеnse"  # noqa: RUF001
+    assert did_you_mean(twin, NAMES) == "write `dense`: it holds `е` (CYRILLIC SMALL LETTER IE)"  # noqa: RUF001
+    said = did_you_mean("dense", [twin])
+    assert said == f"there is `{twin}`, which holds `е` (CYRILLIC SMALL LETTER IE): write both alike"  # noqa: RUF001
+    assert did_you_mean("größe", ["grosse"]) == ""  # no two of these look alike
+
+
+@pytest.mark.parametrize("word", ["Threshold", "RReLU", "AdaptiveMaxPool2d", "Acos", "PixelUnshuffle"])
+def test_what_another_library_alone_has_is_no_typo(word: str) -> None:
+    assert nearest(word, ["threshold", "relu", "adaptive_avgpool", "cos", "pixel_shuffle"]) is None

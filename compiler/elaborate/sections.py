@@ -12,7 +12,7 @@ from dlc.compiler.definition import Definition
 from dlc.compiler.diagnostics import Problems
 from dlc.compiler.elaborate import expectations, exports, objective, settings, shared_classes
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
-from dlc.compiler.kinds import Defined, Reject
+from dlc.compiler.kinds import Defined, ListOf, Reject
 from dlc.compiler.later import later, not_built
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import checks, following, initial_values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
@@ -22,7 +23,7 @@ class Torn:
     """The places of a text's mistakes, and the names in the statements that were lost with them."""
 
     def __init__(self) -> None:
-        self.places: list[Span] = []
+        self.places: dict[Source, list[int]] = {}  # where mistakes begin, in order
         self.names: set[str] = set()
         self.bound: dict[str, tuple[Source, int]] = {}  # what lost statements bind, and where first
         self.nameless = False  # whether a declaration or binding was lost that lacks its name
@@ -31,7 +32,7 @@ class Torn:
         """Mistakes at these places were found while the tree was parsed."""
         if not places:
             return
-        self.places += places
+        self.places[tree.source] = sorted(p.start for p in places)
         text = tree.source.text
         for start, end in self._left_out(tree.body, 0, len(text)):
             lost = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), text[start:end])
@@ -48,7 +49,9 @@ class Torn:
 
     def within(self, span: Span) -> bool:
         """Whether one of the mistakes stands there."""
-        return any(p.source is span.source and span.start <= p.start <= span.end for p in self.places)
+        places = self.places.get(span.source, [])
+        first = bisect_left(places, span.start)
+        return first < len(places) and places[first] <= span.end
 
     def _left_out(self, body: Sequence[syntax.Statement], start: int, end: int) -> Iterator[tuple[int, int]]:
         """The pieces of text that no statement covers; of one with a body and a mistake, those within it."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.pytorch_source.code import WIDTH, Code, inline, lines, text
 from dlc.compiler.lower.pytorch_source.frames import Each, Guard, Let, When
+from dlc.compiler.lower.pytorch_source.shortening import Pieces
 from dlc.compiler.lower.pytorch_source.writer import IMPORTED, safe
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ class Taken:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter(RESERVED)
-        self.lowest = 1  # of the numbered names, all below are taken
+        self.next = 1  # of the numbered names, those from here on were never looked at
+        self.freed: list[int] = []  # a heap of those before that may be free
 
     def __contains__(self, name: str) -> bool:
         return self.counts[name] > 0
@@ -39,13 +42,15 @@ class Taken:
         self.counts.subtract(names)
         for name in names:
             if name not in self and NUMBERED.fullmatch(name):
-                self.lowest = min(self.lowest, int(name[1:]))
+                heappush(self.freed, int(name[1:]))
 
     def numbered(self) -> str:
         """The first of `x1`, `x2`, ... that is free."""
-        while f"x{self.lowest}" in self:
-            self.lowest += 1
-        return f"x{self.lowest}"
+        while self.freed and f"x{self.freed[0]}" in self:
+            heappop(self.freed)
+        while not self.freed and f"x{self.next}" in self:
+            self.next += 1
+        return f"x{self.freed[0] if self.freed else self.next}"
 
 
 class Namer:
@@ -167,19 +172,16 @@ class Namer:
         """A statement, with names for parts of what is too long for a line."""
         held = [part.value for part in code.walk() if part.kind == "text"]
         self.taken.take(*held)
-        while len(inline(code)) + indent + len(before) > WIDTH and (
-            cannot_break(code) or any(is_chain(part) for part in code.walk())
-        ):
-            parts = [p for p in code.walk() if p is not code and p.kind in ("call", "sign", "index")]
-            parts = [p for p in parts if 12 < len(inline(p)) <= WIDTH - indent - 8]
-            if not parts:
-                break
-            largest = max(parts, key=lambda part: len(inline(part)))
+        pieces = Pieces(code, WIDTH - indent - 8)
+        while pieces.width + indent + len(before) > WIDTH and pieces.breaks_badly:
             name = self.free("")
+            part = pieces.named(name)
+            if part is None:
+                break
             self.taken.take(name)
             held.append(name)
-            yield from lines(largest, indent, f"{name} = ")
-            code = code.mapped(lambda p, part=largest, name=name: text(name) if p is part else None)
+            yield from lines(part, indent, f"{name} = ")
+        code = pieces.code
         self.taken.release(*held)
         if code.kind == "tuple" and before == "return " and len(inline(code)) + indent + 5 <= WIDTH:
             before, code = f"return {', '.join(map(inline, code.parts))}", text("")
@@ -274,18 +276,6 @@ class Namer:
             code = shown[0] if len(shown) == 1 else Code("tuple", None, tuple(shown))
             return [*self.fitted(code, indent, "return ")]
         return [f"{' ' * indent}return {whole}"]
-
-
-def cannot_break(code: Code) -> bool:
-    """Whether an expression has no brackets of its own that would take it apart well."""
-    if code.kind == "call":
-        return len(code.parts) == 1 or len(inline(code.parts[0])) > WIDTH // 2
-    return code.kind in ("sign", "choice", "index", "attribute")
-
-
-def is_chain(code: Code) -> bool:
-    """A method of what is long itself, which several lines show badly."""
-    return code.kind == "call" and code.parts[0].kind == "attribute" and len(inline(code)) > WIDTH // 2
 
 
 def assigned(pairs: list[tuple[str, Code]], indent: int) -> list[str]:

@@ -43,6 +43,8 @@ def every_pair(program: Program) -> Iterator[Diagnostic]:
         operator, result = node.operator, node.results[0]
         if not operator.broadcasts or operator.random or operator.sign == "+":
             continue
+        if not depends.get(result, 0) & TARGET:
+            continue
         values = [written.get(v, v) for v in node.operands]
         if any(alike(v.type.shape, result.type.shape) for v in values) or not meant.isdisjoint(values):
             continue

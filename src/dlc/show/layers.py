@@ -233,9 +233,10 @@ def columns(
     """All columns, from the top down; every item is in one."""
     holds: dict[Item, Column] = {}
     found: list[Column] = []
+    straight = {item: onward(item, links) for item, links in below.items()}
     for item in (item for layer in layers for item in layer):
         link = only(above.get(item, []))
-        if link is not None and onward(link.above, below) is link:
+        if link is not None and straight[link.above] is link:
             column = holds[link.above]
             column.offsets[item] = column.offsets[link.above] + link.above_x - link.below_x
         else:
@@ -245,9 +246,9 @@ def columns(
     return found
 
 
-def onward(item: Item, below: dict[Item, list[Link]]) -> Link | None:
+def onward(item: Item, links: list[Link]) -> Link | None:
     """The link to what stands straight below: the only one, and of those from an entry the first."""
-    whole = [link for link in below[item] if link.short]
+    whole = [link for link in links if link.short]
     return whole[0] if len(whole) == 1 or (whole and item.is_entry) else None
 
 

@@ -1,0 +1,63 @@
+"""Steps of a task counted, and which functions take more of them than a spec has grown."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import CodeType, FrameType
+
+ROOT = str(Path(__file__).parents[2])
+MOST = 3  # times as many more, where a spec doubles: twice is linear, four times is a square
+
+
+def steps(task: Callable[[], object]) -> Counter[str]:
+    """The lines that each function of dlc runs, and the functions of Python that it calls."""
+    lines: Counter[CodeType] = Counter()
+    calls: Counter[tuple[CodeType, str]] = Counter()
+
+    def enter(frame: FrameType, event: str, arg: object) -> Any:
+        code = frame.f_code
+        if not code.co_filename.startswith(ROOT):
+            return None
+
+        def step(frame: FrameType, event: str, arg: object) -> Any:
+            lines[code] += 1
+            return step
+
+        lines[code] += 1
+        return step
+
+    def call(frame: FrameType, event: str, arg: Any) -> None:
+        if event == "c_call" and frame.f_code.co_filename.startswith(ROOT):
+            calls[frame.f_code, arg.__name__] += 1
+
+    sys.settrace(enter)
+    sys.setprofile(call)
+    try:
+        task()
+    finally:
+        sys.setprofile(None)
+        sys.settrace(None)
+    named = {place(code): count for code, count in lines.items()}
+    return Counter(named) + Counter(
+        {f"{place(code)}: {name}": count for (code, name), count in calls.items()}
+    )
+
+
+def place(code: CodeType) -> str:
+    return f"{code.co_filename.removeprefix(ROOT)}:{code.co_firstlineno} {code.co_qualname}"
+
+
+def faster(counts: Sequence[Counter[str]], least: int) -> list[str]:
+    """What grows faster than a spec whose size doubles from each count to the next."""
+    early, middle, late = counts
+    return [
+        f"{name}: {early[name]}, {middle[name]}, {late[name]}"
+        for name in late
+        if late[name] - middle[name] > max(MOST * (middle[name] - early[name]), least)
+    ]

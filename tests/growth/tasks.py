@@ -1,0 +1,73 @@
+"""What dlc does with a spec, from its text to the last of its forms."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import CompileError, Problems, Source, compile
+from dlc.compiler.figures import parameters
+from dlc.compiler.format import format
+from dlc.compiler.lower.pytorch_source import emit
+from dlc.compiler.parse import parse
+from dlc.compiler.passes import forms
+from dlc.compiler.printer import print_syntax
+from dlc.compiler.render import render_all, to_json
+from dlc.program import Program
+from dlc.show import stages, table, weights
+from dlc.show.layers import TooLarge
+from dlc.show.picture import picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def check(text: str) -> None:
+    """Find what is wrong, draw it, and give it to tools."""
+    try:
+        program = compile(Source("spec.dl", text))
+        found = program.warnings
+        parameters(program.graph)
+    except CompileError as error:
+        found = error.diagnostics
+    assert [*render_all(found)] or not found
+    assert len([to_json(diagnostic) for diagnostic in found]) == len(found)
+
+
+def opened(text: str) -> Program:
+    return Program(Source("spec.dl", text), Path(), {})
+
+
+def train(program: Program) -> None:
+    """The forms that training asks for."""
+    compiled = program.compiled
+    if compiled.loss is not None:
+        forms.matrices(forms.training(compiled))
+        forms.check_reached(compiled)
+        forms.inference(compiled, loss=True)
+
+
+def draw(program: Program) -> None:
+    with suppress(TooLarge):
+        picture(program.compiled)
+
+
+TASKS: dict[str, Callable[[Program], Any]] = {
+    "syntax": lambda p: print_syntax(parse(p.compiled.source, Problems())),
+    "fmt": lambda p: format(p.compiled.source),
+    "show": lambda p: table.table(p.compiled),
+    "show --weights": lambda p: weights.weights(p.compiled),
+    "show --svg": draw,
+    "train": train,
+    "emit": lambda p: emit(p.compiled),
+    "torch": lambda p: p.torch("train"),
+    "onnx": lambda p: p.onnx(),
+    **{f"show --stage {name}": lambda p, form=form: form(p.compiled) for name, form in stages.STAGES.items()},
+}
+
+
+def done(task: str, program: Program) -> None:
+    """A task, as far as it can be done: what waits for rows or cannot be emitted is told."""
+    with suppress(CompileError):
+        TASKS[task](program)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from dlc.compiler.ir import Site
     from dlc.compiler.source import Span
@@ -92,6 +92,17 @@ class CompileError(Exception):
         return "\n".join(render_all(self.diagnostics))
 
 
+def together(alike: Sequence[Diagnostic]) -> Diagnostic:
+    """The first of several that are alike but for their places, which it marks."""
+    first, marked = alike[0], alike[:MAX_MARKS]
+    if len(alike) == 1:
+        return first
+    left = len(alike) - len(marked)
+    more = [f"and in {left:_} more {'place' if left == 1 else 'places'}"] if left else []
+    labels = tuple(label for d in marked for label in d.labels)
+    return replace(first, labels=labels, notes=(*first.notes, *more))
+
+
 class Problems:
     """Collects diagnostics; the same code at the same place counts once."""
 
@@ -137,17 +148,12 @@ class Problems:
 
     def sorted(self) -> list[Diagnostic]:
         """All in order of place; of a name that nothing has the first, with the other places of it marked."""
-        together: dict[object, Diagnostic] = {}
+        alike: dict[object, list[Diagnostic]] = {}
         for d in sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)):
-            key = (
-                (d.code, d.message, d.span.source.name, d.span.text) if d.code in NAMES and d.span else id(d)
-            )
-            first = together.get(key)
-            if first is None:
-                together[key] = d
-            elif len(first.labels) < MAX_MARKS:
-                together[key] = replace(first, labels=(*first.labels, *d.labels))
-        return list(together.values())
+            named = d.code in NAMES and d.span
+            key = (d.code, d.message, d.span.source.name, d.span.text) if named else id(d)
+            alike.setdefault(key, []).append(d)
+        return [together(same) for same in alike.values()]
 
     def check(self) -> None:
         """Raise what was found if an error is among it."""

@@ -144,12 +144,14 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     assert isinstance(shape, list) and isinstance(element, str)
     classes = None
     if element in ("class", "binary"):
-        labels = written.get("names") or written.get("numbers")
+        kind, labels = (str, written["names"]) if written.get("names") else (int, written.get("numbers"))
         count = 2 if element == "binary" else written.get("classes")
         try:
             classes = classes_from_json(count, labels, str(written.get("found_in", "")))
         except ValueError:
             raise no_type(written) from None
+        if not all_are(kind, classes.labels or ()):
+            raise no_type(written)
     sizes = tuple(s if isinstance(s, int) else free(s) for s in shape)
     return Tensor(element, sizes, classes, missing=written.get("missing") is True)
 

@@ -22,6 +22,9 @@ def as_array(given: Any) -> np.ndarray:
         array = np.asarray(given)
         if array.dtype.kind in "US" and isinstance(given, (list, tuple)):
             array = np.asarray(given, object)  # else NumPy makes text of what stands beside text
+        if array.dtype.kind == "f" and holds_whole_numbers(given):
+            as_list = next(name for name in ("tolist", "to_list", "to_pylist") if hasattr(given, name))
+            array = np.array(getattr(given, as_list)(), object)  # NumPy has no missing whole number
         if array.dtype.kind == "O" and array.ndim == 1 and len(array) and isinstance(array[0], LISTS):
             array = np.asarray(array.tolist())  # a column of lists
     except (TypeError, RuntimeError, OverflowError) as error:
@@ -31,6 +34,12 @@ def as_array(given: Any) -> np.ndarray:
     if array.dtype.kind == "S":
         return np.char.decode(array, "utf-8")
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def holds_whole_numbers(given: Any) -> bool:
+    """Whether it is a column of pandas, polars or Arrow that says so; some of its values may be missing."""
+    kind = getattr(given, "dtype", getattr(given, "type", None))
+    return not isinstance(kind, np.dtype) and str(kind).lower().startswith(("int", "uint"))
 
 
 def column_of(array: np.ndarray) -> Column:

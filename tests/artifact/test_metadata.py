@@ -320,7 +320,7 @@ def test_metadata_that_is_not_utf_8_is_refused(text: bytes, small: Made, tmp_pat
     content, path = small.path.read_bytes(), tmp_path / "changed.onnx"
     place = content.rindex(text)
     path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
-    said = f"{path} is no artifact of dlc: its metadata is no text in UTF-8"
+    said = f"{path} is no artifact of dlc: it holds a text that is not in UTF-8"
     for use in (dlc.load, verify, read_metadata):
         with pytest.raises(ArtifactError) as caught:
             use(path)
@@ -373,7 +373,10 @@ def test_what_is_no_model_is_refused(small: Made, tmp_path: Path, capfd) -> None
         for use in (dlc.load, verify):
             with pytest.raises(ArtifactError, match=r"broken\.onnx"):
                 use(path)
-    for place, told in ((tmp_path, "is a folder, not a regular"), (tmp_path / "no.onnx", "there is no file")):
+    for place, told in (
+        (tmp_path, "is a folder, and there is no file model.onnx in it"),
+        (tmp_path / "no.onnx", "there is no file"),
+    ):
         with pytest.raises(ArtifactError, match=told):
             dlc.load(place)
     assert capfd.readouterr() == ("", "")

@@ -45,7 +45,7 @@ def train(program: Program) -> None:
     if compiled.loss is not None:
         forms.matrices(forms.training(compiled))
         forms.check_reached(compiled)
-        forms.inference(compiled, loss=True)
+        forms.validation(compiled)
 
 
 def draw(program: Program) -> None:

@@ -30,12 +30,8 @@ class ArrowRows(Opened):
     def _column(self, values: pa.ChunkedArray, place: int) -> Column:
         types = pa.types
         if types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
-        if (
-            types.is_string(values.type)
-            or types.is_large_string(values.type)
-            or types.is_string_view(values.type)
-        ):
+            values = _without_dictionary(values)
+        if _is_text(values.type):
             return texts(values)
         if types.is_decimal(values.type) or types.is_null(values.type):
             values = values.cast(pa.float64())
@@ -47,7 +43,7 @@ class ArrowRows(Opened):
         if types.is_integer(array.type) and array.null_count:
             nulls = np.asarray(array.is_null()).reshape(shape)
             return numbers(array.fill_null(0).to_numpy().reshape(shape), nulls=nulls)
-        if types.is_string(array.type) or types.is_large_string(array.type):
+        if _is_text(array.type):
             return texts(array, shape[1:])
         if not (
             types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)
@@ -95,6 +91,18 @@ class ArrowTable(ArrowRows):
 
     def read(self, places: Sequence[int]) -> list[Column]:
         return self.columns(self._rows, places)
+
+
+def _without_dictionary(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values themselves in place of their numbers in a dictionary. Arrow does not take views of text."""
+    words = [c.dictionary.cast(pa.large_string()) if _is_text(c.dictionary.type) else c.dictionary
+             for c in values.chunks]  # fmt: skip
+    taken = [known.take(c.indices) for known, c in zip(words, values.chunks, strict=True)]
+    return pa.chunked_array(taken) if taken else values.cast(values.type.value_type)
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
 
 
 def _is_list(type_: pa.DataType) -> bool:

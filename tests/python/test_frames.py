@@ -1,0 +1,172 @@
+"""Frames of pandas, polars and Arrow: the same column means the same as in a csv file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import dlc
+
+SPEC = """
+input  code: class(auto)
+input  size: float
+input  marks: class(auto)
+output kind: class(auto)
+
+codes = code -> embedding(2)
+sizes = size -> impute(median) -> standardize
+concat(codes, sizes, marks -> impute(own) -> embedding(2)) -> dense(kind.classes) -> kind
+
+data {
+  validation = 0
+  test       = 0
+}
+train {
+  optimizer = adam(0.01)
+  epochs    = 1
+}
+"""
+CODES = ["00501", "501", "0x1F", "1e3"] * 6
+SIZES = [1.5, None, 3, 4.25] * 6
+MARKS = [1, 5, None, 1000] * 6
+KINDS = ["a", "b", "b", "a"] * 6
+ROWS = {"code": CODES, "size": SIZES, "marks": MARKS, "kind": KINDS}
+
+
+def csv(folder: Path) -> str:
+    path = folder / "rows.csv"
+    cells = (
+        [("" if value is None else str(value)) for value in row] for row in zip(*ROWS.values(), strict=True)
+    )
+    path.write_text("\n".join([",".join(ROWS), *map(",".join, cells)]) + "\n")
+    return str(path)
+
+
+def parquet(folder: Path) -> str:
+    from pyarrow import parquet
+
+    path = folder / "rows.parquet"
+    parquet.write_table(pa.table(ROWS), path)
+    return str(path)
+
+
+def of_pandas(folder: Path, **how: Any) -> pd.DataFrame:
+    frame = pd.read_csv(csv(folder), dtype={"code": str, **how.pop("dtype", {})}, **how)
+    frame.index = frame.index[::-1]  # an index is no column, and no order
+    return frame
+
+
+FRAMES = {
+    "csv": csv,
+    "parquet": parquet,
+    "dict": lambda folder: ROWS,
+    "pandas": of_pandas,
+    "pandas of categories": lambda folder: of_pandas(folder, dtype={"kind": "category", "code": "category"}),
+    "pandas with NA": lambda folder: of_pandas(folder, dtype_backend="numpy_nullable"),
+    "pandas on Arrow": lambda folder: of_pandas(folder, dtype_backend="pyarrow"),
+    "pandas of objects": lambda folder: pd.DataFrame(ROWS, dtype=object),
+    "polars": lambda folder: pl.DataFrame(ROWS, strict=False),
+    "polars of categories": lambda folder: pl.DataFrame(ROWS, strict=False).cast({"kind": pl.Categorical}),
+    "a table of Arrow": lambda folder: pa.table(ROWS),
+    "rows of Arrow": lambda folder: pa.RecordBatch.from_pydict(ROWS),
+    "a dictionary of Arrow": lambda folder: pa.table(ROWS | {"code": pa.array(CODES).dictionary_encode()}),
+}
+
+
+def trained(given: Any, folder: Path) -> dlc.Artifact:
+    return dlc.load(dlc.train(text=SPEC, data=given, out=folder / "runs").model)
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_a_column_means_the_same_in_every_source(kind: str, tmp_path: Path) -> None:
+    spec = dlc.compile(text=SPEC).fit(FRAMES[kind](tmp_path)).compiled
+    classes = {name: found.labels for name, found in spec.facts.classes.items()}
+    codes = tuple(sorted(CODES[:4]))
+    assert classes == {"code": codes, "marks": (1, 5, 1000), "kind": ("a", "b")}
+
+
+@pytest.mark.parametrize("kind", [k for k in FRAMES if k != "csv"])
+def test_a_model_is_trained_on_it_and_answers_it_as_the_file(kind: str, tmp_path: Path) -> None:
+    wanted = trained(csv(tmp_path), tmp_path / "one")
+    given = FRAMES[kind](tmp_path)
+    found = trained(given, tmp_path / "two")
+    rows = given if kind != "parquet" else pd.read_parquet(given)
+    answers = found.predict({k: v for k, v in rows.items() if k != "kind"} if kind == "dict" else rows)
+    known = wanted.predict(of_pandas(tmp_path))
+    assert answers["kind"].tolist() == known["kind"].tolist()
+    np.testing.assert_allclose(answers["kind_probabilities"], known["kind_probabilities"], rtol=1e-5)
+
+
+def test_whole_numbers_beside_missing_ones_keep_their_digits(tmp_path: Path) -> None:
+    ids = [2**53 + 1, None, 2**53 + 2, 2**53 + 3] * 3
+    text = "input id: class(auto)\noutput y: float\nid -> impute(own) -> embedding(2) -> dense(1) -> y\n"
+    frames = pl.DataFrame({"id": ids}), pd.DataFrame({"id": pd.array(ids, "Int64")}), pa.table({"id": ids})
+    columns = [{"id": frame["id"]} for frame in frames]
+    for frame in (*frames, *columns):
+        labels = dlc.compile(text=text).fit(frame).compiled.facts.classes["id"].labels
+        assert labels == (2**53 + 1, 2**53 + 2, 2**53 + 3)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "polars arrays", "Arrow"])
+def test_lists_are_one_more_axis(library: str) -> None:
+    text = "input x: float[2, 3]\noutput y: float\nx -> standardize -> flatten -> dense(1) -> y\n"
+    rows = [[[1.0, 2, 3], [4, 5, 6]], [[3.0, 2, 1], [0, 1, 2]]]
+    frames = {
+        "pandas": lambda: pd.DataFrame({"x": rows}),
+        "polars": lambda: pl.DataFrame({"x": rows}),
+        "polars arrays": lambda: pl.DataFrame({"x": np.array(rows)}),
+        "Arrow": lambda: pa.table({"x": rows}),
+    }
+    program = dlc.compile(text=text).fit(frames[library]())
+    means = next(array for name, array in program.weights().items() if name.endswith("mean"))
+    np.testing.assert_allclose(means, np.mean(rows, axis=(0, 1)))
+
+
+def test_columns_are_renamed_as_in_a_file(tmp_path: Path) -> None:
+    text = SPEC.replace("data {", 'data {\n  size = column("body mass")')
+    frame = of_pandas(tmp_path).rename(columns={"size": "body mass"})
+    result = dlc.train(text=text, data=frame, out=tmp_path / "runs")
+    model = dlc.load(result.model)
+    assert model.predict(frame)["kind"].shape == (24,)
+    assert model.predict(frame.rename(columns={"body mass": "size"}))["kind"].shape == (24,)
+
+
+def test_what_a_frame_lacks_is_told(tmp_path: Path) -> None:
+    frame = of_pandas(tmp_path).rename(columns={"size": "sizes"})
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.train(text=SPEC, data=frame, out=tmp_path / "runs")
+    assert "the frame given" in str(caught.value) and "sizes" in str(caught.value)
+
+
+def test_values_that_are_neither_numbers_nor_text_are_told() -> None:
+    text = "input t: float\noutput y: float\nt -> standardize -> dense(1) -> y\n"
+    days = pd.date_range("2024-01-01", periods=3)
+    for frame in (pd.DataFrame({"t": days}), pl.DataFrame({"t": days.to_list()}), pa.table({"t": days})):
+        with pytest.raises(dlc.CompileError, match="neither numbers nor text"):
+            dlc.compile(text=text).fit(frame)
+
+
+@pytest.mark.parametrize("given", [pl.LazyFrame({"x": [1]}), 3, [1, 2], object()])
+def test_what_is_no_frame_is_told(given: object) -> None:
+    text = "input x: float\noutput y: float\nx -> standardize -> dense(1) -> y\n"
+    with pytest.raises(TypeError, match="a path, a frame or a dict of arrays"):
+        dlc.compile(text=text).fit(given)
+
+
+def test_a_series_is_no_frame() -> None:
+    text = "input x: float\noutput y: float\nx -> standardize -> dense(1) -> y\n"
+    with pytest.raises((dlc.CompileError, TypeError)):
+        dlc.compile(text=text).fit(pl.Series("x", [1.0, 2.0]))
+
+
+def test_values_that_are_unseen_are_warned_of(tmp_path: Path) -> None:
+    model = trained(of_pandas(tmp_path), tmp_path)
+    other = of_pandas(tmp_path).replace({"code": {"501": "502"}})
+    with pytest.warns(UserWarning, match='6 of the 24 values of `code` are none of its classes \\("502"\\)'):
+        model.predict(other)

@@ -150,8 +150,8 @@ class Problems:
         """All in order of place; of a name that nothing has the first, with the other places of it marked."""
         alike: dict[object, list[Diagnostic]] = {}
         for d in sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)):
-            named = d.code in NAMES and d.span
-            key = (d.code, d.message, d.span.source.name, d.span.text) if named else id(d)
+            span = d.span if d.code in NAMES else None
+            key = (d.code, d.message, span.source.name, span.text) if span else id(d)
             alike.setdefault(key, []).append(d)
         return [together(same) for same in alike.values()]
 

@@ -121,6 +121,15 @@ def test_a_picture_too_large_to_read_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "x.svg").exists()
 
 
+def test_a_picture_of_very_many_long_lines_is_refused(tmp_path: Path) -> None:
+    """Each tensor is read by all behind it, and every line that passes a layer takes a place there."""
+    body = "\n".join(f"h = (h -> dense({8 + n % 2})) + (x -> dense({8 + n % 2}))" for n in range(150))
+    text = f"input x: float[8]\noutput y: float\nh = x\n{body}\nh -> dense(1) -> y\n"
+    done = dlc("show", write(tmp_path, "x.dl", text), "--svg", tmp_path / "x.svg")
+    assert done.exit_code == 1
+    assert done.stderr == "error: a picture of so many tensors that are read much further on cannot be read\n"
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[list[Item], list[Line]]:
     """Items with random sizes, and lines that lead forward."""

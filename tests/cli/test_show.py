@@ -142,6 +142,12 @@ def test_the_graph_is_read_line_by_line(tmp_path: Path) -> None:
     assert lines[-3:] == ["  output species = %dense_2", "  output loss = %cross_entropy", "}"]
 
 
+def test_a_regularizer_is_shown_as_a_spec_writes_it(tmp_path: Path) -> None:
+    spec = write(tmp_path, "kept.dl", BLOCKS + "train { regularize = l2(0.1, on=encoder) }\n")
+    shown = dlc("show", spec, "--stage", "training").output
+    assert "penalty(regularizer=l2(on=encoder, x=0.1)) %encoder.dense.weight" in shown
+
+
 def test_onnx_as_text_holds_constants_and_no_weights(tmp_path: Path) -> None:
     text = dlc("show", "--stage", "onnx", write(tmp_path, "iris.dl", IRIS)).output
     assert "  weight %dense.weight : float[8, 4]\n" in text

@@ -7,12 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dlc
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import CodeType, FrameType
 
-ROOT = str(Path(__file__).parents[2])
-MOST = 3  # times as many more, where a spec doubles: twice is linear, four times is a square
+ROOT = str(Path(dlc.__file__).parent)
+MOST = 3.3  # times as many more, where a spec doubles: twice is linear, four times is a square
 
 
 def steps(task: Callable[[], object]) -> Counter[str]:
@@ -36,13 +38,14 @@ def steps(task: Callable[[], object]) -> Counter[str]:
         if event == "c_call" and frame.f_code.co_filename.startswith(ROOT):
             calls[frame.f_code, arg.__name__] += 1
 
+    before = sys.gettrace(), sys.getprofile()
     sys.settrace(enter)
     sys.setprofile(call)
     try:
         task()
     finally:
-        sys.setprofile(None)
-        sys.settrace(None)
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
     named = {place(code): count for code, count in lines.items()}
     return Counter(named) + Counter(
         {f"{place(code)}: {name}": count for (code, name), count in calls.items()}

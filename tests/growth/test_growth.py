@@ -38,7 +38,7 @@ LARGEST = (40, 80, 160)
 def grows(counted: Callable[[int], Callable[[], object]], sizes: tuple[int, int, int]) -> list[str]:
     """What grows faster than the size. What a first run loads is not counted."""
     counted(3)()
-    return faster([steps(counted(size)) for size in sizes], least=8 * sizes[0])
+    return faster([steps(counted(size)) for size in sizes], least=20 * sizes[0])
 
 
 @pytest.fixture

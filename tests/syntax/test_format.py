@@ -92,6 +92,21 @@ def test_a_table_of_a_great_many_numbers_is_laid_out_soon() -> None:
     assert formatted(text).count("\n") == 5_001
 
 
+def test_a_line_of_any_length_is_broken() -> None:
+    numbers = ", ".join(map(str, range(5_000)))
+    flow = " -> ".join(f"dense({n}) -> relu" for n in range(1_000))
+    laid_out = formatted(f"x = [{numbers}]\ny = input -> {flow}\n")
+    assert all(len(line) <= WIDTH for line in laid_out.split("\n"))
+    assert formatted(laid_out) == laid_out
+
+
+def test_lines_of_one_statement_are_broken_where_they_come_to_stand() -> None:
+    steps = " -> ".join(f"dense({n})" for n in (8.5, -1, 1234567, 123456, 12345, 1234))
+    laid_out = formatted(f"x -> {steps} -> dense(3,\n   bias=maybe) -> repeat(2,\n   3) -> y\n")
+    assert laid_out.endswith("bias=maybe)\n  -> repeat(2,\n            3) -> y\n")
+    assert formatted(laid_out) == laid_out
+
+
 def test_nothing_comes_of_nothing() -> None:
     assert formatted("") == ""
     assert formatted("\n \n\n") == ""

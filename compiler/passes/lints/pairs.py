@@ -33,12 +33,8 @@ def every_pair(program: Program) -> Iterator[Diagnostic]:
         return
     marks |= {w.value: ANSWER for w in graph.weights if w.trainable}
     marks |= {v: ANSWER for output in program.outputs for v in (output.scores, output.flowed)}
-    depends, written, meant, names = (
-        graph.depends(marks),
-        as_written(graph),
-        on_purpose(graph),
-        Names(program),
-    )
+    depends, written = graph.depends(marks), as_written(graph)
+    meant, names = on_purpose(graph), Names(program)
     for node in graph.nodes:
         operator, result = node.operator, node.results[0]
         if not operator.broadcasts or operator.random or operator.sign == "+":

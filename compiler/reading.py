@@ -6,9 +6,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     Path = str | os.PathLike[str]
 
 KINDS = {
@@ -28,7 +30,7 @@ class Unreadable(OSError):
     `is a device, not a regular file`."""
 
 
-def open_file(path: Path, most: int | None = None) -> BinaryIO:
+def open_file(path: Path, most: int | None = None) -> BufferedReader:
     """A regular file of at most so many bytes, opened for reading. OSError if there is none."""
     try:
         _check(os.stat(path), path, most)
@@ -86,8 +88,13 @@ def too_large(path: Path, most: int) -> Unreadable:
 
 
 def _check(found: os.stat_result, path: Path, most: int | None) -> None:
+    regular(found, path)
+    if most is not None and found.st_size > most:
+        raise too_large(path, most)
+
+
+def regular(found: os.stat_result, path: Path) -> None:
+    """OSError of a path that leads to something else than a regular file."""
     if not stat.S_ISREG(found.st_mode):
         kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
         raise Unreadable(errno.EINVAL, f"is {kind}, not a regular file", path)
-    if most is not None and found.st_size > most:
-        raise too_large(path, most)

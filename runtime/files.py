@@ -7,6 +7,8 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from dlc.compiler import reading
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypeVar
@@ -38,14 +40,14 @@ def write(path: P, content: bytes) -> P:
 
 def writable(path: P, *, streams: bool = True) -> P:
     """The path, if a file can be written there; OSError before the work is done that the file is for. Text
-    may go to what is no file too, as /dev/stdout; a model may not."""
+    may go to what the system has in /dev too, as /dev/stdout; a model may not."""
     folder = os.path.dirname(path) or "."
-    if os.path.isdir(path):
-        raise problem(errno.EISDIR, path)
     if is_stream(path):
         if streams:
             return path
         raise OSError(errno.EINVAL, "it is no file that a model can be in", os.fspath(path))
+    if os.path.exists(path):
+        reading.regular(os.stat(path), path)
     if not os.path.isdir(folder):
         raise problem(errno.ENOENT, path)
     if not os.access(folder, os.W_OK):
@@ -58,10 +60,8 @@ def problem(code: int, path: str | os.PathLike[str]) -> OSError:
 
 
 def is_stream(path: str | os.PathLike[str]) -> bool:
-    """Whether it is no file that can be replaced: a device, a pipe, or /dev/stdout, whatever that is."""
-    if not os.path.exists(path) or os.path.isdir(path):
-        return False
-    return not os.path.isfile(path) or os.path.abspath(path).startswith("/dev/")
+    """Whether it is a device, or a pipe that a shell made: /dev/stdout, /dev/null, /dev/fd/63."""
+    return os.path.abspath(path).startswith("/dev/") and os.path.exists(path) and not os.path.isdir(path)
 
 
 def append(path: str | os.PathLike[str], line: bytes) -> None:

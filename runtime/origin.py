@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler import reading
 from dlc.compiler.sections import PARTS
 from dlc.runtime.artifact.export import REAL_ROWS
 from dlc.runtime.artifact.metadata import is_table, names_of_columns
@@ -113,5 +114,5 @@ def fits(type: Tensor, rows: np.ndarray) -> bool:
 
 
 def digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with reading.open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

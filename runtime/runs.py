@@ -215,8 +215,10 @@ def read_spec(folder: Path) -> Spec:
     files: Any = info.get("files")
     classes: Any = info.get("classes")
     tables = is_table(params, object) and is_table(files, str) and is_table(classes, dict)
-    if not isinstance(name, str) or not tables or not all(map(is_within, files.values())):
+    if not isinstance(name, str) or not tables:
         raise unreadable(folder, f"{INFO} is not as dlc writes it")
+    if not all(map(is_within, files.values())):
+        raise unreadable(folder, f"{INFO} tells of files outside of the folder")
     try:
         facts = Facts({n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()})
     except (KeyError, ValueError):

@@ -47,13 +47,14 @@ class Stored(Given):
 
 def check_file(path: Path) -> None:
     """Look at a file before the library opens it: it is a regular file that fits in memory, and its header
-    has a bound. The library itself holds shapes against sizes. OSError."""
+    has a bound. The library itself holds shapes against sizes and knows what is of another format. OSError."""
     try:
         reading.check(path, memory.free())
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path)) from None
     with reading.open_file(path) as file:
-        if int.from_bytes(file.read(8), "little") > LONGEST_HEADER:
+        length, begin = int.from_bytes(file.read(8), "little"), file.read(1)
+        if begin == b"{" and length > LONGEST_HEADER:
             raise OSError(errno.EFBIG, f"its header is longer than {LONGEST_HEADER:_} bytes", str(path))
 
 

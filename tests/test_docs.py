@@ -110,7 +110,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
     from dlc.compiler.elaborate.imports import MAX_FILES
     from dlc.compiler.source import MAX_BYTES
-    from dlc.runtime import pretrained, strict_json
+    from dlc.runtime import strict_json, weight_files
     from dlc.runtime.artifact import contents, metadata, proof
     from dlc.runtime.data import bounds
     from dlc.runtime.data.sources import npz, parquet_pages
@@ -127,7 +127,7 @@ def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
             f"unfold to {bounds.RATIO} times their size; {bounds.SMALL >> 20} MiB",
             f"list takes {npz.LISTED >> 20} MiB",
             f"footer of {parquet_pages.LONGEST_FOOTER >> 20} MiB",
-            f"header of {pretrained.LONGEST_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",
+            f"header of {weight_files.LONGEST_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",
         ],
     }  # fmt: skip
     assert bounds.SHARE == 2

@@ -58,8 +58,7 @@ OPENED_ELSEWHERE = {
     "runtime/data/sources/idx.py": {"gzip.open"},  # an open file
     "runtime/data/sources/npz.py": {"archive.open", "zipfile.ZipFile"},  # an open file
     "runtime/data/sources/parquet.py": {"parquet.ParquetFile"},
-    "runtime/pretrained.py": {"safe_open"},
-    "runtime/runs.py": {"load_file"},
+    "runtime/weight_files.py": {"safe_open"},
 }
 OF_DLC = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}
 # These import by a name that stands in a table of theirs.

@@ -153,8 +153,8 @@ def test_files_of_a_run(odd: dict[Path, str], tmp_path: Path) -> None:
             (run / name).symlink_to(path)
             typed.append(("export", run))
             told.append({
-                "model.dl": f"error[E0001]: {run} cannot be read as a run folder: {why}\n",
-                "spec.json": f"error[E0001]: {run} is no run folder\n",
+                "model.dl": f"error: {run} is no run that can be read: model.dl {why}\n",
+                "spec.json": f"error: {run} is no run that can be read: spec.json {why}\n",
                 "weights.safetensors": f"error: {run / name} {why}\n",
             }[name])  # fmt: skip
     for wanted, said in zip(told, refused(*typed), strict=True):
@@ -213,4 +213,4 @@ def test_runs_that_dlc_did_not_write(tmp_path: Path) -> None:
     for run, told, said in zip(
         runs, NO_RUNS.values(), refused(*(("export", run) for run in runs)), strict=True
     ):
-        assert f"error[E0001]: {run} cannot be read as a run folder: spec.json {told}\n" in said
+        assert f"error: {run} is no run that can be read: spec.json {told}\n" in said

@@ -131,7 +131,7 @@ OUTPUTS = {
 
 @pytest.mark.parametrize("command", OUTPUTS)
 @pytest.mark.parametrize(("place", "why"), [
-    ("", "an argument is empty"), ("a\udcff", r"`a\xff` is no text in UTF-8"), ("folder", "is a directory"),
+    ("", "an argument is empty"), ("a\udcff", r"`a\xff` is no text in UTF-8"), ("folder", "is a folder"),
     ("no/where", "no such file or directory"), ("spec.dl/x", "no"), ("x" * 300, "file name too long"),
 ])  # fmt: skip
 def test_where_nothing_can_be_written_is_told_before_the_work(
@@ -143,6 +143,6 @@ def test_where_nothing_can_be_written_is_told_before_the_work(
     before = contents(kinds)
     done = dlc(*OUTPUTS[command], place)
     assert done.exit_code in (1, 2)
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("error")
     assert why in done.stderr.splitlines()[0]
     assert contents(kinds) == before

@@ -176,7 +176,8 @@ def test_a_file_is_read_by_its_own_kind_alone(tmp_path: Path) -> None:
         assert done.exit_code == 1
         assert done.stderr.startswith(f"error: {tmp_path / name} cannot be read: it is no safetensors file:")
     given = ["export", str(tmp_path / "m.dl"), "--weights", str(tmp_path)]
-    assert CliRunner().invoke(commands, given).stderr == f"error: {tmp_path}: it is a folder\n"
+    done = CliRunner().invoke(commands, given)
+    assert done.stderr == f"error: {tmp_path} is a folder, not a regular file\n"
 
 
 def test_the_weights_of_a_run_are_a_file_like_any_other(tmp_path: Path) -> None:

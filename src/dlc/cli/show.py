@@ -22,7 +22,7 @@ STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
     "--weights", "wanted", flag_value="weights", help="List names, shapes and initial values of the weights."
 )
 @click.option("--stage", "stage", type=click.Choice(STAGES), help="Show a stage of compilation as text.")
-@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Write a picture of the network.")
+@click.option("--svg", metavar="FILE", help="Write a picture of the network.")
 @set_option
 def command(
     spec: str, wanted: str | None, stage: str | None, svg: str | None, settings: tuple[tuple[str, Any], ...]

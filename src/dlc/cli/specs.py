@@ -96,7 +96,7 @@ def _instead(path: str) -> str:
     """What to write in place of a path that is no regular file."""
     if os.path.isdir(path):
         return _specs_within(path)
-    return "write the spec into a file first" if not os.path.isfile(path) else ""
+    return "write the spec into a file first" if os.path.exists(path) and not os.path.isfile(path) else ""
 
 
 def _specs_within(folder: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definition import Definition
 from dlc.compiler.later import LATER
+from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 from dlc.reference.language import Entry
 from dlc.reference.words import Key, find, keys, words
@@ -45,9 +46,7 @@ class Topic:
 
 @cache
 def topics() -> tuple[Topic, ...]:
-    from importlib.resources import files  # slow to import
-
-    text = files("dlc.reference").joinpath("topics.md").read_text(encoding="utf-8")
+    text = shipped(__file__, "topics.md")
     return tuple(
         Topic(tuple(found["names"].split(", ")), tuple(found["words"].split(", ")), found["text"] or "")
         for found in TOPIC.finditer(text)

@@ -47,7 +47,7 @@ class Stored(Given):
 
 def check_file(path: Path) -> None:
     """Look at a file before the library opens it: it is a regular file that fits in memory, and its header
-    has a bound. The library itself holds shapes against sizes and knows what is of another format. OSError."""
+    has a bound. The library itself holds shapes against sizes, and knows other formats. OSError."""
     try:
         reading.check(path, memory.free())
     except FileNotFoundError:

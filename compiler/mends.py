@@ -12,7 +12,7 @@ from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.tokens import GOES_ON_AFTER, RESERVED, clipped, span_of
+from dlc.compiler.tokens import DECLARATIONS, GOES_ON_AFTER, RESERVED, SECTIONS, clipped, span_of
 from dlc.compiler.types import ELEMENTS
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from dlc.compiler.tokens import Token
 
-SECTIONS = frozenset({"data", "train", "export", "expect", "tune"})
-DECLARATIONS = frozenset({"import", "param", "input", "output", "weight", "block", "net", "step", "phase"})
 TYPES = frozenset(ELEMENTS)
 
 # Words that open a statement in other languages.
@@ -272,6 +270,13 @@ def _nothing_between(slip: _Slip) -> str:
     return ""
 
 
+def _nothing_behind(slip: _Slip) -> str:
+    """`x -> dense(3) ->`."""
+    if slip.found.type == "$END" and slip.before is not None and slip.before.type == "ARROW":
+        return "a flow goes on behind `->`: with a stage, or into an output"
+    return ""
+
+
 def _lost_name(slip: _Slip) -> str:
     """`output : float`, `= dense(3)`, `{ ... }`."""
     if slip.at == 0 and slip.found.type == "EQUAL":
@@ -381,6 +386,7 @@ _MENDS = (
     _reserved_name,
     _body,
     _nothing_between,
+    _nothing_behind,
     _lost_name,
     _colon,
     _equal,

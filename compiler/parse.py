@@ -12,9 +12,18 @@ from dlc import grammar
 from dlc.compiler import syntax
 from dlc.compiler.build import Builder, Reject
 from dlc.compiler.diagnostics import Problems
-from dlc.compiler.mends import DECLARATIONS, SECTIONS, Line, explain, leading_sign
+from dlc.compiler.mends import Line, explain, leading_sign
 from dlc.compiler.source import Source
-from dlc.compiler.tokens import MAX_PROBLEMS, Tokens, TooMuch, retyped, span_of, tokenize
+from dlc.compiler.tokens import (
+    DECLARATIONS,
+    MAX_PROBLEMS,
+    SECTIONS,
+    Tokens,
+    TooMuch,
+    retyped,
+    span_of,
+    tokenize,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

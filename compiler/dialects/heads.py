@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler.dialects.statement import Found, Statement, Tokens, closed, levels, split
-from dlc.compiler.mends import SECTIONS
-from dlc.compiler.tokens import MAX_MARKS, retyped
+from dlc.compiler.tokens import MAX_MARKS, SECTIONS, retyped
 
 if TYPE_CHECKING:
     from dlc.compiler.tokens import Token

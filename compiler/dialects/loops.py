@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.dialects.statement import Found, Statement, levels
 from dlc.compiler.dialects.words import BINDERS
-from dlc.compiler.mends import SECTIONS
-from dlc.compiler.tokens import retyped
+from dlc.compiler.tokens import SECTIONS, retyped
 
 if TYPE_CHECKING:
     from dlc.compiler.tokens import Token

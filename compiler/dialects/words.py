@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from dlc.compiler.dialects.statement import Found, Statement, closed, levels, split, touch
-from dlc.compiler.mends import DECLARATIONS, FOREIGN_WORDS, SECTIONS
+from dlc.compiler.mends import FOREIGN_WORDS
 from dlc.compiler.suggest import nearest
-from dlc.compiler.tokens import clipped, retyped
+from dlc.compiler.tokens import DECLARATIONS, SECTIONS, clipped, retyped
 
 # What stands before the name in a declaration of a variable.
 BINDERS = frozenset({

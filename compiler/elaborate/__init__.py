@@ -215,6 +215,7 @@ class Elaborator:
                 not isinstance(output, OutputRef)
                 or output.broken
                 or self.dropped
+                or self.torn.unended
                 or output.name in self.torn.names
             ):
                 continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import blocks, flow, settings, translated, unknown
+from dlc.compiler.elaborate import blocks, commas, flow, settings, translated, unknown
 from dlc.compiler.elaborate.scope import FUNCTIONS
 from dlc.compiler.elaborate.tensors import no_tensor, operands
 from dlc.compiler.elaborate.values import (
@@ -101,6 +101,8 @@ def fill(
     ev: Evaluator, definition: type[Definition], call: syntax.Call | None, span: Span
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
     """An instance of the definition from the arguments of a call, and the tensors among them."""
+    if call and (halt := commas.refuse(ev, definition, call)):
+        raise halt
     taken = Arguments(ev, definition, call)
     failed = lost = False
     for argument in call.arguments if call else ():

@@ -36,8 +36,12 @@ FOREIGN_WORDS = {
     **dict.fromkeys(("del", "global", "nonlocal", "yield", "await", "defer", "typedef", "package"),
                     "take the line out"),
     **dict.fromkeys(("print", "echo", "puts"), "`dlc show` prints the shape of everything"),
-    **dict.fromkeys(("layers", "network", "model", "architecture"),
-                    "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
+    **dict.fromkeys(("layers", "network", "model", "architecture", "neural_network"),
+                    "a file is one model, and nothing stands around it; layers stand in a flow: "
+                    "`x -> dense(8) -> relu -> y`"),
+    **dict.fromkeys(("inputs", "input_features", "features"), "each input is declared: `input x: float`"),
+    **dict.fromkeys(("outputs", "output_features", "targets"), "each output is declared: `output y: float`"),
+    **dict.fromkeys(("preprocessing", "transforms"), "preprocessing stands in the flow: `x -> standardize`"),
     **dict.fromkeys(("dataset", "source", "rows"), "rows are named in `data { source = ... }`"),
     **dict.fromkeys(("training", "optimizer", "loss", "fit", "trainer", "hyperparameters"),
                     "settings of training stand in `train { ... }`"),
@@ -199,7 +203,8 @@ def _help(slip: _Slip) -> str:
 def _first_word(slip: _Slip) -> str:
     """The mend of a first word that was meant to open a statement."""
     opens = slip.found.type in (*_OPERANDS, "LBRACE", "NOT", "TRUE", "FALSE", "NONE", "IF", "FOR", "IN")
-    begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and slip.after is None)
+    ends = slip.after is None or slip.after.line > slip.found.line
+    begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and ends)
     if not slip.line.word or not (begins or slip.found.type == "LBRACE"):
         return ""
     if slip.line.word in FOREIGN_WORDS:

@@ -105,9 +105,9 @@ def _fences(lines: list[str]) -> _Pasted | None:
 def _changes(lines: list[str]) -> _Pasted | None:
     """A diff; its new lines are read."""
     headers = [bool(_HEADER.match(line)) for line in lines]
-    if not any(line.startswith("@@ -") for line in lines):
-        if sum(1 for line in lines if _CHANGED.match(line)) < 2:
-            return None
+    pieces = any(line.startswith("@@ -") for line in lines)
+    if not pieces and sum(1 for line in lines if _CHANGED.match(line)) < 2:
+        return None
     marks, left = [], []
     for i, (line, header) in enumerate(zip(lines, headers, strict=True)):
         sign = "@" if header else line[:1]

@@ -17,12 +17,12 @@ _READERS: tuple[Callable[[Statement], Found | None], ...] = (
     signs.assigned_in_place,
     signs.decimal_comma, signs.unit, signs.stage_without_brackets,
     signs.number_with_commas, signs.string_with_prefix, signs.is_none, signs.choice,
-    words.python_import, words.template, words.doubled, words.misspelt, words.word_before_binding,
-    words.lambda_,
-    words.starred, words.comprehension, words.decorator,
+    words.python_import, words.template, words.doubled, words.section_from_elsewhere, words.misspelt,
+    words.word_before_binding, words.lambda_, words.starred, words.comprehension, words.decorator,
     heads.typed_names, heads.block_without_brackets, heads.block_bound, heads.block_settings,
     heads.member_bound,
-    loops.counted_loop, loops.counting, loops.several_settings, loops.section_with_colon,
+    loops.counted_loop, loops.counting, loops.section_with_colon, loops.settings_with_colons,
+    loops.several_settings,
 )  # fmt: skip
 
 

@@ -107,7 +107,10 @@ def block_settings(s: Statement) -> Found | None:
 
 def _flows(s: Statement, name: Token, head: int) -> bool:
     """Whether the body of a block uses a name where a tensor stands: before an arrow, or added to one."""
-    body = s.source.text[s.tokens[head].end_pos : s.tokens[-1].end_pos][:MAX_SEARCHED]
+    return flows(s.source.text[s.tokens[head].end_pos : s.tokens[-1].end_pos][:MAX_SEARCHED], name)
+
+
+def flows(body: str, name: str) -> bool:
     return bool(
         re.search(
             rf"(?<![\w.]){re.escape(name)}\s*->|(?:return|=|\+)\s*{re.escape(name)}\s*(?:[-+]|\n|$)", body

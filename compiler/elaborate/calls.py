@@ -176,10 +176,20 @@ class Arguments:
                    if s.required and s.name not in self.values]  # fmt: skip
         if lacking:
             wanted = " and ".join(f"`{name}`" for name in lacking)
-            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=self._usage())
+            help = self._tensor_for_setting() or self._usage()
+            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=help)
         rest = {s.name: tuple(self.values[s.name]) for s in self.definition.settings.values()
                 if s.rest and s.name in self.values}  # fmt: skip
         return self.definition(**self.values | rest).placed(span, self.spans)
+
+    def _tensor_for_setting(self) -> str:
+        """What to do where a block takes as a tensor what was meant for a setting, `block f(x, units)`."""
+        arguments = [a.value for a in self.call.arguments if a.name is None] if self.call else []
+        known = self.ev.scope.names
+        names = [v.id for v in arguments if isinstance(v, syntax.Name) and is_tensor(known.get(v.id))]
+        if self.ev.scope.top or len(names) != 1:
+            return ""
+        return f"`{names[0]}` is a tensor here; settings of a block stand behind `;`: `(x; {names[0]})`"
 
     def _translated(self) -> str:
         """What to write where the settings are those of another library, as in `dense(4, 8)`."""

@@ -21,7 +21,7 @@ MESSAGE = "a number has a decimal point, and no comma"
 
 
 def refuse(ev: Evaluator, definition: type[Definition], call: syntax.Call) -> Halt | None:
-    """What is told of numbers such as `0,01`; none where there are none, or where two settings may be meant."""
+    """What is told of numbers such as `0,01`; none where two settings may be meant."""
     pairs = [(a, b) for a, b in pairwise(call.arguments) if _is_torn(a, b)]
     if not pairs or not (_too_many(definition, call) or any(_refused(definition, a) for a, _ in pairs)):
         return None

@@ -45,7 +45,7 @@ class _Body:
 def _path_help(text: str) -> str:
     """What to write in place of a path with the backslashes of Windows."""
     plain = text.replace("\\\\", "/").replace("\\", "/")
-    is_path = re.fullmatch(r"[\w .:-]+(/[\w .-]+)+", plain)
+    is_path = re.fullmatch(r"[A-Za-z]:[\w ./-]+|[\w ./-]*/[\w .-]+[.]\w{1,10}", plain)
     return f'write `"{plain}"`' if is_path and len(plain) <= 100 else ""
 
 

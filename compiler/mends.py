@@ -383,26 +383,10 @@ def _several_values(slip: _Slip) -> str:
 
 
 _MENDS = (
-    _else_if,
-    _unknown_size,
-    _dollar,
-    _comment,
-    _sign_at_line_start,
-    _reserved_name,
-    _body,
-    _nothing_between,
-    _nothing_behind,
-    _lost_name,
-    _colon,
-    _equal,
-    _declaration,
-    _missing_value,
-    _dictionary,
-    _continued_line,
-    _brace_below,
-    _two_values,
-    _several_values,
-)
+    _else_if, _unknown_size, _dollar, _comment, _sign_at_line_start, _reserved_name, _body,
+    _nothing_between, _nothing_behind, _lost_name, _colon, _equal, _declaration, _missing_value,
+    _dictionary, _continued_line, _brace_below, _two_values, _several_values,
+)  # fmt: skip
 
 
 def _listed(words: Collection[str]) -> str:

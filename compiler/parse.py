@@ -195,6 +195,8 @@ class _Reader:
             or line.section == "expect"
         ):
             return
+        if self.source.text.startswith("<- ", value.operator_span.start):
+            return  # what is told of it depends on the name
         help = ""
         if value.operator == "==" and isinstance(value.left, syntax.Name):
             help = f"a value is given with `=`: `{value.left.id} = ...`"

@@ -209,7 +209,8 @@ def with_own(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax
     if statement.targets[0].id != "optimizer" or chosen is None:
         return value
     call = value if isinstance(value, syntax.Call) else syntax.Call(value.span, value, ())
-    given = {a.name for a in call.arguments}
+    in_order = [s.name for s in chosen.settings.values() if not s.keyword]
+    given = {a.name or in_order[i] for i, a in enumerate(call.arguments) if a.name or i < len(in_order)}
     beside = [(foreign.OPTIMIZERS_OWN.get(s.targets[0].id), s) for s in body if isinstance(s, syntax.Bind)]
     added = [syntax.Argument(s.value, name, s.targets[0].span) for name, s in beside
              if name in chosen.settings and name not in given]  # fmt: skip

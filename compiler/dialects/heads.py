@@ -130,6 +130,9 @@ def member_bound(s: Statement) -> Found | None:
     """`self.fc = dense(3)`."""
     at = next((i for i, t, level in levels(s.tokens) if t.type == "EQUAL" and level == 0), 0)
     left = s.tokens[:at]
+    if s.section == "expect" and at:
+        help = "compare with `>=`, `<=` or `==`"
+        return s.tell("what has to hold is a comparison", help, [s.tokens[at]])
     if at < 3 or any(t.type not in ("NAME", "DOT") for t in left):
         return None
     if str(left[0]) in SECTIONS and len(left) == 3:

@@ -147,6 +147,17 @@ def stage_without_brackets(s: Statement) -> Found | None:
     return None
 
 
+def stage_with_braces(s: Statement) -> Found | None:
+    """`x -> dense{16}`."""
+    for arrow, name, brace, closer in zip(s.tokens, s.tokens[1:], s.tokens[2:], s.tokens[3:], strict=False):
+        types = (arrow.type, name.type, brace.type, closer.type)
+        if types == ("ARROW", "NAME", "LBRACE", "RBRACE") and touch(name, brace) and closer.line == name.line:
+            given = s.source.text[brace.end_pos : closer.start_pos].strip()
+            message = "the settings of a stage stand in round brackets"
+            return s.tell(message, f"write `{name}({given})`", [name, closer])
+    return None
+
+
 def number_with_commas(s: Statement) -> Found | None:
     """`1,000`."""
     for i, (a, comma, b) in enumerate(zip(s.tokens, s.tokens[1:], s.tokens[2:], strict=False)):

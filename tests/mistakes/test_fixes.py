@@ -202,6 +202,7 @@ LINES = {
     'n = 3 // 4 of them': 'n = 3 # 4 of them',
     # stages
     'x -> dense 8 -> dense 1 -> y': 'x -> dense(8) -> dense(1) -> y',
+    'x -> dense[8] -> dense{1} -> y': 'x -> dense(8) -> dense(1) -> y',
     'image -> conv 8 3 -> flatten -> dense(10) -> k': 'image -> conv(8, 3) -> flatten -> dense(10) -> k',
     'x -> Dense(4 => 8, relu) -> dense(1) -> y': 'x -> dense(8) -> relu -> dense(1) -> y',
     'n <- 3': 'n = 3',
@@ -210,6 +211,9 @@ LINES = {
     'data { source = csv("C:\\rows\\a.csv") }': 'data { source = csv("C:/rows/a.csv") }',
     'data { source = csv("rows\\new.csv") }': 'data { source = csv("rows/new.csv") }',
     # sections
+    'train {\nepochs 3\noptimizer adam(lr=0.1)\n}': 'train {\nepochs = 3\noptimizer = adam(lr=0.1)\n}',
+    'train { metrics = mae, rmse }': 'train { metrics = [mae, rmse] }',
+    'train { optimizer = sgd lr=0.1 momentum=0.9 }': 'train { optimizer = sgd(lr=0.1, momentum=0.9) }',
     'trainer { max_epochs = 3 }': 'train { epochs = 3 }',
     'train { epochs: 3 }': 'train { epochs= 3 }',
     'train {\nepochs: 3,\nbatch: 16,\n}': 'train {\nepochs= 3\nbatch= 16\n}',

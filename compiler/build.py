@@ -42,6 +42,13 @@ class _Body:
     statements: tuple[syntax.Statement, ...]
 
 
+def _path_help(text: str) -> str:
+    """What to write in place of a path with the backslashes of Windows."""
+    plain = text.replace("\\\\", "/").replace("\\", "/")
+    is_path = re.fullmatch(r"[A-Za-z]:[\w ./-]+|[\w ./-]*/[\w .-]+[.]\w{1,10}", plain)
+    return f'write `"{plain}"`' if is_path and len(plain) <= 100 else ""
+
+
 class Builder:
     """The transformer that the parser calls at every rule."""
 
@@ -216,6 +223,8 @@ class Builder:
         for escape in re.finditer(r"\\.", token):
             if escape[0] not in _ESCAPES:
                 span = Span(self.source, token.start_pos + escape.start(), token.start_pos + escape.end())
+                if path := _path_help(token[1:-1]):
+                    raise Reject("E0105", self._span(token), "a path is written with `/`", path)
                 help = (
                     'the known ones are `\\"`, `\\\\`, `\\n` and `\\t`; a backslash itself is written `\\\\`'
                 )

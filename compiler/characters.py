@@ -23,6 +23,8 @@ SIGNS = {
     "===": "==", "!==": "!=", "<>": "!=", "≠": "!=", "≤": "<=", "≥": ">=", ":=": "=",
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"), **dict.fromkeys("×·∙⋅✕∗", "*"),
     "÷": "/", "∕": "/", "⁄": "/", "^": "**", "…": "...",
+    "&gt;": ">", "&lt;": "<", "&gt;=": ">=", "&lt;=": "<=", **dict.fromkeys(("-&gt;", "=&gt;"), "->"),
+    **dict.fromkeys(("&amp;", "&amp;&amp;"), "and"),
 }  # fmt: skip
 _TYPES = {
     "->": "ARROW", "and": "AND", "or": "OR", "not": "NOT", "=": "EQUAL", "-": "MINUS", "+": "PLUS",
@@ -78,7 +80,7 @@ def foreign_letters(word: str) -> str:
 
 def is_space(character: str) -> bool:
     """Whether it is blank, and none of the spaces of the language."""
-    return character.isspace()
+    return character.isspace() or character == "&nbsp;"
 
 
 def is_unseen(character: str) -> bool:
@@ -109,6 +111,8 @@ def number(text: str) -> str:
     """The number that is meant by what begins like one and is none; empty if that cannot be told."""
     if re.fullmatch("0[xXbBoO][0-9a-fA-F]{1,15}", text):
         return in_tens(text)
+    if thousands := re.fullmatch("([1-9][0-9]{0,5})([kKM])", text):
+        return thousands[1] + ("_000" if thousands[2] in "kK" else "_000_000")
     for digits in (text, text[:-1] if text[-1] in "fFlLdDuU" else text) if len(text) <= 40 else ():
         found = f"{'0' * digits.startswith('.')}{digits}{'0' * digits.endswith('.')}"
         if _NUMBER.fullmatch(found):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 NAMES = ("E0301", "E0901")  # codes of names that stand for nothing, or for nothing yet
+SIGNS = ("E0101", "E0102", "E0105")  # codes of what is written otherwise, told once where its mend is one
 MAX_MARKS = 10  # places of one of these
 
 
@@ -147,11 +148,13 @@ class Problems:
         return (span.source.name, span.start) in self._places
 
     def sorted(self) -> list[Diagnostic]:
-        """All in order of place; of a name that nothing has the first, with the other places of it marked."""
+        """All in order of place; of a name that nothing has, and of a sign that is written otherwise, the
+        first, with the other places of it marked."""
         alike: dict[object, list[Diagnostic]] = {}
         for d in sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)):
-            span = d.span if d.code in NAMES else None
-            key = (d.code, d.message, span.source.name, span.text) if span else id(d)
+            span = d.span if d.code in NAMES or (d.code in SIGNS and d.help) else None
+            help = d.help if d.code in SIGNS else ""
+            key = (d.code, d.message, help, span.source.name, span.text) if span else id(d)
             alike.setdefault(key, []).append(d)
         return [together(same) for same in alike.values()]
 

@@ -101,7 +101,8 @@ SETTINGS = {
     "max_value": ("high",), "step_size": ("every",), "gamma": ("by",), "factor": ("by",), "max_lr": ("peak",),
     "eta_min": ("to",), "decay_rate": ("by",), "num_layers": ("layers",), "num_classes": ("classes",),
     "max_norm": ("limit",), "batch_size": ("batch",), "num_epochs": ("epochs",), "n_epochs": ("epochs",),
-    "max_epochs": ("epochs",), "max_steps": ("steps",), "num_steps": ("steps",), "iterations": ("steps",),
+    "max_epochs": ("epochs",), "max_iter": ("epochs",), "n_iter": ("epochs",), "iters": ("steps",),
+    "max_iterations": ("steps",), "max_steps": ("steps",), "num_steps": ("steps",), "iterations": ("steps",),
     "scheduler": ("schedule",), "lr_scheduler": ("schedule",), "lr_schedule": ("schedule",),
     "optim": ("optimizer",), "criterion": ("loss",), "loss_fn": ("loss",), "objective": ("loss",),
     "regularizer": ("regularize",), "regularization": ("regularize",), "grad_clip": ("clip",),
@@ -151,10 +152,10 @@ NEEDLESS = {
     "num_workers": "it is chosen by itself", "mask_zero": "class -1 is what is missing",
     "optimizer_idx": "it is chosen by itself",
 }  # fmt: skip
-_REGULARIZE = "what keeps weights small is `train { regularize = l2(1e-4) }`"
+REGULARIZE = "what keeps weights small is `train { regularize = l2(1e-4) }`"
 # Settings of other libraries whose counterpart stands elsewhere.
 ELSEWHERE = {
-    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), _REGULARIZE),
+    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
     **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
                     "gradients are bounded by `train { clip = norm(1.0) }`"),
     "clipvalue": "gradients are bounded by `train { clip = value(1.0) }`",
@@ -236,6 +237,9 @@ PHRASES = {
     **dict.fromkeys(("Input", "InputLayer", "placeholder"), "inputs are declared: `input x: float[4]`"),
     **dict.fromkeys(("Parameter", "Variable", "add_weight"),
                     "weights are declared: `weight w: float[4] = zeros`"),
+    "Normalize": "`standardize` learns mean and deviation; given ones are arithmetic: `(x - 0.5) / 0.25`",
+    **dict.fromkeys(("ToTensor", "PILToTensor", "ToPILImage", "ConvertImageDtype", "ToDtype", "ToImage"),
+                    "an input is a tensor already; numbers are scaled by arithmetic, `x / 255`"),
     "Activation": "an activation is a stage of its own: `-> relu`",
     "Lambda": "declare `block f(x) { return ... }`",
     "Rescaling": "numbers are scaled by arithmetic: `x / 255`",
@@ -279,7 +283,7 @@ MODULES = frozenset({
 METHODS = {"size": "shape", "dim": "rank", "ndim": "rank", "ndimension": "rank", "get_shape": "shape"}
 
 # Settings of the optimizer that are looked for in `train`.
-OPTIMIZERS_OWN = {"lr", "learning_rate", "momentum", "weight_decay"}
+OPTIMIZERS_OWN = {"lr": "lr", "learning_rate": "lr", "momentum": "momentum", "weight_decay": "weight_decay"}
 
 
 def forms(name: str) -> list[str]:
@@ -358,18 +362,15 @@ def member(name: str, *families: str) -> str:
     return f"it is written `{found}` here{epochs}" if found else ""
 
 
+def called(name: str, known: Container[str]) -> str:
+    """Which of these settings has that name elsewhere."""
+    return next((word for word in SETTINGS.get(name, ()) if word in known), "")
+
+
 def setting(name: str, known: Container[str]) -> str:
     """What to do about a setting by the name that it has elsewhere, where settings of these names are
     known."""
-    if name in OPTIMIZERS_OWN and "optimizer" in known:
-        of = (
-            "sgd(lr=0.01, momentum=...)"
-            if name == "momentum"
-            else f"adam({name.removeprefix('learning_rate') or 'lr'}=...)"
-        )
-        return f"it belongs to the optimizer: `optimizer = {of}`"
-    found = next((word for word in SETTINGS.get(name, ()) if word in known), "")
-    if found:
+    if found := called(name, known):
         return f"it is called `{found}` here"
     if name in NEEDLESS:
         return f"leave it out: {NEEDLESS[name]}"

@@ -138,6 +138,19 @@ class Text(Kind):
 
 
 @record
+class Path(Text):
+    """Where a file lies."""
+
+    def accept(self, value: Any) -> Any:
+        path = super().accept(value)
+        if "\n" in path or "\t" in path:
+            meant = path.replace("\n", "/n").replace("\t", "/t").replace("\\", "/")
+            raise Reject("a path is written with `/`, and `\\` begins a newline or a tab here", code="E0403",
+                         help=f'write `"{meant}"`')  # fmt: skip
+        return path
+
+
+@record
 class Nothing(Kind):
     """`none`."""
 

@@ -12,7 +12,7 @@ from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.tokens import GOES_ON_AFTER, RESERVED, clipped, span_of
+from dlc.compiler.tokens import DECLARATIONS, GOES_ON_AFTER, RESERVED, SECTIONS, clipped, span_of
 from dlc.compiler.types import ELEMENTS
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from dlc.compiler.tokens import Token
 
-SECTIONS = frozenset({"data", "train", "export", "expect", "tune"})
-DECLARATIONS = frozenset({"import", "param", "input", "output", "weight", "block", "net", "step", "phase"})
 TYPES = frozenset(ELEMENTS)
 
 # Words that open a statement in other languages.
@@ -38,8 +36,12 @@ FOREIGN_WORDS = {
     **dict.fromkeys(("del", "global", "nonlocal", "yield", "await", "defer", "typedef", "package"),
                     "take the line out"),
     **dict.fromkeys(("print", "echo", "puts"), "`dlc show` prints the shape of everything"),
-    **dict.fromkeys(("layers", "network", "model", "architecture"),
-                    "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
+    **dict.fromkeys(("layers", "network", "model", "architecture", "neural_network"),
+                    "a file is one model, and nothing stands around it; layers stand in a flow: "
+                    "`x -> dense(8) -> relu -> y`"),
+    **dict.fromkeys(("inputs", "input_features", "features"), "each input is declared: `input x: float`"),
+    **dict.fromkeys(("outputs", "output_features", "targets"), "each output is declared: `output y: float`"),
+    **dict.fromkeys(("preprocessing", "transforms"), "preprocessing stands in the flow: `x -> standardize`"),
     **dict.fromkeys(("dataset", "source", "rows"), "rows are named in `data { source = ... }`"),
     **dict.fromkeys(("training", "optimizer", "loss", "fit", "trainer", "hyperparameters"),
                     "settings of training stand in `train { ... }`"),
@@ -201,7 +203,8 @@ def _help(slip: _Slip) -> str:
 def _first_word(slip: _Slip) -> str:
     """The mend of a first word that was meant to open a statement."""
     opens = slip.found.type in (*_OPERANDS, "LBRACE", "NOT", "TRUE", "FALSE", "NONE", "IF", "FOR", "IN")
-    begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and slip.after is None)
+    ends = slip.after is None or slip.after.line > slip.found.line
+    begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and ends)
     if not slip.line.word or not (begins or slip.found.type == "LBRACE"):
         return ""
     if slip.line.word in FOREIGN_WORDS:
@@ -269,6 +272,13 @@ def _nothing_between(slip: _Slip) -> str:
         and slip.before.type == slip.found.type
     ):
         return f"leave one `{slip.found}` out, or write what is missing between the two"
+    return ""
+
+
+def _nothing_behind(slip: _Slip) -> str:
+    """`x -> dense(3) ->`."""
+    if slip.found.type == "$END" and slip.before is not None and slip.before.type == "ARROW":
+        return "a flow goes on behind `->`: with a stage, or into an output"
     return ""
 
 
@@ -373,25 +383,10 @@ def _several_values(slip: _Slip) -> str:
 
 
 _MENDS = (
-    _else_if,
-    _unknown_size,
-    _dollar,
-    _comment,
-    _sign_at_line_start,
-    _reserved_name,
-    _body,
-    _nothing_between,
-    _lost_name,
-    _colon,
-    _equal,
-    _declaration,
-    _missing_value,
-    _dictionary,
-    _continued_line,
-    _brace_below,
-    _two_values,
-    _several_values,
-)
+    _else_if, _unknown_size, _dollar, _comment, _sign_at_line_start, _reserved_name, _body,
+    _nothing_between, _nothing_behind, _lost_name, _colon, _equal, _declaration, _missing_value,
+    _dictionary, _continued_line, _brace_below, _two_values, _several_values,
+)  # fmt: skip
 
 
 def _listed(words: Collection[str]) -> str:

@@ -12,9 +12,18 @@ from dlc import grammar
 from dlc.compiler import syntax
 from dlc.compiler.build import Builder, Reject
 from dlc.compiler.diagnostics import Problems
-from dlc.compiler.mends import DECLARATIONS, SECTIONS, Line, explain, leading_sign
+from dlc.compiler.mends import Line, explain, leading_sign
 from dlc.compiler.source import Source
-from dlc.compiler.tokens import MAX_PROBLEMS, Tokens, TooMuch, retyped, span_of, tokenize
+from dlc.compiler.tokens import (
+    DECLARATIONS,
+    MAX_PROBLEMS,
+    SECTIONS,
+    Tokens,
+    TooMuch,
+    retyped,
+    span_of,
+    tokenize,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +108,7 @@ class _Reader:
             if column == margin and str(line.tokens[0]) in GO_ON:
                 continue
             broken = any(token.start_pos in self.tokens.broken for token in line.tokens)
-            margin = column if broken or line.tokens[-1].type == "COLON" else None
+            margin = column if broken or _holds_lines(line.tokens) else None
             found += self._without(line) if broken else self._statement(line)
         return tuple(found)
 
@@ -186,11 +195,20 @@ class _Reader:
             or line.section == "expect"
         ):
             return
+        if self.source.text.startswith("<- ", value.operator_span.start):
+            return  # what is told of it depends on the name
         help = ""
         if value.operator == "==" and isinstance(value.left, syntax.Name):
             help = f"a value is given with `=`: `{value.left.id} = ...`"
         message = "a comparison stands by itself only in `expect`"
         raise Reject("E0102", value.operator_span, message, help)
+
+
+def _holds_lines(tokens: list[Token]) -> bool:
+    """Whether a statement is one of Python or of YAML, whose first line ends in `:`."""
+    first = next((i for i, t in enumerate(tokens) if t.type == "COLON"), len(tokens))
+    behind = tokens[first + 1 : first + 2]
+    return first < len(tokens) and all(t.line > tokens[first].line for t in behind)
 
 
 def _line(tokens: list[Token], bodies: dict[int, tuple[int, int]], section: str) -> Line:

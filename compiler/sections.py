@@ -16,6 +16,7 @@ from dlc.compiler.kinds import (
     Nothing,
     Number,
     OneOf,
+    Path,
     Reject,
     Text,
     Whole,
@@ -102,7 +103,7 @@ class Csv(Source):
 
     usage = 'csv("flowers.csv")'
 
-    path: str = setting("the file, relative to the spec", Text())
+    path: str = setting("the file, relative to the spec", Path())
     missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value",
                                               OneOf(ListOf(Text()), Nothing()), None,
                                               shown="an empty cell alone")  # fmt: skip
@@ -113,7 +114,7 @@ class Parquet(Source):
 
     usage = 'parquet("flowers.parquet")'
 
-    path: str = setting("the file, relative to the spec", Text())
+    path: str = setting("the file, relative to the spec", Path())
 
 
 class Npz(Source):
@@ -121,7 +122,7 @@ class Npz(Source):
 
     usage = 'npz("digits.npz")'
 
-    path: str = setting("the file, relative to the spec", Text())
+    path: str = setting("the file, relative to the spec", Path())
 
 
 class Idx(Source):
@@ -130,7 +131,7 @@ class Idx(Source):
 
     usage = 'idx("mnist")'
 
-    path: str = setting("the folder, relative to the spec", Text())
+    path: str = setting("the folder, relative to the spec", Path())
 
 
 class Table(Source):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from dlc.compiler import brackets, characters
@@ -33,6 +34,8 @@ MAX_NAME = 200
 MAX_PROBLEMS = 100
 MAX_MARKS = 20  # places of one sign in a line that are marked
 
+SECTIONS = frozenset({"data", "train", "export", "expect", "tune"})
+DECLARATIONS = frozenset({"import", "param", "input", "output", "weight", "block", "net", "step", "phase"})
 OPERATORS = frozenset(
     {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR"}
 )
@@ -40,6 +43,8 @@ RESERVED = frozenset({"IF", "ELSE", "FOR", "IN", "RETURN", "AND", "OR", "NOT", "
 GOES_ON_AFTER = OPERATORS | {"ARROW", "EQUAL", "COMMA"}
 GOES_ON_BEFORE = OPERATORS | {"ARROW", "ELSE"}
 
+# How lines begin that may be copied along with a spec.
+_PASTED = re.compile(r"^(?:[ \t]*(?:`{3}|~{3}|[0-9])|-(?!>)|[<+@!$%>]|(?:In|Out) ?\[)", re.MULTILINE)
 _UNSEEN = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -79,7 +84,7 @@ class _Tokenizer:
 
     def run(self) -> Tokens:
         self._check_text()
-        items = list(self._words())
+        items = self._without_percents(list(self._words()))
         self._report_signs()
         found = brackets.pair(items, self.source, self.open_string_lines)
         for diagnostic in found.mistakes[: MAX_PROBLEMS - len(self.problems.found)]:
@@ -111,9 +116,17 @@ class _Tokenizer:
         if unseen_ones:
             raise TooMuch
 
+    def _own_text(self) -> str:
+        """The text, with blanks in place of what was copied along with it."""
+        if not _PASTED.search(self.source.text):
+            return self.source.text
+        from dlc.compiler import pasted
+
+        return pasted.without(self.source, self.problems)
+
     def _words(self) -> Iterable[Token]:
         """The tokens as the grammar has them, those that it does not know replaced by what is meant."""
-        reader = self.parser.parse_interactive(self.source.text, start="statement")
+        reader = self.parser.parse_interactive(self._own_text(), start="statement")
         words = cast("Iterable[Token]", reader.lexer_thread.lex(reader.parser_state))
         for count, token in enumerate(words):
             if count >= MAX_TOKENS:
@@ -169,7 +182,8 @@ class _Tokenizer:
         return retyped(token, "STRING", f'"{plain}"')
 
     def _curly(self, token: Token) -> Token:
-        inside = token[1:-1].replace("\\", "")
+        inside = token.removeprefix("&quot;").removesuffix("&quot;") if token[0] == "&" else token[1:-1]
+        inside = inside.replace("\\", "")
         help = f'write `"{inside}"`' if len(inside) <= 40 else 'a plain double quote is `"`'
         self.report("E0105", token, "strings stand in plain double quotes", help)
         return retyped(token, "STRING", f'"{inside}"')
@@ -191,6 +205,10 @@ class _Tokenizer:
 
     def _unexpected(self, token: Token) -> Token | None:
         """The token that is meant by a sign; the statement tells of one that is meant for none."""
+        if token[0].isdigit():  # `64 => 32`
+            help = "leave it out: how many flow in is known"
+            self.report("E0101", token, f"`{clipped(token)}` means nothing here", help)
+            return None
         if meant := characters.meant(token):
             self.signs.setdefault((token.line, str(token)), []).append(token)
             return retyped(token, meant[1], meant[0])
@@ -210,6 +228,22 @@ class _Tokenizer:
                 message = f"this space is not a plain one: {written}"
                 self.report("E0101", found[0], message, "put a plain space in its place", more)
 
+    def _without_percents(self, items: list[Token]) -> list[Token]:
+        """`15%` as the number that it means, where nothing follows that could be divided by."""
+        kept: list[Token] = []
+        for i, token in enumerate(items):
+            before = kept[-1] if kept else token
+            close = before.type == "NUMBER" and before.end_pos == token.start_pos and len(before) < 20
+            if token.type == "PERCENT" and close and _ends_value(items, i):
+                number = f"{float(before) / 100:.10g}"
+                written = retyped(before, "NUMBER", number)
+                written.end_pos = token.end_pos
+                self.report("E0105", written, f"`{before}%` is not a number", f"write `{number}`")
+                kept[-1] = written
+            else:
+                kept.append(token)
+        return kept
+
     # --- brackets and newlines ------------------------------------------------------------------------------
 
     def _without_idle_newlines(self, items: list[Token], unpaired: set[int]) -> list[Token]:
@@ -218,6 +252,7 @@ class _Tokenizer:
         open_: list[str] = []
         torn_lines = {token.line for token in items if token.start_pos in unpaired}
         followers = _next_words(items)
+        opened = _statements_opened(items)
         for i, (token, follower) in enumerate(zip(items, followers, strict=True)):
             if token.type in OPENERS and token.start_pos not in unpaired:
                 open_.append(token.type)
@@ -236,15 +271,46 @@ class _Tokenizer:
                 if items[i - 1].type != "NEWLINE":
                     self.report("E0102", token, message, "move the `{` of the next line here")
                 continue
-            if token.type != "NEWLINE" or (_ends_statement(kept, open_) and follower not in GOES_ON_BEFORE):
+            ends = token.type == "NEWLINE" and _ends_statement(kept, open_, torn=i in opened)
+            if token.type != "NEWLINE" or (ends and follower not in GOES_ON_BEFORE):
                 kept.append(token)
         return kept
 
 
-def _ends_statement(kept: list[Token], open_: list[str]) -> bool:
-    """Whether a statement can end after what was kept, in these brackets."""
+def _ends_value(items: list[Token], at: int) -> bool:
+    """Whether what follows a sign cannot be its right side: the line ends, and the next one begins anew."""
+    behind = [t for t in items[at + 1 : at + 20] if t.type != "NEWLINE"]
+    if not behind or behind[0].type in (*CLOSERS, "COMMA", "ARROW", "IF", "ELSE", "FOR", "RETURN"):
+        return True
+    if behind[0].line == items[at].line or behind[0].type != "NAME":
+        return False
+    first, second, *_ = (*behind, behind[0])
+    if second.type in ("EQUAL", "COLON", "LBRACE", "NAME"):
+        return True
+    compared = [any(t.type == "COMPARE" and t.line == line for t in (*items[max(0, at - 20) : at], *behind))
+                for line in (items[at].line, first.line)]  # fmt: skip
+    return all(compared)
+
+
+def _ends_statement(kept: list[Token], open_: list[str], *, torn: bool = False) -> bool:
+    """Whether a statement can end after what was kept, in these brackets; a `torn` one ends anyway."""
     inside = bool(open_) and open_[-1] != "LBRACE"
-    return not inside and bool(kept) and kept[-1].type not in GOES_ON_AFTER | {"NEWLINE"}
+    unfinished = {"NEWLINE"} if torn else GOES_ON_AFTER | {"NEWLINE"}
+    return not inside and bool(kept) and kept[-1].type not in unfinished
+
+
+def _statements_opened(items: list[Token]) -> set[int]:
+    """The newlines before words that surely open a section or a declaration, whatever stands before."""
+    opened: set[int] = set()
+    last = 0
+    for i, (token, follower) in enumerate(pairwise(items)):
+        if token.type == "NEWLINE":
+            last = i if i == 0 or items[i - 1].type != "NEWLINE" else last
+        elif i and items[i - 1].type == "NEWLINE" and token.type == "NAME":
+            section = str(token) in SECTIONS and follower.type == "LBRACE"
+            declared = str(token) in DECLARATIONS and follower.type == "NAME"
+            opened.update({last} if section or declared else ())
+    return opened
 
 
 def _awaits_body(kept: list[Token], open_: list[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dialects import heads, loops, signs, words
+from dlc.compiler.dialects import heads, loops, settings, signs, words
 from dlc.compiler.dialects.statement import Found, Statement, Tokens
 
 if TYPE_CHECKING:
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 _READERS: tuple[Callable[[Statement], Found | None], ...] = (
     signs.disguised_word, signs.pipe, signs.torn_arrow, signs.greater_for_arrow, signs.left_arrow,
     signs.assigned_in_place,
+    signs.decimal_comma, signs.unit, signs.stage_without_brackets, signs.stage_with_braces,
     signs.number_with_commas, signs.string_with_prefix, signs.is_none, signs.choice,
-    words.python_import, words.template, words.doubled, words.misspelt, words.word_before_binding,
-    words.lambda_,
-    words.starred, words.comprehension, words.decorator,
+    words.python_import, words.template, words.doubled, words.section_from_elsewhere, words.misspelt,
+    words.word_before_binding, words.lambda_, words.starred, words.comprehension, words.decorator,
     heads.typed_names, heads.block_without_brackets, heads.block_bound, heads.block_settings,
     heads.member_bound,
-    loops.counted_loop, loops.counting, loops.several_settings, loops.section_with_colon,
+    loops.counted_loop, loops.counting, settings.section_with_colon, settings.with_colons,
+    settings.several_settings, settings.listed_values, settings.without_equal, settings.beside_its_member,
 )  # fmt: skip
 
 

@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler.dialects.statement import Found, Statement, Tokens, closed, levels, split
-from dlc.compiler.mends import SECTIONS
-from dlc.compiler.tokens import MAX_MARKS, retyped
+from dlc.compiler.tokens import MAX_MARKS, SECTIONS, retyped
 
 if TYPE_CHECKING:
     from dlc.compiler.tokens import Token
@@ -108,7 +107,10 @@ def block_settings(s: Statement) -> Found | None:
 
 def _flows(s: Statement, name: Token, head: int) -> bool:
     """Whether the body of a block uses a name where a tensor stands: before an arrow, or added to one."""
-    body = s.source.text[s.tokens[head].end_pos : s.tokens[-1].end_pos][:MAX_SEARCHED]
+    return flows(s.source.text[s.tokens[head].end_pos : s.tokens[-1].end_pos][:MAX_SEARCHED], name)
+
+
+def flows(body: str, name: str) -> bool:
     return bool(
         re.search(
             rf"(?<![\w.]){re.escape(name)}\s*->|(?:return|=|\+)\s*{re.escape(name)}\s*(?:[-+]|\n|$)", body
@@ -128,6 +130,9 @@ def member_bound(s: Statement) -> Found | None:
     """`self.fc = dense(3)`."""
     at = next((i for i, t, level in levels(s.tokens) if t.type == "EQUAL" and level == 0), 0)
     left = s.tokens[:at]
+    if s.section == "expect" and at:
+        help = "compare with `>=`, `<=` or `==`"
+        return s.tell("what has to hold is a comparison", help, [s.tokens[at]])
     if at < 3 or any(t.type not in ("NAME", "DOT") for t in left):
         return None
     if str(left[0]) in SECTIONS and len(left) == 3:

@@ -1,12 +1,11 @@
-"""Loops, ranges and sections."""
+"""Loops and ranges."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dialects.statement import Found, Statement, levels
+from dlc.compiler.dialects.statement import Found, Statement
 from dlc.compiler.dialects.words import BINDERS
-from dlc.compiler.mends import SECTIONS
 from dlc.compiler.tokens import retyped
 
 if TYPE_CHECKING:
@@ -73,32 +72,3 @@ def counting(s: Statement) -> Found | None:
 
 def one_more(number: Token) -> str:
     return str(int(number) + 1) if number.isdigit() and len(number) < 10 else f"{number} + 1"
-
-
-def several_settings(s: Statement) -> Found | None:
-    """`epochs = 3, batch = 16`."""
-    equal = next((i for i, t in enumerate(s.tokens) if t.type == "EQUAL"), len(s.tokens))
-    cuts = [i for i, t, level in levels(s.tokens) if level == 0 and t.type == "COMMA" and i > equal
-            and [b.type for b in s.tokens[i + 1 : i + 3]] == ["NAME", "EQUAL"]]  # fmt: skip
-    if not cuts:
-        return None
-    parts = [s.tokens[a:b] for a, b in zip([0, *(i + 1 for i in cuts)], [*cuts, len(s.tokens)], strict=True)]
-    what = "setting" if s.section else "statement"
-    return s.tell(
-        f"each {what} begins a line of its own",
-        "put a new line in place of the comma",
-        *([s.tokens[i]] for i in cuts),
-        instead=parts,
-    )
-
-
-def section_with_colon(s: Statement) -> Found | None:
-    """`train:`, `train = {`."""
-    word = str(s.tokens[0])
-    if word not in SECTIONS or len(s.tokens) < 2 or s.tokens[1].type not in ("COLON", "EQUAL"):
-        return None
-    if s.tokens[1].type == "EQUAL" and (len(s.tokens) < 3 or s.tokens[2].type != "LBRACE"):
-        return None
-    instead = [[s.tokens[0], *s.tokens[2:]]] if len(s.tokens) > 2 and s.tokens[2].type == "LBRACE" else None
-    help = "leave it out" if instead else f"write `{word} {{ ... }}`, with `name = value` in each line"
-    return s.tell(f"a section is written `{word} {{ ... }}`", help, [s.tokens[1]], instead=instead)

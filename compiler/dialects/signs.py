@@ -6,8 +6,9 @@ from itertools import pairwise
 
 from dlc.compiler.characters import foreign_letters, latin
 from dlc.compiler.dialects.statement import VALUES, Found, Statement, Tokens, levels, touch
-from dlc.compiler.mends import DECLARATIONS, SECTIONS
-from dlc.compiler.tokens import RESERVED, retyped
+from dlc.compiler.tokens import DECLARATIONS, RESERVED, SECTIONS, retyped
+
+COMMA = "a number has a decimal point, and no comma"
 
 
 def disguised_word(s: Statement) -> Found | None:
@@ -105,11 +106,63 @@ def assigned_in_place(s: Statement) -> Found | None:
     return s.tell("a name is bound again with `=`", f"write `{name} = {name} {rest}`", s.tokens)
 
 
+def decimal_comma(s: Statement) -> Found | None:
+    """`test = 0,2`."""
+    if not s.types("NAME", "EQUAL", "NUMBER", "COMMA", "NUMBER") or len(s.tokens) != 5:
+        return None
+    _, _, whole, comma, rest = s.tokens
+    if whole != "0" or not rest.isdigit() or not touch(whole, comma) or not touch(comma, rest):
+        return None
+    number = f"0.{rest}"
+    instead = [*s.tokens[:2], retyped(whole, "NUMBER", number)]
+    return s.tell(COMMA, f"write `{number}`", s.tokens[2:], code="E0105", instead=[instead])
+
+
+def unit(s: Statement) -> Found | None:
+    """`epochs = 30 epochs`."""
+    if not s.types("NAME", "EQUAL", "NUMBER", "NAME") or len(s.tokens) != 4 or not s.section:
+        return None
+    if s.tokens[2].line != s.tokens[3].line:
+        return None
+    return s.tell("a number stands without a unit", "leave it out", s.tokens[3:], instead=[s.tokens[:3]])
+
+
+def stage_without_brackets(s: Statement) -> Found | None:
+    """`x -> dense 32 -> conv 16 3`."""
+    for i, (arrow, name) in enumerate(pairwise(s.tokens)):
+        begin = end = i + 2
+        while end < len(s.tokens) and s.tokens[end].type == "NUMBER" and s.tokens[end].line == name.line:
+            end += 1
+        if arrow.type != "ARROW" or name.type != "NAME" or begin == end:
+            continue
+        numbers = s.tokens[begin:end]
+        inside: Tokens = [numbers[0]]
+        for number in numbers[1:]:
+            inside += [retyped(number, "COMMA", ","), number]
+        opener, closer = retyped(numbers[0], "LPAR", "("), retyped(numbers[-1], "RPAR", ")")
+        instead = [*s.tokens[:begin], opener, *inside, closer, *s.tokens[end:]]
+        help = f"write `{name}({', '.join(map(str, numbers))})`"
+        message = "the settings of a stage stand in brackets"
+        return s.tell(message, help, s.tokens[begin - 1 : end], instead=[instead])
+    return None
+
+
+def stage_with_braces(s: Statement) -> Found | None:
+    """`x -> dense{16}`."""
+    for arrow, name, brace, closer in zip(s.tokens, s.tokens[1:], s.tokens[2:], s.tokens[3:], strict=False):
+        types = (arrow.type, name.type, brace.type, closer.type)
+        if types == ("ARROW", "NAME", "LBRACE", "RBRACE") and touch(name, brace) and closer.line == name.line:
+            given = s.source.text[brace.end_pos : closer.start_pos].strip()
+            message = "the settings of a stage stand in round brackets"
+            return s.tell(message, f"write `{name}({given})`", [name, closer])
+    return None
+
+
 def number_with_commas(s: Statement) -> Found | None:
     """`1,000`."""
     for i, (a, comma, b) in enumerate(zip(s.tokens, s.tokens[1:], s.tokens[2:], strict=False)):
         whole = a.type == b.type == "NUMBER" and len(b) == 3 and a.isdigit() and b.isdigit()
-        if whole and comma.type == "COMMA" and touch(a, comma) and touch(comma, b):
+        if whole and a != "0" and comma.type == "COMMA" and touch(a, comma) and touch(comma, b):
             instead = [*s.tokens[:i], retyped(a, "NUMBER", f"{a}{b}"), *s.tokens[i + 3 :]]
             return s.tell(
                 "a number has no commas", f"write `{a}_{b}`", s.tokens[i : i + 3], instead=[instead]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
+from dlc.compiler.dialects.heads import MAX_SEARCHED, flows
 from dlc.compiler.dialects.statement import Found, Statement, closed, levels, split, touch
-from dlc.compiler.mends import DECLARATIONS, FOREIGN_WORDS, SECTIONS
+from dlc.compiler.mends import FOREIGN_WORDS
 from dlc.compiler.suggest import nearest
-from dlc.compiler.tokens import clipped, retyped
+from dlc.compiler.tokens import DECLARATIONS, SECTIONS, clipped, retyped
 
 # What stands before the name in a declaration of a variable.
 BINDERS = frozenset({
@@ -20,6 +21,13 @@ TEMPLATES = {
     **dict.fromkeys(("def", "function", "func", "fn", "fun", "layer", "sub", "proc", "async", "macro"),
                      "block"),
     **dict.fromkeys(("class", "model", "module", "network", "struct"), "net"),
+}  # fmt: skip
+# What sections are called elsewhere.
+SECTIONS_ELSEWHERE = {
+    **dict.fromkeys(("trainer", "training", "fit", "hyperparameters", "hparams", "learning"), "train"),
+    **dict.fromkeys(("dataset", "datasets", "dataloader", "datamodule"), "data"),
+    **dict.fromkeys(("expectations", "expected", "requirements", "tests"), "expect"),
+    **dict.fromkeys(("exports", "exporter", "deployment"), "export"),
 }  # fmt: skip
 # Packages of Python and of other languages that a spec needs nothing of.
 LIBRARIES = frozenset({
@@ -84,6 +92,16 @@ def doubled(s: Statement) -> Found | None:
     return None
 
 
+def section_from_elsewhere(s: Statement) -> Found | None:
+    """`trainer { ... }`."""
+    meant = SECTIONS_ELSEWHERE.get(str(s.tokens[0]).lower().replace("_", ""), "")
+    if not meant or not s.types("NAME", "LBRACE"):
+        return None
+    instead = [retyped(s.tokens[0], "NAME", meant), *s.tokens[1:]]
+    message = f"`{s.tokens[0]}` opens no statement"
+    return s.tell(message, f"write `{meant}`", s.tokens[:1], instead=[instead])
+
+
 def misspelt(s: Statement) -> Found | None:
     """`trian { ... }`, `imput x: float`."""
     if len(s.tokens) < 2 or s.tokens[0].type != "NAME" or str(s.tokens[0]) in FOREIGN_WORDS:
@@ -120,10 +138,12 @@ def template(s: Statement) -> Found | None:
     opener = next((i for i, t in enumerate(s.tokens) if t.type == "LPAR"), 0)
     inside = s.tokens[opener + 1 : closed(s.tokens, opener)] if opener and word == "block" else []
     tensors, settings = [], []
+    body = _body_of_python(s)
     for part in split(inside):
         value = next((i for i, t in enumerate(part) if t.type == "EQUAL"), 0)
         if part[0].type == "NAME" and part[0] not in ("self", "cls"):
-            kept = settings if value else tensors
+            number = body and tensors and not flows(body, part[0])
+            kept = settings if value or number else tensors
             kept.append(f"{part[0]} = {s.text(part[value + 1 :])}" if value else str(part[0]))
     head = "; ".join(", ".join(group) for group in (tensors or ["x"], settings) if group)
     written = f"{word} {name}({head}) {{ return ... }}"
@@ -135,6 +155,16 @@ def template(s: Statement) -> Found | None:
         )
     what = "a network" if word == "net" else "a template"
     return s.tell(f"`{s.tokens[0]}` opens no statement", f"{what} is declared `{written}`", s.tokens[:1])
+
+
+def _body_of_python(s: Statement) -> str:
+    """The lines further in behind a statement that ends in `:`."""
+    last = s.tokens[-1]
+    if last.type != "COLON":
+        return ""
+    behind = s.source.text[last.end_pos : last.end_pos + MAX_SEARCHED].split("\n")[1:]
+    margin = " " * s.tokens[0].column
+    return "\n".join(takewhile(lambda line: not line.strip() or line.startswith(margin), behind))
 
 
 def word_before_binding(s: Statement) -> Found | None:

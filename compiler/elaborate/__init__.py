@@ -10,6 +10,7 @@ from dlc.compiler.elaborate import (
     allowances,
     declared,
     imports,
+    outside,
     params,
     sections,
     shared_classes,
@@ -106,6 +107,7 @@ class Elaborator:
         self._check_outputs(ev)
         program = sections.assemble(self, ev, tree)
         unreached.check(ev, tree)
+        outside.warn(ev, tree)
         if not self.problems.failed:
             program = missing.note(offsets.keep(program))
         lints.look(program, self.problems)
@@ -215,6 +217,7 @@ class Elaborator:
                 not isinstance(output, OutputRef)
                 or output.broken
                 or self.dropped
+                or self.torn.unended
                 or output.name in self.torn.names
             ):
                 continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import blocks, flow, settings, translated, unknown
+from dlc.compiler.elaborate import blocks, commas, flow, settings, translated, unknown
 from dlc.compiler.elaborate.scope import FUNCTIONS
 from dlc.compiler.elaborate.tensors import no_tensor, operands
 from dlc.compiler.elaborate.values import (
@@ -101,6 +101,8 @@ def fill(
     ev: Evaluator, definition: type[Definition], call: syntax.Call | None, span: Span
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
     """An instance of the definition from the arguments of a call, and the tensors among them."""
+    if call and (halt := commas.refuse(ev, definition, call)):
+        raise halt
     taken = Arguments(ev, definition, call)
     failed = lost = False
     for argument in call.arguments if call else ():
@@ -174,10 +176,20 @@ class Arguments:
                    if s.required and s.name not in self.values]  # fmt: skip
         if lacking:
             wanted = " and ".join(f"`{name}`" for name in lacking)
-            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=self._usage())
+            help = self._tensor_for_setting() or self._usage()
+            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=help)
         rest = {s.name: tuple(self.values[s.name]) for s in self.definition.settings.values()
                 if s.rest and s.name in self.values}  # fmt: skip
         return self.definition(**self.values | rest).placed(span, self.spans)
+
+    def _tensor_for_setting(self) -> str:
+        """What to do where a block takes as a tensor what was meant for a setting, `block f(x, units)`."""
+        arguments = [a.value for a in self.call.arguments if a.name is None] if self.call else []
+        known = self.ev.scope.names
+        names = [v.id for v in arguments if isinstance(v, syntax.Name) and is_tensor(known.get(v.id))]
+        if self.ev.scope.top or len(names) != 1:
+            return ""
+        return f"`{names[0]}` is a tensor here; settings of a block stand behind `;`: `(x; {names[0]})`"
 
     def _translated(self) -> str:
         """What to write where the settings are those of another library, as in `dense(4, 8)`."""

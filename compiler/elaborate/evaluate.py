@@ -239,6 +239,11 @@ class Evaluator:
         return attributes.read(self, expr)
 
     def _index(self, expr: syntax.Index) -> Any:
+        name = expr.value.id if isinstance(expr.value, syntax.Name) else ""
+        if find_operator(name, losses=True):
+            given = expr.span.text.removeprefix(name).strip()[1:-1]
+            raise self.fail("E0401", expr.span, f"the settings of `{name}` stand in round brackets",
+                            help=f"write `{name}({given})`")  # fmt: skip
         value = self.evaluate(expr.value)
         if isinstance(value, (list, tuple)):
             return self._index_list(value, expr)

@@ -80,5 +80,14 @@ def for_settings(name: str) -> str:
         return f"it is a section: `{name} {{ ... }}`"
     for family, members in Definition.families.items():
         if name in members and family not in STAGES:
-            return f"`{name}` is {Definition.spoken[family]}: write it in the setting that takes it"
+            return f"`{name}` is {Definition.spoken[family]}: {setting_of(family)}"
     return ""
+
+
+def setting_of(family: str) -> str:
+    """Where the members of a family stand."""
+    for section in Definition.families["section"].values():
+        for setting in section.settings.values():
+            if family in setting.kind.families():
+                return f"it stands in `{section.name} {{ {setting.name} = ... }}`"
+    return "write it in the setting that takes it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,9 @@ from dlc.compiler.training.figures import figures
 from dlc.compiler.training.section import Train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from dlc.compiler.definition import Setting
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.sections import Field
@@ -110,15 +111,19 @@ def section(e: Elaborator, ev: Evaluator, definition: type[Definition], written:
         try:
             if extra and extra(statement):
                 continue
-            declared = key_of(ev, definition, statement, values)
+            declared = key_of(ev, definition, statement, values, written.body)
             values[declared.name] = None
-            at = ev.within(ev.scope, losses=declared.name == "loss")
-            values[declared.name] = settings.setting_value(at, definition, declared, statement.value)
+            values[declared.name] = value_of(ev, definition, declared, with_own(statement, written.body))
             places[declared.name] = statement.value.span
         except Halt:
             if len(statement.targets) == 1:
                 values.pop(statement.targets[0].id, None)
     return definition(**values).placed(written.name.span, places)
+
+
+def value_of(ev: Evaluator, definition: type[Definition], declared: Setting, value: syntax.Expr) -> Any:
+    at = ev.within(ev.scope, losses=declared.name == "loss")
+    return settings.setting_value(at, definition, declared, value)
 
 
 def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[syntax.Bind]:
@@ -139,31 +144,81 @@ def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[s
             ev.e.problems.report("E0602", statement.span, "expected a setting, `name = value`")
 
 
-def key_of(
-    ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any]
-) -> Any:
+def key_of(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any],
+           body: Sequence[syntax.Statement]) -> Any:  # fmt: skip
+    """The setting that a statement of a section gives."""
     key = statement.targets[0]
     if len(statement.targets) > 1:
         raise ev.fail("E0602", statement.span, "a setting has one name")
     if key.id in later(definition.name):
         raise ev.refuse(key.span, not_built(definition.name, key.id))
     if key.id not in definition.settings:
-        names = [*definition.settings, *later(definition.name)]
-        fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
-        help = foreign.setting(key.id, names)
-        place = statement.span if help.startswith("leave it out") else key.span
-        raise ev.fail("E0601", place, f"`{definition.name}` has no setting `{key.id}`",
-                      help=help or of_another(definition, key.id)
-                           or ev.e.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
-                           or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
-                      )  # fmt: skip
+        raise no_setting(ev, definition, statement, body)
     if key.id in values:
         raise ev.fail("E0407", key.span, f"`{key.id}` is set twice")
     return definition.settings[key.id]
 
 
-def of_another(definition: type[Definition], name: str) -> str:
-    """Which section has a setting of that name, or of what it is called here."""
+def no_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bind,
+               body: Sequence[syntax.Statement]) -> Halt:  # fmt: skip
+    """The section has no setting of that name; the value is looked at as that of the one that is meant."""
+    key = statement.targets[0]
+    names = [*definition.settings, *later(definition.name)]
+    fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
+    own = of_optimizer(key.id, body) if definition is Train else ""
+    help = own or foreign.setting(key.id, names)
+    place = statement.span if help.startswith("leave it out") else key.span
+    halt = ev.fail("E0601", place, f"`{definition.name}` has no setting `{key.id}`",
+                   help=help or of_another(definition, key.id)
+                        or ev.e.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
+                        or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
+                   )  # fmt: skip
+    meant = foreign.called(key.id, definition.settings) if not own else ""
+    if meant:
+        with suppress(Halt):
+            value_of(ev, definition, definition.settings[meant], statement.value)
+    return halt
+
+
+def of_optimizer(name: str, body: Sequence[syntax.Statement]) -> str:
+    """What to do about a setting of the optimizer that stands beside it."""
+    if name not in foreign.OPTIMIZERS_OWN:
+        return ""
+    known = Definition.families["optimizer"]
+    own = foreign.OPTIMIZERS_OWN[name]
+    chosen = known.get(_optimizer(body)) or known["sgd" if own == "momentum" else "adam"]
+    if own not in chosen.settings:
+        return f"`{chosen.name}` has none; {foreign.REGULARIZE}"
+    given = f"{own}=..." if own == "lr" or not chosen.settings["lr"].required else f"lr=..., {own}=..."
+    return f"it belongs to the optimizer: `optimizer = {chosen.name}({given})`"
+
+
+def _optimizer(body: Sequence[syntax.Statement]) -> str:
+    """The name of the optimizer in the body of `train`, as it is called here."""
+    for statement in body:
+        if isinstance(statement, syntax.Bind) and statement.targets[0].id == "optimizer":
+            head = statement.value.function if isinstance(statement.value, syntax.Call) else statement.value
+            name = head.id if isinstance(head, syntax.Name) else getattr(head, "name", "")
+            return name if name in Definition.families["optimizer"] else foreign.named(name, "optimizer")
+    return ""
+
+
+def with_own(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax.Expr:
+    """The value of a setting; an optimizer with those settings of it that stand beside it, and are told."""
+    value, chosen = statement.value, Definition.families["optimizer"].get(_optimizer(body))
+    if statement.targets[0].id != "optimizer" or chosen is None:
+        return value
+    call = value if isinstance(value, syntax.Call) else syntax.Call(value.span, value, ())
+    in_order = [s.name for s in chosen.settings.values() if not s.keyword]
+    given = {a.name or in_order[i] for i, a in enumerate(call.arguments) if a.name or i < len(in_order)}
+    beside = [(foreign.OPTIMIZERS_OWN.get(s.targets[0].id), s) for s in body if isinstance(s, syntax.Bind)]
+    added = [syntax.Argument(s.value, name, s.targets[0].span) for name, s in beside
+             if name in chosen.settings and name not in given]  # fmt: skip
+    return syntax.Call(call.span, call.function, (*call.arguments, *added)) if added else value
+
+
+def of_another(definition: type[Definition] | None, name: str) -> str:
+    """Which other section has a setting of that name, or of what it is called here."""
     for section in Definition.families["section"].values():
         words = (name, *foreign.SETTINGS.get(name, ()))
         found = next((word for word in words if word in section.settings), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
@@ -61,7 +62,11 @@ def no_setting(
     help = help or did_you_mean(name, definition.settings)
     otherwise = f"its settings are {listed}" if listed else "it has no settings"
     message = f"`{definition.name}` has no setting `{name}`"
-    return ev.fail("E0402", place, message, help=help or otherwise)
+    halt = ev.fail("E0402", place, message, help=help or otherwise)
+    if meant := foreign.called(name, definition.settings):
+        with suppress(Halt):  # its value is looked at as that of the one that is meant
+            setting_value(ev, definition, definition.settings[meant], argument.value)
+    return halt
 
 
 def too_many(definition: type[Definition], positional: list[Setting], value: Any) -> str:
@@ -109,7 +114,7 @@ def _directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     item = kind.item()
     if isinstance(expr, (syntax.ListExpr, syntax.TupleExpr)) and item is not None:
         return ev.evaluate_all(expr.items, lambda entry: directed_value(ev, item, entry))
-    if isinstance(kind, Text) and not members.known(ev, members.root_of(expr)):
+    if isinstance(kind, Text) and not members.known(ev, members.root_of(_first(expr))):
         raise ev.fail(
             "E0403",
             expr.span,
@@ -132,6 +137,13 @@ def _directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
             help=members.worded(kind, expr.id) or did_you_mean(expr.id, kind.words),
         )
     return ev.evaluate(expr)
+
+
+def _first(expr: syntax.Expr) -> syntax.Expr:
+    """What begins a path without quotes: `data` of `data/rows.csv`."""
+    while isinstance(expr, syntax.Binary) and expr.operator == "/":
+        expr = expr.left
+    return expr
 
 
 def joined_lists(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> list[Any] | None:

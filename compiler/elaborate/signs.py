@@ -79,10 +79,15 @@ def check_elsewhere(ev: Evaluator, expr: syntax.Binary) -> None:
         left = ev.scope.file.outputs.get(expr.left.id)
         if not unknown.knows(ev, expr.left.id) or (isinstance(left, OutputRef) and left.scores is None):
             ev.e.torn.names.add(expr.left.id)
-            raise ev.fail("E0102", Span(sign.source, sign.start, sign.end + 1),
-                            "a flow is written from left to right, with `->`",
-                            help=f"write `x -> f -> {expr.left.id}`, or `{expr.left.id} = x -> f` where it "
-                                 "is no output")  # fmt: skip
+            place = Span(sign.source, sign.start, sign.end + 1)
+            if not isinstance(left, OutputRef):
+                raise ev.fail("E0102", place, "`<-` gives no name", help="write `=`")
+            raise ev.fail(
+                "E0102",
+                place,
+                "a flow is written from left to right, with `->`",
+                help=f"write `x -> f -> {expr.left.id}`",
+            )
 
 
 def link(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:

@@ -27,6 +27,7 @@ class Torn:
         self.names: set[str] = set()
         self.bound: dict[str, tuple[Source, int]] = {}  # what lost statements bind, and where first
         self.nameless = False  # whether a declaration or binding was lost that lacks its name
+        self.unended = False  # whether a flow was lost that lacks its end
 
     def note(self, tree: syntax.File, places: list[Span]) -> None:
         """Mistakes at these places were found while the tree was parsed."""
@@ -38,6 +39,7 @@ class Torn:
             lost = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), text[start:end])
             self.names.update(re.findall(r"[^\W\d]\w*", lost))
             self.nameless = self.nameless or bool(NAMELESS.search(lost))
+            self.unended = self.unended or lost.rstrip().endswith("->")
             for binding in BINDING.finditer(lost):
                 for name in re.findall(r"\w+", binding[1]):
                     self.bound.setdefault(name, (tree.source, start + binding.start()))

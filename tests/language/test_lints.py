@@ -56,6 +56,8 @@ HARDLY_MEANT = {
     "deep sigmoids": ("W0408", KIND + "x -> repeat(5, dense(4) -> sigmoid) -> dense(3) -> y"),
     "deep mixture": (
         "W0408", KIND + "x -> repeat(3, dense(4) -> tanh -> dense(4) -> softsign) -> dense(3) -> y"),
+    "a setting at the top": ("W0414", KIND + "x -> dense(3) -> y\nepochs = 50"),
+    "a setting at the top, by another word": ("W0414", KIND + "x -> dense(3) -> y\nbatch_size = 8"),
     "Xavier before ReLU": ("W0409", KIND + "x -> dense(4, init=xavier_normal) -> relu -> dense(3) -> y"),
     "Xavier, a norm, ReLU": (
         "W0409", KIND + "x -> dense(4, init=xavier_uniform) -> batchnorm -> gelu -> dense(3) -> y"),
@@ -169,6 +171,9 @@ HARDLY_MEANT = {
 }  # fmt: skip
 
 WELL_MEANT = {
+    "a setting of a name": KIND + "epochs = 5\nx -> dense(3) -> y\ntrain { epochs = epochs }",
+    "a name as that of a setting": KIND + "batch = 8\nx -> dense(batch) -> relu -> dense(3) -> y",
+    "a tensor as a setting is called": KIND + "loss = x -> dense(3)\nloss -> y",
     # --- short ones
     "the Brier score": SICK + "x -> dense(1) -> y\ntrain { loss = mse(y.probabilities, y.target) }",
     "a float in 0 to 1": DOSE + "x -> dense(1) -> sigmoid -> y\ntrain { loss = bce(y) }",

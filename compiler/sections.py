@@ -103,7 +103,8 @@ class Csv(Source):
     usage = 'csv("flowers.csv")'
 
     path: str = setting("the file, relative to the spec", Text())
-    missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value",
+    missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value; a whole "
+                                              "number also with `.0`",
                                               OneOf(ListOf(Text()), Nothing()), None,
                                               shown="an empty cell alone")  # fmt: skip
 

@@ -107,8 +107,8 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
 
 
 def odd_marks(filled: Filled) -> tuple[str, ...]:
-    """The marks of missing values that stand in place of numbers, in all columns of numbers: one setting names
-    them all."""
+    """The marks of missing values that stand in place of numbers, in all columns of numbers:
+    one setting names them all."""
     import pyarrow as pa
 
     from dlc.runtime.data.compute import pc

@@ -8,9 +8,10 @@ import re
 # Letters of cp1252 beside those of ASCII, and signs that stand alone or at the side of a word.
 LETTERS, SIGNS = rb"\x8a\x8c\x8e\x9a\x9c\x9e-\x9f\xc0-\xd6\xd8-\xf6\xf8-\xff", rb"\x80\x85\x99\xa0-\xbf"
 WORD = re.compile(rb"[A-Za-z\x80-\x90\x98-\xff]*[\x80-\x90\x98-\xff][A-Za-z\x80-\x90\x98-\xff]*")  # in quotes
-# At most two such letters in a row, among those of ASCII; one alone; or a sign at the side of letters of ASCII.
+# At most two such letters in a row, among those of ASCII; one alone; or a sign at the side of ASCII letters.
 WESTERN = re.compile(
-    rb"[\x82\x84]?[%b]{0,2}(?:[A-Za-z]++[%b]{0,2}+)++[%b]?|[%b]|[%b][A-Za-z]*" % (LETTERS, LETTERS, SIGNS, LETTERS, SIGNS)
+    rb"[\x82\x84]?[%b]{0,2}(?:[A-Za-z]++[%b]{0,2}+)++[%b]?|[%b]|[%b][A-Za-z]*"
+    % (LETTERS, LETTERS, SIGNS, LETTERS, SIGNS)
 )
 WORDS = 1000  # that are looked at
 # What an encoding is one of: those for letters among letters of ASCII, and those for others.
@@ -39,7 +40,9 @@ def mend(data: bytes, place: int) -> str:
     among = all(re.search(rb"[A-Za-z]", word) for word in words)
     known = [f"{name} ({of})" for name, of in (AMONG if among else OTHERS).items() if reads(name, data)]
     which = f", such as {', '.join(known)}" if known else ""
-    return f"{where}: save it as UTF-8 (`iconv -f ENCODING -t utf-8` with the encoding it was written in{which})"
+    return (
+        f"{where}: save it as UTF-8 (`iconv -f ENCODING -t utf-8` with the encoding it was written in{which})"
+    )
 
 
 def reads(encoding: str, data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What a file is that is called a csv file and is none, by its first bytes."""
+"""What a file is that is called a csv, Parquet or npz file and is none, by its first bytes."""
 
 from __future__ import annotations
 
@@ -57,6 +57,19 @@ def of_another_kind(head: bytes, path: str, *, in_spec: bool) -> tuple[str, str]
     return "", ""
 
 
+def mend(head: bytes, path: str, begins: bytes, *, in_spec: bool) -> str:
+    """What a file is that should be one that `begins` otherwise, or was cut off, and what to do; nothing if
+    that is not known."""
+    if head.startswith(begins):
+        return "its end is missing: fetch it once more, or write it anew"
+    if head.startswith(b"\x1f\x8b"):
+        return "it is compressed by gzip: unpack it"
+    why, help = of_another_kind(head, path, in_spec=in_spec)
+    if why or not head.strip() or BINARY_BYTES.search(head):
+        return help
+    return f"it is text: {said('csv', path, in_spec=in_spec)}, if it is a table"
+
+
 def within_zip(head: bytes) -> tuple[str, str]:
     """What a zip archive holds, and what to do."""
     if b"xl/" in head or b"[Content_Types].xml" in head:
@@ -68,6 +81,6 @@ def within_zip(head: bytes) -> tuple[str, str]:
 
 def said(do: str, path: str, *, in_spec: bool) -> str:
     """A source of that name reads it, where a spec says which; else its ending tells."""
-    if do not in ("parquet", "npz"):
+    if do not in ("csv", "parquet", "npz"):
         return do
     return f'`{do}("{path}")` reads it' if in_spec else f"let its name end in .{do}"

@@ -44,7 +44,9 @@ def help_for(text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bo
     if text.upper() in ERRORS:
         return "a spreadsheet leaves this where a formula fails: mend the formula, or leave the cell empty"
     if re.fullmatch("#{2,}", text):
-        return "a spreadsheet shows this where its column is too narrow: widen the column there, and save anew"
+        return (
+            "a spreadsheet shows this where its column is too narrow: widen the column there, and save anew"
+        )
     if text.lower() in TRUTHS or text.lower() in PAIRS:
         return yes_or_no(text, in_spec=in_spec)
     found = next((said for look in LOOKS if (said := look(text))), "")

@@ -162,6 +162,15 @@ def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
     return path
 
 
+def mend_of(path: Path, source: Parquet | Npz, begins: bytes) -> str:
+    """What to do about a file that is not what its source reads, or whose end is missing."""
+    from dlc.runtime.data import formats
+
+    with reading.open_file(path) as file:
+        head = file.read(4096)
+    return formats.mend(head, source.path, begins, in_spec=mistakes.span_of(source) is not None)
+
+
 def _nearest_file(path: Path) -> str:
     from itertools import islice
 

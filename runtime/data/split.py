@@ -36,7 +36,11 @@ def part(rows: int, data: Data, labels: np.ndarray | None, file: str) -> Parts:
         places = [(mistakes.place_of(data, part), counted(n, "row")) for part, n in asked.items() if n]
         message = f"{file} has {counted(rows, 'row')}, and {shares} leave none for training"
         few = rows <= len(places)
-        help = "each part takes a row at least: bring more rows" if few else "ask for a smaller fraction or count"
+        help = (
+            "each part takes a row at least: bring more rows"
+            if few
+            else "ask for a smaller fraction or count"
+        )
         raise mistakes.fail(mistakes.PARTING, message, *places, help=help)
     if not test + validation:
         nothing = np.arange(0)

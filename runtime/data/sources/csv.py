@@ -37,7 +37,7 @@ MOST_RAGGED = 100  # rows of a wrong length that are looked at
 QUOTED = rb'(?<![^%b\r\n])"([^"]*+(?:""[^"]*+)*+)"([^%b\r\n])?'
 # A comma for decimals, points between thousands; and what is read as 1.234 and may then be 1234.
 GERMAN = re.compile(r"[+-]?(?![1-9]\d{0,2},\d{3}$)(\d+,\d+|\d{1,3}(\.\d{3})+(,\d+)?)")
-POINTED = re.compile(rb"(?<![\w.,+-])[1-9]\d{0,2}(?:\.\d{3})+(?![\w.,%])")
+POINTED = re.compile(rb"(?<![\w.,+-])[1-9]\d{0,2}\.\d{3}(?![\w.,%])")
 
 
 class CsvFile(Opened):
@@ -88,16 +88,22 @@ class CsvFile(Opened):
         return ""
 
     def no_row(self, rows: Sequence[int]) -> tuple[str, str]:
-        cells = [[cell.strip() for cell in row] for row in map(self._cells, rows)]
-        if all([cell.lstrip("\ufeff") for cell in row] == [*self.names] for row in cells):
-            return "the heading stands here once more", "take it out"
-        if [*rows] == [0] and self._is_of_heading(cells[0], self._cells(1)):
-            help = "take it out, if it belongs to the heading, as units and second names do"
-            return f"no cell is a number: {mistakes.listed(cells[0], 3)}", help
+        cells, what, help = self._cells(rows[0]), "", "take it out"
+        if len(cells) > 1 and not any(cells):
+            what = "all cells are empty"
+        elif cells == [*self.names]:
+            what = "the heading stands here once more"
+        if what:
+            return (what, help) if all(self._cells(row) == cells for row in rows[1:]) else ("", "")
+        if [*rows] == [0] and self._is_of_heading(cells, self._cells(1)):
+            if_so = f"{help}, if it belongs to the heading, as units and second names do"
+            return f"no cell is a number: {mistakes.listed(cells, 3)}", if_so
         return "", ""
 
     def _cells(self, number: int) -> list[str]:
-        return next(itertools.islice(self._lines(), number + 1, None), (0, 0, []))[2]
+        """The cells of a row as they look."""
+        row = next(itertools.islice(self._lines(), number + 1, None), (0, 0, []))[2]
+        return [cell.strip().lstrip("\ufeff") for cell in row]
 
     @staticmethod
     def _is_of_heading(first: list[str], second: list[str]) -> bool:
@@ -190,7 +196,9 @@ class CsvFile(Opened):
         sign = re.escape(self._delimiter).encode()
         for cell in re.finditer(QUOTED % (sign, sign), self._data):
             if cell[2] and re.search(rb"[\r\n]", cell[1]):
-                first, last = (encodings.line_of(self._data, cell.start() + 1 + at) for at in (0, len(cell[1])))
+                first, last = (
+                    encodings.line_of(self._data, cell.start() + 1 + at) for at in (0, len(cell[1]))
+                )
                 why = f"the quote that opens in line {first} ends in line {last}, in the middle of a cell"
                 raise self._broken(why, DOUBLED)
 
@@ -228,7 +236,9 @@ class CsvFile(Opened):
     def _told_ragged(self, cells: int, help: str, rows: list[int]) -> Diagnostic:
         what = f"found {counted(cells, 'cell')}, and the heading has {counted(len(self.names), 'column')}"
         if "at its end" not in help and self._lacks_a_name(cells):
-            help = "the rows begin with a name that the heading has no column for, as those of R do: begin the "
+            help = (
+                "the rows begin with a name that the heading has no column for, as those of R do: begin the "
+            )
             help += f"heading with {SIGNS[self._delimiter]}"
         refused = mistakes.Refused(mistakes.RAGGED, what, rows, help)
         return refused.diagnostic(self.file, self.row, "", (self.definition, "read here"))

@@ -22,6 +22,7 @@ from dlc.runtime.data.convert import (
     refusal,
 )
 from dlc.runtime.data.mistakes import Refused, listed, shorten
+from dlc.runtime.data.numerals import QUOTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -245,4 +246,6 @@ def near_names(word: str, names: tuple[str, ...], called: str = "classes") -> st
 
     if (plain := word.strip()) in names and plain != word:
         return f'{called} are compared as they stand: take away the white space around "{plain}"'
+    if (inside := plain.strip(QUOTES)) in names and inside != plain:
+        return f'{called} are compared as they stand: take away the quotes around "{inside}"'
     return did_you_mean(word, names) or f"the {called} are {listed(names)}"

@@ -182,25 +182,31 @@ class CsvFile(Opened):
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
                 raise self._no_utf8() from None
-            self._check_long_cells()
+            self._check_quotes()
             if ragged := self._ragged():
                 raise mistakes.CompileError(ragged) from None
             raise self._broken(str(error)) from None
-        if max(map(self._data.count, (b"\n", b"\r"))) > table.num_rows + self._heading_lines:
-            self._check_long_cells()
+        self._check_quotes(table.num_rows)
         return table
 
-    def _check_long_cells(self) -> None:
-        """Refuse a cell of several lines that goes on behind its quotes: they are those of two cells, and the
-        rows between them are lost."""
+    def _check_quotes(self, rows: int = -1) -> None:
+        """Refuse cells that go on behind their quotes, where that spoils more than the cell. In one of
+        several lines the quotes are those of two cells, and the rows between them are lost."""
+        escaped, lines = b'\\"' in self._data, max(map(self._data.count, (b"\n", b"\r")))
+        if lines <= rows + self._heading_lines and not escaped:
+            return
         sign = re.escape(self._delimiter).encode()
         for cell in re.finditer(QUOTED % (sign, sign), self._data):
+            first, last = cell.start(), cell.end(1)
+            if cell[2] and cell[1].endswith(b"\\"):
+                why = f"line {self._line(last)} holds a quote behind a backslash, within a cell in quotes"
+                raise self._broken(why, 'double it in place of that: `""`')
             if cell[2] and re.search(rb"[\r\n]", cell[1]):
-                first, last = (
-                    encodings.line_of(self._data, cell.start() + 1 + at) for at in (0, len(cell[1]))
-                )
-                why = f"the quote that opens in line {first} ends in line {last}, in the middle of a cell"
-                raise self._broken(why, DOUBLED)
+                why = f"the quote that opens in line {self._line(first)} ends in line {self._line(last)}"
+                raise self._broken(f"{why}, in the middle of a cell", DOUBLED)
+
+    def _line(self, place: int) -> int:
+        return encodings.line_of(self._data, place)
 
     def _no_utf8(self) -> mistakes.CompileError:
         return self._broken("it holds bytes that are no UTF-8 text", encodings.no_utf8(self._data))

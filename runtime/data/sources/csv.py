@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
 from dlc.runtime.data import bounds, encodings, formats, mistakes
-from dlc.runtime.data.classes import DOTTED, WHOLE
 from dlc.runtime.data.convert import is_number
 from dlc.runtime.data.mistakes import counted
 from dlc.runtime.data.numerals import MARKS
@@ -46,7 +45,7 @@ class CsvFile(Opened):
     def __init__(self, source: Csv, folder: Path) -> None:
         path = need_file(folder / source.path, source)
         self.file, self.definition = shown(source.path), source
-        self.marks = self._missing = source.missing or ()
+        self.marks, self._missing = source.missing or (), source.marked
         self._data = self._read_bytes(path)
         self._check_text(source)
         first_lines = self._data[: 1 << 16].removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").splitlines()
@@ -226,7 +225,7 @@ class CsvFile(Opened):
 
         from dlc.runtime.data.compute import pc
 
-        marks = pa.array([form for text in self._missing for form in printed(text)], pa.large_string())
+        marks = pa.array(self._missing, pa.large_string())
         marked = pc.is_in(pc.utf8_trim_whitespace(column.values), value_set=marks)
         return texts(pc.if_else(marked, pa.scalar(None, pa.large_string()), column.values), untyped=True)
 
@@ -276,14 +275,6 @@ class CsvFile(Opened):
     def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
         message = f"{self.file} cannot be read as a csv file: {mistakes.shorten(why, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
-
-
-def printed(mark: str) -> tuple[str, ...]:
-    """A mark of missing values as cells may have it: a whole number also as floats are printed."""
-    mark = mark.strip()
-    if re.search(DOTTED, mark):
-        return mark, mark.removesuffix(".0")
-    return (mark, f"{mark}.0") if re.search(WHOLE, mark) else (mark,)
 
 
 def separator_in(heading: str, wanted: Sequence[str]) -> str:

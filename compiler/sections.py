@@ -27,6 +27,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")  # a number as it is printed
 PARTS = ("train", "validation", "test")  # of the rows
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
 
@@ -104,9 +105,18 @@ class Csv(Source):
     usage = 'csv("flowers.csv")'
 
     path: str = setting("the file, relative to the spec", Path())
-    missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value",
+    missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value; a whole "
+                                              "number also with `.0`",
                                               OneOf(ListOf(Text()), Nothing()), None,
                                               shown="an empty cell alone")  # fmt: skip
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """The cells that are missing, beside empty ones: a whole number stands for itself as floats are
+        printed too."""
+        marks = [mark.strip() for mark in self.missing or ()]
+        whole = [mark.removesuffix(".0") for mark in marks if WHOLE.fullmatch(mark)]
+        return tuple(dict.fromkeys([*marks, *whole, *(f"{mark}.0" for mark in whole)]))
 
 
 class Parquet(Source):

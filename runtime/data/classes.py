@@ -22,6 +22,7 @@ from dlc.runtime.data.convert import (
     refusal,
 )
 from dlc.runtime.data.mistakes import Refused, listed, shorten
+from dlc.runtime.data.numerals import QUOTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -240,9 +241,11 @@ def no_class_number(column: Column, classes: Classes, word: str) -> tuple[str, s
         "classes are counted from 0" if one_on else ""  # fmt: skip
 
 
-def near_names(word: str, names: tuple[str, ...]) -> str:
+def near_names(word: str, names: tuple[str, ...], called: str = "classes") -> str:
     from dlc.compiler.suggest import did_you_mean
 
     if (plain := word.strip()) in names and plain != word:
-        return f'classes are compared as they stand: take away the white space around "{plain}"'
-    return did_you_mean(word, names) or f"the classes are {listed(names)}"
+        return f'{called} are compared as they stand: take away the white space around "{plain}"'
+    if (inside := plain.strip(QUOTES)) in names and inside != plain:
+        return f'{called} are compared as they stand: take away the quotes around "{inside}"'
+    return did_you_mean(word, names) or f"the {called} are {listed(names)}"

@@ -82,7 +82,10 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
             try:
                 pieces.append(encode(column, wanted.declared, known, purpose))
             except Refused as refused:
-                problems.append(told(filled.opened, wanted, place, refused))
+                if refused.text and filled.opened.marks is not None:
+                    filled.opened.odd = filled.opened.odd or odd_marks(filled)
+                problem = told(filled.opened, wanted, place, refused)
+                problems += [problem] if problem not in problems else []
         if problems:
             continue
         made[wanted.name] = joined = _joined(pieces, wanted, filled.opened.count)
@@ -103,6 +106,25 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
     return Rows(made, filled.opened.count, filled.opened, None, fields, places, examples, fine)
 
 
+def odd_marks(filled: Filled) -> tuple[str, ...]:
+    """The marks of missing values that stand in place of numbers, in all columns of numbers:
+    one setting names them all."""
+    import pyarrow as pa
+
+    from dlc.runtime.data.compute import pc
+    from dlc.runtime.data.numerals import MARKS
+
+    found: dict[str, None] = {}
+    for m in filled.matches:
+        numeric = m.wanted.declared.element not in ("class", "binary", "bool", "string")
+        for _, column in filled.sources(m) if numeric else ():
+            if column.is_text:
+                cells = pc.utf8_lower(column.trimmed)
+                marked = pc.is_in(cells, value_set=pa.array(sorted(MARKS - {"nan"}), pa.large_string()))
+                found |= dict.fromkeys(pc.unique(column.trimmed.filter(marked)).to_pylist())
+    return tuple(found)
+
+
 def coarse_columns(column: Column, name: str) -> list[Coarse]:
     values = as_numbers(column)
     features = prod(values.shape[1:])
@@ -115,6 +137,10 @@ def drawn(wanted: Sequence[Wanted]) -> dict[str, Field]:
 
 
 def told(opened: Opened, wanted: Wanted, place: int, refused: Refused) -> Diagnostic:
+    what, help = opened.no_row(refused.rows)
+    if what:
+        none = Refused(mistakes.VALUE, what, refused.rows, help)
+        return none.diagnostic(opened.file, opened.row, "", (opened.definition, "read here"))
     at = (
         (wanted.source or wanted.place, f"`{wanted.name}` is {wanted.declared}"),
         (opened.definition, "read here"),

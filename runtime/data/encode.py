@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.classes import places, refuse_missing_class, refuse_unknown_class
+from dlc.runtime.data.classes import near_names, places, refuse_missing_class, refuse_unknown_class
 from dlc.runtime.data.convert import (
     FLOAT_HELP,
     IMPUTE_HELP,
@@ -28,6 +29,7 @@ from dlc.runtime.data.convert import (
     unparsable,
 )
 from dlc.runtime.data.mistakes import Refused, shorten
+from dlc.runtime.data.numerals import PAIRS
 from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: P
     if element == "binary":
         return binary_values(column, declared.classes.names if declared.classes else None, purpose)
     if element == "bool":
-        return truths(column, None, False).astype(bool)
+        return truths(column, None, Purpose(raw=purpose.raw)).astype(bool)
     dtype = np.dtype(DTYPES.get(element, element))
     values = as_numbers(column)
     if not declared.missing:
@@ -103,31 +105,31 @@ def text_values(column: Column) -> np.ndarray:
 
 
 def binary_values(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> np.ndarray:
-    values = truths(column, names, purpose.target)
+    values = truths(column, names, purpose)
     if purpose.target:
         return values.astype(np.float32)
     made = values.astype(bool)
     return np.array(names, object)[made.astype(np.int8)] if purpose.raw and names else made
 
 
-def truths(column: Column, names: tuple[str, ...] | None, probabilities: bool) -> np.ndarray:
+def truths(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> np.ndarray:
     """0 and 1 from numbers, from the names of no and yes, or from `false` and `true`."""
     if column.is_text:
-        values = truths_of_text(column, names)
+        values = truths_of_text(column, names, purpose.raw)
     elif names and (column.labels or named_by_numbers(names)):
         values = among(column, names)
-        refuse_names(column, names, values < 0)
+        refuse_names(column, names, values < 0, purpose.raw)
     else:
         values = as_numbers(column)
     refuse_missing(values)
-    bad = (values < 0) | (values > 1) if probabilities else (values != 0) & (values != 1)
+    bad = (values < 0) | (values > 1) if purpose.target else (values != 0) & (values != 1)
     if bad.any():
-        wanted = "0, 1 or a probability between them" if probabilities else "0 or 1"
+        wanted = "0, 1 or a probability between them" if purpose.target else "0 or 1"
         raise refusal(mistakes.VALUE, f"{spelled(first(values, bad))} is not {wanted}", bad)
     return values
 
 
-def truths_of_text(column: Column, names: tuple[str, ...] | None) -> np.ndarray:
+def truths_of_text(column: Column, names: tuple[str, ...] | None, raw: bool) -> np.ndarray:
     """Names where there are some, numbers elsewhere, NaN where nothing stands."""
     codes = among(column, names) if names else truth_words(column)
     others = codes < 0
@@ -137,16 +139,39 @@ def truths_of_text(column: Column, names: tuple[str, ...] | None) -> np.ndarray:
     if rest.parsed is None:
         bad = np.zeros_like(others)
         bad[others] = unparsable(rest)
-        refuse_names(column, names or (*WORDS, "0", "1"), bad)
+        refuse_names(column, names, bad, raw)
     values = codes.astype(np.float64)
     values[others] = as_numbers(rest)
     return values
 
 
-def refuse_names(column: Column, names: tuple[str, ...], bad: np.ndarray) -> None:
+def refuse_names(column: Column, names: tuple[str, ...] | None, bad: np.ndarray, raw: bool) -> None:
     if bad.any():
-        what = f'"{shorten(first_text(column, bad))}" is neither {alternatives(names)}'
-        raise refusal(mistakes.CLASS, what, bad)
+        word = first_text(column, bad)
+        what = f'"{shorten(word)}" is neither {alternatives(names or (*WORDS, "0", "1"))}'
+        help = near_names(word, names, "names") if names else "" if raw else name_them(column)
+        raise refusal(mistakes.CLASS, what, bad, help)
+
+
+def name_them(column: Column) -> str:
+    """How the texts that stand for no and yes are named in the type."""
+    from dlc.runtime.data.compute import pc
+
+    found = pc.unique(column.values.filter(pc.invert(column.trimmed.is_null()))).to_pylist()
+    meant: dict[str, str] = {}
+    for word in sorted(found):
+        meant.setdefault(word.strip().lower(), word)
+    pair = PAIRS.get(next(iter(meant)), ())
+    names = [meant[word] for word in pair if word in meant] if {*meant} == {*pair} else [*meant.values()]
+    if len(names) == 2:
+        alike = "make them two in the data, and " if len(found) > 2 else ""
+        return f"{alike}name them in the type, the no first: `binary({', '.join(map(quoted, names))})`"
+    return "it has more than two texts: `class(auto)` has a class for each" if len(names) > 2 else ""
+
+
+def quoted(text: str) -> str:
+    """A text as a spec writes it."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def class_values(column: Column, classes: Classes, purpose: Purpose) -> np.ndarray:

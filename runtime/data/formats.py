@@ -1,4 +1,4 @@
-"""What a file is that is called a csv file and is none, by its first bytes; and which bytes are no UTF-8."""
+"""What a file is that is called a csv, Parquet or npz file and is none, by its first bytes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ BEGINNINGS = (
     (b"\x89PNG", "a picture", "a csv file holds rows of text"),
     (b"\xff\xd8\xff", "a picture", "a csv file holds rows of text"),
 )  # fmt: skip
+POINTER = b"version https://git-lfs.github.com/"
 BINARY_BYTES = re.compile(rb"[\0-\x08\x0e-\x1f\x80-\xff]")
 PAGES = (b"<!doctype html", b"<html", b"<head", b"<body")
 OBJECTS = (b'{"', b"[{", b"[[", b"{\n")
@@ -47,11 +48,26 @@ def of_another_kind(head: bytes, path: str, *, in_spec: bool) -> tuple[str, str]
     begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:20].lower()
     if begin.startswith(PAGES):
         return TEXT, "it is a page (HTML), as a link gives that asks to log in: fetch the file itself"
+    if begin.startswith(POINTER[:20]):
+        return TEXT, "it is a pointer of Git LFS, which stands for the file: `git lfs pull` fetches that"
     if begin.startswith(b"<?xml"):
         return TEXT, "it is XML: write its rows as a csv file"
     if begin.startswith(OBJECTS):
         return TEXT, "it is JSON: write its rows as a csv file"
     return "", ""
+
+
+def mend(head: bytes, path: str, begins: bytes, *, in_spec: bool) -> str:
+    """What a file is that should be one that `begins` otherwise, or was cut off, and what to do; nothing if
+    that is not known."""
+    if head.startswith(begins):
+        return "its end is missing: fetch it once more, or write it anew"
+    if head.startswith(b"\x1f\x8b"):
+        return "it is compressed by gzip: unpack it"
+    why, help = of_another_kind(head, path, in_spec=in_spec)
+    if why or not head.strip() or BINARY_BYTES.search(head):
+        return help
+    return f"it is text: {said('csv', path, in_spec=in_spec)}, if it is a table"
 
 
 def within_zip(head: bytes) -> tuple[str, str]:
@@ -65,33 +81,6 @@ def within_zip(head: bytes) -> tuple[str, str]:
 
 def said(do: str, path: str, *, in_spec: bool) -> str:
     """A source of that name reads it, where a spec says which; else its ending tells."""
-    if do not in ("parquet", "npz"):
+    if do not in ("csv", "parquet", "npz"):
         return do
     return f'`{do}("{path}")` reads it' if in_spec else f"let its name end in .{do}"
-
-
-def nul_line(data: bytes) -> int | None:
-    """The line of the first NUL byte."""
-    place = data.find(b"\0")
-    return None if place < 0 else line_of(data, place)
-
-
-def no_utf8(data: bytes) -> str:
-    """Where bytes stand that are no UTF-8, what they may be, and what to do; nothing if there are none."""
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        byte = data[error.start : error.start + 1]
-        where = f"line {line_of(data, error.start)} holds the byte 0x{byte.hex().upper()}"
-        letter = byte.decode("cp1252", "replace")
-        if not letter.isprintable() or letter == "\ufffd":
-            return f"{where}: save it as UTF-8"
-        which = "cp1252" if byte < b"\xa0" else "latin-1 and cp1252"
-        return f'{where}, which is "{letter}" in {which}: save it as UTF-8 (`iconv -f cp1252 -t utf-8`)'
-    return ""
-
-
-def line_of(data: bytes, place: int) -> int:
-    """The number of a line, whichever way lines end."""
-    before = data[:place]
-    return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")

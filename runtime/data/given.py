@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LISTS = (list, tuple, np.ndarray)
+# What to make of arrays that hold neither numbers nor text, by the kind of their element.
+OTHERWISE = {
+    **dict.fromkeys("Mm", '`.astype("int64")` makes whole numbers of them'),
+    "c": "`.real` and `.imag` of it are arrays of numbers, and so is `abs` of it",
+    "V": "each of its fields can be an array of its own",
+    "S": "`.astype(str)` makes text of it",
+}
 MISSING = ("NAType", "NaTType")  # of pandas
 
 
@@ -52,8 +59,8 @@ def column_of(array: np.ndarray) -> Column:
         return of_objects(array)
     if kind in "UT":
         return texts(array.ravel().tolist(), array.shape[1:])
-    help = '; `.astype("int64")` makes whole numbers of them' if kind in "Mm" else ""
-    raise ValueError(f"values of {array.dtype} are neither numbers nor text{help}")
+    help = OTHERWISE.get(kind, "")
+    raise ValueError(f"values of {array.dtype} are neither numbers nor text{help and f'; {help}'}")
 
 
 def of_objects(array: np.ndarray) -> Column:

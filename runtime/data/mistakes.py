@@ -84,3 +84,7 @@ def listed(names: Sequence[str], most: int = 12) -> str:
     """Names one after the other, the end of a long list left out."""
     shown = ", ".join(f'"{shorten(name)}"' for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def counted(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"

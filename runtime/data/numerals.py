@@ -26,7 +26,7 @@ MARKS = {
     *("na", "n/a", "#n/a", "<na>", "n.a.", "n.d.", "null", "none", "nil", "(null)", "(none)", "<null>"),
     *("missing", "unknown", "undefined", "nan", "#null!", "empty", "blank"),
 }  # fmt: skip
-ERRORS = ("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#SPILL!", "#CALC!", "########")
+ERRORS = ("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#SPILL!", "#CALC!")
 AS_EMPTY = "if it stands for a missing value, leave the cell empty"
 NONE_MISSING = "the model takes no missing values: write the number, or take the row out"
 PAIRS = {word: pair for pair in (("no", "yes"), ("n", "y"), ("off", "on"), ("f", "t")) for word in pair}
@@ -43,6 +43,10 @@ def help_for(text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bo
         return missing(text, marks)
     if text.upper() in ERRORS:
         return "a spreadsheet leaves this where a formula fails: mend the formula, or leave the cell empty"
+    if re.fullmatch("#{2,}", text):
+        return (
+            "a spreadsheet shows this where its column is too narrow: widen the column there, and save anew"
+        )
     if text.lower() in TRUTHS or text.lower() in PAIRS:
         return yes_or_no(text, in_spec=in_spec)
     found = next((said for look in LOOKS if (said := look(text))), "")
@@ -55,7 +59,8 @@ def help_for(text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bo
 def missing(text: str, marks: Sequence[str] | None) -> str:
     if marks is None:
         return "if it stands for a missing value, make it NaN or null where the rows come from"
-    written = json.dumps([*marks, text] if marks else text, ensure_ascii=False)
+    words = list(dict.fromkeys([*marks, text]))
+    written = json.dumps(words if len(words) > 1 else text, ensure_ascii=False)
     return f"if it stands for a missing value, say so: csv(..., missing={written})"
 
 

@@ -111,6 +111,7 @@ class Opened:
     definition: Source | None = None
     free_layout: bool = False  # an array fills any shape of as many values
     marks: tuple[str, ...] | None = None  # of missing values; none where a source has no such setting
+    odd: tuple[str, ...] = ()  # more marks that stand in place of numbers, once one was refused
     for_model: bool = False  # rows for an artifact: there is no spec to change
     no_rows: str = "has no rows"  # what is said of it where there are none
     own_names: bool = False  # a field may stand under its own name although `data` names another column
@@ -130,11 +131,17 @@ class Opened:
         """What to say where no column has the names wanted, if one thing is wrong with all of them."""
         return ""
 
+    def no_row(self, rows: Sequence[int]) -> tuple[str, str]:
+        """What to say of rows with one bad value each, and what to do, where they are no rows of data as a
+        whole; nothing if they may be."""
+        return "", ""
+
     def help_for(self, text: str, *, lacks: bool) -> str:
         """What to do about a text that stands in place of a number; `lacks` if a number may be missing."""
         from dlc.runtime.data.numerals import help_for
 
-        return help_for(text, self.marks, in_spec=not self.for_model, lacks=lacks)
+        marks = self.marks if self.marks is None else (*self.marks, *self.odd)
+        return help_for(text, marks, in_spec=not self.for_model, lacks=lacks)
 
 
 def shown(path: str) -> str:
@@ -153,6 +160,15 @@ def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
     except OSError as error:
         raise mistakes.fail(mistakes.NO_FILE, f"{name} {reading.why(error)}", place) from None
     return path
+
+
+def mend_of(path: Path, source: Parquet | Npz, begins: bytes) -> str:
+    """What to do about a file that is not what its source reads, or whose end is missing."""
+    from dlc.runtime.data import formats
+
+    with reading.open_file(path) as file:
+        head = file.read(4096)
+    return formats.mend(head, source.path, begins, in_spec=mistakes.span_of(source) is not None)
 
 
 def _nearest_file(path: Path) -> str:

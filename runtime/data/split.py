@@ -8,6 +8,7 @@ import numpy as np
 
 from dlc.compiler.sections import Data, Source
 from dlc.runtime.data import mistakes
+from dlc.runtime.data.mistakes import counted
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,15 @@ def part(rows: int, data: Data, labels: np.ndarray | None, file: str) -> Parts:
     if test + validation >= rows:
         asked = {"validation": validation, "test": test}
         shares = " and ".join(f"{n} for {part}" for part, n in asked.items() if n)
-        places = [(mistakes.place_of(data, part), f"{n} rows") for part, n in asked.items() if n]
-        message = f"{file} has {rows} rows, and {shares} leave none for training"
-        raise mistakes.fail(mistakes.PARTING, message, *places, help="ask for a smaller fraction or count")
+        places = [(mistakes.place_of(data, part), counted(n, "row")) for part, n in asked.items() if n]
+        message = f"{file} has {counted(rows, 'row')}, and {shares} leave none for training"
+        few = rows <= len(places)
+        help = (
+            "each part takes a row at least: bring more rows"
+            if few
+            else "ask for a smaller fraction or count"
+        )
+        raise mistakes.fail(mistakes.PARTING, message, *places, help=help)
     if not test + validation:
         nothing = np.arange(0)
         return Parts(np.arange(rows), nothing, nothing)

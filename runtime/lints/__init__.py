@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.runtime.lints import classes, precision, scales
+from dlc.runtime.lints import classes, columns, precision, scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.runtime.data import Dataset
 
-LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, precision.coarse_fields,
-         precision.coarse_casts, scales.differing)  # fmt: skip
+LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, classes.no_rows,
+         classes.fractions, columns.empty, precision.coarse_fields, precision.coarse_casts,
+         scales.differing)  # fmt: skip
 
 
 def look(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.runtime.data import wanted_by
+from dlc.runtime.data.alike import skeleton
 from dlc.runtime.data.mistakes import listed
+from dlc.runtime.data.numerals import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 # What stands for a missing value in files of other tools, in small letters.
 MARKERS = {"na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", "missing",
            "?", "-", "--", ".", "*"}  # fmt: skip
+# How the last row of a report is called, in small letters.
+TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "average", "mean", "gesamt", "summe",
+          "insgesamt", "somme", "suma", "totale"}  # fmt: skip
 
 
 def single(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
@@ -84,18 +88,43 @@ def help_marks(program: Program, odd: Sequence[str]) -> str:
 
 
 def alike(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
-    """Found classes that differ only in white space, in the case of letters, or in their Unicode form."""
+    """Found classes that differ only in white space, the case of letters, or what the eye does not see."""
     for field, found in found_names(program, data):
         groups: dict[str, list[str]] = {}
         for name in found:
-            plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-            groups.setdefault(plain, []).append(name)
+            groups.setdefault(skeleton(name).casefold(), []).append(name)
         same = [group for group in groups.values() if len(group) > 1]
         if same:
             more = f", and {len(same) - 1} more such groups" if len(same) > 1 else ""
             message = f"{listed(same[0])} are different classes of `{field.name}`{more}"
             help = "classes are compared as they stand: make them one in the data, if one is meant"
             yield warning(field, "W0705", message, help)
+
+
+def no_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+    """A found class that is the name of its column, or of a single row and called as sums are."""
+    for field, found in found_names(program, data):
+        headings = data.columns.get(field.name, ())
+        held = [rows[field.name].ravel() for _, rows in data.parts() if field.name in rows]
+        for place, name in enumerate(found):
+            if name.strip() in headings:
+                message = f"{listed([name])} is a class of `{field.name}`, and the name of its column"
+                yield warning(field, "W0707", message, "if it is the heading once more, take the row out")
+            elif name.strip().lower() in TOTALS and sum((places == place).sum() for places in held) == 1:
+                message = f"{listed([name])} is a class of `{field.name}` with a single row"
+                yield warning(field, "W0707", message, "if that row sums up the others, take it out")
+
+
+def fractions(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+    """Found classes that all are numbers, some of them with a fraction."""
+    for field, found in found_names(program, data):
+        numbers = [name.strip() for name in found]
+        odd = [number for number in numbers if is_decimal(number) and float(number) % 1]
+        if odd and all(map(is_decimal, numbers)):
+            message = f"{len(found)} numbers are the classes of `{field.name}`, as text, such as {odd[0]}"
+            made = "" if field.is_target else "; `bucketize` makes classes of it"
+            help = f"if they are amounts, declare `{field.name}` as `float`{made}"
+            yield warning(field, "W0708", message, help)
 
 
 def fields(program: Program, data: Dataset) -> Iterator[tuple[Wanted, Classes, np.ndarray]]:

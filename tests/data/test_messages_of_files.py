@@ -21,6 +21,7 @@ from pyarrow import parquet
 import dlc
 from dlc.cli import commands
 from dlc.runtime.data.alike import difference
+from dlc.runtime.data.encodings import no_utf8
 from dlc.runtime.data.numerals import help_for, is_decimal
 
 if TYPE_CHECKING:
@@ -248,12 +249,16 @@ FILES: dict[str, str | bytes] = {
     "Latin-1 in the heading": "a,b,k\u00efnd\n1,2,x\n".encode("latin-1"),
     "quotes of Windows": "a,b,kind\n1,2,\u201cx\u201d\n".encode("cp1252"),
     "bytes of nothing": b"a,b,kind\n1,2,\x81\n",
+    "Shift-JIS": f"{HEADING}1,2,\u6771\u4eac\n".encode("shift_jis"),
+    "Cyrillic": f"{HEADING}1,2,\u041c\u043e\u0441\u043a\u0432\u0430\n".encode("cp1251"),
+    "letters of DOS": f"{HEADING}1,2,L\u00e4nge\n".encode("cp850"),
     "UTF-16": BOTH.encode("utf-16"), "UTF-16 without a mark": BOTH.encode("utf-16-le"),
     "UTF-16, the other way": BOTH.encode("utf-16-be"), "UTF-32": BOTH.encode("utf-32"),
     "a NUL": f"{HEADING}1,2,x\n2,3,y\0\n",
     "a page": "<!DOCTYPE html>\n<html><body>Log in</body></html>\n", "a bare page": "\n<html><p>x</p>\n",
     "XML": '<?xml version="1.0"?>\n<rows/>\n', "JSON": '[{"a": 1, "b": 2, "kind": "x"}]\n',
     "JSON in lines": '{"a": 1, "b": 2, "kind": "x"}\n{"a": 1, "b": 2, "kind": "y"}\n',
+    "a pointer of Git LFS": "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n",
     "Excel": zipped(**{"[Content_Types].xml": "<x/>", "xl/workbook.xml": "<x/>"}),
     "an old Excel": bytes.fromhex("D0CF11E0A1B11AE1") + bytes(99), "a zip": zipped(**{"rows.csv": BOTH}),
     "gzip": gzip.compress(BOTH.encode()), "Parquet": made(lambda held: parquet.write_table(TABLE, held)),
@@ -266,6 +271,22 @@ FILES: dict[str, str | bytes] = {
     "an open quote": f'{HEADING}1,2,x\n"2,3,y\n3,4,x\n',
     "an open quote at the end": f'{HEADING}1,2,"x\n2,3,y\n',
     "an open quote in a column of nobody": 'a,b,kind,note\n1,2,x,"fine\n2,3,y,good\n',
+    "quotes that swallow rows": 'a,b,kind,note\n1,2,x,"3 pipes\n2,3,y,pipe\n3,4,x,"half inch"\n4,5,y,pipe\n',
+    "quotes that swallow cells": 'a,b,note,kind\n1,2,"3 pipes,x\n2,3,"half inch",y\n4,5,pipe,y\n',
+    "quotes behind backslashes": 'a,b,kind,note\n1,2,x,"said \\"no\\""\n2,3,y,good\n',
+    "quotes behind backslashes, and a comma": 'a,b,kind,note\n1,2,x,"said \\"no, no\\""\n2,3,y,good\n',
+    "a backslash at the end of a cell": 'a,b,kind,note\n1,2,x,"C:\\"\n2,3,y,"D:\\"\n',
+    "single quotes": f"{HEADING}1,2,'x'\n2,3,'y'\n",
+    "cells of several lines": 'a,b,kind,note\n1,2,x,"said ""no"",\nthen left"\n2,3,y,"5"" wide"\n',
+    "names of rows": f"{HEADING}one,1,2,x\ntwo,2,3,y\n", "units": f"{HEADING}mm,kg,-\n{GOOD}",
+    "a second heading": f"{HEADING}mean,mean,first\n{GOOD}", "empty rows": f"{BOTH},,\n{GOOD},,\n",
+    "the heading twice": BOTH + BOTH,
+    "the heading twice, with its mark": f"{BOTH}\ufeff{BOTH}",
+    "words for a number in the first row": f"{HEADING}one,2,x\n{GOOD}",
+    "points for thousands": "a;b;kind\n1.234;2,5;x\n2.345;3,5;y\n",
+    "points for thousands, twice": "a;b;kind\n1.234.567;2;x\n2.345;3;y\n",
+    "several marks": f"{HEADING}NA,2,x\n3,?,y\n4,5,x\n-,n/a,y\n",
+    "a narrow column": f"{HEADING}####,2,x\n{GOOD}",
     "an inch": 'a,b,kind,note\n1,2,x,5" wide\n2,3,y,good\n',
     "carriage returns": BOTH.replace("\n", "\r"), "both": BOTH.replace("\n", "\r\n"),
 }  # fmt: skip
@@ -309,6 +330,89 @@ def test_text_in_another_encoding_is_read_once_it_is_converted() -> None:
     (encoding,) = re.findall(r"iconv -f (\S+) -t utf-8", help_in(trained(content)))
     spec = SPEC.replace("class(x, y)", 'class(x, "\u00e9")')
     assert trained(content.decode(encoding), spec) == ""
+
+
+@pytest.mark.parametrize(("encoding", "words"), [
+    ("cp1252", "Gen\u00e8ve S\u00fcd \u201cx\u201d \u201e\u00d6l\u201c Gr\u00f6\u00dfe \u00e9"),
+    ("cp1252", "5\u20ac 20\u00b0C km\u00b2 Zo\u00eb\u2019s"),
+    ("shift_jis", "\u6771\u4eac \u5927\u962a \u30ab\u30ca \u5927\u962a\u5e9c"),
+    ("gb18030", "\u5317\u4eac"), ("euckr", "\uc11c\uc6b8"), ("cp1251", "\u0434\u0430"),
+    ("cp1251", "\u041c\u043e\u0441\u043a\u0432\u0430"), ("cp1253", "\u0395\u03bb\u03bb\u03ac\u03b4\u03b1"),
+    ("cp850", "L\u00e4nge caf\u00e9"), ("macintosh", "Gen\u00e8ve"), ("cp1250", "\u0141\u00f3d\u017a"),
+])  # fmt: skip
+def test_an_encoding_is_named_that_reads_the_words(encoding: str, words: str) -> None:
+    said = no_utf8(f"{HEADING}1,2,{words}\n".encode(encoding))
+    assert ("iconv -f cp1252" in said) == (encoding == "cp1252")
+    assert encoding in said
+
+
+def test_a_long_word_of_any_bytes_is_soon_looked_at() -> None:
+    assert no_utf8(b"a" * 1_000_000 + b"\xe9\x81" + b"\xe9" * 1_000_000).startswith("line 1 holds")
+
+
+@pytest.mark.parametrize(("words", "declared"), [
+    ("Yes No", 'binary("No", "Yes")'), ("N Y N", 'binary("N", "Y")'), ("shut open", 'binary("open", "shut")'),
+    ("Yes", ""), ("a b c", "class(auto)"),
+])  # fmt: skip
+@pytest.mark.parametrize("type", ["bool", "binary"])
+def test_names_of_yes_and_no_are_taken_as_they_are_said_to_be_declared(
+    words: str, declared: str, type: str
+) -> None:
+    spec = SPEC.replace("a, b: float", f"a: {type}\ninput b: float").replace("concat(a", "concat(a * 1")
+    content = HEADING + "".join(f"{word},{place},x\n" for place, word in enumerate(words.split()))
+    said = trained(content, spec)
+    assert re.findall(r"`((?:binary|class)\(.*?\))`", said) == ([declared] if declared else [])
+    if declared.startswith("binary"):
+        assert trained(content, spec.replace(f"a: {type}", f"a: {declared}")) == ""
+
+
+def test_names_of_yes_and_no_that_are_declared_are_near() -> None:
+    spec = SPEC.replace("a, b: float", 'a: binary("no", "yes")\ninput b: float').replace(
+        "concat(a", "concat(a * 1"
+    )
+    assert help_in(trained(f"{HEADING}Yes,1,x\n", spec)) == "did you mean `yes`?"
+
+
+def test_names_of_rows_have_a_heading_once_it_begins_with_a_comma() -> None:
+    content = str(FILES["names of rows"])
+    assert "begin the heading with a comma" in help_in(trained(content))
+    assert trained(f",{content}") == ""
+
+
+ENDS = {"rows.parquet": FILES["Parquet"], "rows.npz": FILES["npz"]}
+
+
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize(("content", "help"), [
+    (None, "its end is missing: fetch it once more, or write it anew"),
+    (FILES["a pointer of Git LFS"],
+     "it is a pointer of Git LFS, which stands for the file: `git lfs pull` fetches that"),
+    (FILES["a page"], "it is a page (HTML), as a link gives that asks to log in: fetch the file itself"),
+    (FILES["gzip"], "it is compressed by gzip: unpack it"),
+    (FILES["npy"], "it is one NumPy array (.npy): write it with its names as an npz file: `numpy.savez`"),
+    (BOTH, "it is text: let its name end in .csv, if it is a table"),
+])  # fmt: skip
+def test_other_files_that_are_not_what_their_names_say(
+    name: str, content: str | bytes | None, help: str
+) -> None:
+    whole = ENDS[name]
+    assert isinstance(whole, bytes)
+    held = whole[: len(whole) // 2] if content is None else content
+    Path(name).write_bytes(held.encode() if isinstance(held, str) else held)
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=SPEC).fit(name)
+    assert [(d.code, d.help) for d in caught.value.diagnostics] == [("E0702", help)]
+
+
+@pytest.mark.parametrize("array", [
+    np.array(["x", "y"], object), np.ones(2, complex), np.zeros(2, [("a", "f4")]),
+    np.array(["2024-01-01"] * 2, "M8[D]"), np.array([b"x", b"y"]),
+])  # fmt: skip
+def test_arrays_that_are_neither_numbers_nor_text_get_a_mend(array: np.ndarray) -> None:
+    np.savez("rows.npz", a=array, b=np.ones(2), kind=np.array(["x", "y"]))
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=SPEC).fit("rows.npz")
+    assert all(d.help for d in caught.value.diagnostics)
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.npz"])

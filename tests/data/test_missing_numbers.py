@@ -83,3 +83,11 @@ def test_rows_for_an_artifact_may_lack_the_same_numbers(tmp_path):
     inputs = [w for w in wanted_by(program) if not w.is_target]
     rows = read_rows(tmp_path / "new.csv", inputs)
     assert np.isnan(rows["pay"]).tolist() == [True, False] and np.isnan(rows["age"]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("mark", ["-999", "-999.0", " -999 "])
+def test_a_whole_number_marks_what_floats_print_of_it(tmp_path, mark):
+    source = csv_of(tmp_path, "age,pay,y\n-999,1,1\n-999.0,2,2\n4,3,3\n-999.5,4,4\n", missing=(mark,))
+    program = program_of(FLOW.format(FILLED, 'csv("rows.csv")'))
+    rows = load(program, tmp_path, source=source).train
+    assert np.isnan(rows["age"]).tolist() == [True, True, False, False]

@@ -56,7 +56,7 @@ def write_arrays(folder: Path) -> None:
     np.savez(folder / "rows.npz", **arrays)
 
 
-STORIES: dict[str, tuple[str, Callable[[Path], None]]] = {
+STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "names and holes in csv": (
         f"""input size, weight: float
         output fast: binary(no, yes)
@@ -72,6 +72,13 @@ STORIES: dict[str, tuple[str, Callable[[Path], None]]] = {
         data { source = csv("cars.csv", missing=["NA", "?"])
         place = columns("size", "Weight (kg)") }""",
         write_cars,
+    ),
+    "a whole number that marks holes in csv": (
+        """input size: float
+        output fast: binary
+        size -> impute(mean) -> dense(1) -> fast
+        data { source = csv("cars.csv", missing="-999") }""",
+        lambda folder: folder.joinpath("cars.csv").write_text("size,fast\n-999,1\n-999.0,0\n2,1\n", "utf-8"),
     ),
     "numbers, truths and classes in parquet": (
         """input size, weight: float

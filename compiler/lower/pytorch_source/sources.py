@@ -184,7 +184,7 @@ def csv(rows: Rows, source: Any) -> list[str]:
         f"{INDENT * 2}lines = list(csv.DictReader(file))",
     ]
     fills = any(node.operator.fills for node in rows.e.program.graph.nodes)
-    missing = tuple(dict.fromkeys(("", *(source.missing or ())))) if fills or source.missing else ()
+    missing = tuple(dict.fromkeys(("", *source.marked))) if fills or source.missing else ()
     columns = []
     for field in rows.fields:
         names = field.columns or (field.field,)

@@ -49,7 +49,9 @@ class ArrowRows(Opened):
             types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)
         ):
             message = f"{self.file}, {self.name(place)}: a column of {array.type} is neither numbers nor text"
-            raise mistakes.fail(mistakes.VALUE, message, (self.definition, "read here"))
+            raise mistakes.fail(
+                mistakes.VALUE, message, (self.definition, "read here"), help=_otherwise(array.type)
+            )
         return numbers(array.to_numpy().reshape(shape))
 
     def _unfold(
@@ -99,6 +101,15 @@ def _without_dictionary(values: pa.ChunkedArray) -> pa.ChunkedArray:
              for c in values.chunks]  # fmt: skip
     taken = [known.take(c.indices) for known, c in zip(words, values.chunks, strict=True)]
     return pa.chunked_array(taken) if taken else values.cast(values.type.value_type)
+
+
+def _otherwise(type_: pa.DataType) -> str:
+    """What to write in place of values that are neither numbers nor text."""
+    if pa.types.is_temporal(type_):
+        return "write it as a number, such as seconds since 1970-01-01, or the day of the week"
+    if pa.types.is_struct(type_):
+        return "write each of its parts as a column of its own"
+    return "write it as numbers or text"
 
 
 def _is_text(type_: pa.DataType) -> bool:

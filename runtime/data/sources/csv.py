@@ -10,8 +10,10 @@ import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
-from dlc.runtime.data import bounds, formats, mistakes
+from dlc.runtime.data import bounds, encodings, formats, mistakes
 from dlc.runtime.data.convert import is_number
+from dlc.runtime.data.mistakes import counted
+from dlc.runtime.data.numerals import MARKS
 from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
 
 if TYPE_CHECKING:
@@ -27,8 +29,14 @@ BEHIND = b"behind the end"  # a row of its own where every quote is closed
 BLOCK = 1 << 23  # bytes that one thread reads at a time; no row may be longer
 SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}  # between the cells
 OTHER_SIGNS = "|^~:/ "  # that other programs put between cells
+DOUBLED = 'a cell that holds a quote stands in quotes, and its own are doubled, `"5"" pipe"`'
 LINES = 10  # in which a heading is looked for
-MOST_RAGGED = 4  # rows that a message names
+MOST_RAGGED = 100  # rows of a wrong length that are looked at
+# A cell in quotes, and what follows the quote that ends it where nothing may.
+QUOTED = rb'(?<![^%b\r\n])"([^"]*+(?:""[^"]*+)*+)"([^%b\r\n])?'
+# A comma for decimals, points between thousands; and what is read as 1.234 and may then be 1234.
+GERMAN = re.compile(r"[+-]?(?![1-9]\d{0,2},\d{3}$)(\d+,\d+|\d{1,3}(\.\d{3})+(,\d+)?)")
+POINTED = re.compile(rb"(?<![\w.,+-])[1-9]\d{0,2}\.\d{3}(?![\w.,%])")
 
 
 class CsvFile(Opened):
@@ -37,12 +45,12 @@ class CsvFile(Opened):
     def __init__(self, source: Csv, folder: Path) -> None:
         path = need_file(folder / source.path, source)
         self.file, self.definition = shown(source.path), source
-        self.marks = self._missing = source.missing or ()
+        self.marks, self._missing = source.missing or (), source.marked
         self._data = self._read_bytes(path)
         self._check_text(source)
         first_lines = self._data[: 1 << 16].removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").splitlines()
         heading = first_lines[0] if first_lines else b""
-        if formats.no_utf8(heading) and len(first_lines) > 1:
+        if encodings.no_utf8(heading) and len(first_lines) > 1:
             raise self._no_utf8()
         self._delimiter = max(SIGNS, key=lambda sign: heading.count(sign.encode()))
         lines = self._lines()
@@ -78,13 +86,46 @@ class CsvFile(Opened):
             return f"its separator looks like {what}: part the cells by commas, semicolons or tabs"
         return ""
 
+    def no_row(self, rows: Sequence[int]) -> tuple[str, str]:
+        cells, what, help = self._cells(rows[0]), "", "take it out"
+        if len(cells) > 1 and not any(cells):
+            what = "all cells are empty"
+        elif cells == [*self.names]:
+            what = "the heading stands here once more"
+        if what:
+            return (what, help) if all(self._cells(row) == cells for row in rows[1:]) else ("", "")
+        if [*rows] == [0] and self._is_of_heading(cells, self._cells(1)):
+            if_so = f"{help}, if it belongs to the heading, as units and second names do"
+            return f"no cell is a number: {mistakes.listed(cells, 3)}", if_so
+        return "", ""
+
+    def _cells(self, number: int) -> list[str]:
+        """The cells of a row as they look."""
+        row = next(itertools.islice(self._lines(), number + 1, None), (0, 0, []))[2]
+        return [cell.strip().lstrip("\ufeff") for cell in row]
+
+    @staticmethod
+    def _is_of_heading(first: list[str], second: list[str]) -> bool:
+        """Whether the first row has words above several numbers of the second, and no number."""
+        above = [name for name, cell in zip(first, second, strict=False) if is_number(cell)]
+        words = [name for name in above if name.lower() not in MARKS]
+        return len(above) == len(words) > 1 and not any(map(is_number, first))
+
+    def help_for(self, text: str, **known: bool) -> str:
+        help = super().help_for(text, **known)
+        found = POINTED.search(self._data[: 1 << 16]) if GERMAN.fullmatch(text.strip()) else None
+        if not found:
+            return help
+        cell = found[0].decode()
+        return f"{help}; where {cell} is meant as {cell.replace('.', '')}, write that too"
+
     def _check_text(self, source: Csv) -> None:
         """Refuse a file of another kind, in another encoding, or with nothing in it."""
         in_spec = mistakes.span_of(source) is not None
         why, help = formats.of_another_kind(bytes(self._data[:4096]), source.path, in_spec=in_spec)
         if why:
             raise self._broken(why, help)
-        if line := formats.nul_line(self._data):
+        if line := encodings.nul_line(self._data):
             raise self._broken(formats.BINARY, f"line {line} holds a NUL byte: save it as text in UTF-8")
         if not re.search(rb"[^\xef\xbb\xbf\s,;]", self._data):
             raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} is empty", (source, "read here"))
@@ -121,10 +162,10 @@ class CsvFile(Opened):
 
         if line := self._unclosed():
             why = f"the quote that opens in line {line} is not closed"
-            raise self._broken(why, 'close it; a quote within a cell is doubled, `""`')
+            raise self._broken(why, f"close it; {DOUBLED}")
         wanted = [str(place) for place in places]
         try:
-            return arrow_csv.read_csv(
+            table = arrow_csv.read_csv(
                 pa.BufferReader(self._data),
                 arrow_csv.ReadOptions(
                     column_names=[str(i) for i in range(len(self.names))],
@@ -140,12 +181,34 @@ class CsvFile(Opened):
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
                 raise self._no_utf8() from None
-            if ragged := list(itertools.islice(self._ragged(), MOST_RAGGED)):
+            self._check_quotes()
+            if ragged := self._ragged():
                 raise mistakes.CompileError(ragged) from None
             raise self._broken(str(error)) from None
+        self._check_quotes(table.num_rows)
+        return table
+
+    def _check_quotes(self, rows: int = -1) -> None:
+        """Refuse cells that go on behind their quotes, where that spoils more than the cell. In one of
+        several lines the quotes are those of two cells, and the rows between them are lost."""
+        escaped, lines = b'\\"' in self._data, max(map(self._data.count, (b"\n", b"\r")))
+        if lines <= rows + self._heading_lines and not escaped:
+            return
+        sign = re.escape(self._delimiter).encode()
+        for cell in re.finditer(QUOTED % (sign, sign), self._data):
+            first, last = cell.start(), cell.end(1)
+            if cell[2] and cell[1].endswith(b"\\"):
+                why = f"line {self._line(last)} holds a quote behind a backslash, within a cell in quotes"
+                raise self._broken(why, 'double it in place of that: `""`')
+            if cell[2] and re.search(rb"[\r\n]", cell[1]):
+                why = f"the quote that opens in line {self._line(first)} ends in line {self._line(last)}"
+                raise self._broken(f"{why}, in the middle of a cell", DOUBLED)
+
+    def _line(self, place: int) -> int:
+        return encodings.line_of(self._data, place)
 
     def _no_utf8(self) -> mistakes.CompileError:
-        return self._broken("it holds bytes that are no UTF-8 text", formats.no_utf8(self._data))
+        return self._broken("it holds bytes that are no UTF-8 text", encodings.no_utf8(self._data))
 
     def _unclosed(self) -> int | None:
         """The line of a quote that is never closed: what is put behind the file is then within its cell."""
@@ -162,20 +225,36 @@ class CsvFile(Opened):
 
         from dlc.runtime.data.compute import pc
 
-        marks = pa.array([text.strip() for text in self._missing], pa.large_string())
+        marks = pa.array(self._missing, pa.large_string())
         marked = pc.is_in(pc.utf8_trim_whitespace(column.values), value_set=marks)
         return texts(pc.if_else(marked, pa.scalar(None, pa.large_string()), column.values), untyped=True)
 
-    def _ragged(self) -> Iterator[Diagnostic]:
-        """Every row that has more or fewer cells than the heading."""
-        width = len(self.names)
-        for number, (line, _, row) in enumerate(itertools.islice(self._lines(), 1, None), 1):
-            if len(row) != width:
-                found = (f"found {counted(len(row), 'cell')}, and the heading has "
-                         f"{counted(width, 'column')}")  # fmt: skip
-                message = f"{self.file}, row {number} (line {line}): {found}"
-                place = (self.definition, "read here")
-                yield mistakes.mistake(mistakes.RAGGED, message, place, help=self._ragged_help(row))
+    def _ragged(self) -> list[Diagnostic]:
+        """The rows that have more or fewer cells than the heading, those with one mend together."""
+        width, rows = len(self.names), enumerate(itertools.islice(self._lines(), 1, None))
+        wrong = ((number, row) for number, (_, _, row) in rows if len(row) != width)
+        found: dict[tuple[int, str], list[int]] = {}
+        for number, row in itertools.islice(wrong, MOST_RAGGED):
+            found.setdefault((len(row), self._ragged_help(row)), []).append(number)
+        return [self._told_ragged(cells, help, rows) for (cells, help), rows in found.items()]
+
+    def _told_ragged(self, cells: int, help: str, rows: list[int]) -> Diagnostic:
+        what = f"found {counted(cells, 'cell')}, and the heading has {counted(len(self.names), 'column')}"
+        if "at its end" not in help and self._lacks_a_name(cells):
+            help = (
+                "the rows begin with a name that the heading has no column for, as those of R do: begin the "
+            )
+            help += f"heading with {SIGNS[self._delimiter]}"
+        refused = mistakes.Refused(mistakes.RAGGED, what, rows, help)
+        return refused.diagnostic(self.file, self.row, "", (self.definition, "read here"))
+
+    def _lacks_a_name(self, cells: int) -> bool:
+        """Whether every row has one cell more than the heading, and they begin with different ones."""
+        rows = [row for _, _, row in itertools.islice(self._lines(), 1, MOST_RAGGED)]
+        names = {row[0] for row in rows}
+        return cells == len(self.names) + 1 == len(rows[-1]) and len(names) == len(rows) > 1 and all(
+            len(row) == cells for row in rows
+        )  # fmt: skip
 
     def _ragged_help(self, row: list[str]) -> str:
         """What to do about a row with more or fewer cells than the heading."""
@@ -207,7 +286,3 @@ def separator_in(heading: str, wanted: Sequence[str]) -> str:
         if len(parts) > 1 and (names & {*parts} or sign in "|^~"):
             return sign
     return ""
-
-
-def counted(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"

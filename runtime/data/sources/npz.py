@@ -12,8 +12,8 @@ import numpy as np
 
 from dlc.compiler import reading
 from dlc.runtime.data import bounds, mistakes
-from dlc.runtime.data.given import column_of
-from dlc.runtime.data.source import Column, Opened, need_file, shown
+from dlc.runtime.data.given import OTHERWISE, column_of
+from dlc.runtime.data.source import Column, Opened, mend_of, need_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,7 @@ LISTED = 1 << 24  # bytes that the list of all members takes at most
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as NumPy writes members
 LONGEST = 1 << 48  # no axis is longer
 TEXT = 64  # bytes that a text takes at least, beside what the archive has of it
+NO_ZIP = "File is not a zip file"  # as zipfile says it, also where the end is missing
 # What zipfile and NumPy raise for a file that is not what it says.
 BROKEN = (zipfile.BadZipFile, zlib.error, OSError, ValueError, OverflowError, EOFError, MemoryError,
           NotImplementedError, RuntimeError)  # fmt: skip
@@ -34,7 +35,8 @@ BROKEN = (zipfile.BadZipFile, zlib.error, OSError, ValueError, OverflowError, EO
 class NpzFile(Opened):
     def __init__(self, source: Npz, folder: Path) -> None:
         path = need_file(folder / source.path, source)
-        self.file, self.definition, self._path = shown(source.path), source, path
+        self.file, self.definition = shown(source.path), source
+        self._path, self._source = path, source
         with self._archive() as archive:
             self.names = tuple(n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy"))
         if not self.names:
@@ -69,6 +71,9 @@ class NpzFile(Opened):
                 zipfile.ZipFile(Pieces(file)) as archive,
             ):
                 yield archive
+        except zipfile.BadZipFile as error:
+            help = mend_of(self._path, self._source, b"PK\x03\x04") if str(error) == NO_ZIP else ""
+            raise self._broken("it does not end as an archive does" if help else str(error), help) from None
         except BROKEN as error:
             raise self._broken(str(error) or type(error).__name__) from None
 
@@ -81,9 +86,11 @@ class NpzFile(Opened):
         with archive.open(entry) as stream:
             shape, dtype = _header(stream)
         if dtype.hasobject:
-            raise self._broken(f'the array "{name}" holds Python objects, which are not read')
+            help = "write text, or numbers, in its place: `.astype(str)`, `.astype(float)`"
+            raise self._broken(f'the array "{name}" holds Python objects, which are not read', help)
         if dtype.kind not in "biufU":
-            raise self._broken(f'the array "{name}" of {dtype} holds neither numbers nor text')
+            why = f'the array "{name}" of {dtype} holds neither numbers nor text'
+            raise self._broken(why, OTHERWISE.get(dtype.kind, ""))
         if not shape:
             message = f'{self.file}: the array "{name}" is a single value, and has no rows'
             raise mistakes.fail(mistakes.SHAPE, message, (self.definition, "read here"))
@@ -97,9 +104,9 @@ class NpzFile(Opened):
         with archive.open(f"{name}.npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
 
-    def _broken(self, why: str) -> mistakes.CompileError:
+    def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
         message = f"{self.file} cannot be read as an npz file: {mistakes.shorten(why, 200)}"
-        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
+        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
 
 
 class Pieces:

@@ -9,9 +9,9 @@ from pyarrow import parquet
 
 from dlc.compiler import reading
 from dlc.runtime.data import bounds, mistakes
-from dlc.runtime.data.source import Column, need_file, shown
+from dlc.runtime.data.source import Column, mend_of, need_file, shown
 from dlc.runtime.data.sources.arrow import ArrowRows
-from dlc.runtime.data.sources.parquet_pages import columns, footer
+from dlc.runtime.data.sources.parquet_pages import MARK, NO_END, columns, footer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ class ParquetFile(ArrowRows):
     def __init__(self, source: Parquet, folder: Path) -> None:
         path = need_file(folder / source.path, source)
         self.file, self.definition = shown(source.path), source
-        self._path = path
+        self._path, self._source = path, source
         try:
             self._footer = footer(path)
             self._parquet = parquet.ParquetFile(path)
@@ -76,7 +76,8 @@ class ParquetFile(ArrowRows):
 
     def _broken(self, error: object) -> mistakes.CompileError:
         message = f"{self.file} cannot be read as a Parquet file: {mistakes.shorten(error, 200)}"
-        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
+        help = mend_of(self._path, self._source, MARK) if str(error) == NO_END else ""
+        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
 
 
 def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:

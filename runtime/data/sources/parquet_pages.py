@@ -23,6 +23,8 @@ VALUES = {0: 5, 3: 8}  # by the kinds of pages that hold values: the field that 
 COUNT = 1  # of that
 
 TAIL = 8  # bytes at the end of a file: how long the footer is, and a mark
+MARK, ENCRYPTED = b"PAR1", b"PARE"  # at the end, the first at the beginning too
+NO_END = "it does not end as a Parquet file does"
 LONGEST_FOOTER = 1 << 25  # bytes
 LONGEST_HEADER = 1 << 24
 MOST_PAGES = 1_000_000  # of a column in one group of rows
@@ -41,7 +43,9 @@ def footer(path: Path) -> Struct:
     with reading.open_file(path) as file:
         end = max(file.seek(0, 2) - TAIL, 0)
         file.seek(end)
-        length = int.from_bytes(file.read(4), "little")
+        length, mark = int.from_bytes(file.read(4), "little"), file.read(4)
+        if mark != MARK:
+            raise ValueError("it is encrypted" if mark == ENCRYPTED else NO_END)
         if length > LONGEST_FOOTER:
             raise ValueError(f"its footer is longer than {LONGEST_FOOTER:_} bytes")
         file.seek(max(end - length, 0))

@@ -1,0 +1,65 @@
+"""Which bytes of a file are no UTF-8, and in which encodings they may have been written."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+# Letters of cp1252 beside those of ASCII, and signs that stand alone or at the side of a word.
+LETTERS, SIGNS = rb"\x8a\x8c\x8e\x9a\x9c\x9e-\x9f\xc0-\xd6\xd8-\xf6\xf8-\xff", rb"\x80\x85\x99\xa0-\xbf"
+WORD = re.compile(rb"[A-Za-z\x80-\x90\x98-\xff]*[\x80-\x90\x98-\xff][A-Za-z\x80-\x90\x98-\xff]*")  # in quotes
+# At most two such letters in a row, among those of ASCII; one alone; or a sign at the side of ASCII letters.
+WESTERN = re.compile(
+    rb"[\x82\x84]?[%b]{0,2}(?:[A-Za-z]++[%b]{0,2}+)++[%b]?|[%b]|[%b][A-Za-z]*"
+    % (LETTERS, LETTERS, SIGNS, LETTERS, SIGNS)
+)
+WORDS = 1000  # that are looked at
+# What an encoding is one of: those for letters among letters of ASCII, and those for others.
+AMONG = {"cp850": "DOS", "macintosh": "old Macs", "cp1250": "Central Europe", "cp1254": "Turkish"}
+OTHERS = {"shift_jis": "Japanese", "gb18030": "Chinese", "euckr": "Korean", "cp1251": "Cyrillic",
+          "cp1253": "Greek"}  # fmt: skip
+
+
+def no_utf8(data: bytes) -> str:
+    """Where bytes stand that are no UTF-8, what they may be, and what to do; nothing if there are none."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return mend(data, error.start)
+    return ""
+
+
+def mend(data: bytes, place: int) -> str:
+    byte = data[place : place + 1]
+    where = f"line {line_of(data, place)} holds the byte 0x{byte.hex().upper()}"
+    words = [found[0] for found in itertools.islice(WORD.finditer(data), WORDS)]
+    if all(map(WESTERN.fullmatch, words)) and reads("cp1252", data):
+        which = "cp1252" if byte < b"\xa0" else "latin-1 and cp1252"
+        letter = byte.decode("cp1252")
+        return f'{where}, which is "{letter}" in {which}: save it as UTF-8 (`iconv -f cp1252 -t utf-8`)'
+    among = all(re.search(rb"[A-Za-z]", word) for word in words)
+    known = [f"{name} ({of})" for name, of in (AMONG if among else OTHERS).items() if reads(name, data)]
+    which = f", such as {', '.join(known)}" if known else ""
+    return (
+        f"{where}: save it as UTF-8 (`iconv -f ENCODING -t utf-8` with the encoding it was written in{which})"
+    )
+
+
+def reads(encoding: str, data: bytes) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def line_of(data: bytes, place: int) -> int:
+    """The number of a line, whichever way lines end."""
+    before = data[:place]
+    return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
+
+
+def nul_line(data: bytes) -> int | None:
+    """The line of the first NUL byte."""
+    place = data.find(b"\0")
+    return None if place < 0 else line_of(data, place)

@@ -1,0 +1,38 @@
+"""Columns of which the training rows tell nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.runtime.data import wanted_by
+from dlc.runtime.data.mistakes import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dlc.compiler.program import Program
+    from dlc.runtime.data import Dataset
+
+
+def empty(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+    """A column without any value: what `impute` puts in its place is made up."""
+    for field in wanted_by(program):
+        values = (data.train or {}).get(field.name)
+        if values is None or field.is_target or not len(values):
+            continue
+        if field.declared.element == "class":
+            lost = (values < 0).all(axis=0)
+        elif values.dtype.kind == "f":
+            lost = np.isnan(values).all(axis=0)
+        else:
+            continue
+        if lost.any():
+            names = data.columns.get(field.name, ())
+            odd = [name for name, gone in zip(names, lost.ravel(), strict=False) if gone]
+            what = f" in column {listed(odd)}" if len(names) == lost.size else ""
+            labels = (Label(field.place),) if field.place is not None else ()
+            message = f"no training row has a value of `{field.name}`{what}"
+            yield Diagnostic("W0709", message, labels, (), "leave it out: there is nothing to learn from")

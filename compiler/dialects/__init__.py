@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _READERS: tuple[Callable[[Statement], Found | None], ...] = (
     signs.disguised_word, signs.pipe, signs.torn_arrow, signs.greater_for_arrow, signs.left_arrow,
     signs.assigned_in_place,
-    signs.number_with_commas, signs.string_with_prefix, signs.is_none, signs.choice,
+    signs.number_with_commas, signs.percentage, signs.string_with_prefix, signs.is_none, signs.choice,
     words.python_import, words.template, words.doubled, words.misspelt, words.word_before_binding,
     words.lambda_,
     words.starred, words.comprehension, words.decorator,

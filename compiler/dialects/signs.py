@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from dlc.compiler.brackets import CLOSERS
 from dlc.compiler.characters import foreign_letters, latin
 from dlc.compiler.dialects.statement import VALUES, Found, Statement, Tokens, levels, touch
 from dlc.compiler.mends import DECLARATIONS, SECTIONS
@@ -115,6 +116,30 @@ def number_with_commas(s: Statement) -> Found | None:
                 "a number has no commas", f"write `{a}_{b}`", s.tokens[i : i + 3], instead=[instead]
             )
     return None
+
+
+def percentage(s: Statement) -> Found | None:
+    """`15%`."""
+    signs = [i for i in range(1, len(s.tokens)) if is_percent(s.tokens, i)]
+    if not signs:
+        return None
+    shares = {i - 1: f"{float(s.tokens[i - 1].replace('_', '')) / 100:.12g}" for i in signs}
+    instead: list[Tokens] = [[]]
+    for i, token, level in levels(s.tokens):
+        if i - 1 in shares and i + 1 < len(s.tokens) and level == 0:
+            instead.append([])  # the sign joined the next line to this one
+        elif i - 1 not in shares:
+            instead[-1].append(retyped(token, "NUMBER", shares[i]) if i in shares else token)
+    return s.tell("a share is written as a fraction", f"write `{'` and `'.join(shares.values())}`",
+                  *(s.tokens[i - 1 : i + 1] for i in signs), instead=instead)  # fmt: skip
+
+
+def is_percent(tokens: Tokens, i: int) -> bool:
+    """Whether the sign at this place stands behind a number, and before nothing on its line that could be
+    divided by."""
+    number, sign, *rest = tokens[i - 1 : i + 2]
+    ends = not rest or rest[0].line > sign.line or rest[0].type in (*CLOSERS, "COMMA")
+    return ends and sign == "%" and number.type == "NUMBER" and touch(number, sign)
 
 
 def string_with_prefix(s: Statement) -> Found | None:

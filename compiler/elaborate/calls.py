@@ -174,7 +174,7 @@ class Arguments:
                    if s.required and s.name not in self.values]  # fmt: skip
         if lacking:
             wanted = " and ".join(f"`{name}`" for name in lacking)
-            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=self._usage())
+            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=self._shortest())
         rest = {s.name: tuple(self.values[s.name]) for s in self.definition.settings.values()
                 if s.rest and s.name in self.values}  # fmt: skip
         return self.definition(**self.values | rest).placed(span, self.spans)
@@ -187,6 +187,16 @@ class Arguments:
 
     def _usage(self) -> str:
         return f"write `{self.definition.signature()}`"
+
+    def _shortest(self) -> str:
+        """A call with all that it needs."""
+        usage = vars(self.definition).get("usage", "")
+        return f"write `{usage}`" if is_call(usage) else self._usage()
+
+
+def is_call(usage: str) -> bool:
+    """Whether it is one, and no whole spec or nothing."""
+    return bool(usage) and "\n" not in usage
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

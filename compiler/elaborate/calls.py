@@ -21,7 +21,7 @@ from dlc.compiler.elaborate.values import (
 )
 from dlc.compiler.kinds import describe
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.static import MAX_LIST
+from dlc.compiler.static import MAX_LIST, is_numbers
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -139,7 +139,7 @@ class Arguments:
             self.tensors.append(Operand(value, expr.span))
         elif self.waiting:
             self._take_next(value, expr.span)
-        elif isinstance(value, Stage):
+        elif isinstance(value, Stage) or (self._takes_numbers() and is_numbers(value)):
             raise no_tensor(self.ev, value, expr.span)
         else:
             usage = self._usage() if self.definition.settings else ""
@@ -157,8 +157,10 @@ class Arguments:
 
     def _is_operand(self, value: Any) -> bool:
         """A number stands for a tensor where no setting could take it."""
-        flows = self.definition.family in ("operator", "loss")
-        return flows and not self.positional and isinstance(value, (int, float))
+        return self._takes_numbers() and isinstance(value, (int, float))
+
+    def _takes_numbers(self) -> bool:
+        return self.definition.family in ("operator", "loss") and not self.positional
 
     def _take_next(self, value: Any, span: Span) -> None:
         declared = self.waiting[0] if self.waiting[0].rest else self.waiting.pop(0)
@@ -174,7 +176,8 @@ class Arguments:
                    if s.required and s.name not in self.values]  # fmt: skip
         if lacking:
             wanted = " and ".join(f"`{name}`" for name in lacking)
-            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=self._shortest())
+            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}",
+                               help=self._shortest())  # fmt: skip
         rest = {s.name: tuple(self.values[s.name]) for s in self.definition.settings.values()
                 if s.rest and s.name in self.values}  # fmt: skip
         return self.definition(**self.values | rest).placed(span, self.spans)
@@ -190,13 +193,8 @@ class Arguments:
 
     def _shortest(self) -> str:
         """A call with all that it needs."""
-        usage = vars(self.definition).get("usage", "")
-        return f"write `{usage}`" if is_call(usage) else self._usage()
-
-
-def is_call(usage: str) -> bool:
-    """Whether it is one, and no whole spec or nothing."""
-    return bool(usage) and "\n" not in usage
+        call = self.definition.usual_call()
+        return f"write `{call}`" if call else self._usage()
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

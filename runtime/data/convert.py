@@ -138,7 +138,9 @@ def text_at(column: Column, place: int) -> str:
 # --- refusing ---------------------------------------------------------------------------------------------
 
 
-def refusal(code: str, what: str, bad: np.ndarray, help: str = "", text: str = "", words: bool = False) -> Refused:
+def refusal(
+    code: str, what: str, bad: np.ndarray, help: str = "", text: str = "", words: bool = False
+) -> Refused:
     """The refusal of the rows in which something is bad."""
     rows = bad.reshape(len(bad), -1).any(axis=1)
     return Refused(code, what, np.flatnonzero(rows)[:MOST_ROWS], help, text, words)

@@ -33,7 +33,9 @@ PAIRS = {word: pair for pair in (("no", "yes"), ("n", "y"), ("off", "on"), ("f",
 TRUTHS = ("true", "false")
 
 
-def help_for(text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bool, words: bool = False) -> str:
+def help_for(
+    text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bool, words: bool = False
+) -> str:
     """What to do about a cell that is no number. `marks` are the texts that stand for a missing value, none
     where a source has no such setting; `lacks` says that a value may be missing, `words` that no cell of the
     column is a number. Without a spec to change, it is the rows that have to."""

@@ -131,8 +131,8 @@ class Opened:
         return ""
 
     def help_for(self, text: str, *, lacks: bool, words: bool) -> str:
-        """What to do about a text that stands in place of a number; `lacks` if a number may be missing, `words`
-        if no number stands in the column."""
+        """What to do about a text that stands in place of a number; `lacks` if a number may be missing,
+        `words` if no number stands in the column."""
         from dlc.runtime.data.numerals import help_for
 
         return help_for(text, self.marks, in_spec=not self.for_model, lacks=lacks, words=words)

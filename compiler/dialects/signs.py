@@ -120,18 +120,16 @@ def number_with_commas(s: Statement) -> Found | None:
 
 def percentage(s: Statement) -> Found | None:
     """`15%`."""
-    signs = [i for i in range(1, len(s.tokens)) if is_percent(s.tokens, i)]
-    if not signs:
+    found = next(((i, level) for i, _, level in levels(s.tokens) if i and is_percent(s.tokens, i)), None)
+    if found is None:
         return None
-    shares = {i - 1: f"{float(s.tokens[i - 1].replace('_', '')) / 100:.12g}" for i in signs}
-    instead: list[Tokens] = [[]]
-    for i, token, level in levels(s.tokens):
-        if i - 1 in shares and i + 1 < len(s.tokens) and level == 0:
-            instead.append([])  # the sign joined the next line to this one
-        elif i - 1 not in shares:
-            instead[-1].append(retyped(token, "NUMBER", shares[i]) if i in shares else token)
-    return s.tell("a share is written as a fraction", f"write `{'` and `'.join(shares.values())}`",
-                  *(s.tokens[i - 1 : i + 1] for i in signs), instead=instead)  # fmt: skip
+    (i, level), number = found, s.tokens[found[0] - 1]
+    share = f"{float(number.replace('_', '')) / 100:.12g}"
+    meant, rest = [*s.tokens[: i - 1], retyped(number, "NUMBER", share)], s.tokens[i + 1 :]
+    instead = [meant, rest] if rest and not level else [[*meant, *rest]]  # the sign joins the next line to it
+    return s.tell(
+        "a share is written as a fraction", f"write `{share}`", [number, s.tokens[i]], instead=instead
+    )
 
 
 def is_percent(tokens: Tokens, i: int) -> bool:
@@ -139,7 +137,7 @@ def is_percent(tokens: Tokens, i: int) -> bool:
     divided by."""
     number, sign, *rest = tokens[i - 1 : i + 2]
     ends = not rest or rest[0].line > sign.line or rest[0].type in (*CLOSERS, "COMMA")
-    return ends and sign == "%" and number.type == "NUMBER" and touch(number, sign)
+    return ends and sign == "%" and number.type == "NUMBER" and len(number) < 20 and touch(number, sign)
 
 
 def string_with_prefix(s: Statement) -> Found | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.runtime.lints import classes, precision, scales
+from dlc.runtime.lints import classes, precision, scales, schedules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dlc.runtime.data import Dataset
 
 LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, precision.coarse_fields,
-         precision.coarse_casts, scales.differing)  # fmt: skip
+         precision.coarse_casts, scales.differing, schedules.too_long)  # fmt: skip
 
 
 def look(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:

@@ -114,6 +114,12 @@ class Definition:
     def __setattr__(self, key: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} never changes")
 
+    @classmethod
+    def usual_call(cls) -> str:
+        """A call that shows how it is used; empty where its usage is a whole spec, or none is written."""
+        usage = vars(cls).get("usage", "")
+        return "" if "\n" in usage else usage
+
     def placed(self, span: Any, spans: Mapping[str, Any]) -> Self:
         """The same where a spec writes it; `spans` are the places of its settings."""
         return self.knowing(span=span, spans=spans)

@@ -51,6 +51,12 @@ def later(*families: str) -> tuple[str, ...]:
     return tuple(word for family in families for word in LATER.get(family, ()))
 
 
+def no_constants() -> Reject:
+    """What to say of a list of numbers where a tensor is wanted."""
+    return Reject("a list of numbers as a tensor is not built yet",
+                  help="it will come with a later version of dlc", code=NOT_BUILT)  # fmt: skip
+
+
 def not_built(of: str, word: str, written: str = "") -> Reject:
     """What to say of a word of `later(of)`, which another library has `written` otherwise."""
     what = f"`.{word}`" if of == "attribute" else f"`{word}`"

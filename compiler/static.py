@@ -107,6 +107,15 @@ def equal(left: Any, right: Any) -> bool:
     ) or (type(left) is type(right) and left == right)
 
 
+def is_numbers(value: Any) -> bool:
+    """Whether it is a list of numbers, or of lists of them."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(v, (int, float)) or is_numbers(v) for v in value)
+    )
+
+
 def measure(value: Any, depth: int = 0) -> int:
     """How many entries a list has, those of the lists within it too; `Reject` past the bounds."""
     if not isinstance(value, (list, tuple)):

@@ -194,6 +194,7 @@ class Elaborator:
                 self.waiting[name] = file.outputs[name]
             except Halt:
                 imports.break_declared(file, statement)
+                self.waiting.pop(name, None)
         for statement in tree.body:
             if (
                 isinstance(statement, syntax.Output)

@@ -270,7 +270,11 @@ class Builder:
                 reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at])
             )
         help = fits.pair(operator, operands, self.producers) if len(operands) > 1 else ""
-        help = help or (fits.mend(operands) if reject.code == "E0203" else "") or reject.help
+        if not help and reject.code == "E0203":
+            help = fits.mend(operator, operands)
+        if len(operands) == 1 and isinstance(operands[0].value, Value):
+            help = fits.earlier(operator, operands[0].value, self.producers)
+        help = help or reject.help
         labels = (
             [Label(o.span, shown(o)) for o in operands if o.span != span]
             if len(operands) > 1 and at is None

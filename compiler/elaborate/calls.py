@@ -21,7 +21,7 @@ from dlc.compiler.elaborate.values import (
 )
 from dlc.compiler.kinds import describe
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.static import MAX_LIST
+from dlc.compiler.static import MAX_LIST, is_numbers
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -141,7 +141,7 @@ class Arguments:
             self.tensors.append(Operand(value, expr.span))
         elif self.waiting:
             self._take_next(value, expr.span)
-        elif isinstance(value, Stage):
+        elif isinstance(value, Stage) or (self._takes_numbers() and is_numbers(value)):
             raise no_tensor(self.ev, value, expr.span)
         else:
             usage = self._usage() if self.definition.settings else ""
@@ -159,8 +159,10 @@ class Arguments:
 
     def _is_operand(self, value: Any) -> bool:
         """A number stands for a tensor where no setting could take it."""
-        flows = self.definition.family in ("operator", "loss")
-        return flows and not self.positional and isinstance(value, (int, float))
+        return self._takes_numbers() and isinstance(value, (int, float))
+
+    def _takes_numbers(self) -> bool:
+        return self.definition.family in ("operator", "loss") and not self.positional
 
     def _take_next(self, value: Any, span: Span) -> None:
         declared = self.waiting[0] if self.waiting[0].rest else self.waiting.pop(0)
@@ -176,7 +178,7 @@ class Arguments:
                    if s.required and s.name not in self.values]  # fmt: skip
         if lacking:
             wanted = " and ".join(f"`{name}`" for name in lacking)
-            help = self._tensor_for_setting() or self._usage()
+            help = self._tensor_for_setting() or self._shortest()
             raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=help)
         rest = {s.name: tuple(self.values[s.name]) for s in self.definition.settings.values()
                 if s.rest and s.name in self.values}  # fmt: skip
@@ -199,6 +201,11 @@ class Arguments:
 
     def _usage(self) -> str:
         return f"write `{self.definition.signature()}`"
+
+    def _shortest(self) -> str:
+        """A call with all that it needs."""
+        call = self.definition.usual_call()
+        return f"write `{call}`" if call else self._usage()
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

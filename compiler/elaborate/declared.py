@@ -8,14 +8,15 @@ from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import STAGES, Definition
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import Dim, free
-from dlc.compiler.elaborate import settings
+from dlc.compiler.elaborate import members, settings
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.initial import Initial
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Defined, describe
-from dlc.compiler.later import later
+from dlc.compiler.later import later, no_constants
 from dlc.compiler.operators.base import WeightSpec
+from dlc.compiler.static import is_numbers
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 
@@ -291,12 +292,12 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
     if any(isinstance(s, Dim) and not str(s).endswith(".classes") for s in type.shape):
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
     initial = settings.directed_value(ev, Defined("initial"), statement.init)
+    if is_numbers(initial):
+        raise ev.refuse(statement.init.span, no_constants())
     if not isinstance(initial, Initial):
-        raise ev.fail(
-            "E0403",
-            statement.init.span,
-            f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
-        )
+        raise ev.fail("E0403", statement.init.span,
+                      f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
+                      help=meant_values(ev, initial))  # fmt: skip
     own = ev.builder.level.names.next(name)
     fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
     value = ev.builder.declare_weight(
@@ -308,3 +309,10 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
     else:
         ev.scope.names[name] = value
     return value
+
+
+def meant_values(ev: Evaluator, initial: Any) -> str:
+    """What to write for initial values that are none."""
+    if isinstance(initial, (int, float)) and not isinstance(initial, bool):
+        return f"write `full({initial})`"
+    return members.meant(ev, Defined("initial"), initial)

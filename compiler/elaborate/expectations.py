@@ -9,6 +9,7 @@ from dlc.compiler.definition import family
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.later import later, not_built
 from dlc.compiler.program import Expectation, Measure
+from dlc.compiler.record import record
 from dlc.compiler.sections import PARTS
 from dlc.compiler.suggest import listed
 from dlc.compiler.training.figures import find_figure, spoken
@@ -19,31 +20,37 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.training.metrics import Metric
 
-    Figures = Mapping[str, Metric | None]
-
 STATIC = ("parameters", "flops")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-def read(
-    ev: Evaluator, written: syntax.Section | None, measured: Figures, uncertain: bool
-) -> tuple[Expectation, ...]:
-    """What is expected; `uncertain` says that mistakes may have kept more from being measured."""
+@record
+class Measured:
+    """The figures of training, and the parts of the rows that it measures them on; `uncertain` says that
+    mistakes may have kept more from being measured."""
+
+    figures: Mapping[str, Metric | None]
+    parts: tuple[str, ...]
+    uncertain: bool
+
+
+def read(ev: Evaluator, written: syntax.Section | None, measured: Measured) -> tuple[Expectation, ...]:
+    """What is expected."""
     expected = []
     for statement in written.body if written else ():
         try:
-            expected.append(one(ev, statement, measured, uncertain))
+            expected.append(one(ev, statement, measured))
         except Halt:
             continue
     return tuple(expected)
 
 
-def one(ev: Evaluator, statement: syntax.Statement, measured: Figures, uncertain: bool) -> Expectation:
+def one(ev: Evaluator, statement: syntax.Statement, measured: Measured) -> Expectation:
     comparison = statement.value if isinstance(statement, syntax.Evaluate) else None
     if not isinstance(comparison, syntax.Binary) or comparison.operator not in COMPARISONS:
         raise ev.fail("E0606", statement.span, "expected a comparison, such as `test.accuracy >= 0.9`",
                       help=compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
-    left, right = (side(ev, s, measured, uncertain) for s in (comparison.left, comparison.right))
+    left, right = (side(ev, s, measured) for s in (comparison.left, comparison.right))
     return Expectation(left, comparison.operator, right, statement.span)
 
 
@@ -51,7 +58,7 @@ def compared(statement: syntax.Bind) -> str:
     return f"`==` compares: write `{statement.targets[0].id} == {statement.value.span.text}`"
 
 
-def side(ev: Evaluator, expr: syntax.Expr, measured: Figures, uncertain: bool) -> Any:
+def side(ev: Evaluator, expr: syntax.Expr, measured: Measured) -> Any:
     """One side: a static value, or a measure that comes later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
@@ -66,9 +73,9 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures, uncertain: bool) -
         return ev.evaluate(attribute)
     path = dotted(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
-        return measure(ev, expr, path, measured, uncertain)
+        return measure(ev, expr, path, measured)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
-        raise unknown(ev, expr)
+        raise unknown(ev, expr, measured)
     value = ev.evaluate(expr)
     if not isinstance(value, (int, float, list)):
         raise ev.fail(
@@ -79,11 +86,13 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Figures, uncertain: bool) -
     return value
 
 
-def unknown(ev: Evaluator, name: syntax.Name) -> Halt:
-    figure = spoken(name.id, "test")
+def unknown(ev: Evaluator, name: syntax.Name, measured: Measured) -> Halt:
+    figure = spoken(name.id, measured.parts[-1])
     metric = figure.partition(".")[2]
     if metric in later("metric"):
         return ev.refuse(name.span, not_built("metric", metric, name.id))
+    if metric and not measured.uncertain and find_figure(metric, measured.figures) is None:
+        raise unmeasured(ev, name, figure.split("."), measured)
     same = foreign.COUNTS.get(name.id, figure)
     return ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
                    help=f"write `{same}`" if same else ev.e.nearest.did_you_mean(
@@ -116,18 +125,27 @@ def whole_number(expr: syntax.Expr) -> int | None:
     return expr.value if isinstance(expr, syntax.Literal) and type(expr.value) is int else None
 
 
-def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Figures, uncertain: bool) -> Measure:
+def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measured) -> Measure:
     """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
     figure = ".".join(path[1:])
-    if find_figure(figure, measured) is None:
-        if uncertain and set(path[1:]) & {"loss", *family("metric")}:
-            raise Halt
-        known = spoken(figure, path[0])
-        metric = known.partition(".")[2]
-        if metric in later("metric"):
-            raise ev.refuse(expr.span, not_built("metric", metric, figure))
-        same = f"write `{known}`" if metric in measured else ""
-        raise ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                      help=same or ev.e.nearest.did_you_mean(figure, lambda: measured)
-                           or f"it measures {listed(measured, f'`{path[0]}.{{}}`')}")  # fmt: skip
+    if find_figure(figure, measured.figures) is None:
+        raise unmeasured(ev, expr, path, measured)
+    if path[0] not in measured.parts:
+        raise ev.fail("E0606", expr.span, f"`data` has no {path[0]} rows to measure this on",
+                      help=f"write `{path[0]} = 0.2` into `data`")  # fmt: skip
     return Measure(".".join(path))
+
+
+def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measured) -> Halt:
+    """No figure of that name."""
+    figure, figures = ".".join(path[1:]), measured.figures
+    if measured.uncertain and set(path[1:]) & {"loss", *family("metric")}:
+        return Halt()
+    known = spoken(figure, path[0])
+    metric = known.partition(".")[2]
+    if metric in later("metric"):
+        return ev.refuse(expr.span, not_built("metric", metric, figure))
+    same = f"write `{known}`" if metric in figures else ""
+    return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
+                   help=same or ev.e.nearest.did_you_mean(figure, lambda: figures)
+                        or f"it measures {listed(figures, f'`{path[0]}.{{}}`')}")  # fmt: skip

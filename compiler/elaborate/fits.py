@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from dlc.compiler.definition import Reject, spell_value
 from dlc.compiler.dims import DimError, fixed
 from dlc.compiler.ir import Value
+from dlc.compiler.operators.shape import Flatten
+from dlc.compiler.passes.lints.tracing import fed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,18 +21,26 @@ if TYPE_CHECKING:
 FAR = 20  # layers back that are looked at
 
 
-def mend(operands: Sequence[Operand]) -> str:
+def mend(operator: Operator, operands: Sequence[Operand]) -> str:
     """What to do with two tensors that cannot be put together, if one layer does it."""
     tensors = [(o.span.text, o.value.type) for o in operands if isinstance(o.value, Value)]
     if len(operands) != 2 or len(tensors) != 2:
         return ""
     for (text, have), (_, want) in (tensors, tensors[::-1]):
-        layer = between(have, want)
+        layer = between(have, want) if takes(operator, want, want) else ""
         if layer and text == "residual":
             return f"give it `skip={layer}`"
         if layer:
             return f"`{layer}` would make {f'`{text}`' if text.isidentifier() else have} fit"
     return ""
+
+
+def takes(operator: Operator, *types: Tensor) -> bool:
+    try:
+        operator.bind(*types)
+    except (Reject, DimError):
+        return False
+    return True
 
 
 def between(have: Tensor, want: Tensor) -> str:
@@ -87,12 +97,51 @@ def pair(operator: Operator, operands: Sequence[Operand], producers: Mapping[Val
     for place, value in enumerate(values if len(values) == len(operands) else ()):
 
         def fits(made: Tensor, place: int = place) -> bool:
-            try:
-                operator.bind(*(made if i == place else v.type for i, v in enumerate(values)))
-            except (Reject, DimError):
-                return False
-            return True
+            return takes(operator, *(made if i == place else v.type for i, v in enumerate(values)))
 
         if found := setting(value, producers, fits):
             return found
     return ""
+
+
+def earlier(operator: Operator, value: Value, producers: Mapping[Value, Node]) -> str:
+    """What to do further up the flow so that an operator takes a value; empty if that is not known."""
+    node = producers.get(value)
+    if getattr(operator, "spatial", False):
+        return channels(value, producers)
+    return unfolded(operator, node) if node is not None and isinstance(node.operator, Flatten) else ""
+
+
+def unfolded(operator: Operator, node: Node) -> str:
+    """The mend of a free axis that `flatten` has folded into the others."""
+    x = node.operands[0].type
+    free = [axis for axis, size in enumerate(x.shape) if not isinstance(size, int)]
+    if len(free) != 1:
+        return ""
+    left = x.with_shape(*(s for axis, s in enumerate(x.shape) if axis != free[0])).with_element("float")
+    if not takes(operator, node.operator.bind(left).results[0]):
+        return ""
+    return f"`flatten` has joined the free dimension to the others: `mean(axis={free[0]})` before it makes " \
+           f"{left}"  # fmt: skip
+
+
+def channels(value: Value, producers: Mapping[Value, Node]) -> str:
+    """The mend for an image that comes in with its channels last, if its axes stay in their places
+    from there on."""
+    for _ in range(FAR):
+        node = producers.get(value)
+        if node is None:
+            return channels_first(value.name, value.type)
+        if not (node.operator.spatial or "axes" in node.operator.keeps):
+            return ""
+        value = fed(node)
+    return ""
+
+
+def channels_first(name: str, x: Tensor) -> str:
+    if x.rank != 3 or x.shape[-1] not in (1, 3, 4):
+        return ""
+    if not all(isinstance(size, int) and size > 4 for size in x.shape[:2]):
+        return ""
+    wanted = x.with_shape(x.shape[-1], *x.shape[:2])
+    return f"channels come first: `transpose(2, 0, 1)` right behind `{name}` makes {wanted} of it"

@@ -92,4 +92,4 @@ def break_declared(file: File, statement: syntax.Statement) -> None:
             if ident.id not in file.inputs and ident.id not in file.groups:
                 file.groups[ident.id] = BROKEN
     elif isinstance(statement, syntax.Output):
-        file.outputs.setdefault(statement.name.id, BROKEN)
+        file.outputs[statement.name.id] = BROKEN  # of two of that name it is not known which is meant

@@ -127,10 +127,9 @@ def meant(ev: Evaluator, kind: Kind, value: Any) -> str:
         return word
     found = foreign.named(value, *kind.families()) if kind.families() else ""
     if found and found not in later(*kind.families()):
-        usage = next(
-            Definition.families[f][found].usage for f in kind.families() if found in Definition.families[f]
-        )
-        return f"names stand without quotes: write `{usage if usage and chr(10) not in usage else found}`"
+        families = (Definition.families[f] for f in kind.families())
+        member = next(family[found] for family in families if found in family)
+        return f"names stand without quotes: write `{member.usual_call() or found}`"
     if "source" in kind.families() and len(value) < 40:
         return f'say what kind of source it is: `csv("{value}")`, `builtin("{value}")`'
     return ""

@@ -17,7 +17,7 @@ from dlc.compiler.later import later, not_built
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import checks, following, initial_values
 from dlc.compiler.program import Program
-from dlc.compiler.sections import Data, Export, ExportName
+from dlc.compiler.sections import PARTS, Data, Export, ExportName, Idx
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.training.figures import figures
@@ -45,11 +45,11 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     known = figures(metrics, types)
     uncertain = is_uncertain(e, ev, written.get("train"))
     objective.refuse_twice(e, metrics, types)
-    validated = data is None or bool(data.validation)
-    check_together(e, train, written.get("train"), known, validated, uncertain)
+    parts = measured_parts(e, data, written.get("data"))
+    check_together(e, train, written.get("train"), known, "validation" in parts, uncertain)
     check_data(e, ev, data)
     check_weights(e, train, written.get("train"))
-    expected = expectations.read(ev, written.get("expect"), known, uncertain)
+    expected = expectations.read(ev, written.get("expect"), expectations.Measured(known, parts, uncertain))
     answers = exports.exported(e, ev, export)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
@@ -70,11 +70,24 @@ def is_uncertain(e: Elaborator, ev: Evaluator, train: syntax.Section | None) -> 
     """Whether more would be measured, but for mistakes in outputs or in `train`."""
     outputs = ev.scope.file.outputs.values()
     filled = bool(outputs) and all(isinstance(o, OutputRef) and o.scores is not None for o in outputs)
-    places = [d.span for d in e.problems.found if d.span and d.severity == "error"]
-    inside = train and any(
-        p.source is train.span.source and train.span.start <= p.start < train.span.end for p in places
+    return e.problems.failed and (not filled or bool(e.torn.names) or is_wrong(e, train))
+
+
+def is_wrong(e: Elaborator, section: syntax.Section | None) -> bool:
+    """Whether there is a mistake in the section."""
+    places = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
+    return section is not None and any(
+        p.source is section.span.source and section.span.start <= p.start < section.span.end for p in places
     )
-    return e.problems.failed and (not filled or bool(e.torn.names) or bool(inside))
+
+
+def measured_parts(e: Elaborator, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
+    """The parts of the rows that there are; all where that is not known."""
+    if data is None or is_wrong(e, written):
+        return PARTS
+    with_source = isinstance(data.source, Idx)  # has a test set of its own, or none
+    there = {"train": True, "validation": bool(data.validation), "test": bool(data.test) or with_source}
+    return tuple(part for part in PARTS if there[part])
 
 
 def find(e: Elaborator, tree: syntax.File) -> dict[str, syntax.Section]:

@@ -8,6 +8,8 @@ from dlc.compiler import syntax
 from dlc.compiler.elaborate.values import Halt, InputRef, Operand, OutputRef, Stage
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import describe
+from dlc.compiler.later import no_constants
+from dlc.compiler.static import is_numbers
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -27,6 +29,8 @@ def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
 
 
 def no_tensor(ev: Evaluator, value: Any, span: Span) -> Halt:
+    if is_numbers(value):
+        return ev.refuse(span, no_constants())
     help = "give it a tensor first: `x -> f`" if isinstance(value, Stage) else ""
     return ev.fail("E0501", span, f"expected a tensor, found {describe(value)}", help=help)
 

@@ -8,7 +8,6 @@ from dlc.compiler.dims import Size
 from dlc.compiler.kinds import PerAxis, Whole, Word
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.pooling import need_space
-from dlc.compiler.operators.window import channels_hint
 from dlc.compiler.types import Tensor
 
 # How each number of space axes calls the straight line between two values.
@@ -152,9 +151,8 @@ class PixelShuffle(Operator):
         square = self.r**2
         if not isinstance(channels, int) or channels % square:
             raise Reject(f"`pixel_shuffle({self.r})` needs a multiple of {square} channels, found {x}",
-                         at="x", help=channels_hint(x)
-                              or f"give the layer before it {square} channels for each that "
-                                 "is wanted")  # fmt: skip
+                         at="x", help=f"give the layer before it {square} channels for each that "
+                                      "is wanted")  # fmt: skip
         return x.with_shape(channels // square, height * self.r, width * self.r)
 
     def torch(self, F, x):

@@ -50,18 +50,6 @@ def reshape_hint(x: Tensor) -> str:
     return f"`reshape({shape})` first, if it is an image, or `reshape(1, {size})`, if it is a signal"
 
 
-def channels_hint(x: Tensor) -> str:
-    """The mend for an image whose channels stand last."""
-    if (
-        x.rank != 3
-        or x.shape[-1] not in (1, 3, 4)
-        or not all(isinstance(s, int) and s > 4 for s in x.shape[:2])
-    ):
-        return ""
-    wanted = x.with_shape(x.shape[-1], *x.shape[:2])
-    return f"channels come first: {wanted}; `transpose(2, 0, 1)` brings them there"
-
-
 def extents(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[int]:
     """How far a window reaches on each axis."""
     return [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -77,9 +65,8 @@ def slide(x: Tensor, what: str, extent: list[int], stride: tuple[int, ...], pads
             found = f"{size} with padding {before} and {after}" if before or after else size
             raise Reject(f"the window of `{what}` reaches over {reach}, more than an axis of "
                          f"{x} has: {found}", at="x",
-                         help=channels_hint(x)
-                              or "take a smaller kernel or more padding, or shrink the "
-                                 "input less before")  # fmt: skip
+                         help="take a smaller kernel or more padding, or shrink the input less "
+                              "before")  # fmt: skip
         made.append((padded - reach) // step + 1)
     return made
 

@@ -15,6 +15,8 @@ from dlc.compiler.record import record
 class Schedule(Definition, family="schedule", what="a schedule"):
     # The setting that is a learning rate, and should be a usual one of the optimizer.
     greatest: ClassVar[str] = ""
+    # The setting that counts the steps before it does what it is for.
+    awaits: ClassVar[str] = ""
 
     def check(self, lr: float) -> None:
         """Reject settings that do not go with the optimizer's learning rate."""
@@ -55,6 +57,7 @@ class Step(Schedule):
     """The learning rate times `by` after every `every` steps (torch `StepLR`)."""
 
     usage = "step(every=1000, by=0.5)"
+    awaits = "every"
 
     every: int = setting("steps between two changes", Whole(1))
     by: float = setting("factor of each change", Number(above=0))
@@ -87,6 +90,8 @@ class Cosine(Schedule):
     `to + (lr - to) * (1 + cos(pi * t)) / 2`, t rising from 0 after the warm-up to 1 at the end of training.
     """
 
+    awaits = "warmup"
+
     warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
     to: float = setting("learning rate at the end", Number(minimum=0), 0)
 
@@ -110,6 +115,8 @@ class Linear(Schedule):
 
     `lr * (1 - t)`, t rising from 0 after the warm-up to 1 at the end of training.
     """
+
+    awaits = "warmup"
 
     warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
 

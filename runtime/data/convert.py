@@ -29,8 +29,8 @@ def as_numbers(column: Column) -> np.ndarray:
     values = column.parsed
     if values is None:
         bad = unparsable(column)
-        word = first_text(column, bad)
-        raise refusal(mistakes.VALUE, f'"{shorten(word)}" is not a number', bad, text=word)
+        word, words = first_text(column, bad), not holds_numbers(column)
+        raise refusal(mistakes.VALUE, f'"{shorten(word)}" is not a number', bad, text=word, words=words)
     return values
 
 
@@ -71,6 +71,14 @@ def unparsable(column: Column) -> np.ndarray:
                 middle = (start + end) // 2
                 spans += [(middle, end), (start, middle)]
     return bad.reshape(-1, *column.shape)
+
+
+def holds_numbers(column: Column) -> bool:
+    """Whether any text of the column is a number."""
+    from dlc.runtime.data.compute import pc
+    from dlc.runtime.data.numerals import NUMBER
+
+    return bool(pc.any(pc.match_substring_regex(column.trimmed, f"^(?:{NUMBER.pattern})$")).as_py())
 
 
 def _exact(column: Column, values: np.ndarray) -> np.ndarray:
@@ -130,10 +138,12 @@ def text_at(column: Column, place: int) -> str:
 # --- refusing ---------------------------------------------------------------------------------------------
 
 
-def refusal(code: str, what: str, bad: np.ndarray, help: str = "", text: str = "") -> Refused:
+def refusal(
+    code: str, what: str, bad: np.ndarray, help: str = "", text: str = "", words: bool = False
+) -> Refused:
     """The refusal of the rows in which something is bad."""
     rows = bad.reshape(len(bad), -1).any(axis=1)
-    return Refused(code, what, np.flatnonzero(rows)[:MOST_ROWS], help, text)
+    return Refused(code, what, np.flatnonzero(rows)[:MOST_ROWS], help, text, words)
 
 
 def refuse_missing(values: np.ndarray, help: str = MISSING_HELP) -> None:

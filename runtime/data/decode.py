@@ -146,7 +146,7 @@ def told(opened: Opened, wanted: Wanted, place: int, refused: Refused) -> Diagno
         (opened.definition, "read here"),
     )
     if refused.text:
-        refused.help = opened.help_for(refused.text, lacks=wanted.declared.missing)
+        refused.help = opened.help_for(refused.text, lacks=wanted.declared.missing, words=refused.words)
     return refused.diagnostic(opened.file, opened.row, opened.name(place), *at)
 
 

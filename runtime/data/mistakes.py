@@ -52,12 +52,13 @@ def fail(code: str, message: str, *places: tuple[Any, str], help: str = "") -> C
 
 class Refused(Exception):
     """Values of one column that cannot be what they should be; `rows` are the first of them, counted from 0.
-    Of a `text` that is no number its source knows the mend."""
+    Of a `text` that is no number its source knows the mend; `words` says that the column holds no number."""
 
-    def __init__(self, code: str, what: str, rows: Iterable[int], help: str = "", text: str = "") -> None:
+    def __init__(self, code: str, what: str, rows: Iterable[int], help: str = "", text: str = "",
+                 words: bool = False) -> None:  # fmt: skip
         super().__init__(what)
         self.code, self.what, self.rows, self.help = code, what, [int(row) for row in rows], help
-        self.text = text
+        self.text, self.words = text, words
 
     def diagnostic(
         self, file: str, row: Callable[[int], str], column: str, *places: tuple[Any, str]

@@ -33,10 +33,12 @@ PAIRS = {word: pair for pair in (("no", "yes"), ("n", "y"), ("off", "on"), ("f",
 TRUTHS = ("true", "false")
 
 
-def help_for(text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bool) -> str:
+def help_for(
+    text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bool, words: bool = False
+) -> str:
     """What to do about a cell that is no number. `marks` are the texts that stand for a missing value, none
-    where a source has no such setting; `lacks` says that a value may be missing. Without a spec to change, it
-    is the rows that have to."""
+    where a source has no such setting; `lacks` says that a value may be missing, `words` that no cell of the
+    column is a number. Without a spec to change, it is the rows that have to."""
     if text.lower() in MARKS and not in_spec:
         return AS_EMPTY if lacks else NONE_MISSING
     if text.lower() in MARKS:
@@ -52,8 +54,8 @@ def help_for(text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bo
     found = next((said for look in LOOKS if (said := look(text))), "")
     if found or not in_spec:
         return found or "the model takes a number here, as the rows had that it was trained on"
-    words = "a column of words is a class: `class(auto)`"
-    return f"{missing(text, marks)}; {words}" if len(text) < 20 else words
+    as_class = "a column of words is a class: `class(auto)`"
+    return as_class if words or len(text) >= 20 else f"{missing(text, marks)}; {as_class}"
 
 
 def missing(text: str, marks: Sequence[str] | None) -> str:

@@ -136,12 +136,13 @@ class Opened:
         whole; nothing if they may be."""
         return "", ""
 
-    def help_for(self, text: str, *, lacks: bool) -> str:
-        """What to do about a text that stands in place of a number; `lacks` if a number may be missing."""
+    def help_for(self, text: str, *, lacks: bool, words: bool) -> str:
+        """What to do about a text that stands in place of a number; `lacks` if a number may be missing,
+        `words` if no number stands in the column."""
         from dlc.runtime.data.numerals import help_for
 
         marks = self.marks if self.marks is None else (*self.marks, *self.odd)
-        return help_for(text, marks, in_spec=not self.for_model, lacks=lacks)
+        return help_for(text, marks, in_spec=not self.for_model, lacks=lacks, words=words)
 
 
 def shown(path: str) -> str:

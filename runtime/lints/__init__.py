@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.runtime.lints import classes, columns, precision, scales
+from dlc.runtime.lints import classes, columns, precision, scales, schedules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, classes.no_rows,
          classes.fractions, columns.empty, precision.coarse_fields, precision.coarse_casts,
-         scales.differing)  # fmt: skip
+         scales.differing, schedules.too_long)  # fmt: skip
 
 
 def look(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:

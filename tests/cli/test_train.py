@@ -189,11 +189,22 @@ def test_expectations_are_met_or_not(tmp_path: Path) -> None:
     done = dlc("test", good)
     assert done.exit_code == 0, done.output
     assert [line.split()[0] for line in done.output.splitlines()] == [str(good), "met", "met", "met", "the"]
-    bad = write(tmp_path, "bad.dl", IRIS + TRAIN + "expect { parameters == 66\n test.accuracy >= 0 }\n")
+    bad = write(tmp_path, "bad.dl", IRIS + TRAIN + "expect { parameters == 66\n train.accuracy >= 0 }\n")
     done = dlc("test", bad)
     assert done.exit_code == 1
     assert "  NOT MET  parameters == 66   found 67\n" in done.output
-    assert "  NOT MET  test.accuracy >= 0   there is no such figure" in done.output
+
+
+def test_an_idx_folder_may_have_no_test_set(tmp_path: Path) -> None:
+    for name, shape in (("images-idx3", (4, 2, 2)), ("labels-idx1", (4,))):
+        head = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
+        content = head + np.resize(np.arange(2, dtype=np.uint8), shape).tobytes()
+        (tmp_path / f"train-{name}-ubyte").write_bytes(content)
+    text = "input image: uint8[2, 2]\noutput digit: class(2)\nimage / 1 -> flatten -> dense(2) -> digit\n"
+    text += 'data { source = idx(".") }\ntrain { epochs = 1 }\nexpect { test.loss >= 0 }\n'
+    done = dlc("test", write(tmp_path, "digits.dl", text))
+    assert done.exit_code == 1
+    assert "  NOT MET  test.loss >= 0   there is no such figure" in done.output
 
 
 def test_what_is_static_is_checked_without_data(tmp_path: Path) -> None:

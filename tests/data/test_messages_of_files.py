@@ -145,6 +145,19 @@ def test_a_mark_for_missing_values_is_taken_as_one(cell: str, marks: str) -> Non
     assert trained(with_cell(cell), mended) == ""
 
 
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("old town,2,x\nnorth,3,y\n", True),
+        ("route 66,2,x\n,3,y\n", True),
+        ("old town,2,x\n7,3,y\n", False),
+    ],
+)
+def test_a_mark_for_missing_values_stands_among_numbers(rows: str, words: bool) -> None:
+    said = help_of(trained(HEADING + rows))
+    assert "`class(auto)`" in said and ("missing=" in said) != words
+
+
 @given(st.text(max_size=12), st.booleans(), st.booleans())
 def test_anything_may_stand_in_a_cell(text: str, in_spec: bool, lacks: bool) -> None:
     said = help_for(text, (), in_spec=in_spec, lacks=lacks)

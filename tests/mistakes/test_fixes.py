@@ -49,6 +49,9 @@ LINES = {
         'h = dense(16) -> relu -> dense(1)\nx -> h -> y',
     'x -> dense(8) -> Activation("tanh") -> dense(1) -> y': 'x -> dense(8) -> tanh -> dense(1) -> y',
     'y = Dense(1)(x)': 'dense(1)(x) -> y',
+    'x -> dense(8) -> dropout(20%) -> dense(1) -> y': 'x -> dense(8) -> dropout(0.2) -> dense(1) -> y',
+    'x -> dropout(7.5%) -> gaussian_noise(1%) -> dense(1) -> y':
+        'x -> dropout(0.075) -> gaussian_noise(0.01) -> dense(1) -> y',
     # PyTorch
     'x -> nn.Linear(4, 8) -> nn.ReLU() -> nn.Linear(8, 1) -> y': 'x -> dense(8) -> relu -> dense(1) -> y',
     'x -> Linear(4, 8) -> Linear(1) -> y': 'x -> dense(8) -> dense(1) -> y',

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from dlc.compiler.answers import kind_of
+from dlc.compiler.answers import class_axis, kind_of
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.operators.layers import Layer
+from dlc.compiler.operators.mathematics import Clip
 from dlc.compiler.operators.regularization import Dropout
-from dlc.compiler.passes.lints.tracing import keeps_all, makers, passes_on
+from dlc.compiler.passes.lints.tracing import back, keeps_all, makers, passes_on
+from dlc.compiler.record import record
 from dlc.compiler.training.losses import Loss
 
 if TYPE_CHECKING:
@@ -119,24 +123,59 @@ def probabilities_of_probabilities(program: Program) -> Iterator[Diagnostic]:
     # of an answer: where a dropout parts them, there is a warning of that
     made_of_answers = makers(program.graph, lambda n: passes_on(n) and not isinstance(n.operator, Dropout))
     answers = {o.scores for o in program.outputs if o.scores is o.flowed}
-    for taker, element, scores, site in takers_of_scores(program):
-        first = (made_of_answers if scores in answers else made).get(scores)
-        if first is not None and first.operator.matches == element and first not in told:
+    producers = {v: n for n in program.graph.nodes for v in n.results}
+    for taker in takers_of_scores(program):
+        first = (made_of_answers if taker.scores in answers else made).get(taker.scores)
+        if first is not None and first.operator.matches == taker.element and first not in told:
             told.add(first)
-            yield Diagnostic.at(site, "W0405",
-                                f"{taker} takes scores, and `{first.operator.name}` has made probabilities "
-                                "of them already",
-                                f"leave out one of them: the first `{first.operator.name}`, as a rule",
+            if taker.is_activation:
+                help = f"leave out one of them: the first `{first.operator.name}`, as a rule"
+            else:
+                help = along_another_axis(first, taker.scores) or without(first, taker.scores, producers)
+            yield Diagnostic.at(taker.site, "W0405",
+                                f"{taker.name} takes scores, and `{first.operator.name}` has made "
+                                "probabilities of them already", help,
                                 more=[Label(first.site.span, "probabilities from here on")])  # fmt: skip
 
 
-def takers_of_scores(program: Program) -> Iterator[tuple[str, str, Value, Site]]:
+@record
+class Taker:
     """Who makes probabilities of scores, of which element, what it takes, and where it stands."""
+
+    name: str
+    element: str
+    scores: Value
+    site: Site
+    is_activation: bool = False
+
+
+def takers_of_scores(program: Program) -> Iterator[Taker]:
     for node in program.graph.nodes:
+        name = f"`{node.operator.name}`"
         if isinstance(node.operator, Loss):
             for element in node.operator.scores:
-                yield f"`{node.operator.name}`", element, node.operands[0], node.site
+                yield Taker(name, element, node.operands[0], node.site)
         elif node.operator.matches:
-            yield f"`{node.operator.name}`", node.operator.matches, node.operands[0], node.site
+            yield Taker(name, node.operator.matches, node.operands[0], node.site, is_activation=True)
     for output in program.outputs:
-        yield f"the output `{output.name}`", output.declared.element, output.scores, output.site
+        yield Taker(f"the output `{output.name}`", output.declared.element, output.scores, output.site)
+
+
+def along_another_axis(first: Node, scores: Value) -> str:
+    """The mend of a softmax that does not go over the classes."""
+    if not isinstance(first.operator, Softmax) or scores not in first.results:
+        return ""
+    rank = scores.type.rank
+    axis, classes = first.operator.axis % rank, class_axis(rank) % rank
+    if axis == classes:
+        return ""
+    meant = f"`softmax(axis={classes})` is meant, or none"
+    return f"`softmax` goes over axis {axis}, and the classes are axis {classes}: {meant}"
+
+
+def without(first: Node, scores: Value, producers: Mapping[Value, Node]) -> str:
+    """What to leave out so that scores flow on: the activation, and bounds of probabilities behind it."""
+    behind = takewhile(lambda n: n is not first, back(scores, producers, passes_on))
+    bounds = [n.operator.name for n in behind if isinstance(n.operator, Clip)]
+    out = " and ".join(f"`{name}`" for name in (first.operator.name, *bounds))
+    return f"leave out {out}, so that scores flow in"

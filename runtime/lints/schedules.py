@@ -1,0 +1,33 @@
+"""Schedules that are longer than the training, whose steps only the rows can tell."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.runtime import plans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+
+    from dlc.compiler.program import Program
+    from dlc.runtime.data import Dataset
+
+
+def too_long(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+    """A schedule that training ends before."""
+    schedule = program.train.schedule
+    name = schedule.awaits
+    waits = getattr(schedule, name) if name else 0
+    if not waits or schedule.span is None:
+        return
+    with suppress(CompileError):  # which is told as training begins
+        plan = plans.make(program, data)
+        if waits >= plan.steps:
+            place = Label(schedule.spans.get(name, schedule.span))
+            message = f"`{name}` of `{schedule.name}` is {waits} steps, and training has {plan.steps}"
+            help = f"schedules count steps, and an epoch has {len(plan.rows)}"
+            yield Diagnostic("W0710", message, (place,), help=help)

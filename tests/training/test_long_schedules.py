@@ -1,0 +1,42 @@
+"""Schedules that count more steps than the training has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import dlc
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPEC = """input x: float
+output y: float
+x -> dense(1) -> y
+train {{
+  schedule = {}
+  batch = 4
+  epochs = 2
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ("cosine(warmup=6)", "`warmup` of `cosine` is 6 steps, and training has 6"),
+        ("cosine(warmup=5)", ""),
+        ("cosine", ""),
+        ("linear(warmup=100)", "`warmup` of `linear` is 100 steps, and training has 6"),
+        ("step(7, by=0.5)", "`every` of `step` is 7 steps, and training has 6"),
+        ("step(5, by=0.5)", ""),
+        ("constant", ""),
+        ("plateau(50, by=0.5)", ""),  # which counts epochs without a better loss
+    ],
+)
+def test_what_training_ends_before_is_told(schedule: str, told: str, tmp_path: Path) -> None:
+    rows = {name: np.arange(12, dtype=np.float32) / 12 for name in ("x", "y")}
+    result = dlc.train(text=SPEC.format(schedule), data=rows, out=tmp_path)
+    assert [d.message for d in result.warnings] == ([told] if told else [])

@@ -151,6 +151,36 @@ def test_weights_that_were_changed_in_the_folder_have_none_either(tmp_path: Path
     assert verify(tmp_path / "m.onnx").holds
 
 
+def test_other_weights_need_none_in_the_folder(wide: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(wide, tmp_path / "run")
+    wanted = exported(run, "--weights", wide / "weights.safetensors")
+    (run / "weights.safetensors").unlink()
+    assert exported(run, "--weights", wide / "weights.safetensors") == wanted
+
+
+# --- rows that are not those of the run ---------------------------------------------------------------------
+
+CHANGES = {
+    "a class that is a float": ("kind", lambda rows: rows.astype(np.float32)),
+    "a truth where a float is wanted": ("price", lambda rows: np.ones(len(rows), bool)),
+    "other counts": ("price", lambda rows: rows[1:]),
+    "none": ("price", lambda rows: rows[:0]),
+    "no row": ("price", lambda rows: rows[0]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_that_dlc_did_not_keep_are_refused(change: str, wide: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(wide, tmp_path / "run")
+    name, act = CHANGES[change]
+    rows = load_file(run / "rows.safetensors")
+    save_file(rows | {name: np.array(act(rows[name]))}, run / "rows.safetensors")
+    done = dlc("export", run, "-o", tmp_path / "m.onnx")
+    assert (done.exit_code, done.stderr) == (
+        1, f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n",
+    )  # fmt: skip
+
+
 # --- outputs ------------------------------------------------------------------------------------------------
 
 

@@ -332,3 +332,19 @@ def test_targets_are_read_as_before(tmp_path: Path) -> None:
         Npz(path="rows.npz"), wanted("x"), target("y", "class", classes=("a", "b")), folder=tmp_path
     ).train
     assert rows["y"].tolist() == [1, 0] * 3
+
+
+LISTS = b"\x19" * 50_000  # a list of one list of one list
+EMPTY = b"\x19\xfc" + b"\x80\x80\x80\x08" + bytes(1 << 24)  # as many structs of nothing
+FOOTERS = {"a struct is nested too deep": LISTS, "a struct takes more memory than may be taken for it": EMPTY}
+
+
+@pytest.mark.parametrize("told", FOOTERS)
+def test_a_footer_that_unfolds_without_measure(told: str, little: int, tmp_path: Path) -> None:
+    """Lists in lists were a traceback, and an empty struct took 70 bytes for each of the file."""
+    footer = FOOTERS[told]
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1")
+    found = mistake_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path)
+    assert (found.code, found.message) == (
+        "E0702", f"rows.parquet cannot be read as a Parquet file: {told}",
+    )  # fmt: skip

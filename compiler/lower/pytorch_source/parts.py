@@ -33,7 +33,9 @@ class Parts:
 
 def parts_of(program: Program) -> Parts:
     graph, led = followed(program)
-    answered = [value for name, value in graph.outputs.items() if name != forms.LOSS and is_answer(program, name)]
+    answered = [
+        value for name, value in graph.outputs.items() if name != forms.LOSS and is_answer(program, name)
+    ]
     late = needed_by_the_loss(program, graph, answered, led)
     again = done_twice(graph, late)
     loss = [node for node in graph.nodes if node in late or node in again]

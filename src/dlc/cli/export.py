@@ -47,7 +47,7 @@ def command(
     program = face.compiled
     place = writable(output or f"{program.name}.onnx", streams=False)
     path = Path(weights) if weights else folder / WEIGHTS if is_run else None
-    if is_run and not (weights or (folder / WEIGHTS).is_file()):
+    if is_run and not (weights or (folder / WEIGHTS).exists()):
         raise ArtifactError(how_far(folder))
     values = read(path, program) if path else face.weights()
     origin = read_origin(folder, program, own=not weights) if is_run else Origin()

@@ -283,6 +283,18 @@ def test_a_run_without_weights_begins_anew(tmp_path: Path) -> None:
         )
 
 
+def test_a_run_of_a_spec_with_an_odd_name_begins_anew(tmp_path: Path) -> None:
+    """The name is that of a stranger: what is told to be typed runs no more than `dlc train`."""
+    run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
+    for name in ("model.onnx", "weights.safetensors"):
+        (run / name).unlink()
+    info = json.loads((run / "spec.json").read_text())
+    (run / "spec.json").write_text(json.dumps(info | {"name": "$(rm x); my model.dl"}))
+    assert dlc("predict", run, "iris").stderr == (
+        f"error: {run} holds no weights and no model yet: `dlc train '$(rm x); my model.dl'` begins anew\n"
+    )
+
+
 def with_little_room(command: list[str], folder: Path, most: int) -> subprocess.CompletedProcess[str]:
     """A command whose files may have so many bytes."""
 

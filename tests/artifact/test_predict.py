@@ -191,7 +191,16 @@ WRONG = {
         'neither numbers nor text; `.astype("int64")` makes whole numbers of them',
     ),
     "objects": (lambda r: r.update(size=[1, object()]), "is neither a number nor text"),
-    "bytes that are no text": (lambda r: r.update(colour=[b"red", b"\xff"]), "`colour` takes class: 'utf-8'"),
+    "bytes that are no text": (
+        lambda r: r.update(colour=[b"red", b"\xff"]),
+        "`colour` takes class: a value is no text in UTF-8",
+    ),
+    "an array of such bytes": (lambda r: r.update(colour=np.array([b"red", b"\xff"])), "is no text in UTF-8"),
+    "half a character": (lambda r: r.update(colour=["red", "\ud800"]), "is no text in UTF-8"),
+    "more than float64 holds": (lambda r: r.update(size=[1, 10**400]), "takes float: a number is too large"),
+    "more digits than are written": (lambda r: r.update(size=[1, 10**5000]), "a number is too large"),
+    "such a one beside fractions": (lambda r: r.update(size=[0.5, 10**5000]), "a number is too large"),
+    "such a one beside text": (lambda r: r.update(colour=["red", 10**5000]), "a number is too large"),
     "a number past its range": (
         lambda r: r.update(image=np.full((2, 2, 2), 256)),
         "`image`, row 1: 256 does not fit uint8, which holds 0 to 255",
@@ -222,6 +231,12 @@ def test_what_does_not_fit_is_told(case: str, artifact: Artifact, capfd) -> None
         artifact.predict(rows)
     assert message in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("given", [5, None, [1, 2], "rows.csv"], ids=repr)
+def test_inputs_that_are_no_dict_are_told(given: Any, artifact: Artifact) -> None:
+    with pytest.raises(TypeError, match=f"takes a dict of arrays or a frame, not {type(given).__name__}"):
+        artifact.predict(given)
 
 
 def test_what_onnx_runtime_refuses_is_told_in_one_line(tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ WRONG = {
         "`image` takes [batch, 2, 2], found [2, 2, 3]",
     ),
     "text for numbers": (lambda r: r.update(size=["1", "two"]), '`size`, row 2: "two" is not a number'),
+    "a decimal comma": (lambda r: r.update(size=["1", "1,5"]), "is not a number; it has a decimal comma"),
     "a missing number": (lambda r: r.update(size=[1, None]), "`size`, row 2: the value is missing"),
     "NaN": (lambda r: r.update(size=[np.nan, 1]), "`size`, row 1: the value is missing"),
     "infinity": (lambda r: r.update(size=[1, -np.inf]), "`size`, row 2: the value is infinite"),

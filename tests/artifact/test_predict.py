@@ -11,11 +11,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import onnx
+import pyarrow as pa
 import pytest
 import torch
 from artifacts import Made, make, random_weights
 
 import dlc
+from dlc.compiler.diagnostics import CompileError
 from dlc.runtime.artifact import Artifact, ArtifactError
 from dlc.runtime.artifact.session import open_session
 from dlc.runtime.errors import DeviceError
@@ -238,6 +240,15 @@ def test_what_does_not_fit_is_told(case: str, artifact: Artifact, capfd) -> None
 def test_inputs_that_are_no_dict_are_told(given: Any, artifact: Artifact) -> None:
     with pytest.raises(TypeError, match=f"takes a dict of arrays or a frame, not {type(given).__name__}"):
         artifact.predict(given)
+
+
+def test_text_of_arrow_that_is_not_in_utf8_is_told(tmp_path: Path) -> None:
+    made = make("input c: class(red, green)\noutput y: float\nwhere(c == 1, 1.0, 0.0) -> y\n", tmp_path)
+    text = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(bytes([0] * 4 + [1] + [0] * 3)), pa.py_buffer(b"\xff")]
+    )
+    with pytest.raises(CompileError, match='the frame given, column "c": it holds bytes that are no text'):
+        dlc.load(made.path).predict(pa.table({"c": text}))
 
 
 def test_what_onnx_runtime_refuses_is_told_in_one_line(tmp_path: Path) -> None:

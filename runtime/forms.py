@@ -148,7 +148,7 @@ class Forms:
             weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
             for size, batch in zip(sizes, resident.batches(sizes), strict=True):
                 made = self.answering(batch, weights)
-                loss = float(made.pop("loss").detach())
+                loss = float(made.pop(forms.LOSS).detach())
                 answers = {name: tensor.detach().cpu().numpy() for name, tensor in made.items()}
                 targets = {m.target: rows[m.target][start : start + size] for m in self.measured}
                 meter.add(answers, targets, size, loss)

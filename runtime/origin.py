@@ -4,13 +4,14 @@ artifact can be written again, the same byte for byte, without the data."""
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
 from dlc.compiler.sections import PARTS
 from dlc.runtime.artifact.export import REAL_ROWS
 from dlc.runtime.artifact.metadata import is_table, names_of_columns
+from dlc.runtime.data.encode import dtype_of
 from dlc.runtime.history import plain
 from dlc.runtime.runs import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, read_weights, unreadable
 
@@ -76,16 +77,20 @@ def write_figures(run: Run, trained: Trained) -> None:
 
 def read_origin(folder: Path, program: Program, *, own: bool) -> Origin:
     """What a run has kept. Of weights that are not its `own` it tells the columns and the rows alone."""
-    data, measured = read_json(folder / DATA), read_json(folder / FIGURES)
-    found = Origin(
-        read_rows(folder, program),
-        data.get("fingerprint", ""), data.get("columns", {}), measured.get("figures", {}),
-    )  # fmt: skip
-    named = is_table(found.columns, list) and all(map(names_of_columns, found.columns.values()))
-    if not (named and isinstance(found.fingerprint, str) and isinstance(found.figures, dict)):
-        raise unreadable(folder, f"{DATA} or {FIGURES} is not as dlc writes it")
+    data = read_json(folder / DATA)
+    columns, fingerprint = data.get("columns", {}), data.get("fingerprint", "")
+    named = is_table(columns, list) and all(map(names_of_columns, columns.values()))
+    if not (named and isinstance(fingerprint, str)):
+        raise unreadable(folder, f"{DATA} is not as dlc writes it")
+    of_any = Origin(read_rows(folder, program), columns=columns)
+    if not own:
+        return of_any
+    measured = read_json(folder / FIGURES)
+    figures = measured.get("figures", {})
+    if not isinstance(figures, dict):
+        raise unreadable(folder, f"{FIGURES} is not as dlc writes it")
     changed = measured and measured.get("weights") != digest(folder / WEIGHTS)
-    return found if own and not changed else Origin(found.rows, columns=found.columns)
+    return of_any if changed else replace(of_any, fingerprint=fingerprint, figures=figures)
 
 
 def read_rows(folder: Path, program: Program) -> dict[str, np.ndarray] | None:
@@ -97,7 +102,10 @@ def read_rows(folder: Path, program: Program) -> dict[str, np.ndarray] | None:
         kept = {name: rows[name] for name in rows if name in types}
     except (ValueError, TypeError):  # an element that NumPy does not have
         raise unreadable(folder, f"{ROWS} is not as dlc writes it") from None
-    if not all(fits(types[name], array) for name, array in kept.items()):
+    sound = all(fits(types[name], array) for name, array in kept.items())
+    axes = {(str(size), found) for name, array in kept.items()
+            for size, found in zip(("rows", *types[name].shape), array.shape, strict=False)}  # fmt: skip
+    if not sound or len(axes) != len(dict(axes)):  # an axis of one name has one length
         raise unreadable(folder, f"{ROWS} holds no rows of its spec")
     return kept
 
@@ -105,7 +113,7 @@ def read_rows(folder: Path, program: Program) -> dict[str, np.ndarray] | None:
 def fits(type: Tensor, rows: np.ndarray) -> bool:
     """Whether rows are of a type, as far as the comparison takes that for granted."""
     shape = rows.shape[1:]
-    if not len(rows) or len(shape) != type.rank:
+    if rows.ndim != type.rank + 1 or not len(rows) or rows.dtype != dtype_of(type.element):
         return False
     if any(isinstance(size, int) and size != found for size, found in zip(type.shape, shape, strict=True)):
         return False

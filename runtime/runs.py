@@ -170,7 +170,9 @@ def model_at(path: Path) -> Path:
     if not begin:
         raise ArtifactError(f"{path} is empty")
     if path.suffix == ".dl" and begin.isascii() and b"\0" not in begin:
-        raise ArtifactError(f"{path} is a spec, and a model is wanted: `dlc train {path}` makes one")
+        raise ArtifactError(
+            f"{path} is a spec, and a model is wanted: `dlc train {shlex.quote(str(path))}` makes one"
+        )
     return path
 
 
@@ -178,7 +180,8 @@ def how_far(run: Path) -> str:
     """How far a run without a model came, and how to go on."""
     if (run / WEIGHTS).is_file():
         return f"{run} holds weights and no model yet: {how_to_export(run)}"
-    again = f"`dlc train {read_json(run / INFO).get('name', 'SPEC')}` begins anew"
+    spec = str(read_json(run / INFO).get("name", "SPEC"))
+    again = f"`dlc train {shlex.quote(spec)}` begins anew"
     return f"{run} holds no weights and no model yet: {again}"
 
 

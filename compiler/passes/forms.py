@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.compiler.training.regularizers import Regularizer
 
+LOSS = "the loss"  # its name beside answers, which no answer can have
+
 
 # --- training ---------------------------------------------------------------------------------------------
 
@@ -32,7 +34,7 @@ def training(program: Program) -> Graph:
     if program.loss is None:
         raise ValueError("nothing is trained")
     graph = following(program, held(program))
-    extension, loss = Extension(graph), graph.outputs["loss"]
+    extension, loss = Extension(graph), graph.outputs[LOSS]
     objective = loss
     for regularizer, operands in penalized(program):
         if operands:
@@ -44,7 +46,7 @@ def training(program: Program) -> Graph:
 def following(program: Program, graph: Graph) -> Graph:
     """The graph of the loss, with targets that follow what moves or mixes what they are held against."""
     smooth = {o.target_value for o in program.outputs if o.declared.element in FLOATS}
-    return together.follow(replace(graph, outputs={"loss": program.loss}), smooth)
+    return together.follow(replace(graph, outputs={LOSS: program.loss}), smooth)
 
 
 def penalized(program: Program) -> Iterator[tuple[Regularizer, list[Value]]]:
@@ -108,8 +110,8 @@ def inference(program: Program) -> Graph:
 
 
 def validation(program: Program) -> Graph:
-    """The same from rows as training has them, whose classes are places; with the `loss`."""
-    return answering(program, at_inference(program.graph), {"loss": program.loss} if program.loss else {})
+    """The same from rows as training has them, whose classes are places; with the loss."""
+    return answering(program, at_inference(program.graph), {LOSS: program.loss} if program.loss else {})
 
 
 def training_answers(program: Program) -> Graph:

@@ -7,29 +7,33 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.dims import Dim
-from dlc.compiler.passes.extension import prune
+from dlc.compiler.ir import Graph
+from dlc.compiler.passes.extension import prune, rewired
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.ir import Node, Value
+
+EARLY = "early/"  # before the name of what is handed over: no field of the data has such a name
 
 
 def hoist(graph: Graph, drawn: Container[str] = ()) -> tuple[Graph, Graph]:
-    """The graph of what depends on the rows alone up to its last float64 value, its outputs under their own
-    names; and the rest, which takes these as inputs. `drawn` inputs are drawn anew in every step."""
+    """The graph of what depends on the rows alone up to its last float64 value; and the rest, which takes the
+    outputs of that as inputs. `drawn` inputs are drawn anew in every step."""
     early = early_nodes(graph, drawn)
     if not early:
         return prune(graph, {}), graph
     later = replace(graph, nodes=tuple(node for node in graph.nodes if node not in early))
     taken = later.needed_by(graph.outputs.values())
     made = (value for node in graph.nodes if node in early for value in node.results)
-    handed = tuple(value for value in made if value in taken)
+    handed = {value: replace(value, name=f"{EARLY}{value.name}") for value in made if value in taken}
     inputs = (v for v in graph.inputs if v in taken or any(isinstance(size, Dim) for size in v.type.shape))
     weights = tuple(w for w in graph.weights if w.value in taken)
-    nodes = tuple(node for node in later.nodes if not taken.isdisjoint(node.results))
-    rest = replace(graph, inputs=(*inputs, *handed), weights=weights, nodes=nodes)
-    return prune(graph, {value.name: value for value in handed}), rest
+    nodes = tuple(rewired(node, handed) for node in later.nodes if not taken.isdisjoint(node.results))
+    outputs = {name: handed.get(value, value) for name, value in graph.outputs.items()}
+    rest = Graph((*inputs, *handed.values()), weights, nodes, outputs)
+    return prune(graph, {given.name: value for value, given in handed.items()}), rest
 
 
 def early_nodes(graph: Graph, drawn: Container[str]) -> set[Node]:

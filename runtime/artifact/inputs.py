@@ -9,13 +9,12 @@ import ml_dtypes
 import numpy as np
 
 from dlc.runtime.data import outside
-from dlc.runtime.data.classes import UNKNOWN
 from dlc.runtime.data.encode import Purpose, encode
 from dlc.runtime.data.given import as_array, column_of
 from dlc.runtime.data.mistakes import Refused
+from dlc.runtime.data.numerals import help_for
 from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
-from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,14 +54,21 @@ def array(wanted: Any, type: Tensor, given: Any, found: list[Outside]) -> np.nda
     try:
         made = encode(column, type, type.classes, Purpose(raw=True))
     except Refused as refused:
-        help = f"; {refused.help}" if refused.help else ""
-        raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {refused.what}{help}") from None
+        raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {told(refused, type)}") from None
     if type.element == "class" and type.classes is not None:
         lost = outside.lost(made, type)
         some = outside.count(wanted.name, lost, outside.examples([column], [made]))
         found += [some] if some else []
-        return raw_labels(type.classes)[np.maximum(made, UNKNOWN)]
+        return outside.counted(made, type.classes)
     return made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
+
+
+def told(refused: Refused, type: Tensor) -> str:
+    """What is wrong with a value, and what to do."""
+    help = refused.help
+    if refused.text:
+        help = help_for(refused.text, None, in_spec=False, lacks=type.missing)
+    return f"{refused.what}; {help}" if help else refused.what
 
 
 def empty(shape: tuple[int, ...], type: Tensor) -> Column:

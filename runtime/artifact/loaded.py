@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from dlc.runtime.errors import ArtifactError, DeviceError
 from dlc.runtime.runs import model_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from dlc.compiler.types import Tensor
     from dlc.runtime.data.outside import Outside
@@ -61,6 +62,8 @@ class Artifact:
         for."""
         if is_frame(inputs):
             return self._predict_rows(open_frame(inputs))
+        if not isinstance(inputs, Mapping):
+            raise TypeError(f"`predict` takes a dict of arrays or a frame, not {type(inputs).__name__}")
         given = {n: self.no_rows(n) if n in self.inputs and is_bare(i) else i for n, i in inputs.items()}
         feed, found = arrays(self.inputs, self.session.get_inputs(), given)
         warn_of(found)

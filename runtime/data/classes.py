@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MOST = 1_000_000
 UNKNOWN, MISSING = -1, -2  # in the place of a class
 LARGEST = 2.0**63
+LONGEST = 20  # characters of a whole number of 64 bits, as it is printed
 # Whole numbers as they are printed, and as floats are.
 WHOLE, DOTTED = r"^(0|-?[1-9][0-9]*)$", r"^(0|-?[1-9][0-9]*)\.0$"
 
@@ -111,7 +112,7 @@ def whole_numbers(column: Column) -> Whole | None:
     if found.other.any():
         word = first_text(column, found.other)
         help = "classes are text or whole numbers; `bucketize` makes classes of a `float` input"
-        raise refusal(mistakes.VALUE, f"{word} is not a whole number of 64 bits", found.other, help)
+        raise refusal(mistakes.VALUE, f"{shorten(word)} is not a whole number of 64 bits", found.other, help)
     return found
 
 
@@ -158,7 +159,7 @@ def as_int64(cells: Any) -> tuple[np.ndarray, np.ndarray]:
         values = cells.cast(pa.int64()).to_numpy(zero_copy_only=False)
         return values, np.zeros(len(values), bool)
     except pa.ArrowInvalid:
-        numbers = [int(cell) for cell in cells.to_pylist()]
+        numbers = [int(cell) if len(cell) <= LONGEST else 2**63 for cell in cells.to_pylist()]
         large = np.array([not -(2**63) <= number < 2**63 for number in numbers])
         return np.array([0 if big else n for n, big in zip(numbers, large, strict=True)], np.int64), large
 
@@ -234,10 +235,13 @@ def no_class_number(column: Column, classes: Classes, word: str) -> tuple[str, s
         help = "name the classes in the type: class(a, b, c), or let the data name them: class(auto)"
         return f'"{shorten(word)}" is no class number', help
     if classes.labels and not classes.names:
-        return f"{word} is not one of the {count} classes", f"the classes are {listed(classes.texts)}"
+        return (
+            f"{shorten(word)} is not one of the {count} classes",
+            f"the classes are {listed(classes.texts)}",
+        )
     values = numbers_in(column).values
     one_on = values.size and values.min() == 1 and values.max() == count
-    return f"there is no class {word}: the {count} classes are 0 to {count - 1}", \
+    return f"there is no class {shorten(word)}: the {count} classes are 0 to {count - 1}", \
         "classes are counted from 0" if one_on else ""  # fmt: skip
 
 

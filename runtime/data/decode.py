@@ -13,14 +13,12 @@ from dlc.compiler import dims
 from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.types import spell
 from dlc.runtime.data import mistakes, outside
-from dlc.runtime.data.classes import UNKNOWN
 from dlc.runtime.data.coarse import Coarse, coarse
 from dlc.runtime.data.convert import as_numbers
 from dlc.runtime.data.encode import Purpose, encode
 from dlc.runtime.data.match import Match, match
 from dlc.runtime.data.mistakes import Refused, mistake
 from dlc.runtime.data.rows import Rows
-from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,17 +87,15 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
         if problems:
             continue
         made[wanted.name] = joined = _joined(pieces, wanted, filled.opened.count)
-        if wanted.declared.element == "float":
+        if wanted.declared.element == "float" and not raw:
             named = ((column, filled.opened.name(place)) for place, column in filled.sources(m))
             fine[wanted.name] = tuple(s for column, name in named for s in coarse_columns(column, name))
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
-        made[wanted.name] = np.maximum(joined, UNKNOWN)
+        made[wanted.name] = outside.counted(joined, known if raw else None)
         if (lost := outside.lost(joined, wanted.declared)).min(initial=0) < 0:
             places[wanted.name] = lost
             examples[wanted.name] = outside.examples(filled.columns[wanted.name], pieces)
-        if raw:
-            made[wanted.name] = raw_labels(known)[made[wanted.name]]
     if problems:
         raise CompileError(problems)
     fields = drawn(filled.wanted)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
-# NumPy has no bfloat16; training narrows what it gets as float32.
-DTYPES = {"float": "float32", "bfloat16": "float32"}
+# NumPy has no bfloat16; training narrows what it gets as float32. A class is its place.
+DTYPES = {"float": "float32", "bfloat16": "float32", "class": "int64", "binary": "bool"}
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,17 @@ def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: P
         return binary_values(column, declared.classes.names if declared.classes else None, purpose)
     if element == "bool":
         return truths(column, None, Purpose(raw=purpose.raw)).astype(bool)
-    dtype = np.dtype(DTYPES.get(element, element))
+    dtype = dtype_of(element)
     values = as_numbers(column)
     if not declared.missing:
         in_spec = IMPUTE_HELP if dtype.kind == "f" else FLOAT_HELP
         refuse_missing(values, MISSING_HELP if purpose.target or purpose.raw else in_spec)
     return floats(values, dtype) if dtype.kind == "f" else wholes(column, dtype)
+
+
+def dtype_of(element: str) -> np.dtype:
+    """The dtype of inputs of an element, but text, as training has them."""
+    return np.dtype(DTYPES.get(element, element))
 
 
 def floats(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -21,6 +21,7 @@ OTHERWISE = {
     "S": "`.astype(str)` makes text of it",
 }
 MISSING = ("NAType", "NaTType")  # of pandas
+NO_TEXT, TOO_LARGE = "a value is no text in UTF-8", "a number is too large"
 
 
 def as_array(given: Any) -> np.ndarray:
@@ -34,12 +35,14 @@ def as_array(given: Any) -> np.ndarray:
             array = np.array(getattr(given, as_list)(), object)  # NumPy has no missing whole number
         if array.dtype.kind == "O" and array.ndim == 1 and len(array) and isinstance(array[0], LISTS):
             array = np.asarray(array.tolist())  # a column of lists
-    except (TypeError, RuntimeError, OverflowError) as error:
+    except OverflowError:
+        raise ValueError(TOO_LARGE) from None
+    except (TypeError, RuntimeError) as error:
         raise ValueError(str(error)) from None
     except ValueError:
         raise ValueError("its rows are not all of one shape") from None
     if array.dtype.kind == "S":
-        return np.char.decode(array, "utf-8")
+        return array.astype(object)
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
@@ -55,10 +58,13 @@ def column_of(array: np.ndarray) -> Column:
     kind = array.dtype.kind
     if kind in "biuf":
         return numbers(array)
-    if kind == "O":
-        return of_objects(array)
-    if kind in "UT":
-        return texts(array.ravel().tolist(), array.shape[1:])
+    try:
+        if kind == "O":
+            return of_objects(array)
+        if kind in "UT":
+            return texts(array.ravel().tolist(), array.shape[1:])
+    except UnicodeError:
+        raise ValueError(NO_TEXT) from None
     help = OTHERWISE.get(kind, "")
     raise ValueError(f"values of {array.dtype} are neither numbers nor text{help and f'; {help}'}")
 
@@ -86,11 +92,18 @@ def is_missing(value: Any) -> bool:
 
 
 def as_text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        return value.decode()
+    try:
+        return str(value)
+    except ValueError:  # of more digits than Python writes
+        raise ValueError(TOO_LARGE) from None
 
 
 def as_float(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{str(value)[:40]!r} is neither a number nor text") from None
+    except OverflowError:
+        raise ValueError(TOO_LARGE) from None
+    except (TypeError, ValueError):
+        raise ValueError(f"{as_text(value)[:40]!r} is neither a number nor text") from None

@@ -10,11 +10,12 @@ import numpy as np
 from dlc.runtime.data.classes import MISSING, UNKNOWN
 from dlc.runtime.data.convert import text_at
 from dlc.runtime.data.mistakes import listed
+from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
 EXAMPLES = 3
@@ -55,6 +56,13 @@ def examples(columns: Sequence[Column], found: Sequence[np.ndarray]) -> tuple[st
             if len(texts) == EXAMPLES:
                 return tuple(texts)
     return tuple(texts)
+
+
+def counted(places: np.ndarray, raw: Classes | None = None) -> np.ndarray:
+    """The places of an input, in which what is missing counts as none of the classes; as the artifact takes
+    them, what stands for these classes."""
+    found = np.maximum(places, UNKNOWN)
+    return found if raw is None else raw_labels(raw)[found]
 
 
 def lost(places: np.ndarray, type: Tensor) -> np.ndarray:

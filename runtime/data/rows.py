@@ -51,7 +51,9 @@ class Rows(dict[str, np.ndarray]):
         return Rows(arrays, len(index), self._origin, numbers, self.drawn, places, None, self.coarse)
 
     def beside(self, arrays: Mapping[str, np.ndarray]) -> Rows:
-        """The same rows with more arrays."""
+        """The same rows with more arrays, under names that no field has."""
+        if taken := self.keys() & arrays.keys():
+            raise ValueError(f"the rows have {', '.join(sorted(taken))} already")
         return Rows({**self, **arrays}, self.count, self._origin, self._index, self.drawn)
 
     def outside(self) -> list[Outside]:

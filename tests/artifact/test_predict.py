@@ -11,11 +11,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import onnx
+import pyarrow as pa
 import pytest
 import torch
 from artifacts import Made, make, random_weights
 
 import dlc
+from dlc.compiler.diagnostics import CompileError
 from dlc.runtime.artifact import Artifact, ArtifactError
 from dlc.runtime.artifact.session import open_session
 from dlc.runtime.errors import DeviceError
@@ -182,6 +184,7 @@ WRONG = {
         "`image` takes [batch, 2, 2], found [2, 2, 3]",
     ),
     "text for numbers": (lambda r: r.update(size=["1", "two"]), '`size`, row 2: "two" is not a number'),
+    "a decimal comma": (lambda r: r.update(size=["1", "1,5"]), "is not a number; it has a decimal comma"),
     "a missing number": (lambda r: r.update(size=[1, None]), "`size`, row 2: the value is missing"),
     "NaN": (lambda r: r.update(size=[np.nan, 1]), "`size`, row 1: the value is missing"),
     "infinity": (lambda r: r.update(size=[1, -np.inf]), "`size`, row 2: the value is infinite"),
@@ -191,7 +194,16 @@ WRONG = {
         'neither numbers nor text; `.astype("int64")` makes whole numbers of them',
     ),
     "objects": (lambda r: r.update(size=[1, object()]), "is neither a number nor text"),
-    "bytes that are no text": (lambda r: r.update(colour=[b"red", b"\xff"]), "`colour` takes class: 'utf-8'"),
+    "bytes that are no text": (
+        lambda r: r.update(colour=[b"red", b"\xff"]),
+        "`colour` takes class: a value is no text in UTF-8",
+    ),
+    "an array of such bytes": (lambda r: r.update(colour=np.array([b"red", b"\xff"])), "is no text in UTF-8"),
+    "half a character": (lambda r: r.update(colour=["red", "\ud800"]), "is no text in UTF-8"),
+    "more than float64 holds": (lambda r: r.update(size=[1, 10**400]), "takes float: a number is too large"),
+    "more digits than are written": (lambda r: r.update(size=[1, 10**5000]), "a number is too large"),
+    "such a one beside fractions": (lambda r: r.update(size=[0.5, 10**5000]), "a number is too large"),
+    "such a one beside text": (lambda r: r.update(colour=["red", 10**5000]), "a number is too large"),
     "a number past its range": (
         lambda r: r.update(image=np.full((2, 2, 2), 256)),
         "`image`, row 1: 256 does not fit uint8, which holds 0 to 255",
@@ -222,6 +234,21 @@ def test_what_does_not_fit_is_told(case: str, artifact: Artifact, capfd) -> None
         artifact.predict(rows)
     assert message in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("given", [5, None, [1, 2], "rows.csv"], ids=repr)
+def test_inputs_that_are_no_dict_are_told(given: Any, artifact: Artifact) -> None:
+    with pytest.raises(TypeError, match=f"takes a dict of arrays or a frame, not {type(given).__name__}"):
+        artifact.predict(given)
+
+
+def test_text_of_arrow_that_is_not_in_utf8_is_told(tmp_path: Path) -> None:
+    made = make("input c: class(red, green)\noutput y: float\nwhere(c == 1, 1.0, 0.0) -> y\n", tmp_path)
+    text = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(bytes([0] * 4 + [1] + [0] * 3)), pa.py_buffer(b"\xff")]
+    )
+    with pytest.raises(CompileError, match='the frame given, column "c": it holds bytes that are no text'):
+        dlc.load(made.path).predict(pa.table({"c": text}))
 
 
 def test_what_onnx_runtime_refuses_is_told_in_one_line(tmp_path: Path) -> None:

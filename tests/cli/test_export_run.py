@@ -151,6 +151,36 @@ def test_weights_that_were_changed_in_the_folder_have_none_either(tmp_path: Path
     assert verify(tmp_path / "m.onnx").holds
 
 
+def test_other_weights_need_none_in_the_folder(wide: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(wide, tmp_path / "run")
+    wanted = exported(run, "--weights", wide / "weights.safetensors")
+    (run / "weights.safetensors").unlink()
+    assert exported(run, "--weights", wide / "weights.safetensors") == wanted
+
+
+# --- rows that are not those of the run ---------------------------------------------------------------------
+
+CHANGES = {
+    "a class that is a float": ("kind", lambda rows: rows.astype(np.float32)),
+    "a truth where a float is wanted": ("price", lambda rows: np.ones(len(rows), bool)),
+    "other counts": ("price", lambda rows: rows[1:]),
+    "none": ("price", lambda rows: rows[:0]),
+    "no row": ("price", lambda rows: rows[0]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_that_dlc_did_not_keep_are_refused(change: str, wide: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(wide, tmp_path / "run")
+    name, act = CHANGES[change]
+    rows = load_file(run / "rows.safetensors")
+    save_file(rows | {name: np.array(act(rows[name]))}, run / "rows.safetensors")
+    done = dlc("export", run, "-o", tmp_path / "m.onnx")
+    assert (done.exit_code, done.stderr) == (
+        1, f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n",
+    )  # fmt: skip
+
+
 # --- outputs ------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +281,18 @@ def test_a_run_without_weights_begins_anew(tmp_path: Path) -> None:
         assert done.stderr == (
             f"error: {run} holds no weights and no model yet: `dlc train text.dl` begins anew\n"
         )
+
+
+def test_a_run_of_a_spec_with_an_odd_name_begins_anew(tmp_path: Path) -> None:
+    """The name is that of a stranger: what is told to be typed runs no more than `dlc train`."""
+    run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
+    for name in ("model.onnx", "weights.safetensors"):
+        (run / name).unlink()
+    info = json.loads((run / "spec.json").read_text())
+    (run / "spec.json").write_text(json.dumps(info | {"name": "$(rm x); my model.dl"}))
+    assert dlc("predict", run, "iris").stderr == (
+        f"error: {run} holds no weights and no model yet: `dlc train '$(rm x); my model.dl'` begins anew\n"
+    )
 
 
 def with_little_room(command: list[str], folder: Path, most: int) -> subprocess.CompletedProcess[str]:

@@ -129,6 +129,36 @@ def test_an_empty_and_a_broken_parquet_file(tmp_path):
 # --- npz --------------------------------------------------------------------------------------------------
 
 
+WORDS = ["aXXa", "b"] * 20
+NO_UTF8 = {
+    "text": pa.array(WORDS),
+    "a dictionary": pa.array(WORDS).dictionary_encode(),
+    "views": pa.array(WORDS, pa.string_view()),
+    "lists": pa.array([[word] for word in WORDS]),
+}
+
+
+@pytest.mark.parametrize("kind", NO_UTF8)
+@pytest.mark.parametrize("element", ["string", "class", "float"])
+def test_text_in_parquet_that_is_not_in_utf8(tmp_path, kind, element):
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"x": NO_UTF8[kind]}), path, compression="none")
+    path.write_bytes(path.read_bytes().replace(b"XX", b"\xff\xfe"))
+    field = wanted("x", element, classes=AUTO if element == "class" else None)
+    found = mistake_of(read, Parquet(path="rows.parquet"), field, folder=tmp_path)
+    assert (found.code, found.message) == (
+        "E0702", 'rows.parquet, column "x": it holds bytes that are no text in UTF-8',
+    )  # fmt: skip
+
+
+def test_names_in_parquet_that_are_not_in_utf8(tmp_path):
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"XX": WORDS}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"XX", b"\xff\xfe"))
+    found = mistake_of(read, Parquet(path="rows.parquet"), wanted("x", "string"), folder=tmp_path)
+    assert found.message.endswith("cannot be read as a Parquet file: a name in it is no text in UTF-8")
+
+
 def test_arrays_meet_inputs_by_name(tmp_path):
     photos = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
     mask = np.array([[[0, 1], [2, 0]], [[1, 1], [1, 1]]])

@@ -65,6 +65,18 @@ def test_cells_of_a_csv_file(cells: str, labels: Any, tmp_path: Path) -> None:
             isinstance(labels[0], int) else v for v in values]  # fmt: skip
 
 
+def test_a_cell_of_any_number_of_digits_is_text(tmp_path: Path) -> None:
+    """Python refuses to make a number of more than 4300 digits."""
+    long = "9" * 5000
+    source = csv_of(tmp_path, f"c\n{long}\n1\n")
+    assert found(source, tmp_path)[0].labels == ("1", long)
+    rows = read_rows(tmp_path / "rows.csv", [wanted("c", "class", classes=3)])
+    assert rows["c"].tolist() == [-1, 1]
+    told = mistake_of(read, source, wanted("c", "class", classes=3), folder=tmp_path)
+    assert told.message == f'rows.csv, row 1 (line 2), column "c": there is no class {"9" * 37}...: ' \
+                           "the 3 classes are 0 to 2"  # fmt: skip
+
+
 def test_text_is_compared_with_its_white_space(tmp_path: Path) -> None:
     classes, _ = found(csv_of(tmp_path, "c\nred\n red\nred \nRed\n"), tmp_path)
     assert classes.labels == (" red", "Red", "red", "red ")

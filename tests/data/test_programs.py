@@ -100,7 +100,7 @@ def test_arrays_in_memory_in_place_of_a_file(tmp_path):
     ({"age": [1j], "income": ["low"]}, "E0705"),
     ({"age": [None], "income": ["low"]}, "E0706"),
     ({"age": [1], "income": np.array([None, "low"], object)[:1]}, "E0706"),
-    ({"age": [1], "income": np.array([b"\xff"])}, "E0702"),
+    ({"age": [1], "income": np.array([b"\xff"])}, "E0705"),
     ({"age": [1]}, "E0703"),
 ])  # fmt: skip
 def test_arrays_in_memory_that_do_not_fit(tmp_path, arrays, code):

@@ -63,6 +63,25 @@ def test_a_csv_file_that_no_memory_holds_is_not_read(little: int, tmp_path: Path
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.parametrize("cell", ["1", ""])
+def test_short_cells_take_more_than_their_bytes(cell: str, little: int, tmp_path: Path) -> None:
+    """4 MB that came to 60 MB."""
+    names = [f"c{i}" for i in range(20)]
+    line = ",".join([cell] * 20) + "\n"
+    (tmp_path / "rows.csv").write_text(",".join(names) + "\n" + line * 100_000)
+    fields = [wanted(name, "string") for name in names]
+    found = mistake_of(read, Csv(path="rows.csv"), *fields, folder=tmp_path)
+    assert (found.code, found.message[:15]) == ("E0716", "rows.csv takes ")
+    assert read(Csv(path="rows.csv"), *fields[:2], folder=tmp_path).train.count == 100_000
+
+
+def test_long_cells_are_counted_once_they_are_read(little: int, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("x,y\n" + f"{'a' * 1000},1\n" * 10_000)
+    assert read(Csv(path="rows.csv"), wanted("y"), folder=tmp_path).train.count == 10_000
+    found = mistake_of(read, Csv(path="rows.csv"), wanted("x", "string"), folder=tmp_path)
+    assert found.message == "rows.csv takes 40.4 MB of memory, and 33.6 MB may be taken for it"
+
+
 def test_what_unfolds_further_than_real_data_is_refused_early(tmp_path: Path) -> None:
     """300 MB out of some kilobytes, which any memory holds."""
     with pa.output_stream(str(tmp_path / "rows.csv.zst"), compression="zstd") as stream:
@@ -332,3 +351,19 @@ def test_targets_are_read_as_before(tmp_path: Path) -> None:
         Npz(path="rows.npz"), wanted("x"), target("y", "class", classes=("a", "b")), folder=tmp_path
     ).train
     assert rows["y"].tolist() == [1, 0] * 3
+
+
+LISTS = b"\x19" * 50_000  # a list of one list of one list
+EMPTY = b"\x19\xfc" + b"\x80\x80\x80\x08" + bytes(1 << 24)  # as many structs of nothing
+FOOTERS = {"a struct is nested too deep": LISTS, "a struct takes more memory than may be taken for it": EMPTY}
+
+
+@pytest.mark.parametrize("told", FOOTERS)
+def test_a_footer_that_unfolds_without_measure(told: str, little: int, tmp_path: Path) -> None:
+    """Lists in lists were a traceback, and an empty struct took 70 bytes for each of the file."""
+    footer = FOOTERS[told]
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1")
+    found = mistake_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path)
+    assert (found.code, found.message) == (
+        "E0702", f"rows.parquet cannot be read as a Parquet file: {told}",
+    )  # fmt: skip

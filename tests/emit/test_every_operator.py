@@ -151,6 +151,6 @@ def test_row_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
     file, model = opened(path, weights)
     _, *read = inspect.signature(file.compute_loss).parameters
     with torch.no_grad():
-        wanted = module(numbers)["loss"]
+        wanted = module(numbers)[forms.LOSS]
         found = file.compute_loss(model.eval(), *(numbers[field] for field in read))
     torch.testing.assert_close(found.mean(), wanted, rtol=1e-4, atol=1e-5)

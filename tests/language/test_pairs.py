@@ -148,7 +148,7 @@ def test_the_mended_loss_is_that_of_numpy() -> None:
         program = spec(own)
         weights = draw(program.graph, seed=0)
         module = Model(forms.validation(program), program.graph.weights, weights)
-        losses[name] = module({"x": torch.from_numpy(x), "y": torch.from_numpy(y)})["loss"].item()
+        losses[name] = module({"x": torch.from_numpy(x), "y": torch.from_numpy(y)})[forms.LOSS].item()
     column = x @ weights["dense_2.weight"].T + weights["dense_2.bias"]
     assert losses["mended"] == pytest.approx(np.mean((column[..., 0] - y) ** 2), rel=1e-5)
     assert losses["pairs"] == pytest.approx(np.mean((column - y[:, None]) ** 2), rel=1e-5)

@@ -142,6 +142,32 @@ def test_hoisting_leaves_the_answers_as_they_are() -> None:
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
+TWO_SCALES = """
+input  t, u: int64[1]
+output {name}: float[1]
+
+concat(t -> standardize, u -> standardize) -> dense(1) -> {name}
+
+train {{
+  epochs    = 20
+  optimizer = sgd(0.1)
+}}
+"""
+
+
+@pytest.mark.parametrize("name", ["standardize_2", "subtract", "early", "loss"])
+def test_a_target_is_no_feature_of_its_name(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    t, u = rng.integers(0, 90, (2, 200, 1))
+    target = ((t + 2 * u) / 90 + 100).astype(np.float32)
+    found = []
+    for output in ("zzz", name):
+        text, given = TWO_SCALES.format(name=output), {"t": t, "u": u, output: target}
+        found.append(dlc.train(text=text, data=given, out=tmp_path / output, device="cpu").figures)
+    assert found[0] == found[1]
+    assert found[1]["train"]["mae"] < 0.1
+
+
 def test_a_device_without_float64_refuses_what_cannot_be_hoisted() -> None:
     drawn = compile(Source("m.dl", TRAINED.replace("t: int64", "t: float64")))
     _, rest = hoisting.hoist(forms.training(drawn), drawn={"t"})

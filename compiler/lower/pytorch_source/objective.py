@@ -54,7 +54,7 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
             continue
         for node in nodes_of([item]):
             body.writer.write_node(node)
-    ends = [body.writer.value(e.graph.outputs["loss"])._code]
+    ends = [body.writer.value(e.graph.outputs[forms.LOSS])._code]
     kept = {place: r for place, r in enumerate(program.train.regularize) if r.value is not None}
     ends += [body.writer.value(e.graph.outputs.get(kept_small(n), r.value))._code for n, r in kept.items()]
     moved = {e.hint(value) for value in e.moved}

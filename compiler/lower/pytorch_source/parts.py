@@ -33,7 +33,9 @@ class Parts:
 
 def parts_of(program: Program) -> Parts:
     graph, led = followed(program)
-    answered = [value for name, value in graph.outputs.items() if name != "loss" and is_answer(program, name)]
+    answered = [
+        value for name, value in graph.outputs.items() if name != forms.LOSS and is_answer(program, name)
+    ]
     late = needed_by_the_loss(program, graph, answered, led)
     again = done_twice(graph, late)
     loss = [node for node in graph.nodes if node in late or node in again]
@@ -92,7 +94,7 @@ def given_by_the_model(
     """The nodes of the model, and what it gives: what is answered, and what the loss reads beside."""
     own = {value for node in loss for value in node.results}
     read = [value for node in loss for value in node.reads if value not in own]
-    answers = [value for name, value in graph.outputs.items() if name != "loss"]
+    answers = [value for name, value in graph.outputs.items() if name != forms.LOSS]
     needed = graph.needed_by([*answers, *read])
     first = [node for node in graph.nodes if node not in late and not needed.isdisjoint(node.results)]
     made = {value for node in first for value in node.results}

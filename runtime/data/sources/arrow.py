@@ -32,7 +32,7 @@ class ArrowRows(Opened):
         if types.is_dictionary(values.type):
             values = _without_dictionary(values)
         if _is_text(values.type):
-            return texts(values)
+            return self._texts(values, (), place)
         if types.is_decimal(values.type) or types.is_null(values.type):
             values = values.cast(pa.float64())
         array, shape = values, (self.count,)
@@ -44,7 +44,7 @@ class ArrowRows(Opened):
             nulls = np.asarray(array.is_null()).reshape(shape)
             return numbers(array.fill_null(0).to_numpy().reshape(shape), nulls=nulls)
         if _is_text(array.type):
-            return texts(array, shape[1:])
+            return self._texts(array, shape[1:], place)
         if not (
             types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)
         ):
@@ -53,6 +53,15 @@ class ArrowRows(Opened):
                 mistakes.VALUE, message, (self.definition, "read here"), help=_otherwise(array.type)
             )
         return numbers(array.to_numpy().reshape(shape))
+
+    def _texts(self, values: pa.ChunkedArray, shape: tuple[int, ...], place: int) -> Column:
+        """A column of text, which is held to be in UTF-8."""
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid:
+            message = f"{self.file}, {self.name(place)}: it holds bytes that are no text in UTF-8"
+            raise mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here")) from None
+        return texts(values, shape)
 
     def _unfold(
         self, lists: pa.ChunkedArray, shape: tuple[int, ...], place: int

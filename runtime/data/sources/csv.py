@@ -30,6 +30,8 @@ BLOCK = 1 << 23  # bytes that one thread reads at a time; no row may be longer
 SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}  # between the cells
 OTHER_SIGNS = "|^~:/ "  # that other programs put between cells
 DOUBLED = 'a cell that holds a quote stands in quotes, and its own are doubled, `"5"" pipe"`'
+# A cell is text as it is read, as one piece and trimmed, each with its place, and then two numbers.
+COPIES, PLACE, NUMBERS = 3, 8, 16  # bytes
 LINES = 10  # in which a heading is looked for
 MOST_RAGGED = 100  # rows of a wrong length that are looked at
 # A cell in quotes, and what follows the quote that ends it where nothing may.
@@ -46,6 +48,7 @@ class CsvFile(Opened):
         path = need_file(folder / source.path, source)
         self.file, self.definition = shown(source.path), source
         self.marks, self._missing = source.missing or (), source.marked
+        self._bound = bounds.most()
         self._data = self._read_bytes(path)
         self._check_text(source)
         first_lines = self._data[: 1 << 16].removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").splitlines()
@@ -63,8 +66,11 @@ class CsvFile(Opened):
     def read(self, places: Sequence[int]) -> list[Column]:
         if not self.count:
             return [texts([]) for _ in places]
+        rows = max(self._data.count(b"\n"), self._data.count(b"\r"))
+        self._check_size(rows * len(places), PLACE * rows * len(places))
         table = self._parse(places)
         self.count = table.num_rows
+        self._check_size(self.count * len(places), table.nbytes)
         return [self._column(table.column(str(place)), place) for place in places]
 
     def row(self, number: int) -> str:
@@ -154,6 +160,11 @@ class CsvFile(Opened):
         except csv.Error as error:  # a cell without end, in most cases
             help = f"look at the quotes from line {first} on: each is closed, and one in a cell is doubled"
             raise self._broken(str(error), help) from None
+
+    def _check_size(self, cells: int, texts: int) -> None:
+        """Refuse so many cells, of which the texts take so many bytes."""
+        size = len(self._data) + COPIES * texts + NUMBERS * cells
+        bounds.check(size, self._bound, self.file, self.definition)
 
     def _parse(self, places: Sequence[int]) -> pa.Table:
         """The cells of these columns as text, each column under its place."""

@@ -75,7 +75,8 @@ class ParquetFile(ArrowRows):
         return pa.Table.from_batches(batches)
 
     def _broken(self, error: object) -> mistakes.CompileError:
-        message = f"{self.file} cannot be read as a Parquet file: {mistakes.shorten(error, 200)}"
+        why = "a name in it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        message = f"{self.file} cannot be read as a Parquet file: {mistakes.shorten(why, 200)}"
         help = mend_of(self._path, self._source, MARK) if str(error) == NO_END else ""
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from dlc.compiler import reading
+from dlc.runtime.data import bounds
 from dlc.runtime.data.sources.thrift import Struct, struct
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ MARK, ENCRYPTED = b"PAR1", b"PARE"  # at the end, the first at the beginning too
 NO_END = "it does not end as a Parquet file does"
 LONGEST_FOOTER = 1 << 25  # bytes
 LONGEST_HEADER = 1 << 24
+MOST_OF_HEADER = 1 << 20  # bytes of memory
 MOST_PAGES = 1_000_000  # of a column in one group of rows
 
 
@@ -95,7 +97,7 @@ def _header(file: BinaryIO, start: int) -> tuple[Struct, int]:
         file.seek(start)
         content = file.read(size)
         try:
-            return struct(content)
+            return struct(content, MOST_OF_HEADER)
         except IndexError:
             if len(content) < size or size >= LONGEST_HEADER:
                 raise ValueError("the header of a page does not end") from None
@@ -104,6 +106,6 @@ def _header(file: BinaryIO, start: int) -> tuple[Struct, int]:
 
 def _read(content: bytes) -> Struct:
     try:
-        return struct(content)[0]
+        return struct(content, bounds.most())[0]
     except IndexError:
         raise ValueError("its footer does not end") from None

@@ -115,6 +115,7 @@ def truths(column: Column, names: tuple[str, ...] | None, probabilities: bool) -
     if column.is_text:
         values = truths_of_text(column, names)
     elif names and (column.labels or named_by_numbers(names)):
+        refuse_missing(as_numbers(column))
         values = among(column, names)
         refuse_names(column, names, values < 0)
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
 from dlc.runtime.data import bounds, formats, mistakes
-from dlc.runtime.data.convert import is_number
+from dlc.runtime.data.numerals import is_decimal
 from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class CsvFile(Opened):
         for line, _, row in itertools.islice(self._lines(), 1, LINES):
             if {*wanted} <= {cell.strip() for cell in row}:
                 return f"the heading stands in line {line}: take out what stands before it"
-        if any(is_number(name) for name in self.names):
+        if any(is_decimal(name) for name in self.names):
             return "the first line looks like data; a csv file has a heading with the names of the columns"
         if not any(self.names):
             return "the first line names no columns; it is the heading of a csv file"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from datetime import date
 from typing import TYPE_CHECKING
+
+from dlc.compiler.printer import spell_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +24,9 @@ EPOCH = date(1970, 1, 1)
 # Words that stand where nothing is known, in small letters.
 MARKS = {
     "", "-", "--", "---", "?", "??", "???", ".", "..", "...", "*", "\\n",
-    *("na", "n/a", "#n/a", "<na>", "n.a.", "n.d.", "null", "none", "nil", "(null)", "(none)", "<null>"),
-    *("missing", "unknown", "undefined", "nan", "#null!", "empty", "blank"),
+    *("na", "n/a", "#n/a", "#na", "<na>", "n.a.", "n.d."),
+    *("null", "none", "nil", "(null)", "(none)", "<null>"),
+    *("missing", "unknown", "undefined", "nan", "-nan", "#null!", "empty", "blank"),
 }  # fmt: skip
 ERRORS = ("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#SPILL!", "#CALC!", "########")
 AS_EMPTY = "if it stands for a missing value, leave the cell empty"
@@ -40,7 +42,7 @@ def help_for(text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bo
     if text.lower() in MARKS and not in_spec:
         return AS_EMPTY if lacks else NONE_MISSING
     if text.lower() in MARKS:
-        return missing(text, marks)
+        return missing_help([text], marks)
     if text.upper() in ERRORS:
         return "a spreadsheet leaves this where a formula fails: mend the formula, or leave the cell empty"
     if text.lower() in TRUTHS or text.lower() in PAIRS:
@@ -49,14 +51,17 @@ def help_for(text: str, marks: Sequence[str] | None, *, in_spec: bool, lacks: bo
     if found or not in_spec:
         return found or "the model takes a number here, as the rows had that it was trained on"
     words = "a column of words is a class: `class(auto)`"
-    return f"{missing(text, marks)}; {words}" if len(text) < 20 else words
+    return f"{missing_help([text], marks)}; {words}" if len(text) < 20 else words
 
 
-def missing(text: str, marks: Sequence[str] | None) -> str:
+def missing_help(texts: Sequence[str], marks: Sequence[str] | None) -> str:
+    """What to do about texts that may stand for missing values."""
+    stand = "it stands for a missing value" if len(texts) == 1 else "they stand for missing values"
     if marks is None:
-        return "if it stands for a missing value, make it NaN or null where the rows come from"
-    written = json.dumps([*marks, text] if marks else text, ensure_ascii=False)
-    return f"if it stands for a missing value, say so: csv(..., missing={written})"
+        it = "it" if len(texts) == 1 else "them"
+        return f"if {stand}, make {it} NaN or null where the rows come from"
+    said = [*marks, *texts]
+    return f"if {stand}, say so: csv(..., missing={spell_text(said if len(said) > 1 else said[0])})"
 
 
 def yes_or_no(text: str, *, in_spec: bool) -> str:

@@ -48,6 +48,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dlc.train(text=SPEC, data=data, out=tmp_path_factory.mktemp("runs")).model
 
 
+@pytest.mark.parametrize(
+    ("missing", "classes", "stand", "marks"),
+    [
+        ("", "red n.d.", "it stands for a missing value", '"n.d."'),
+        ("", "#na -nan", "they stand for missing values", '["#na", "-nan"]'),
+        (r', missing="\"\""', "red NA", "it stands for a missing value", r'["\"\"", "NA"]'),
+    ],
+)
+def test_a_class_that_marks_a_missing_value_is_told_as_it_is_written(missing, classes, stand, marks) -> None:
+    spec = (
+        "input k: class(auto)\noutput y: float\nk -> one_hot -> dense(1) -> y\n"
+        f'data {{ source = csv("rows.csv"{missing}) }}\ntrain {{ epochs = 1 }}\n'
+    )
+    Path("m.dl").write_text(spec)
+    Path("rows.csv").write_text("k,y\n" + "".join(f"{name},{i}\n" for i, name in enumerate(classes.split())))
+    (warning,) = [w for w in dlc.train("m.dl").warnings if w.code == "W0704"]
+    assert warning.help == f"if {stand}, say so: csv(..., missing={marks})"
+    mended = dlc.compile(text=re.sub(r'"rows.csv"[^)]*', lambda _: f'"rows.csv", missing={marks}', spec))
+    assert mended.compiled.data is not None
+    assert {*classes.split()} & {*mended.compiled.data.marks}
+
+
 def trained(content: str | bytes, spec: str = SPEC) -> str:
     """What `dlc train` says of a file of these rows; nothing if it takes them. They are read and fitted here,
     and no steps taken."""

@@ -7,6 +7,7 @@ import unicodedata
 from datetime import date
 from typing import TYPE_CHECKING
 
+from dlc.compiler.characters import is_unseen, named
 from dlc.compiler.printer import spell_text
 
 if TYPE_CHECKING:
@@ -80,21 +81,21 @@ def yes_or_no(text: str, *, in_spec: bool) -> str:
 
 
 def unseen(text: str) -> str:
-    odd = next((sign for sign in text if unicodedata.category(sign) in ("Cf", "Cc", "Co")), "")
+    odd = next((sign for sign in text if is_unseen(sign)), "")
     if not odd or not written(text.replace(odd, "")):
         return ""
-    return f"it holds {called(odd)}, which is not seen: write {text.replace(odd, '')}"
+    return f"it holds {named(odd)}, which is not seen: write {text.replace(odd, '')}"
 
 
 def of_another_script(text: str) -> str:
     odd = next((sign for sign in text if sign.isdigit() and not sign.isascii()), "")
     plain = "".join(str(unicodedata.digit(sign)) if sign.isdigit() else sign for sign in text)
-    return f"`{odd}` is {called(odd)}: write {plain}" if odd and is_decimal(plain) else ""
+    return f"it holds {named(odd)}: write {plain}" if odd and is_decimal(plain) else ""
 
 
 def other_minus(text: str) -> str:
     if text[:1] in (*MINUS,) and (number := written(text[1:])):
-        return f"its sign is {called(text[0])}: write -{number}, with a hyphen"
+        return f"its sign is {named(text[0])}: write -{number}, with a hyphen"
     if re.fullmatch(r"\(.+\)", text) and (number := written(text[1:-1])):
         return f"brackets stand for a minus in bookkeeping: write -{number}"
     return ""
@@ -138,7 +139,7 @@ def other_notation(text: str) -> str:
     if found := re.fullmatch(r"([+-]?\d+)/([1-9]\d*)", text):
         return f"it is a fraction: write {int(found[1]) / int(found[2]):.6g}"
     if len(text) == 1 and (value := unicodedata.numeric(text, None)) is not None:
-        return f"it is {called(text)}: write {value:.6g}"
+        return f"it is {named(text)}: write {value:.6g}"
     return ""
 
 
@@ -216,8 +217,3 @@ def written(text: str) -> str | None:
 def is_decimal(text: str) -> bool:
     """Whether a text is a number as a csv file has them."""
     return NUMBER.fullmatch(text) is not None
-
-
-def called(sign: str) -> str:
-    """`ZERO WIDTH SPACE (U+200B)`."""
-    return f"{unicodedata.name(sign, 'a character')} (U+{ord(sign):04X})"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.dims import number
+from dlc.compiler.types import MAX_CLASSES
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.convert import (
     LARGEST,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes
     from dlc.runtime.data.source import Column
 
-MOST = 1_000_000
 UNKNOWN, MISSING = -1, -2  # in the place of a class
 # Whole numbers as they are printed, and as floats are.
 WHOLE, DOTTED = r"^(0|-?[1-9][0-9]*)$", r"^(0|-?[1-9][0-9]*)\.0$"
@@ -61,8 +61,8 @@ def labels_of(held: Sequence[Held]) -> set[str] | set[int]:
     if not found:
         what, help = "all values are missing, so there is no class", "take the column out"
         raise Refused(mistakes.MISSING_VALUE, what, [0], help)
-    if len(found) > MOST:
-        raise Refused(mistakes.CLASS, f"there are more than {MOST:_} different classes", [0])
+    if len(found) > MAX_CLASSES:
+        raise Refused(mistakes.CLASS, f"there are more than {MAX_CLASSES:_} different classes", [0])
     return found
 
 

@@ -12,9 +12,9 @@ LETTERS = {
     "ӏ": "l", "м": "m", "ոη": "n", "оοօ": "o", "рρ": "p", "ԛզ": "q", "ѕ": "s", "тτ": "t", "υսʋ": "u",
     "νѵ": "v", "ѡԝω": "w", "хχ": "x", "уүγ": "y", "ᴢ": "z",
     "АΑ": "A", "ВΒ": "B", "СϹ": "C", "ЕΕ": "E", "НΗ": "H", "ІӀΙ": "I", "Ј": "J", "КΚ": "K", "МΜ": "M",
-    "Ν": "N", "ОΟ": "O", "РΡ": "P", "Ԛ": "Q", "Ѕ": "S", "ТΤ": "T", "Ԝ": "W", "ХΧ": "X", "ҮΥ": "Y", "Ζ": "Z",
+    "Ν": "N", "ОΟ": "O", "РΡ": "P", "Ԛ": "Q", "Ѕ": "S", "ТΤ": "T", "Ԝ": "W", "ХΧ": "X", "ҮΥУ": "Y", "Ζ": "Z",
 }  # fmt: skip
-_LATIN = str.maketrans({other: latin for others, latin in LETTERS.items() for other in others})
+LATIN = str.maketrans({other: latin for others, latin in LETTERS.items() for other in others})
 
 # What other languages and text processors write, and the sign that is meant.
 SIGNS = {
@@ -60,8 +60,8 @@ def latin(word: str) -> str:
         return word
     from unicodedata import combining, normalize
 
-    apart = normalize("NFKD", word.translate(_LATIN))
-    return "".join(c for c in apart if not combining(c)).translate(_LATIN)
+    apart = normalize("NFKD", word.translate(LATIN))
+    return "".join(c for c in apart if not combining(c)).translate(LATIN)
 
 
 def named(character: str) -> str:
@@ -84,10 +84,10 @@ def is_space(character: str) -> bool:
 
 
 def is_unseen(character: str) -> bool:
-    """Whether it shows nothing at all, as a zero-width space."""
+    """Whether it shows nothing at all, as a zero-width space, or nothing that is known."""
     from unicodedata import category
 
-    return category(character) == "Cf"
+    return category(character) in ("Cf", "Cc", "Co")
 
 
 def shown(character: str) -> str:

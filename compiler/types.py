@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FLOATS = ("float", "float16", "bfloat16", "float64")
 INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 ELEMENTS = (*FLOATS, *INTEGERS, "bool", "binary", "class", "string")
+MAX_CLASSES = 1_000_000  # of a value
+MAX_RANK = 16  # of a sample, more than a spec declares: artifacts are held to it
 
 
 @record

@@ -127,14 +127,14 @@ def check_answers(
     if type.element == "class" and type.classes is not None:
         axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
         shape = (*shape[:axis], type.classes.count, *shape[axis:])
-    if not sound or not all(np.shape(answers[n]) == shape and is_number(answers[n]) for n in more):
+    if not sound or not all(np.shape(answers[n]) == shape and is_numeric(answers[n]) for n in more):
         raise ArtifactError(f"{artifact.path} answers `{name}` otherwise than it says: {type}")
 
 
 def is_known(type: Tensor, values: np.ndarray) -> bool:
     """Whether these are values that a type knows."""
     if type.element not in ("class", "binary"):
-        return is_number(values)
+        return is_numeric(values)
     labels = type.classes.labels if type.classes else None
     if labels:
         return values.dtype.kind in "Oiu" and set(values.ravel().tolist()) <= {*labels}
@@ -143,7 +143,7 @@ def is_known(type: Tensor, values: np.ndarray) -> bool:
     return values.dtype.kind in "iu" and bool(((values >= 0) & (values < type.classes.count)).all())
 
 
-def is_number(values: np.ndarray) -> bool:
+def is_numeric(values: np.ndarray) -> bool:
     return values.dtype.kind in "fiub" or values.dtype.name == "bfloat16"
 
 

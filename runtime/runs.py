@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,6 @@ import numpy as np
 from dlc.compiler import name_of, read_source, reading
 from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.program import Facts
-from dlc.runtime.artifact.metadata import classes_from_json
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
 from dlc.runtime.strict_json import MAX_TEXT, is_table, parse
@@ -39,7 +38,7 @@ SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = KEPT = (
 )  # fmt: skip
 LATEST = "latest"
 OTHER_FOLDER = "name another folder with `--out`"
-MAX_POINTER = 4096  # bytes of `latest` where it is a text
+MAX_POINTER = 255  # bytes of `latest` where it is a text
 SAVED = 2.0  # seconds between two savings of weights that got better, at least
 
 
@@ -153,6 +152,7 @@ def how_to_export(folder: Path) -> str:
 def model_at(path: Path) -> Path:
     """The file of a model: the one at the path, or that of a run's folder. `ArtifactError` says what to do
     where there is none."""
+    path = run_at(path)
     folder = path.parent if path.name == MODEL and not path.exists() else path
     if (folder / MODEL).is_file():
         return folder / MODEL
@@ -190,13 +190,22 @@ def latest_in(folder: Path) -> str:
     return f"; did you mean {folder / LATEST}?" if (folder / LATEST).exists() else ""
 
 
-def latest(root: Path, name: str) -> Path | None:
-    """The folder of the latest run that got as far as weights."""
-    pointer = root / name / LATEST
-    if pointer.is_symlink() or not pointer.is_file():
-        return pointer.resolve() if pointer.is_dir() else None
-    folder = root / name / PurePosixPath(reading.read_text(pointer, MAX_POINTER).strip()).name
-    return folder if folder.is_dir() else None
+def run_at(path: Path) -> Path:
+    """A path to a run or to a file in it; in place of `latest`, where it is a text, the folder that it names.
+    `ArtifactError` where the text names a folder that is not there."""
+    pointer = next((p for p in (path, path.parent) if p.name == LATEST and p.is_file()), None)
+    if pointer is None:
+        return path
+    try:
+        name = reading.read_text(pointer, MAX_POINTER).removesuffix("\n")
+    except (OSError, ValueError):
+        return path
+    if not name.isprintable() or PurePath(name).name != name or name in ("", ".."):
+        return path  # no pointer, but some other file of that name
+    folder = pointer.parent / name
+    if not os.path.isdir(folder):
+        raise ArtifactError(f"{pointer} names the run {name}, and there is no such folder beside it")
+    return folder / path.relative_to(pointer)
 
 
 @dataclass(frozen=True)
@@ -212,6 +221,8 @@ class Spec:
 def read_spec(folder: Path) -> Spec:
     """The spec as it was run; imports are read from the folder, wherever they came from. `ArtifactError`
     where it cannot be read."""
+    from dlc.runtime.artifact.metadata import classes_from_json  # whose package imports this file
+
     info = read_json(folder / INFO)
     name: Any = info.get("name")
     params: Any = info.get("params")
@@ -271,7 +282,7 @@ def read_weights(path: Path) -> Stored:
     """The weights in a file, each read when it is taken."""
     from dlc.runtime.weight_files import Stored
 
-    return Stored(path)
+    return Stored(run_at(path))
 
 
 def point(pointer: Path, name: str) -> None:

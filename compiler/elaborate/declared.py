@@ -18,7 +18,7 @@ from dlc.compiler.later import later, no_constants
 from dlc.compiler.operators.base import WeightSpec
 from dlc.compiler.static import is_numbers
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.types import ELEMENTS, Classes, Tensor
+from dlc.compiler.types import ELEMENTS, MAX_CLASSES, Classes, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.source import Span
 
-MAX_RANK = 8
-MAX_CLASSES = 1_000_000
+MAX_DIMS = 8
 
 
 # --- names ------------------------------------------------------------------------------------------------
@@ -115,8 +114,8 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
         raise ev.fail("E0210", dims[0].span, f"a type holds the sizes of one sample, found `{stands_for}`",
                       help=f"the batch is never written{alone}")  # fmt: skip
     shape = tuple(dimension(ev, d) for d in dims)
-    if len(shape) > MAX_RANK:
-        raise ev.fail("E0210", expr.span, f"a type has at most {MAX_RANK} dimensions, found {len(shape)}")
+    if len(shape) > MAX_DIMS:
+        raise ev.fail("E0210", expr.span, f"a type has at most {MAX_DIMS} dimensions, found {len(shape)}")
     arguments = expr.arguments if isinstance(expr, syntax.Call) else None
     if head.id == "class":
         return Tensor("class", shape, read_classes(ev, expr, arguments, field))

@@ -11,7 +11,7 @@ from dlc.compiler.dims import free, number
 from dlc.compiler.ir import Output, Value
 from dlc.compiler.operators.operands import RANGES
 from dlc.compiler.sections import Column, Columns
-from dlc.compiler.types import ELEMENTS, Classes, Tensor
+from dlc.compiler.types import ELEMENTS, MAX_CLASSES, MAX_RANK, Classes, Tensor
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 PREFIX = "dlc."
 FORMAT = 1
 UNSEALED = "0" * 64  # stands in place of the digest when it is computed
-MAX_RANK, MAX_SIZE, MAX_NAME = 16, 10**12, 1000  # of a shape, of an axis, of a formula of free dimensions
-MAX_CLASSES = 1_000_000
+MAX_SIZE, MAX_NAME = 10**12, 1000  # of an axis, of a formula of free dimensions
 TEXTS = ("name", "spec", "fingerprint", "digest")  # not in JSON
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.dims import number
+from dlc.compiler.types import MAX_CLASSES, MAX_RANK
 from dlc.runtime import memory
 from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference
-from dlc.runtime.artifact.metadata import MAX_CLASSES, type_from_json, type_to_json
+from dlc.runtime.artifact.metadata import type_from_json, type_to_json
 from dlc.runtime.artifact.samples import EITHER, POSITIVE, sample
 from dlc.runtime.strict_json import all_are, is_table, is_whole
 
@@ -28,7 +29,6 @@ BATCH = 2
 PROOF = "the rows of the recorded proof"
 MAX_VALUES = 4096  # of each output; a larger one is recorded at even distances
 MAX_SEED = 2**31  # seeds are below
-MAX_RANK = 16
 DRAWN = 32  # bytes that a value takes while it is drawn
 # The elements that answers have in torch, and those that they may be recorded in.
 ELEMENTS = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
@@ -119,7 +119,7 @@ def read(metadata: Metadata) -> Proof:
     need(is_whole(seed) and 0 <= seed < MAX_SEED, "its seed")
     need(between in ([*EITHER], [*POSITIVE]), "the range of its inputs")
     need(field(parity, "tolerance") == TOLERANCE, "its tolerance")
-    need(is_number(worst) and worst >= 0, "its worst difference")
+    need(is_finite_float(worst) and worst >= 0, "its worst difference")
     answers = field(proof, "answers")
     need(is_table(answers, dict), "its answers")
     types = proved_types(metadata)
@@ -209,5 +209,5 @@ def is_size(value: Any) -> bool:
     return is_whole(value) and 0 <= value < 1 << 40
 
 
-def is_number(value: Any) -> bool:
+def is_finite_float(value: Any) -> bool:
     return isinstance(value, float) and isfinite(value)

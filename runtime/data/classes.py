@@ -1,6 +1,7 @@
 """Classes: which of them a column holds, for `class(auto)`, and the place of each value among them.
 
-The classes of a column are text, exactly as it stands, or whole numbers. Within the graph each is its place;
+The classes of a column are text, exactly as it stands, or whole numbers; booleans are the text that Python
+prints of them. Within the graph each is its place;
 -1 stands for a value of an input that is none of the classes, or is missing.
 """
 
@@ -12,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.dims import number
+from dlc.compiler.types import MAX_CLASSES
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.convert import (
+    LARGEST,
     MISSING_HELP,
     among,
     first_text,
-    is_number,
     named_by_numbers,
+    printed,
     refusal,
 )
 from dlc.runtime.data.mistakes import Refused, listed, shorten
-from dlc.runtime.data.numerals import QUOTES
+from dlc.runtime.data.numerals import QUOTES, is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +33,7 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes
     from dlc.runtime.data.source import Column
 
-MOST = 1_000_000
 UNKNOWN, MISSING = -1, -2  # in the place of a class
-LARGEST = 2.0**63
 LONGEST = 20  # characters of a whole number of 64 bits, as it is printed
 # Whole numbers as they are printed, and as floats are.
 WHOLE, DOTTED = r"^(0|-?[1-9][0-9]*)$", r"^(0|-?[1-9][0-9]*)\.0$"
@@ -61,8 +62,8 @@ def labels_of(held: Sequence[Held]) -> set[str] | set[int]:
     if not found:
         what, help = "all values are missing, so there is no class", "take the column out"
         raise Refused(mistakes.MISSING_VALUE, what, [0], help)
-    if len(found) > MOST:
-        raise Refused(mistakes.CLASS, f"there are more than {MOST:_} different classes", [0])
+    if len(found) > MAX_CLASSES:
+        raise Refused(mistakes.CLASS, f"there are more than {MAX_CLASSES:_} different classes", [0])
     return found
 
 
@@ -73,16 +74,15 @@ def distinct(held: Held) -> set[int]:
 
 
 def distinct_texts(held: Held) -> set[str]:
-    """Text as it stands; whole numbers beside text as they are printed."""
+    """Text as it stands; booleans, and whole numbers beside text, as they are printed."""
     column = held.column
     if column.labels:
         return {column.labels[code] for code in np.unique(column.values[held.rows])}
-    if not column.is_text:
-        return set(map(str, distinct(held)))
     from dlc.runtime.data.compute import pc
 
-    places = np.arange(len(column.blank)).reshape(-1, *column.shape)[held.rows].ravel()
-    return set(pc.unique(column.values.take(places[~column.blank[places]])).to_pylist())
+    cells, gone = (column.values, column.blank) if column.is_text else (printed(column), column.gaps.ravel())
+    places = np.arange(len(gone)).reshape(-1, *column.shape)[held.rows].ravel()
+    return set(pc.unique(cells.take(places[~gone[places]])).to_pylist())
 
 
 # --- whole numbers ----------------------------------------------------------------------------------------
@@ -100,11 +100,11 @@ class Whole:
 def whole_numbers(column: Column) -> Whole | None:
     """The numbers of a column that holds whole numbers; none for a column of text.
 
-    Text is text, but in a file that does not tell text from numbers: there a column holds whole numbers if
-    all of them stand as they are printed, or all with `.0`, so that `00501` makes it text. A number with a
-    fraction is refused.
+    Booleans are text. So is text, but in a file that does not tell it from numbers: there a column holds
+    whole numbers if all of them stand as they are printed, or all with `.0`, so that `00501` makes it text.
+    A number with a fraction is refused.
     """
-    if column.labels or (column.is_text and not (column.untyped and all_printed(column))):
+    if column.labels or column.is_truth or (column.is_text and not (column.untyped and all_printed(column))):
         return None
     found = numbers_in(column)
     if found.other.any() and column.is_text:  # more than 64 bits
@@ -127,13 +127,11 @@ def numbers_in(column: Column) -> Whole:
     """The whole numbers among the values of a column."""
     if column.is_text:
         return printed_numbers(column)
-    values = column.values
+    values, missing = column.values, column.gaps
     if values.dtype.kind == "f":
-        missing = np.isnan(values)
         with np.errstate(invalid="ignore"):
             whole = (values == np.floor(values)) & (np.abs(values) < LARGEST)
     else:
-        missing = column.nulls if column.nulls is not None else np.zeros(values.shape, bool)
         whole = values <= np.iinfo(np.int64).max if values.dtype == np.uint64 else ~missing
     return Whole(np.where(whole & ~missing, values, 0).astype(np.int64), missing, ~missing & ~whole)
 
@@ -182,7 +180,7 @@ def places(column: Column, classes: Classes) -> np.ndarray:
 
 
 def counts_places(column: Column) -> bool:
-    if column.labels or (not column.is_text and column.values.dtype.kind == "b"):
+    if column.labels or column.is_truth:
         return False
     return not column.is_text or (column.untyped and not column.blank.all() and all_printed(column))
 
@@ -203,7 +201,7 @@ def places_of_names(column: Column, names: tuple[str, ...]) -> np.ndarray:
         place = {name: at for at, name in enumerate(names)}
         return np.array([place.get(label, UNKNOWN) for label in column.labels], np.int64)[column.values]
     found = among(column, names)
-    missing = column.blank.reshape(found.shape) if column.is_text else numbers_in(column).missing
+    missing = column.blank.reshape(found.shape) if column.is_text else column.gaps
     return np.where((found < 0) & missing, MISSING, found)
 
 
@@ -231,7 +229,7 @@ def refuse_unknown_class(column: Column, classes: Classes, found: np.ndarray) ->
 
 def no_class_number(column: Column, classes: Classes, word: str) -> tuple[str, str]:
     count = number(classes.count)
-    if column.is_text and not is_number(word):
+    if column.is_text and not is_decimal(word.strip()):
         help = "name the classes in the type: class(a, b, c), or let the data name them: class(auto)"
         return f'"{shorten(word)}" is no class number', help
     if classes.labels and not classes.names:

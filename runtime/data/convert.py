@@ -8,12 +8,14 @@ import numpy as np
 
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.mistakes import Refused, shorten
+from dlc.runtime.data.numerals import is_decimal
 
 if TYPE_CHECKING:
     from dlc.runtime.data.source import Column
 
 MOST_ROWS = 5  # rows that a refusal names, and whether there are more
 EXACT = 2**53  # whole numbers below are the same in float64
+LARGEST = 2.0**63  # whole numbers below have 64 bits
 MISSING_HELP = "fill it in, or take the row out"
 IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or take the row out"
 WORDS = ("false", "true")
@@ -45,7 +47,7 @@ def as_whole_numbers(column: Column) -> np.ndarray:
         raise refusal(mistakes.VALUE, f"{spelled(first(values, bad))} is not a whole number", bad)
     if column.is_text and values.size and np.abs(values).max() >= EXACT:
         return _exact(column, values)
-    bad = np.abs(values) >= 2.0**63
+    bad = np.abs(values) >= LARGEST
     if bad.any():
         raise refusal(mistakes.VALUE, f"{spelled(first(values, bad))} is too large", bad)
     return values.astype(np.int64)
@@ -97,17 +99,38 @@ def _exact(column: Column, values: np.ndarray) -> np.ndarray:
 
 def among(column: Column, names: tuple[str, ...]) -> np.ndarray:
     """The place of each value among the names, -1 where it is none of them. Text is compared as it stands,
-    numbers as they are printed."""
-    import pyarrow as pa
-
+    numbers as they are printed in full."""
     if column.labels:
         places = {name: place for place, name in enumerate(names)}
         return np.array([places.get(label, -1) for label in column.labels], np.int64)[column.values]
-    if column.is_text:
-        cells = column.values.fill_null("")
-    else:
-        cells = pa.array([spelled(value) for value in column.values.ravel().tolist()], pa.large_string())
+    if column.is_truth:
+        at = np.array([place_of_truth(truth, names) for truth in (False, True)])
+        return np.where(column.gaps, -1, at[column.values.astype(np.int8)])
+    cells = column.values.fill_null("") if column.is_text else printed(column)
     return places_in(cells, names).reshape(-1, *column.shape)
+
+
+def place_of_truth(truth: bool, names: tuple[str, ...]) -> int:
+    """The place of the name that says it, in any case of letters, that of Python first; or else of 0 or 1."""
+    said = next((name for name in names if name.lower() == str(truth).lower()), str(int(truth)))
+    meant = str(truth) if str(truth) in names else said
+    return names.index(meant) if meant in names else -1
+
+
+def printed(column: Column) -> Any:
+    """The numbers of a column as text, none where one is missing."""
+    import pyarrow as pa
+
+    distinct, places = np.unique(column.values.ravel(), return_inverse=True)
+    words = np.array([in_full(value) for value in distinct], object)
+    return pa.array(words[places], pa.large_string(), mask=column.gaps.ravel())
+
+
+def in_full(value: Any) -> str:
+    """A number in the fewest digits that tell it from all others of its type: 3, not 3.0; True, not 1."""
+    if value.dtype.kind == "f" and value == np.floor(value) and abs(value) < LARGEST:
+        return str(int(value))
+    return str(value)
 
 
 def truth_words(column: Column) -> np.ndarray:
@@ -132,7 +155,7 @@ def text_at(column: Column, place: int) -> str:
         return column.labels[int(column.values.ravel()[place])]
     if column.is_text:
         return column.values[place].as_py() or ""
-    return spelled(column.values.ravel()[place].item())
+    return in_full(column.values.ravel()[place])
 
 
 # --- refusing ---------------------------------------------------------------------------------------------
@@ -157,15 +180,7 @@ def alternatives(names: tuple[str, ...]) -> str:
 
 def named_by_numbers(names: tuple[str, ...] | None) -> bool:
     """True for classes such as "3" and "7", which numbers in the data mean by name, not by place."""
-    return any(is_number(name) for name in names or ())
-
-
-def is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return any(is_decimal(name) for name in names or ())
 
 
 def first(values: np.ndarray, bad: np.ndarray) -> Any:
@@ -177,8 +192,6 @@ def first_text(column: Column, bad: np.ndarray) -> str:
 
 
 def spelled(value: float) -> str:
-    """A number as a person writes it: 3, not 3.0; true, not 1."""
-    if isinstance(value, bool):
-        return str(value).lower()
+    """A number as messages show it, in six digits: 3, not 3.0."""
     short = isinstance(value, float) and value == value // 1 and abs(value) < EXACT
     return str(int(value)) if short or isinstance(value, int) else f"{value:g}"

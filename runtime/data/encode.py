@@ -122,6 +122,7 @@ def truths(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> n
     if column.is_text:
         values = truths_of_text(column, names, purpose.raw)
     elif names and (column.labels or named_by_numbers(names)):
+        refuse_missing(as_numbers(column))
         values = among(column, names)
         refuse_names(column, names, values < 0, purpose.raw)
     else:

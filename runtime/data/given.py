@@ -76,9 +76,10 @@ def of_objects(array: np.ndarray) -> Column:
     known = [value for value, missing in zip(values, gone, strict=True) if not missing]
     if any(isinstance(value, (str, bytes)) for value in known):
         return texts(filled(values, gone, as_text, None), array.shape[1:])
-    if known and all(isinstance(value, (int, np.integer)) for value in known):
-        whole = np.array(filled(values, gone, int, 0)).reshape(array.shape)
-        if whole.dtype.kind in "iu":
+    kind = bool if all(isinstance(value, (bool, np.bool_)) for value in known) else int
+    if known and (kind is bool or all(isinstance(value, (int, np.integer)) for value in known)):
+        whole = np.array(filled(values, gone, kind, kind())).reshape(array.shape)
+        if whole.dtype.kind in "biu":
             return numbers(whole, nulls=np.array(gone).reshape(array.shape) if any(gone) else None)
     return numbers(np.array(filled(values, gone, as_float, np.nan), np.float64).reshape(array.shape))
 

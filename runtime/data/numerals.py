@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from datetime import date
 from typing import TYPE_CHECKING
+
+from dlc.compiler.characters import is_unseen, named
+from dlc.compiler.printer import spell_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +25,9 @@ EPOCH = date(1970, 1, 1)
 # Words that stand where nothing is known, in small letters.
 MARKS = {
     "", "-", "--", "---", "?", "??", "???", ".", "..", "...", "*", "\\n",
-    *("na", "n/a", "#n/a", "<na>", "n.a.", "n.d.", "null", "none", "nil", "(null)", "(none)", "<null>"),
-    *("missing", "unknown", "undefined", "nan", "#null!", "empty", "blank"),
+    *("na", "n/a", "#n/a", "#na", "<na>", "n.a.", "n.d."),
+    *("null", "none", "nil", "(null)", "(none)", "<null>"),
+    *("missing", "unknown", "undefined", "nan", "-nan", "#null!", "empty", "blank"),
 }  # fmt: skip
 ERRORS = ("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#SPILL!", "#CALC!")
 AS_EMPTY = "if it stands for a missing value, leave the cell empty"
@@ -42,7 +45,7 @@ def help_for(
     if text.lower() in MARKS and not in_spec:
         return AS_EMPTY if lacks else NONE_MISSING
     if text.lower() in MARKS:
-        return missing(text, marks)
+        return missing_help([text], marks)
     if text.upper() in ERRORS:
         return "a spreadsheet leaves this where a formula fails: mend the formula, or leave the cell empty"
     if re.fullmatch("#{2,}", text):
@@ -55,15 +58,17 @@ def help_for(
     if found or not in_spec:
         return found or "the model takes a number here, as the rows had that it was trained on"
     as_class = "a column of words is a class: `class(auto)`"
-    return as_class if words or len(text) >= 20 else f"{missing(text, marks)}; {as_class}"
+    return as_class if words or len(text) >= 20 else f"{missing_help([text], marks)}; {as_class}"
 
 
-def missing(text: str, marks: Sequence[str] | None) -> str:
+def missing_help(texts: Sequence[str], marks: Sequence[str] | None) -> str:
+    """What to do about texts that may stand for missing values."""
+    stand = "it stands for a missing value" if len(texts) == 1 else "they stand for missing values"
     if marks is None:
-        return "if it stands for a missing value, make it NaN or null where the rows come from"
-    words = list(dict.fromkeys([*marks, text]))
-    written = json.dumps(words if len(words) > 1 else text, ensure_ascii=False)
-    return f"if it stands for a missing value, say so: csv(..., missing={written})"
+        it = "it" if len(texts) == 1 else "them"
+        return f"if {stand}, make {it} NaN or null where the rows come from"
+    said = list(dict.fromkeys([*marks, *texts]))
+    return f"if {stand}, say so: csv(..., missing={spell_text(said if len(said) > 1 else said[0])})"
 
 
 def yes_or_no(text: str, *, in_spec: bool) -> str:
@@ -82,21 +87,21 @@ def yes_or_no(text: str, *, in_spec: bool) -> str:
 
 
 def unseen(text: str) -> str:
-    odd = next((sign for sign in text if unicodedata.category(sign) in ("Cf", "Cc", "Co")), "")
+    odd = next((sign for sign in text if is_unseen(sign)), "")
     if not odd or not written(text.replace(odd, "")):
         return ""
-    return f"it holds {called(odd)}, which is not seen: write {text.replace(odd, '')}"
+    return f"it holds {named(odd)}, which is not seen: write {text.replace(odd, '')}"
 
 
 def of_another_script(text: str) -> str:
     odd = next((sign for sign in text if sign.isdigit() and not sign.isascii()), "")
     plain = "".join(str(unicodedata.digit(sign)) if sign.isdigit() else sign for sign in text)
-    return f"`{odd}` is {called(odd)}: write {plain}" if odd and is_decimal(plain) else ""
+    return f"it holds {named(odd)}: write {plain}" if odd and is_decimal(plain) else ""
 
 
 def other_minus(text: str) -> str:
     if text[:1] in (*MINUS,) and (number := written(text[1:])):
-        return f"its sign is {called(text[0])}: write -{number}, with a hyphen"
+        return f"its sign is {named(text[0])}: write -{number}, with a hyphen"
     if re.fullmatch(r"\(.+\)", text) and (number := written(text[1:-1])):
         return f"brackets stand for a minus in bookkeeping: write -{number}"
     return ""
@@ -140,7 +145,7 @@ def other_notation(text: str) -> str:
     if found := re.fullmatch(r"([+-]?\d+)/([1-9]\d*)", text):
         return f"it is a fraction: write {int(found[1]) / int(found[2]):.6g}"
     if len(text) == 1 and (value := unicodedata.numeric(text, None)) is not None:
-        return f"it is {called(text)}: write {value:.6g}"
+        return f"it is {named(text)}: write {value:.6g}"
     return ""
 
 
@@ -218,8 +223,3 @@ def written(text: str) -> str | None:
 def is_decimal(text: str) -> bool:
     """Whether a text is a number as a csv file has them."""
     return NUMBER.fullmatch(text) is not None
-
-
-def called(sign: str) -> str:
-    """`ZERO WIDTH SPACE (U+200B)`."""
-    return f"{unicodedata.name(sign, 'a character')} (U+{ord(sign):04X})"

@@ -26,7 +26,7 @@ class Column:
     Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, `shape` being that of one
     row; it is `untyped` where the file does not say whether it stands for text or for numbers, as in csv.
     `labels` are the names behind the class numbers of a set that has both. `nulls` say where a whole number
-    is missing: a float is NaN there.
+    or a boolean is missing: a float is NaN there.
     """
 
     values: Any
@@ -38,6 +38,18 @@ class Column:
     @property
     def is_text(self) -> bool:
         return not isinstance(self.values, np.ndarray)
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether its values are true and false, as its source tells."""
+        return not self.is_text and self.values.dtype.kind == "b"
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """Where a number is missing."""
+        if self.nulls is not None:
+            return self.nulls
+        return np.isnan(self.values) if self.values.dtype.kind == "f" else np.zeros(self.values.shape, bool)
 
     @property
     def count(self) -> int:

@@ -10,18 +10,15 @@ from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.runtime.data import wanted_by
 from dlc.runtime.data.alike import skeleton
 from dlc.runtime.data.mistakes import listed
-from dlc.runtime.data.numerals import is_decimal
+from dlc.runtime.data.numerals import MARKS, is_decimal, missing_help
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from dlc.compiler.program import Program
     from dlc.compiler.types import Classes
     from dlc.runtime.data import Dataset, Wanted
 
-# What stands for a missing value in files of other tools, in small letters.
-MARKERS = {"na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", "missing",
-           "?", "-", "--", ".", "*"}  # fmt: skip
 # How the last row of a report is called, in small letters.
 TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "average", "mean", "gesamt", "summe",
           "insgesamt", "somme", "suma", "totale"}  # fmt: skip
@@ -70,21 +67,19 @@ def help_rows(program: Program, data: Dataset, field: Wanted, absent: np.ndarray
 def markers(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A found class that stands for a missing value in other files."""
     for field, found in found_names(program, data):
-        odd = [name for name in found if name.strip().lower() in MARKERS]
+        odd = [name for name in found if name.strip().lower() in MARKS]
         if odd:
             verb = "is a class" if len(odd) == 1 else "are classes"
             message = f"{listed(odd)} {verb} of `{field.name}`, and usually a mark for a missing value"
-            yield warning(field, "W0704", message, help_marks(program, odd))
+            yield warning(field, "W0704", message, missing_help(odd, marks_of(program)))
 
 
-def help_marks(program: Program, odd: Sequence[str]) -> str:
+def marks_of(program: Program) -> tuple[str, ...] | None:
+    """The texts that stand for a missing value; none where the source has no such setting."""
     source = program.data and program.data.source
-    if source is None or "missing" not in source.settings:
-        return "leave these values empty (null) in the data, if they are missing"
-    assert program.data is not None
-    marks = [f'"{mark}"' for mark in (*program.data.marks, *odd)]
-    written = marks[0] if len(marks) == 1 else f"[{', '.join(marks)}]"
-    return f"if these values are missing, say so: csv(..., missing={written})"
+    if program.data is None or source is None or "missing" not in source.settings:
+        return None
+    return program.data.marks
 
 
 def alike(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:

@@ -107,7 +107,7 @@ UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
         '("blue"), 1 is missing: they count as class -1',
     ),
     "past the last place": ({"colour": [2, 0]}, 'none of its classes ("2")'),
-    "yes for a name": ({"colour": [True, False]}, 'are none of its classes ("true", "false")'),
+    "yes for a name": ({"colour": [True, False]}, 'are none of its classes ("True", "False")'),
     "past the last number": ({"kind": [2**40, 3]}, '("1099511627776", "3")'),
     "below the first": ({"kind": [-1, 0]}, '1 of the 2 values of `kind` is none of its classes ("-1")'),
     "half a class": ({"kind": [0, 0.5]}, '("0.5")'),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from artifacts import agree, make
 from click.testing import CliRunner
@@ -170,6 +174,36 @@ def test_a_number_beside_a_class_is_the_class_of_that_number(number: int, rows: 
     k = [1, 5, 1000, 5]
     result = dlc.train(text=text, data={"k": k, "y": [0.0] * 4}, out=tmp_path)
     assert np.flatnonzero(dlc.load(result.model).predict({"k": k})["y"]).tolist() == rows
+
+
+def test_booleans_of_a_typed_file_are_what_pandas_writes_of_them(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame({"member": [True, False, True, False] * 5, "stays": [True, False, False, False] * 5})
+    frame.to_parquet("rows.parquet")
+    frame.to_csv("rows.csv", index=False)
+    Path("m.dl").write_text(
+        "input  member: class(auto)\noutput stays: class(auto)\n\n"
+        "member -> embedding(2) -> dense(stays.classes) -> stays\n\n"
+        'data {\n  source = parquet("rows.parquet")\n}\n\ntrain { epochs = 1 }\n'
+    )
+    trained = dlc.train("m.dl", out="runs")
+    model = dlc.load(trained.model)
+    assert model.inputs["member"].classes.labels == model.outputs["stays"].classes.labels == ("False", "True")
+    answers = {}
+    for rows in ("rows.parquet", "rows.csv"):
+        out, told = said("predict", trained.model, rows, "--format", "json")
+        assert told == ""
+        answers[rows] = json.loads(out), said("eval", trained.model, rows, "--format", "json")
+    assert answers["rows.parquet"] == answers["rows.csv"]
+    known = [row["stays"] for row in answers["rows.csv"][0]]
+    for given in (frame, pl.DataFrame(frame), pa.table(frame), {"member": frame["member"].tolist()}):
+        assert model.predict(given)["stays"].tolist() == known
+    frame.replace({True: "TRUE", False: "false"}).to_csv("rows.csv", index=False)
+    again = dlc.load(dlc.train("m.dl", data="rows.csv", out="runs").model)
+    assert again.inputs["member"].classes.labels == ("TRUE", "false")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert set(again.predict(frame)["stays"]) <= {"TRUE", "false"}
 
 
 def test_fields_of_one_column_share_their_classes(tmp_path: Path, monkeypatch) -> None:

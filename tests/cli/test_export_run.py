@@ -239,6 +239,44 @@ def test_outputs_that_are_none_are_told_in_the_words_of_the_setting(wide: Path, 
     golden(Path(__file__).parent / "outputs.txt", "".join(told))
 
 
+def test_a_run_is_shown_by_a_command_of_its_own(tmp_path: Path) -> None:
+    spec = write(tmp_path, "iris.dl", IRIS + "train { epochs = 1 }\n")
+    assert dlc("train", spec, "--out", tmp_path / "runs").exit_code == 0
+    command = [sys.executable, "-m", "dlc", "show", tmp_path / "runs" / "iris" / "latest"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, spec.read_text())
+
+
+# --- where links are not allowed ----------------------------------------------------------------------------
+
+
+def test_a_latest_that_is_a_text_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    write(tmp_path, "iris.dl", IRIS + "train { epochs = 1 }\n")
+    assert dlc("train", "iris.dl").exit_code == 0
+    latest = Path("runs/iris/latest")
+    assert latest.is_file()
+    for run in (latest, latest / "model.onnx"):
+        for done in (dlc("predict", run, "iris"), dlc("eval", run, "iris"),
+                     dlc("verify", run), dlc("show", run)):  # fmt: skip
+            assert done.exit_code == 0, done.output
+    assert dlc("export", latest, "-o", "again.onnx").exit_code == 0
+    weights = latest / "weights.safetensors"
+    assert dlc("export", "iris.dl", "--weights", weights, "-o", "more.onnx").exit_code == 0
+    (folder,) = (p for p in Path("runs/iris").iterdir() if p.is_dir())
+    assert Path("again.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
+    folder.rename("elsewhere")
+    for done in (dlc("predict", latest, "iris"), dlc("show", latest), dlc("export", latest)):
+        assert done.exit_code == 1
+        assert done.stderr == (
+            f"error: {latest} names the run {folder.name}, and there is no such folder beside it\n"
+        )
+
+
 # --- runs that did not end ----------------------------------------------------------------------------------
 
 

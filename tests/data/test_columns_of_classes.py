@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from fields import AUTO, csv_of, mistake_of, read, table, target, wanted
@@ -20,6 +21,7 @@ from dlc.compiler.sections import Csv, Npz, Parquet
 from dlc.compiler.types import Classes
 from dlc.runtime.data import read_rows
 from dlc.runtime.data.sources.arrays import Arrays
+from dlc.runtime.data.sources.frames import PandasFrame, open_frame
 
 FIELD = wanted("c", "class", classes=AUTO)
 Values = list[Any]
@@ -143,6 +145,9 @@ NUMBERS = st.lists(st.none() | st.integers(-5, 40) | st.integers(-(2**62), 2**62
 TEXTS = st.lists(st.none() | st.text("ab01.-+é \u00a0", min_size=1, max_size=4), min_size=1, max_size=12)
 
 
+TRUTHS = st.lists(st.none() | st.booleans(), min_size=1, max_size=12)
+
+
 def sources(values: Values, folder: Path, kind: pa.DataType):
     """The same column as files and frames hold it."""
     text = io.StringIO()
@@ -157,7 +162,15 @@ def sources(values: Values, folder: Path, kind: pa.DataType):
     yield table(*([v, 1] for v in values), columns=("c", "x"))
     yield Arrays({"c": values})
     yield Arrays({"c": np.array(values, object)})
-    if kind == pa.string():
+    yield PandasFrame(pd.DataFrame({"c": pd.Series(values, dtype=object)}))
+    yield open_frame(pa.table({"c": pa.array(values, kind)}))
+    if kind == pa.bool_():
+        yield PandasFrame(pd.DataFrame({"c": pd.array(values, "boolean")}))
+        if None not in values:
+            yield Arrays({"c": np.array(values)})
+            np.savez(folder / "rows.npz", c=np.array(values))
+            yield Npz(path="rows.npz")
+    elif kind == pa.string():
         yield Arrays({"c": np.array(["" if v is None else v for v in values])})
     elif all(v is None or abs(v) < 2**53 for v in values):
         yield Arrays({"c": np.array([np.nan if v is None else v for v in values])})
@@ -189,6 +202,26 @@ def test_all_sources_agree_on_text(values: Values) -> None:
             assert places == [known.index(v) if v is not None else -1 for v in values]
 
 
+@given(TRUTHS)
+def test_all_sources_agree_on_booleans(values: Values) -> None:
+    """They are the text that Python, NumPy and pandas write of them."""
+    known = sorted({str(v) for v in values if v is not None})
+    if not known:
+        return
+    with TemporaryDirectory() as folder:
+        for source in sources(values, Path(folder), pa.bool_()):
+            classes, places = found(source, Path(folder))
+            assert classes.labels == tuple(known)
+            assert places == [known.index(str(v)) if v is not None else -1 for v in values]
+
+
+def test_a_column_of_booleans_shares_classes_with_text_beside_it() -> None:
+    fields = wanted("c", "class", classes=AUTO), wanted("d", "class", classes=AUTO)
+    data = read(Arrays({"c": [True, False], "d": ["no", "True"]}), *fields)
+    assert data.classes["found"].labels == ("False", "True", "no")
+    assert [data.train[name].tolist() for name in "cd"] == [[1, 0], [2, 1]]
+
+
 # --- the place of a value, where the classes are known ----------------------------------------------------
 
 NAMED = wanted("c", "class", classes=Classes(2, ("07A", "10"), "c"))
@@ -213,6 +246,62 @@ def test_rows_for_an_artifact_hold_labels_and_one_for_what_is_none(field, cells,
     assert rows["c"].tolist() == labels
     (outside,) = rows.outside()
     assert outside.unknown + outside.missing == sum(label in ("", -1) for label in labels)
+
+
+@pytest.mark.parametrize(
+    ("classes", "places"),
+    [
+        (("False", "True"), [0, 1, -1]),
+        (("TRUE", "false", "x"), [1, 0, -1]),
+        (("TRUE", "True", "false"), [2, 1, -1]),
+        (("1", "0"), [1, 0, -1]),
+        (("1", "true"), [-1, 1, -1]),
+        (("red", "blue"), [-1, -1, -1]),
+        (2, [0, 1, -1]),
+        ((1, 5), [-1, 0, -1]),
+    ],
+)
+def test_booleans_among_classes_that_are_known(classes: Any, places: list[int], tmp_path: Path) -> None:
+    """Each is the class of that name, in any case of letters; among numbers it is 0 or 1."""
+    known = Classes(classes) if isinstance(classes, int) else Classes(len(classes), classes, "found")
+    column = pa.table({"c": pa.array([False, True, None])})
+    parquet.write_table(column, tmp_path / "rows.parquet")
+    for source in (tmp_path / "rows.parquet", Arrays({"c": [False, True, None]}), open_frame(column)):
+        rows = read_rows(source, [wanted("c", "class", classes=known)])
+        labels = known.texts if known.names else known.numbers
+        assert labels is not None
+        assert rows["c"].tolist() == [labels[p] if p >= 0 else known.unknown for p in places]
+
+
+LONG = ("0.1234567", "0.123457", "12345678.5", "abc", "0.1", "1152921504606846976", "nan")
+
+
+@pytest.mark.parametrize(
+    ("values", "places"),
+    [
+        (np.array([0.1234567, 0.123457, 12345678.5, 0.1234568]), [0, 1, 2, -1]),
+        (np.array([0.1, 0.1234567, np.nan], np.float32), [4, 0, -1]),
+        (np.array([2.0**60, 0.1]), [5, 4]),
+        (["0.1234567", "12345678.5", "0.1234567 "], [0, 2, -1]),
+    ],
+    ids=["float64", "float32", "large", "text"],
+)
+def test_numbers_are_compared_with_names_in_all_their_digits(values: Any, places: list[int]) -> None:
+    field = wanted("c", "class", classes=Classes(len(LONG), LONG, "c"))
+    rows = read_rows(Arrays({"c": values}), [field])
+    assert rows["c"].tolist() == [LONG[place] if place >= 0 else "" for place in places]
+
+
+def test_a_missing_number_is_not_the_class_named_zero() -> None:
+    field = wanted("c", "class", classes=Classes(3, ("0", "1", "x"), "c"))
+    assert read_rows(Arrays({"c": [1, None, 0]}), [field])["c"].tolist() == ["1", "", "0"]
+
+
+@pytest.mark.parametrize("last", ["mid", "nan", "inf", "1_0", "infinity"])
+def test_whole_numbers_are_places_among_words_whatever_python_reads_as_a_number(last: str) -> None:
+    names = ("low", "high", last)
+    rows = read(Arrays({"c": [0, 1, 2]}), wanted("c", "class", classes=names)).train
+    assert rows["c"].tolist() == [0, 1, 2]
 
 
 def test_a_label_that_is_empty_or_minus_one_is_no_stand_in() -> None:

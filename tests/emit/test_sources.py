@@ -105,6 +105,23 @@ STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
         make = column("its \\"kind\\" of car") }""",
         write_parquet,
     ),
+    "booleans as classes": (
+        """input size: float
+        input fast: class("False", "True")
+        output slow: class("False", "True")
+        (size -> impute(0), fast -> one_hot) -> concat -> dense(2) -> slow
+        data { source = parquet("cars.parquet")
+        slow = column("fast") }""",
+        write_parquet,
+    ),
+    "booleans as classes in a table": (
+        """input size: float
+        input fast: class("False", "True")
+        output slow: class("False", "True")
+        (size, fast -> one_hot) -> concat -> dense(2) -> slow
+        data { source = table([[4, true, false], [25, none, true]], columns=[size, fast, slow]) }""",
+        lambda folder: None,
+    ),
     "a table": (
         """input size, weight: float
         output fast: binary

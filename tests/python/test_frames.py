@@ -152,6 +152,21 @@ def test_values_that_are_neither_numbers_nor_text_are_told() -> None:
             dlc.compile(text=text).fit(frame)
 
 
+class Thing:
+    """What is neither a number nor text."""
+
+
+@pytest.mark.parametrize(
+    "unused", [pd.date_range("2024-01-01", periods=4), [Thing()] * 4], ids=["days", "things"]
+)
+def test_columns_that_nothing_reads_may_hold_anything(unused: Any, tmp_path: Path) -> None:
+    text = "input x: float\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
+    rows = {"x": [1.0, 2, 3, 4], "unused": unused, "y": [1.0, 2, 3, 4]}
+    for given in (pd.DataFrame(rows), rows, rows | {"unused": np.asarray(unused)}):
+        model = dlc.load(dlc.train(text=text, data=given, out=tmp_path).model)
+    assert model.predict(pd.DataFrame(rows))["y"].shape == (4,)
+
+
 @pytest.mark.parametrize("given", [pl.LazyFrame({"x": [1]}), 3, [1, 2], object()])
 def test_what_is_no_frame_is_told(given: object) -> None:
     text = "input x: float\noutput y: float\nx -> standardize -> dense(1) -> y\n"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.data import Field, Rows
 
 INDENT = "    "
+TRUTHS = {str(False), str(True)}  # the classes of a column of booleans
 
 
 def path_of(rows: Rows, source: Any) -> tuple[str, list[str]]:
@@ -32,6 +33,12 @@ def class_place(rows: Rows, field: Field, value: str, whole: str = "{}") -> str 
     if field.target or field.type.element == "binary":
         return f"{labels}.index({value})"
     return f"place({labels}, {value})"
+
+
+def typed(field: Field, value: str) -> str:
+    """A value of a source that has types: as text where its labels are those of booleans."""
+    names = (field.type.classes and field.type.classes.names) or ()
+    return f"str({value})" if names and {*names} <= TRUTHS else value
 
 
 def with_place(found: list[str], printed: bool = False) -> list[str]:
@@ -165,7 +172,7 @@ def listed(rows: Rows, field: Field, places: Sequence[int], source: Any) -> Code
     """A field out of rows that are lists, some of them of texts."""
     one = f"row[{places[0]}]"
     if class_place(rows, field, ""):
-        each = class_place(rows, field, "row[place]" if len(places) > 1 else one)
+        each = class_place(rows, field, typed(field, "row[place]" if len(places) > 1 else one))
         one = f"[{each} for place in {list(places)}]" if len(places) > 1 else str(each)
         return cells(rows, field, one, "row", "table", "int")
     if len(places) > 1:
@@ -223,7 +230,7 @@ def parquet(rows: Rows, source: Any) -> list[str]:
     for field in rows.fields:
         names = field.columns or (field.field,)
         own = [f"table[{quoted(name)}]" for name in names]
-        if (place := class_place(rows, field, "value")) and not field.type.rank:
+        if (place := class_place(rows, field, typed(field, "value"))) and not field.type.rank:
             columns.append(cells(rows, field, place, "value", f"{own[0]}.to_pylist()", "int"))
         elif field.columns and field.type.rank:
             e.imports.add("import numpy as np")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Arrays(Opened):
-    """A dict of arrays or lists by the name of the input or target."""
+    """A dict of arrays or lists by the name of the input or target. What no field reads may be anything."""
 
     no_rows = "have no rows"
     what = "array"
@@ -23,18 +23,28 @@ class Arrays(Opened):
         self._take(arrays.items())
 
     def _take(self, given: Iterable[tuple[str, Any]]) -> None:
-        columns = [(name, self._column(name, values)) for name, values in given]
-        self.names = tuple(name for name, _ in columns)
-        self._columns = [column for _, column in columns]
-        counts = {column.count for column in self._columns}
-        if len(counts) != 1:
-            found = ", ".join(f"{c.count} in `{name}`" for name, c in columns) or f"no {self.what}s"
-            message = f"the {self.what}s need the same number of rows, found {found}"
-            raise mistakes.fail(mistakes.SHAPE, message)
-        self.count = counts.pop()
+        self._given = tuple(given)
+        self.names = tuple(name for name, _ in self._given)
+        self._decoded: dict[int, Column] = {}
+        self.count = -1
+        if not self.names:
+            raise self._uneven(f"no {self.what}s")
 
     def read(self, places: Sequence[int]) -> list[Column]:
-        return [self._columns[place] for place in places]
+        for place in places:
+            if place not in self._decoded:
+                self._decoded[place] = self._column(*self._given[place])
+        columns = [self._decoded[place] for place in places]
+        counts = [column.count for column in columns]
+        if len({*counts}) > 1:
+            each = zip(counts, places, strict=True)
+            raise self._uneven(", ".join(f"{count} in `{self.names[place]}`" for count, place in each))
+        self.count = counts[0] if counts else 0
+        return columns
+
+    def _uneven(self, found: str) -> mistakes.CompileError:
+        message = f"the {self.what}s need the same number of rows, found {found}"
+        return mistakes.fail(mistakes.SHAPE, message)
 
     def name(self, place: int) -> str:
         return f'{self.what} "{self.names[place]}"'

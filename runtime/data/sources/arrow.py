@@ -38,11 +38,10 @@ class ArrowRows(Opened):
         array, shape = values, (self.count,)
         while _is_list(array.type):
             array, shape = self._unfold(array, shape, place)
-        if types.is_boolean(array.type) and array.null_count:
-            array = array.cast(pa.float64())
-        if types.is_integer(array.type) and array.null_count:
+        if (types.is_integer(array.type) or types.is_boolean(array.type)) and array.null_count:
             nulls = np.asarray(array.is_null()).reshape(shape)
-            return numbers(array.fill_null(0).to_numpy().reshape(shape), nulls=nulls)
+            filled = array.fill_null(pa.scalar(0).cast(array.type))
+            return numbers(filled.to_numpy().reshape(shape), nulls=nulls)
         if _is_text(array.type):
             return self._texts(array, shape[1:], place)
         if not (

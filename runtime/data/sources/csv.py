@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
 from dlc.runtime.data import bounds, encodings, formats, mistakes
-from dlc.runtime.data.convert import is_number
 from dlc.runtime.data.mistakes import counted
-from dlc.runtime.data.numerals import MARKS
+from dlc.runtime.data.numerals import MARKS, is_decimal
 from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class CsvFile(Opened):
         for line, _, row in itertools.islice(self._lines(), 1, LINES):
             if {*wanted} <= {cell.strip() for cell in row}:
                 return f"the heading stands in line {line}: take out what stands before it"
-        if any(is_number(name) for name in self.names):
+        if any(is_decimal(name) for name in self.names):
             return "the first line looks like data; a csv file has a heading with the names of the columns"
         if not any(self.names):
             return "the first line names no columns; it is the heading of a csv file"
@@ -113,9 +112,9 @@ class CsvFile(Opened):
     @staticmethod
     def _is_of_heading(first: list[str], second: list[str]) -> bool:
         """Whether the first row has words above several numbers of the second, and no number."""
-        above = [name for name, cell in zip(first, second, strict=False) if is_number(cell)]
+        above = [name for name, cell in zip(first, second, strict=False) if is_decimal(cell)]
         words = [name for name in above if name.lower() not in MARKS]
-        return len(above) == len(words) > 1 and not any(map(is_number, first))
+        return len(above) == len(words) > 1 and not any(map(is_decimal, first))
 
     def help_for(self, text: str, **known: bool) -> str:
         help = super().help_for(text, **known)

@@ -37,9 +37,9 @@ def command(
     from dlc.runtime.errors import ArtifactError
     from dlc.runtime.files import writable
     from dlc.runtime.origin import Origin, read_origin
-    from dlc.runtime.runs import WEIGHTS, how_far
+    from dlc.runtime.runs import WEIGHTS, how_far, run_at
 
-    folder = Path(spec)
+    folder = run_at(Path(spec))
     is_run = folder.is_dir()
     if is_run and settings:
         raise click.UsageError("--set is for specs: a run keeps the params that it was trained with")

@@ -49,11 +49,11 @@ def command(
 
 def in_run(path: str) -> bool:
     """Whether a path is the folder of a run, or of several."""
-    if not os.path.isdir(path):
+    if not os.path.isdir(path) and os.path.splitext(path)[1]:
         return False
-    from dlc.runtime.runs import INFO, LATEST
+    from dlc.runtime.runs import INFO, LATEST, run_at
 
-    return any(os.path.exists(os.path.join(path, name)) for name in (INFO, LATEST))
+    return any((run_at(Path(path)) / name).exists() for name in (INFO, LATEST))
 
 
 def text(program: Program, what: str) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from dlc.compiler import characters
 from dlc.compiler.brackets import CLOSERS, OPENERS
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.quoting import listed, shorten
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.tokens import GOES_ON_AFTER, RESERVED, clipped, span_of
+from dlc.compiler.tokens import GOES_ON_AFTER, RESERVED, span_of
 from dlc.compiler.types import ELEMENTS
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def explain(line: Line, found: Token, accepts: Collection[str], source: Source) 
     slip = _Slip(line, found, at, accepts)
     if mend := _first_word(slip):
         place = Label(span_of(source, line.tokens[0]))
-        return Diagnostic("E0102", f"`{clipped(line.word)}` opens no statement", (place,), (), mend)
+        return Diagnostic("E0102", f"`{shorten(line.word)}` opens no statement", (place,), (), mend)
     end = line.tokens[-1].end_pos
     labels = [Label(Span(source, end, end) if ends else span_of(source, found))]
     if (opener := slip.opener) is not None and opener.line < (line.tokens[-1] if ends else found).line:
@@ -162,7 +163,7 @@ def _found(slip: _Slip, source: Source) -> str:
             return "`}`"
         return "the end of the line" if rest.strip() else "the end of the file"
     kinds = {"NAME": "the name ", "NUMBER": "the number ", "STRING": "the text "}
-    return f"{kinds.get(token.type, '')}`{clipped(token)}`"
+    return f"{kinds.get(token.type, '')}`{shorten(token)}`"
 
 
 def _wanted(slip: _Slip) -> str:
@@ -209,7 +210,7 @@ def _first_word(slip: _Slip) -> str:
     if slip.at != 1 or slip.found.type not in ("NAME", "LBRACE"):
         return ""
     if slip.found.type == "LBRACE":
-        return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {_listed(SECTIONS)}"
+        return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {listed(sorted(SECTIONS))}"
     return did_you_mean(slip.line.word, DECLARATIONS)
 
 
@@ -277,7 +278,7 @@ def _lost_name(slip: _Slip) -> str:
     if slip.at == 0 and slip.found.type == "EQUAL":
         return "the name that is bound is missing: `name = value`"
     if slip.at == 0 and slip.found.type == "LBRACE":
-        return f"the word before a `{{` is missing: the sections are {_listed(SECTIONS)}"
+        return f"the word before a `{{` is missing: the sections are {listed(sorted(SECTIONS))}"
     named = slip.line.word if slip.line.word in DECLARATIONS - {"step", "phase", "import"} else ""
     if slip.at == 1 and named and slip.found.type in ("COLON", "LPAR", "EQUAL"):
         return f"a name is missing: `{named} NAME{slip.found}`"
@@ -392,7 +393,3 @@ _MENDS = (
     _two_values,
     _several_values,
 )
-
-
-def _listed(words: Collection[str]) -> str:
-    return ", ".join(f"`{word}`" for word in sorted(words))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dlc.compiler.characters import foreign_letters, latin
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 MAX_WORD = 40  # longer words are compared by their beginning
-MAX_LISTED = 12
 MAX_COMPARED = 100_000  # names that one spec may have compared with mistyped ones
 
 
@@ -87,12 +86,6 @@ def look_alike(word: str, candidates: Iterable[str]) -> str:
     if not twin:
         return ""
     return f"there is `{twin}`, which holds {foreign_letters(twin)}: write both alike"
-
-
-def listed(names: Collection[str], form: str = "`{}`") -> str:
-    """Names one after the other, each in this form, the end of a long list left out."""
-    shown = ", ".join(map(form.format, islice(names, MAX_LISTED)))
-    return f"{shown} and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else shown
 
 
 def _plain(word: str) -> str:

@@ -175,12 +175,30 @@ def test_nothing_but_the_reference_and_pictures_asks_for_the_group_of_an_operato
     assert asking == {"src/dlc/show/diagram.py"}
 
 
-def test_the_page_of_the_folders_names_every_part_of_the_compiler() -> None:
+def folders_of_the_page() -> dict[str, set[str]]:
+    """What the page of the folders names, by the folder that it is said to stand in."""
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```text\n(grammar/.*?)```", page, re.DOTALL)
+    found: dict[str, set[str]] = {}
+    within: list[str] = []
+    for line in block.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = re.findall(r"[\w./]*\w", line[: line.find("  ", 2 * depth)])
+        folder = "/".join(within[:depth])
+        found.setdefault(folder, set()).update(name.removesuffix(".dl") for name in names)
+        within = [*within[:depth], names[-1]]
+    return found
+
+
+def test_the_page_of_the_folders_names_every_part_of_the_compiler() -> None:
     parts = {path.stem for path in (ROOT / "compiler").iterdir()} - {"__init__", "__pycache__"}
-    compiler = page[page.index("compiler/   ") : page.index("runtime/   ")]
-    named = {word for line in compiler.splitlines() for word in re.findall(r"\w+", line[:44])}
-    assert sorted(parts - named) == []
+    assert sorted(parts - folders_of_the_page()["compiler"]) == []
+
+
+def test_what_the_page_of_the_folders_names_is_there() -> None:
+    for folder, names in folders_of_the_page().items():
+        there = {path.stem for path in (ROOT / folder).iterdir()} | {"src/dlc"}
+        assert sorted(names - there) == [], folder
 
 
 def test_annotations_are_not_evaluated() -> None:

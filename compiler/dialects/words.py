@@ -6,8 +6,9 @@ from itertools import pairwise
 
 from dlc.compiler.dialects.statement import Found, Statement, closed, levels, split, touch
 from dlc.compiler.mends import DECLARATIONS, FOREIGN_WORDS, SECTIONS
+from dlc.compiler.quoting import shorten
 from dlc.compiler.suggest import nearest
-from dlc.compiler.tokens import clipped, retyped
+from dlc.compiler.tokens import retyped
 
 # What stands before the name in a declaration of a variable.
 BINDERS = frozenset({
@@ -93,7 +94,7 @@ def misspelt(s: Statement) -> Found | None:
     if meant is None or (s.tokens[1].type == "NAME" and len(s.tokens) == 2):
         return None
     instead = [retyped(s.tokens[0], "NAME", meant), *s.tokens[1:]]
-    return s.tell(f"`{clipped(s.tokens[0])}` opens no statement", f"did you mean `{meant}`?", s.tokens[:1],
+    return s.tell(f"`{shorten(s.tokens[0])}` opens no statement", f"did you mean `{meant}`?", s.tokens[:1],
                   instead=[instead])  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from dlc.compiler.answers import kind_of
 from dlc.compiler.elaborate.tensors import no_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir import Output, Value
+from dlc.compiler.quoting import listed
 from dlc.compiler.sections import runtime_opset
-from dlc.compiler.suggest import listed
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate import Elaborator

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import free, number
 from dlc.compiler.ir import Output, Value
 from dlc.compiler.operators.operands import RANGES
+from dlc.compiler.quoting import shorten
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
@@ -68,7 +69,7 @@ def from_texts(texts: Mapping[str, str]) -> Metadata:
         raise ValueError("it holds no spec: dlc did not write it")
     version = from_json(found.get("format", "none"), "format")
     if version != FORMAT:
-        raise ValueError(f"it is of format {version}, this version of dlc reads format {FORMAT}")
+        raise ValueError(f"it is of format {shorten(version)}, this version of dlc reads format {FORMAT}")
     if sum(count(text) for key, text in found.items() if key not in TEXTS) > MAX_VALUES:
         raise ValueError(f"its metadata is made of more than {MAX_VALUES:_} values")
     values = {
@@ -103,8 +104,15 @@ def check(metadata: Metadata) -> None:
         wrong.append("metrics")
     if wrong:
         raise ValueError(f"its `{PREFIX}{wrong[0]}` is not as dlc writes it")
+    if not all(map(is_name, (*metadata.inputs, *metadata.outputs))):
+        raise ValueError("its inputs and outputs are not called as dlc calls them")
     for type in (*metadata.inputs.values(), *metadata.outputs.values()):
         type_from_json(type)
+
+
+def is_name(text: str) -> bool:
+    """Whether it is the name of an input, or of an output or a tensor, as `y.logits`."""
+    return len(text) <= MAX_NAME and text.replace(".", "_").isidentifier()
 
 
 def names_of_columns(value: list[Any]) -> bool:
@@ -177,13 +185,13 @@ def are_labels(labels: Any, count: int) -> bool:
 
 
 def no_type(written: Mapping[str, Any]) -> ValueError:
-    return ValueError(f"it tells of a type that is none: {str(written)[:80]}")
+    return ValueError(f"it tells of a type that is none: {shorten(written, 80)}")
 
 
 def is_size(value: Any) -> bool:
     """A number, or the name or formula of a free dimension."""
     if isinstance(value, str):
-        return 0 < len(value) <= MAX_NAME
+        return 0 < len(value) <= MAX_NAME and value.isprintable()
     return is_whole(value) and 0 < value <= MAX_SIZE
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.dims import number
+from dlc.compiler.quoting import VALUES, listed, shorten
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.convert import (
     MISSING_HELP,
@@ -21,7 +22,7 @@ from dlc.runtime.data.convert import (
     named_by_numbers,
     refusal,
 )
-from dlc.runtime.data.mistakes import Refused, listed, shorten
+from dlc.runtime.data.mistakes import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,7 +234,7 @@ def no_class_number(column: Column, classes: Classes, word: str) -> tuple[str, s
         help = "name the classes in the type: class(a, b, c), or let the data name them: class(auto)"
         return f'"{shorten(word)}" is no class number', help
     if classes.labels and not classes.names:
-        return f"{word} is not one of the {count} classes", f"the classes are {listed(classes.texts)}"
+        return f"{word} is not one of the {count} classes", f"the classes are {listed(classes.texts, VALUES)}"
     values = numbers_in(column).values
     one_on = values.size and values.min() == 1 and values.max() == count
     return f"there is no class {word}: the {count} classes are 0 to {count - 1}", \
@@ -245,4 +246,4 @@ def near_names(word: str, names: tuple[str, ...]) -> str:
 
     if (plain := word.strip()) in names and plain != word:
         return f'classes are compared as they stand: take away the white space around "{plain}"'
-    return did_you_mean(word, names) or f"the classes are {listed(names)}"
+    return did_you_mean(word, names) or f"the classes are {listed(names, VALUES)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.classes import places, refuse_missing_class, refuse_unknown_class
 from dlc.runtime.data.convert import (
@@ -27,7 +28,7 @@ from dlc.runtime.data.convert import (
     truth_words,
     unparsable,
 )
-from dlc.runtime.data.mistakes import Refused, shorten
+from dlc.runtime.data.mistakes import Refused
 from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data.source import Column, numbers, texts
 
 if TYPE_CHECKING:
@@ -86,4 +87,4 @@ def as_float(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{str(value)[:40]!r} is neither a number nor text") from None
+        raise ValueError(f"'{shorten(value)}' is neither a number nor text") from None

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import bounds, formats, mistakes
 from dlc.runtime.data.convert import is_number
 from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
@@ -194,7 +195,7 @@ class CsvFile(Opened):
         return f"write {sign} for each cell that is missing, or take it out if it is no row"
 
     def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
-        message = f"{self.file} cannot be read as a csv file: {mistakes.shorten(why, 200)}"
+        message = f"{self.file} cannot be read as a csv file: {shorten(why, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler import reading
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.given import column_of
 from dlc.runtime.data.source import Column, Opened, need_file, shown
@@ -98,7 +99,7 @@ class NpzFile(Opened):
             return np.lib.format.read_array(stream, allow_pickle=False)
 
     def _broken(self, why: str) -> mistakes.CompileError:
-        message = f"{self.file} cannot be read as an npz file: {mistakes.shorten(why, 200)}"
+        message = f"{self.file} cannot be read as an npz file: {shorten(why, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from dlc.compiler import reading
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.source import Column, need_file, shown
 from dlc.runtime.data.sources.arrow import ArrowRows
@@ -75,7 +76,7 @@ class ParquetFile(ArrowRows):
         return pa.Table.from_batches(batches)
 
     def _broken(self, error: object) -> mistakes.CompileError:
-        message = f"{self.file} cannot be read as a Parquet file: {mistakes.shorten(error, 200)}"
+        message = f"{self.file} cannot be read as a Parquet file: {shorten(error, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
 
 

@@ -54,7 +54,8 @@ def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     help = help or foreign.operator(name).replace("OUTPUT", output) or for_settings(name)
     if ev.e.torn.nameless and not help:
         return Halt()  # it may be the name that is lost
-    help = help or ev.e.nearest.did_you_mean(name, candidates) or otherwise
+    near = "" if name in foreign.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
+    help = help or near or otherwise
     return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
 
 

@@ -76,11 +76,6 @@ def foreign_letters(word: str) -> str:
     return " and ".join(letters[:2]) + ", ..." * (len(letters) > 2)
 
 
-def is_space(character: str) -> bool:
-    """Whether it is blank, and none of the spaces of the language."""
-    return character.isspace()
-
-
 def is_unseen(character: str) -> bool:
     """Whether it shows nothing at all, as a zero-width space."""
     from unicodedata import category

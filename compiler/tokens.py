@@ -196,7 +196,7 @@ class _Tokenizer:
         if meant := characters.meant(token):
             self.signs.setdefault((token.line, str(token)), []).append(token)
             return retyped(token, meant[1], meant[0])
-        if characters.is_space(token):
+        if token.isspace():
             self.signs.setdefault((token.line, str(token)), []).append(token)
             return None
         return token

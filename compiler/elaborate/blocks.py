@@ -84,7 +84,7 @@ def block_signature(template: Template) -> str:
     return f"{template.name}({', '.join(settings)}{more})"
 
 
-def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: Span) -> Any:
+def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand]) -> Any:
     template = stage.template
     declared = template.declaration.tensors
     if len(tensors) != len(declared):

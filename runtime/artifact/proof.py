@@ -193,7 +193,7 @@ def b64decode(data: str) -> bytes:
 
 
 def field(table: Mapping[str, Any], name: str) -> Any:
-    """A value of a table, none if it is not there."""
+    """A value of a table, none if it is not there; of no type that is known."""
     return table.get(name)
 
 

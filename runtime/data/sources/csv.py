@@ -58,7 +58,7 @@ class CsvFile(Opened):
             return [texts([]) for _ in places]
         table = self._parse(places)
         self.count = table.num_rows
-        return [self._column(table.column(str(place)), place) for place in places]
+        return [self._column(table.column(str(place))) for place in places]
 
     def row(self, number: int) -> str:
         """With the line as well, which differs by the heading, blank lines and cells of several lines."""
@@ -155,7 +155,7 @@ class CsvFile(Opened):
         *_, (line, _, row) = self._lines(b"\n" + BEHIND)
         return line if row != [BEHIND.decode()] else None
 
-    def _column(self, cells: pa.ChunkedArray, place: int) -> Column:
+    def _column(self, cells: pa.ChunkedArray) -> Column:
         column = texts(cells, untyped=True)
         if not self._missing:
             return column

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler import characters
 from dlc.compiler.brackets import CLOSERS, OPENERS
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.foreign import PHRASES
 from dlc.compiler.quoting import listed, shorten
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
@@ -25,26 +26,24 @@ SECTIONS = frozenset({"data", "train", "export", "expect", "tune"})
 DECLARATIONS = frozenset({"import", "param", "input", "output", "weight", "block", "net", "step", "phase"})
 TYPES = frozenset(ELEMENTS)
 
-# Words that open a statement in other languages.
+LAYERS = "layers stand in a flow: `x -> dense(8) -> relu -> y`"
+# Words that open a statement in other languages, and that no dialect reads.
 FOREIGN_WORDS = {
     **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
     **dict.fromkeys(("while", "until", "loop", "foreach"), "the one loop is `for x in list { ... }`"),
-    **dict.fromkeys(("from", "include", "using", "require", "use"),
+    **dict.fromkeys(("from", "using", "use"),
                     'an import is written `import f, g from "other.dl"`'),
     **dict.fromkeys(("with", "try", "except", "finally", "catch", "raise", "throw"),
                     "a spec says what is computed, and nothing else runs: take these lines out"),
     **dict.fromkeys(("switch", "match", "case", "when"),
                     "a choice is written `if c { ... } else if d { ... }`"),
     **dict.fromkeys(("assert", "test", "check"), "what has to hold is written into `expect { ... }`"),
-    **dict.fromkeys(("del", "global", "nonlocal", "yield", "await", "defer", "typedef", "package"),
+    **dict.fromkeys(("del", "nonlocal", "yield", "await", "defer", "typedef", "package"),
                     "take the line out"),
-    **dict.fromkeys(("print", "echo", "puts"), "`dlc show` prints the shape of everything"),
-    **dict.fromkeys(("layers", "network", "model", "architecture"),
-                    "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
+    **dict.fromkeys(("layers", "architecture"), LAYERS),
     **dict.fromkeys(("dataset", "source", "rows"), "rows are named in `data { source = ... }`"),
-    **dict.fromkeys(("training", "optimizer", "loss", "fit", "trainer", "hyperparameters"),
+    **dict.fromkeys(("training", "optimizer", "loss", "trainer", "hyperparameters"),
                     "settings of training stand in `train { ... }`"),
-    **dict.fromkeys(("const", "let", "var", "def"), "a value is given with `=`: `x = 3`"),
 }  # fmt: skip
 
 # What the grammar may want next, in the words of the language and in the order they are told.
@@ -205,8 +204,8 @@ def _first_word(slip: _Slip) -> str:
     begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and slip.after is None)
     if not slip.line.word or not (begins or slip.found.type == "LBRACE"):
         return ""
-    if slip.line.word in FOREIGN_WORDS:
-        return FOREIGN_WORDS[slip.line.word]
+    if mend := FOREIGN_WORDS.get(slip.line.word, PHRASES.get(slip.line.word, "")):
+        return mend
     if slip.at != 1 or slip.found.type not in ("NAME", "LBRACE"):
         return ""
     if slip.found.type == "LBRACE":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from dlc.compiler.dialects.statement import Found, Statement, closed, levels, split, touch
-from dlc.compiler.mends import DECLARATIONS, FOREIGN_WORDS, SECTIONS
+from dlc.compiler.foreign import LIBRARIES
+from dlc.compiler.mends import DECLARATIONS, FOREIGN_WORDS, LAYERS, SECTIONS
 from dlc.compiler.quoting import shorten
 from dlc.compiler.suggest import nearest
 from dlc.compiler.tokens import retyped
@@ -22,15 +23,6 @@ TEMPLATES = {
                      "block"),
     **dict.fromkeys(("class", "model", "module", "network", "struct"), "net"),
 }  # fmt: skip
-# Packages of Python and of other languages that a spec needs nothing of.
-LIBRARIES = frozenset({
-    "torch", "torchvision", "torchaudio", "torchmetrics", "tensorflow", "tf", "keras", "jax", "flax", "haiku",
-    "optax", "equinox", "numpy", "np", "pandas", "pd", "sklearn", "scipy", "matplotlib", "lightning",
-    "pytorch_lightning", "pl", "onnx", "onnxruntime", "transformers", "datasets", "timm", "einops", "fastai",
-    "ludwig", "wandb", "tqdm", "mlflow", "os", "sys", "math", "random", "typing", "collections", "json",
-    "time", "pathlib", "re", "argparse", "functools", "dataclasses", "logging", "itertools", "copy",
-    "warnings", "__future__", "Flux", "Knet", "Lux", "MLJ", "dlc", "nn",
-})  # fmt: skip
 
 
 def python_import(s: Statement) -> Found | None:
@@ -87,7 +79,9 @@ def doubled(s: Statement) -> Found | None:
 
 def misspelt(s: Statement) -> Found | None:
     """`trian { ... }`, `imput x: float`."""
-    if len(s.tokens) < 2 or s.tokens[0].type != "NAME" or str(s.tokens[0]) in FOREIGN_WORDS:
+    if len(s.tokens) < 2 or s.tokens[0].type != "NAME":
+        return None
+    if any(str(s.tokens[0]) in known for known in (FOREIGN_WORDS, BINDERS, TEMPLATES)):
         return None
     words = {"LBRACE": SECTIONS, "NAME": DECLARATIONS}.get(s.tokens[1].type)
     meant = nearest(s.tokens[0], words) if words else None
@@ -111,8 +105,10 @@ def _import_of_javascript(s: Statement) -> Found | None:
 
 
 def template(s: Statement) -> Found | None:
-    """`def f(x, n=3):`, `function f(x) {`, `class Net(nn.Module):`."""
+    """`def f(x, n=3):`, `function f(x) {`, `class Net(nn.Module):`, `model {`."""
     word = TEMPLATES.get(str(s.tokens[0]), "")
+    if word == "net" and s.types("NAME", "LBRACE"):
+        return s.tell(f"`{s.tokens[0]}` opens no statement", LAYERS, s.tokens[:1])
     if not word or s.tokens[0].type != "NAME" or len(s.tokens) < 2 or s.tokens[1].type != "NAME":
         return None
     name = s.tokens[1]
@@ -139,13 +135,16 @@ def template(s: Statement) -> Found | None:
 
 
 def word_before_binding(s: Statement) -> Found | None:
-    """`let x = 3`, `float x = 3`, `new Dense(3)`."""
+    """`let x = 3`, `float x = 3`, `var x`, `new Dense(3)`."""
     words = 0
     while words < len(s.tokens) and s.tokens[words].type == "NAME" and str(s.tokens[words]) in BINDERS:
         words += 1
     rest = s.tokens[words:]
     if words and len(rest) > 1 and rest[0].type == "NAME" and rest[1].type == "EQUAL":
         return s.tell("a binding is written `name = value`", "leave it out", s.tokens[:words], instead=[rest])
+    if words and rest and rest[0].type == "NAME":
+        message = f"`{s.tokens[0]}` opens no statement"
+        return s.tell(message, f"a value is given with `=`: `{shorten(rest[0])} = 3`", s.tokens[:1])
     for i, (a, b) in enumerate(pairwise(s.tokens)):
         if a == "new" and a.type == b.type == "NAME":
             return s.tell(

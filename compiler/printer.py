@@ -115,8 +115,8 @@ def print_syntax(file: syntax.File) -> str:
 
 
 def tree(root: Any) -> Iterator[str]:
-    """A line for each node, those of a part below that of the whole. A long sum is as deep as it is long: what
-    is left to do is kept in a list."""
+    """A line for each node, those of a part below that of the whole. What is left to do is kept in a list: a
+    long sum is as deep as it is long."""
     waiting = [(root, 1, "")]
     while waiting:
         node, depth, label = waiting.pop()

@@ -41,7 +41,7 @@ WHOLE, DOTTED = r"^(0|-?[1-9][0-9]*)$", r"^(0|-?[1-9][0-9]*)\.0$"
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class ColumnValues:
     """A column, its whole numbers if it holds those, and the rows whose values count."""
 
     column: Column
@@ -49,11 +49,11 @@ class Held:
     rows: np.ndarray
 
     @classmethod
-    def of(cls, column: Column, rows: np.ndarray) -> Held:
+    def of(cls, column: Column, rows: np.ndarray) -> ColumnValues:
         return cls(column, whole_numbers(column), rows)
 
 
-def labels_of(held: Sequence[Held]) -> set[str] | set[int]:
+def labels_of(held: Sequence[ColumnValues]) -> set[str] | set[int]:
     """The distinct values of some columns together: whole numbers if all of them hold those, else text."""
     whole = all(some.numbers is not None for some in held)
     found: set[Any] = set().union(*((distinct if whole else distinct_texts)(some) for some in held))
@@ -65,13 +65,13 @@ def labels_of(held: Sequence[Held]) -> set[str] | set[int]:
     return found
 
 
-def distinct(held: Held) -> set[int]:
+def distinct(held: ColumnValues) -> set[int]:
     assert held.numbers is not None
     there = ~held.numbers.missing[held.rows]
     return set(np.unique(held.numbers.values[held.rows][there]).tolist())
 
 
-def distinct_texts(held: Held) -> set[str]:
+def distinct_texts(held: ColumnValues) -> set[str]:
     """Text as it stands; whole numbers beside text as they are printed."""
     column = held.column
     if column.labels:

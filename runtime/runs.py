@@ -18,9 +18,9 @@ import numpy as np
 from dlc.compiler import name_of, read_source, reading
 from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.program import Facts
-from dlc.runtime.artifact.metadata import classes_from_json
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
+from dlc.runtime.labels import classes_from_json
 from dlc.runtime.strict_json import MAX_TEXT, is_table, parse
 
 if TYPE_CHECKING:

@@ -110,7 +110,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
     from dlc.compiler.elaborate.imports import MAX_FILES
     from dlc.compiler.source import MAX_BYTES
-    from dlc.runtime import strict_json, weight_files
+    from dlc.runtime import labels, strict_json, weight_files
     from dlc.runtime.artifact import contents, metadata, proof
     from dlc.runtime.data import bounds
     from dlc.runtime.data.sources import npz, parquet_pages
@@ -119,7 +119,7 @@ def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
         "artifact.md": [
             f"{contents.MAX_FILE} bytes", f"{contents.MAX_PARTS} fields", f"{contents.MAX_ITEMS} numbers",
             f"{strict_json.MAX_TEXT} bytes (64 MiB)", f"{strict_json.MAX_VALUES} JSON values",
-            f"{metadata.MAX_CLASSES} classes", f"{metadata.MAX_RANK} axes", f"{proof.MAX_VALUES} values",
+            f"{labels.MAX_CLASSES} classes", f"{metadata.MAX_RANK} axes", f"{proof.MAX_VALUES} values",
             f"{proof.BATCH} rows",
         ],
         "training.md": [

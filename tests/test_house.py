@@ -8,10 +8,14 @@ import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
 
 from imports import LAYERS, PRODUCT, ROOT, all_imports, files, imports, walk
 
 from dlc.compiler.codes import codes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LONGEST = 400
 HEAVY = {
@@ -110,8 +114,14 @@ def test_files_do_not_import_each_other_in_a_circle() -> None:
     for module, file in modules.items():
         named = [i.module for i in imports(file) if i.runs and i.top]
         found = {name if name in modules else name.rpartition(".")[0] for name in named}
-        order.add(module, *(found - {module}))
+        order.add(module, *(found - {module}), *packages_above(found) - packages_above({module}) - {module})
     order.prepare()
+
+
+def packages_above(modules: Iterable[str]) -> set[str]:
+    """What runs before a module of it does."""
+    parts = [name.split(".") for name in modules]
+    return {".".join(of[:end]) for of in parts for end in range(2, len(of))}
 
 
 def test_imports_within_functions_hide_no_circle() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from dlc.compiler.dialects.statement import Found, Statement, closed, levels, split, touch
-from dlc.compiler.foreign import LIBRARIES
+from dlc.compiler.libraries import LIBRARIES
 from dlc.compiler.mends import DECLARATIONS, FOREIGN_WORDS, LAYERS, SECTIONS
 from dlc.compiler.quoting import shorten
 from dlc.compiler.suggest import nearest

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import free, number
 from dlc.compiler.ir import Output, Value
-from dlc.compiler.operators.operands import RANGES
 from dlc.compiler.quoting import shorten
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.types import ELEMENTS, Classes, Tensor
+from dlc.runtime.labels import classes_from_json
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ PREFIX = "dlc."
 FORMAT = 1
 UNSEALED = "0" * 64  # stands in place of the digest when it is computed
 MAX_RANK, MAX_SIZE, MAX_NAME = 16, 10**12, 1000  # of a shape, of an axis, of a formula of free dimensions
-MAX_CLASSES = 1_000_000
 TEXTS = ("name", "spec", "fingerprint", "digest")  # not in JSON
 
 
@@ -162,26 +161,6 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
             raise no_type(written)
     sizes = tuple(s if isinstance(s, int) else free(s) for s in shape)
     return Tensor(element, sizes, classes, missing=written.get("missing") is True)
-
-
-def classes_from_json(count: Any, labels: Any, found_in: str = "") -> Classes:
-    """So many classes, with names or numbers or none. ValueError if there are no such."""
-    counted = is_whole(count) and 0 < count <= MAX_CLASSES
-    if not counted or not (labels is None or are_labels(labels, count)):
-        raise ValueError("these are no classes")
-    return Classes(count, None if labels is None else tuple(labels), found_in)
-
-
-def are_labels(labels: Any, count: int) -> bool:
-    """Names or whole numbers of 64 bits, as many as there are classes, no two alike."""
-    if not isinstance(labels, list) or len(labels) != count or len({*map(type, labels)}) != 1:
-        return False
-    low, high = RANGES["int64"]
-    if all_are(str, labels):
-        return len({*labels}) == count
-    return (
-        all(map(is_whole, labels)) and len({*labels}) == count and low <= min(labels) and max(labels) <= high
-    )
 
 
 def no_type(written: Mapping[str, Any]) -> ValueError:

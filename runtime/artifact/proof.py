@@ -13,8 +13,9 @@ from dlc.compiler.dims import number
 from dlc.compiler.quoting import shorten
 from dlc.runtime import memory
 from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference
-from dlc.runtime.artifact.metadata import MAX_CLASSES, type_from_json, type_to_json
+from dlc.runtime.artifact.metadata import type_from_json, type_to_json
 from dlc.runtime.artifact.samples import EITHER, POSITIVE, sample
+from dlc.runtime.labels import MAX_CLASSES
 from dlc.runtime.strict_json import all_are, is_table, is_whole
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from dlc.compiler.definition import STAGES, Definition
 from dlc.compiler.dialects.words import BINDERS, TEMPLATES
 from dlc.compiler.elaborate.scope import is_public
 from dlc.compiler.later import LATER, later
+from dlc.compiler.libraries import LIBRARIES
 from dlc.compiler.mends import FOREIGN_WORDS
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.suggest import nearest
@@ -69,12 +70,12 @@ def test_no_name_of_the_language_is_said_to_be_elsewhere() -> None:
     stages = {w for family in STAGES for w in Definition.families[family] if is_public(family, w)}
     tables = (foreign.PHRASES, foreign.ABSENT, foreign.CONSTANTS, foreign.OPERATORS)
     assert [sorted(stages & set(table)) for table in tables] == [[]] * len(tables)
-    assert not stages & foreign.LIBRARIES
+    assert not stages & LIBRARIES
 
 
 def test_no_word_stands_in_two_tables() -> None:
     tables = {"statements": FOREIGN_WORDS, "names": foreign.PHRASES, "binders": BINDERS, "blocks": TEMPLATES,
-              "unbuilt": foreign.UNBUILT, "libraries": foreign.LIBRARIES}  # fmt: skip
+              "unbuilt": foreign.UNBUILT, "libraries": LIBRARIES}  # fmt: skip
     twice = {(a, b): set(tables[a]) & set(tables[b]) for a, b in combinations(tables, 2)}
     # A type of C stands before the name of a variable, and turns a number where it is called.
     assert twice.pop(("names", "binders")) == {"int", "float", "bool", "str", "set"}

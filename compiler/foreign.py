@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dlc.compiler.later import LATER
+from dlc.compiler.later import LATER, not_built
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
@@ -162,7 +162,6 @@ ELSEWHERE = {
     "trainable": "weights are held still by `train { freeze = ... }`",
     "weights": "trained weights are read by `train { weights = load(\"f.safetensors\") }`",
     "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
-    "return_sequences": "a recurrent layer gives the sequence, and its last state with `final=true`",
     "bias_initializer": "biases begin at 0", "padding_mode": "`pad` stands before the convolution",
     "transform": "what is done to rows stands in the flow, as `standardize` and `random_flip` do",
     **dict.fromkeys(("target", "label", "labels", "target_column", "y"),
@@ -195,7 +194,7 @@ TYPES = {
     **dict.fromkeys(("half", "f16", "fp16"), "float16"), "bf16": "bfloat16",
     **dict.fromkeys(("int", "integer", "long", "i64", "Int", "Int64", "LongTensor"), "int64"),
     **dict.fromkeys(("short", "i16"), "int16"), **dict.fromkeys(("i32", "uint", "uint16", "uint32"), "int32"),
-    **dict.fromkeys(("byte", "u8", "uint", "char"), "uint8"),
+    **dict.fromkeys(("byte", "u8", "char"), "uint8"),
     **dict.fromkeys(("boolean", "Bool", "flag"), "bool"),
     **dict.fromkeys(("str", "String", "text", "Text", "bytes", "varchar"), "string"),
     **dict.fromkeys(("category", "categorical", "Categorical", "enum", "factor", "label", "classes",
@@ -218,7 +217,7 @@ _LOOK = "`dlc show` prints the shape of everything, and `dlc check` what is wron
 _RETURN = "a body ends with `}`"
 # What to do without a name that stands for nothing here.
 PHRASES = {
-    **dict.fromkeys(("print", "printf", "println", "display", "summary"), _LOOK),
+    **dict.fromkeys(("print", "printf", "println", "echo", "puts", "display", "summary"), _LOOK),
     **dict.fromkeys(("end", "endif", "endfor", "fi", "done", "begin", "do", "then"), _RETURN),
     **dict.fromkeys(("pass", "continue", "break"), "a body may be empty, and a loop runs to its end"),
     "enumerate": "`zip(range(len(l)), l)` pairs the entries of `l` with their numbers",
@@ -243,9 +242,7 @@ PHRASES = {
     "Activation": "an activation is a stage of its own: `-> relu`",
     "Lambda": "declare `block f(x) { return ... }`",
     "Rescaling": "numbers are scaled by arithmetic: `x / 255`",
-    "Masking": "missing steps are left out by themselves",
     "TimeDistributed": "`dense` works on the last axis alone, and leaves those before it as they are",
-    "Bidirectional": "it is a setting of recurrent layers, `bidirectional=true`",
     **dict.fromkeys(("squeeze", "unsqueeze", "expand_dims", "newaxis", "Unflatten", "RepeatVector"),
                     "`reshape` says the new shape; an index, `x[0]`, takes an axis away"),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D", "DepthwiseConv1D"),
@@ -262,7 +259,14 @@ PHRASES = {
                     "each output has its own, `OUTPUT.target`, and a loss of it alone is held against that"),
     **dict.fromkeys(("y_pred", "logits", "preds", "predictions"),
                     "what flowed into an output goes by its name"),
-    **dict.fromkeys(("require", "library", "include"), "layers, losses and optimizers need no import"),
+    **dict.fromkeys(("require", "library", "include"),
+                    "layers, losses and optimizers need no import; what another file has is brought by "
+                    "`import f, g from \"other.dl\"`"),
+}  # fmt: skip
+# Names and settings that go with a word of the language that is not built yet: its family, and the word.
+UNBUILT = {
+    "Masking": ("attribute", "mask"), "Bidirectional": ("operator", "lstm"),
+    "return_sequences": ("operator", "lstm"), "return_state": ("operator", "lstm"),
 }  # fmt: skip
 # What other libraries have and this language has not, though the name is near to one of its own.
 ABSENT = frozenset({
@@ -270,14 +274,6 @@ ABSENT = frozenset({
     "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "Hardmax", "SwiGLU", "swiglu", "GEGLU", "GatherND",
     "RandomZoom", "Tversky", "lion", "Lion", "lamb", "LAMB", "ASGD", "Rprop", "Adafactor", "adafactor",
     "SparseAdam", "ftrl",
-})  # fmt: skip
-# Modules of other libraries that names are looked for in, as in `nn.Linear`.
-MODULES = frozenset({
-    "nn", "torch", "F", "functional", "tf", "tensorflow", "keras", "layers", "activations", "optim",
-    "optimizers", "losses", "metrics", "init", "initializers", "regularizers", "callbacks", "np", "numpy",
-    "jnp", "jax", "flax", "linen", "hk", "eqx", "optax", "math", "torchvision", "transforms", "torchmetrics",
-    "sklearn", "pl", "L", "lightning", "onnx", "self", "this", "K", "Flux", "schedules", "lr_scheduler",
-    "random", "lax",
 })  # fmt: skip
 # What a sample of another library is asked, and what this language asks in its place.
 METHODS = {"size": "shape", "dim": "rank", "ndim": "rank", "ndimension": "rank", "get_shape": "shape"}
@@ -340,7 +336,7 @@ def aliases(families: tuple[str, ...]) -> dict[str, str]:
 def operator(name: str) -> str:
     """What to do about an operator, a loss or another name that stands for nothing here; empty if that is not
     known."""
-    if phrase := PHRASES.get(name, PHRASES.get(name.lower(), "")):
+    if phrase := unbuilt(name) or PHRASES.get(name, PHRASES.get(name.lower(), "")):
         return phrase
     if name in CONSTANTS:
         return f"it is written `{CONSTANTS[name]}` here"
@@ -374,7 +370,14 @@ def setting(name: str, known: Container[str]) -> str:
         return f"it is called `{found}` here"
     if name in NEEDLESS:
         return f"leave it out: {NEEDLESS[name]}"
-    return ELSEWHERE.get(name, "")
+    return unbuilt(name) or ELSEWHERE.get(name, "")
+
+
+def unbuilt(name: str) -> str:
+    """What to say of a name that goes with what is not built yet; empty for all others."""
+    if name not in UNBUILT:
+        return ""
+    return f"it goes with {not_built(*UNBUILT[name]).message.replace(' is not', ', which is not')}"
 
 
 def type_(name: str, *, called: bool = False) -> str:

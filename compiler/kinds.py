@@ -6,6 +6,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import Dim
+from dlc.compiler.quoting import shorten
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -384,7 +385,7 @@ def describe(value: Any) -> str:
     if isinstance(value, (int, float, Dim)):
         return f"`{value}`"
     if isinstance(value, str):
-        return f'"{value}"' if len(value) <= 60 else f'"{value[:60]}..."'
+        return f'"{shorten(value, 60)}"'
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}" if value else "an empty list"
     describer = getattr(value, "describe", None)

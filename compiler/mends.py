@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from dlc.compiler import characters
 from dlc.compiler.brackets import CLOSERS, OPENERS
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.foreign import PHRASES
+from dlc.compiler.quoting import listed, shorten
 from dlc.compiler.record import record
 from dlc.compiler.source import Source, Span
 from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.tokens import DECLARATIONS, GOES_ON_AFTER, RESERVED, SECTIONS, clipped, span_of
+from dlc.compiler.tokens import DECLARATIONS, GOES_ON_AFTER, RESERVED, SECTIONS, span_of
 from dlc.compiler.types import ELEMENTS
 
 if TYPE_CHECKING:
@@ -22,30 +24,28 @@ if TYPE_CHECKING:
 
 TYPES = frozenset(ELEMENTS)
 
-# Words that open a statement in other languages.
+LAYERS = "layers stand in a flow: `x -> dense(8) -> relu -> y`"
+# Words that open a statement in other languages, and that no dialect reads.
 FOREIGN_WORDS = {
     **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
     **dict.fromkeys(("while", "until", "loop", "foreach"), "the one loop is `for x in list { ... }`"),
-    **dict.fromkeys(("from", "include", "using", "require", "use"),
+    **dict.fromkeys(("from", "using", "use"),
                     'an import is written `import f, g from "other.dl"`'),
     **dict.fromkeys(("with", "try", "except", "finally", "catch", "raise", "throw"),
                     "a spec says what is computed, and nothing else runs: take these lines out"),
     **dict.fromkeys(("switch", "match", "case", "when"),
                     "a choice is written `if c { ... } else if d { ... }`"),
     **dict.fromkeys(("assert", "test", "check"), "what has to hold is written into `expect { ... }`"),
-    **dict.fromkeys(("del", "global", "nonlocal", "yield", "await", "defer", "typedef", "package"),
+    **dict.fromkeys(("del", "nonlocal", "yield", "await", "defer", "typedef", "package"),
                     "take the line out"),
-    **dict.fromkeys(("print", "echo", "puts"), "`dlc show` prints the shape of everything"),
-    **dict.fromkeys(("layers", "network", "model", "architecture", "neural_network"),
-                    "a file is one model, and nothing stands around it; layers stand in a flow: "
-                    "`x -> dense(8) -> relu -> y`"),
+    **dict.fromkeys(("layers", "architecture", "neural_network"),
+                    f"a file is one model, and nothing stands around it; {LAYERS}"),
     **dict.fromkeys(("inputs", "input_features", "features"), "each input is declared: `input x: float`"),
-    **dict.fromkeys(("outputs", "output_features", "targets"), "each output is declared: `output y: float`"),
+    **dict.fromkeys(("outputs", "output_features"), "each output is declared: `output y: float`"),
     **dict.fromkeys(("preprocessing", "transforms"), "preprocessing stands in the flow: `x -> standardize`"),
     **dict.fromkeys(("dataset", "source", "rows"), "rows are named in `data { source = ... }`"),
-    **dict.fromkeys(("training", "optimizer", "loss", "fit", "trainer", "hyperparameters"),
+    **dict.fromkeys(("training", "optimizer", "loss", "trainer", "hyperparameters"),
                     "settings of training stand in `train { ... }`"),
-    **dict.fromkeys(("const", "let", "var", "def"), "a value is given with `=`: `x = 3`"),
 }  # fmt: skip
 
 # What the grammar may want next, in the words of the language and in the order they are told.
@@ -133,7 +133,7 @@ def explain(line: Line, found: Token, accepts: Collection[str], source: Source) 
     slip = _Slip(line, found, at, accepts)
     if mend := _first_word(slip):
         place = Label(span_of(source, line.tokens[0]))
-        return Diagnostic("E0102", f"`{clipped(line.word)}` opens no statement", (place,), (), mend)
+        return Diagnostic("E0102", f"`{shorten(line.word)}` opens no statement", (place,), (), mend)
     end = line.tokens[-1].end_pos
     labels = [Label(Span(source, end, end) if ends else span_of(source, found))]
     if (opener := slip.opener) is not None and opener.line < (line.tokens[-1] if ends else found).line:
@@ -164,7 +164,7 @@ def _found(slip: _Slip, source: Source) -> str:
             return "`}`"
         return "the end of the line" if rest.strip() else "the end of the file"
     kinds = {"NAME": "the name ", "NUMBER": "the number ", "STRING": "the text "}
-    return f"{kinds.get(token.type, '')}`{clipped(token)}`"
+    return f"{kinds.get(token.type, '')}`{shorten(token)}`"
 
 
 def _wanted(slip: _Slip) -> str:
@@ -207,12 +207,12 @@ def _first_word(slip: _Slip) -> str:
     begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and ends)
     if not slip.line.word or not (begins or slip.found.type == "LBRACE"):
         return ""
-    if slip.line.word in FOREIGN_WORDS:
-        return FOREIGN_WORDS[slip.line.word]
+    if mend := FOREIGN_WORDS.get(slip.line.word, PHRASES.get(slip.line.word, "")):
+        return mend
     if slip.at != 1 or slip.found.type not in ("NAME", "LBRACE"):
         return ""
     if slip.found.type == "LBRACE":
-        return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {_listed(SECTIONS)}"
+        return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {listed(sorted(SECTIONS))}"
     return did_you_mean(slip.line.word, DECLARATIONS)
 
 
@@ -287,7 +287,7 @@ def _lost_name(slip: _Slip) -> str:
     if slip.at == 0 and slip.found.type == "EQUAL":
         return "the name that is bound is missing: `name = value`"
     if slip.at == 0 and slip.found.type == "LBRACE":
-        return f"the word before a `{{` is missing: the sections are {_listed(SECTIONS)}"
+        return f"the word before a `{{` is missing: the sections are {listed(sorted(SECTIONS))}"
     named = slip.line.word if slip.line.word in DECLARATIONS - {"step", "phase", "import"} else ""
     if slip.at == 1 and named and slip.found.type in ("COLON", "LPAR", "EQUAL"):
         return f"a name is missing: `{named} NAME{slip.found}`"
@@ -387,7 +387,3 @@ _MENDS = (
     _nothing_between, _nothing_behind, _lost_name, _colon, _equal, _declaration, _missing_value,
     _dictionary, _continued_line, _brace_below, _two_values, _several_values,
 )  # fmt: skip
-
-
-def _listed(words: Collection[str]) -> str:
-    return ", ".join(f"`{word}`" for word in sorted(words))

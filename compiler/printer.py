@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST = 16  # numbers of a constant that are shown
 INDENT = "  "
+DEEPEST = 200  # levels of a tree; what is deeper still stands no further in
 
 
 # --- the graph --------------------------------------------------------------------------------------------
@@ -109,12 +110,23 @@ def print_syntax(file: syntax.File) -> str:
     if file.description:
         lines += [f"{INDENT}description {spell_text(file.description)}"]
     for statement in file.body:
-        lines += tree(statement, INDENT)
+        lines += tree(statement)
     return "\n".join(lines) + "\n"
 
 
-def tree(node: Any, indent: str, label: str = "") -> Iterator[str]:
-    """A node's name, its plain parts on the same line, and the lines of those parts that are nodes."""
+def tree(root: Any) -> Iterator[str]:
+    """A line for each node, those of a part below that of the whole. What is left to do is kept in a list: a
+    long sum is as deep as it is long."""
+    waiting = [(root, 1, "")]
+    while waiting:
+        node, depth, label = waiting.pop()
+        line, parts = node_line(node)
+        yield f"{INDENT * min(depth, DEEPEST)}{label}{line}"
+        waiting += [(part, depth + 1, f"{name}: ") for name, part in reversed(parts)]
+
+
+def node_line(node: Any) -> tuple[str, list[tuple[str, Any]]]:
+    """A node's name with its plain parts, and those parts that are nodes, each with its name."""
     plain, below = [type(node).__name__.lower().strip("_")], []
     for field in fields(node):
         value = getattr(node, field.name)
@@ -125,10 +137,8 @@ def tree(node: Any, indent: str, label: str = "") -> Iterator[str]:
         elif value is not None or field.name == "value":
             plain.append(spell_text(value) if field.name in ("value", "path") else f"{spell_name(value)}")
     where = f"  # {line_of(node)}" if hasattr(node, "span") else ""
-    yield f"{indent}{label}{' '.join(p for p in plain if p)}{where}"
-    for name, value in below:
-        for part in value if isinstance(value, tuple) else (value,):
-            yield from tree(part, indent + INDENT, f"{name}: ")
+    parts = [(n, part) for n, value in below for part in (value if isinstance(value, tuple) else (value,))]
+    return f"{' '.join(p for p in plain if p)}{where}", parts
 
 
 def is_tree(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.quoting import printable
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def render(diagnostic: Diagnostic, *, color: bool = False) -> str:
     paint = _Paint(color)
     tone = "red" if diagnostic.severity == "error" else "yellow"
     head = paint(tone, f"{diagnostic.severity}[{diagnostic.code}]") + paint(
-        "bold", f": {_safe(diagnostic.message)}"
+        "bold", f": {printable(diagnostic.message)}"
     )
     width = max((len(str(_line_of(label.span))) for label in diagnostic.labels), default=1)
     gutter = _Gutter(width, paint)
@@ -36,7 +37,7 @@ def render(diagnostic: Diagnostic, *, color: bool = False) -> str:
     if remarks and diagnostic.labels:
         lines.append(gutter.empty)
     lines += [
-        gutter.remark(_safe(line), first=i == 0)
+        gutter.remark(printable(line), first=i == 0)
         for text in remarks
         for i, line in enumerate(text.split("\n"))
     ]
@@ -119,7 +120,7 @@ def _places(diagnostic: Diagnostic, gutter: _Gutter, tone: str) -> Iterable[str]
             sources.append(label.span.source)
     for source in sources:
         labels = [label for label in diagnostic.labels if label.span.source is source]
-        yield gutter.arrow(_safe(labels[0].span.place))
+        yield gutter.arrow(printable(labels[0].span.place))
         yield gutter.empty
         yield from _lines(source, labels, diagnostic.labels[0], gutter, tone)
 
@@ -183,7 +184,7 @@ def _cells(text: str, column: int) -> tuple[str, list[int]]:
     columns: list[int] = []
     for character in text:
         columns.append(column)
-        cell = " " * (TAB - column % TAB) if character == "\t" else _safe(character, "\ufffd")
+        cell = " " * (TAB - column % TAB) if character == "\t" else printable(character, "\ufffd")
         shown.append(cell)
         column += _width(cell)
     return "".join(shown), [*columns, column]
@@ -209,12 +210,12 @@ def _mark_rows(view: _View, primary: Label, paint: _Paint, tone: str) -> Iterabl
     columns = groupby(range(max(tones) + 1), key=tones.get)
     row = "".join(_run(tone, len(list(run)), paint) for tone, run in columns)
     *others, (_, _, last) = marks
-    yield f"{row} {_safe(last.text)}".rstrip()
+    yield f"{row} {printable(last.text)}".rstrip()
     texts = [(first, label) for first, _, label in others if label.text]
     while texts:
         first, label = texts.pop()
         waiting = sorted({column for column, _ in texts if column < first})
-        yield _bars(waiting, first) + _safe(label.text)
+        yield _bars(waiting, first) + printable(label.text)
 
 
 def _run(tone: str | None, length: int, paint: _Paint) -> str:
@@ -223,15 +224,6 @@ def _run(tone: str | None, length: int, paint: _Paint) -> str:
 
 def _bars(columns: list[int], width: int) -> str:
     return "".join("|" if column in columns else " " for column in range(width))
-
-
-def _safe(text: str, instead: str = "") -> str:
-    """The text without signs that a terminal or a reader would obey instead of showing them."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else instead or c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 def _line_of(span: Span) -> int:

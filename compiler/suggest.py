@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dlc.compiler.characters import foreign_letters, latin
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 MAX_WORD = 40  # longer words are compared by their beginning
-MAX_LISTED = 12
 MAX_COMPARED = 100_000  # names that one spec may have compared with mistyped ones
 
 
@@ -28,19 +27,19 @@ class Nearest:
 
     def did_you_mean(self, word: str, candidates: Callable[[], Collection[str]]) -> str:
         """A sentence that names the nearest candidate, or nothing."""
+        return self.meant(word, candidates)[1]
+
+    def meant(self, word: str, candidates: Callable[[], Collection[str]]) -> tuple[str, str]:
+        """The nearest candidate and a sentence that names it, or nothing of both."""
         if self.left <= 0:
-            return ""
+            return "", ""
         found = candidates()
         self.left -= len(found)
-        return did_you_mean(word, found)
+        return meant(word, found)
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that was probably meant by `word`, if there is one."""
-    from dlc.compiler.foreign import ABSENT
-
-    if word in ABSENT:
-        return None
     from_elsewhere = re.search("[a-z][A-Z]", word)  # no name of the language is written so
     plain = _plain(word)
     letters, steps, best = set(plain), Steps(plain), None
@@ -70,11 +69,14 @@ def alike(a: str, b: str) -> int:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """A sentence that names the nearest candidate, or nothing."""
+    return meant(word, candidates)[1]
+
+
+def meant(word: str, candidates: Iterable[str]) -> tuple[str, str]:
+    """The nearest candidate and a sentence that names it, or nothing of both."""
     known = list(candidates)
-    if help := look_alike(word, known):
-        return help
-    meant = nearest(word, known)
-    return f"did you mean `{meant}`?" if meant else ""
+    found = nearest(word, known) or ""
+    return found, look_alike(word, known) or (f"did you mean `{found}`?" if found else "")
 
 
 def look_alike(word: str, candidates: Iterable[str]) -> str:
@@ -87,12 +89,6 @@ def look_alike(word: str, candidates: Iterable[str]) -> str:
     if not twin:
         return ""
     return f"there is `{twin}`, which holds {foreign_letters(twin)}: write both alike"
-
-
-def listed(names: Collection[str], form: str = "`{}`") -> str:
-    """Names one after the other, each in this form, the end of a long list left out."""
-    shown = ", ".join(map(form.format, islice(names, MAX_LISTED)))
-    return f"{shown} and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else shown
 
 
 def _plain(word: str) -> str:

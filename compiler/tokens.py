@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from dlc.compiler import brackets, characters
 from dlc.compiler.brackets import CLOSERS, HEADS, OPENERS
 from dlc.compiler.diagnostics import Label
+from dlc.compiler.quoting import shorten
 from dlc.compiler.source import Source, Span
 
 if TYPE_CHECKING:
@@ -153,12 +154,13 @@ class _Tokenizer:
             power = re.fullmatch(r"([^\W\d]\w*?)[²³]", token)
             help = f"a power is written `**`: `{power[1]} ** {plain[-1]}`" if power else _NAMES
             self.report(
-                "E0101", token, f"`{clipped(token)}` holds a character that cannot stand in a name", help
+                "E0101", token, f"`{shorten(token)}` holds a character that cannot stand in a name", help
             )
         elif plain != token:
             odd = "".join(c for c in token if c not in plain)
-            self.report("E0101", token, f"`{clipped(token)}` is not written in plain letters",
-                        f"write `{clipped(plain)}`: it holds {characters.foreign_letters(odd)}")  # fmt: skip
+            mend = f"write `{plain}`: " if len(plain) <= MAX_NAME else ""
+            self.report("E0101", token, f"`{shorten(token)}` is not written in plain letters",
+                        f"{mend}it holds {characters.foreign_letters(odd)}")  # fmt: skip
             return retyped(
                 token, plain.upper() if plain.upper() in RESERVED and plain.islower() else "NAME", plain
             )
@@ -189,7 +191,7 @@ class _Tokenizer:
         return retyped(token, "STRING", f'"{inside}"')
 
     def _bad_number(self, token: Token) -> Token:
-        self.report("E0105", token, f"`{clipped(token)}` is not a number", characters.number_help(token))
+        self.report("E0105", token, f"`{shorten(token)}` is not a number", characters.number_help(token))
         meant = characters.number(token)
         if not meant:
             self.broken.add(token.start_pos)
@@ -207,7 +209,7 @@ class _Tokenizer:
         """The token that is meant by a sign; the statement tells of one that is meant for none."""
         if token[0].isdigit():  # `64 => 32`
             help = "leave it out: how many flow in is known"
-            self.report("E0101", token, f"`{clipped(token)}` means nothing here", help)
+            self.report("E0101", token, f"`{shorten(token)}` means nothing here", help)
             return None
         if meant := characters.meant(token):
             self.signs.setdefault((token.line, str(token)), []).append(token)
@@ -346,11 +348,6 @@ def retyped(token: Token, type: str, text: str) -> Token:
 
 def span_of(source: Source, token: Token) -> Span:
     return Span(source, token.start_pos, token.end_pos)
-
-
-def clipped(text: str) -> str:
-    """A text short enough for a message."""
-    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 _CHECKS = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from dlc.compiler.answers import class_axis, kind_of
 from dlc.compiler.definition import Definition, Reject
+from dlc.compiler.quoting import shorten
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
@@ -184,7 +185,7 @@ def metric_of(written: dict[str, Any]) -> Any:
         definition = known[name]
         return definition(**{key: definition.settings[key].kind.accept(v) for key, v in settings.items()})
     except (KeyError, TypeError, Reject):
-        raise ArtifactError(f"this version of dlc does not know the metric {str(written)[:80]}") from None
+        raise ArtifactError(f"this version of dlc does not know the metric {shorten(written, 80)}") from None
 
 
 def target_of(artifact: Artifact, output: str) -> str:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import reading
 from dlc.compiler.sections import PARTS
 from dlc.runtime.artifact.export import REAL_ROWS
-from dlc.runtime.artifact.metadata import is_table, names_of_columns
+from dlc.runtime.artifact.metadata import names_of_columns
 from dlc.runtime.data.encode import dtype_of
 from dlc.runtime.history import plain
-from dlc.runtime.runs import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, read_weights, unreadable
+from dlc.runtime.runs import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, unreadable
+from dlc.runtime.strict_json import is_table
+from dlc.runtime.weight_files import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +100,7 @@ def read_rows(folder: Path, program: Program) -> dict[str, np.ndarray] | None:
         return None
     types = {i.name: i.declared for i in program.inputs}
     try:
-        rows = read_weights(folder / ROWS)
+        rows = Stored(folder / ROWS)
         kept = {name: rows[name] for name in rows if name in types}
     except (ValueError, TypeError):  # an element that NumPy does not have
         raise unreadable(folder, f"{ROWS} is not as dlc writes it") from None

@@ -8,7 +8,8 @@ from dlc.compiler import reading
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.lower.given import accept, weights_of
 from dlc.compiler.lower.weights import check_known
-from dlc.runtime.runs import read_weights
+from dlc.runtime.runs import run_at
+from dlc.runtime.weight_files import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Weight
     from dlc.compiler.program import Program
     from dlc.compiler.training.beginning import Load
-    from dlc.runtime.weight_files import Stored
 
 UNREADABLE = "E0808"
 HELP_PATH = "paths are relative to the spec; `dlc train` leaves `weights.safetensors` in its run folder"
@@ -47,7 +47,7 @@ def read(program: Program, load: Load, folder: Path) -> dict[str, np.ndarray]:
 def weights_at(path: Path, program: Program) -> dict[str, np.ndarray]:
     """The weights of a program, from a file. OSError where there is none, ValueError where it is of another
     format."""
-    stored = read_weights(path)
+    stored = Stored(run_at(path))
     check_known(program.graph, stored)
     return accept(weights_of(program.graph), stored, what=f"{path} does not hold the weights of this spec")
 
@@ -55,7 +55,7 @@ def weights_at(path: Path, program: Program) -> dict[str, np.ndarray]:
 def opened(load: Load, folder: Path) -> Stored:
     """The file that the spec names."""
     try:
-        return read_weights(folder / load.path)
+        return Stored(run_at(folder / load.path))
     except (OSError, ValueError) as error:
         why = reading.why(error) if isinstance(error, OSError) else f"cannot be read: {error}"
         raise CompileError.of(UNREADABLE, f"{load.path} {why}", load.span, help=HELP_PATH) from None

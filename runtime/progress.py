@@ -6,6 +6,7 @@ import time
 from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.quoting import printable
 from dlc.compiler.sections import PARTS
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Progress:
         self._told = time.monotonic()
         left = (self._told - self._began) / epoch.step * (self._plan.steps - epoch.step)
         ending = "" if last or self._bar else f"  {duration(left)} left"
-        self._console.print(line(epoch, self._plan.epochs) + ending, highlight=False, soft_wrap=True)
+        words = line(epoch, self._plan.epochs) + ending
+        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
 
     def end(self, trained: Trained) -> None:
         self.close()
@@ -89,7 +91,7 @@ def line(epoch: Epoch, epochs: int) -> str:
 
 def listed(figures: Figures) -> list[str]:
     """As many figures as fit into a line; the run folder has them all."""
-    shown = [f"{name} {number(value)}" for name, value in figures.items()]
+    shown = [f"{printable(name)} {number(value)}" for name, value in figures.items()]
     return shown if len(shown) <= FIGURES else [*shown[:FIGURES], f"and {len(shown) - FIGURES} more"]
 
 
@@ -103,6 +105,7 @@ def table(figures: Mapping[str, Figures]) -> list[str]:
 
 def aligned(rows: list[list[str]]) -> list[str]:
     """Columns of one width each, the first to the left and the others to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -124,10 +127,10 @@ def grid(name: str, counts: Table, elsewhere: str) -> list[str]:
     """A line for each class that is true, under the names of those that were answered; of very many classes
     where else to look."""
     if len(counts.labels) > CLASSES:
-        return [f"{name}: {len(counts.labels)} classes; {elsewhere}"]
+        return [f"{printable(name)}: {len(counts.labels)} classes; {elsewhere}"]
     rows = [["", *counts.labels]]
     rows += [[n, *map(str, row)] for n, row in zip(counts.labels, counts.counts, strict=True)]
-    return [f"{name}: true down, answered across", *aligned(rows)]
+    return [f"{printable(name)}: true down, answered across", *aligned(rows)]
 
 
 def summary(console: Console, trained: Trained | None, *, parity: Sequence[str] = (),
@@ -147,7 +150,7 @@ def summary(console: Console, trained: Trained | None, *, parity: Sequence[str] 
         console.print()
     width = max((len(what) for what, _ in facts), default=0)
     for what, words in facts:
-        console.print(f"{what:{width}}  {words}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{what:{width}}  {printable(words)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def number(value: float) -> str:

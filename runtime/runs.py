@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Table
     from dlc.runtime.history import Epoch, Trained
     from dlc.runtime.plans import Plan
-    from dlc.runtime.weight_files import Stored
 
 SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = KEPT = (
     "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json", "tables.json",
@@ -276,13 +275,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def unreadable(folder: Path, why: str) -> ArtifactError:
     return ArtifactError(f"{folder} is no run that can be read: {why}")
-
-
-def read_weights(path: Path) -> Stored:
-    """The weights in a file, each read when it is taken."""
-    from dlc.runtime.weight_files import Stored
-
-    return Stored(run_at(path))
 
 
 def point(pointer: Path, name: str) -> None:

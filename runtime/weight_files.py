@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
 from dlc.compiler.lower.given import Given
+from dlc.compiler.quoting import shorten
 from dlc.runtime import memory
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Stored(Given):
             self._file: Any = safe_open(path, framework="np")
             slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise ValueError(f"it is no safetensors file: {error}") from None
+            raise ValueError(f"it is no safetensors file: {shorten(error, 200)}") from None
         self.types = {n: (element(s.get_dtype()), tuple(s.get_shape())) for n, s in slices.items()}
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -8,10 +8,14 @@ import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
 
 from imports import LAYERS, PRODUCT, ROOT, all_imports, files, imports, walk
 
 from dlc.compiler.codes import codes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LONGEST = 400
 HEAVY = {
@@ -61,6 +65,15 @@ OPENED_ELSEWHERE = {
     "runtime/weight_files.py": {"safe_open"},
 }
 OF_DLC = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}
+# The copies of a loop are written as all else is.
+WRITER, LOOPS = (f"dlc.compiler.lower.pytorch_source.{name}" for name in ("writer", "loops"))
+# Parameters that nothing reads, as others call the function with them.
+CALLED_ALIKE = {
+    "forms of definitions": ("compiler/operators/", "compiler/training/", "compiler/initial.py"),
+    "kinds of answers": ("compiler/answers.py",),
+    "lints and listeners": ("runtime/lints/", "runtime/progress.py", "runtime/runs.py"),
+    "callbacks": ("runtime/interrupt.py", "src/dlc/cli/__init__.py"),
+}
 # These import by a name that stands in a table of theirs.
 BY_NAME = ("src/dlc/__init__.py", "src/dlc/cli/__init__.py")
 
@@ -101,7 +114,24 @@ def test_files_do_not_import_each_other_in_a_circle() -> None:
     for module, file in modules.items():
         named = [i.module for i in imports(file) if i.runs and i.top]
         found = {name if name in modules else name.rpartition(".")[0] for name in named}
-        order.add(module, *(found - {module}))
+        order.add(module, *(found - {module}), *packages_above(found) - packages_above({module}) - {module})
+    order.prepare()
+
+
+def packages_above(modules: Iterable[str]) -> set[str]:
+    """What runs before a module of it does."""
+    parts = [name.split(".") for name in modules]
+    return {".".join(of[:end]) for of in parts for end in range(2, len(of))}
+
+
+def test_imports_within_functions_hide_no_circle() -> None:
+    """A file may wait with an import where it is heavy, and not where the other one needs it first."""
+    modules = {module_of(file): file for file in PRODUCT}
+    named: dict[str, set[str]] = {}
+    for module, file in modules.items():
+        found = [i.module for i in imports(file) if i.runs]
+        named[module] = {name if name in modules else name.rpartition(".")[0] for name in found} - {module}
+    order = TopologicalSorter(named | {WRITER: named[WRITER] - {LOOPS}})
     order.prepare()
 
 
@@ -175,12 +205,47 @@ def test_nothing_but_the_reference_and_pictures_asks_for_the_group_of_an_operato
     assert asking == {"src/dlc/show/diagram.py"}
 
 
-def test_the_page_of_the_folders_names_every_part_of_the_compiler() -> None:
+def folders_of_the_page() -> dict[str, set[str]]:
+    """What the page of the folders names, by the folder that it is said to stand in."""
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```text\n(grammar/.*?)```", page, re.DOTALL)
+    found: dict[str, set[str]] = {}
+    within: list[str] = []
+    for line in block.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = re.findall(r"[\w./]*\w", line[: line.find("  ", 2 * depth)])
+        folder = "/".join(within[:depth])
+        found.setdefault(folder, set()).update(name.removesuffix(".dl") for name in names)
+        within = [*within[:depth], names[-1]]
+    return found
+
+
+def test_the_page_of_the_folders_names_every_part_of_the_compiler() -> None:
     parts = {path.stem for path in (ROOT / "compiler").iterdir()} - {"__init__", "__pycache__"}
-    compiler = page[page.index("compiler/   ") : page.index("runtime/   ")]
-    named = {word for line in compiler.splitlines() for word in re.findall(r"\w+", line[:44])}
-    assert sorted(parts - named) == []
+    assert sorted(parts - folders_of_the_page()["compiler"]) == []
+
+
+def test_what_the_page_of_the_folders_names_is_there() -> None:
+    for folder, names in folders_of_the_page().items():
+        there = {path.stem for path in (ROOT / folder).iterdir()} | {"src/dlc"}
+        assert sorted(names - there) == [], folder
+
+
+def test_every_parameter_is_read() -> None:
+    alike = tuple(start for starts in CALLED_ALIKE.values() for start in starts)
+    read = [file for file in PRODUCT if not file.startswith(alike)]
+    functions = [(file, node) for file in read for node in walk(file) if isinstance(node, ast.FunctionDef)]
+    assert [found for file, node in functions if (found := (file, node.name, *unread(node)))[2:]] == []
+
+
+def unread(function: ast.FunctionDef) -> list[str]:
+    """The parameters of a function that does something, and not with them."""
+    names = [a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+    *before, last = function.body
+    if all(isinstance(n, ast.Expr) for n in before) and isinstance(last, (ast.Expr, ast.Raise, ast.Return)):
+        return []
+    inside = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
+    return [name for name in names if name not in inside | {"self", "cls"}]
 
 
 def test_annotations_are_not_evaluated() -> None:

@@ -6,9 +6,11 @@ from itertools import pairwise, takewhile
 
 from dlc.compiler.dialects.heads import MAX_SEARCHED, flows
 from dlc.compiler.dialects.statement import Found, Statement, closed, levels, split, touch
-from dlc.compiler.mends import FOREIGN_WORDS
+from dlc.compiler.libraries import LIBRARIES
+from dlc.compiler.mends import FOREIGN_WORDS, LAYERS
+from dlc.compiler.quoting import shorten
 from dlc.compiler.suggest import nearest
-from dlc.compiler.tokens import DECLARATIONS, SECTIONS, clipped, retyped
+from dlc.compiler.tokens import DECLARATIONS, SECTIONS, retyped
 
 # What stands before the name in a declaration of a variable.
 BINDERS = frozenset({
@@ -29,15 +31,6 @@ SECTIONS_ELSEWHERE = {
     **dict.fromkeys(("expectations", "expected", "requirements", "tests"), "expect"),
     **dict.fromkeys(("exports", "exporter", "deployment"), "export"),
 }  # fmt: skip
-# Packages of Python and of other languages that a spec needs nothing of.
-LIBRARIES = frozenset({
-    "torch", "torchvision", "torchaudio", "torchmetrics", "tensorflow", "tf", "keras", "jax", "flax", "haiku",
-    "optax", "equinox", "numpy", "np", "pandas", "pd", "sklearn", "scipy", "matplotlib", "lightning",
-    "pytorch_lightning", "pl", "onnx", "onnxruntime", "transformers", "datasets", "timm", "einops", "fastai",
-    "ludwig", "wandb", "tqdm", "mlflow", "os", "sys", "math", "random", "typing", "collections", "json",
-    "time", "pathlib", "re", "argparse", "functools", "dataclasses", "logging", "itertools", "copy",
-    "warnings", "__future__", "Flux", "Knet", "Lux", "MLJ", "dlc", "nn",
-})  # fmt: skip
 
 
 def python_import(s: Statement) -> Found | None:
@@ -104,14 +97,16 @@ def section_from_elsewhere(s: Statement) -> Found | None:
 
 def misspelt(s: Statement) -> Found | None:
     """`trian { ... }`, `imput x: float`."""
-    if len(s.tokens) < 2 or s.tokens[0].type != "NAME" or str(s.tokens[0]) in FOREIGN_WORDS:
+    if len(s.tokens) < 2 or s.tokens[0].type != "NAME":
+        return None
+    if any(str(s.tokens[0]) in known for known in (FOREIGN_WORDS, BINDERS, TEMPLATES)):
         return None
     words = {"LBRACE": SECTIONS, "NAME": DECLARATIONS}.get(s.tokens[1].type)
     meant = nearest(s.tokens[0], words) if words else None
     if meant is None or (s.tokens[1].type == "NAME" and len(s.tokens) == 2):
         return None
     instead = [retyped(s.tokens[0], "NAME", meant), *s.tokens[1:]]
-    return s.tell(f"`{clipped(s.tokens[0])}` opens no statement", f"did you mean `{meant}`?", s.tokens[:1],
+    return s.tell(f"`{shorten(s.tokens[0])}` opens no statement", f"did you mean `{meant}`?", s.tokens[:1],
                   instead=[instead])  # fmt: skip
 
 
@@ -128,8 +123,10 @@ def _import_of_javascript(s: Statement) -> Found | None:
 
 
 def template(s: Statement) -> Found | None:
-    """`def f(x, n=3):`, `function f(x) {`, `class Net(nn.Module):`."""
+    """`def f(x, n=3):`, `function f(x) {`, `class Net(nn.Module):`, `model {`."""
     word = TEMPLATES.get(str(s.tokens[0]), "")
+    if word == "net" and s.types("NAME", "LBRACE"):
+        return s.tell(f"`{s.tokens[0]}` opens no statement", LAYERS, s.tokens[:1])
     if not word or s.tokens[0].type != "NAME" or len(s.tokens) < 2 or s.tokens[1].type != "NAME":
         return None
     name = s.tokens[1]
@@ -168,13 +165,16 @@ def _body_of_python(s: Statement) -> str:
 
 
 def word_before_binding(s: Statement) -> Found | None:
-    """`let x = 3`, `float x = 3`, `new Dense(3)`."""
+    """`let x = 3`, `float x = 3`, `var x`, `new Dense(3)`."""
     words = 0
     while words < len(s.tokens) and s.tokens[words].type == "NAME" and str(s.tokens[words]) in BINDERS:
         words += 1
     rest = s.tokens[words:]
     if words and len(rest) > 1 and rest[0].type == "NAME" and rest[1].type == "EQUAL":
         return s.tell("a binding is written `name = value`", "leave it out", s.tokens[:words], instead=[rest])
+    if words and rest and rest[0].type == "NAME":
+        message = f"`{s.tokens[0]}` opens no statement"
+        return s.tell(message, f"a value is given with `=`: `{shorten(rest[0])} = 3`", s.tokens[:1])
     for i, (a, b) in enumerate(pairwise(s.tokens)):
         if a == "new" and a.type == b.type == "NAME":
             return s.tell(

@@ -229,7 +229,7 @@ class Elaborator:
 
     # --- used from all over -------------------------------------------------------------------------------
 
-    def weight(self, name: str, statement: syntax.Weight, scope: Scope) -> Value:
+    def weight(self, statement: syntax.Weight, scope: Scope) -> Value:
         """A weight of a file, made where it is first wanted if its line has not been reached."""
         level, self.builder.level = self.builder.level, self.builder.root
         try:

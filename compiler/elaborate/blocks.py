@@ -9,7 +9,7 @@ from dlc.compiler.elaborate.scope import Scope
 from dlc.compiler.elaborate.tensors import count, flowing, operands
 from dlc.compiler.elaborate.values import BlockStage, Halt, Operand, Template, is_tensor, is_tensors
 from dlc.compiler.kinds import describe
-from dlc.compiler.suggest import MAX_LISTED, listed
+from dlc.compiler.quoting import MAX_LISTED, listed
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
@@ -84,7 +84,7 @@ def block_signature(template: Template) -> str:
     return f"{template.name}({', '.join(settings)}{more})"
 
 
-def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand], span: Span) -> Any:
+def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand]) -> Any:
     template = stage.template
     declared = template.declaration.tensors
     if len(tensors) != len(declared):

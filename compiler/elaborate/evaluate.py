@@ -87,7 +87,7 @@ class Evaluator:
         for table in (scope.names, file.params, file.templates, file.outputs, file.weights):
             if name in table:
                 found = table[name]
-                return self.e.weight(name, found, scope) if isinstance(found, syntax.Weight) else found
+                return self.e.weight(found, scope) if isinstance(found, syntax.Weight) else found
         if name in file.groups and scope.top:
             return file.groups[name]
         if name in file.inputs:

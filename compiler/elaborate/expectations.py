@@ -9,9 +9,9 @@ from dlc.compiler.definition import family
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.later import later, not_built
 from dlc.compiler.program import Expectation, Measure
+from dlc.compiler.quoting import listed
 from dlc.compiler.record import record
 from dlc.compiler.sections import PARTS
-from dlc.compiler.suggest import listed
 from dlc.compiler.training.figures import find_figure, spoken
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dlc.compiler.answers import kind_of
 from dlc.compiler.elaborate.tensors import no_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir import Output, Value
+from dlc.compiler.quoting import listed
 from dlc.compiler.sections import runtime_opset
-from dlc.compiler.suggest import listed
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate import Elaborator
@@ -34,7 +34,7 @@ def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, O
                 chosen.append((entry.name, export_value(ev, entry, outputs)))
             except Halt:
                 continue
-    check_names(e, chosen, export)
+    check_names(e, chosen)
     check_targets(e, chosen)
     return tuple(chosen)
 
@@ -62,7 +62,7 @@ def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
     return value
 
 
-def check_names(e: Elaborator, chosen: list[tuple[str, Any]], export: Export) -> None:
+def check_names(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
     """Names in the artifact are unique."""
     seen: dict[str, str] = {}
     inputs = {i.name for i in e.inputs}

@@ -38,7 +38,7 @@ def apply_stage(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: S
     if isinstance(stage, DefinedStage):
         return apply_defined(ev, stage, [*flowing, *stage.given], span)
     if isinstance(stage, BlockStage):
-        return blocks.apply(ev, stage, [*flowing, *stage.given], span)
+        return blocks.apply(ev, stage, [*flowing, *stage.given])
     raise AssertionError(stage)
 
 

@@ -8,8 +8,8 @@ from dlc.compiler import reading, syntax
 from dlc.compiler.elaborate import declared
 from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.values import BROKEN
+from dlc.compiler.quoting import listed
 from dlc.compiler.source import MAX_BYTES, Source
-from dlc.compiler.suggest import nearest
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -23,12 +23,12 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
         declared.need_sound(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
-            has = ", ".join(f"`{name}`" for name in list(file.templates)[:10])
-            if meant := nearest(ident.id, file.templates):
+            meant, help = ev.e.nearest.meant(ident.id, lambda: file.templates)
+            if meant:
                 ev.scope.file.templates.setdefault(meant, BROKEN)
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",
-                          help=ev.e.nearest.did_you_mean(ident.id, lambda: file.templates)
-                               or (f"it has {has}" if has else "it has none"))  # fmt: skip
+                          help=help or (f"it has {listed(file.templates)}" if file.templates
+                                        else "it has none"))  # fmt: skip
         ev.scope.file.templates[ident.id] = found
         if found is not BROKEN and found.is_net and ev.scope is ev.e.top:
             ev.builder.net_name(found)

@@ -12,14 +12,20 @@ from dlc.compiler.later import later, not_built
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dlc.compiler.definition import Setting
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.kinds import Kind
+
+    Named = Callable[[Evaluator, type[Definition], syntax.Argument, dict[str, Any]], Setting]
 
 Head = syntax.Name | syntax.Attribute
 
 
-def read(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
-    """`adam`, `adam(lr=0.1)` where an optimizer is wanted; none for what is no member."""
+def read(ev: Evaluator, kind: Kind, expr: syntax.Expr, named: Named) -> Any:
+    """`adam`, `adam(lr=0.1)` where an optimizer is wanted; none for what is no member. `named` finds a
+    setting, or tells that there is none."""
     head = expr.function if isinstance(expr, syntax.Call) else expr
     if not kind.families() or not isinstance(head, Head):
         return None
@@ -39,20 +45,20 @@ def read(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
             return member
     called = isinstance(expr, syntax.Call) and isinstance(head, syntax.Name)
     if called or not known(ev, root_of(head)):
-        raise unknown(ev, kind, head, expr)
+        raise unknown(ev, kind, head, expr, named)
     return None
 
 
-def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
+def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr, named: Named) -> None:
     """The side of a conditional that is not compiled has to name something all the same."""
     if isinstance(expr, syntax.Conditional):
-        check_unchosen(ev, kind, expr.value)
-        return check_unchosen(ev, kind, expr.other)
+        check_unchosen(ev, kind, expr.value, named)
+        return check_unchosen(ev, kind, expr.other, named)
     head = expr.function if isinstance(expr, syntax.Call) else expr
     if not isinstance(head, syntax.Name) or not kind.families() or head.id in kind.words:
         return None
     if not any(head.id in Definition.families[f] for f in kind.families()) and not known(ev, head.id):
-        raise unknown(ev, kind, head, expr)
+        raise unknown(ev, kind, head, expr, named)
     return None
 
 
@@ -77,7 +83,7 @@ def known(ev: Evaluator, name: str) -> bool:
     return not name or name in ev.scope.names or name in set(ev.scope.file.known())
 
 
-def unknown(ev: Evaluator, kind: Kind, head: Head, expr: syntax.Expr) -> Halt:
+def unknown(ev: Evaluator, kind: Kind, head: Head, expr: syntax.Expr, named: Named) -> Halt:
     """No member of the families has this name."""
     families = kind.families()
     name = head.id if isinstance(head, syntax.Name) else head.name
@@ -86,25 +92,26 @@ def unknown(ev: Evaluator, kind: Kind, head: Head, expr: syntax.Expr) -> Halt:
     unbuilt = later(*families)
     if (word or name) in unbuilt:
         return ev.refuse(head.span, not_built(families[0], word or name, name))
-    check_settings(ev, families, word, expr)
+    check_settings(ev, families, word, expr, named)
     what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in families)
     listed = ", ".join(f"`{n}`" for n in names)
+    near = "" if name in foreign.ABSENT else did_you_mean(name, [*names, *kind.words, *unbuilt])
     return ev.fail("E0305", head.span, f"there is no {what} `{head.span.text}`",
                    help=foreign.member(name, *families)
-                        or did_you_mean(name, [*names, *kind.words, *unbuilt])
+                        or near
                         or f"there {'is' if len(names) == 1 else 'are'} {listed}")  # fmt: skip
 
 
-def check_settings(ev: Evaluator, families: tuple[str, ...], word: str, expr: syntax.Expr) -> None:
+def check_settings(
+    ev: Evaluator, families: tuple[str, ...], word: str, expr: syntax.Expr, named: Named
+) -> None:
     """Tell of the settings too that the member which is surely meant does not have."""
-    from dlc.compiler.elaborate.settings import named_setting
-
     for family in families:
         definition = Definition.families[family].get(word)
         for argument in expr.arguments if definition and isinstance(expr, syntax.Call) else ():
             try:
                 if argument.name is not None and definition:
-                    named_setting(ev, definition, argument, {})
+                    named(ev, definition, argument, {})
             except Halt:
                 continue
 

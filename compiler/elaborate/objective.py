@@ -10,7 +10,7 @@ from dlc.compiler.elaborate import flow, outputs
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.suggest import listed
+from dlc.compiler.quoting import listed
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean
 
@@ -83,7 +83,7 @@ def use_targets(e: Elaborator, ev: Evaluator, metric: Metric, filled: list[Outpu
         e.problems.report("E0604", metric.span,
                           f"`{metric.name}` is for outputs of type {elements}{metric.restriction}, "
                           "and the file has none",
-                          help=f"its outputs are {listed(types, '{}')}")  # fmt: skip
+                          help=f"its outputs are {listed(types, '{}', 80)}")  # fmt: skip
 
 
 def refuse_twice(e: Elaborator, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> None:

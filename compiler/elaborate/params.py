@@ -8,7 +8,7 @@ from dlc.compiler import static, syntax
 from dlc.compiler.definition import Definition
 from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.kinds import Reject, describe
-from dlc.compiler.suggest import listed
+from dlc.compiler.quoting import listed
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator

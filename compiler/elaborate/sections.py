@@ -37,8 +37,8 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     """Read the sections and put the program together."""
     written = find(e, tree)
     data = data_section(e, ev, tree, written.get("data"))
-    train = section(e, ev, Train, written.get("train")) or Train()
-    export = chosen_outputs(e, ev, section(e, ev, Export, written.get("export")) or Export())
+    train = section(ev, Train, written.get("train")) or Train()
+    export = chosen_outputs(e, ev, section(ev, Export, written.get("export")) or Export())
     loss = objective.total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
     metrics = tuple(objective.chosen_metrics(e, ev, train))
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
@@ -113,7 +113,7 @@ def find(e: Elaborator, tree: syntax.File) -> dict[str, syntax.Section]:
     return written
 
 
-def section(e: Elaborator, ev: Evaluator, definition: type[Definition], written: syntax.Section | None,
+def section(ev: Evaluator, definition: type[Definition], written: syntax.Section | None,
             extra: Callable[[syntax.Bind], bool] | None = None) -> Any:  # fmt: skip
     """An instance of the section from its settings; none if the file has no such section or it is wrong."""
     if written is None:
@@ -253,7 +253,7 @@ def data_section(
         fields[name] = own_field(ev, name, statement.value)
         return True
 
-    data = section(e, ev, Data, written, read)
+    data = section(ev, Data, written, read)
     if written is not None and shared_classes.from_data(tree, fields) != e.sharing:
         e.problems.report("E0211", written.name.span,
                           "which fields share a column, and so their classes, has to be known first",

@@ -104,7 +104,7 @@ def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
 def _directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     if isinstance(expr, syntax.Conditional):
         chosen = ev.chosen(expr)
-        members.check_unchosen(ev, kind, expr.other if chosen is expr.value else expr.value)
+        members.check_unchosen(ev, kind, expr.other if chosen is expr.value else expr.value, named_setting)
         return directed_value(ev, kind, chosen)
     if isinstance(expr, syntax.Name) and expr.id in kind.words:
         return expr.id
@@ -126,7 +126,7 @@ def _directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
         if joined is not None:
             return joined
         members.check_no_member(ev, kind, expr)
-    member = members.read(ev, kind, expr)
+    member = members.read(ev, kind, expr, named_setting)
     if member is not None:
         return member
     if isinstance(expr, syntax.Name) and kind.words and not members.known(ev, expr.id):

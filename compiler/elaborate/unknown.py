@@ -11,6 +11,7 @@ from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, for_settings
 from dlc.compiler.elaborate.values import Halt, is_tensor
 from dlc.compiler.kinds import describe
 from dlc.compiler.later import later, not_built
+from dlc.compiler.libraries import MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -54,7 +55,8 @@ def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     help = help or foreign.operator(name).replace("OUTPUT", output) or for_settings(name)
     if ev.e.torn.nameless and not help:
         return Halt()  # it may be the name that is lost
-    help = help or ev.e.nearest.did_you_mean(name, candidates) or otherwise
+    near = "" if name in foreign.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
+    help = help or near or otherwise
     return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
 
 
@@ -73,7 +75,7 @@ def here(ev: Evaluator, span: Span, call: syntax.Call | None) -> tuple[Span, str
 def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = None) -> Halt | None:
     """`nn.Linear` where nothing is called `nn`; none where something is."""
     root = root_of(path)
-    if root is None or knows(ev, root.id) or (root.id in ev.e.torn.names and root.id not in foreign.MODULES):
+    if root is None or knows(ev, root.id) or (root.id in ev.e.torn.names and root.id not in MODULES):
         return None
     if ev.e.problems.seen("E0301", root.span):
         return Halt()
@@ -81,7 +83,7 @@ def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = Non
     if word in later(*UNBUILT):
         return ev.refuse(path.span, not_built("operator", word, path.span.text))
     place, help = here(ev, path.span, call)
-    if not help and root.id not in foreign.MODULES:
+    if not help and root.id not in MODULES:
         return None
     own = path.name if find_operator(path.name, losses=True) else word
     help = help or (f"it is written `{own}` here" if own else foreign.operator(path.name))

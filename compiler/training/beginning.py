@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import Definition, Reject, setting
 from dlc.compiler.kinds import Kind, Nothing, OneOf, Text
+from dlc.compiler.quoting import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,7 @@ class WeightsFile(Text):
 
     def accept(self, value):
         if isinstance(value, str) and not value.endswith(".safetensors"):
-            raise Reject(f"expected {self.describe()}, found \"{value[:60]}\"", code="E0403",
+            raise Reject(f"expected {self.describe()}, found \"{shorten(value, 60)}\"", code="E0403",
                          help="other formats can run code as they are read: save the weights with "
                               "`safetensors.torch.save_file`")  # fmt: skip
         return super().accept(value)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
 from dlc.compiler.lower.onnx_operators import WRITTEN
+from dlc.compiler.quoting import shorten
 from dlc.runtime.artifact.metadata import Metadata, from_texts
 from dlc.runtime.artifact.wire import BYTES, FOUR, VARINT, fields, varint
 from dlc.runtime.errors import ArtifactError
@@ -140,7 +141,7 @@ class Look:
         for entry in entries:
             name, text = self._entry(entry)
             if name in found:
-                raise ValueError(f"its metadata has two texts `{name[:40]}`")
+                raise ValueError(f"its metadata has two texts `{shorten(name)}`")
             found[name] = text
         return found
 
@@ -148,7 +149,7 @@ class Look:
         """What is in the graph. ValueError for anything that dlc does not write."""
         for opset in self._model.get("opset_import", []):
             if (domain := self._text_of(opset, "domain")) not in WRITTEN:
-                raise ValueError(f"it has operators of `{domain[:40]}`, and dlc writes none of those")
+                raise ValueError(f"it has operators of `{shorten(domain)}`, and dlc writes none of those")
         for place in self._model.get("graph", []):
             self._message(GRAPH, place)
         return self.contents
@@ -209,7 +210,7 @@ class Look:
     def _node(self, node: Fields) -> None:
         name, domain = self._text_of(node, "op_type"), self._text_of(node, "domain")
         if name not in WRITTEN.get(domain, ()):
-            raise ValueError(f"it has the operator `{name[:40]}`, which dlc does not write")
+            raise ValueError(f"it has the operator `{shorten(name)}`, which dlc does not write")
 
     def _attribute(self, attribute: Fields) -> None:
         self._texts(*attribute.get("s", ()), *attribute.get("strings", ()))
@@ -246,18 +247,24 @@ class Look:
             or location in ("", ".", "..")
             or set(location) & {"\\", ":"}
         ):
-            raise ValueError(f"it has weights in {location[:80]!r}, which is no file beside it")
+            raise ValueError(f"it has weights in '{shorten(location, 80)}', which is no file beside it")
         if path.is_symlink():
-            raise ValueError(f"it has weights in {location[:80]}, which is a link")
+            raise ValueError(f"it has weights in {shorten(location, 80)}, which is a link")
         offset, length = entries.get("offset", "0"), entries.get("length", str(size))
         whole = all(text.isascii() and text.isdecimal() and len(text) < 20 for text in (offset, length))
         try:
             if not whole or int(length) != size or int(offset) + size > reading.check(path):
-                raise ValueError(f"it has a weight in {location[:80]} that is not as large as it says")
+                raise ValueError(
+                    f"it has a weight in {shorten(location, 80)} that is not as large as it says"
+                )
         except FileNotFoundError:
-            raise ValueError(f"the file {location[:80]}, which holds its weights, is not beside it") from None
+            raise ValueError(
+                f"the file {shorten(location, 80)}, which holds its weights, is not beside it"
+            ) from None
         except OSError as error:
-            raise ValueError(f"it has weights in {location[:80]}, which {reading.why(error)}") from None
+            raise ValueError(
+                f"it has weights in {shorten(location, 80)}, which {reading.why(error)}"
+            ) from None
 
     def _entry(self, entry: Fields) -> tuple[str, str]:
         return self._text_of(entry, "key"), self._text_of(entry, "value")

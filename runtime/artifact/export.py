@@ -17,7 +17,7 @@ from dlc.compiler.passes import forms
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.contents import look_at
 from dlc.runtime.artifact.metadata import UNSEALED, describe
-from dlc.runtime.artifact.parity import Held, Parity, rows_of
+from dlc.runtime.artifact.parity import Comparison, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
 from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
 from dlc.runtime.artifact.seal import seal
@@ -94,7 +94,7 @@ def rehearse(program: Program, weights: Mapping[str, np.ndarray]) -> None:
         Parity(program, graph, weights, model).hold(f"{what}, before training", raw)
 
 
-def told(held: Iterable[Held], rows: int) -> tuple[str, ...]:
+def told(held: Iterable[Comparison], rows: int) -> tuple[str, ...]:
     """The rows that are out of the comparison, in words, the most first."""
     counts = sum((Counter(h.excused) for h in held), Counter())
     return tuple(f"{count} of {rows} rows are left out: {excuse}" for excuse, count in counts.most_common())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ml_dtypes
 import numpy as np
 
+from dlc.compiler.quoting import listed, shorten
 from dlc.runtime.data import outside
 from dlc.runtime.data.encode import Purpose, encode
 from dlc.runtime.data.given import as_array, column_of
@@ -33,10 +34,10 @@ def arrays(
     of the classes. `ArtifactError` says what does not fit."""
     unknown = next((name for name in given if name not in types), None)
     if unknown is not None:
-        raise ArtifactError(f"the model has no input `{unknown}`: it takes {', '.join(types)}")
+        raise ArtifactError(f"the model has no input `{shorten(unknown)}`: it takes {listed(types, '{}')}")
     missing = next((name for name in types if name not in given), None)
     if missing is not None:
-        raise ArtifactError(f"the input `{missing}` is missing: the model takes {', '.join(types)}")
+        raise ArtifactError(f"the input `{missing}` is missing: the model takes {listed(types, '{}')}")
     found: list[Outside] = []
     made = {w.name: array(w, types[w.name], given[w.name], found) for w in wanted}
     check_sizes(wanted, made)
@@ -50,7 +51,7 @@ def array(wanted: Any, type: Tensor, given: Any, found: list[Outside]) -> np.nda
             raise misshapen(wanted, values.shape)
         column = column_of(values) if len(values) else empty(values.shape[1:], type)
     except ValueError as error:
-        raise ArtifactError(f"`{wanted.name}` takes {type}: {str(error)[:200]}") from None
+        raise ArtifactError(f"`{wanted.name}` takes {type}: {shorten(error, 200)}") from None
     try:
         made = encode(column, type, type.classes, Purpose(raw=True))
     except Refused as refused:

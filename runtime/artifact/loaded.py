@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.answers import kind_of
+from dlc.compiler.quoting import shorten
 from dlc.runtime import memory
 from dlc.runtime.arguments import path_of
 from dlc.runtime.artifact.contents import Contents, look_at, no_artifact
@@ -170,7 +171,7 @@ def first_line(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "a text in it is not UTF-8"
     said = ORT.sub("", str(error)).strip()
-    return said.splitlines()[0][:200] if said else type(error).__name__
+    return shorten(said.splitlines()[0], 200) if said else type(error).__name__
 
 
 def load(path: str | Path, device: str = "cpu") -> Artifact:

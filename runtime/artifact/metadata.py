@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims import free, number
 from dlc.compiler.ir import Output, Value
-from dlc.compiler.operators.operands import RANGES
+from dlc.compiler.quoting import shorten
 from dlc.compiler.sections import Column, Columns
-from dlc.compiler.types import ELEMENTS, MAX_CLASSES, MAX_RANK, Classes, Tensor
+from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
+from dlc.runtime.labels import classes_from_json
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def from_texts(texts: Mapping[str, str]) -> Metadata:
         raise ValueError("it holds no spec: dlc did not write it")
     version = from_json(found.get("format", "none"), "format")
     if version != FORMAT:
-        raise ValueError(f"it is of format {version}, this version of dlc reads format {FORMAT}")
+        raise ValueError(f"it is of format {shorten(version)}, this version of dlc reads format {FORMAT}")
     if sum(count(text) for key, text in found.items() if key not in TEXTS) > MAX_VALUES:
         raise ValueError(f"its metadata is made of more than {MAX_VALUES:_} values")
     values = {
@@ -102,8 +103,15 @@ def check(metadata: Metadata) -> None:
         wrong.append("metrics")
     if wrong:
         raise ValueError(f"its `{PREFIX}{wrong[0]}` is not as dlc writes it")
+    if not all(map(is_name, (*metadata.inputs, *metadata.outputs))):
+        raise ValueError("its inputs and outputs are not called as dlc calls them")
     for type in (*metadata.inputs.values(), *metadata.outputs.values()):
         type_from_json(type)
+
+
+def is_name(text: str) -> bool:
+    """Whether it is the name of an input, or of an output or a tensor, as `y.logits`."""
+    return len(text) <= MAX_NAME and text.replace(".", "_").isidentifier()
 
 
 def names_of_columns(value: list[Any]) -> bool:
@@ -155,34 +163,14 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     return Tensor(element, sizes, classes, missing=written.get("missing") is True)
 
 
-def classes_from_json(count: Any, labels: Any, found_in: str = "") -> Classes:
-    """So many classes, with names or numbers or none. ValueError if there are no such."""
-    counted = is_whole(count) and 0 < count <= MAX_CLASSES
-    if not counted or not (labels is None or are_labels(labels, count)):
-        raise ValueError("these are no classes")
-    return Classes(count, None if labels is None else tuple(labels), found_in)
-
-
-def are_labels(labels: Any, count: int) -> bool:
-    """Names or whole numbers of 64 bits, as many as there are classes, no two alike."""
-    if not isinstance(labels, list) or len(labels) != count or len({*map(type, labels)}) != 1:
-        return False
-    low, high = RANGES["int64"]
-    if all_are(str, labels):
-        return len({*labels}) == count
-    return (
-        all(map(is_whole, labels)) and len({*labels}) == count and low <= min(labels) and max(labels) <= high
-    )
-
-
 def no_type(written: Mapping[str, Any]) -> ValueError:
-    return ValueError(f"it tells of a type that is none: {str(written)[:80]}")
+    return ValueError(f"it tells of a type that is none: {shorten(written, 80)}")
 
 
 def is_size(value: Any) -> bool:
     """A number, or the name or formula of a free dimension."""
     if isinstance(value, str):
-        return 0 < len(value) <= MAX_NAME
+        return 0 < len(value) <= MAX_NAME and value.isprintable()
     return is_whole(value) and 0 < value <= MAX_SIZE
 
 

@@ -26,7 +26,7 @@ HELP = "the artifact was not written; please report the spec as a mistake in dlc
 
 
 @dataclass(frozen=True)
-class Held:
+class Comparison:
     """What torch answers on a batch, with the slack that the artifact has, the worst difference, and how many
     rows are out of the comparison, by their excuse."""
 
@@ -48,7 +48,7 @@ class Parity:
         self.choosing = {name: producers.get(value) for name, value in graph.outputs.items()}
         self._session: Any = None
 
-    def hold(self, what: str, raw: Batch) -> Held:
+    def hold(self, what: str, raw: Batch) -> Comparison:
         """Run both on a batch. An error names the first line of the spec where the two part; rounding and
         numbers that are none are no fault."""
         found = self.run(what, raw)
@@ -67,7 +67,7 @@ class Parity:
         return self.held(allowed, found, answers, excuses)
 
     def held(self, allowed: dict[str, Answer], found: Batch, answers: dict[str, Answer],
-             excuses: Excuses) -> Held:  # fmt: skip
+             excuses: Excuses) -> Comparison:  # fmt: skip
         """The comparison, with every row counted in which an answer is another than torch's."""
         worst = max((a.differs(found[n]) for n, a in allowed.items()), default=0.0)
         told: dict[int, Excuse] = {}
@@ -79,7 +79,7 @@ class Parity:
                 excuse = excuses[row] or (Excuse(node, TIE) if node else None)
                 if excuse is not None:
                     told.setdefault(int(row), excuse)
-        return Held(allowed, worst, Counter(told.values()))
+        return Comparison(allowed, worst, Counter(told.values()))
 
     def run(self, what: str, raw: Batch) -> Batch:
         on = ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.dims import number
+from dlc.compiler.quoting import shorten
 from dlc.compiler.types import MAX_CLASSES, MAX_RANK
 from dlc.runtime import memory
 from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference
@@ -137,7 +138,7 @@ def proved_types(metadata: Metadata) -> dict[str, Tensor]:
         raise unsound("its inputs")
     types = {name: type_from_json(type) for name, type in given.items()}
     for name, type in types.items():
-        need(is_sized(type, type_from_json(metadata.inputs[name])), f"its input `{name[:40]}`")
+        need(is_sized(type, type_from_json(metadata.inputs[name])), f"its input `{shorten(name)}`")
     return types
 
 
@@ -151,7 +152,7 @@ def is_sized(type: Tensor, declared: Tensor) -> bool:
 
 
 def read_answer(name: str, packed: Mapping[str, Any]) -> Recorded:
-    of = f"its answer `{name[:40]}`"
+    of = f"its answer `{shorten(name)}`"
     shape, names, floor = field(packed, "shape"), field(packed, "names"), field(packed, "floor")
     need(isinstance(shape, list) and len(shape) <= MAX_RANK and all(is_size(s) for s in shape), of)
     need(floor in (FLOOR, PROBABILITY_FLOOR), of)
@@ -192,7 +193,7 @@ def b64decode(data: str) -> bytes:
 
 
 def field(table: Mapping[str, Any], name: str) -> Any:
-    """A value of a table, none if it is not there."""
+    """A value of a table, none if it is not there; of no type that is known."""
     return table.get(name)
 
 

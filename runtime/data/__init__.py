@@ -18,7 +18,7 @@ from dlc.compiler.program import Facts
 from dlc.compiler.sections import PARTS
 from dlc.compiler.types import Classes
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.classes import Held, labels_of
+from dlc.runtime.data.classes import ColumnValues, labels_of
 from dlc.runtime.data.decode import Filled, arrays, drawn, fill, told
 from dlc.runtime.data.mistakes import fail, mistake
 from dlc.runtime.data.rows import Dataset, Rows
@@ -161,11 +161,11 @@ def _learn(filled: Filled, train: np.ndarray) -> dict[str, Classes]:
     classes, problems = {}, []
     for owner, matches in groups.items():
         sources = [(m, place, column) for m in matches for place, column in filled.sources(m)]
-        held: list[Held] = []
+        held: list[ColumnValues] = []
         for m, place, column in sources:
             rows = np.arange(filled.opened.count) if m.wanted.is_target else train
             try:
-                held.append(Held.of(column, rows))
+                held.append(ColumnValues.of(column, rows))
             except mistakes.Refused as refused:
                 problems.append(told(filled.opened, m.wanted, place, refused))
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.dims import number
+from dlc.compiler.quoting import VALUES, listed, shorten
 from dlc.compiler.types import MAX_CLASSES
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.convert import (
@@ -24,7 +25,7 @@ from dlc.runtime.data.convert import (
     printed,
     refusal,
 )
-from dlc.runtime.data.mistakes import Refused, listed, shorten
+from dlc.runtime.data.mistakes import Refused
 from dlc.runtime.data.numerals import QUOTES, is_decimal
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ WHOLE, DOTTED = r"^(0|-?[1-9][0-9]*)$", r"^(0|-?[1-9][0-9]*)\.0$"
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class ColumnValues:
     """A column, its whole numbers if it holds those, and the rows whose values count."""
 
     column: Column
@@ -51,11 +52,11 @@ class Held:
     rows: np.ndarray
 
     @classmethod
-    def of(cls, column: Column, rows: np.ndarray) -> Held:
+    def of(cls, column: Column, rows: np.ndarray) -> ColumnValues:
         return cls(column, whole_numbers(column), rows)
 
 
-def labels_of(held: Sequence[Held]) -> set[str] | set[int]:
+def labels_of(held: Sequence[ColumnValues]) -> set[str] | set[int]:
     """The distinct values of some columns together: whole numbers if all of them hold those, else text."""
     whole = all(some.numbers is not None for some in held)
     found: set[Any] = set().union(*((distinct if whole else distinct_texts)(some) for some in held))
@@ -67,13 +68,13 @@ def labels_of(held: Sequence[Held]) -> set[str] | set[int]:
     return found
 
 
-def distinct(held: Held) -> set[int]:
+def distinct(held: ColumnValues) -> set[int]:
     assert held.numbers is not None
     there = ~held.numbers.missing[held.rows]
     return set(np.unique(held.numbers.values[held.rows][there]).tolist())
 
 
-def distinct_texts(held: Held) -> set[str]:
+def distinct_texts(held: ColumnValues) -> set[str]:
     """Text as it stands; booleans, and whole numbers beside text, as they are printed."""
     column = held.column
     if column.labels:
@@ -235,7 +236,7 @@ def no_class_number(column: Column, classes: Classes, word: str) -> tuple[str, s
     if classes.labels and not classes.names:
         return (
             f"{shorten(word)} is not one of the {count} classes",
-            f"the classes are {listed(classes.texts)}",
+            f"the classes are {listed(classes.texts, VALUES)}",
         )
     values = numbers_in(column).values
     one_on = values.size and values.min() == 1 and values.max() == count
@@ -250,4 +251,4 @@ def near_names(word: str, names: tuple[str, ...], called: str = "classes") -> st
         return f'{called} are compared as they stand: take away the white space around "{plain}"'
     if (inside := plain.strip(QUOTES)) in names and inside != plain:
         return f'{called} are compared as they stand: take away the quotes around "{inside}"'
-    return did_you_mean(word, names) or f"the {called} are {listed(names)}"
+    return did_you_mean(word, names) or f"the {called} are {listed(names, VALUES)}"

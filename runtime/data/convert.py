@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import mistakes
-from dlc.runtime.data.mistakes import Refused, shorten
+from dlc.runtime.data.mistakes import Refused
 from dlc.runtime.data.numerals import is_decimal
 
 if TYPE_CHECKING:

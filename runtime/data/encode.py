@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.classes import near_names, places, refuse_missing_class, refuse_unknown_class
 from dlc.runtime.data.convert import (
@@ -28,7 +29,7 @@ from dlc.runtime.data.convert import (
     truth_words,
     unparsable,
 )
-from dlc.runtime.data.mistakes import Refused, shorten
+from dlc.runtime.data.mistakes import Refused
 from dlc.runtime.data.numerals import PAIRS
 from dlc.runtime.data.source import texts
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data.source import Column, numbers, texts
 
 if TYPE_CHECKING:
@@ -107,4 +108,4 @@ def as_float(value: Any) -> float:
     except OverflowError:
         raise ValueError(TOO_LARGE) from None
     except (TypeError, ValueError):
-        raise ValueError(f"{as_text(value)[:40]!r} is neither a number nor text") from None
+        raise ValueError(f"'{shorten(as_text(value))}' is neither a number nor text") from None

@@ -7,10 +7,11 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.quoting import VALUES, listed, shorten
 from dlc.compiler.sections import Column, Columns
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.alike import can_be_written, difference
-from dlc.runtime.data.mistakes import listed, mistake, shorten
+from dlc.runtime.data.mistakes import mistake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,10 @@ def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list
     if len(lacking) == len(wanted):
         helped = opened.heading_help([name for w in lacking for name in names_of(w)])
     if helped:
-        message, notes = f"{opened.file} has none of the columns wanted", [f"it has {listed(opened.names)}"]
+        message, notes = (
+            f"{opened.file} has none of the columns wanted",
+            [f"it has {listed(opened.names, VALUES)}"],
+        )
         place = (opened.definition, "read here")
         problems.append(mistake(mistakes.MISSING_COLUMN, message, place, help=helped, notes=notes))
     else:
@@ -110,9 +114,9 @@ def _missing(opened: Opened, wanted: Wanted, suggest: bool, taken: set[str]) -> 
     names = opened.names
     lacking = [name for name in names_of(wanted) if name not in names]
     what = "column" if len(lacking) == 1 else "columns"
-    message = f"{opened.file} has no {what} {listed(lacking)}, which {wanted} takes"
+    message = f"{opened.file} has no {what} {listed(lacking, VALUES)}, which {wanted} takes"
     places = ((wanted.source or wanted.place, "wanted here"), (opened.definition, "read here"))
-    notes = [f"it has {listed(names)}"] if suggest else []
+    notes = [f"it has {listed(names, VALUES)}"] if suggest else []
     if wanted.measured:
         notes.append("the loss does not read it, but `metrics` does")
     help = _nearest(opened, wanted, lacking[0], [n for n in names if n not in taken]) if suggest else ""

@@ -8,7 +8,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
 NO_SOURCE = "E0700"  # nothing says where rows come from
 NO_FILE = "E0701"  # the file is not there, or cannot be opened
@@ -69,22 +69,6 @@ class Refused(Exception):
         if len(self.rows) > 4:
             notes = [f"{notes[0]} and more"]
         return mistake(self.code, f"{where}: {self.what}", *places, help=self.help, notes=notes)
-
-
-def shorten(text: object, most: int = 40) -> str:
-    """A value of the data as a message shows it, with what the eye does not see in escapes."""
-    words = "".join(sign if sign.isprintable() else escaped(sign) for sign in str(text))
-    return words if len(words) <= most else f"{words[: most - 3]}..."
-
-
-def escaped(sign: str) -> str:
-    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(sign, f"\\u{ord(sign):04x}")
-
-
-def listed(names: Sequence[str], most: int = 12) -> str:
-    """Names one after the other, the end of a long list left out."""
-    shown = ", ".join(f'"{shorten(name)}"' for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def counted(number: int, what: str) -> str:

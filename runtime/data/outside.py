@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlc.compiler.quoting import VALUES, listed
 from dlc.runtime.data.classes import MISSING, UNKNOWN
 from dlc.runtime.data.convert import text_at
-from dlc.runtime.data.mistakes import listed
 from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Outside:
         class -1`"""
         parts = []
         if self.unknown:
-            shown = f" ({listed(self.examples)})" if self.examples else ""
+            shown = f" ({listed(self.examples, VALUES)})" if self.examples else ""
             parts.append((self.unknown, f"none of its classes{shown}"))
         if self.missing:
             parts.append((self.missing, "missing"))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.quoting import VALUES, listed
 from dlc.runtime.data import wanted_by
 from dlc.runtime.data.alike import skeleton
-from dlc.runtime.data.mistakes import listed
 from dlc.runtime.data.numerals import MARKS, is_decimal, missing_help
 
 if TYPE_CHECKING:
@@ -29,9 +29,8 @@ def single(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -
     for field, classes, counts in fields(program, data):
         (there,) = np.nonzero(counts)
         if len(there) == 1 and counts.sum() > 1:
-            message = (
-                f"all training rows have the same class of `{field.name}`, {listed(names(classes, there))}"
-            )
+            only = listed(names(classes, there), VALUES)
+            message = f"all training rows have the same class of `{field.name}`, {only}"
             help = "add rows of other classes" if field.is_target else "leave the input out"
             yield warning(field, "W0702", message, help)
 
@@ -46,9 +45,8 @@ def without_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarr
             continue
         has = "has" if len(absent) == 1 else "have"
         message = f"{len(absent)} of the {len(counts)} classes of `{field.name}` {has} no training row: "
-        yield warning(
-            field, "W0703", message + listed(names(classes, absent)), help_rows(program, data, field, absent)
-        )
+        message += listed(names(classes, absent), VALUES)
+        yield warning(field, "W0703", message, help_rows(program, data, field, absent))
 
 
 def help_rows(program: Program, data: Dataset, field: Wanted, absent: np.ndarray) -> str:
@@ -70,7 +68,9 @@ def markers(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) 
         odd = [name for name in found if name.strip().lower() in MARKS]
         if odd:
             verb = "is a class" if len(odd) == 1 else "are classes"
-            message = f"{listed(odd)} {verb} of `{field.name}`, and usually a mark for a missing value"
+            message = (
+                f"{listed(odd, VALUES)} {verb} of `{field.name}`, and usually a mark for a missing value"
+            )
             yield warning(field, "W0704", message, missing_help(odd, marks_of(program)))
 
 
@@ -91,7 +91,7 @@ def alike(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) ->
         same = [group for group in groups.values() if len(group) > 1]
         if same:
             more = f", and {len(same) - 1} more such groups" if len(same) > 1 else ""
-            message = f"{listed(same[0])} are different classes of `{field.name}`{more}"
+            message = f"{listed(same[0], VALUES)} are different classes of `{field.name}`{more}"
             help = "classes are compared as they stand: make them one in the data, if one is meant"
             yield warning(field, "W0705", message, help)
 
@@ -103,10 +103,10 @@ def no_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) 
         held = [rows[field.name].ravel() for _, rows in data.parts() if field.name in rows]
         for place, name in enumerate(found):
             if name.strip() in headings:
-                message = f"{listed([name])} is a class of `{field.name}`, and the name of its column"
+                message = f"{listed([name], VALUES)} is a class of `{field.name}`, and the name of its column"
                 yield warning(field, "W0707", message, "if it is the heading once more, take the row out")
             elif name.strip().lower() in TOTALS and sum((places == place).sum() for places in held) == 1:
-                message = f"{listed([name])} is a class of `{field.name}` with a single row"
+                message = f"{listed([name], VALUES)} is a class of `{field.name}` with a single row"
                 yield warning(field, "W0707", message, "if that row sums up the others, take it out")
 
 

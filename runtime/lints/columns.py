@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.quoting import VALUES, listed
 from dlc.runtime.data import wanted_by
-from dlc.runtime.data.mistakes import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def empty(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) ->
         if lost.any():
             names = data.columns.get(field.name, ())
             odd = [name for name, gone in zip(names, lost.ravel(), strict=False) if gone]
-            what = f" in column {listed(odd)}" if len(names) == lost.size else ""
+            what = f" in column {listed(odd, VALUES)}" if len(names) == lost.size else ""
             labels = (Label(field.place),) if field.place is not None else ()
             message = f"no training row has a value of `{field.name}`{what}"
             yield Diagnostic("W0709", message, labels, (), "leave it out: there is nothing to learn from")

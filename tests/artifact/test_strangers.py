@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import dlc
-from dlc.cli.show import spec_within
+from dlc.cli import show
 from dlc.runtime import memory
 from dlc.runtime.artifact import ArtifactError, contents, loaded, verify
 from dlc.runtime.artifact.session import run
@@ -222,7 +222,7 @@ def test_what_dlc_does_not_write_is_not_opened(kind: str, plain: Made, tmp_path:
     for said in refused(("verify", path), ("predict", path, rows), ("eval", path, rows)):
         assert f"model.onnx is no artifact of dlc: {told}" in said
     if "ModelProto" not in told:
-        assert spec_within(str(path)) == plain.metadata["dlc.spec"]  # which builds nothing of the graph
+        assert show.spec_within(str(path)) == plain.metadata["dlc.spec"]  # which builds nothing of the graph
 
 
 def test_the_table_of_messages_is_that_of_onnx() -> None:
@@ -584,3 +584,71 @@ def use(content: bytes, folder: Path) -> None:
             continue
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # kilobytes
     assert time.monotonic() - begun < SECONDS
+
+
+# --- what a terminal would obey ---------------------------------------------------------------------------
+
+OBEYED = "\033[2J\x9b\u202e"
+
+
+def named(entry: str, text: str) -> Change:
+    """A text of the metadata is another."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        (found,) = (e for e in proto.metadata_props if e.key == f"dlc.{entry}")
+        found.value = text
+
+    return change
+
+
+def twice(proto: onnx.ModelProto) -> None:
+    for _ in range(2):
+        entry = proto.metadata_props.add()
+        entry.key = OBEYED
+
+
+def domain(proto: onnx.ModelProto) -> None:
+    proto.opset_import.add(domain=OBEYED, version=1)
+
+
+def operator(proto: onnx.ModelProto) -> None:
+    proto.graph.node[0].op_type = OBEYED
+
+
+def renamed(proto: onnx.ModelProto) -> None:
+    proto.graph.input[0].name = f"x{OBEYED}"
+    for node in proto.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = f"x{OBEYED}" if name == "x" else name
+    (found,) = (e for e in proto.metadata_props if e.key == "dlc.inputs")
+    found.value = json.dumps({f"x{OBEYED}": json.loads(found.value)["x"]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        twice,
+        domain,
+        operator,
+        beside(f"../{OBEYED}"),
+        renamed,
+        named("format", json.dumps(OBEYED)),
+        named("inputs", json.dumps({"x": {"element": "float", "shape": [OBEYED]}})),
+        named("inputs", json.dumps({"x": {"element": OBEYED}})),
+    ],
+)
+def test_no_message_holds_what_a_terminal_obeys(plain: Made, tmp_path: Path, change: Change) -> None:
+    with pytest.raises(ArtifactError) as error:
+        dlc.load(changed(plain, tmp_path, change))(x=np.zeros((1, 2), "float32"))
+    assert str(error.value).isprintable()
+
+
+def test_the_spec_of_a_stranger_is_harmless_on_a_terminal(
+    plain: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = changed(plain, tmp_path, named("spec", f"a\n{OBEYED}\n"))
+    show.command.main([str(path)], standalone_mode=False)
+    assert "\u202e" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show.command.main([str(path)], standalone_mode=False)
+    assert capsys.readouterr().out == "a\n\\x1b[2J\\x9b\\u202e\n"

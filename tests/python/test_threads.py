@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 import dlc
+from dlc.cli import commands
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Each level of `f` is several calls of the compiler: far more in all than Python allows a thread.
 DEEP = """input x: float[4]
@@ -57,3 +64,41 @@ def test_what_stops_the_compiler_comes_out_of_its_threads(monkeypatch: pytest.Mo
     monkeypatch.setattr(Relu, "bind", broken)
     with pytest.raises(ZeroDivisionError, match="by us"):
         dlc.compile(text=DEEP)
+
+
+DEEP_BRACKETS = "brackets are nested more than 100 levels deep"
+# Specs that are long, or deep in brackets: (text, the error that says so).
+HEAD = "input x: float[2]\noutput y: float[2]\n"
+LONG = {
+    "a sum of 1,000 terms": (HEAD + " + ".join(["x"] * 1_000) + " -> y\n", ""),
+    "a flow of 3,000 stages": (HEAD + "x" + " -> relu" * 3_000 + " -> y\n", ""),
+    "500 brackets": (f"{HEAD}{'(' * 500}x{')' * 500} -> y\n", DEEP_BRACKETS),
+    "500 calls": (f"{HEAD}h = {'relu(' * 500}x{')' * 500}\nh -> y\n", DEEP_BRACKETS),
+    "500 signs": (f"{HEAD}h = {'not ' * 500}true\nx -> y\n", "this is nested more than 100 levels deep"),
+    "an index of 500": (f"{HEAD}h = x{'[0]' * 500}\nx -> y\n", "this is nested more than 100 levels deep"),
+}  # fmt: skip
+COMMANDS = (
+    ("check",), ("show",), ("show", "--stage", "syntax"), ("show", "--stage", "graph"),
+    ("show", "--stage", "inference"), ("fmt",), ("emit",), ("export",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_long_and_deep_specs_run_in_a_plain_thread(
+    command: tuple[str, ...], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread has the stack that the system gives it, which is smaller than that of the program."""
+    monkeypatch.chdir(tmp_path)
+    text, error = LONG[name]
+    (tmp_path / "m.dl").write_text(text)
+    limit, found = sys.getrecursionlimit(), []
+    thread = threading.Thread(target=lambda: found.append(CliRunner().invoke(commands, [*command, "m.dl"])))
+    thread.start()
+    thread.join()
+    said = found[0].stdout + found[0].stderr
+    assert "RecursionError" not in said
+    assert "mistake in dlc" not in said
+    assert error in said
+    assert found[0].exit_code == bool(error)
+    assert sys.getrecursionlimit() == limit

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dlc.compiler.suggest import did_you_mean, nearest
+import dlc
+from dlc.compiler.foreign import ABSENT
+from dlc.compiler.suggest import MAX_COMPARED, Nearest, did_you_mean, nearest
 
 NAMES = [
     "dense",
@@ -68,4 +70,22 @@ def test_letters_that_only_look_right_are_named() -> None:
 
 @pytest.mark.parametrize("word", ["Threshold", "RReLU", "AdaptiveMaxPool2d", "Acos", "PixelUnshuffle"])
 def test_what_another_library_alone_has_is_no_typo(word: str) -> None:
-    assert nearest(word, ["threshold", "relu", "adaptive_avgpool", "cos", "pixel_shuffle"]) is None
+    with pytest.raises(dlc.CompileError) as error:
+        dlc.compile(text=f"input x: float[4]\noutput y: float[4]\nx -> {word} -> y")
+    assert [d.help for d in error.value.diagnostics] == [""]
+    stages = ["threshold", "relu", "adaptive_avgpool", "cos", "pixel_shuffle"]
+    assert word in ABSENT or nearest(word, stages) is None
+
+
+def test_columns_and_files_are_called_as_they_like() -> None:
+    assert nearest("Threshold", ["threshold_"]) == "threshold_"
+    assert nearest("lamb", ["lamp", "price"]) == "lamp"
+
+
+def test_a_name_is_compared_within_a_bound_and_told_once() -> None:
+    near = Nearest()
+    assert near.meant("denze", lambda: NAMES) == ("dense", "did you mean `dense`?")
+    assert near.left == MAX_COMPARED - len(NAMES)
+    near.left = 0
+    assert near.meant("denze", lambda: NAMES) == ("", "")
+    assert near.did_you_mean("denze", lambda: NAMES) == ""

@@ -33,7 +33,7 @@ def whole(program: Program) -> str:
     body: list[str] = []
     for cls in e.classes:
         optional = e.targets if cls is e.model else ()
-        body += ["", "", *class_lines(cls, doc(e, cls), names_of(cls), e.learns, optional)]
+        body += ["", "", *class_lines(cls, doc(cls), names_of(cls), e.learns, optional)]
     body += answers(e)
     loading = load_weights(e) if program.graph.weights else []
     body += numbered() if e.needs_numbered else []
@@ -98,7 +98,7 @@ def last(name: str) -> str:
     return name.removesuffix(".target").split(".")[-1]
 
 
-def doc(e: Emitter, cls: Class) -> list[str]:
+def doc(cls: Class) -> list[str]:
     """An operator says in its first sentence what it computes."""
     if cls.first.what != "operator":
         return []

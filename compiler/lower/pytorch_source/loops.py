@@ -60,7 +60,7 @@ def as_loop(outer: Writer, writers: list[Writer], copies: Copies) -> Each | None
         orders.append([given[place - 1].index(reads[place][i]) for i in slots])
     if len({tuple(o) for o in orders}) != 1 or sorted(orders[0]) != list(range(len(given[0]))):
         return None
-    if any(reads[0][i] in made[0] for i in slots) or not one_after_the_other(outer, copies, given, made):
+    if any(reads[0][i] in made[0] for i in slots) or not one_after_the_other(outer, copies, given):
         return None
     names = entries(writers)
     if names is None or len({body_of(w, r, n) for w, r, n in zip(writers, reads, names, strict=True)}) > 1:
@@ -79,9 +79,7 @@ def given_by(outer: Writer, copies: Copies, place: int) -> list[Value]:
     return [v for n in nodes for v in n.results if outer.shared.leaves(v, nodes)]
 
 
-def one_after_the_other(
-    outer: Writer, copies: Copies, given: list[list[Value]], made: list[set[Value]]
-) -> bool:
+def one_after_the_other(outer: Writer, copies: Copies, given: list[list[Value]]) -> bool:
     """Whether what each copy gives is read by the next alone."""
     for place, values in enumerate(given[:-1]):
         following = set(nodes_of(copies.copies[place + 1])) | set(nodes_of(copies.copies[place]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.given import as_array, column_of
 from dlc.runtime.data.source import Column, Opened
@@ -53,7 +54,7 @@ class Arrays(Opened):
         try:
             array = as_array(given)
         except ValueError as error:
-            message = f'the {self.what} "{name}" cannot be read: {mistakes.shorten(error, 200)}'
+            message = f'the {self.what} "{name}" cannot be read: {shorten(error, 200)}'
             raise mistakes.fail(mistakes.BROKEN, message) from None
         if not array.ndim:
             message = f'the {self.what} "{name}" is a single value, and has no rows'
@@ -61,5 +62,5 @@ class Arrays(Opened):
         try:
             return column_of(array)
         except ValueError as error:
-            message = f'the {self.what} "{name}": {mistakes.shorten(error, 200)}'
+            message = f'the {self.what} "{name}": {shorten(error, 200)}'
             raise mistakes.fail(mistakes.VALUE, message) from None

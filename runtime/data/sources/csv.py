@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
+from dlc.compiler.quoting import VALUES, listed, shorten
 from dlc.runtime.data import bounds, encodings, formats, mistakes
 from dlc.runtime.data.mistakes import counted
 from dlc.runtime.data.numerals import MARKS, is_decimal
@@ -70,7 +71,7 @@ class CsvFile(Opened):
         table = self._parse(places)
         self.count = table.num_rows
         self._check_size(self.count * len(places), table.nbytes)
-        return [self._column(table.column(str(place)), place) for place in places]
+        return [self._column(table.column(str(place))) for place in places]
 
     def row(self, number: int) -> str:
         """With the line as well, which differs by the heading, blank lines and cells of several lines."""
@@ -101,7 +102,7 @@ class CsvFile(Opened):
             return (what, help) if all(self._cells(row) == cells for row in rows[1:]) else ("", "")
         if [*rows] == [0] and self._is_of_heading(cells, self._cells(1)):
             if_so = f"{help}, if it belongs to the heading, as units and second names do"
-            return f"no cell is a number: {mistakes.listed(cells, 3)}", if_so
+            return f"no cell is a number: {listed(cells[:3], VALUES)}", if_so
         return "", ""
 
     def _cells(self, number: int) -> list[str]:
@@ -227,7 +228,7 @@ class CsvFile(Opened):
         *_, (line, _, row) = self._lines(b"\n" + BEHIND)
         return line if row != [BEHIND.decode()] else None
 
-    def _column(self, cells: pa.ChunkedArray, place: int) -> Column:
+    def _column(self, cells: pa.ChunkedArray) -> Column:
         column = texts(cells, untyped=True)
         if not self._missing:
             return column
@@ -283,7 +284,7 @@ class CsvFile(Opened):
         return f"write {sign} for each cell that is missing, or take it out if it is no row"
 
     def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
-        message = f"{self.file} cannot be read as a csv file: {mistakes.shorten(why, 200)}"
+        message = f"{self.file} cannot be read as a csv file: {shorten(why, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.sources.arrays import Arrays
 
@@ -44,5 +45,5 @@ def open_frame(given: Any) -> Opened:
     try:
         return ArrowTable(pa.table(given), FILE)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        what = f"a {type(given).__name__} cannot be read as a frame: {mistakes.shorten(error, 200)}"
+        what = f"a {type(given).__name__} cannot be read as a frame: {shorten(error, 200)}"
         raise mistakes.fail(mistakes.BROKEN, what) from None

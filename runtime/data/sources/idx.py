@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler import reading
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.source import Column, Opened, numbers, shown
 
@@ -100,7 +101,7 @@ class IdxFolder(Opened):
         raise mistakes.fail(mistakes.NO_FILE, message, place, help="gzipped (.gz) goes as well")
 
     def _broken(self, path: Path, why: str) -> mistakes.CompileError:
-        message = f"{self.file}/{path.name} cannot be read as an idx file: {mistakes.shorten(why, 200)}"
+        message = f"{self.file}/{path.name} cannot be read as an idx file: {shorten(why, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler import reading
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.given import OTHERWISE, column_of
 from dlc.runtime.data.source import Column, Opened, mend_of, need_file, shown
@@ -105,7 +106,7 @@ class NpzFile(Opened):
             return np.lib.format.read_array(stream, allow_pickle=False)
 
     def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
-        message = f"{self.file} cannot be read as an npz file: {mistakes.shorten(why, 200)}"
+        message = f"{self.file} cannot be read as an npz file: {shorten(why, 200)}"
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
 
 

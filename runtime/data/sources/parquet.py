@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from dlc.compiler import reading
+from dlc.compiler.quoting import shorten
 from dlc.runtime.data import bounds, mistakes
 from dlc.runtime.data.source import Column, mend_of, need_file, shown
 from dlc.runtime.data.sources.arrow import ArrowRows
@@ -76,7 +77,7 @@ class ParquetFile(ArrowRows):
 
     def _broken(self, error: object) -> mistakes.CompileError:
         why = "a name in it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
-        message = f"{self.file} cannot be read as a Parquet file: {mistakes.shorten(why, 200)}"
+        message = f"{self.file} cannot be read as a Parquet file: {shorten(why, 200)}"
         help = mend_of(self._path, self._source, MARK) if str(error) == NO_END else ""
         return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import set_option
+from dlc.cli.saying import say
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics import Diagnostic
@@ -33,7 +34,7 @@ def check_all(specs: tuple[str, ...], form: str, params: dict[str, Any]) -> bool
         found += diagnostics
         if form == "text":
             mistakes.show(diagnostics, sys.stdout)
-            click.echo(summary)
+            say(summary)
     if form == "json":
         import json
 

@@ -68,9 +68,11 @@ def elsewhere(word: str) -> str:
 
 def meant(word: str) -> str:
     """The word that is near to a typo."""
+    from dlc.compiler.foreign import ABSENT
     from dlc.compiler.suggest import did_you_mean
     from dlc.reference.words import keys, settings, words
 
     known = [w.name for w in (*words(), *keys())]
     names = [setting.name for _, setting in settings()]
-    return did_you_mean(word, [*known, *names] if len(word) > SHORT else known)
+    candidates = [*known, *names] if len(word) > SHORT else known
+    return "" if word in ABSENT else did_you_mean(word, candidates)

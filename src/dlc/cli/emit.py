@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import set_option
+from dlc.cli.saying import pass_on
 
 if TYPE_CHECKING:
     from dlc.compiler.program import Program
@@ -28,7 +29,7 @@ def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]
         writable(output)
     text = emit(with_classes(open_spec(spec, dict(settings))))
     if output is None:
-        click.echo(text, nl=False)
+        pass_on(text)
         return
     write(output, text.encode())
     click.echo(f"wrote {output}", err=True)

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from dlc.cli.saying import say
+
 
 @click.command(short_help="Measure an ONNX file on data.")
 @click.argument("model", metavar="MODEL_OR_RUN")
@@ -36,9 +38,9 @@ def command(model: str, data: str, form: str) -> None:
         return
     from dlc.runtime.progress import grid, number
 
-    click.echo(f"{found.rows} rows of {data}")
+    say(f"{found.rows} rows of {data}")
     width = max(map(len, found.figures), default=0)
     for name, value in found.figures.items():
-        click.echo(f"{name:{width}}  {number(value)}")
+        say(f"{name:{width}}  {number(value)}")
     for name, counts in found.tables.items():
-        click.echo("\n".join(["", *grid(name, counts, "`--format json` gives it")]))
+        say("\n".join(["", *grid(name, counts, "`--format json` gives it")]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import set_option
+from dlc.cli.saying import say
 
 if TYPE_CHECKING:
     from dlc.compiler.program import Program
@@ -54,12 +55,12 @@ def command(
     made = export(program, values, Path(place), **vars(origin))
     if path is None and program.graph.weights:
         click.echo("the weights are initial values: nothing was trained", err=True)
-    click.echo(
+    say(
         f"{made.path}: {made.bytes:_} bytes, torch and ONNX Runtime agree to "
         f"{made.worst:.1e} on {made.batches} batches"
     )
     for line in made.excused:
-        click.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def read(weights: Path, program: Program) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from dlc.cli.saying import say
+
 
 @click.command(short_help="Bring specs into the one layout.")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
@@ -27,7 +29,7 @@ def command(specs: tuple[str, ...], only_check: bool) -> None:
             continue
         if changed:
             failed |= only_check
-            click.echo(f"{spec} is not in the layout" if only_check else f"{spec} changed")
+            say(f"{spec} is not in the layout" if only_check else f"{spec} changed")
     sys.exit(1 if failed else 0)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import data_option, set_option
+from dlc.cli.saying import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +64,7 @@ def told(check: Check, form: str) -> Iterator[Checked]:
         yield from found
         return
     source = f"random rows: {check.lacking}" if check.lacking else "rows of the data"
-    click.echo(f"{check.rows} {source}; gradients in float64 against differences\n")
+    say(f"{check.rows} {source}; gradients in float64 against differences\n")
     names, shapes = ([*column] for column in zip(*((n, str([*s])) for n, s in check.weights), strict=True))
     wide, wider = (max(map(len, (head, *column))) for head, column in (("weight", names), ("shape", shapes)))
     click.echo(f"{'weight':{wide}}  {'shape':{wider}}  {'looked at':28}  error")

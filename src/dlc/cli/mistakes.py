@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dlc.cli.saying import plain, say
 from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.reading import Unreadable
 from dlc.runtime.errors import ArtifactError, DeviceError
@@ -38,7 +39,7 @@ def told() -> Iterator[None]:
         raise
     except CompileError as error:
         show(error.diagnostics, sys.stderr)
-        click.echo("".join(f"{note}\n" for note in notes(error)), nl=False, err=True)
+        say("".join(f"{note}\n" for note in notes(error)), newline=False, err=True)
         sys.exit(1)
     except (ArtifactError, DeviceError) as error:
         complain(str(error))
@@ -73,13 +74,13 @@ def notes(error: BaseException) -> list[str]:
 def complain(message: str, help: str = "") -> None:
     """One line on what went wrong, with no place in a spec."""
     head = "\033[1;31merror\033[0m" if colored(sys.stderr) else "error"
-    click.echo(f"{head}: {message}" + (f"\n  = help: {help}" if help else ""), err=True)
+    click.echo(f"{head}: {plain(message)}" + (f"\n  = help: {plain(help)}" if help else ""), err=True)
 
 
 def note(found: Iterable[object]) -> None:
     """A line on standard error for each thing that is no error, and that a person should know."""
     for some in found:
-        click.echo(f"note: {some}", err=True)
+        say(f"note: {some}", err=True)
 
 
 def misused(error: click.UsageError) -> NoReturn:

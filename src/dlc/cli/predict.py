@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlc.cli.saying import pass_on
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -50,7 +52,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     }
     text = as_json(answers) if form == "json" else as_csv(columns(answers, names))
     if output is None:
-        click.echo(text, nl=False)
+        pass_on(text)
     else:
         write(output, text.encode())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import set_option
+from dlc.cli.saying import pass_on
 
 if TYPE_CHECKING:
     from dlc.compiler.program import Program
@@ -33,10 +34,10 @@ def command(
     if spec.endswith(".onnx") or in_run(spec):
         if wanted or stage or svg or settings:
             raise click.UsageError("a model is shown as its spec, without other options")
-        click.echo(spec_within(spec), nl=False)
+        pass_on(spec_within(spec))
         return
     if stage == "syntax":
-        click.echo(syntax(spec), nl=False)
+        pass_on(syntax(spec))
         return
     from dlc.cli.specs import compile_spec
 
@@ -44,7 +45,7 @@ def command(
     if svg:
         draw(program, svg)
     else:
-        click.echo(text(program, stage or wanted or "table"), nl=False)
+        pass_on(text(program, stage or wanted or "table"))
 
 
 def in_run(path: str) -> bool:

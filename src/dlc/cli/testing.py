@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import device_option
+from dlc.cli.saying import say
 from dlc.compiler.figures import spell
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def command(specs: tuple[str, ...], device: str) -> None:
     paths = [path for given in specs for path in found(given)]
     failed = sum(not test(path, device) for path in paths)
     if len(paths) == 1:
-        click.echo(f"the spec {'is not' if failed else 'is'} what it expects")
+        say(f"the spec {'is not' if failed else 'is'} what it expects")
     else:
         passed = f"{len(paths) - failed} of {len(paths)}" if failed else f"all {len(paths)}"
-        click.echo(f"{passed} specs are what they expect")
+        say(f"{passed} specs are what they expect")
     sys.exit(1 if failed else 0)
 
 
@@ -59,18 +60,18 @@ def test(path: str, device: str) -> bool:
     from dlc.compiler.diagnostics import CompileError
     from dlc.runtime.expectations import judge
 
-    click.echo(path, nl=False)  # training takes its time
+    say(path, newline=False)  # training takes its time
     try:
         face = open_spec(path, {})
         measured, lacking = measure(face, device)
     except CompileError as error:
-        click.echo()
+        say()
         mistakes.show(error.diagnostics, sys.stdout)
         return False
-    click.echo(f": {lacking}, so only what is known without training is checked" if lacking else "")
+    say(f": {lacking}, so only what is known without training is checked" if lacking else "")
     judged = judge(face.compiled, measured)
     for one in judged:
-        click.echo(f"  {verdict(one, lacking)}")
+        say(f"  {verdict(one, lacking)}")
     return all(one.met or (one.met is None and lacking) for one in judged)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from dlc.cli.saying import say
+
 
 @click.command(short_help="Prove an ONNX file once more.")
 @click.argument("model", metavar="MODEL_OR_RUN")
@@ -17,7 +19,7 @@ def command(model: str) -> None:
         refuse(f"{model} does not answer as torch did at export: {', '.join(found.wrong)} differ by "
                f"{found.worst:.1e}, and {found.tolerance:.0e} is allowed",
                "the file was changed, or this ONNX Runtime computes otherwise")  # fmt: skip
-    click.echo(
+    say(
         f"{model} answers as torch did: the worst difference is {found.worst:.1e}, it was "
         f"{found.recorded:.1e} at export, and {found.tolerance:.0e} is allowed"
     )

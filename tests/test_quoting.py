@@ -1,0 +1,34 @@
+"""Names and texts of strangers reach the screen short, and without what a terminal would obey."""
+
+from __future__ import annotations
+
+import pytest
+
+from dlc.cli.saying import plain
+from dlc.compiler.quoting import listed, printable, shorten
+from dlc.runtime.progress import aligned
+
+
+def test_a_text_in_a_message_is_short_and_shows_what_is_not_seen() -> None:
+    assert shorten("a" * 40) == "a" * 40
+    assert shorten("a" * 41) == "a" * 37 + "..."
+    assert shorten("\033[31mred") == r"\x1b[31mred"
+    assert len(shorten("\033" * 10**6)) == 40
+    assert shorten(12345, 4) == "1..."
+
+
+def test_a_list_of_names_ends_after_a_dozen() -> None:
+    assert listed(["a", "b\n"]) == r"`a`, `b\n`"
+    assert listed([str(n) for n in range(12)], "{}") == ", ".join(map(str, range(12)))
+    assert listed([str(n) for n in range(14)], "{}").endswith("11 and 2 more")
+
+
+@pytest.mark.parametrize("sign", ["\033", "\x9b", "\u202e", "\u200b", "\x07", "\r", "\ud800"])
+def test_no_line_on_the_screen_holds_what_a_terminal_obeys(sign: str) -> None:
+    for shown in (printable(sign), plain(f"a{sign}b"), *aligned([["", f"a{sign}"], ["b", "1"]])):
+        assert shown.isprintable()
+        assert shown.encode()
+
+
+def test_lines_and_tabs_stand() -> None:
+    assert plain("a\tb\r\nc\n") == "a\tb\nc\n"

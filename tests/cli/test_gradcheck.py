@@ -280,6 +280,7 @@ def test_kinks_do_not_hide_a_wrong_gradient(monkeypatch, tmp_path: Path) -> None
     assert "the gradient of `relu` is wrong here" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_first_of_two_lines_is_named(monkeypatch, tmp_path: Path) -> None:
     lie(monkeypatch, Tanh, lying_tanh)
     text = NET.replace(

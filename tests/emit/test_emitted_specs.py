@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
+LARGE = ("vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0")
 NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
 READ = (
     "augmented_segmentation",
@@ -57,7 +58,9 @@ def assert_answers_alike(program: Program, path: Path) -> None:
     assert_alike(answers_of(path, weights, inputs, declared), wanted)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NAMES]
+)
 def test_answers_as_the_artifact_with_the_weights_of_the_spec(name: str, tmp_path: Path) -> None:
     path = tmp_path / "emitted.py"
     done = CliRunner().invoke(commands, ["emit", str(SPECS / f"{name}.dl"), "-o", str(path)])

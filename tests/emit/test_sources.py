@@ -56,6 +56,7 @@ def write_arrays(folder: Path) -> None:
     np.savez(folder / "rows.npz", **arrays)
 
 
+FAST = ("names and holes in csv", "vectors in parquet", "a table", "arrays")
 STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "names and holes in csv": (
         f"""input size, weight: float
@@ -180,7 +181,9 @@ def test_rows(story: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         np.testing.assert_allclose(tensor.numpy(), wanted[name], rtol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize(
+    "story", [s if s in FAST else pytest.param(s, marks=pytest.mark.slow) for s in STORIES]
+)
 def test_is_laid_out_as_ruff_does_and_trains(story: str, tmp_path: Path) -> None:
     text, write = STORIES[story]
     write(tmp_path)

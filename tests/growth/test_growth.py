@@ -47,7 +47,7 @@ def no_fixes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suggest, "MAX_COMPARED", 0)
 
 
-@pytest.mark.parametrize("title", ALL)
+@pytest.mark.parametrize("title", [t if t in USUAL else pytest.param(t, marks=pytest.mark.slow) for t in ALL])
 @pytest.mark.usefixtures("no_fixes")
 def test_checking(title: str) -> None:
     assert grows(lambda size: partial(check, grown(ALL[title], size)), SIZES) == []

@@ -18,6 +18,7 @@ def dlc(*arguments: object) -> Result:
     return CliRunner().invoke(commands, [str(a) for a in arguments])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # 20 seconds on a machine that does nothing else
 def test_every_spec_meets_what_it_expects() -> None:
     result = dlc("test", SPECS)

@@ -7,12 +7,18 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
     from pathlib import Path
 
     from pytest import CollectReport, TestReport
+
+
+# How long an example takes depends on the machine; a test has its own time limit.
+settings.register_profile("without deadlines", parent=settings(), deadline=None)
+settings.load_profile("without deadlines")
 
 
 def pytest_configure() -> None:

@@ -185,3 +185,15 @@ def test_values_that_are_unseen_are_warned_of(tmp_path: Path) -> None:
     other = of_pandas(tmp_path).replace({"code": {"501": "502"}})
     with pytest.warns(UserWarning, match='6 of the 24 values of `code` are none of its classes \\("502"\\)'):
         model.predict(other)
+
+
+@pytest.mark.filterwarnings("error")
+def test_columns_that_nobody_may_write_to_are_learnt_from(tmp_path: Path) -> None:
+    text = (
+        "input when: int64\noutput y: float\nwhen -> standardize -> dense(1) -> y\n"
+        "train {\n  epochs = 1\n}\n"
+    )
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=20, unit="s"), "y": np.arange(20.0)})
+    frame["when"] = frame["when"].astype("int64")
+    assert not np.asarray(frame["when"]).flags.writeable
+    dlc.train(text=text, data=frame, out=tmp_path / "runs")

@@ -197,3 +197,17 @@ def test_columns_that_nobody_may_write_to_are_learnt_from(tmp_path: Path) -> Non
     frame["when"] = frame["when"].astype("int64")
     assert not np.asarray(frame["when"]).flags.writeable
     dlc.train(text=text, data=frame, out=tmp_path / "runs")
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_times_become_seconds_whatever_their_unit(zone: str | None, unit: Any) -> None:
+    text = "input when: int64\noutput y: float\nwhen -> standardize -> dense(1) -> y\n"
+    when = pd.Series(pd.date_range("2024-01-01", periods=3, tz=zone, unit=unit))
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=text).fit(pd.DataFrame({"when": when}))
+    kind = "datetime64[s, UTC]" if zone else "datetime64[s]"
+    assert f'`.astype("{kind}").astype("int64")` makes seconds of them' in str(caught.value)
+    mended = when.astype(kind).astype("int64")
+    assert mended.tolist() == [int(time.timestamp()) for time in when]
+    dlc.compile(text=text).fit(pd.DataFrame({"when": mended}))

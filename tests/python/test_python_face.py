@@ -337,7 +337,9 @@ def test_what_waits_for_rows_is_told_with_its_operators() -> None:
         told = {(d.code, d.line, d.message.split("`")[1]) for d in caught.value.diagnostics}
         assert {("E0801", 5, "standardize"), ("E0801", 5, "dense")} <= told
         assert all("waits for the training rows" in d.message for d in caught.value.diagnostics)
-        assert all("fit" in d.help for d in caught.value.diagnostics)
+        help, *more = [d.help for d in caught.value.diagnostics]
+        assert "fit" in help
+        assert not any(more)  # it is the same for all
 
 
 def test_rows_tell_what_is_learnt() -> None:

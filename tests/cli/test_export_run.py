@@ -499,7 +499,7 @@ def test_classes_that_wait_for_rows_come_with_the_run_and_not_with_weights(
         'data { source = csv("rows.csv") }\ntrain { epochs = 1 }\n'
     )
     assert dlc("train", "p.dl").exit_code == 0
-    done = dlc("export", "p.dl", "--weights", "runs/p/latest")
+    done = dlc("export", "p.dl", "--weights", "runs/p/latest/weights.safetensors")
     assert "--weights" not in done.stderr
     assert done.stderr.count("= help: train it and export the run: `dlc export runs/NAME/latest`") == 1
     assert dlc("export", "runs/p/latest").exit_code == 0

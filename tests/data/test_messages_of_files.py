@@ -462,3 +462,29 @@ def test_other_files_with_nothing_in_them(name: str, content: bytes | None) -> N
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=SPEC).fit(name)
     assert [d.code for d in caught.value.diagnostics] == ["E0708" if content is None else "E0702"]
+
+
+VECTOR = "input x: float[3]\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
+
+
+@pytest.mark.parametrize("heading", ["x0,x1,x2,y", "x_1,x_2,x_3,y", "a,b,c,y", "X0,X1,X2,y"])
+def test_a_vector_is_filled_from_the_columns_that_are_told(heading: str) -> None:
+    Path("rows.csv").write_text(f"{heading}\n" + "1,2,3,4\n" * 10)
+    said = trained(Path("rows.csv").read_text(), VECTOR + 'data { source = csv("rows.csv") }\n')
+    names = ", ".join(f'"{name}"' for name in heading.split(",")[:3])
+    written = f"x = columns({names})"
+    assert f"help: name its 3 columns: {written} in `data`" in said
+    mended = VECTOR + f'data {{ source = csv("rows.csv")\n{written} }}\n'
+    assert not trained(Path("rows.csv").read_text(), mended)
+
+
+def test_a_model_has_no_section_for_its_data() -> None:
+    rows = {"x": np.ones((10, 3)), "y": np.ones(10)}
+    model = str(dlc.train(text=VECTOR, data=rows, out="runs").model)
+    for heading in ("x0,x1,x2", "a,b,c", "x"):
+        Path("rows.csv").write_text(heading + "\n" + ",".join("1" * (heading.count(",") + 1)) + "\n")
+        done = CliRunner().invoke(commands, ["predict", model, "rows.csv"])
+        assert "help: name 3 columns `x`, in the order of its places" in done.stderr
+        assert "`data`" not in done.stderr
+    Path("rows.csv").write_text("x,x,x\n1,2,3\n")
+    assert CliRunner().invoke(commands, ["predict", model, "rows.csv"]).exit_code == 0

@@ -503,3 +503,17 @@ def test_classes_that_wait_for_rows_come_with_the_run_and_not_with_weights(
     assert "--weights" not in done.stderr
     assert done.stderr.count("= help: train it and export the run: `dlc export runs/NAME/latest`") == 1
     assert dlc("export", "runs/p/latest").exit_code == 0
+
+
+def test_what_is_measured_has_to_be_among_the_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text("x,y\n" + "1,a\n2,b\n" * 10)
+    Path("p.dl").write_text("input x: float\noutput y: class(a, b)\nx -> dense(2) -> y\ntrain { epochs = 1 }\n")
+    assert dlc("train", "p.dl", "--data", "rows.csv").exit_code == 0
+    assert dlc("export", "runs/p/latest", "--outputs", "y.logits", "-o", "a.onnx").exit_code == 0
+    said = dlc("eval", "a.onnx", "rows.csv").stderr
+    assert said.endswith('`y` is not among its outputs: export it too: `--outputs "y, y.logits"`\n')
+    assert dlc("export", "runs/p/latest", "--outputs", "y, y.logits", "-o", "a.onnx").exit_code == 0
+    assert dlc("eval", "a.onnx", "rows.csv").exit_code == 0

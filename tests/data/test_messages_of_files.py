@@ -488,3 +488,27 @@ def test_a_model_has_no_section_for_its_data() -> None:
         assert "`data`" not in done.stderr
     Path("rows.csv").write_text("x,x,x\n1,2,3\n")
     assert CliRunner().invoke(commands, ["predict", model, "rows.csv"]).exit_code == 0
+
+
+def test_only_paths_of_a_spec_are_relative_to_it() -> None:
+    Path("sub").mkdir()
+    Path("sub/q.dl").write_text(VECTOR + 'data { source = csv("nope.csv") }\n')
+    for data, told in ((None, True), ("nope.csv", False)):
+        with pytest.raises(dlc.CompileError, match="there is no file nope.csv") as caught:
+            dlc.train("sub/q.dl", data=data)
+        assert ("paths are relative to the spec" in str(caught.value)) is told
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("rows.json", "`.json` is not read"),
+        ("rows.xlsx", "`.xlsx` is not read"),
+        ("rows", "it has no ending that says what it holds"),
+        ("rows.gz", "it has no ending that says what it holds"),
+    ],
+)
+def test_a_file_of_another_format_is_told_by_its_ending(name: str, why: str, model: Path) -> None:
+    Path(name).write_text("[]")
+    done = CliRunner().invoke(commands, ["eval", str(model), name])
+    assert done.stderr.startswith(f"error[E0701]: {name}: {why}\n  = help: csv (.csv, .tsv, also .csv.gz), parquet")

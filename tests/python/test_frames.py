@@ -211,3 +211,12 @@ def test_times_become_seconds_whatever_their_unit(zone: str | None, unit: Any) -
     mended = when.astype(kind).astype("int64")
     assert mended.tolist() == [int(time.timestamp()) for time in when]
     dlc.compile(text=text).fit(pd.DataFrame({"when": mended}))
+
+
+@pytest.mark.parametrize("names", ["y", ["y", "other"]])
+def test_an_index_is_told_from_a_column(names: Any) -> None:
+    frame = pd.DataFrame({"x": [1.0, 2], "y": [0.0, 1], "other": [1, 2]}).set_index(names)
+    text = "input x: float\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.train(text=text, data=frame)
+    assert caught.value.diagnostics[0].help == "it is the index of the frame: `frame.reset_index()`"

@@ -22,7 +22,11 @@ class PandasFrame(Arrays):
 
     def __init__(self, frame: Any) -> None:
         self.file = FILE
+        self._index = tuple(map(str, getattr(getattr(frame, "index", None), "names", ())))
         self._take((str(name), column) for name, column in frame.items())
+
+    def absent_help(self, name: str) -> str:
+        return "it is the index of the frame: `frame.reset_index()`" if name in self._index else ""
 
 
 def is_frame(given: Any) -> bool:

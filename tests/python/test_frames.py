@@ -220,3 +220,20 @@ def test_an_index_is_told_from_a_column(names: Any) -> None:
     with pytest.raises(dlc.CompileError) as caught:
         dlc.train(text=text, data=frame)
     assert caught.value.diagnostics[0].help == "it is the index of the frame: `frame.reset_index()`"
+
+
+def test_what_is_nearly_a_frame_is_told_with_what_makes_one_of_it(tmp_path: Path) -> None:
+    text = "input x: float\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
+    frame = pd.DataFrame({"x": [1.0, 2, 3], "s": ["a", "b", "c"], "y": [1.0, 2, 3]})
+    with pytest.raises(TypeError, match=r"not LazyFrame: `\.collect\(\)` makes a frame of it"):
+        dlc.train(text=text, data=pl.from_pandas(frame).lazy())
+    model = dlc.load(dlc.train(text=text, data=frame, out=tmp_path).model)
+    with pytest.raises(TypeError, match=r"not LazyFrame: `\.collect\(\)`"):
+        model.predict(pl.from_pandas(frame).lazy())
+    with pytest.raises(TypeError, match=r"not Series: `\.to_frame\(\)\.T` makes a frame of a row"):
+        model.predict(frame.iloc[1])
+    with pytest.raises(TypeError, match=r"not Series: `\.to_frame\(\)` makes a frame of a column"):
+        model.predict(frame["x"])
+    wanted = model.predict(frame)["y"]
+    assert model.predict(frame.iloc[1].to_frame().T)["y"] == wanted[1]
+    assert model.predict(frame["x"].to_frame())["y"].tolist() == wanted.tolist()

@@ -157,7 +157,9 @@ def measured_of(artifact: Artifact) -> list[Measured]:
         if name in outputs
         for written in metrics
     ]
-    left_out = [name for name, metrics in artifact.metadata.metrics.items() if metrics and name not in outputs]
+    left_out = [
+        name for name, metrics in artifact.metadata.metrics.items() if metrics and name not in outputs
+    ]
     if not pairs and left_out:
         raise ArtifactError(not_among(artifact, left_out))
     if not pairs:

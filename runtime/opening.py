@@ -39,7 +39,9 @@ def source_from(given: Any) -> Path | Source | Opened | None:
 
     if is_frame(given):
         return open_frame(given)
-    raise TypeError(f"data is a path, a frame or a dict of arrays, not {type(given).__name__}{frame_help(given)}")
+    raise TypeError(
+        f"data is a path, a frame or a dict of arrays, not {type(given).__name__}{frame_help(given)}"
+    )
 
 
 def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> Dataset:

@@ -127,7 +127,11 @@ def _missing(
         notes.append("the loss does not read it, but `metrics` does")
     help = ""
     if suggest:
-        help = opened.absent_help(lacking[0]) or _of_vector(opened, wanted, free, alone) or _nearest(opened, wanted, lacking[0], free)
+        help = (
+            opened.absent_help(lacking[0])
+            or _of_vector(opened, wanted, free, alone)
+            or _nearest(opened, wanted, lacking[0], free)
+        )
     return mistake(mistakes.MISSING_COLUMN, message, *places, help=help, notes=notes)
 
 

@@ -510,7 +510,9 @@ def test_what_is_measured_has_to_be_among_the_outputs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("rows.csv").write_text("x,y\n" + "1,a\n2,b\n" * 10)
-    Path("p.dl").write_text("input x: float\noutput y: class(a, b)\nx -> dense(2) -> y\ntrain { epochs = 1 }\n")
+    Path("p.dl").write_text(
+        "input x: float\noutput y: class(a, b)\nx -> dense(2) -> y\ntrain { epochs = 1 }\n"
+    )
     assert dlc("train", "p.dl", "--data", "rows.csv").exit_code == 0
     assert dlc("export", "runs/p/latest", "--outputs", "y.logits", "-o", "a.onnx").exit_code == 0
     said = dlc("eval", "a.onnx", "rows.csv").stderr

@@ -494,7 +494,7 @@ def test_only_paths_of_a_spec_are_relative_to_it() -> None:
     Path("sub").mkdir()
     Path("sub/q.dl").write_text(VECTOR + 'data { source = csv("nope.csv") }\n')
     for data, told in ((None, True), ("nope.csv", False)):
-        with pytest.raises(dlc.CompileError, match="there is no file nope.csv") as caught:
+        with pytest.raises(dlc.CompileError, match="there is no file nope") as caught:
             dlc.train("sub/q.dl", data=data)
         assert ("paths are relative to the spec" in str(caught.value)) is told
 
@@ -511,4 +511,59 @@ def test_only_paths_of_a_spec_are_relative_to_it() -> None:
 def test_a_file_of_another_format_is_told_by_its_ending(name: str, why: str, model: Path) -> None:
     Path(name).write_text("[]")
     done = CliRunner().invoke(commands, ["eval", str(model), name])
-    assert done.stderr.startswith(f"error[E0701]: {name}: {why}\n  = help: csv (.csv, .tsv, also .csv.gz), parquet")
+    assert done.stderr.startswith(
+        f"error[E0701]: {name}: {why}\n  = help: csv (.csv, .tsv, also .csv.gz), parquet"
+    )
+
+
+def labelled(kind: str, labels: str) -> str:
+    """What is said of rows whose labels are these."""
+    units = 1 if kind.startswith("binary") else "k.classes"
+    spec = (
+        f"input x: float\noutput k: {kind}\nx -> dense({units}) -> k\n"
+        'data { source = csv("rows.csv") }\ntrain { epochs = 1 }\n'
+    )
+    return trained("x,k\n" + "".join(f"{n},{label}\n" for n, label in enumerate(labels.split() * 5)), spec)
+
+
+def test_classes_from_one_on_are_taken_as_they_are() -> None:
+    help = "help: classes are counted from 0; `class(auto)` takes them as they are"
+    assert help in labelled("class(3)", "1 2 3")
+    assert not labelled("class(auto)", "1 2 3")
+
+
+@pytest.mark.parametrize("label", ["-1", "255"])
+def test_a_label_that_does_not_count_cannot_be_left_out_yet(label: str) -> None:
+    assert "does not count cannot be left out yet" in labelled("class(3)", f"0 1 2 {label}")
+    assert "cannot be left out" not in labelled("class(3)", f"0 1 2 {label} 7")
+    assert not labelled("class(3)", "0 1 2")
+
+
+@pytest.mark.parametrize(
+    ("labels", "meant"),
+    [
+        ("2 1", 'binary("1", "2")'),
+        ("2.0 1.0", 'binary("1.0", "2.0")'),
+        ("1 -1", 'binary("-1", "1")'),
+        ("stayed churned", 'binary("churned", "stayed")'),
+    ],
+)
+def test_two_labels_are_named_and_the_person_says_which_means_no(labels: str, meant: str) -> None:
+    assert f"help: which of them means no? write it first: `{meant}`" in labelled("binary", labels)
+    assert not labelled(meant, labels)
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [1.0, 2.0], [-1, 1]])
+def test_two_labels_of_arrays_are_named_too(labels: list[float]) -> None:
+    rows = {"x": np.ones(10), "k": np.array(labels * 5)}
+    spec = "input x: float\noutput k: binary\nx -> dense(1) -> k\ntrain { epochs = 1 }\n"
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.train(text=spec, data=rows)
+    told = caught.value.diagnostics[0].help.split("`")[1]
+    assert dlc.train(text=spec.replace("binary", told), data=rows).model.exists()
+
+
+def test_more_than_two_numbers_are_no_answers() -> None:
+    assert "which of them" not in labelled("binary", "1 2 3")
+    assert "which of them" not in labelled("binary", "0.5 1.5")
+    assert 'the no first: `binary("off", "on")`' in labelled("binary", "on off")

@@ -190,8 +190,7 @@ def test_values_that_are_unseen_are_warned_of(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_columns_that_nobody_may_write_to_are_learnt_from(tmp_path: Path) -> None:
     text = (
-        "input when: int64\noutput y: float\nwhen -> standardize -> dense(1) -> y\n"
-        "train {\n  epochs = 1\n}\n"
+        "input when: int64\noutput y: float\nwhen -> standardize -> dense(1) -> y\ntrain {\n  epochs = 1\n}\n"
     )
     frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=20, unit="s"), "y": np.arange(20.0)})
     frame["when"] = frame["when"].astype("int64")

@@ -486,8 +486,8 @@ def test_only_a_module_is_given_by_the_face() -> None:
 def test_a_text_in_place_of_a_path_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for act in (dlc.compile, dlc.train):
-        with pytest.raises(FileNotFoundError, match="^there is no spec at nope.dl; .* `text=`$"):
+        with pytest.raises(FileNotFoundError, match=r"^there is no spec at nope\.dl; .* `text=`$"):
             act("nope.dl")
         for text in (NET, NET * 100):
-            with pytest.raises(FileNotFoundError, match="has line breaks: .* is given as `text=`$"):
+            with pytest.raises(FileNotFoundError, match=r"has line breaks: .* is given as `text=`$"):
                 act(text)

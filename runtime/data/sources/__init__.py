@@ -34,7 +34,9 @@ def source_of(path: Path, missing: Sequence[str] = ()) -> sections.Source:
     endings = [suffix for suffix in path.suffixes[-2:] if suffix != ".gz"]
     kind = SUFFIXES.get(endings[-1].lower()) if endings else None
     if kind is None:
-        why = f"`{shorten(endings[-1])}` is not read" if endings else "it has no ending that says what it holds"
+        why = (
+            f"`{shorten(endings[-1])}` is not read" if endings else "it has no ending that says what it holds"
+        )
         raise mistakes.fail(mistakes.NO_FILE, f"{path}: {why}", help=READ)
     marks = {"missing": tuple(missing)} if "missing" in kind.settings else {}
     return kind(path=str(path), **marks)

@@ -179,7 +179,7 @@ def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
     return path
 
 
-def relative(source: Source) -> str:
+def relative(source: Source | None) -> str:
     """Where the path of a source begins, if the spec gives it: others begin at the current folder."""
     return "paths are relative to the spec" if mistakes.span_of(source) else ""
 

@@ -198,7 +198,7 @@ def test_classes_counted_from_one_get_the_mend(tmp_path):
     found = mistake_of(
         read, csv_of(tmp_path, "x\n1\n2\n3\n"), wanted("x", "class", classes=3), folder=tmp_path
     )
-    assert found.help == "classes are counted from 0"
+    assert found.help == "classes are counted from 0; `class(auto)` takes them as they are"
 
 
 def test_a_mark_for_missing_values_gets_the_mend(tmp_path):

@@ -100,7 +100,8 @@ class Builtin(Source):
 
 
 class Csv(Source):
-    """A table of text in UTF-8, a heading in its first line, between commas (semicolons, tabs)."""
+    """A table of text in UTF-8, a heading in its first line, between commas (semicolons, tabs).
+    A vector is filled from several columns: `x = columns("x0", "x1", "x2")`."""
 
     usage = 'csv("flowers.csv")'
 

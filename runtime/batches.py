@@ -85,4 +85,5 @@ def chunks(sizes: Sequence[int], row_bytes: int) -> Iterator[Sequence[int]]:
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:
     """The array as a tensor, without a copy where torch may write to it."""
+    array = np.ascontiguousarray(array)
     return torch.from_numpy(array if array.flags.writeable else array.copy())

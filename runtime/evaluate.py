@@ -10,7 +10,7 @@ import numpy as np
 
 from dlc.compiler.answers import class_axis, kind_of
 from dlc.compiler.definition import Definition, Reject
-from dlc.compiler.quoting import shorten
+from dlc.compiler.quoting import listed, shorten
 from dlc.compiler.sections import Column, Columns
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
@@ -20,7 +20,7 @@ from dlc.runtime.errors import ArtifactError
 from dlc.runtime.meter import Measured, Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dlc.compiler.training.metrics import Table
     from dlc.compiler.types import Tensor
@@ -157,6 +157,11 @@ def measured_of(artifact: Artifact) -> list[Measured]:
         if name in outputs
         for written in metrics
     ]
+    left_out = [
+        name for name, metrics in artifact.metadata.metrics.items() if metrics and name not in outputs
+    ]
+    if not pairs and left_out:
+        raise ArtifactError(not_among(artifact, left_out))
     if not pairs:
         raise ArtifactError(
             f"{artifact.path} has no output that can be measured: training held none against a target; "
@@ -173,6 +178,22 @@ def measured_of(artifact: Artifact) -> list[Measured]:
         Measured(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)
         for name, (output, metric) in zip(names, pairs, strict=True)
     ]
+
+
+def not_among(artifact: Artifact, measured: Sequence[str]) -> str:
+    """What to say where training measured outputs, and none of them was exported."""
+    given = [written_as(name, measured) for name in artifact.metadata.outputs]
+    names = shorten(", ".join([*measured, *given]), 200)
+    what = f"{artifact.path} has no output that can be measured: {listed(measured)}"
+    if len(measured) == 1:
+        return f'{what} is not among its outputs: export it too: `--outputs "{names}"`'
+    return f'{what} are not among its outputs: export them too: `--outputs "{names}"`'
+
+
+def written_as(name: str, measured: Iterable[str]) -> str:
+    """An output of an artifact as `--outputs` names it: `y.logits` for `y_logits`."""
+    owner = next((o for o in measured if name.startswith(f"{o}_")), None)
+    return f"{owner}.{name.removeprefix(f'{owner}_')}" if owner else name
 
 
 def metric_of(written: dict[str, Any]) -> Any:

@@ -61,13 +61,14 @@ def flowing(
     import torch
 
     from dlc.compiler.lower.torch import Model
+    from dlc.runtime.batches import as_tensor
 
     model = Model(graph, graph.weights, weights)
     names = [v.field for v in graph.inputs]
     count = len(next(iter(rows.values())))
     with torch.no_grad():
         for start in range(0, count, CHUNK):
-            chunk = {n: torch.from_numpy(np.ascontiguousarray(rows[n][start : start + CHUNK])) for n in names}
+            chunk = {n: as_tensor(rows[n][start : start + CHUNK]) for n in names}
             yield {name: made.numpy() for name, made in model(chunk).items()}
 
 

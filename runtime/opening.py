@@ -35,11 +35,13 @@ def source_from(given: Any) -> Path | Source | Opened | None:
         if unnamed is not None:
             raise TypeError(f"data is a dict of arrays by their names, and {unnamed!r} is no name")
         return Arrays(given)
-    from dlc.runtime.data.sources.frames import is_frame, open_frame
+    from dlc.runtime.data.sources.frames import frame_help, is_frame, open_frame
 
     if is_frame(given):
         return open_frame(given)
-    raise TypeError(f"data is a path, a frame or a dict of arrays, not {type(given).__name__}")
+    raise TypeError(
+        f"data is a path, a frame or a dict of arrays, not {type(given).__name__}{frame_help(given)}"
+    )
 
 
 def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> Dataset:

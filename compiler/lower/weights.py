@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 HELP_WAITING = (
     "train the spec, or give trained weights: `--weights`; in Python, `program.fit(data)` learns it"
+)
+HELP_CLASSES = (  # no weights hold the names of classes
+    "train it and export the run: `dlc export runs/NAME/latest`; in Python, `program.fit(data)` learns it"
 )
 
 
@@ -41,7 +45,7 @@ def dtype(weight: Weight) -> Any:
 
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
     """Refuse a graph that waits for the training rows: class counts, and what operators learn."""
-    waiting = []
+    waiting, help = [], HELP_WAITING
     unknown = {w.value for w in graph.weights if w.role == "learnt" and w.name not in (known or {})}
     for node in graph.nodes:
         counts = sorted(
@@ -53,6 +57,8 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
                 if n.endswith(".classes")
             }
         )
+        if counts:
+            help = HELP_CLASSES
         if counts or not unknown.isdisjoint(node.weights.values()):
             what = (
                 f"the classes of `{counts[0].removesuffix('.classes')}` are"
@@ -60,6 +66,6 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
                 else f"what `{node.operator.name}` learns is"
             )
             message = f"`{node.name}` waits for the training rows: {what} not known yet"
-            waiting.append(Diagnostic("E0801", message, (Label(node.site.span),), help=HELP_WAITING))
+            waiting.append(Diagnostic("E0801", message, (Label(node.site.span),)))
     if waiting:
-        raise CompileError(waiting)
+        raise CompileError([replace(waiting[0], help=help), *waiting[1:]])

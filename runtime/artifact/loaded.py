@@ -20,7 +20,7 @@ from dlc.runtime.artifact.inputs import arrays
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.proof import proved_types
 from dlc.runtime.artifact.session import BATCH, OF_PYTHON, open_session, run
-from dlc.runtime.data.sources.frames import is_frame, open_frame
+from dlc.runtime.data.sources.frames import frame_help, is_frame, open_frame
 from dlc.runtime.errors import ArtifactError, DeviceError
 from dlc.runtime.runs import model_at
 
@@ -64,7 +64,8 @@ class Artifact:
         if is_frame(inputs):
             return self._predict_rows(open_frame(inputs))
         if not isinstance(inputs, Mapping):
-            raise TypeError(f"`predict` takes a dict of arrays or a frame, not {type(inputs).__name__}")
+            found = f"{type(inputs).__name__}{frame_help(inputs, [*self.inputs])}"
+            raise TypeError(f"`predict` takes a dict of arrays or a frame, not {found}")
         given = {n: self.no_rows(n) if n in self.inputs and is_bare(i) else i for n, i in inputs.items()}
         feed, found = arrays(self.inputs, self.session.get_inputs(), given)
         warn_of(found)

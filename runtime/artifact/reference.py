@@ -12,6 +12,7 @@ from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.answers import Label
 from dlc.compiler.operators.indexing import behind_index
 from dlc.runtime.artifact.compare import CHOICES, FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, gaps
+from dlc.runtime.batches import as_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,4 +136,4 @@ def to_torch(raw: np.ndarray) -> torch.Tensor | np.ndarray:
         return raw
     if raw.dtype.name == "bfloat16":
         return torch.from_numpy(raw.astype(np.float32)).to(torch.bfloat16)
-    return torch.from_numpy(np.ascontiguousarray(raw))
+    return as_tensor(raw)

@@ -32,9 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.types import Classes
+    from dlc.runtime.data.encode import Purpose
     from dlc.runtime.data.source import Column
 
 UNKNOWN, MISSING = -1, -2  # in the place of a class
+UNCOUNTED = ({-1}, {255})  # what other programs put in place of a label that does not count
+IGNORE_HELP = (
+    "a label that does not count cannot be left out yet (`ignore=` comes with a later version): "
+    "take these rows out"
+)
 LONGEST = 20  # characters of a whole number of 64 bits, as it is printed
 # Whole numbers as they are printed, and as floats are.
 WHOLE, DOTTED = r"^(0|-?[1-9][0-9]*)$", r"^(0|-?[1-9][0-9]*)\.0$"
@@ -214,21 +220,23 @@ def refuse_missing_class(found: np.ndarray) -> None:
         raise refusal(mistakes.MISSING_VALUE, "the value is missing", found == MISSING, MISSING_HELP)
 
 
-def refuse_unknown_class(column: Column, classes: Classes, found: np.ndarray) -> None:
+def refuse_unknown_class(column: Column, classes: Classes, found: np.ndarray, purpose: Purpose) -> None:
     """Say of the first value that is none of the classes what they are."""
     bad = found == UNKNOWN
     if not bad.any():
         return
     word = first_text(column, bad)
     if classes.names is None or (counts_places(column) and not named_by_numbers(classes.names)):
-        what, help = no_class_number(column, classes, word)
+        what, help = no_class_number(column, classes, word, bad, purpose)
     else:
         what = f'"{shorten(word)}" is not one of the {classes.count} classes'
         help = near_names(word, classes.names)
     raise refusal(mistakes.CLASS, what, bad, help)
 
 
-def no_class_number(column: Column, classes: Classes, word: str) -> tuple[str, str]:
+def no_class_number(
+    column: Column, classes: Classes, word: str, bad: np.ndarray, purpose: Purpose
+) -> tuple[str, str]:
     count = number(classes.count)
     if column.is_text and not is_decimal(word.strip()):
         help = "name the classes in the type: class(a, b, c), or let the data name them: class(auto)"
@@ -239,9 +247,12 @@ def no_class_number(column: Column, classes: Classes, word: str) -> tuple[str, s
             f"the classes are {listed(classes.texts, VALUES)}",
         )
     values = numbers_in(column).values
-    one_on = values.size and values.min() == 1 and values.max() == count
-    return f"there is no class {shorten(word)}: the {count} classes are 0 to {count - 1}", \
-        "classes are counted from 0" if one_on else ""  # fmt: skip
+    what = f"there is no class {shorten(word)}: the {count} classes are 0 to {count - 1}"
+    if values.size and values.min() == 1 and values.max() == count:
+        as_they_are = "" if purpose.raw else "; `class(auto)` takes them as they are"
+        return what, f"classes are counted from 0{as_they_are}"
+    uncounted = purpose.target and {*values[bad].tolist()} in UNCOUNTED
+    return what, IGNORE_HELP if uncounted else ""
 
 
 def near_names(word: str, names: tuple[str, ...], called: str = "classes") -> str:

@@ -16,7 +16,7 @@ from dlc.runtime.data import mistakes, outside
 from dlc.runtime.data.coarse import Coarse, coarse
 from dlc.runtime.data.convert import as_numbers
 from dlc.runtime.data.encode import Purpose, encode
-from dlc.runtime.data.match import Match, match
+from dlc.runtime.data.match import Match, columns_help, match
 from dlc.runtime.data.mistakes import Refused, mistake
 from dlc.runtime.data.rows import Rows
 
@@ -171,7 +171,7 @@ def _shape_problem(
     one_line = len([size for size in found if size != 1]) <= 1 or len(declared) == 1
     if flat and (squeezed or one_line or opened.free_layout):
         return None
-    return _complain(opened, m, found, _layout_help(m, found, flat))
+    return _complain(opened, m, found, _layout_help(opened, m, found, flat))
 
 
 def _free_problem(
@@ -194,11 +194,12 @@ def _free_problem(
     return None
 
 
-def _layout_help(m: Match, found: tuple[int, ...], flat: bool) -> str:
+def _layout_help(opened: Opened, m: Match, found: tuple[int, ...], flat: bool) -> str:
     if flat and len(found) == 3:
         return "the axes stand in another order; images have their channels first"
-    if len(found) == 0 and len(m.wanted.declared.shape) == 1:
-        return f'name as many columns as it has places: {m.wanted.name} = columns("...", "...") in `data`'
+    size = m.wanted.declared.shape[0] if len(m.wanted.declared.shape) == 1 else None
+    if len(found) == 0 and isinstance(size, int):
+        return columns_help(m.wanted, size, in_spec=not opened.for_model)
     return ""
 
 

@@ -23,6 +23,7 @@ from dlc.runtime.data.convert import (
     first,
     first_text,
     named_by_numbers,
+    printed,
     refusal,
     refuse_missing,
     spelled,
@@ -30,10 +31,12 @@ from dlc.runtime.data.convert import (
     unparsable,
 )
 from dlc.runtime.data.mistakes import Refused
-from dlc.runtime.data.numerals import PAIRS
+from dlc.runtime.data.numerals import PAIRS, is_decimal
 from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
@@ -132,8 +135,28 @@ def truths(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> n
     bad = (values < 0) | (values > 1) if purpose.target else (values != 0) & (values != 1)
     if bad.any():
         wanted = "0, 1 or a probability between them" if purpose.target else "0 or 1"
-        raise refusal(mistakes.VALUE, f"{spelled(first(values, bad))} is not {wanted}", bad)
+        raise refusal(
+            mistakes.VALUE,
+            f"{spelled(first(values, bad))} is not {wanted}",
+            bad,
+            two_numbers(column, names, purpose),
+        )
     return values
+
+
+def two_numbers(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> str:
+    """How two whole numbers that stand for no and yes, such as 1 and 2, are named in the type."""
+    if names or purpose.raw:
+        return ""
+    numbers = column.values if column.is_text else printed(column)
+    found = [word for word in numbers.unique().to_pylist() if word is not None]
+    if len(found) != 2 or not all(is_decimal(word) and float(word).is_integer() for word in found):
+        return ""
+    return which_is_no(sorted(found, key=float))
+
+
+def which_is_no(words: Sequence[str]) -> str:
+    return f"which of them means no? write it first: `binary({', '.join(map(quoted, words))})`"
 
 
 def truths_of_text(column: Column, names: tuple[str, ...] | None, raw: bool) -> np.ndarray:
@@ -169,9 +192,12 @@ def name_them(column: Column) -> str:
     for word in sorted(found):
         meant.setdefault(word.strip().lower(), word)
     pair = PAIRS.get(next(iter(meant)), ())
-    names = [meant[word] for word in pair if word in meant] if {*meant} == {*pair} else [*meant.values()]
+    known = {*meant} == {*pair}
+    names = [meant[word] for word in pair] if known else [*meant.values()]
     if len(names) == 2:
         alike = "make them two in the data, and " if len(found) > 2 else ""
+        if not known:
+            return f"{alike}{which_is_no(names)}"
         return f"{alike}name them in the type, the no first: `binary({', '.join(map(quoted, names))})`"
     return "it has more than two texts: `class(auto)` has a class for each" if len(names) > 2 else ""
 
@@ -187,5 +213,5 @@ def class_values(column: Column, classes: Classes, purpose: Purpose) -> np.ndarr
     if purpose.target:
         refuse_missing_class(found)
     if purpose.target or purpose.strict:
-        refuse_unknown_class(column, classes, found)
+        refuse_unknown_class(column, classes, found, purpose)
     return found

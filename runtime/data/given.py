@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 LISTS = (list, tuple, np.ndarray)
 # What to make of arrays that hold neither numbers nor text, by the kind of their element.
 OTHERWISE = {
-    **dict.fromkeys("Mm", '`.astype("int64")` makes whole numbers of them'),
+    "M": '`.astype("datetime64[s]").astype("int64")` makes seconds of them',
+    "m": '`.astype("timedelta64[s]").astype("int64")` makes seconds of them',
     "c": "`.real` and `.imag` of it are arrays of numbers, and so is `abs` of it",
     "V": "each of its fields can be an array of its own",
     "S": "`.astype(str)` makes text of it",
 }
+IN_A_ZONE = '`.astype("datetime64[s, UTC]").astype("int64")` makes seconds of them'
 MISSING = ("NAType", "NaTType")  # of pandas
 NO_TEXT, TOO_LARGE = "a value is no text in UTF-8", "a number is too large"
 
@@ -108,4 +110,6 @@ def as_float(value: Any) -> float:
     except OverflowError:
         raise ValueError(TOO_LARGE) from None
     except (TypeError, ValueError):
-        raise ValueError(f"'{shorten(as_text(value))}' is neither a number nor text") from None
+        what = f"'{shorten(as_text(value))}' is neither a number nor text"
+        in_a_zone = type(value).__name__ == "Timestamp" and getattr(value, "tzinfo", None) is not None
+        raise ValueError(f"{what}; {IN_A_ZONE}" if in_a_zone else what) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dlc.runtime.data.source import Opened
     from dlc.runtime.data.wanted import Wanted
 
+MOST_COLUMNS = 12  # that are written out
 MOST_SUGGESTED = 20  # missing columns for which the nearest name is looked up
 
 
@@ -62,7 +64,9 @@ def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list
         problems.append(mistake(mistakes.MISSING_COLUMN, message, place, help=helped, notes=notes))
     else:
         taken = {name for w in wanted if w not in lacking for name in names_of(w)}
-        problems += [_missing(opened, w, number < MOST_SUGGESTED, taken) for number, w in enumerate(lacking)]
+        free = [name for name in opened.names if name not in taken]
+        for number, w in enumerate(lacking):
+            problems.append(_missing(opened, w, number < MOST_SUGGESTED, free, alone=len(lacking) == 1))
     return [Match(w, found[w.name]) for w in wanted], problems
 
 
@@ -109,8 +113,10 @@ def _repeated(opened: Opened, wanted: Wanted, places: dict[str, list[int]]) -> D
     return None
 
 
-def _missing(opened: Opened, wanted: Wanted, suggest: bool, taken: set[str]) -> Diagnostic:
-    """`taken` are the columns that other fields take: none of them is meant."""
+def _missing(
+    opened: Opened, wanted: Wanted, suggest: bool, free: Sequence[str], *, alone: bool
+) -> Diagnostic:
+    """`free` are the columns that no other field takes: one of them is meant, or some if it lacks `alone`."""
     names = opened.names
     lacking = [name for name in names_of(wanted) if name not in names]
     what = "column" if len(lacking) == 1 else "columns"
@@ -119,8 +125,37 @@ def _missing(opened: Opened, wanted: Wanted, suggest: bool, taken: set[str]) -> 
     notes = [f"it has {listed(names, VALUES)}"] if suggest else []
     if wanted.measured:
         notes.append("the loss does not read it, but `metrics` does")
-    help = _nearest(opened, wanted, lacking[0], [n for n in names if n not in taken]) if suggest else ""
+    help = ""
+    if suggest:
+        help = (
+            opened.absent_help(lacking[0])
+            or _of_vector(opened, wanted, free, alone)
+            or _nearest(opened, wanted, lacking[0], free)
+        )
     return mistake(mistakes.MISSING_COLUMN, message, *places, help=help, notes=notes)
+
+
+def _of_vector(opened: Opened, wanted: Wanted, free: Sequence[str], alone: bool) -> str:
+    """Which columns a vector is to be filled from, where its values stand in one column each."""
+    shape = wanted.declared.shape
+    if wanted.source is not None or len(shape) != 1 or not isinstance(shape[0], int) or shape[0] < 2:
+        return ""
+    size, name = shape[0], _plain(wanted.name)
+    numbered = [n for n in free if _plain(n).startswith(name) and _plain(n).removeprefix(name).isdigit()]
+    meant = next((some for some in (numbered, free if alone else []) if len(some) == size), [])
+    if not meant and opened.marks is None:  # one column may hold vectors, but in a csv file
+        return ""
+    return columns_help(wanted, size, meant, in_spec=not opened.for_model)
+
+
+def columns_help(wanted: Wanted, size: int, meant: Sequence[str] = (), *, in_spec: bool) -> str:
+    """How a vector is filled from columns of single values: those that are `meant`, if that is known."""
+    if not in_spec:
+        return f"name {size} columns `{wanted.name}`, in the order of its places"
+    written = [json.dumps(name, ensure_ascii=False) for name in meant] or ['"..."'] * size
+    if size <= MOST_COLUMNS and all(map(can_be_written, meant)):
+        return f"name its {size} columns: {wanted.name} = columns({', '.join(written)}) in `data`"
+    return f'name its {size} columns, in order: {wanted.name} = columns("...", "...") in `data`'
 
 
 def _nearest(opened: Opened, wanted: Wanted, lacking: str, names: Sequence[str]) -> str:

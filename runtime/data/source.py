@@ -143,6 +143,10 @@ class Opened:
         """What to say where no column has the names wanted, if one thing is wrong with all of them."""
         return ""
 
+    def absent_help(self, name: str) -> str:
+        """What to say of a name that no column has, if the source knows more of it."""
+        return ""
+
     def no_row(self, rows: Sequence[int]) -> tuple[str, str]:
         """What to say of rows with one bad value each, and what to do, where they are no rows of data as a
         whole; nothing if they may be."""
@@ -168,11 +172,16 @@ def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
     try:
         reading.check(path)
     except (FileNotFoundError, NotADirectoryError):
-        help = _nearest_file(path) or "paths are relative to the spec"
+        help = _nearest_file(path) or relative(source)
         raise mistakes.fail(mistakes.NO_FILE, f"there is no file {name}", place, help=help) from None
     except OSError as error:
         raise mistakes.fail(mistakes.NO_FILE, f"{name} {reading.why(error)}", place) from None
     return path
+
+
+def relative(source: Source | None) -> str:
+    """Where the path of a source begins, if the spec gives it: others begin at the current folder."""
+    return "paths are relative to the spec" if mistakes.span_of(source) else ""
 
 
 def mend_of(path: Path, source: Parquet | Npz, begins: bytes) -> str:

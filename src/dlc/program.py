@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc import compiler
+from dlc.compiler.quoting import shorten
 from dlc.compiler.source import Source
 
 if TYPE_CHECKING:
@@ -131,12 +133,21 @@ def compile(
 
     if path is not None and text is None:
         place = path_of(path, "the path of a spec")
+        if not os.path.exists(place):
+            raise FileNotFoundError(no_spec(str(place)))
         return Program(compiler.read_source(place), place.parent, params_of(params))
     if text is not None and path is None:
         if not isinstance(text, str):
             raise TypeError(f"the text of a spec is str, not {type(text).__name__}")
         return Program(Source("text.dl", text), Path(), params_of(params))
     raise ValueError("give either a path or a text")
+
+
+def no_spec(path: str) -> str:
+    """What to say of a path at which there is nothing."""
+    if "\n" in path:
+        return "the path of a spec has line breaks: the text of a spec is given as `text=`"
+    return f"there is no spec at {shorten(path, 200)}; the text of one is given as `text=`"
 
 
 def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,

@@ -191,7 +191,7 @@ WRONG = {
     "complex numbers": (lambda r: r.update(size=[1, 2j]), "`size` takes float: values of complex128 are"),
     "dates": (
         lambda r: r.update(size=np.array(["2024-01-01", "2024-01-02"], "datetime64[D]")),
-        'neither numbers nor text; `.astype("int64")` makes whole numbers of them',
+        'neither numbers nor text; `.astype("datetime64[s]").astype("int64")` makes seconds of them',
     ),
     "objects": (lambda r: r.update(size=[1, object()]), "is neither a number nor text"),
     "bytes that are no text": (

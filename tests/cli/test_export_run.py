@@ -487,3 +487,35 @@ def test_rows_of_another_spec_are_told(rows: dict[str, np.ndarray], wide: Path, 
     done = dlc("export", run, "-o", tmp_path / "m.onnx")
     said = f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n"
     assert (done.exit_code, done.stderr) == (1, said)
+
+
+def test_classes_that_wait_for_rows_come_with_the_run_and_not_with_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text("x,y\n" + "1,a\n2,b\n" * 10)
+    Path("p.dl").write_text(
+        "input x: float\noutput y: class(auto)\nx -> standardize -> dense(y.classes) -> y\n"
+        'data { source = csv("rows.csv") }\ntrain { epochs = 1 }\n'
+    )
+    assert dlc("train", "p.dl").exit_code == 0
+    done = dlc("export", "p.dl", "--weights", "runs/p/latest/weights.safetensors")
+    assert "--weights" not in done.stderr
+    assert done.stderr.count("= help: train it and export the run: `dlc export runs/NAME/latest`") == 1
+    assert dlc("export", "runs/p/latest").exit_code == 0
+
+
+def test_what_is_measured_has_to_be_among_the_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text("x,y\n" + "1,a\n2,b\n" * 10)
+    Path("p.dl").write_text(
+        "input x: float\noutput y: class(a, b)\nx -> dense(2) -> y\ntrain { epochs = 1 }\n"
+    )
+    assert dlc("train", "p.dl", "--data", "rows.csv").exit_code == 0
+    assert dlc("export", "runs/p/latest", "--outputs", "y.logits", "-o", "a.onnx").exit_code == 0
+    said = dlc("eval", "a.onnx", "rows.csv").stderr
+    assert said.endswith('`y` is not among its outputs: export it too: `--outputs "y, y.logits"`\n')
+    assert dlc("export", "runs/p/latest", "--outputs", "y, y.logits", "-o", "a.onnx").exit_code == 0
+    assert dlc("eval", "a.onnx", "rows.csv").exit_code == 0

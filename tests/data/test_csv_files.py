@@ -198,7 +198,7 @@ def test_classes_counted_from_one_get_the_mend(tmp_path):
     found = mistake_of(
         read, csv_of(tmp_path, "x\n1\n2\n3\n"), wanted("x", "class", classes=3), folder=tmp_path
     )
-    assert found.help == "classes are counted from 0"
+    assert found.help == "classes are counted from 0; `class(auto)` takes them as they are"
 
 
 def test_a_mark_for_missing_values_gets_the_mend(tmp_path):
@@ -249,7 +249,7 @@ def test_a_name_twice_in_the_heading(tmp_path):
 def test_too_few_columns_for_a_vector(tmp_path):
     found = mistake_of(read, csv_of(tmp_path, "x\n1\n"), wanted("x", "float", 3), folder=tmp_path)
     assert found.message == 'rows.csv, column "x": found single values, and input `x` is float[3]'
-    assert found.help == 'name as many columns as it has places: x = columns("...", "...") in `data`'
+    assert found.help == 'name its 3 columns: x = columns("...", "...", "...") in `data`'
 
 
 @pytest.mark.parametrize(("text", "row"), [

@@ -462,3 +462,108 @@ def test_other_files_with_nothing_in_them(name: str, content: bytes | None) -> N
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=SPEC).fit(name)
     assert [d.code for d in caught.value.diagnostics] == ["E0708" if content is None else "E0702"]
+
+
+VECTOR = "input x: float[3]\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
+
+
+@pytest.mark.parametrize("heading", ["x0,x1,x2,y", "x_1,x_2,x_3,y", "a,b,c,y", "X0,X1,X2,y"])
+def test_a_vector_is_filled_from_the_columns_that_are_told(heading: str) -> None:
+    Path("rows.csv").write_text(f"{heading}\n" + "1,2,3,4\n" * 10)
+    said = trained(Path("rows.csv").read_text(), VECTOR + 'data { source = csv("rows.csv") }\n')
+    names = ", ".join(f'"{name}"' for name in heading.split(",")[:3])
+    written = f"x = columns({names})"
+    assert f"help: name its 3 columns: {written} in `data`" in said
+    mended = VECTOR + f'data {{ source = csv("rows.csv")\n{written} }}\n'
+    assert not trained(Path("rows.csv").read_text(), mended)
+
+
+def test_a_model_has_no_section_for_its_data() -> None:
+    rows = {"x": np.ones((10, 3)), "y": np.ones(10)}
+    model = str(dlc.train(text=VECTOR, data=rows, out="runs").model)
+    for heading in ("x0,x1,x2", "a,b,c", "x"):
+        Path("rows.csv").write_text(heading + "\n" + ",".join("1" * (heading.count(",") + 1)) + "\n")
+        done = CliRunner().invoke(commands, ["predict", model, "rows.csv"])
+        assert "help: name 3 columns `x`, in the order of its places" in done.stderr
+        assert "`data`" not in done.stderr
+    Path("rows.csv").write_text("x,x,x\n1,2,3\n")
+    assert CliRunner().invoke(commands, ["predict", model, "rows.csv"]).exit_code == 0
+
+
+def test_only_paths_of_a_spec_are_relative_to_it() -> None:
+    Path("sub").mkdir()
+    Path("sub/q.dl").write_text(VECTOR + 'data { source = csv("nope.csv") }\n')
+    for data, told in ((None, True), ("nope.csv", False)):
+        with pytest.raises(dlc.CompileError, match="there is no file nope") as caught:
+            dlc.train("sub/q.dl", data=data)
+        assert ("paths are relative to the spec" in str(caught.value)) is told
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("rows.json", "`.json` is not read"),
+        ("rows.xlsx", "`.xlsx` is not read"),
+        ("rows", "it has no ending that says what it holds"),
+        ("rows.gz", "it has no ending that says what it holds"),
+    ],
+)
+def test_a_file_of_another_format_is_told_by_its_ending(name: str, why: str, model: Path) -> None:
+    Path(name).write_text("[]")
+    done = CliRunner().invoke(commands, ["eval", str(model), name])
+    assert done.stderr.startswith(
+        f"error[E0701]: {name}: {why}\n  = help: csv (.csv, .tsv, also .csv.gz), parquet"
+    )
+
+
+def labelled(kind: str, labels: str) -> str:
+    """What is said of rows whose labels are these."""
+    units = 1 if kind.startswith("binary") else "k.classes"
+    spec = (
+        f"input x: float\noutput k: {kind}\nx -> dense({units}) -> k\n"
+        'data { source = csv("rows.csv") }\ntrain { epochs = 1 }\n'
+    )
+    return trained("x,k\n" + "".join(f"{n},{label}\n" for n, label in enumerate(labels.split() * 5)), spec)
+
+
+def test_classes_from_one_on_are_taken_as_they_are() -> None:
+    help = "help: classes are counted from 0; `class(auto)` takes them as they are"
+    assert help in labelled("class(3)", "1 2 3")
+    assert not labelled("class(auto)", "1 2 3")
+
+
+@pytest.mark.parametrize("label", ["-1", "255"])
+def test_a_label_that_does_not_count_cannot_be_left_out_yet(label: str) -> None:
+    assert "does not count cannot be left out yet" in labelled("class(3)", f"0 1 2 {label}")
+    assert "cannot be left out" not in labelled("class(3)", f"0 1 2 {label} 7")
+    assert not labelled("class(3)", "0 1 2")
+
+
+@pytest.mark.parametrize(
+    ("labels", "meant"),
+    [
+        ("2 1", 'binary("1", "2")'),
+        ("2.0 1.0", 'binary("1.0", "2.0")'),
+        ("1 -1", 'binary("-1", "1")'),
+        ("stayed churned", 'binary("churned", "stayed")'),
+    ],
+)
+def test_two_labels_are_named_and_the_person_says_which_means_no(labels: str, meant: str) -> None:
+    assert f"help: which of them means no? write it first: `{meant}`" in labelled("binary", labels)
+    assert not labelled(meant, labels)
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [1.0, 2.0], [-1, 1]])
+def test_two_labels_of_arrays_are_named_too(labels: list[float]) -> None:
+    rows = {"x": np.ones(10), "k": np.array(labels * 5)}
+    spec = "input x: float\noutput k: binary\nx -> dense(1) -> k\ntrain { epochs = 1 }\n"
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.train(text=spec, data=rows)
+    told = caught.value.diagnostics[0].help.split("`")[1]
+    assert dlc.train(text=spec.replace("binary", told), data=rows).model.exists()
+
+
+def test_more_than_two_numbers_are_no_answers() -> None:
+    assert "which of them" not in labelled("binary", "1 2 3")
+    assert "which of them" not in labelled("binary", "0.5 1.5")
+    assert 'the no first: `binary("off", "on")`' in labelled("binary", "on off")

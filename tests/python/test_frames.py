@@ -185,3 +185,54 @@ def test_values_that_are_unseen_are_warned_of(tmp_path: Path) -> None:
     other = of_pandas(tmp_path).replace({"code": {"501": "502"}})
     with pytest.warns(UserWarning, match='6 of the 24 values of `code` are none of its classes \\("502"\\)'):
         model.predict(other)
+
+
+@pytest.mark.filterwarnings("error")
+def test_columns_that_nobody_may_write_to_are_learnt_from(tmp_path: Path) -> None:
+    text = (
+        "input when: int64\noutput y: float\nwhen -> standardize -> dense(1) -> y\ntrain {\n  epochs = 1\n}\n"
+    )
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=20, unit="s"), "y": np.arange(20.0)})
+    frame["when"] = frame["when"].astype("int64")
+    assert not np.asarray(frame["when"]).flags.writeable
+    dlc.train(text=text, data=frame, out=tmp_path / "runs")
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_times_become_seconds_whatever_their_unit(zone: str | None, unit: Any) -> None:
+    text = "input when: int64\noutput y: float\nwhen -> standardize -> dense(1) -> y\n"
+    when = pd.Series(pd.date_range("2024-01-01", periods=3, tz=zone, unit=unit))
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=text).fit(pd.DataFrame({"when": when}))
+    kind = "datetime64[s, UTC]" if zone else "datetime64[s]"
+    assert f'`.astype("{kind}").astype("int64")` makes seconds of them' in str(caught.value)
+    mended = when.astype(kind).astype("int64")
+    assert mended.tolist() == [int(time.timestamp()) for time in when]
+    dlc.compile(text=text).fit(pd.DataFrame({"when": mended}))
+
+
+@pytest.mark.parametrize("names", ["y", ["y", "other"]])
+def test_an_index_is_told_from_a_column(names: Any) -> None:
+    frame = pd.DataFrame({"x": [1.0, 2], "y": [0.0, 1], "other": [1, 2]}).set_index(names)
+    text = "input x: float\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.train(text=text, data=frame)
+    assert caught.value.diagnostics[0].help == "it is the index of the frame: `frame.reset_index()`"
+
+
+def test_what_is_nearly_a_frame_is_told_with_what_makes_one_of_it(tmp_path: Path) -> None:
+    text = "input x: float\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
+    frame = pd.DataFrame({"x": [1.0, 2, 3], "s": ["a", "b", "c"], "y": [1.0, 2, 3]})
+    with pytest.raises(TypeError, match=r"not LazyFrame: `\.collect\(\)` makes a frame of it"):
+        dlc.train(text=text, data=pl.from_pandas(frame).lazy())
+    model = dlc.load(dlc.train(text=text, data=frame, out=tmp_path).model)
+    with pytest.raises(TypeError, match=r"not LazyFrame: `\.collect\(\)`"):
+        model.predict(pl.from_pandas(frame).lazy())
+    with pytest.raises(TypeError, match=r"not Series: `\.to_frame\(\)\.T` makes a frame of a row"):
+        model.predict(frame.iloc[1])
+    with pytest.raises(TypeError, match=r"not Series: `\.to_frame\(\)` makes a frame of a column"):
+        model.predict(frame["x"])
+    wanted = model.predict(frame)["y"]
+    assert model.predict(frame.iloc[1].to_frame().T)["y"] == wanted[1]
+    assert model.predict(frame["x"].to_frame())["y"].tolist() == wanted.tolist()

@@ -337,7 +337,9 @@ def test_what_waits_for_rows_is_told_with_its_operators() -> None:
         told = {(d.code, d.line, d.message.split("`")[1]) for d in caught.value.diagnostics}
         assert {("E0801", 5, "standardize"), ("E0801", 5, "dense")} <= told
         assert all("waits for the training rows" in d.message for d in caught.value.diagnostics)
-        assert all("fit" in d.help for d in caught.value.diagnostics)
+        help, *more = [d.help for d in caught.value.diagnostics]
+        assert "fit" in help
+        assert not any(more)  # it is the same for all
 
 
 def test_rows_tell_what_is_learnt() -> None:
@@ -479,3 +481,13 @@ def test_only_a_module_is_given_by_the_face() -> None:
     assert all(getattr(dlc, name) for name in dlc.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = dlc.nothing
+
+
+def test_a_text_in_place_of_a_path_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for act in (dlc.compile, dlc.train):
+        with pytest.raises(FileNotFoundError, match=r"^there is no spec at nope\.dl; .* `text=`$"):
+            act("nope.dl")
+        for text in (NET, NET * 100):
+            with pytest.raises(FileNotFoundError, match=r"has line breaks: .* is given as `text=`$"):
+                act(text)

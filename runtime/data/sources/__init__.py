@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import sections
+from dlc.compiler.quoting import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,8 @@ SUFFIXES = {
     ".npz": sections.Npz,
 }
 
+READ = "csv (.csv, .tsv, also .csv.gz), parquet, npz and a folder in the format of MNIST are read"
+
 
 def source_of(path: Path, missing: Sequence[str] = ()) -> sections.Source:
     """The source that a path stands for: by its ending, a folder for the format of MNIST. `missing` are the
@@ -31,8 +34,10 @@ def source_of(path: Path, missing: Sequence[str] = ()) -> sections.Source:
     endings = [suffix for suffix in path.suffixes[-2:] if suffix != ".gz"]
     kind = SUFFIXES.get(endings[-1].lower()) if endings else None
     if kind is None:
-        help = "known are .csv, .tsv, .parquet, .npz, and a folder in the format of MNIST"
-        raise mistakes.fail(mistakes.NO_FILE, f"{path} has no ending that says what it holds", help=help)
+        why = (
+            f"`{shorten(endings[-1])}` is not read" if endings else "it has no ending that says what it holds"
+        )
+        raise mistakes.fail(mistakes.NO_FILE, f"{path}: {why}", help=READ)
     marks = {"missing": tuple(missing)} if "missing" in kind.settings else {}
     return kind(path=str(path), **marks)
 

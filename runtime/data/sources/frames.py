@@ -10,6 +10,8 @@ from dlc.runtime.data import mistakes
 from dlc.runtime.data.sources.arrays import Arrays
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dlc.runtime.data.source import Opened
 
 FILE = "the frame given"
@@ -22,16 +24,34 @@ class PandasFrame(Arrays):
 
     def __init__(self, frame: Any) -> None:
         self.file = FILE
+        self._index = tuple(map(str, getattr(getattr(frame, "index", None), "names", ())))
         self._take((str(name), column) for name, column in frame.items())
+
+    def absent_help(self, name: str) -> str:
+        return "it is the index of the frame: `frame.reset_index()`" if name in self._index else ""
 
 
 def is_frame(given: Any) -> bool:
     """Whether it is a frame of pandas, or gives itself as a table of Arrow."""
-    return is_of_pandas(given) or hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__")
+    if hasattr(given, "iloc"):  # of pandas, whose series give themselves as a stream of Arrow too
+        return is_of_pandas(given)
+    return hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__")
 
 
 def is_of_pandas(given: Any) -> bool:
     return hasattr(given, "iloc") and hasattr(given, "columns")
+
+
+def frame_help(given: Any, inputs: Iterable[str] = ()) -> str:
+    """How a frame is made of what is none, to stand behind its name: of a lazy one, and of a row that has the
+    `inputs` of a model or a column that is one."""
+    if type(given).__name__ == "LazyFrame":
+        return ": `.collect()` makes a frame of it"
+    if not (hasattr(given, "iloc") and hasattr(given, "to_frame")):
+        return ""
+    if any(name in given.index for name in inputs):
+        return ": `.to_frame().T` makes a frame of a row"
+    return ": `.to_frame()` makes a frame of a column" if given.name in inputs else ""
 
 
 def open_frame(given: Any) -> Opened:

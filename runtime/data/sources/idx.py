@@ -12,7 +12,7 @@ import numpy as np
 from dlc.compiler import reading
 from dlc.compiler.quoting import shorten
 from dlc.runtime.data import bounds, mistakes
-from dlc.runtime.data.source import Column, Opened, numbers, shown
+from dlc.runtime.data.source import Column, Opened, numbers, relative, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,8 +93,8 @@ class IdxFolder(Opened):
     def _complain(self, folder: Path, prefix: str, found: Sequence[Path | None]) -> NoReturn:
         place = (self.definition, "looked for here")
         if not folder.is_dir():
-            help = "paths are relative to the spec"
-            raise mistakes.fail(mistakes.NO_FILE, f"there is no folder {self.file}", place, help=help)
+            what = f"there is no folder {self.file}"
+            raise mistakes.fail(mistakes.NO_FILE, what, place, help=relative(self.definition))
         lacking = [f"{prefix}-{what}-{kind}-ubyte"
                    for path, (what, kind) in zip(found, PIECES, strict=True) if not path]  # fmt: skip
         message = f"the folder {self.file} has no file {' and no file '.join(lacking)}"

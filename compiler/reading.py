@@ -20,6 +20,11 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+# What a file holds by the ending of its name, to stand behind that name.
+ROWS, WEIGHTS, PYTHON, SPEC = "holds rows", "holds weights", "is Python", "is a spec"
+HELD = {
+    ".csv": ROWS, ".parquet": ROWS, ".npz": ROWS, ".safetensors": WEIGHTS, ".py": PYTHON, ".dl": SPEC,
+}  # fmt: skip
 MAX_SHIPPED = 1 << 24  # bytes of a text that comes with dlc
 # Opening never waits: a pipe would, until somebody writes into it.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -74,6 +79,11 @@ def text_of(content: bytes) -> str:
 def shipped(module: str, name: str) -> str:
     """A text that comes with dlc, in the folder of the file of a module."""
     return read_text(os.path.join(os.path.dirname(module), name), MAX_SHIPPED)
+
+
+def held(path: Path) -> str:
+    """What a file holds that is no artifact by its name; empty where that does not tell."""
+    return HELD.get(os.path.splitext(os.fspath(path))[1].lower(), "")
 
 
 def why(error: OSError) -> str:

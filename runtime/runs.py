@@ -175,6 +175,12 @@ def model_at(path: Path) -> Path:
     return path
 
 
+def parts_of(model: Path) -> list[Path]:
+    """The files of a model: itself, the weights beside it, and those of the run that it lies in."""
+    run = [model.with_name(name) for name in KEPT] if model.with_name(INFO).is_file() else []
+    return [model, model.with_name(f"{model.name}.data"), *run]
+
+
 def how_far(run: Path) -> str:
     """How far a run without a model came, and how to go on."""
     if (run / WEIGHTS).is_file():

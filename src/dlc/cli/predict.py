@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,10 +37,11 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     from dlc.compiler.answers import kind_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
-    from dlc.runtime.files import writable, write
+    from dlc.runtime.files import spared, writable, write
+    from dlc.runtime.runs import model_at, parts_of
 
     if output is not None:
-        writable(output)
+        spared(writable(output), [data, *parts_of(model_at(Path(model)))])
     artifact = load(model)
     predicted = evaluate.predict(artifact, source_of(data))
     answers = predicted.answers

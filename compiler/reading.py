@@ -106,5 +106,9 @@ def _check(found: os.stat_result, path: Path, most: int | None) -> None:
 def regular(found: os.stat_result, path: Path) -> None:
     """OSError of a path that leads to something else than a regular file."""
     if not stat.S_ISREG(found.st_mode):
-        kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise Unreadable(errno.EINVAL, f"is {kind}, not a regular file", path)
+        raise Unreadable(errno.EINVAL, f"is {kind(found)}, not a regular file", path)
+
+
+def kind(found: os.stat_result) -> str:
+    """`a folder`, `a device`: what stands in the place of a regular file."""
+    return KINDS.get(stat.S_IFMT(found.st_mode), "something else")

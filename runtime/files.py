@@ -45,7 +45,8 @@ def writable(path: P, *, streams: bool = True) -> P:
     if is_stream(path):
         if streams:
             return path
-        raise OSError(errno.EINVAL, "it is no file that a model can be in", os.fspath(path))
+        kind = reading.kind(os.stat(path))
+        raise reading.Unreadable(errno.EINVAL, f"is {kind}, and a model needs a regular file", path)
     if os.path.exists(path):
         reading.regular(os.stat(path), path)
     if not os.path.isdir(folder):

@@ -26,7 +26,7 @@ def source_of(given: str | None) -> Any:
 
 
 def files_of(program: Program, folder: str | Path) -> Iterator[Path]:
-    """What a spec in this folder is read from: itself, its imports, its rows and the weights it begins with."""
+    """What a spec in this folder is read from: itself, its imports, its rows, the weights it begins with."""
     data = program.data
     rows = (data.source, data.validation, data.test) if data else ()
     paths = [getattr(source, "path", None) for source in rows]

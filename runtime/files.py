@@ -57,14 +57,11 @@ def writable(path: P, *, streams: bool = True) -> P:
 
 
 def spared(path: P, read: Iterable[str | os.PathLike[str]]) -> P:
-    """The path of an output, which is none of the files that are read and lies in none of the folders.
-    OSError."""
+    """The path of an output, which is none of the files that are read. OSError."""
     if is_stream(path) or not os.path.exists(path):
         return path
-    folder = os.path.dirname(os.path.realpath(path))
-    for other in read:
-        if os.path.exists(other) and (os.path.samefile(path, other) or os.path.samefile(folder, other)):
-            raise lost(path, "is read here, and would be lost")
+    if any(os.path.exists(other) and os.path.samefile(path, other) for other in read):
+        raise lost(path, "is read here, and would be lost")
     return path
 
 

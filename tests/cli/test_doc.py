@@ -123,7 +123,8 @@ def test_settings_of_operators_and_optimizers_are_words_too() -> None:
 
 def test_a_name_may_bring_its_module_and_a_call_its_settings() -> None:
     assert "`nn.Linear` is `dense` here" in dlc("doc", "nn.Linear").output
-    assert "did you mean `relu`?" in dlc("doc", "F.relu").output
+    assert "`F.relu` is `relu` here" in dlc("doc", "F.relu").output
+    assert "`torch.normal` is `sample_normal` here" in dlc("doc", "torch.normal").output
     assert dlc("doc", "dense(3)").output == dlc("doc", "dense").output
 
 

@@ -36,6 +36,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder, "emitted.py", "x = 1\n")
     np.savez(folder / "rows.npz", a=np.ones(3), b=np.ones(3))
     os.rename(face.train(folder / "p.dl", out=folder / "made").folder, folder / "run")
+    (folder / "mnist").mkdir()
+    write(folder, "mnist/t10k-images-idx3-ubyte", "rows")
     (folder / "link.csv").symlink_to("rows.csv")
     return folder
 
@@ -52,6 +54,7 @@ READ = "is read here, and would be lost"
     ("predict run link.csv -o rows.csv", READ), ("predict run rows.csv -o run/model.onnx", READ),
     ("predict run/model.onnx rows.csv -o run/model.onnx", READ),
     ("predict run rows.csv -o run/weights.safetensors", READ),
+    ("predict run mnist -o mnist/t10k-images-idx3-ubyte", READ),
     ("emit p.dl -o p.dl", READ), ("emit p.dl -o blocks.dl", READ), ("emit p.dl -o rows.csv", READ),
     ("show p.dl --svg p.dl", READ), ("show p.dl --svg blocks.dl", READ),
     ("export p.dl -o p.dl", READ), ("export run -o run/weights.safetensors", READ),

@@ -66,7 +66,7 @@ def known_as(word: str) -> str:
     if found:
         return found if foreign.operator(last) == foreign.written(found) and is_word(found) else ""
     found = foreign.named(last, *families)
-    return found if is_word(found) else ""
+    return found if found != last and is_word(found) else ""
 
 
 def is_word(name: str) -> bool:

@@ -33,7 +33,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
     Targets need not be there. How many values are of no class of the model is said on standard error."""
     from dlc.cli import mistakes
-    from dlc.cli.sources import source_of
+    from dlc.cli.sources import files_of_rows, source_of
     from dlc.compiler.answers import kind_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
@@ -41,7 +41,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     from dlc.runtime.runs import model_at, parts_of
 
     if output is not None:
-        spared(writable(output), [data, *parts_of(model_at(Path(model)))])
+        spared(writable(output), [*files_of_rows(Path(data)), *parts_of(model_at(Path(model)))])
     artifact = load(model)
     predicted = evaluate.predict(artifact, source_of(data))
     answers = predicted.answers

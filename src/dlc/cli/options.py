@@ -68,7 +68,7 @@ data_option = click.option(
 )  # fmt: skip
 
 
-class DeviceType(click.Choice[str]):
+class DeviceType(click.Choice):
     """A kind of device, or one of several GPUs by its number, as in `cuda:1`."""
 
     def __init__(self) -> None:

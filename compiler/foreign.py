@@ -346,7 +346,11 @@ def operator(name: str) -> str:
     if plain in FLOWS:
         return "stages stand one behind the other: `dense(8) -> relu -> dense(1)`"
     found = named(name, "operator", "combinator", "loss")
-    return f"it is written `{found}` here" if found else ""
+    return written(found) if found else ""
+
+
+def written(word: str) -> str:
+    return f"it is written `{word}` here"
 
 
 def member(name: str, *families: str) -> str:
@@ -355,7 +359,7 @@ def member(name: str, *families: str) -> str:
     epochs = (
         "; it counts steps, not epochs" if "schedule" in families and found in ("step", "exponential") else ""
     )
-    return f"it is written `{found}` here{epochs}" if found else ""
+    return f"{written(found)}{epochs}" if found else ""
 
 
 def called(name: str, known: Container[str]) -> str:

@@ -20,6 +20,11 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+# What a file holds by the ending of its name, to stand behind that name.
+ROWS, WEIGHTS, PYTHON, SPEC = "holds rows", "holds weights", "is Python", "is a spec"
+HELD = {
+    ".csv": ROWS, ".parquet": ROWS, ".npz": ROWS, ".safetensors": WEIGHTS, ".py": PYTHON, ".dl": SPEC,
+}  # fmt: skip
 MAX_SHIPPED = 1 << 24  # bytes of a text that comes with dlc
 # Opening never waits: a pipe would, until somebody writes into it.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -76,6 +81,11 @@ def shipped(module: str, name: str) -> str:
     return read_text(os.path.join(os.path.dirname(module), name), MAX_SHIPPED)
 
 
+def held(path: Path) -> str:
+    """What a file holds that is no artifact by its name; empty where that does not tell."""
+    return HELD.get(os.path.splitext(os.fspath(path))[1].lower(), "")
+
+
 def why(error: OSError) -> str:
     """Why a file cannot be read, to stand behind its name: `is a folder, not a regular file`."""
     if isinstance(error, Unreadable):
@@ -96,5 +106,9 @@ def _check(found: os.stat_result, path: Path, most: int | None) -> None:
 def regular(found: os.stat_result, path: Path) -> None:
     """OSError of a path that leads to something else than a regular file."""
     if not stat.S_ISREG(found.st_mode):
-        kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise Unreadable(errno.EINVAL, f"is {kind}, not a regular file", path)
+        raise Unreadable(errno.EINVAL, f"is {kind(found)}, not a regular file", path)
+
+
+def kind(found: os.stat_result) -> str:
+    """`a folder`, `a device`: what stands in the place of a regular file."""
+    return KINDS.get(stat.S_IFMT(found.st_mode), "something else")

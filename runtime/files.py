@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import TypeVar
 
     P = TypeVar("P", bound="str | os.PathLike[str]")
@@ -45,7 +45,8 @@ def writable(path: P, *, streams: bool = True) -> P:
     if is_stream(path):
         if streams:
             return path
-        raise OSError(errno.EINVAL, "it is no file that a model can be in", os.fspath(path))
+        kind = reading.kind(os.stat(path))
+        raise reading.Unreadable(errno.EINVAL, f"is {kind}, and a model needs a regular file", path)
     if os.path.exists(path):
         reading.regular(os.stat(path), path)
     if not os.path.isdir(folder):
@@ -53,6 +54,22 @@ def writable(path: P, *, streams: bool = True) -> P:
     if not os.access(folder, os.W_OK):
         raise problem(errno.EACCES, path)
     return path
+
+
+def spared(path: P, read: Iterable[str | os.PathLike[str]]) -> P:
+    """The path of an output, which is none of the files that are read. OSError."""
+    if is_stream(path) or not os.path.exists(path):
+        return path
+    if any(os.path.exists(other) and os.path.samefile(path, other) for other in read):
+        raise lost(path, "is read here, and would be lost")
+    return path
+
+
+def lost(path: str | os.PathLike[str], why: str) -> OSError:
+    """The error of an output in whose place something else stands."""
+    error = reading.Unreadable(errno.EEXIST, why, os.fspath(path))
+    error.add_note("name another file")
+    return error
 
 
 def problem(code: int, path: str | os.PathLike[str]) -> OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -100,8 +101,17 @@ class Run:
             yield
         except Exception as error:
             if self.path(WEIGHTS).is_file():
-                error.add_note(f"the weights are in {self.path(WEIGHTS)}; {how_to_export(self.folder)}")
+                error.add_note(self._left(error))
             raise
+
+    def _left(self, error: Exception) -> str:
+        """Which weights a run leaves that was stopped, and the command that goes on with them."""
+        weights, full = self.path(WEIGHTS), isinstance(error, OSError) and error.errno == errno.ENOSPC
+        kept = f"the weights are in {weights}"
+        if isinstance(error, OSError) and error.filename == str(weights):
+            kept = f"the weights in {weights} are those of an earlier epoch"
+        go_on = how_to_export(self.folder)
+        return f"make room first; {kept}; then {go_on}" if full else f"{kept}; {go_on}"
 
     def write_weights(self, weights: Mapping[str, np.ndarray]) -> Path:
         from safetensors.numpy import save
@@ -172,7 +182,22 @@ def model_at(path: Path) -> Path:
         raise ArtifactError(
             f"{path} is a spec, and a model is wanted: `dlc train {shlex.quote(str(path))}` makes one"
         )
+    if reading.held(path) == reading.WEIGHTS:
+        raise ArtifactError(f"{path} holds weights, and a model is wanted: {how_to_make(path)}")
     return path
+
+
+def how_to_make(weights: Path) -> str:
+    """The command that makes a model of a file of weights."""
+    if weights.name == WEIGHTS and weights.with_name(INFO).is_file():
+        return how_to_export(weights.parent)
+    return f"`dlc export f.dl --weights {shlex.quote(str(weights))}` makes one of them"
+
+
+def parts_of(model: Path) -> list[Path]:
+    """The files of a model: itself, the weights beside it, and those of the run that it lies in."""
+    run = [model.with_name(name) for name in KEPT] if model.with_name(INFO).is_file() else []
+    return [model, model.with_name(f"{model.name}.data"), *run]
 
 
 def how_far(run: Path) -> str:
@@ -309,7 +334,8 @@ def unmade(folder: Path, error: OSError) -> CompileError:
         why, help = f"{folder}: {(error.strerror or str(error)).lower()}", OTHER_FOLDER
     elif place.is_symlink():
         why = f"{place} is a link to {os.readlink(place)}, which is no folder"
-        help = f"make the folder that it leads to, or {OTHER_FOLDER}"
+        way = "remove the link" if error.errno == errno.ELOOP else "make the folder that it leads to"
+        help = f"{way}, or {OTHER_FOLDER}"
     else:
         why, help = f"{place} is no folder", OTHER_FOLDER
     return CompileError.of("E0813", f"no run can be kept here: {why}", help=help)

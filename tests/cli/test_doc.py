@@ -77,7 +77,7 @@ def test_without_a_word_all_are_listed() -> None:
 def test_a_typo_is_told() -> None:
     done = dlc("doc", "cnov")
     assert (done.exit_code, "help: did you mean `conv`?" in done.output) == (1, True)
-    assert "help: did you mean `early_stop`?" in dlc("doc", "earlystop").output
+    assert dlc("doc", "earlystop").output.startswith("`earlystop` is `early_stop` here.\n\nearly_stop\n")
     assert "help: `dlc doc` lists them all" in dlc("doc", "quaternion").output
 
 
@@ -108,8 +108,8 @@ def test_every_definition_is_a_word() -> None:
 def test_a_code_or_a_name_from_elsewhere_is_told_where_it_belongs() -> None:
     assert "`dlc explain W0701`" in dlc("doc", "w0701").output
     assert "`dlc doc conv`" in dlc("explain", "conv").output
-    assert "it is written `auroc` here" in dlc("doc", "auc").output
-    assert "it is written `dense` here" in dlc("doc", "Linear").output
+    assert "`auc` is `auroc` here" in dlc("doc", "auc").output
+    assert "`Linear` is `dense` here" in dlc("doc", "Linear").output
 
 
 def test_settings_of_operators_and_optimizers_are_words_too() -> None:
@@ -122,8 +122,9 @@ def test_settings_of_operators_and_optimizers_are_words_too() -> None:
 
 
 def test_a_name_may_bring_its_module_and_a_call_its_settings() -> None:
-    assert "it is written `dense` here" in dlc("doc", "nn.Linear").output
-    assert "did you mean `relu`?" in dlc("doc", "F.relu").output
+    assert "`nn.Linear` is `dense` here" in dlc("doc", "nn.Linear").output
+    assert "`F.relu` is `relu` here" in dlc("doc", "F.relu").output
+    assert "`torch.normal` is `sample_normal` here" in dlc("doc", "torch.normal").output
     assert dlc("doc", "dense(3)").output == dlc("doc", "dense").output
 
 
@@ -135,6 +136,17 @@ def test_no_word_is_no_word() -> None:
 def test_signs_and_constants_of_the_grammar_are_words() -> None:
     for word in ("=", ":", "#", "as", "none", "true"):
         assert dlc("doc", word).exit_code == 0, word
+
+
+@pytest.mark.parametrize(("word", "here"), [
+    ("nn.Linear", "dense"), ("keras.layers.Dense", "dense"), ("nn.CrossEntropyLoss", "cross_entropy"),
+    ("optim.Adam", "adam"), ("Conv2d", "conv"), ("standardise", "standardize"),
+    ("colour_jitter", "color_jitter"),
+])  # fmt: skip
+def test_a_word_from_elsewhere_or_a_letter_away_has_the_page_of_the_one_here(word: str, here: str) -> None:
+    done = dlc("doc", word)
+    assert done.exit_code == 0
+    assert done.output == f"`{word}` is `{here}` here.\n\n{dlc('doc', here).output}"
 
 
 def test_several_words_are_told_one_after_the_other() -> None:
@@ -186,6 +198,10 @@ TOPICS = {
     "nan": "impute",
     "loss function": "mse cross_entropy",
     "dataset": "csv parquet",
+    "timestamps": "int64 standardize",
+    "pandas": "parquet data=frame",
+    "frame": "csv data=frame",
+    "ignore_index": "class drop",
 }
 
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
@@ -21,7 +21,11 @@ from safetensors.numpy import load_file, save_file
 from stories import IRIS, dlc, write
 
 import dlc as face
+from dlc.runtime import runs
 from dlc.runtime.artifact import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TRAIN = "train { optimizer = adam(lr=0.02)\n epochs = 2\n batch = 16 }\n"
 ROWS = "width,height,colour,sold,price,sort\n" + "".join(
@@ -376,6 +380,38 @@ def test_a_full_disk_within_training_keeps_the_weights_so_far(
     assert face.load(run).metadata.figures == {}
 
 
+@pytest.mark.parametrize(("file", "kept"), [
+    ("weights.safetensors", "the weights in {} are those of an earlier epoch"),
+    ("metrics.jsonl", "the weights are in {}"),
+])  # fmt: skip
+def test_a_full_disk_is_to_be_made_room_on_first(
+    file: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "iris.dl", IRIS + TRAIN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "SAVED", 0.0)
+    written: list[str] = []
+
+    def filling(real: Callable[..., Any]) -> Callable[..., Any]:
+        def put(path: Path, content: bytes) -> Any:
+            if path.name == file and file in written:
+                raise OSError(28, "No space left on device", str(path))
+            written.append(path.name)
+            return real(path, content)
+
+        return put
+
+    monkeypatch.setattr(runs, "write", filling(runs.write))
+    monkeypatch.setattr(runs, "append", filling(runs.append))
+    said = dlc("train", "iris.dl").stderr
+    run = (tmp_path / "runs" / "iris" / "latest").resolve().relative_to(tmp_path)
+    assert said == (
+        f"error: {run / file}: no space left on device\n"
+        f"  = help: make room first; {kept.format(run / 'weights.safetensors')}; "
+        f"then `dlc export {run} -o {run / 'model.onnx'}` makes the model of them\n"
+    )
+
+
 @pytest.mark.parametrize(("command", "file"), [
     (["export", "m.dl", "-o", "m.onnx"], "m.onnx"), (["fmt", "long.dl"], "long.dl"),
     (["show", "m.dl", "--svg", "m.svg"], "m.svg"), (["emit", "m.dl", "-o", "m.py"], "m.py"),
@@ -436,7 +472,7 @@ def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
     assert dlc("emit", spec, "-o", f"/dev/fd/{writing}").exit_code == 0
     run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
     done = dlc("export", run, "-o", f"/dev/fd/{writing}")
-    told = f"error: /dev/fd/{writing}: it is no file that a model can be in\n"
+    told = f"error: /dev/fd/{writing} is a pipe (FIFO), and a model needs a regular file\n"
     assert (done.exit_code, done.stderr) == (1, told)
     os.close(writing)
     with open(reading) as reader:

@@ -40,6 +40,35 @@ def test_wrong_use_ends_with_2(arguments: list[str]) -> None:
     assert dlc(*arguments).exit_code == 2
 
 
+@pytest.mark.parametrize(("option", "place"), [
+    ("--epochs", "train { epochs = ... }"), ("--batch-size", "train { batch = ... }"),
+    ("--validation", "data { validation = ... }"), ("--lr", "train { optimizer = adam(lr=...) }"),
+    ("--learning_rate", "train { optimizer = adam(lr=...) }"),
+    ("--weight-decay", "train { optimizer = adam(weight_decay=...) }"),
+])  # fmt: skip
+def test_an_option_that_is_a_setting_stands_in_the_spec(option: str, place: str) -> None:
+    for command in ("train", "check"):
+        done = dlc(command, "p.dl", option, "3")
+        assert (done.exit_code, done.stderr.splitlines()) == (2, [
+            f"error: no such option '{option}'",
+            f"  = help: it stands in the spec: `{place}`; `--set` changes a param",
+        ])  # fmt: skip
+
+
+def test_an_option_misspelt_is_guessed_where_one_is_near() -> None:
+    assert dlc("train", "p.dl", "--dta", "x").stderr.endswith("  = help: did you mean `--data`?\n")
+    assert dlc("train", "--hlep").stderr.endswith("  = help: did you mean `--help`?\n")
+    for command in ("train", "predict"):
+        assert "mean" not in dlc(command, "p.dl", "--sl", "1").stderr
+
+
+@pytest.mark.parametrize("device", ["cuda:999", "cuda:N"])
+def test_one_of_several_gpus_may_be_named(device: str, tmp_path: Path) -> None:
+    done = dlc("train", write(tmp_path, "iris.dl", IRIS), "--device", device)
+    assert done.stderr.splitlines()[0] == f"error[E0805]: there is no device `{device}` here"
+    assert "'gpu' is not one of" in dlc("train", "iris.dl", "--device", "gpu").stderr
+
+
 def test_ctrl_c_says_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

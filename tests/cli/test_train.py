@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -50,6 +51,16 @@ def test_training_tells_what_was_learnt_and_what_to_type_next(
     assert not Path(path).is_absolute()
     assert lines[-1] == f"next     dlc predict {path} rows.csv"
     assert done.stderr == ""
+
+
+def test_the_next_command_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = write(tmp_path, "iris.dl", IRIS + TRAIN)
+    said = dlc("train", spec, "--out", "my runs").output.splitlines()[-1]
+    command = shlex.split(said.removeprefix("next"))
+    write(tmp_path, "rows.csv", "sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n")
+    assert command[:2] + command[3:] == ["dlc", "predict", "rows.csv"]
+    assert dlc(*command[1:]).exit_code == 0
 
 
 def test_what_was_held_against_no_target_is_not_measured(tmp_path: Path) -> None:

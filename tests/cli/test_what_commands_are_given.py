@@ -119,7 +119,42 @@ def test_what_can_be_taken_is(
 @pytest.mark.parametrize("command", WORDS)
 def test_words_are_text(command: str) -> None:
     done = dlc(command, "a\udcff")
-    assert (done.exit_code, done.stderr.splitlines()[0]) == (1, r"error: `a\xff` is no text in UTF-8")
+    told = ["error: `a\\xff` is no text in UTF-8", "  = help: give it a name in UTF-8"]
+    assert (done.exit_code, done.stderr.splitlines()) == (1, told)
+
+
+@pytest.mark.parametrize("command", [c for c in FILES if c not in ("verify", "eval", "predict", "test")])
+@pytest.mark.parametrize(("name", "holds", "help"), [
+    ("my rows.csv", "holds rows", "`dlc train f.dl --data 'my rows.csv'` trains with them"),
+    ("rows.parquet", "holds rows", "`dlc train f.dl --data rows.parquet` trains with them"),
+    ("rows.npz", "holds rows", "`dlc train f.dl --data rows.npz` trains with them"),
+    ("w.safetensors", "holds weights", "`dlc export f.dl --weights w.safetensors` takes them"),
+    ("net.py", "is Python", "name a .dl file"),
+])  # fmt: skip
+def test_what_is_no_spec_by_its_name_is_told_once(
+    command: str, name: str, holds: str, help: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, name, "a,b\n1,2\n" * 200)
+    lines = dlc(command, name).output.splitlines()
+    told = [f"error[E0001]: {name} {holds}, and a spec is wanted", f"  = help: {help}"]
+    assert lines[:2] == told
+    assert not any("error" in line for line in lines[2:])
+
+
+@pytest.mark.parametrize("command", ["predict", "eval", "verify"])
+def test_weights_are_no_model(
+    command: str, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(kinds)
+    other = shutil.copy("run/weights.safetensors", tmp_path / "w.safetensors")
+    for place, makes in (
+        ("run/weights.safetensors", "`dlc export run -o run/model.onnx` makes the model of them"),
+        (other, f"`dlc export f.dl --weights {other}` makes one of them"),
+    ):
+        done = dlc(*line_of(command, str(place)))
+        told = f"error: {place} holds weights, and a model is wanted: {makes}\n"
+        assert (done.exit_code, done.stderr) == (1, told)
 
 
 OUTPUTS = {

@@ -119,7 +119,7 @@ def test_where_links_are_not_allowed_latest_is_a_text(no_links, tmp_path):
         (lambda root: root.symlink_to("nowhere"), "runs is a link to nowhere, which is no folder",
          "make the folder that it leads to, or name another folder with `--out`"),
         (lambda root: root.symlink_to("runs"), "runs is a link to runs, which is no folder",
-         "make the folder that it leads to, or name another folder with `--out`"),
+         "remove the link, or name another folder with `--out`"),
         (lambda root: root.write_text("text"), "runs is no folder", "name another folder with `--out`"),
         (lambda root: (root.mkdir(), (root / "net").write_text("text")), "runs/net is no folder",
          "name another folder with `--out`"),

@@ -100,7 +100,7 @@ def check_argument(argument: str, *, empty: bool) -> None:
         )
     if not argument.isprintable() and any("\udc80" <= sign <= "\udcff" for sign in argument):
         shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
-        refuse(f"`{shown}` is no text in UTF-8", "give the file a name that is, and name it so")
+        refuse(f"`{shown}` is no text in UTF-8", "give it a name in UTF-8")
 
 
 def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:

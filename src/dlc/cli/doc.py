@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 SHORT = 2  # letters of a word that is no typo of a setting
+LONG = 5  # letters that a word has at most which may be another one than the one that is near
 
 
 @click.command(
@@ -46,10 +47,43 @@ def page(text: str) -> str:
         return pages.of_settings(word, owned)
     if word.upper() in codes():
         refuse(f"`{word}` is a code, no word", f"write `dlc explain {word.upper()}`")
+    if known := known_as(word) or misspelt(word):
+        return f"`{word}` is `{known}` here.\n\n{page(known)}"
     help = elsewhere(word)
     if not help and (said := topics.page(word)):
         return said
     refuse(f"there is no word `{text}`", help or meant(word) or "`dlc doc` lists them all")
+
+
+def known_as(word: str) -> str:
+    """The word here for one of another library, as `dense` is for `nn.Linear`; empty if it is none."""
+    from dlc.compiler import foreign
+    from dlc.compiler.definition import STAGES, Definition
+
+    last = word.rpartition(".")[2]
+    families = [f for f in Definition.families if f not in STAGES]
+    found = foreign.named(last, "operator", "combinator", "loss")
+    if found:
+        return found if foreign.operator(last) == foreign.written(found) and is_word(found) else ""
+    found = foreign.named(last, *families)
+    return found if found != last and is_word(found) else ""
+
+
+def is_word(name: str) -> bool:
+    from dlc.reference.words import find
+
+    return bool(name and find(name))
+
+
+def misspelt(word: str) -> str:
+    """The one word that a longer one is a letter away from, as `standardize` is from `standardise`."""
+    from dlc.compiler.foreign import ABSENT
+    from dlc.compiler.suggest import Steps
+    from dlc.reference.words import keys, words
+
+    names = {w.name for w in (*words(), *keys())}
+    near = [n for n in names if abs(len(n) - len(word)) <= 1 and Steps(word).to(n, 1) == 1]
+    return near[0] if len(near) == 1 and len(word) > LONG and word not in ABSENT else ""
 
 
 def elsewhere(word: str) -> str:

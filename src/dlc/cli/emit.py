@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]) -> None:
     """Write a spec as a short PyTorch file that needs no dlc: the module, its training and its data. Classes
     that the spec leaves open are read from the rows."""
+    from dlc.cli.sources import files_of
     from dlc.cli.specs import open_spec
     from dlc.compiler.lower.pytorch_source import emit
-    from dlc.runtime.files import writable, write
+    from dlc.runtime.files import spared, writable, write
 
     if output is not None:
         writable(output)
-    text = emit(with_classes(open_spec(spec, dict(settings))))
+    face = open_spec(spec, dict(settings))
+    if output is not None:
+        spared(output, files_of(face.compiled, face.folder))
+    text = emit(with_classes(face))
     if output is None:
         pass_on(text)
         return

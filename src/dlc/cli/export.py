@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +34,13 @@ def command(
     settings: tuple[tuple[str, Any], ...],
 ) -> None:
     """Write a spec, or a run (its folder), as one ONNX file, proved equal to the torch module."""
+    from dlc.cli.sources import files_of
     from dlc.cli.specs import open_run, open_spec
     from dlc.runtime.artifact.export import export
     from dlc.runtime.errors import ArtifactError
-    from dlc.runtime.files import writable
+    from dlc.runtime.files import spared, writable
     from dlc.runtime.origin import Origin, read_origin
-    from dlc.runtime.runs import WEIGHTS, how_far, run_at
+    from dlc.runtime.runs import KEPT, MODEL, WEIGHTS, how_far, run_at
 
     folder = run_at(Path(spec))
     is_run = folder.is_dir()
@@ -48,6 +50,8 @@ def command(
     program = face.compiled
     place = writable(output or f"{program.name}.onnx", streams=False)
     path = Path(weights) if weights else folder / WEIGHTS if is_run else None
+    files = [folder / name for name in KEPT if name != MODEL] if is_run else files_of(program, face.folder)
+    check_ending(spared(place, [*files, *([path] if path else [])]))
     if is_run and not (weights or (folder / WEIGHTS).exists()):
         raise ArtifactError(how_far(folder))
     values = read(path, program) if path else face.weights()
@@ -61,6 +65,15 @@ def command(
     )
     for line in made.excused:
         say(f"  {line}")
+
+
+def check_ending(place: str) -> None:
+    """Refuse a file that is there and holds something else, by its ending."""
+    from dlc.compiler.reading import held
+    from dlc.runtime.files import lost
+
+    if os.path.exists(place) and (holds := held(place)):
+        raise lost(place, f"{holds}, and would be lost")
 
 
 def read(weights: Path, program: Program) -> dict[str, Any]:

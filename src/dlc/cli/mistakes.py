@@ -87,11 +87,27 @@ def misused(error: click.UsageError) -> NoReturn:
     """Say what is wrong with a command line, and how the command is used."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         raise error
+    if isinstance(error, click.NoSuchOption):
+        no_option(error)
     said, ctx = error.format_message().rstrip("."), error.ctx
     usage = " ".join(ctx.get_usage().removeprefix("Usage: ").split()) if ctx else ""
     help = f"`{usage}`; `{ctx.command_path} --help` says more" if ctx else ""
     complain(said[:1].lower() + said[1:], help)
     sys.exit(error.exit_code)
+
+
+def no_option(error: click.NoSuchOption) -> None:
+    """Leave with the place of a setting that is given as an option, or the option that is near to a typo;
+    nothing where there is neither."""
+    from dlc.cli.options import setting_meant
+    from dlc.compiler.suggest import did_you_mean
+
+    name = error.option_name
+    help = setting_meant(name, error.ctx) or did_you_mean(name, error.possibilities or ())
+    if help or error.possibilities:
+        usage = f"`{error.ctx.command_path} --help` lists the options" if error.ctx else ""
+        complain(f"no such option '{name}'", help or usage)
+        sys.exit(error.exit_code)
 
 
 def refuse(message: str, help: str = "") -> NoReturn:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
+
+NUMBERED = re.compile(r"cuda:\d{1,4}", re.ASCII)
 
 
 class SettingType(click.ParamType):
@@ -64,7 +67,41 @@ data_option = click.option(
     help="Rows in place of the spec's own: a csv, parquet or npz file, an idx folder, or a built-in set.",
 )  # fmt: skip
 
+
+class DeviceType(click.Choice):
+    """A kind of device, or one of several GPUs by its number, as in `cuda:1`."""
+
+    def __init__(self) -> None:
+        super().__init__(["auto", "cpu", "cuda", "cuda:N", "mps"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if NUMBERED.fullmatch(value) else super().convert(value, param, ctx)
+
+
 device_option = click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,
+    "--device", type=DeviceType(), default="auto", show_default=True,
     help="Where to train; auto takes a GPU if there is one.",
 )  # fmt: skip
+
+
+def setting_meant(option: str, ctx: click.Context | None) -> str:
+    """Where a spec says what is given as an option, `--epochs`; empty where it is no setting."""
+    if ctx is None or not any(param.name == "settings" for param in ctx.command.params):
+        return ""
+    from dlc.compiler import foreign
+    from dlc.compiler.definition import family
+    from dlc.reference.words import keys
+
+    own = {w.name: w.page for w in reversed([*keys()]) if w.page in ("train", "data")}
+    optimizers = family("optimizer")
+    last = optimizers["adam"]  # the one that is there without being named
+    of_optimizers = {name: d.name for d in (*optimizers.values(), last) for name in d.settings}
+    name = option.lstrip("-").replace("-", "_")
+    name = name if name in own | of_optimizers else foreign.called(name, own | of_optimizers)
+    if name in own:
+        place = f"{own[name]} {{ {name} = ... }}"
+    elif name:
+        place = f"train {{ optimizer = {of_optimizers[name]}({name}=...) }}"
+    else:
+        return ""
+    return f"it stands in the spec: `{place}`; `--set` changes a param"

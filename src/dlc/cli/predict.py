@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,14 +33,15 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
     Targets need not be there. How many values are of no class of the model is said on standard error."""
     from dlc.cli import mistakes
-    from dlc.cli.sources import source_of
+    from dlc.cli.sources import files_of_rows, source_of
     from dlc.compiler.answers import kind_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
-    from dlc.runtime.files import writable, write
+    from dlc.runtime.files import spared, writable, write
+    from dlc.runtime.runs import model_at, parts_of
 
     if output is not None:
-        writable(output)
+        spared(writable(output), [*files_of_rows(Path(data)), *parts_of(model_at(Path(model)))])
     artifact = load(model)
     predicted = evaluate.predict(artifact, source_of(data))
     answers = predicted.answers

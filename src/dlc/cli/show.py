@@ -43,7 +43,7 @@ def command(
 
     program = compile_spec(spec, dict(settings))
     if svg:
-        draw(program, svg)
+        draw(program, svg, os.path.dirname(spec))
     else:
         pass_on(text(program, stage or wanted or "table"))
 
@@ -65,14 +65,16 @@ def text(program: Program, what: str) -> str:
     return weights.weights(program) if what == "weights" else stages.STAGES[what](program)
 
 
-def draw(program: Program, svg: str) -> None:
+def draw(program: Program, svg: str, folder: str) -> None:
     from dlc.cli.mistakes import refuse
-    from dlc.runtime.files import writable, write
+    from dlc.cli.sources import files_of
+    from dlc.runtime.files import spared, writable, write
     from dlc.show.layers import TooLarge
     from dlc.show.picture import picture
 
     try:
-        write(writable(svg), picture(program).encode())
+        spared(writable(svg), files_of(program, folder))
+        write(svg, picture(program).encode())
     except TooLarge as error:
         refuse(str(error))
     click.echo(f"wrote {svg}")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.program import Program
 
 
 def source_of(given: str | None) -> Any:
@@ -18,3 +23,18 @@ def source_of(given: str | None) -> Any:
     if given in BUILTINS:
         return Builtin(set=given)
     raise FileNotFoundError(2, "no such file or folder, and no built-in set", given)
+
+
+def files_of(program: Program, folder: str | Path) -> Iterator[Path]:
+    """What a spec in this folder is read from: itself, its imports, its rows, the weights it begins with."""
+    data = program.data
+    sources = (data.source, data.validation, data.test) if data else ()
+    rows = [source.path for source in sources if hasattr(source, "path")]
+    names = [source.name for source in program.sources] + [load.path for load in program.train.weights]
+    yield from (Path(folder) / name for name in names)
+    yield from (file for path in rows for file in files_of_rows(Path(folder) / path))
+
+
+def files_of_rows(place: Path) -> Iterator[Path]:
+    """The file that rows are in, or those in the format of MNIST in a folder."""
+    yield from place.glob("*-ubyte*") if place.is_dir() else [place]

@@ -62,6 +62,8 @@ def content_of(path: str) -> bytes:
     if path.endswith(".onnx"):
         why = "is an artifact by its name, and a spec is wanted"
         raise unreadable(path, why, "`dlc show` shows the spec in an artifact")
+    if (holds := reading.held(path)) not in ("", reading.SPEC):
+        raise unreadable(path, f"{holds}, and a spec is wanted", _with_spec(path, holds))
     return content
 
 
@@ -97,6 +99,17 @@ def _instead(path: str) -> str:
     if os.path.isdir(path):
         return _specs_within(path)
     return "write the spec into a file first" if os.path.exists(path) and not os.path.isfile(path) else ""
+
+
+def _with_spec(path: str, holds: str) -> str:
+    """How a command takes, beside a spec, a file that is none."""
+    from shlex import quote
+
+    commands = {
+        reading.ROWS: f"`dlc train f.dl --data {quote(path)}` trains with them",
+        reading.WEIGHTS: f"`dlc export f.dl --weights {quote(path)}` takes them",
+    }
+    return commands.get(holds, "name a .dl file")
 
 
 def _specs_within(folder: str) -> str:

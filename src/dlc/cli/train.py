@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -57,5 +58,5 @@ def report(console: Any, result: Any) -> None:
         result.trained,
         parity=(parity, *exported.excused),
         files=files,
-        next=f"dlc predict {model} rows.csv",
+        next=f"dlc predict {shlex.quote(model)} rows.csv",
     )

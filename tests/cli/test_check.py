@@ -68,6 +68,8 @@ def test_params_can_be_set(tmp_path: Path) -> None:
     spec = write(tmp_path, "iris.dl", IRIS)
     assert "99 parameters" in dlc("check", "--set", "units=12", spec).output
     assert "has no param `unit`" in dlc("check", "--set", "unit=12", spec).output
+    without = write(tmp_path, "without.dl", "input x: float\noutput y: float\nx -> dense(1) -> y\n")
+    assert "help: this spec declares no params" in dlc("check", "--set", "unit=12", without).output
     assert dlc("check", "--set", "units=twelve", spec).exit_code == 1
     assert dlc("check", "--set", "units", spec).exit_code == 2
 

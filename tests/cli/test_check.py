@@ -33,7 +33,7 @@ def test_mistakes_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.Monk
     assert done.exit_code == 1
     assert " --> specs/iris.dl:7:47\n" in done.output, "the path leads there from the working folder"
     assert "help: did you mean `relu`?" in done.output
-    end = "2 mistakes in specs/iris.dl\n`dlc explain E0301` says what it means, with a spec that is mended\n"
+    end = "2 mistakes in specs/iris.dl\n`dlc explain E0301` explains it, with a corrected spec\n"
     assert done.output.endswith(end)
 
 

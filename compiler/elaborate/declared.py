@@ -119,7 +119,7 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
     arguments = expr.arguments if isinstance(expr, syntax.Call) else None
     for argument in arguments or ():
         if argument.name in later("type"):
-            raise ev.refuse(argument.name_span, not_built("type", argument.name))
+            raise ev.refuse(argument.name_span or argument.value.span, not_built("type", argument.name))
     if head.id == "class":
         return Tensor("class", shape, read_classes(ev, expr, arguments, field))
     if head.id == "binary":

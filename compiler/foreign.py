@@ -256,7 +256,7 @@ PHRASES = {
     "Softmin": "it is `softmax(-x)`", "Reciprocal": "it is `1 / x`", "Neg": "it is `-x`",
     "rsqrt": "it is `1 / sqrt(x)`",
     **dict.fromkeys(("y_true", "targets", "target", "labels", "ground_truth"),
-                    "each output has its own, `OUTPUT.target`, and a loss of it alone is held against that"),
+                    "the target of `OUTPUT` is `OUTPUT.target`; a loss that is given `OUTPUT` alone uses it"),
     **dict.fromkeys(("y_pred", "logits", "preds", "predictions"),
                     "what flowed into an output goes by its name"),
     **dict.fromkeys(("require", "library", "include"),

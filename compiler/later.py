@@ -25,10 +25,13 @@ LATER: dict[str, tuple[str, ...]] = {
     "source": ("images", "audio", "text"),
     "field": ("files", "ahead"),
     "section": ("tune",),
+    "type": ("ignore",),
+    "net": ("average",),
     "data": ("split", "drop"),
     "train": ("step", "phase", "until", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode", "lengths"),
     "csv": ("separator", "decimal", "encoding", "header", "comment", "series", "order", "window", "step"),
+    "column": ("unit",),
     "parquet": ("series", "order", "window", "step"),
     "maxpool": ("dilation", "ceil"),
     "avgpool": ("ceil", "count_padding"),
@@ -38,8 +41,13 @@ LATER: dict[str, tuple[str, ...]] = {
     "bce": ("positive",),
     "patience": ("min_delta",),
     "load": ("from", "names"),
+    **dict.fromkeys(
+        ("sgd", "rmsprop", "adam", "adamw", "nadam", "radam", "adamax", "adagrad", "adadelta", "muon",
+         "lbfgs"), ("decay", "on"),
+    ),
     **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
 }  # fmt: skip
+PLAIN = ("attribute", "function", "type")  # families that are no definitions
 # What to do without them, where there is something to say.
 WITHOUT = {
     "section": "take the section out; `--set NAME=value` sets a param",
@@ -57,12 +65,19 @@ def no_constants() -> Reject:
                   help="it will come with a later version of dlc", code=NOT_BUILT)  # fmt: skip
 
 
+def no_several_optimizers() -> Reject:
+    """What to say of a list where an optimizer is wanted."""
+    return Reject("a list of optimizers is not built yet",
+                  help="it will come with a later version of dlc; until then one optimizer has all weights",
+                  code=NOT_BUILT)  # fmt: skip
+
+
 def not_built(of: str, word: str, written: str = "") -> Reject:
     """What to say of a word of `later(of)`, which another library has `written` otherwise."""
     what = f"`.{word}`" if of == "attribute" else f"`{word}`"
     if of in SECTIONS:
         what += f" in `{of}`"
-    elif of not in (*Definition.families, "attribute", "function"):
+    elif of not in (*Definition.families, *PLAIN):
         what += f" of `{of}`"
     help = WITHOUT.get(of, "it will come with a later version of dlc")
     name = f"`{written}` is written `{word}` here, and " if written and written != word else ""

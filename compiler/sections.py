@@ -107,7 +107,7 @@ class Csv(Source):
 
     path: str = setting("the file, relative to the spec", Path())
     missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value; a whole "
-                                              "number also with `.0`",
+                                              "number, such as `-1`, also stands for `-1.0`",
                                               OneOf(ListOf(Text()), Nothing()), None,
                                               shown="an empty cell alone")  # fmt: skip
 

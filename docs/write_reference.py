@@ -41,7 +41,10 @@ def reference() -> str:
 
 def unbuilt() -> str:
     """What the language has and this version has not."""
-    rows = [f"- {of}: {', '.join(f'`{word}`' for word in named)}" for of, named in LATER.items() if named]
+    owners: dict[tuple[str, ...], list[str]] = {}
+    for of, named in LATER.items():
+        owners.setdefault(named, []).append(of)
+    rows = [f"- {', '.join(of)}: {', '.join(f'`{word}`' for word in named)}" for named, of in owners.items()]
     return "\n".join(["## Not built yet", "", *rows, ""]) if rows else ""
 
 

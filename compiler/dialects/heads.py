@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler.dialects.statement import Found, Statement, Tokens, closed, levels, split
+from dlc.compiler.later import later, not_built
 from dlc.compiler.tokens import MAX_MARKS, SECTIONS, retyped
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ def block_without_brackets(s: Statement) -> Found | None:
     opener, closer = retyped(named[0], "LPAR", "("), retyped(named[-1], "RPAR", ")")
     instead = [*s.tokens[:2], opener, *listed([[name] for name in names], named[0]), closer, *s.tokens[end:]]
     return s.tell(message, f"write `({', '.join(map(str, names))})`", named, instead=[instead])
+
+
+def net_of_a_net(s: Statement) -> Found | None:
+    """`net follower = average(encoder)`."""
+    if not s.types("NET", "NAME", "EQUAL", "NAME", "LPAR") or s.tokens[3] not in later("net"):
+        return None
+    unbuilt = not_built("net", str(s.tokens[3]))
+    return s.tell(unbuilt.message, unbuilt.help, s.tokens[3:4], code=unbuilt.code)
 
 
 def block_bound(s: Statement) -> Found | None:

@@ -14,7 +14,7 @@ from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.initial import Initial
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Defined, describe
-from dlc.compiler.later import later, no_constants
+from dlc.compiler.later import later, no_constants, not_built
 from dlc.compiler.operators.base import WeightSpec
 from dlc.compiler.static import is_numbers
 from dlc.compiler.suggest import did_you_mean
@@ -117,6 +117,9 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
     if len(shape) > MAX_DIMS:
         raise ev.fail("E0210", expr.span, f"a type has at most {MAX_DIMS} dimensions, found {len(shape)}")
     arguments = expr.arguments if isinstance(expr, syntax.Call) else None
+    for argument in arguments or ():
+        if argument.name in later("type"):
+            raise ev.refuse(argument.name_span or argument.value.span, not_built("type", argument.name))
     if head.id == "class":
         return Tensor("class", shape, read_classes(ev, expr, arguments, field))
     if head.id == "binary":

@@ -44,9 +44,12 @@ def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
         loss = kind_of(output.declared).loss
         if not loss:
             if wanted and e.builder.weights:
+                other = (
+                    f"declare `{output.name}` as `binary`, or " if output.declared.element == "bool" else ""
+                )
                 e.problems.report("E0603", output.span,
                                   f"`{output.name}` is {output.declared.element}, which implies no loss",
-                                  help="write the loss into `train { loss = ... }`")  # fmt: skip
+                                  help=f"{other}write the loss into `train {{ loss = ... }}`")  # fmt: skip
             return None
         stage = DefinedStage(family("loss")[loss](), (), output.span, {})
         scores = [Operand(output.scores, output.span, output)]

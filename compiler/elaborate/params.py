@@ -66,7 +66,7 @@ def refuse_unknown(ev: Evaluator) -> None:
                                          help=ev.e.nearest.did_you_mean(name, lambda: known)
                                               or for_section(name)
                                               or (f"its params are {listed(known)}" if known
-                                                  else "it has none")))  # fmt: skip
+                                                  else "this spec declares no params")))  # fmt: skip
 
 
 def for_section(name: str) -> str:

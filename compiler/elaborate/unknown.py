@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler import foreign, syntax
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
     from dlc.compiler.source import Span
 
+MAX_BESIDE = 100  # characters
 UNBUILT = ("operator", "loss", "function")
 
 
@@ -51,13 +53,21 @@ def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     if word in later(*UNBUILT):
         return ev.refuse(span, not_built("operator", word, name))
     place, help = here(ev, span, call)
-    output = next(iter(ev.scope.file.outputs), "OUTPUT")
-    help = help or foreign.operator(name).replace("OUTPUT", output) or for_settings(name)
+    help = help or foreign.operator(name).replace("OUTPUT", output_beside(ev, span)) or for_settings(name)
     if ev.e.torn.nameless and not help:
         return Halt()  # it may be the name that is lost
     near = "" if name in foreign.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
     help = help or near or otherwise
     return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
+
+
+def output_beside(ev: Evaluator, span: Span) -> str:
+    """The output that is given to a call beside this place, or the only one."""
+    outputs, text = ev.scope.file.outputs, span.source.text
+    before = re.search(r"(\w+)\s*,\s*$", text[max(0, span.start - MAX_BESIDE) : span.start])
+    after = re.match(r"\s*,\s*(\w+)", text[span.end : span.end + MAX_BESIDE])
+    beside = [found[1] for found in (before, after) if found and found[1] in outputs]
+    return next(iter(beside or outputs)) if beside or len(outputs) == 1 else "OUTPUT"
 
 
 def here(ev: Evaluator, span: Span, call: syntax.Call | None) -> tuple[Span, str]:

@@ -33,7 +33,7 @@ def test_mistakes_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.Monk
     assert done.exit_code == 1
     assert " --> specs/iris.dl:7:47\n" in done.output, "the path leads there from the working folder"
     assert "help: did you mean `relu`?" in done.output
-    end = "2 mistakes in specs/iris.dl\n`dlc explain E0301` says what it means, with a spec that is mended\n"
+    end = "2 mistakes in specs/iris.dl\n`dlc explain E0301` explains it, with a corrected spec\n"
     assert done.output.endswith(end)
 
 
@@ -68,6 +68,8 @@ def test_params_can_be_set(tmp_path: Path) -> None:
     spec = write(tmp_path, "iris.dl", IRIS)
     assert "99 parameters" in dlc("check", "--set", "units=12", spec).output
     assert "has no param `unit`" in dlc("check", "--set", "unit=12", spec).output
+    without = write(tmp_path, "without.dl", "input x: float\noutput y: float\nx -> dense(1) -> y\n")
+    assert "help: this spec declares no params" in dlc("check", "--set", "unit=12", without).output
     assert dlc("check", "--set", "units=twelve", spec).exit_code == 1
     assert dlc("check", "--set", "units", spec).exit_code == 2
 

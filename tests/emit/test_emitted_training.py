@@ -235,6 +235,28 @@ early_stop = patience(1, on=train.loss) }}"""
             assert found[name] == pytest.approx(figure, rel=1e-5), name
 
 
+@pytest.mark.parametrize(
+    ("type", "layer"),
+    [
+        ("class(a, b, c)", "dense(3)"),
+        ("binary(no, yes)", "dense(1)"),
+        ("class(a, b)[1]", "dense(2) -> reshape(1, 2)"),
+    ],
+)
+def test_one_row_has_an_array_of_names_too(type: str, layer: str, tmp_path: Path) -> None:
+    text = f"""input x: float[4]
+output y: {type}
+x -> {layer} -> y
+train {{ metrics = [accuracy]
+early_stop = patience(1, on=train.loss) }}"""
+    program = compile(Source("story.dl", text))
+    module, model = emitted(program, draw(program.graph, seed=0), tmp_path)
+    x, declared = torch.randn(1, 4), program.outputs[0].declared
+    y = torch.zeros(1, *declared.shape, dtype=torch.int64 if declared.element == "class" else torch.float32)
+    assert module.answers(model, x)["y"].shape == y.shape
+    assert module.measure(model, TensorDataset(x, y))["accuracy"] in (0, 1)
+
+
 @pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
 @pytest.mark.parametrize("occur", [2, 1])
 @pytest.mark.parametrize(

@@ -247,6 +247,19 @@ def test_classes_that_the_rows_have_are_written_out(tmp_path: Path) -> None:
     assert "nn.Linear(2, 2)" in done.stdout
 
 
+def test_a_file_that_opens_others_says_where_to_run_it() -> None:
+    text = """# A line.
+    input x: float[2]
+    output y: float
+    x -> dense(1) -> y
+    """
+    where = "Run it in the folder of the spec: its paths are relative to that."
+    opening = f'"""A line.\n\n{where}"""\n'
+    assert emit(compile(Source("story.dl", text))).startswith('"""A line."""\n')
+    for reads in ('data { source = csv("rows.csv") }', 'train { weights = load("old.safetensors") }'):
+        assert emit(compile(Source("story.dl", text + reads))).startswith(opening)
+
+
 def test_classes_wait_for_rows() -> None:
     text = "input x: float[2]\noutput y: class(auto)\nx -> dense(y.classes) -> y\n"
     with pytest.raises(CompileError, match="waits for the training rows"):

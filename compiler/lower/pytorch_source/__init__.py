@@ -39,13 +39,16 @@ def whole(program: Program) -> str:
     body += numbered() if e.needs_numbered else []
     body += loading
     body += trained
-    text = "\n".join([*opening(program), *import_lines(e, body), *e.constant_lines(), *table(e), *body])
+    text = "\n".join(
+        [*opening(program, e.opens), *import_lines(e, body), *e.constant_lines(), *table(e), *body]
+    )
     return text.rstrip() + "\n"
 
 
-def opening(program: Program) -> list[str]:
+def opening(program: Program, opens: bool) -> list[str]:
     text = (program.description or program.name).replace("\\", "\\\\").replace('"""', "'''").split("\n")
     text = [line.rstrip() for line in text]
+    text += ["", "Run it in the folder of the spec: its paths are relative to that."] if opens else []
     end = " " if text[-1].endswith('"') else ""
     return (
         [f'"""{text[0]}', *text[1:-1], f'{text[-1]}{end}"""', ""]

@@ -12,7 +12,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.classes import classes_of
-from dlc.compiler.lower.pytorch_source.code import inline, lines, literal
+from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, text
 from dlc.compiler.lower.pytorch_source.frames import is_net, items_of, numbered_name
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name
@@ -90,6 +90,7 @@ class Emitter:
         self.several = False  # optimizers
         self.joins = False  # a last row alone, with the batch before
         self.totals = False  # the losses of an epoch
+        self.opens = False  # files, by paths relative to the spec
         self.penalized: list[Any] = []
         self.still: list[str] = []  # nets whose statistics training leaves as they are
         self.check_places()
@@ -132,10 +133,11 @@ class Emitter:
             self.constants[labels] = safe(self.of_classes[labels].upper(), self.fields)
         return self.constants[labels]
 
-    def array_of_classes(self, labels: Labels) -> str:
-        """The same as an array, which the places of classes index."""
+    def called(self, labels: Labels, places: Code) -> Code:
+        """The labels of classes by their places (as an index, NumPy takes a tensor of one for a number)."""
         self.imports.add("import numpy as np")
-        return f"np.array({self.labels_of_classes(labels)})"
+        on_cpu = call(Code("attribute", "cpu", (places,)))
+        return call(text("np.take"), text(self.labels_of_classes(labels)), on_cpu)
 
     def path(self, weight: str, key: bool = False) -> str:
         """Where a weight of the spec is in the model: as Python reaches it, or its key in the state."""

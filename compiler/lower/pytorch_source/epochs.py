@@ -175,6 +175,7 @@ def begin(e: Emitter) -> list[str]:
         if net and any(e.renamed(own[w.name]) != w.name for w in places.values()):
             message = f"the weights of `{net}` have other names in an emitted file"
             raise e.cannot("E0821", load.span, message, "load all weights of the spec")
+        e.opens = True
         found.append(f"{INDENT}load_weights({module}, {quoted(load.path)})")
     drawing = {node.net for node in e.graph.nodes if node.operator.random}
     for meant in settings.freeze:

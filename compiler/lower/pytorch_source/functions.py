@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from dlc.compiler.ir import Node, Weight
-    from dlc.compiler.lower.pytorch_source.emitter import Emitter
+    from dlc.compiler.lower.pytorch_source.emitter import Emitter, Labels
 
 FUNCTION = "function"
 
@@ -135,13 +135,13 @@ def answers(e: Emitter) -> list[str]:
         for value in same_at_inference(producers, root):
             body.writer.env.setdefault(value, body.writer.env[root])
     made = {value for node in e.graph.nodes for value in node.results}
-    named: dict[Value, str] = {}
+    named: dict[Value, Labels] = {}
     for node in graph.nodes:
         if any(r in made for r in node.results):
             continue
         if isinstance(node.operator, Label):
             body.writer.env[node.results[0]] = body.writer.value(node.operands[0])
-            named[node.results[0]] = e.array_of_classes(node.operator.labels)
+            named[node.results[0]] = node.operator.labels
         else:
             body.writer.write_node(node)
     keys = list(graph.outputs)
@@ -153,7 +153,7 @@ def answers(e: Emitter) -> list[str]:
             index = shown[place]
             if e.program.output(key).declared.element == "binary":
                 index = call(Code("attribute", "long", (index,)))
-            shown[place] = Code("index", None, (text(named[graph.outputs[key]]), index))
+            shown[place] = e.called(named[graph.outputs[key]], index)
     for place, (key, code) in enumerate(zip(keys, shown, strict=True)):
         if len(inline(code)) + len(key) > WIDTH - 14:
             found += namer.fitted(code, 4, f"{safe(key)} = ")

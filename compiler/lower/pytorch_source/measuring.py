@@ -74,8 +74,8 @@ def named(e: Emitter, field: Field) -> list[str]:
     labels = labels_of(field.type)
     if not labels:
         return []
-    index = field.name if kind_of(field.type).word == "class" else f"{field.name}.long()"
-    return [f"{INDENT}{field.name}_names = {e.array_of_classes(labels)}[{index}]"]
+    places = field.name if kind_of(field.type).word == "class" else f"{field.name}.long()"
+    return lines(e.called(labels, text(places)), 4, f"{field.name}_names = ")
 
 
 def labels_of(type: Tensor) -> tuple[str, ...] | tuple[int, ...] | None:

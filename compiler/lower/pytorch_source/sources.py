@@ -112,6 +112,7 @@ def reading(rows: Rows) -> list[str]:
         message = f"the source `{data.source.name}` has no plain reader"
         help = "read the rows by yourself, and leave `source` out"
         raise rows.e.cannot("E0822", data.source.span, message, help)
+    rows.e.opens |= "path" in data.source.settings
     return reader(rows, data.source)
 
 

@@ -42,7 +42,7 @@ def check_all(specs: tuple[str, ...], form: str, params: dict[str, Any]) -> bool
 
         click.echo(json.dumps([to_json(d) for d in found], indent=2, ensure_ascii=False))
     elif found:
-        click.echo(f"`dlc explain {found[0].code}` says what it means, with a spec that is mended")
+        click.echo(f"`dlc explain {found[0].code}` explains it, with a corrected spec")
     return any(d.severity == "error" for d in found)
 
 

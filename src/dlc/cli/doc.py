@@ -41,10 +41,13 @@ def page(text: str) -> str:
     word = word if find(word) else word.partition("(")[0].strip()
     if found := find(word):
         return pages.page(found)
-    if topics.topic(word) or topics.later(word):
+    if topics.topic(word):
         return topics.page(word)
     if owned := settings(word):
-        return pages.of_settings(word, owned)
+        unbuilt = topics.later(word)
+        return pages.of_settings(word, owned) + (f"\n{unbuilt}.\n" if unbuilt else "")
+    if topics.later(word):
+        return topics.page(word)
     if word.upper() in codes():
         refuse(f"`{word}` is a code, no word", f"write `dlc explain {word.upper()}`")
     if known := known_as(word) or misspelt(word):

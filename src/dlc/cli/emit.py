@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @set_option
 def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]) -> None:
     """Write a spec as a short PyTorch file that needs no dlc: the module, its training and its data. Classes
-    that the spec leaves open are read from the rows."""
+    that the spec leaves open are read from the rows. Paths stay relative to the spec: run the file in the
+    folder of the spec."""
     from dlc.cli.sources import files_of
     from dlc.cli.specs import open_spec
     from dlc.compiler.lower.pytorch_source import emit

@@ -20,7 +20,7 @@ def explained(code: str) -> str:
     changed = [name for name in of.mended.files if name not in kept]
     parts = [f"# {code}: {of.title}", of.why, of.mend]
     if code.startswith("W") and not code.startswith("W00"):
-        parts.append(f"Who means it says so at the end of the line: `# allow {code}: why`.")
+        parts.append(f"If it is intended, say so at the end of the line: `# allow {code}: why`.")
     parts += ["## Wrong", *files(of.wrong, list(of.wrong.files))]
     if of.wrong.commands == CHECK:
         parts += [f"`{CHECK[0]}` says:", fenced("text", said(of))]

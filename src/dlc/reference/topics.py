@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definition import Definition
-from dlc.compiler.later import LATER
+from dlc.compiler.later import LATER, PLAIN
 from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 from dlc.reference.language import Entry
@@ -86,10 +86,9 @@ def later(name: str) -> str:
     owners = [owner for owner, named in LATER.items() if name in named]
     if not owners:
         return ""
-    settings = [
-        f"`{owner}`" for owner in owners if owner not in (*Definition.families, "attribute", "function")
-    ]
-    of = f" of {' and '.join(settings)}" if settings and len(settings) == len(owners) else ""
+    settings = [f"`{owner}`" for owner in owners if owner not in (*Definition.families, *PLAIN)]
+    named = " and ".join(filter(None, (", ".join(settings[:-1]), *settings[-1:])))
+    of = f" of {named}" if settings and len(settings) == len(owners) else ""
     return f"`{'.' * (owners == ['attribute'])}{name}`{of} is not built yet"
 
 

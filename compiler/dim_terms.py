@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import suppress
 from functools import cached_property
 from math import gcd, lcm
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dlc.compiler.record import record
 
@@ -27,6 +27,21 @@ TOO_LONG = "a dimension is too long an expression of free names to be computed w
 
 class DimError(ValueError):
     """A dimension that cannot be computed with: too large, or a division that cannot be proved."""
+
+
+class ClassCount(str):
+    """The symbol of a class count, `kind.classes`, which the rows of its field tell. Other symbols are plain
+    `str`: names of free dimensions."""
+
+    field: str
+
+    def __new__(cls, field: str) -> Self:
+        symbol = super().__new__(cls, f"{field}.classes")
+        symbol.field = field
+        return symbol
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (self.field,)
 
 
 @record
@@ -73,7 +88,7 @@ class Floor:
         return add({m: 1 for m, _ in self.numerator if m}, other, -1)
 
 
-Atom = str | Floor
+Atom = str | Floor  # a symbol, or a division of them
 Monomial = tuple[tuple[Atom, int], ...]  # atoms with their powers, in order; `()` is 1
 Terms = dict[Monomial, int]  # none with coefficient 0
 Sum = tuple[tuple[Monomial, int], ...]  # terms as a value, in order
@@ -92,7 +107,7 @@ def floors(terms: Iterable[tuple[Monomial, int]]) -> list[Floor]:
 
 
 def names_of(terms: Iterable[Monomial]) -> frozenset[str]:
-    """The free names, those within floor divisions too."""
+    """The symbols, those within floor divisions too."""
     atoms = {atom for monomial in terms for atom, _ in monomial}
     inner = (names_of(m for m, _ in a.numerator) for a in atoms if isinstance(a, Floor))
     return frozenset(a for a in atoms if isinstance(a, str)).union(*inner)

@@ -1,6 +1,7 @@
-"""Symbolic dimensions: whole numbers that hold free names, such as `T + 1` or `(T + 1) // 2`.
+"""Symbolic dimensions: whole numbers that hold symbols, such as `T + 1` or `(T + 1) // 2`.
 
-A free name stands for a whole number of at least 1. Arithmetic gives an int wherever the result is one.
+A symbol stands for a whole number of at least 1. It is a free dimension, of any size when the model runs, or
+a class count, one number once the rows are read. Arithmetic gives an int wherever the result is one.
 Two dimensions are equal if they have the same normal form (`dim_terms`).
 """
 
@@ -12,6 +13,7 @@ from dlc.compiler.dim_terms import (
     MAX_DEGREE,
     MAX_INTEGER,
     Atom,
+    ClassCount,
     DimError,
     Sum,
     Terms,
@@ -40,9 +42,12 @@ __all__ = [
     "Size",
     "at_least",
     "ceil_div",
+    "class_count",
+    "class_counts",
     "evaluate",
     "fixed",
     "free",
+    "has_free",
     "is_free",
     "minimum",
     "names",
@@ -58,7 +63,7 @@ X = TypeVar("X")
 
 @record
 class Dim:
-    """A dimension with at least one free name. Made by `free` and arithmetic, never by hand."""
+    """A dimension with at least one symbol. Made by `free`, `class_count` and arithmetic, never by hand."""
 
     terms: Sum
 
@@ -116,12 +121,27 @@ Size = int | Dim
 
 def free(name: str) -> Dim:
     """The free dimension of that name."""
-    return Dim(((((name, 1),), 1),))
+    return _symbol(name)
+
+
+def class_count(field: str) -> Dim:
+    """The number of classes that the rows of a field have, while they are not read."""
+    return _symbol(ClassCount(field))
 
 
 def is_free(size: Size) -> bool:
-    """Whether it is a free name and nothing else."""
-    return isinstance(size, Dim) and size == free(next(iter(names(size))))
+    """Whether it is a free dimension and nothing else."""
+    return isinstance(size, Dim) and has_free(size) and size == _symbol(next(iter(names(size))))
+
+
+def has_free(size: Size) -> bool:
+    """Whether it holds a free dimension, so that no weight can have it."""
+    return any(not isinstance(name, ClassCount) for name in names(size))
+
+
+def class_counts(size: Size) -> list[ClassCount]:
+    """The class counts in it, in order."""
+    return sorted(name for name in names(size) if isinstance(name, ClassCount))
 
 
 def number(size: Size) -> int:
@@ -165,12 +185,12 @@ def ceil_div(a: Size, b: int) -> Size:
 
 
 def names(size: Size) -> frozenset[str]:
-    """The free names in it."""
+    """The symbols in it."""
     return names_of(_terms(size))
 
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
-    """The size with some of its names replaced, all at once."""
+    """The size with some of its symbols replaced, all at once."""
     if isinstance(size, int):
         return size
     total: Size = 0
@@ -189,7 +209,7 @@ def evaluate(size: Size, values: Mapping[str, X]) -> X | int:
 
 
 def minimum(size: Size) -> int | None:
-    """A number that the size is proved never to be below, every name being at least 1;
+    """A number that the size is proved never to be below, every symbol being at least 1;
     None if none is known."""
     try:
         return lowest(_terms(size))
@@ -201,6 +221,10 @@ def at_least(size: Size, bound: int) -> bool:
     """Whether it is proved never to be below a number."""
     low = minimum(size)
     return low is not None and low >= bound
+
+
+def _symbol(name: str) -> Dim:
+    return Dim(((((name, 1),), 1),))
 
 
 def _is_size(value: object) -> bool:
@@ -241,7 +265,7 @@ def _symbolic_quotient(a: Size, b: Dim) -> Size:
 
 def _substitute_atom(atom: Atom, values: Mapping[str, Size]) -> Size:
     if isinstance(atom, str):
-        return values.get(atom, free(atom))
+        return values.get(atom, _symbol(atom))
     return _quotient(substitute(Dim(atom.numerator), values), atom.divisor)
 
 

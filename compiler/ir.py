@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.record import field, record
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 COPY = "copy"  # of a `repeat`
-TARGET = ".target"  # what the name of a target ends in, behind that of its field
+InputKind = Literal["input", "target", "length", "state"]
 
 
 @record(eq=False)
@@ -73,18 +73,27 @@ class Value:
     type: Tensor
     site: Site
 
-    @property
-    def is_target(self) -> bool:
-        """True for an input of a graph that an output is held against."""
-        return self.name.endswith(TARGET)
-
-    @property
-    def field(self) -> str:
-        """The field of the data that an input of a graph is fed with."""
-        return self.name.removesuffix(TARGET)
-
     def __repr__(self) -> str:
         return f"%{self.name}: {self.type}"
+
+
+@record(eq=False)
+class GraphInput(Value):
+    """A tensor that a graph is given.
+
+    `kind` is what it is to the model: an `input`, of which answers are computed; a `target`, which outputs
+    are held against in training; a `length`, how many steps of a sequence dimension each sample has; a
+    `state`, which one step of a model hands to the next. `field` is the field of the data that feeds it.
+    """
+
+    kind: InputKind
+    field: str
+
+    __repr__ = Value.__repr__
+
+    @property
+    def is_target(self) -> bool:
+        return self.kind == "target"
 
 
 @record(eq=False)
@@ -137,7 +146,7 @@ def union(marks: Iterable[int]) -> int:
 class Graph:
     """Nodes in an order in which each reads only what stands before it."""
 
-    inputs: tuple[Value, ...]
+    inputs: tuple[GraphInput, ...]
     weights: tuple[Weight, ...]
     nodes: tuple[Node, ...]
     outputs: Mapping[str, Value]
@@ -185,7 +194,7 @@ class Input:
 
     name: str
     declared: Tensor
-    value: Value
+    value: GraphInput
     site: Site
 
 
@@ -203,5 +212,5 @@ class Output:
     flowed: Value
     scores: Value
     target: str
-    target_value: Value | None
+    target_value: GraphInput | None
     site: Site

@@ -24,8 +24,8 @@ MAX_RANK = 16  # of a sample, more than a spec declares: artifacts are held to i
 class Classes:
     """The classes of a `class` or `binary` value. Within the graph a class is its place among them.
 
-    `count` is a free dimension until the data is read. `labels` are what the classes are called outside of
-    the graph, in order: names, or whole numbers; none where these are the places 0 to `count - 1`.
+    `count` is a symbol, `dims.class_count`, until the data is read. `labels` are what the classes are called
+    outside of the graph, in order: names, or whole numbers; none where these are the places 0 to `count - 1`.
     `found_in` is the field in whose data they are found (`class(auto)`), empty where the spec names them.
     """
 

@@ -12,7 +12,10 @@ from dlc.runtime.data.mistakes import SHAPE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
     from dlc.compiler.dims import Size
+    from dlc.compiler.ir import Value
     from dlc.compiler.program import Program
     from dlc.runtime.data import Dataset, Rows
 
@@ -38,7 +41,7 @@ def too_long(program: Program, part: str, rows: Rows) -> Iterator[Diagnostic]:
 
 def size_in(program: Program, rows: Rows, size: Size) -> int | None:
     """A size as the rows have it; none where they do not tell."""
-    read = {v: rows[n] for v in program.graph.inputs if (n := v.field) in rows}
+    read: dict[Value, np.ndarray] = {v: rows[v.field] for v in program.graph.inputs if v.field in rows}
     known, sizes = places(read), {}
     for name in dims.names(size):
         if name not in known:

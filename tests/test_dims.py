@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import pickle
 import subprocess
 import sys
 import time
@@ -18,8 +19,11 @@ from dlc.compiler.dims import (
     DimError,
     Size,
     ceil_div,
+    class_count,
+    class_counts,
     evaluate,
     free,
+    has_free,
     is_free,
     minimum,
     names,
@@ -385,6 +389,19 @@ def test_names_and_is_free():
     assert names(3) == frozenset()
     assert names(H * ((T + 1) // 2) + 1) == {"H", "T"}
     assert is_free(T) and not is_free(T + 1) and not is_free(2 * T) and not is_free(1) and not is_free(T // 2)
+
+
+def test_a_class_count_is_no_free_dimension():
+    count = class_count("kind")
+    assert str(2 * count + 1) == "2 * kind.classes + 1"
+    assert not is_free(count) and not has_free((count + 1) // 2) and has_free(count * T)
+
+
+def test_a_class_count_stays_one_in_all_that_is_made_of_it():
+    size = (class_count("kind") * T + 3) // 2
+    for made in (size, substitute(size, {"T": W + 1}), pickle.loads(pickle.dumps(size)), size * 2 - T):
+        assert [count.field for count in class_counts(made)] == ["kind"]
+    assert class_counts(substitute(size, {"kind.classes": 3})) == []
 
 
 def test_substitution_is_simultaneous():

@@ -23,7 +23,7 @@ from dlc.compiler.elaborate.evaluate import Evaluator
 from dlc.compiler.elaborate.scope import File, Scope
 from dlc.compiler.elaborate.torn import Torn
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
-from dlc.compiler.ir import TARGET, Graph, Input, Output, Value
+from dlc.compiler.ir import Graph, GraphInput, Input, Output, Value
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import lints, missing, offsets
@@ -50,7 +50,7 @@ class Elaborator:
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []
         self.inputs: list[Input] = []
-        self.targets: dict[str, Value] = {}
+        self.targets: dict[str, GraphInput] = {}
         self.sharing: shared_classes.Owners = {}  # of the fields of `class(auto)`
         self.waiting: dict[str, OutputRef] = {}  # outputs that nothing has flowed into
         self.input_names: frozenset[str] = frozenset()
@@ -170,8 +170,7 @@ class Elaborator:
     def _input(self, ev: Evaluator, ident: syntax.Ident, type: syntax.Expr) -> Value:
         wanted = declared.read_type(ev, type, ident.id)
         flows = wanted.with_element("bool") if wanted.element == "binary" else wanted
-        value = self.builder.value(ident.id, flows, ident.span)
-        self.builder.fed.add(value)
+        value = self.builder.input("input", ident.id, flows, ident.span)
         self.inputs.append(Input(ident.id, wanted, value, self.builder.site(ident.span)))
         ev.scope.file.inputs[ident.id] = InputRef(ident.id, value)
         return value
@@ -237,11 +236,10 @@ class Elaborator:
         finally:
             self.builder.level = level
 
-    def target(self, field: str, type: Tensor, span: Span) -> Value:
+    def target(self, field: str, type: Tensor, span: Span) -> GraphInput:
         """The data field that an output is held against; outputs that share one share the value."""
         if field not in self.targets:
-            self.targets[field] = self.builder.value(f"{field}{TARGET}", type, span)
-            self.builder.fed.add(self.targets[field])
+            self.targets[field] = self.builder.input("target", field, type, span)
         found = self.targets[field]
         if found.type != type:
             raise self.builder.fail(

@@ -12,7 +12,7 @@ from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.threads import in_thread
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
 from dlc.compiler.initial import Auto
-from dlc.compiler.ir import COPY, Node, Site, Use, Value, Weight
+from dlc.compiler.ir import COPY, GraphInput, Node, Site, Use, Value, Weight
 from dlc.compiler.kinds import Reject
 from dlc.compiler.names import Names
 from dlc.compiler.operators.arithmetic import Cast, Constant
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics import Problems
     from dlc.compiler.elaborate.scope import Scope
+    from dlc.compiler.ir import InputKind
     from dlc.compiler.operators.base import Operator, WeightSpec
     from dlc.compiler.source import Span
 
@@ -167,6 +168,13 @@ class Builder:
         if prod(fixed(type.shape) or ()) > MAX_SIZE:
             raise self.fail("E0904", span, f"too large: {type} has more than {MAX_SIZE:_} numbers a sample")
         return Value(unique, type, self.site(span))
+
+    def input(self, kind: InputKind, field: str, type: Tensor, span: Span) -> GraphInput:
+        """A value that the graph is given; what is no plain input is named after its kind too, `y.target`."""
+        value = self.value(field if kind == "input" else f"{field}.{kind}", type, span)
+        given = GraphInput(value.name, value.type, value.site, kind, field)
+        self.fed.add(given)
+        return given
 
     # --- weights ------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import STAGES, Definition
 from dlc.compiler.diagnostics import Label
-from dlc.compiler.dims import Dim, free
+from dlc.compiler.dims import Dim, class_count, has_free
 from dlc.compiler.elaborate import members, settings
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
@@ -207,7 +207,7 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
         return named(ev, list(first.value.items), first.value.span)
     if isinstance(first.value, syntax.Name) and first.value.id == "auto":
         owner = ev.e.sharing.get(field, field)
-        return ev.e.facts.classes.get(owner) or Classes(free(f"{owner}.classes"), found_in=owner)
+        return ev.e.facts.classes.get(owner) or Classes(class_count(owner), found_in=owner)
     value = ev.evaluate(first.value)
     if isinstance(value, (list, tuple)):
         return checked_names(ev, [str(v) for v in value], [first.value.span])
@@ -291,7 +291,7 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
     type = read_type(ev, statement.type, name)
     if not type.is_float:
         raise ev.fail("E0210", statement.type.span, f"a weight is of type float, found {type.element}")
-    if any(isinstance(s, Dim) and not str(s).endswith(".classes") for s in type.shape):
+    if any(map(has_free, type.shape)):
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
     initial = settings.directed_value(ev, Defined("initial"), statement.init)
     if is_numbers(initial):

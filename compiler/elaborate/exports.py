@@ -14,6 +14,7 @@ from dlc.compiler.sections import runtime_opset
 if TYPE_CHECKING:
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.ir import GraphInput
     from dlc.compiler.sections import Export
 
 
@@ -92,7 +93,8 @@ def answer_names(name: str, value: Output | Value) -> tuple[str, ...]:
 
 def check_targets(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
     """What is exported cannot depend on an answer that only training knows."""
-    depends = {target: target for target in e.targets.values()}  # on which target, the last of several
+    # on which target each depends, the last of several
+    depends: dict[Value, GraphInput] = {target: target for target in e.targets.values()}
     for node in e.builder.nodes if depends else ():
         target = next((depends[v] for v in reversed(node.operands) if v in depends), None)
         if target is not None:

@@ -21,7 +21,7 @@ from dlc.compiler.types import Tensor
 if TYPE_CHECKING:
     from dlc.compiler.dims import Size
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.ir import Node
+    from dlc.compiler.ir import GraphInput, Node
     from dlc.compiler.source import Span
 
 
@@ -69,7 +69,7 @@ def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
     """A free name that only outputs have stands for what flows in."""
     bound = {}
     for wanted, size in zip(kind_of(declared).scores_shape(declared), found.shape, strict=False):
-        if is_free(wanted) and not names(wanted) & ev.e.input_names and not str(wanted).endswith(".classes"):
+        if is_free(wanted) and not names(wanted) & ev.e.input_names:
             bound.setdefault(str(wanted), size)
     shape = tuple(substitute(s, bound) for s in declared.shape)
     return replace(declared, shape=shape)
@@ -132,7 +132,7 @@ def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
     return ev.builder.apply(activation, [Operand(output.scores, span)], span)[0]
 
 
-def target(ev: Evaluator, output: OutputRef) -> Value:
+def target(ev: Evaluator, output: OutputRef) -> GraphInput:
     """The field that the output is held against, an input of the training graph."""
     if output.target_value is None:
         declared = output.declared

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler import syntax
     from dlc.compiler.elaborate.scope import Scope
+    from dlc.compiler.ir import GraphInput
     from dlc.compiler.source import Span
     from dlc.compiler.types import Tensor
 
@@ -133,7 +134,7 @@ class OutputRef:
     flowed: Value | None = None
     scores: Value | None = None
     broken: bool = False
-    target_value: Value | None = field(default=None)
+    target_value: GraphInput | None = field(default=None)
 
     def describe(self) -> str:
         return f"the output `{self.name}`"

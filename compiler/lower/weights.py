@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
-from dlc.compiler.dims import names, number
+from dlc.compiler.dims import class_counts, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,20 +48,13 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
     waiting, help = [], HELP_WAITING
     unknown = {w.value for w in graph.weights if w.role == "learnt" and w.name not in (known or {})}
     for node in graph.nodes:
-        counts = sorted(
-            {
-                n
-                for v in (*node.results, *node.weights.values())
-                for s in v.type.shape
-                for n in names(s)
-                if n.endswith(".classes")
-            }
-        )
+        values = (*node.results, *node.weights.values())
+        counts = sorted(count for v in values for size in v.type.shape for count in class_counts(size))
         if counts:
             help = HELP_CLASSES
         if counts or not unknown.isdisjoint(node.weights.values()):
             what = (
-                f"the classes of `{counts[0].removesuffix('.classes')}` are"
+                f"the classes of `{counts[0].field}` are"
                 if counts
                 else f"what `{node.operator.name}` learns is"
             )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.dims import Size, product
+from dlc.compiler.dims import Size, has_free, product
 from dlc.compiler.initial import Zeros
 from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, TensorValue, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape, onnx_rows
-from dlc.compiler.operators.window import is_known, need_known
+from dlc.compiler.operators.window import need_known
 from dlc.compiler.types import Tensor
 
 
@@ -69,7 +69,7 @@ class Dense(Layer):
         need_known(self.units, "units")
         if x.rank == 0:
             return x.with_shape(self.units)
-        if not is_known(x.shape[-1]):
+        if has_free(x.shape[-1]):
             raise Reject(f"`dense` needs a last axis of known size, found {x}", at="x",
                          help="move the free dimension to the front, or reduce it first: "
                               "`mean(axis=-1)`")  # fmt: skip

@@ -5,12 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from dlc.compiler.dims import Size
+from dlc.compiler.dims import Size, has_free
 from dlc.compiler.initial import Ones, Zeros
 from dlc.compiler.kinds import Number, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import sample_axis
-from dlc.compiler.operators.window import is_known
 from dlc.compiler.types import Tensor
 
 
@@ -30,7 +29,7 @@ class _OverBatch(Operator, abstract=True):
                          f"behind, found {x}", at="x",
                          help="" if x.rank
                               else "`reshape(1)` makes one feature of a single value")  # fmt: skip
-        if not is_known(x.shape[0]):
+        if has_free(x.shape[0]):
             raise Reject(f"`batchnorm` needs features or channels of known number on axis 0, found {x}",
                          at="x",
                          help="`layernorm` normalizes over the last axis, whatever the length")  # fmt: skip
@@ -119,7 +118,7 @@ class _OverAxis(Operator, abstract=True):
 
     def type(self, x: Tensor) -> Tensor:
         sample_axis(x, self.axis)
-        if not is_known(self.size(x)):
+        if has_free(self.size(x)):
             raise Reject(f"`{self.name}` has weights for its axis, which must be of known size; axis "
                          f"{self.axis} of {x} is free", at="x",
                          help="give the `axis` that holds the features")  # fmt: skip

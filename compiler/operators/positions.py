@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dlc.compiler.dims import minimum, number
+from dlc.compiler.dims import has_free, minimum, number
 from dlc.compiler.initial import Normal
 from dlc.compiler.kinds import Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
-from dlc.compiler.operators.window import is_known
 from dlc.compiler.types import Tensor
 
 LONGEST = 10_000.0  # the wave lengths grow from 2 pi to this many times as much
@@ -17,7 +16,7 @@ def need_sequence(x: Tensor, what: str) -> Tensor:
     if x.rank != 2:
         help = "" if x.rank < 2 else "`reshape(-1, FEATURES)` makes one axis of the steps"
         raise Reject(f"`{what}` needs a sequence, [steps, features], found {x}", at="x", help=help)
-    if not is_known(x.shape[1]):
+    if has_free(x.shape[1]):
         raise Reject(f"`{what}` needs features of known number on the last axis, found {x}", at="x",
                      help="steps stand on axis 0, features on axis 1: `transpose` swaps them")  # fmt: skip
     return x

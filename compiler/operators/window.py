@@ -8,24 +8,16 @@ from __future__ import annotations
 from math import isqrt
 from typing import Any
 
-from dlc.compiler.dims import Dim, Size, names
+from dlc.compiler.dims import Size, has_free
 from dlc.compiler.operators.base import Reject
 from dlc.compiler.types import Tensor
 
 Pads = list[tuple[Size, Size]]  # before and after, for each space axis
 
 
-def is_known(size: Size) -> bool:
-    """Whether a weight may have this size: a number, or a count of classes that the data will tell.
-
-    Free dimensions are named by identifiers, counts of classes are not: `species.classes`.
-    """
-    return not isinstance(size, Dim) or not any(name.isidentifier() for name in names(size))
-
-
 def need_known(size: Size, setting: str) -> None:
     """Reject a free dimension as a setting that gives weights their shape."""
-    if not is_known(size):
+    if has_free(size):
         raise Reject(f"`{setting}` gives the weights their shape and cannot be the free dimension `{size}`",
                      at=setting, help="give it a number, or a `param`", code="E0403")  # fmt: skip
 
@@ -35,7 +27,7 @@ def need_space(x: Tensor, what: str) -> int:
     if not 2 <= x.rank <= 4:
         raise Reject(f"`{what}` needs [channels, ...] with one to three space axes, found {x}",
                      at="x", help=reshape_hint(x))  # fmt: skip
-    if not is_known(x.shape[0]):
+    if has_free(x.shape[0]):
         raise Reject(f"`{what}` needs channels of known number on axis 0, found {x}",
                      at="x", help="channels come first: `transpose(...)` brings them there")  # fmt: skip
     return x.rank - 1

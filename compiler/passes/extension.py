@@ -67,7 +67,7 @@ def prune(graph: Graph, outputs: Mapping[str, Value] | None = None) -> Graph:
     )
 
 
-def rewired(node: Node, replaced: dict[Value, Value]) -> Node:
+def rewired(node: Node, replaced: Mapping[Value, Value]) -> Node:
     if not any(v in replaced for v in node.operands):
         return node
     return replace(node, operands=tuple(replaced.get(v, v) for v in node.operands))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dlc.compiler.diagnostics import Problems
-    from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.ir import Graph, GraphInput, Node, Value
 
 AMBIGUOUS = "E0514"
 MIXED = "E0515"
@@ -32,14 +32,14 @@ ONCE = "augment once, and let all read what that makes; `concat` joins several i
 class Plan:
     """The targets that follow each augmentation, in the order of the graph, and those that cannot."""
 
-    followers: Mapping[Node, tuple[Value, ...]]
+    followers: Mapping[Node, tuple[GraphInput, ...]]
     strays: tuple[Stray, ...] = ()
 
 
 class Stray(Exception):
     """A target that cannot follow an augmentation, and why."""
 
-    def __init__(self, node: Node, target: Value, message: str, help: str, code: str = AMBIGUOUS):
+    def __init__(self, node: Node, target: GraphInput, message: str, help: str, code: str = AMBIGUOUS):
         self.node, self.target = node, target
         self.message, self.help, self.code = message, help, code
 
@@ -60,7 +60,7 @@ def plan(graph: Graph) -> Plan:
     if not leading:
         return Plan({})
     origins = Origins(graph, targets, leading)
-    followers: dict[Node, list[Value]] = {node: [] for node in leading}
+    followers: dict[Node, list[GraphInput]] = {node: [] for node in leading}
     strays = []
     for target, against in origins.held_against().items():
         try:
@@ -77,7 +77,7 @@ class Origins:
     the order in which they stand. `past` are the augmentations without which a value sees their image, and
     `leading` those that targets of a type follow."""
 
-    def __init__(self, graph: Graph, targets: Sequence[Value], leading: Sequence[Node]) -> None:
+    def __init__(self, graph: Graph, targets: Sequence[GraphInput], leading: Sequence[Node]) -> None:
         self.graph, self.all_targets, self.all_leading = graph, targets, leading
         inputs = [v for v in graph.inputs if not v.is_target]
         self.bits = {thing: 1 << k for things in (inputs, targets, leading) for k, thing in enumerate(things)}
@@ -89,7 +89,7 @@ class Origins:
         for node in leading:
             image = self.inputs.get(node.operands[0], 0)
             seeing[image] = seeing.get(image, 0) | self.bits[node]
-        past = dict.fromkeys(inputs, 0)
+        past: dict[Value, int] = dict.fromkeys(inputs, 0)
         for image, marks in seeing.items():
             for place in places(image):
                 past[inputs[place]] |= marks
@@ -97,9 +97,9 @@ class Origins:
         types = dict.fromkeys(t.type for t in targets)
         self.leading = {t: union(self.bits[n] for n in leading if n.operator.leads(t)) for t in types}
 
-    def held_against(self) -> dict[Value, list[Value]]:
+    def held_against(self) -> dict[GraphInput, list[Value]]:
         """The values that each target, or what is made of it, is held against."""
-        found: dict[Value, list[Value]] = {target: [] for target in self.all_targets}
+        found: dict[GraphInput, list[Value]] = {target: [] for target in self.all_targets}
         for node in self.graph.nodes:
             alone = union(self.targets.get(v, 0) for v in node.operands if not self.inputs.get(v))
             against = [v for v in node.operands if self.inputs.get(v)]
@@ -116,7 +116,7 @@ def places(marks: int) -> Iterator[int]:
         marks ^= lowest
 
 
-def led_by(origins: Origins, target: Value, against: Sequence[Value]) -> Sequence[Node]:
+def led_by(origins: Origins, target: GraphInput, against: Sequence[Value]) -> Sequence[Node]:
     """The augmentations that a target follows, one after the other; `Stray` if it cannot."""
     leading = origins.leading[target.type]
 
@@ -154,7 +154,7 @@ def led_by(origins: Origins, target: Value, against: Sequence[Value]) -> Sequenc
     return order
 
 
-def unmixed(graph: Graph, followers: Mapping[Node, Sequence[Value]]) -> Iterator[Stray]:
+def unmixed(graph: Graph, followers: Mapping[Node, Sequence[GraphInput]]) -> Iterator[Stray]:
     """What keeps losses from being computed twice, and mixed."""
     mixing = [n for n, targets in followers.items() if n.operator.mixes_targets and targets]
     for node in mixing[1:]:
@@ -162,7 +162,7 @@ def unmixed(graph: Graph, followers: Mapping[Node, Sequence[Value]]) -> Iterator
         yield Stray(node, target, "a loss cannot be mixed twice", "take out one `mixup`", MIXED)
     for mixup in mixing[:1]:
         targets = followers[mixup]
-        marks = {target: 1 << place for place, target in enumerate(targets)}
+        marks: dict[Value, int] = {target: 1 << place for place, target in enumerate(targets)}
         behind = graph.depends(marks, dict.fromkeys(mixup.results, union(marks.values())))
         acting = (n for n in graph.nodes if n.operator.random or n.operator.needs_many_rows)
         for node in (n for n in acting if n is not mixup):

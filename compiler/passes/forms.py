@@ -18,7 +18,7 @@ from dlc.compiler.types import FLOATS, Tensor
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir import Output, Weight
+    from dlc.compiler.ir import GraphInput, Output, Weight
     from dlc.compiler.program import Program
     from dlc.compiler.training.regularizers import Regularizer
 
@@ -143,13 +143,13 @@ def answering(program: Program, graph: Graph, more: Mapping[str, Value] = Mappin
 def from_raw(program: Program, graph: Graph) -> Graph:
     """The graph with its inputs as the artifact takes them, which are turned into what flows first."""
     extension, known = Extension(replace(graph, nodes=())), {*graph.inputs}
-    raws: dict[Value, Value] = {}
+    raws: dict[GraphInput, GraphInput] = {}
     replaced: dict[Value, Value] = {}
     for input in program.inputs:
         index = kind_of(input.declared).index(input.declared)
         if index is None or input.value not in known:
             continue
-        raws[input.value] = Value(input.name, Tensor(index.raw, input.declared.shape), input.site)
+        raws[input.value] = replace(input.value, type=Tensor(index.raw, input.declared.shape))
         given = (raws[input.value],)
         replaced[input.value] = extension.add(index, given, f"{input.name}_number", input.site)
     inputs = tuple(raws.get(value, value) for value in graph.inputs)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.dims import Dim
-from dlc.compiler.ir import Graph
+from dlc.compiler.ir import Graph, GraphInput
 from dlc.compiler.passes.extension import prune, rewired
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def hoist(graph: Graph, drawn: Container[str] = ()) -> tuple[Graph, Graph]:
     later = replace(graph, nodes=tuple(node for node in graph.nodes if node not in early))
     taken = later.needed_by(graph.outputs.values())
     made = (value for node in graph.nodes if node in early for value in node.results)
-    handed = {value: replace(value, name=f"{EARLY}{value.name}") for value in made if value in taken}
+    handed = {value: handed_over(value) for value in made if value in taken}
     inputs = (v for v in graph.inputs if v in taken or any(isinstance(size, Dim) for size in v.type.shape))
     weights = tuple(w for w in graph.weights if w.value in taken)
     nodes = tuple(rewired(node, handed) for node in later.nodes if not taken.isdisjoint(node.results))
@@ -36,10 +36,15 @@ def hoist(graph: Graph, drawn: Container[str] = ()) -> tuple[Graph, Graph]:
     return prune(graph, {given.name: value for value, given in handed.items()}), rest
 
 
+def handed_over(value: Value) -> GraphInput:
+    name = f"{EARLY}{value.name}"
+    return GraphInput(name, value.type, value.site, "input", name)
+
+
 def early_nodes(graph: Graph, drawn: Container[str]) -> set[Node]:
     """The nodes that compute in float64 of rows and of what was learnt from them, and those that make what
     they read. What is the same for every row stays with the rest as well."""
-    fixed = {v for v in graph.inputs if v.field not in drawn}
+    fixed: set[Value] = {v for v in graph.inputs if v.field not in drawn}
     fixed.update(w.value for w in graph.weights if w.role == "learnt")
     able = []
     for node in graph.nodes:

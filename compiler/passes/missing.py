@@ -18,7 +18,7 @@ def note(program: Program) -> Program:
     """The program whose inputs say which of them may have missing values."""
     needed = needed_values(program)
     nodes = [node for node in program.graph.nodes if not needed.isdisjoint(node.results)]
-    marks = {i.value: 1 << place for place, i in enumerate(program.inputs) if can_miss(i)}
+    marks: dict[Value, int] = {i.value: 1 << place for place, i in enumerate(program.inputs) if can_miss(i)}
     filled = filled_in(nodes, marks, set(ends(program)))
     return replace(
         program, inputs=tuple(noted(i) if marks.get(i.value, 0) & filled else i for i in program.inputs)

@@ -13,7 +13,7 @@ from dlc.compiler.passes.extension import Extension, in_order, rewired
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from dlc.compiler.ir import Graph
+    from dlc.compiler.ir import Graph, GraphInput
 
 
 def follow(graph: Graph, smooth: Collection[Value | None]) -> Graph:
@@ -24,7 +24,7 @@ def follow(graph: Graph, smooth: Collection[Value | None]) -> Graph:
         return graph
     extension = Extension(graph)
     # each target as it has become, and, where it is mixed, its partner's
-    versions: dict[Value, tuple[Value, ...]] = {
+    versions: dict[GraphInput, tuple[Value, ...]] = {
         t: (t,) for targets in plan.followers.values() for t in targets
     }
     joined: dict[Node, Node] = {}
@@ -37,7 +37,7 @@ def follow(graph: Graph, smooth: Collection[Value | None]) -> Graph:
         for target in targets:
             kept = versions[target] if node.operator.mixes_targets else ()
             versions[target] = (*kept, *(made.pop(0) for _ in versions[target]))
-    latest = {target: found[0] for target, found in versions.items()}
+    latest: dict[Value, Value] = {target: found[0] for target, found in versions.items()}
     extension.nodes = [joined.get(n) or rewired(n, latest) for n in graph.nodes]
     outputs = dict(graph.outputs)
     if share is not None:
@@ -49,7 +49,7 @@ def follow(graph: Graph, smooth: Collection[Value | None]) -> Graph:
 def join(
     extension: Extension,
     node: Node,
-    versions: Mapping[Value, tuple[Value, ...]],
+    versions: Mapping[GraphInput, tuple[Value, ...]],
     smooth: Collection[Value | None],
 ) -> Node:
     """The node with targets behind its operands, and what becomes of them behind its results."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.ir import Value
+from dlc.compiler.ir import GraphInput
 from dlc.compiler.passes.extension import prune
 from dlc.compiler.passes.folding import fold
 from dlc.runtime.artifact.compare import TOLERANCE
@@ -20,7 +20,7 @@ from dlc.runtime.artifact.write import onnx_model, save
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.ir import Graph, Node
+    from dlc.compiler.ir import Graph, Node, Value
     from dlc.compiler.program import Program
 
 Batch = dict[str, np.ndarray]
@@ -163,7 +163,7 @@ class Walk:
 
 def alone(node: Node, graph: Graph, flowed: Mapping[Value, str]) -> Graph:
     """A stage of a graph, with what flows into it as inputs of these names."""
-    inputs = {value: Value(name, value.type, value.site) for value, name in flowed.items()}
+    inputs = {v: GraphInput(name, v.type, v.site, "input", name) for v, name in flowed.items()}
     operands = tuple(inputs.get(value, value) for value in node.operands)
     return replace(
         graph, inputs=(*graph.inputs, *inputs.values()), nodes=(replace(node, operands=operands),), outputs={}

@@ -39,6 +39,14 @@ def test_the_data_tells_how_large_a_table_is():
         dlc.compile(text=text).torch()
 
 
+def test_a_weight_may_have_a_count_of_classes_in_its_size_and_no_free_dimension():
+    text = f"{AUTO}weight more: float[{{}}] = zeros\n(word -> embedding(3) -> mean) + sum(more) -> y\n"
+    known = Facts({"word": Classes(7, tuple("abcdefg"))})
+    assert shapes(text.format("2 * word.classes + 1"), facts=known)["more"] == (15,)
+    with pytest.raises(dlc.CompileError, match="a weight has no free dimension"):
+        spec(text.format("T * word.classes"))
+
+
 def test_one_hot_needs_no_rows_but_for_the_count():
     text = "input x: class(3)\noutput y: float[3]\nx -> one_hot -> y\n"
     made = dlc.compile(text=text).torch()({"x": torch.tensor([2, 0])})

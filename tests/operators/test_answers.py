@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
-from dlc.compiler.ir import Graph, Node, Site, Value
+from dlc.compiler.ir import Graph, GraphInput, Node, Site, Value
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower.torch import Functions
 from dlc.compiler.operators import answers
@@ -24,7 +24,7 @@ SITE = Site(Span(Source("answers.dl", ""), 0, 0))
 def exported(operator: Any, type: Tensor, x: np.ndarray, opset: int = 18) -> np.ndarray:
     """What the operator makes of a value in ONNX Runtime, and, where that is able to, in `onnx.reference`."""
     bound = operator.bind(type)
-    taken, made = Value("x", type, SITE), Value("y", bound.results[0], SITE)
+    taken, made = GraphInput("x", type, SITE, "input", "x"), Value("y", bound.results[0], SITE)
     graph = Graph((taken,), (), (Node(bound, (taken,), {}, (made,), "y", SITE),), {"y": made})
     model = to_onnx.model(graph, {}, opset=opset, ml_opset=3, ir_version=8, name="answers")
     proto = onnx.load_model_from_string(to_onnx.serialize(model))

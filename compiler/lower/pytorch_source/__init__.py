@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.ir import GraphInput
 from dlc.compiler.lower.pytorch_source.emitter import Emitter
 from dlc.compiler.lower.pytorch_source.functions import answers, load_weights, numbered
 from dlc.compiler.lower.pytorch_source.source import class_lines
@@ -12,6 +13,7 @@ from dlc.compiler.lower.pytorch_source.training import training
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted
 
 if TYPE_CHECKING:
+    from dlc.compiler.ir import Value
     from dlc.compiler.lower.pytorch_source.classes import Class
     from dlc.compiler.program import Program
 
@@ -88,7 +90,7 @@ def table(e: Emitter) -> list[str]:
 
 def names_of(cls: Class) -> dict[Any, str]:
     frame = cls.first
-    own = {key: key[1] if isinstance(key, tuple) else last(key.name) for key in frame.params}
+    own = {key: key[1] if isinstance(key, tuple) else last(key) for key in frame.params}
     given = {value: name for name, value in frame.given.items() if value in own} if frame.use else {}
     if frame.what == "operator":
         operands, count = frame.nodes[0].operands, len(frame.operator.operands)
@@ -97,8 +99,9 @@ def names_of(cls: Class) -> dict[Any, str]:
     return own | given
 
 
-def last(name: str) -> str:
-    return name.removesuffix(".target").split(".")[-1]
+def last(value: Value) -> str:
+    """The field of an input; of other values the last part of the name."""
+    return value.field if isinstance(value, GraphInput) else value.name.split(".")[-1]
 
 
 def doc(cls: Class) -> list[str]:

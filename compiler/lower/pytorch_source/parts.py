@@ -70,7 +70,7 @@ def needed_by_the_loss(
     program: Program, graph: Graph, answered: Collection[Value], led: Mapping[Value, Node]
 ) -> set[Node]:
     """The nodes of the loss, which stand behind the model."""
-    targets = {o.target_value for o in program.outputs if o.target_value is not None}
+    targets: set[Value] = {o.target_value for o in program.outputs if o.target_value is not None}
     for node in graph.nodes:
         if node.results[0] in led:
             targets.update(node.results[len(led[node.results[0]].results) :])

@@ -47,7 +47,7 @@ def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
 def images_behind(graph: Graph) -> dict[Value, Value]:
     """The image, its channels before its space, that a value of the same axes was made of: an input, or what
     an operator of space made."""
-    found = {value: value for value in graph.inputs if is_picture(value.type)}
+    found: dict[Value, Value] = {value: value for value in graph.inputs if is_picture(value.type)}
     for node in graph.nodes:
         for result in node.results:
             kept = (

@@ -36,6 +36,8 @@ class Kind:
     # Activations that cannot be meant before it, and what is.
     mistaken: ClassVar[frozenset[str]] = frozenset()
     meant: ClassVar[str] = ""
+    # The operator of a spec that decides as the output does by itself, so that no scores are left for it.
+    decides: ClassVar[str] = ""
     # The end of the name under which the artifact tells the probabilities; empty where there are none.
     probabilities: ClassVar[str] = ""
 
@@ -73,6 +75,7 @@ class ClassKind(Kind):
     mistaken = frozenset({"sigmoid", "hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign",
                           "log_softmax", "threshold"})  # fmt: skip
     meant = "leave it out, so that scores flow in, or end in `softmax`"
+    decides = "argmax"
     probabilities = "_probabilities"
 
     def scores_shape(self, declared):

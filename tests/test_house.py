@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from imports import LAYERS, PRODUCT, ROOT, all_imports, files, imports, walk
 
 from dlc.compiler.codes import codes
+from dlc.compiler.operators.base import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +76,9 @@ CALLED_ALIKE = {
     "lints and listeners": ("runtime/lints/", "runtime/progress.py", "runtime/runs.py"),
     "callbacks": ("runtime/interrupt.py", "src/dlc/cli/__init__.py"),
 }
+# Where operators, losses and the rest are defined, and what asks for a class.
+DEFINITIONS = ("dlc.compiler.operators.", "dlc.compiler.training.")
+KIND_CHECKS = {"isinstance", "issubclass"}
 # These import by a name that stands in a table of theirs.
 BY_NAME = ("src/dlc/__init__.py", "src/dlc/cli/__init__.py")
 
@@ -203,6 +208,28 @@ def test_nothing_but_the_reference_and_pictures_asks_for_the_group_of_an_operato
 
     asking = {file for file in PRODUCT if any(map(asks, walk(file)))}
     assert asking == {"src/dlc/show/diagram.py"}
+
+
+def test_nothing_but_definitions_asks_for_the_class_of_an_operator() -> None:
+    """What a pass wants to know of an operator is a property of `Operator`."""
+    defining = ("compiler/operators/", "compiler/training/")
+    asking = [file for file in PRODUCT if not file.startswith(defining)]
+    assert not {file: found for file in asking if (found := asked_classes(file))}
+
+
+def asked_classes(file: str) -> set[str]:
+    """The classes of operators that a file holds things against, by `isinstance`, `match` or `type`."""
+    imported = (i.module.rpartition(".") for i in imports(file) if i.module.startswith(DEFINITIONS))
+    classes = {name for module, _, name in imported if is_operator(module, name)}
+    held: list[ast.expr] = [c.args[1] for c in calls(file) if ast.unparse(c.func) in KIND_CHECKS]
+    held += [node.cls for node in walk(file) if isinstance(node, ast.MatchClass)]
+    held += [node for node in walk(file) if isinstance(node, ast.Compare) and "type(" in ast.unparse(node)]
+    return {part for expr in held for n in ast.walk(expr) if (part := ast.unparse(n)) in classes}
+
+
+def is_operator(module: str, name: str) -> bool:
+    found = getattr(import_module(module), name, None)
+    return isinstance(found, type) and issubclass(found, Operator) and found is not Operator
 
 
 def folders_of_the_page() -> dict[str, set[str]]:

@@ -316,7 +316,7 @@ class Builder:
     def read(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
         """The nodes, without constants that were read in another element alone."""
         read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
-        return tuple(n for n in self.nodes if not isinstance(n.operator, Constant) or n.results[0] in read)
+        return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
 
     # --- operands -----------------------------------------------------------------------------------------
 
@@ -351,9 +351,10 @@ class Builder:
         return converted
 
     def _cast(self, value: Value, to: str, span: Span) -> Value:
-        constant = self.producers.get(value)
-        if constant is not None and isinstance(constant.operator, Constant):
-            return self.constant(converted(constant.operator.value, CONVERSIONS[to]), span)
+        producer = self.producers.get(value)
+        constant = producer.operator.constant() if producer is not None else None
+        if constant is not None:
+            return self.constant(converted(constant, CONVERSIONS[to]), span)
         return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
 
     def _expand(self, value: Value, span: Span) -> Value:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definition import Reject, spell_value
-from dlc.compiler.dims import DimError, fixed
+from dlc.compiler.dims import DimError, fixed, product
 from dlc.compiler.ir import Value
-from dlc.compiler.operators.shape import Flatten
 from dlc.compiler.passes.lints.tracing import fed
 
 if TYPE_CHECKING:
@@ -109,7 +108,13 @@ def earlier(operator: Operator, value: Value, producers: Mapping[Value, Node]) -
     node = producers.get(value)
     if getattr(operator, "spatial", False):
         return channels(value, producers)
-    return unfolded(operator, node) if node is not None and isinstance(node.operator, Flatten) else ""
+    return unfolded(operator, node) if node is not None and joins_axes(node) else ""
+
+
+def joins_axes(node: Node) -> bool:
+    """Whether it makes one axis of all, as `flatten` does."""
+    kept = "numbers" in node.operator.keeps and len(node.operands) == 1
+    return kept and node.results[0].type.shape == (product(node.operands[0].type.shape),)
 
 
 def unfolded(operator: Operator, node: Node) -> str:
@@ -119,10 +124,10 @@ def unfolded(operator: Operator, node: Node) -> str:
     if len(free) != 1:
         return ""
     left = x.with_shape(*(s for axis, s in enumerate(x.shape) if axis != free[0])).with_element("float")
-    if not takes(operator, node.operator.bind(left).results[0]):
+    if not takes(node.operator, left) or not takes(operator, node.operator.bind(left).results[0]):
         return ""
-    return f"`flatten` has joined the free dimension to the others: `mean(axis={free[0]})` before it makes " \
-           f"{left}"  # fmt: skip
+    return f"`{node.operator.name}` has joined the free dimension to the others: `mean(axis={free[0]})` " \
+           f"before it makes {left}"  # fmt: skip
 
 
 def channels(value: Value, producers: Mapping[Value, Node]) -> str:

@@ -12,10 +12,8 @@ from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.values import Operand, OutputRef
 from dlc.compiler.ir import Value
 from dlc.compiler.operators.arithmetic import Cast
-from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.operators.indexing import Slice, behind_index
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.operators.reductions import Argmax
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -62,7 +60,8 @@ def matches(node: Node, declared: Tensor) -> bool:
     operator, x = node.operator, node.operands[0].type
     if not operator.matches or operator.matches != declared.element:
         return False
-    return not isinstance(operator, Softmax) or x.axis(operator.axis) == x.axis(class_axis(x.rank))
+    axis = operator.sums_to_one(x)
+    return axis is None or axis == class_axis(x.rank) % x.rank
 
 
 def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
@@ -79,19 +78,20 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     declared, found = output.declared, value.type
     spelled = spell_classes(declared) if declared.element == "class" else declared
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
-    chosen = declared.element == "class" and is_chosen(ev, value)
-    help = "leave `argmax` out: a class takes its scores" if chosen else mend(declared, found.shape, wanted)
+    help = mend(declared, found.shape, wanted)
+    if is_decided(ev, declared, value):
+        help = f"leave `{kind_of(declared).decides}` out: a {declared.element} takes its scores"
     help = help or fits.setting(value, ev.builder.producers, lambda made: made.shape == wanted)
     return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
 
 
-def is_chosen(ev: Evaluator, value: Value) -> bool:
-    """Whether it is the place of the greatest of several."""
+def is_decided(ev: Evaluator, declared: Tensor, value: Value) -> bool:
+    """Whether it is an answer already, where the output takes scores."""
     node = ev.builder.producers.get(value)
-    while node is not None and isinstance(node.operator, Cast):
+    while node is not None and node.operator.converts:
         node = ev.builder.producers.get(node.operands[0])
-    return node is not None and isinstance(node.operator, Argmax)
+    return node is not None and node.operator.name == kind_of(declared).decides
 
 
 def mend(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:

@@ -15,7 +15,6 @@ from dlc.compiler.dims import Dim, evaluate
 from dlc.compiler.lower.dims import places
 from dlc.compiler.lower.draws import Draws
 from dlc.compiler.lower.precision import wide
-from dlc.compiler.operators.answers import OfNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,7 +112,9 @@ class Model(nn.Module):
         """Compute this graph, another form of the same program, with the weights held."""
         self._inputs = [v.field for v in graph.inputs]
         self._reads = [w.name for w in graph.weights]
-        self._named = {n.operands[0].name: n.operator for n in graph.nodes if isinstance(n.operator, OfNames)}
+        self._text = {
+            v.name: n.operator for n in graph.nodes for v in n.operands if v.type.element == "string"
+        }
         self._run = trace(graph)
         self._exact: fx.GraphModule | None = None
 
@@ -156,10 +157,10 @@ class Model(nn.Module):
 
     def _tensor(self, name: str, given: Any) -> torch.Tensor:
         """An input as it is, or the numbers of names: a list or an array of text."""
-        if isinstance(given, torch.Tensor) or name not in self._named:
+        if isinstance(given, torch.Tensor) or name not in self._text:
             return given
         device = next((w.device for w in self.weight_tensors()), None)
-        return torch.as_tensor(self._named[name].numbers(np, np.asarray(given, object)), device=device)
+        return torch.as_tensor(self._text[name].from_text(np, np.asarray(given, object)), device=device)
 
 
 def trace(graph: Graph) -> fx.GraphModule:

@@ -36,6 +36,7 @@ class Activation(Operator, abstract=True):
 class Identity(Activation):
     """`x`, unchanged (ONNX `Identity`)."""
 
+    identity = True
     keeps = ("numbers", "axes", "missing")
     initial = None
     takes = "any"

@@ -77,7 +77,6 @@ class Label(Answer, abstract=True):
 
     names: tuple[str, ...] = ()
 
-    @property
     def labels(self) -> tuple[str, ...] | tuple[int, ...]:
         return self.names
 
@@ -102,7 +101,6 @@ class ClassLabel(Label):
 
     numbers: tuple[int, ...] = setting("the numbers in order", ListOf(Whole()))
 
-    @property
     def labels(self):
         return self.numbers
 
@@ -123,11 +121,10 @@ class OfNames(Answer, abstract=True):
     def torch(self, F, name):
         return name
 
-    def numbers(self, np: Any, names: Any) -> Any:
-        """What flows in torch in place of an array of names."""
+    def from_text(self, np: Any, text: Any) -> Any:
         places = {name: place for place, name in enumerate(self.names)}
-        found = [places.get(str(name), -1) for name in names.ravel()]
-        return np.array(found, np.int64).reshape(names.shape)
+        found = [places.get(str(name), -1) for name in text.ravel()]
+        return np.array(found, np.int64).reshape(text.shape)
 
 
 class ClassIndex(OfNames):
@@ -209,8 +206,8 @@ class BinaryIndex(OfNames):
     def type(self, name: Tensor) -> Tensor:
         return name.with_element("bool")
 
-    def numbers(self, np, names):
-        return super().numbers(np, names) == 1
+    def from_text(self, np, text):
+        return super().from_text(np, text) == 1
 
     def onnx(self, op, name):
         return op.Equal(name_number(op, name, self.names), op.constant(1, "int64"))

@@ -299,6 +299,9 @@ class Constant(Operator):
             need_fit(v, element, "value")
         return Tensor(element, nested_shape(self.value), batched=False)
 
+    def constant(self):
+        return self.value
+
     def torch(self, F):
         return F.tensor(nested_list(self.value), dtype=torch_dtype(F, self.results[0].element))
 
@@ -319,6 +322,7 @@ class Cast(Operator):
     """Another element; a float becomes a whole number by dropping its fraction (torch `to`, ONNX `Cast`)."""
 
     keeps = ("axes", "missing")
+    converts = True
     public = False
     glue = True
     takes = "any"

@@ -41,6 +41,9 @@ class Softmax(_OverAxis):
 
     matches = "class"
 
+    def sums_to_one(self, x):
+        return self.axis % x.rank
+
     def torch(self, F, x):
         return F.softmax(x, self.place())
 

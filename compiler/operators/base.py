@@ -104,6 +104,19 @@ class Operator(Definition, family="operator", what="an operator"):
     # The element of outputs whose answers it makes of scores: "class" for softmax, "binary" for sigmoid. Such
     # an output exports it by itself, and losses take what stands before it.
     matches: ClassVar[str] = ""
+    # The elements of outputs whose scores it takes, as losses do: it then looks behind the activation that
+    # matches one of them.
+    scores: ClassVar[tuple[str, ...]] = ()
+    # True if it asks for probabilities, so that a softmax before a float output is meant.
+    of_probabilities: ClassVar[bool] = False
+    # True if it makes what flows in, unchanged.
+    identity: ClassVar[bool] = False
+    # True if it makes each number one of another element, and nothing else of it.
+    converts: ClassVar[bool] = False
+    # True if it keeps each number between bounds.
+    bounds: ClassVar[bool] = False
+    # True if it makes numbers of any sign and spread, of weights in which it is linear: a layer.
+    linear: ClassVar[bool] = False
     # True if it brings values to one scale, whatever theirs was.
     normalizes: ClassVar[bool] = False
     # True if it is flat far from 0 on both sides, so that gradients vanish through many of it.
@@ -216,6 +229,10 @@ class Operator(Definition, family="operator", what="an operator"):
         """What is made with that module, where it alone does not make it."""
         return module(*operands)
 
+    def constant(self) -> Any:
+        """The number, or the lists of numbers, that it makes of nothing; none if something flows in."""
+        return None
+
     def inference(self) -> Operator:
         """The operator that stands in its place at inference, over as many of the first operands as it takes;
         itself unless it acts differently in training."""
@@ -232,6 +249,41 @@ class Operator(Definition, family="operator", what="an operator"):
         """What stands in its place in training to make the targets that follow too, which it takes behind its
         own operands; `smooth` says for each whether its values may be interpolated. What mixes targets makes
         its share first, and the partners' targets."""
+        raise NotImplementedError
+
+    def drops(self) -> bool:
+        """Whether it sets numbers to 0 in training, by chance."""
+        return False
+
+    def sums_to_one(self, x: Tensor) -> int | None:
+        """The axis of the sample along which what it makes of `x` sums to 1; none if there is none."""
+        return None
+
+    def takes_only(self) -> tuple[str, str] | None:
+        """What it takes where numbers of either sign will not do, and what makes it of them."""
+        return None
+
+    def labels(self) -> tuple[str, ...] | tuple[int, ...]:
+        """What the places that flow in are called outside of the graph, if it says that."""
+        return ()
+
+    def from_text(self, np: Any, text: Any) -> Any:
+        """What flows in torch in place of an array of text, if it takes text."""
+        raise NotImplementedError
+
+    def features_first(self) -> bool:
+        """Whether its features are the first axis of what it makes, and `scaled` gives them another scale and
+        offset, so that a norm over them can be folded into it."""
+        return False
+
+    def scaled(self, np: Any, weights: dict[str, Any], scale: Any, offset: Any) -> dict[str, Any]:
+        """The weights with which it makes `y * scale + offset`, one number a feature each in float64,
+        where it made `y`."""
+        raise NotImplementedError
+
+    def scale_and_offset(self, np: Any, **weights: Any) -> tuple[Any, Any]:
+        """What it does to each feature on the first axis, as `y = x * scale + offset` in float64, if it does
+        nothing else."""
         raise NotImplementedError
 
     def slack(self, np: Any) -> Callable[..., Any] | None:
@@ -290,6 +342,10 @@ class Operator(Definition, family="operator", what="an operator"):
         if any(p.kind is p.VAR_POSITIONAL for p in parameters):
             return 1, None
         return sum(p.default is p.empty for p in parameters), len(parameters)
+
+    def rescales(self) -> bool:
+        """True if it scales and offsets each feature on the first axis, by its weights alone."""
+        return type(self).scale_and_offset is not Operator.scale_and_offset
 
     def learns(self) -> bool:
         """True if something is learnt from the training rows before training."""

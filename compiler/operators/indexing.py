@@ -58,11 +58,6 @@ class Slice(Operator):
                 check_index(x, axis, size, entry)
         return x.with_shape(*shape, *x.shape[len(self.entries) :])
 
-    @property
-    def of_one(self) -> bool:
-        """True if it indexes the shape [1], so that no number is left out."""
-        return self.operands[0].shape == (1,)
-
     def indices(self) -> list[tuple[int, Size]]:
         """Axes of the whole tensor that an index drops, with the index, the last axis first."""
         batch = self.operands[0].batched
@@ -132,9 +127,12 @@ class Slice(Operator):
 def behind_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
     """The node that made a value, looking behind the index that makes one value of the shape [1]."""
     node = producers.get(value)
-    if node is not None and isinstance(node.operator, Slice) and node.operator.of_one:
-        return producers.get(node.operands[0])
-    return node
+    return producers.get(node.operands[0]) if node is not None and is_index_of_one(node) else node
+
+
+def is_index_of_one(node: Node) -> bool:
+    """Whether it indexes the shape [1], so that no number is left out."""
+    return isinstance(node.operator, Slice) and node.operands[0].type.shape == (1,)
 
 
 def vector(op: Any, sizes: list[Size]) -> Any:

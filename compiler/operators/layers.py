@@ -14,6 +14,8 @@ from dlc.compiler.types import Tensor
 
 
 class Layer(Operator, abstract=True):
+    linear = True
+
     init: Any = setting(
         "initial values of `weight`",
         Defined("initial", "a name such as `he_normal`, or `normal(0.02)`"),
@@ -30,13 +32,9 @@ class Layer(Operator, abstract=True):
     )
 
     def features_first(self) -> bool:
-        """Whether its features are the first axis of what it makes:
-        a norm over them can be folded into it."""
         return True
 
     def scaled(self, np: Any, weights: dict[str, Any], scale: Any, offset: Any) -> dict[str, Any]:
-        """The weights with which it makes `y * scale + offset`, one number a feature each in float64,
-        where it made `y`."""
         bias = np.asarray(weights.get("bias", 0), np.float64) * scale + offset
         return {
             "weight": self.scaled_weight(np.asarray(weights["weight"], np.float32), scale.astype(np.float32)),

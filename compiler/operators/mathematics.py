@@ -144,6 +144,7 @@ class Clip(Operator):
     """`x` held between two bounds; either may be `none` (torch `clamp`, ONNX `Clip`)."""
 
     keeps = ("numbers", "axes")
+    bounds = True
     takes = "number"
     batchless = True
     low: float | None = setting(

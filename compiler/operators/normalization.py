@@ -90,10 +90,7 @@ class BatchnormInference(_OverBatch):
 
     public = False
 
-    def scale_and_offset(
-        self, np: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any
-    ) -> tuple[Any, Any]:
-        """What it does to each channel, as `y = x * scale + offset` in float64."""
+    def scale_and_offset(self, np, weight, bias, running_mean, running_var):
         scale = weight.astype(np.float64) / np.sqrt(running_var.astype(np.float64) + self.eps)
         return scale, bias - running_mean * scale
 

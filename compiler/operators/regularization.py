@@ -33,6 +33,9 @@ class Dropout(Stochastic):
 
     rate: float = setting("share of values that are dropped", Number(minimum=0, below=1), usual=(0, 0.8))
 
+    def drops(self) -> bool:
+        return self.rate > 0
+
     def module(self, nn):
         return nn.Dropout(self.rate)
 

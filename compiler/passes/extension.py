@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Graph, Node, Value
 from dlc.compiler.names import Names
-from dlc.compiler.operators.activations import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,7 +46,7 @@ def without_identities(graph: Graph) -> Graph:
     nodes = []
     for node in graph.nodes:
         node = rewired(node, same)
-        if isinstance(node.operator, Identity):
+        if node.operator.identity:
             same[node.results[0]] = node.operands[0]
         else:
             nodes.append(node)

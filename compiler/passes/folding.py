@@ -10,9 +10,7 @@ import numpy as np
 
 from dlc.compiler.initial import Zeros
 from dlc.compiler.ir import Graph, Node, Value, Weight
-from dlc.compiler.operators.arithmetic import Constant, nested_list
-from dlc.compiler.operators.layers import Layer
-from dlc.compiler.operators.normalization import BatchnormInference
+from dlc.compiler.operators.arithmetic import nested_list
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -57,9 +55,9 @@ def fold_each(
 def known(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:
     """The numbers of weights and constants."""
     constants = {
-        node.results[0]: np.asarray(nested_list(node.operator.value), np.float32)
+        node.results[0]: np.asarray(nested_list(value), np.float32)
         for node in graph.nodes
-        if isinstance(node.operator, Constant)
+        if (value := node.operator.constant()) is not None
     }
     return {w.value: weights[w.name] for w in graph.weights} | constants
 
@@ -70,8 +68,8 @@ def foldable(graph: Graph, values: Mapping[Value, np.ndarray]) -> dict[Node, Nod
     readers, producers, shown = graph.readers(), graph.producers(), set(graph.outputs.values())
     pairs: dict[Node, Node] = {}
     for norm in graph.nodes:
-        layer = producers.get(norm.operands[0]) if isinstance(norm.operator, BatchnormInference) else None
-        if layer is None or not isinstance(layer.operator, Layer) or not layer.operator.features_first():
+        layer = producers.get(norm.operands[0]) if norm.operator.rescales() else None
+        if layer is None or not layer.operator.features_first():
             continue
         alone = readers[norm.operands[0]] == [norm] and norm.operands[0] not in shown
         if alone and all(v in values for v in (*layer.weights.values(), *norm.weights.values())):
@@ -93,8 +91,6 @@ def folded(layer: Node, norm: Node, values: Mapping[Value, np.ndarray]) -> dict[
     of_layer, of_norm = (
         {leaf: np.asarray(values[v]) for leaf, v in node.weights.items()} for node in (layer, norm)
     )
-    assert isinstance(norm.operator, BatchnormInference)
-    assert isinstance(layer.operator, Layer)
     scale, offset = norm.operator.scale_and_offset(np, **of_norm)
     return layer.operator.scaled(np, of_layer, scale, offset)
 

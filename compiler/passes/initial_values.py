@@ -7,7 +7,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from dlc.compiler.initial import Auto, HeNormal, Initial, LecunNormal, XavierNormal
-from dlc.compiler.operators.layers import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +51,7 @@ def way(reader: Node, nearest: Mapping[Node, tuple[int, str]]) -> tuple[int, str
         return None
     if reader.operator.initial is not None:
         return 0, reader.operator.initial
-    if isinstance(reader.operator, Layer) or reader not in nearest:
+    if reader.operator.linear or reader not in nearest:
         return None
     steps, start = nearest[reader]
     return steps + 1, start

@@ -31,7 +31,7 @@ def keep(program: Program) -> Program:
     graph = Widening(program.graph, wide).graph
     named = (value for value in program.bindings.values() if isinstance(value, Value))
     read = {*(v for node in graph.nodes for v in node.reads), *ends(program), *named}
-    nodes = tuple(n for n in graph.nodes if not isinstance(n.operator, Cast) or n.results[0] in read)
+    nodes = tuple(n for n in graph.nodes if not n.operator.converts or n.results[0] in read)
     return replace(program, graph=replace(graph, nodes=nodes))
 
 
@@ -63,7 +63,7 @@ def exact_values(graph: Graph) -> set[Value]:
     """The values that have digits which float32 does not hold, or would have them in float64."""
     exact = {v for v in graph.values() if v.type.element in EXACT}
     for node in graph.nodes:
-        if (isinstance(node.operator, Cast) or node.operator.offset) and not exact.isdisjoint(node.operands):
+        if (node.operator.converts or node.operator.offset) and not exact.isdisjoint(node.operands):
             exact.update(v for v in node.results if v.type.is_float)
     return exact
 
@@ -118,10 +118,11 @@ class Widening:
             return value
         if value not in self.wide:
             producer = self.producers.get(value)
-            if producer is not None and isinstance(producer.operator, Cast) and value.type.is_float:
+            constant = producer.operator.constant() if producer is not None else None
+            if producer is not None and producer.operator.converts and value.type.is_float:
                 self.wide[value] = self.float64(producer.operands[0])
-            elif producer is not None and isinstance(producer.operator, Constant):
-                self.wide[value] = self.add(Constant(value=producer.operator.value, to="float64"), ())
+            elif constant is not None:
+                self.wide[value] = self.add(Constant(value=constant, to="float64"), ())
             else:
                 self.wide[value] = self.add(Cast(to="float64"), (value,))
         return self.wide[value]

@@ -20,8 +20,6 @@ class InLosses(Operator, family="loss", what="a loss"):
     batchless = True
     mixes = True  # a number or a declared weight may stand beside values of the batch
     training_only = True
-    # The elements of outputs whose scores it takes: it looks behind the activation that matches one of them.
-    scores: ClassVar[tuple[str, ...]] = ()
     # True if an output alone is held against its target.
     of_target: ClassVar[bool] = True
 
@@ -29,11 +27,8 @@ class InLosses(Operator, family="loss", what="a loss"):
 class Loss(InLosses, abstract=True):
     # A target may be of any element: `type` says which it takes, and names the loss that was meant.
     takes = ("float", "any")
-    # True if it asks for probabilities, so that a softmax before a float output is meant.
-    of_probabilities: ClassVar[bool] = False
 
     def takes_only(self) -> tuple[str, str] | None:
-        """What it takes where numbers of either sign will not do, and what makes it of them."""
         return ("probabilities", "`softmax`") if self.of_probabilities else None
 
     reduce: str | None = setting(

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.operators.answers import Label
 from dlc.compiler.operators.indexing import behind_index
 from dlc.runtime.artifact.compare import CHOICES, FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, gaps
 from dlc.runtime.batches import as_tensor
@@ -88,8 +87,8 @@ class Reference:
         producers = graph.producers()
         for name, value in graph.outputs.items():
             node = behind_index(value, producers)
-            if node is not None and isinstance(node.operator, Label):
-                self.named[name] = node.operator.names
+            if node is not None and (labels := node.operator.labels()):
+                self.named[name] = tuple(label for label in labels if isinstance(label, str))
                 node = producers.get(node.operands[0])
             if node is not None and node.operator.slack(np) is not None:
                 self.choices[name] = node

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
 from dlc.compiler.passes.offsets import EXACT
@@ -44,7 +43,7 @@ def coarse_casts(program: Program, data: Dataset, weights: Mapping[str, np.ndarr
     """Numbers of a wider input that are made float32 with their offset."""
     graph = forms.at_inference(program.graph)
     for node in graph.nodes:
-        if isinstance(node.operator, Cast) and node.operator.to == "float":
+        if node.operator.converts and node.results[0].type.element == "float":
             given = prune(graph, {"x": node.operands[0]})
             if node.operands[0].type.element in EXACT and rows_reach(given, data):
                 yield from coarse_cast(graph, node, given, data.train or {}, weights)

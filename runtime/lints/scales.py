@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics import Diagnostic
-from dlc.compiler.operators.joining import Concat
-from dlc.compiler.operators.layers import Dense, Layer
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
 from dlc.runtime.fit import flowing_into
@@ -48,7 +46,8 @@ def first_layers(graph: Graph, rows: Mapping[str, np.ndarray]) -> Iterator[Node]
     take the same."""
     learnt, seen = {w.value for w in graph.weights if w.trainable}, set()
     for node in graph.nodes:
-        if not isinstance(node.operator, Layer) or node.operands[0] in seen or not has_features(node):
+        multiplies = node.operator.linear and node.operator.multiply_adds()
+        if not multiplies or node.operands[0] in seen or not has_features(node):
             continue
         seen.add(node.operands[0])
         before = prune(graph, {"x": node.operands[0]})
@@ -61,7 +60,7 @@ def has_features(node: Node) -> bool:
     """Whether its features are those of `standardize`: the last axis, or axis 0 of images."""
     x = node.operands[0].type
     known = x.is_float and all(isinstance(size, int) for size in x.shape)
-    return known and (x.rank == 1 or isinstance(node.operator, Dense) == (x.rank == 2))
+    return known and (x.rank == 1 or node.operator.features_first() == (x.rank > 2))
 
 
 def features_of(graph: Graph, node: Node, rows: Mapping[str, np.ndarray],
@@ -80,7 +79,7 @@ def names(value: Value, producers: Mapping[Value, Node],
     """What the features of a value are called: after their columns, where they can be followed."""
     node, shape = producers.get(value), sizes(value)
     flowing, count = [v for v in node.operands if v.type.batched] if node else [], prod(shape)
-    if node is not None and isinstance(node.operator, Concat) and len(shape) < 2:
+    if node is not None and joins(node) and len(shape) < 2:
         for operand in flowing:
             yield from names(operand, producers, columns)
     elif node is not None and len(flowing) == 1 and keeps_places(node, flowing[0], value):
@@ -92,6 +91,13 @@ def names(value: Value, producers: Mapping[Value, Node],
     else:
         rest, size = ("..., ", shape[-1]) if len(shape) == 2 else ("", shape[0])
         yield from (f"`{value.name}[{rest}{place}]`" for place in range(size))
+
+
+def joins(node: Node) -> bool:
+    """Whether it makes one axis of the numbers of several operands, each of them once."""
+    counts = [prod(sizes(v)) for v in node.operands if v.type.batched]
+    whole = len(counts) > 1 and sum(counts) == prod(sizes(node.results[0]))
+    return whole and "numbers" in node.operator.keeps
 
 
 def keeps_places(node: Node, given: Value, made: Value) -> bool:

@@ -23,8 +23,6 @@ from dlc.compiler.lower.pytorch_source.frames import Frame, Let
 from dlc.compiler.lower.pytorch_source.hoisting import Temporary
 from dlc.compiler.lower.pytorch_source.naming import Namer
 from dlc.compiler.lower.pytorch_source.writer import Writer, local, safe
-from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.answers import Label
 from dlc.compiler.passes import forms
 
 if TYPE_CHECKING:
@@ -139,9 +137,9 @@ def answers(e: Emitter) -> list[str]:
     for node in graph.nodes:
         if any(r in made for r in node.results):
             continue
-        if isinstance(node.operator, Label):
+        if labels := node.operator.labels():
             body.writer.env[node.results[0]] = body.writer.value(node.operands[0])
-            named[node.results[0]] = node.operator.labels
+            named[node.results[0]] = labels
         else:
             body.writer.write_node(node)
     keys = list(graph.outputs)
@@ -170,7 +168,7 @@ def answers(e: Emitter) -> list[str]:
 
 def same_at_inference(producers: Mapping[Value, Node], value: Value) -> Iterator[Value]:
     """What a value is the same as, once dropout and its like have gone."""
-    while (node := producers.get(value)) is not None and isinstance(node.operator.inference(), Identity):
+    while (node := producers.get(value)) is not None and node.operator.inference().identity:
         value = node.operands[0]
         yield value
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.frames import Frame
-from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune, without_identities
 from dlc.compiler.record import record
@@ -121,7 +120,7 @@ def of_the_loss(
     """What is computed for the loss alone, without weights, draws or blocks, but for numbers."""
     found, readers, given = set(late), graph.readers(), set(answered)
     for node in reversed(graph.nodes):
-        in_block = node.site.entered and not isinstance(node.operator, Constant)
+        in_block = node.site.entered and node.operator.constant() is None
         plain = not (node.weights or node.operator.random or in_block or node.results[0] in led)
         read = [reader for value in node.results for reader in readers.get(value, ())]
         if plain and given.isdisjoint(node.results) and all(reader in found for reader in read):

@@ -21,8 +21,6 @@ from dlc.compiler.lower.pytorch_source.frames import (
 )
 from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
 from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
-from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.arithmetic import Constant, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -176,9 +174,9 @@ class Writer:
             raise NotEmitted(node, str(error)) from None
 
     def _write_node(self, node: Node) -> None:
-        operator = node.operator
-        if isinstance(operator, Constant) and not isinstance(operator.value, tuple):
-            self.env[node.results[0]] = Literal(operator.value)
+        operator, constant = node.operator, node.operator.constant()
+        if constant is not None and not isinstance(constant, tuple):
+            self.env[node.results[0]] = Literal(constant)
             return
         owner = owner_of(node)
         given = [self.value(v) for v in node.operands]
@@ -209,7 +207,7 @@ class Writer:
         instead = alone.operator.inference()
         if instead is node.operator:
             return made
-        if isinstance(instead, Identity):
+        if instead.identity:
             other = (given[0],)
         else:
             operands = alone.operator.operands[: instead.arity()[1]]
@@ -244,7 +242,8 @@ class Writer:
 
     def let(self, node: Node, made: tuple[Written, ...]) -> None:
         codes = hoisted([w._code for w in made], self.body)
-        joins = node.operator.follows or isinstance(node.operator, Sign) or node.operator.family == "loss"
+        by_sign = node.operator.sign and node.operator.broadcasts
+        joins = bool(node.operator.follows or by_sign or node.operator.family == "loss")
         whole = split_at(codes) if len(codes) > 1 else None
         if whole is not None:
             self.body.append(Let(node.results, whole))

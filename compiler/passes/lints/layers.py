@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.initial import XavierNormal
-from dlc.compiler.operators.layers import Dense, Layer
-from dlc.compiler.operators.regularization import Dropout
 from dlc.compiler.passes.initial_values import wanted_starts
 from dlc.compiler.passes.lints.tracing import back, is_elementwise
 from dlc.compiler.passes.needed import needed_values
@@ -28,20 +26,26 @@ def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
     """`dense` on pixels, or on what convolutions made, whose last axis is the width."""
     images = images_behind(program.graph)
     for node in program.graph.nodes:
-        if not isinstance(node.operator, Dense) or node.operands[0].type.rank < 2:
+        if not multiplies_last(node) or node.operands[0].type.rank < 2:
             continue
         image, x = images.get(node.operands[0]), node.operands[0].type
         if image is None:
             continue
         is_signal = image.type.rank == 2 and image not in program.graph.inputs
         what, extent = ("signal", "length") if is_signal else ("image", "width")
-        has_channels = is_signal or image.type.rank > 2
+        name, has_channels = node.operator.name, is_signal or image.type.rank > 2
         yield Diagnostic.at(node.site, "W0406",
-                            f"`dense` works along the last axis, and that of this {what}, {x}, is its "
+                            f"`{name}` works along the last axis, and that of this {what}, {x}, is its "
                             f"{extent}",
                             "`flatten` before it makes features of all"
                             + "; `conv(channels, 1)` works on the channels of every place"
                             * has_channels)  # fmt: skip
+
+
+def multiplies_last(node: Node) -> bool:
+    """Whether it is a layer that multiplies along the last axis, as `dense` does."""
+    operator = node.operator
+    return operator.linear and bool(operator.multiply_adds()) and not operator.features_first()
 
 
 def images_behind(graph: Graph) -> dict[Value, Value]:
@@ -76,10 +80,11 @@ def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
         for value in dict.fromkeys((output.flowed, output.scores)):
             for node in takewhile(lambda n: n not in seen, back(value, producers, is_elementwise)):
                 seen.add(node)
-                if isinstance(node.operator, Dropout) and node.operator.rate:
+                if node.operator.drops():
                     yield Diagnostic.at(node.site, "W0407",
-                                        f"`dropout` right before the output `{output.name}` sets answers "
-                                        "to 0 in training", "put it before the last layer")  # fmt: skip
+                                        f"`{node.operator.name}` right before the output `{output.name}` "
+                                        "sets answers to 0 in training",
+                                        "put it before the last layer")  # fmt: skip
 
 
 def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
@@ -119,7 +124,7 @@ def narrow_start(program: Program) -> Iterator[Diagnostic]:
     }
     wanted = wanted_starts(program.graph, readers)
     for node in program.graph.nodes:
-        if not isinstance(node.operator, Layer) or node.operator.auto or wanted[node] != "he":
+        if not node.operator.linear or node.operator.auto or wanted[node] != "he":
             continue
         for weight in (weights[v] for v in node.weights.values() if v in weights):
             if not isinstance(weight.initial, XavierNormal):

@@ -7,30 +7,21 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.answers import class_axis, kind_of
 from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.operators.axis_activations import Softmax
-from dlc.compiler.operators.layers import Layer
-from dlc.compiler.operators.mathematics import Clip
-from dlc.compiler.operators.regularization import Dropout
 from dlc.compiler.passes.lints.tracing import back, keeps_all, makers, passes_on
 from dlc.compiler.record import record
-from dlc.compiler.training.losses import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dlc.compiler.ir import Graph, Node, Output, Site, Value
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.program import Program
 
 
 def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
     """An activation that spoils what flows into an output, if no loss asks for what it makes."""
     made = makers(program.graph, keeps_all)
-    asked = {
-        v
-        for n in program.graph.nodes
-        if isinstance(n.operator, Loss) and n.operator.of_probabilities
-        for v in n.operands
-    }
+    asked = {v for n in program.graph.nodes if n.operator.of_probabilities for v in n.operands}
     for output in program.outputs:
         kind = kind_of(output.declared)
         for value in dict.fromkeys((output.flowed, output.scores)):
@@ -50,7 +41,7 @@ def of_another_type(program: Program) -> Iterator[Diagnostic]:
             outputs.setdefault((prediction, output.target_value), []).append(output)
     for node in program.graph.nodes:
         loss = node.operator
-        if not isinstance(loss, Loss):
+        if loss.family != "loss":
             continue
         prediction, *others = node.operands
         for value in dict.fromkeys((*others, *(only.get(v, v) for v in others))):
@@ -70,7 +61,7 @@ def made_of(graph: Graph) -> dict[Value, Value]:
     return found
 
 
-def is_mistaken(loss: Loss, output: Output, prediction: Value, made: Mapping[Value, Node]) -> bool:
+def is_mistaken(loss: Operator, output: Output, prediction: Value, made: Mapping[Value, Node]) -> bool:
     """The score behind a `sigmoid` is one, whatever the output is declared as; probabilities that are taken
     for scores are another mistake."""
     element = output.declared.element
@@ -84,7 +75,7 @@ def is_mistaken(loss: Loss, output: Output, prediction: Value, made: Mapping[Val
     )
 
 
-def pair(node: Node, loss: Loss, output: Output) -> Diagnostic:
+def pair(node: Node, loss: Operator, output: Output) -> Diagnostic:
     name, kind, declared = loss.name, kind_of(output.declared), output.declared
     target = f"one_hot({output.name}.target)" if declared.element == "class" else f"{output.name}.target"
     if kind.probabilities:
@@ -103,10 +94,10 @@ def numbers_of_layers(program: Program) -> Iterator[Diagnostic]:
     makers_of = makers(program.graph, passes_on)
     scores = {o.scores: o.name for o in program.outputs if kind_of(o.declared).probabilities}
     for node in program.graph.nodes:
-        only = node.operator.takes_only() if isinstance(node.operator, Loss) else None
+        only = node.operator.takes_only()
         for value in node.operands if only else ():
             made = makers_of.get(value)
-            if only and made is not None and isinstance(made.operator, Layer):
+            if only and made is not None and made.operator.linear:
                 loss, layer, (what, end) = node.operator.name, made.operator.name, only
                 yield Diagnostic.at(node.site, "W0404",
                                     f"`{loss}` takes {what}, and `{layer}` makes numbers of any sign",
@@ -121,7 +112,7 @@ def probabilities_of_probabilities(program: Program) -> Iterator[Diagnostic]:
     """What is a probability already goes where scores are wanted: softmax of softmax, sigmoid of sigmoid."""
     made, told = makers(program.graph, passes_on), set()
     # of an answer: where a dropout parts them, there is a warning of that
-    made_of_answers = makers(program.graph, lambda n: passes_on(n) and not isinstance(n.operator, Dropout))
+    made_of_answers = makers(program.graph, lambda n: passes_on(n) and not n.operator.drops())
     answers = {o.scores for o in program.outputs if o.scores is o.flowed}
     producers = {v: n for n in program.graph.nodes for v in n.results}
     for taker in takers_of_scores(program):
@@ -152,10 +143,9 @@ class Taker:
 def takers_of_scores(program: Program) -> Iterator[Taker]:
     for node in program.graph.nodes:
         name = f"`{node.operator.name}`"
-        if isinstance(node.operator, Loss):
-            for element in node.operator.scores:
-                yield Taker(name, element, node.operands[0], node.site)
-        elif node.operator.matches:
+        for element in node.operator.scores:
+            yield Taker(name, element, node.operands[0], node.site)
+        if node.operator.matches:
             yield Taker(name, node.operator.matches, node.operands[0], node.site, is_activation=True)
     for output in program.outputs:
         yield Taker(f"the output `{output.name}`", output.declared.element, output.scores, output.site)
@@ -163,19 +153,17 @@ def takers_of_scores(program: Program) -> Iterator[Taker]:
 
 def along_another_axis(first: Node, scores: Value) -> str:
     """The mend of a softmax that does not go over the classes."""
-    if not isinstance(first.operator, Softmax) or scores not in first.results:
+    axis, rank = first.operator.sums_to_one(scores.type), scores.type.rank
+    if axis is None or scores not in first.results or axis == class_axis(rank) % rank:
         return ""
-    rank = scores.type.rank
-    axis, classes = first.operator.axis % rank, class_axis(rank) % rank
-    if axis == classes:
-        return ""
-    meant = f"`softmax(axis={classes})` is meant, or none"
-    return f"`softmax` goes over axis {axis}, and the classes are axis {classes}: {meant}"
+    name, classes = first.operator.name, class_axis(rank) % rank
+    meant = f"`{name}(axis={classes})` is meant, or none"
+    return f"`{name}` goes over axis {axis}, and the classes are axis {classes}: {meant}"
 
 
 def without(first: Node, scores: Value, producers: Mapping[Value, Node]) -> str:
     """What to leave out so that scores flow on: the activation, and bounds of probabilities behind it."""
     behind = takewhile(lambda n: n is not first, back(scores, producers, passes_on))
-    bounds = [n.operator.name for n in behind if isinstance(n.operator, Clip)]
+    bounds = [n.operator.name for n in behind if n.operator.bounds]
     out = " and ".join(f"`{name}`" for name in (first.operator.name, *bounds))
     return f"leave out {out}, so that scores flow in"

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import total
 from dlc.compiler.figures import weight_size
 from dlc.compiler.ir import Value
-from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.arithmetic import Constant
-from dlc.compiler.operators.indexing import Slice
+from dlc.compiler.operators.indexing import is_index_of_one
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
 from dlc.compiler.printer import print_call, print_type, print_value
@@ -165,7 +163,7 @@ class Outline:
         return self.known.get(value, value)
 
     def parts(self) -> tuple[Step | Group, ...]:
-        nodes = [n for n in self.graph.nodes if not is_glue(n) and n.operator.name != "constant"]
+        nodes = [n for n in self.graph.nodes if not is_glue(n) and n.operator.constant() is None]
         return self._gather(nodes, 0)
 
     def _gather(self, nodes: list[Node], depth: int) -> tuple[Step | Group, ...]:
@@ -196,8 +194,8 @@ class Outline:
         """The name of a value; a number is itself."""
         value = self.behind(value)
         node = self.producers.get(value)
-        if node is not None and isinstance(node.operator, Constant):
-            number = node.operator.value
+        number = node.operator.constant() if node is not None else None
+        if number is not None:
             return (
                 f"{number:.0f}" if isinstance(number, float) and number.is_integer() else print_value(number)
             )
@@ -206,9 +204,7 @@ class Outline:
 
 def is_glue(node: Node) -> bool:
     """Whether it changes nothing that people care for: its result is shown as what it was made of."""
-    operator = node.operator
-    of_one = isinstance(operator, Slice) and operator.of_one
-    return operator.glue or of_one or isinstance(operator, Identity)
+    return node.operator.glue or node.operator.identity or is_index_of_one(node)
 
 
 def use_at(node: Node, depth: int) -> Use | None:

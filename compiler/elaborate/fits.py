@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definition import Reject, spell_value
@@ -113,8 +114,11 @@ def earlier(operator: Operator, value: Value, producers: Mapping[Value, Node]) -
 
 def joins_axes(node: Node) -> bool:
     """Whether it makes one axis of all, as `flatten` does."""
-    kept = "numbers" in node.operator.keeps and len(node.operands) == 1
-    return kept and node.results[0].type.shape == (product(node.operands[0].type.shape),)
+    if "numbers" not in node.operator.keeps or len(node.operands) != 1:
+        return False
+    with suppress(DimError):
+        return node.results[0].type.shape == (product(node.operands[0].type.shape),)
+    return False
 
 
 def unfolded(operator: Operator, node: Node) -> str:

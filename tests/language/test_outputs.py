@@ -23,7 +23,8 @@ def test_what_a_type_implies_is_there_and_fits(element):
     assert kind.metrics
     assert all(family("metric")[name]().fits(Tensor(element)) for name in kind.metrics)
     assert not kind.loss or kind.loss in family("loss")
-    assert all(name in family("operator") for name in kind.mistaken)
+    decides = {kind.decides} if kind.decides else set()
+    assert family("operator").keys() >= kind.mistaken | decides
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,14 @@ def test_what_a_type_implies_is_there_and_fits(element):
 def test_the_loss_that_a_type_implies(type, loss):
     program = spec(f"input x: float[4]\noutput y: {type}\nx -> dense(3) -> y\ntrain {{ epochs = 1 }}")
     assert loss in [n.operator.name for n in program.graph.nodes]
+
+
+def test_what_a_graph_is_given_says_what_it_is_and_which_field_feeds_it():
+    text = "input x: float[4]\noutput y: float\noutput z: float = y\nx -> dense(1) -> y\nx -> dense(1) -> z\n"
+    program = spec(f"{text}train {{ epochs = 1 }}")
+    given = [(v.name, v.kind, v.field) for v in program.graph.inputs]
+    assert given == [("x", "input", "x"), ("y.target", "target", "y")]
+    assert [(v.kind, v.field) for v in forms.inference(program).inputs] == [("input", "x")]
 
 
 @pytest.mark.parametrize("element", FLOATS)

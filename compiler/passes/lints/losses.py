@@ -153,10 +153,10 @@ def takers_of_scores(program: Program) -> Iterator[Taker]:
 
 def along_another_axis(first: Node, scores: Value) -> str:
     """The mend of a softmax that does not go over the classes."""
-    axis, rank = first.operator.sums_to_one(scores.type), scores.type.rank
-    if axis is None or scores not in first.results or axis == class_axis(rank) % rank:
+    axis = first.operator.sums_to_one(scores.type) if scores in first.results else None
+    if axis is None or axis == (classes := class_axis(scores.type.rank) % scores.type.rank):
         return ""
-    name, classes = first.operator.name, class_axis(rank) % rank
+    name = first.operator.name
     meant = f"`{name}(axis={classes})` is meant, or none"
     return f"`{name}` goes over axis {axis}, and the classes are axis {classes}: {meant}"
 

@@ -52,6 +52,10 @@ class Kind:
         """The kind of the entries, where a list is taken."""
         return None
 
+    def tensor(self) -> TensorValue | None:
+        """The kind of tensor, where one is taken."""
+        return None
+
     def read(self, expr: syntax.Expr) -> Any:
         """For kinds of bare names (`stratify = label`): what the syntax itself says;
         `None` to evaluate it."""
@@ -266,6 +270,9 @@ class OneOf(Kind):
     def item(self) -> Kind | None:
         return next((k.item() for k in self.kinds if k.item()), None)
 
+    def tensor(self) -> TensorValue | None:
+        return next((k.tensor() for k in self.kinds if k.tensor()), None)
+
     def read(self, expr: syntax.Expr) -> Any:
         return next((r for k in self.kinds if (r := k.read(expr)) is not None), None)
 
@@ -336,7 +343,15 @@ class Constants(Constant):
 
 
 class TensorValue(Kind):
-    """A tensor of the graph."""
+    """A tensor of the graph. What is given in such a setting of an operator is an operand, behind those that
+    flow in, in the element that `takes` says (see `Operator.takes`); lists of numbers become a constant,
+    where `Constants` may stand as well."""
+
+    def __init__(self, takes: str = "any"):
+        self.takes = takes
+
+    def tensor(self) -> TensorValue:
+        return self
 
     def describe(self) -> str:
         return "a tensor"
@@ -347,6 +362,13 @@ class TensorValue(Kind):
         if not isinstance(value, Value):
             raise self.mismatch(value)
         return value
+
+
+class WeightTensor(TensorValue):
+    """A tensor of the graph in place of the weight that is called as the setting is."""
+
+    def __init__(self) -> None:
+        super().__init__("float")
 
 
 def bounds(minimum: float | None, maximum: float | None, above: float | None = None,

@@ -233,9 +233,9 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
 
 
 def run_node(node: Node, op: Operators, values: Mapping[Value, ir.Value]) -> tuple[ir.Value, ...]:
-    operands = [values[v] for v in node.operands]
+    operands, given = node.operator.split([values[v] for v in node.operands])
     weights = {leaf: values[v] for leaf, v in node.weights.items()}
-    made = node.operator.onnx(op, *operands, **weights)
+    made = node.operator.onnx(op, *operands, **weights, **given)
     return made if isinstance(made, tuple) else (made,)
 
 

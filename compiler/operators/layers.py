@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.dims import Size, product
 from dlc.compiler.initial import Zeros
-from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, TensorValue, Whole
+from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, WeightTensor, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape, onnx_rows
 from dlc.compiler.operators.window import is_known, need_known
@@ -23,7 +23,7 @@ class Layer(Operator, abstract=True):
     )
     weight: Any = setting(
         "constant or declared weight in place of an own one",
-        OneOf(TensorValue(), Constants()),
+        OneOf(WeightTensor(), Constants()),
         None,
         keyword=True,
         shown="own",
@@ -51,7 +51,7 @@ class Layer(Operator, abstract=True):
 def bias_setting() -> Any:
     return setting(
         "add a learnt offset; or a constant or declared weight to add",
-        OneOf(Flag(), TensorValue(), Constants()),
+        OneOf(Flag(), WeightTensor(), Constants()),
         True,
     )
 

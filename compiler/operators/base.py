@@ -209,7 +209,9 @@ class Operator(Definition, family="operator", what="an operator"):
 
         `op.Relu(x)`, `op.Conv(x, w, b, strides=[1, 1])` make nodes; `op.constant(array or list, dtype)` a
         constant (dtype "float32", "int64", "bool", "string"); `op.size(dim)` a dimension as an int64 scalar,
-        `op.shape(type)` a whole shape, batch included, as an int64 vector. A batch may have no samples.
+        `op.shape(type)` a whole shape, batch included, as an int64 vector. `op.stored(".T", lambda w: w.T,
+        weight)` is a weight as the file holds it in another layout or element: what the function makes of the
+        arrays of one weight or several. A batch may have no samples.
         """
         raise NotImplementedError
 

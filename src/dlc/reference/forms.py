@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import Dim
 from dlc.compiler.lower.draws import Draws
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
+from dlc.compiler.names import stored_name
 from dlc.compiler.passes.forms import fixed, training
 
 if TYPE_CHECKING:
@@ -164,6 +165,9 @@ class InOnnx(Form):
 
     def constant(self, value: Any, dtype: str) -> Said:
         return Said(self, written(value))
+
+    def stored(self, name: str, function: Callable[..., Any], *weights: Said) -> Said:
+        return Said(self, stored_name(weights[0].text, name))
 
     def scalar(self, value: Any) -> Said:
         return Said(self, written(value))

@@ -243,9 +243,13 @@ class Builder:
     def _given(self, operator: Operator, name: str, tensor: Any, place: Span) -> Value:
         """What a setting gives, a tensor or numbers, as a value in the element that the setting takes."""
         takes = operator.tensor_settings()[name].takes
-        if not isinstance(tensor, Value):
-            tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, plain)), place)
-        return self._converted(operator, tensor, takes, name, place)
+        try:
+            if not isinstance(tensor, Value):
+                tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, plain)), place)
+            return self._converted(operator, tensor, takes, name, place)
+        except Reject as reject:
+            reject.at = name
+            raise
 
     def _weight(
         self,

@@ -6,12 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from engines import agree, compile_flow, inference
 
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definition import setting
 from dlc.compiler.ir import Value
 from dlc.compiler.kinds import Constants, OneOf, Reject, TensorValue
+from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import rewired
@@ -19,6 +21,7 @@ from dlc.compiler.passes.offsets import keep
 from dlc.compiler.printer import print_graph
 from dlc.compiler.types import Tensor
 from dlc.compiler.verify import verify
+from dlc.reference.forms import in_onnx, in_torch
 
 TEXT = "input a, b: float[3]\noutput y: float[3]\n"
 
@@ -101,6 +104,21 @@ def test_what_does_not_fit_is_told_where_it_stands(given: str, code: str, column
         compile(Source("m.dl", f"input c: class(3)\n{TEXT}a -> chosen({given}) -> y\n"))
     (found,) = caught.value.diagnostics
     assert (found.code, found.span and found.span.place) == (code, f"m.dl:4:{column}")
+
+
+def test_an_emitted_file_hands_it_over() -> None:
+    written = emit(compile(Source("m.dl", TEXT + "a -> chosen(mask=a > b, scores=b) -> y\n")))
+    module: dict[str, Any] = {}
+    exec(written, module)
+    a, b = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.5, 4.0, 2.0]])
+    assert module["answers"](module["M"](), a, b)["y"].tolist() == [[1.5, 0.0, 5.0]]
+
+
+def test_the_reference_shows_it_in_both_forms() -> None:
+    graph = compile(Source("m.dl", TEXT + "a -> chosen(mask=a > b, scores=b) -> y\n")).graph
+    (node,) = (n for n in graph.nodes if n.operator.name == "chosen")
+    assert in_torch(node) == ["torch.where(mask, x + scores, 0.0)"]
+    assert in_onnx(node) == ["add = Add(x, scores)", "Where(mask, add, 0.0)"]
 
 
 # --- passes -----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
+    from dlc.compiler.tensor_kinds import TensorValue
 
 LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
@@ -340,35 +341,6 @@ class Constants(Constant):
 
     def item(self) -> Kind:
         return Constant()
-
-
-class TensorValue(Kind):
-    """A tensor of the graph. What is given in such a setting of an operator is an operand, behind those that
-    flow in, in the element that `takes` says (see `Operator.takes`); lists of numbers become a constant,
-    where `Constants` may stand as well."""
-
-    def __init__(self, takes: str = "any"):
-        self.takes = takes
-
-    def tensor(self) -> TensorValue:
-        return self
-
-    def describe(self) -> str:
-        return "a tensor"
-
-    def accept(self, value: Any) -> Any:
-        from dlc.compiler.ir import Value
-
-        if not isinstance(value, Value):
-            raise self.mismatch(value)
-        return value
-
-
-class WeightTensor(TensorValue):
-    """A tensor of the graph in place of the weight that is called as the setting is."""
-
-    def __init__(self) -> None:
-        super().__init__("float")
 
 
 def bounds(minimum: float | None, maximum: float | None, above: float | None = None,

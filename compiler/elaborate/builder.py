@@ -10,7 +10,7 @@ from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import DimError, fixed
 from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.threads import in_thread
-from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
+from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, tensors_in
 from dlc.compiler.initial import Auto
 from dlc.compiler.ir import COPY, Node, Site, Use, Value, Weight
 from dlc.compiler.kinds import Reject
@@ -245,7 +245,7 @@ class Builder:
         takes = operator.tensor_settings()[name].takes
         try:
             if not isinstance(tensor, Value):
-                tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, plain)), place)
+                tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, lambda n: n)), place)
             return self._converted(operator, tensor, takes, name, place)
         except Reject as reject:
             reject.at = name
@@ -382,16 +382,6 @@ def used(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
 
 # How a number of the file becomes one of another element.
 CONVERSIONS = {"float": float, "int64": int, "bool": bool}
-
-
-def plain(number: Any) -> Any:
-    return number
-
-
-def tensors_in(operator: Operator) -> dict[str, Any]:
-    """The tensors, and numbers that stand for one, that are given in settings, by their names."""
-    found = {name: getattr(operator, name) for name in operator.tensor_settings()}
-    return {name: tensor for name, tensor in found.items() if isinstance(tensor, (Value, tuple))}
 
 
 def converted(numbers: Any, convert: Any) -> Any:

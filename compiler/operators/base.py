@@ -17,9 +17,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from dlc.compiler.definition import Definition, Reject, family, setting
-from dlc.compiler.kinds import WeightTensor
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
+from dlc.compiler.tensor_kinds import WeightTensor
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims import Size
     from dlc.compiler.initial import Initial
-    from dlc.compiler.kinds import TensorValue
+    from dlc.compiler.tensor_kinds import TensorValue
 
 T = TypeVar("T")
 Kept = Literal["numbers", "axes", "missing"]

@@ -6,10 +6,11 @@ from typing import Any
 
 from dlc.compiler.dims import Size, product
 from dlc.compiler.initial import Zeros
-from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, WeightTensor, Whole
+from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape, onnx_rows
 from dlc.compiler.operators.window import is_known, need_known
+from dlc.compiler.tensor_kinds import WeightTensor
 from dlc.compiler.types import Tensor
 
 

@@ -12,13 +12,14 @@ from engines import agree, compile_flow, inference
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definition import setting
 from dlc.compiler.ir import Value
-from dlc.compiler.kinds import Constants, OneOf, Reject, TensorValue
+from dlc.compiler.kinds import Constants, OneOf, Reject
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import rewired
 from dlc.compiler.passes.offsets import keep
 from dlc.compiler.printer import print_graph
+from dlc.compiler.tensor_kinds import TensorValue
 from dlc.compiler.types import Tensor
 from dlc.compiler.verify import verify
 from dlc.reference.forms import in_onnx, in_torch
@@ -109,7 +110,7 @@ def test_what_does_not_fit_is_told_where_it_stands(given: str, code: str, column
 def test_an_emitted_file_hands_it_over() -> None:
     written = emit(compile(Source("m.dl", TEXT + "a -> chosen(mask=a > b, scores=b) -> y\n")))
     module: dict[str, Any] = {}
-    exec(written, module)
+    exec(written, module)  # noqa: S102
     a, b = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.5, 4.0, 2.0]])
     assert module["answers"](module["M"](), a, b)["y"].tolist() == [[1.5, 0.0, 5.0]]
 

@@ -130,6 +130,10 @@ class Definition:
         made.__dict__.update(known)
         return made
 
+    def with_settings(self, **changed: Any) -> Self:
+        """The same with other values of some settings, and nothing more known of it than its settings."""
+        return type(self)(**self.values() | changed)
+
     def values(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in self.settings}
 

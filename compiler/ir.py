@@ -122,7 +122,8 @@ class Weight:
 
 @record(eq=False)
 class Node:
-    """One use of an operator. `operator` holds its settings and the types of its operands."""
+    """One use of an operator. `operator` holds its settings and the types of its operands; those that are
+    given in settings stand behind those that flow in (`Operator.split`)."""
 
     operator: Operator
     operands: tuple[Value, ...]

@@ -11,6 +11,7 @@ from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
+    from dlc.compiler.tensor_kinds import TensorValue
 
 LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
@@ -50,6 +51,10 @@ class Kind:
 
     def item(self) -> Kind | None:
         """The kind of the entries, where a list is taken."""
+        return None
+
+    def tensor(self) -> TensorValue | None:
+        """The kind of tensor, where one is taken."""
         return None
 
     def read(self, expr: syntax.Expr) -> Any:
@@ -266,6 +271,9 @@ class OneOf(Kind):
     def item(self) -> Kind | None:
         return next((k.item() for k in self.kinds if k.item()), None)
 
+    def tensor(self) -> TensorValue | None:
+        return next((k.tensor() for k in self.kinds if k.tensor()), None)
+
     def read(self, expr: syntax.Expr) -> Any:
         return next((r for k in self.kinds if (r := k.read(expr)) is not None), None)
 
@@ -333,20 +341,6 @@ class Constants(Constant):
 
     def item(self) -> Kind:
         return Constant()
-
-
-class TensorValue(Kind):
-    """A tensor of the graph."""
-
-    def describe(self) -> str:
-        return "a tensor"
-
-    def accept(self, value: Any) -> Any:
-        from dlc.compiler.ir import Value
-
-        if not isinstance(value, Value):
-            raise self.mismatch(value)
-        return value
 
 
 def bounds(minimum: float | None, maximum: float | None, above: float | None = None,

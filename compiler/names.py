@@ -33,3 +33,11 @@ class Names:
         name = self.next(base)
         self.take(name)
         return name
+
+
+def stored_name(weight: str, name: str) -> str:
+    """The name of a form in which a weight is stored: one that begins with a dot stands behind that of the
+    weight (`.T`: `dense.weight.T`), another in place of its leaf (`W_l0`: `lstm.W_l0`)."""
+    if name.startswith("."):
+        return weight + name
+    return ".".join([*weight.split(".")[:-1], name])

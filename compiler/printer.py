@@ -7,15 +7,13 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definition import spell_value
-from dlc.compiler.ir import Value
-from dlc.compiler.types import spell
+from dlc.compiler.types import Tensor, spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler import syntax
-    from dlc.compiler.ir import Graph, Node, Weight
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.ir import Graph, Node, Value, Weight
 
 MOST = 16  # numbers of a constant that are shown
 INDENT = "  "
@@ -45,7 +43,9 @@ def print_weight(weight: Weight) -> str:
 def print_node(node: Node) -> str:
     """`%dense = dense(units=16) %x weight=%dense.weight : float[16]  # iris.dl:7:6`."""
     results = ", ".join(f"%{v.name}" for v in node.results)
-    reads = [f"%{v.name}" for v in node.operands] + [f"{leaf}=%{v.name}" for leaf, v in node.weights.items()]
+    operands, given = node.operator.split(node.operands)
+    named = {**given, **node.weights}
+    reads = [f"%{v.name}" for v in operands] + [f"{name}=%{v.name}" for name, v in named.items()]
     types = ", ".join(print_type(v.type) for v in node.results)
     call = " ".join([print_call(node), *reads])
     return f"{results} = {call} : {types}  # {node.site.place}"
@@ -58,7 +58,7 @@ def print_call(node: Node, *, short: bool = False) -> str:
     first, parts = [], []
     for key, declared in operator.settings.items():
         value = getattr(operator, key)
-        if value == declared.default or key in node.weights:
+        if value == declared.default or isinstance(value, Tensor):
             continue
         if short and declared.required:
             first.append(print_value(value))
@@ -74,7 +74,7 @@ def print_value(value: Any) -> str:
         return f"constant{shape_of(value)}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(print_value, value))}]"
-    return f"%{value.name}" if isinstance(value, Value) else spell_value(value)
+    return spell_value(value)
 
 
 def size_of(value: Any) -> int:

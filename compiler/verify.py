@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definition import Definition
 from dlc.compiler.ir import Value
 
 if TYPE_CHECKING:
@@ -72,8 +73,11 @@ def names(graph: Graph) -> Iterator[str]:
 
 
 def of_node(node: Node) -> Iterator[str]:
-    """Types are those that the operator was bound to, and weights those that it declares."""
+    """Types are those that the operator was bound to, weights those that it declares, and tensors that are
+    given in settings are among what is read."""
     operator = node.operator
+    yield from (f"a setting of `{node.name}` holds {value}: what a node reads are operands and weights"
+                for value in held(operator))  # fmt: skip
     operands, results = tuple(v.type for v in node.operands), tuple(v.type for v in node.results)
     if not hasattr(operator, "operands"):
         yield f"the operator of `{node.name}` was never bound"
@@ -82,7 +86,7 @@ def of_node(node: Node) -> Iterator[str]:
         yield f"`{node.name}` is bound to {spelled(operator.operands)} and reads {spelled(operands)}"
     if results != operator.results:
         yield f"`{node.name}` makes {spelled(results)}, and its operator {spelled(operator.results)}"
-    declared = {spec.leaf: spec.shape for spec in operator.weights(*operator.operands)}
+    declared = {spec.leaf: spec.shape for spec in operator.weights(*operator.flowing)}
     if set(declared) != set(node.weights):
         read = listed(node.weights)
         yield f"`{node.name}` has the weights {read}, and its operator declares {listed(declared)}"
@@ -92,6 +96,16 @@ def of_node(node: Node) -> Iterator[str]:
         if leaf in declared and value.type.shape != declared[leaf]:
             wanted = value.type.with_shape(*declared[leaf])
             yield f"the weight `{leaf}` of `{node.name}` is {value}, and its operator wants {wanted}"
+
+
+def held(setting: Any) -> Iterator[Value]:
+    """The values that a setting holds, in lists and definitions within it as well."""
+    if isinstance(setting, Value):
+        yield setting
+    elif isinstance(setting, Definition):
+        yield from held(tuple(setting.values().values()))
+    elif isinstance(setting, (list, tuple)):
+        yield from (value for part in setting for value in held(part))
 
 
 # --- the program ------------------------------------------------------------------------------------------

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from dlc.compiler.definition import Definition
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator
+    from collections.abc import Callable, Collection, Generator, Iterator
     from pathlib import Path
 
     from pytest import CollectReport, TestReport
@@ -42,6 +44,18 @@ def refuse_skip(report):
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid} was skipped, and nothing is skipped where CI is set"
     return report
+
+
+# --- definitions ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def families() -> Iterator[None]:
+    """What a test defines is gone behind it."""
+    kept = {name: dict(members) for name, members in Definition.families.items()}
+    yield
+    Definition.families.clear()
+    Definition.families.update(kept)
 
 
 # --- golden files -----------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,14 +15,7 @@ from dlc.compiler.types import Tensor
 from dlc.reference import pages
 from dlc.reference.words import Word, words
 
-
-@pytest.fixture(autouse=True)
-def families() -> Iterator[None]:
-    """What a test defines is gone behind it."""
-    kept = {name: dict(members) for name, members in Definition.families.items()}
-    yield
-    Definition.families.clear()
-    Definition.families.update(kept)
+pytestmark = pytest.mark.usefixtures("families")
 
 
 class OneToOne(Operator, abstract=True):

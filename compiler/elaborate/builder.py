@@ -10,7 +10,7 @@ from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import DimError, fixed
 from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.threads import in_thread
-from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template
+from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, tensors_in
 from dlc.compiler.initial import Auto
 from dlc.compiler.ir import COPY, GraphInput, Node, Site, Use, Value, Weight
 from dlc.compiler.kinds import Reject
@@ -223,38 +223,55 @@ class Builder:
               spans: Mapping[str, Span] | None = None) -> tuple[Value, ...]:  # fmt: skip
         """A node of the operator over the operands, each turned into what the operator takes."""
         self.spend(span)
+        spans = spans or {}
+        in_settings = tensors_in(operator)
+        operator = operator.with_settings(**dict.fromkeys(in_settings))
         try:
             taken = self._take(operator, operands, span)
-            bound = operator.bind(*(v.type for v in taken))
-            specs = list(bound.weights(*(v.type for v in taken)))
+            given = {name: self._given(operator, name, tensor, spans.get(name, span))
+                     for name, tensor in in_settings.items()}  # fmt: skip
+            typed = operator.with_settings(**{name: value.type for name, value in given.items()})
+            taken += [given[name] for name in typed.given]
+            bound = typed.bind(*(v.type for v in taken))
+            specs = list(bound.weights(*bound.flowing))
         except Reject as reject:
-            raise self.rejected(reject, operator, operands, span, spans or {}) from None
+            raise self.rejected(reject, operator, operands, span, spans) from None
         except DimError as error:
             raise self.fail("E0207", span, f"the result of `{operator.name}` has no size: {error}") from None
-        name = self._name_for(operator, specs)
-        weights = {s.leaf: self._weight(operator, name, s, span, spans or {}) for s in specs}
-        weights = {leaf: value for leaf, value in weights.items() if value is not None}
+        name = self._name_for(operator, specs, given)
+        weights = {s.leaf: self._weight(operator, name, s, span, spans, given.get(s.leaf)) for s in specs}
         return self._node(bound, tuple(taken), weights, name, span)
 
-    def _name_for(self, operator: Operator, specs: list[WeightSpec]) -> str:
+    def _name_for(self, operator: Operator, specs: list[WeightSpec], given: Mapping[str, Value]) -> str:
         name = self.level.names.next(operator.name)
-        if any(self._given(operator, s.leaf) is None for s in specs):
+        if any(s.leaf not in given for s in specs):
             self.level.names.take(name)
         return name
 
-    def _given(self, operator: Operator, leaf: str) -> Any:
-        """A constant or tensor that a setting puts in place of an own weight."""
-        given = getattr(operator, leaf, None) if leaf in operator.settings else None
-        return None if isinstance(given, bool) else given
+    def _given(self, operator: Operator, name: str, tensor: Any, place: Span) -> Value:
+        """What a setting gives, a tensor or numbers, as a value in the element that the setting takes."""
+        takes = operator.tensor_settings()[name].takes
+        try:
+            if not isinstance(tensor, Value):
+                tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, lambda n: n)), place)
+            return self._converted(operator, tensor, takes, name, place)
+        except Reject as reject:
+            reject.at = name
+            raise
 
     def _weight(
-        self, operator: Operator, name: str, spec: WeightSpec, span: Span, spans: Mapping[str, Span]
-    ) -> Value | None:
-        given = self._given(operator, spec.leaf)
-        if given is None:
+        self,
+        operator: Operator,
+        name: str,
+        spec: WeightSpec,
+        span: Span,
+        spans: Mapping[str, Span],
+        value: Value | None,
+    ) -> Value:
+        """The tensor that is given in place of a weight, or a weight of its own."""
+        if value is None:
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
         place = spans.get(spec.leaf, span)
-        value = given if isinstance(given, Value) else self.constant(converted(given, float), place)
         if value.type.shape != spec.shape or value.type.batched:
             raise self.fail("E0406", place,
                             f"`{spec.leaf}` of `{operator.name}` has to be {Tensor('float', spec.shape)}, "
@@ -338,17 +355,17 @@ class Builder:
         takes = (*takes, *takes[-1:] * (len(values) - len(takes)))
         numbers = [v for v, t in zip(values, takes, strict=False) if t == "number"]
         common = "float" if any(v.type.is_float for v in numbers) else "int64"
-        wanted = {"float": "float", "float or class": "float", "bool": "bool", "number": common}
-        converted = []
-        for index, (value, take) in enumerate(zip(values, takes, strict=False)):
-            if take == "any" or (take == "float or class" and value.type.element == "class"):
-                converted.append(value)
-                continue
-            if not value.type.is_number:
-                raise operator.no_number(value.type, index)
-            to = wanted[take]
-            converted.append(value if value.type.element == to else self._cast(value, to, span))
-        return converted
+        return [self._converted(operator, value, common if take == "number" else take, index, span)
+                for index, (value, take) in enumerate(zip(values, takes, strict=False))]  # fmt: skip
+
+    def _converted(self, operator: Operator, value: Value, take: str, at: int | str, span: Span) -> Value:
+        """An operand in the element that is taken."""
+        if take == "any" or (take == "float or class" and value.type.element == "class"):
+            return value
+        if not value.type.is_number:
+            raise operator.no_number(value.type, at)
+        to = "float" if take == "float or class" else take
+        return value if value.type.element == to else self._cast(value, to, span)
 
     def _cast(self, value: Value, to: str, span: Span) -> Value:
         producer = self.producers.get(value)

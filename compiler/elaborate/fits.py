@@ -76,7 +76,7 @@ def others(operator: Operator) -> Iterator[tuple[str, Operator]]:
     """The same operator with other sizes of what it makes, each with the setting that differs."""
     for name, values in operator.adjusts.items():
         for value in values:
-            yield name, type(operator)(**{**operator.values(), name: value})
+            yield name, operator.with_settings(**{name: value})
 
 
 def remade(operator: Operator, node: Node, behind: Sequence[Node]) -> Tensor | None:

@@ -9,9 +9,10 @@ from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition, Setting
 from dlc.compiler.elaborate import members, translated
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.kinds import Kind, OneOf, Reject, TensorValue, Text, describe
+from dlc.compiler.kinds import Kind, OneOf, Reject, Text, describe
 from dlc.compiler.later import later, no_several_optimizers, not_built
 from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.tensor_kinds import TensorValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dlc.compiler import syntax
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir import GraphInput
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.source import Span
     from dlc.compiler.types import Tensor
 
@@ -147,3 +148,9 @@ def is_tensor(value: Any) -> bool:
 def is_tensors(value: Any) -> bool:
     """A tuple or list that flows as several tensors."""
     return isinstance(value, (tuple, list)) and any(is_tensor(v) or is_tensors(v) for v in value)
+
+
+def tensors_in(operator: Operator) -> dict[str, Any]:
+    """The tensors, and lists of numbers that stand for one, that settings give, by their names."""
+    found = {name: getattr(operator, name) for name in operator.tensor_settings()}
+    return {name: tensor for name, tensor in found.items() if isinstance(tensor, (Value, tuple))}

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
+from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.dims import Dim, evaluate, names
+from dlc.compiler.later import NOT_BUILT
 from dlc.compiler.lower.dims import places
 from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.lower.weights import dtype
-from dlc.compiler.names import Names
+from dlc.compiler.names import Names, stored_name
 from dlc.compiler.operators.operands import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.ir import Graph, Node, Site, Value
     from dlc.compiler.lower.dims import Place
     from dlc.compiler.types import Tensor
 
@@ -75,6 +77,11 @@ class Operators:
             np.asarray(value, np.dtype(object) if dtype == "string" else np.dtype(dtype))
         )
 
+    def stored(self, name: str, function: Callable[..., np.ndarray], *weights: ir.Value) -> ir.Value:
+        """Another form of weights, which the file holds in place of them: an initializer with what `function`
+        makes of their arrays, in the element of that array, under the name that `stored_name` says."""
+        return self._builder.stored(name, function, weights)
+
     def scalar(self, value: Any) -> ir.Value:
         return value.value if isinstance(value, Shape) else self.constant(value, "int64")
 
@@ -107,10 +114,12 @@ class Builder:
         self.initializers: dict[str, ir.Value] = {}
         self.names = Names(taken)
         self.inputs: dict[Value, ir.Value] = {}
-        self.name, self.place = "", ""
+        self.name = ""
+        self.site: Site | None = None
         self.answers: list[ir.Value] = []
         self.uses_ml = False
         self._constants: dict[tuple, ir.Value] = {}
+        self._stored: dict[str, list[ir.Value]] = {}
         self._sizes: dict[str, Any] = {}
 
     @cached_property
@@ -134,12 +143,15 @@ class Builder:
         node = ir.Node(
             domain, op_type, inputs, ir.convenience.convert_attributes(attrs), outputs=results, name=name
         )
-        if self.place:
-            node.metadata_props["place"] = self.place
+        if self.site:
+            node.metadata_props["place"] = self.site.place
         self.nodes.append(node)
         return results[0] if outputs == 1 else tuple(results)
 
-    def initializer(self, name: str, array: np.ndarray) -> ir.Value:
+    def initializer(self, name: str, array: np.ndarray, *, weight: bool = False) -> ir.Value:
+        """A tensor in the file, if a node reads it, in the element of the array. That alone decides in what
+        weights are stored: `dtype` says it for those as they are, the function of a stored form for others
+        (float16, int8, ...)."""
         name = self.names.claim(name)
         tensor = (
             ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name=name)
@@ -149,8 +161,29 @@ class Builder:
         value = ir.Value(
             name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
         )
+        value.meta["weight"] = weight
         self.initializers[name] = value
         return value
+
+    def stored(self, name: str, function: Callable[..., np.ndarray], weights: Sequence[ir.Value]) -> ir.Value:
+        """The same form, asked for again, is stored once."""
+        array = np.asarray(function(*map(self.array, weights)), order="C")
+        name = stored_name(str(weights[0].name), name)
+        forms = self._stored.setdefault(name, [])
+        found = next((form for form in forms if alike(numbers(form), array)), None)
+        if found is None:
+            found = self.initializer(name, array, weight=True)
+            forms.append(found)
+        return found
+
+    def array(self, weight: ir.Value) -> np.ndarray:
+        """The numbers of a weight or a constant."""
+        if weight.const_value is not None:
+            return numbers(weight)
+        assert self.site is not None
+        message = f"`{self.name}` stores weights in another form, and computed ones are not built yet"
+        help = "give it a declared weight or numbers, or let it have its own"
+        raise CompileError([Diagnostic.at(self.site, NOT_BUILT, message, help)])
 
     def constant(self, array: np.ndarray) -> ir.Value:
         """A constant; the same one is stored once."""
@@ -174,7 +207,7 @@ class Builder:
     def evaluate(self, size: Size, op: Operators) -> Any:
         if not isinstance(size, Dim):
             return size
-        return evaluate(size, {name: self.free(name, op) for name in names(size)})
+        return evaluate(size, {name: self.free(name, op) for name in sorted(names(size))})
 
     def free(self, name: str, op: Operators) -> Shape:
         if name not in self._sizes:
@@ -208,12 +241,11 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
     for value in graph.inputs:
         values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)
     for weight in graph.weights:
-        values[weight.value] = builder.initializer(
-            weight.name, np.asarray(weights[weight.name], dtype(weight))
-        )
+        array = np.asarray(weights[weight.name], dtype(weight))
+        values[weight.value] = builder.initializer(weight.name, array, weight=True)
     op = Operators(builder)
     for node in graph.nodes:
-        builder.name, builder.place = node.name, node.site.place
+        builder.name, builder.site = node.name, node.site
         values.update(zip(node.results, run_node(node, op, values), strict=True))
     outputs = [answer(builder, op, name, value, values[value]) for name, value in graph.outputs.items()]
     used = {v.name for n in builder.nodes for v in n.inputs if v is not None}
@@ -233,20 +265,29 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
 
 
 def run_node(node: Node, op: Operators, values: Mapping[Value, ir.Value]) -> tuple[ir.Value, ...]:
-    operands = [values[v] for v in node.operands]
+    operands, given = node.operator.split([values[v] for v in node.operands])
     weights = {leaf: values[v] for leaf, v in node.weights.items()}
-    made = node.operator.onnx(op, *operands, **weights)
+    made = node.operator.onnx(op, *operands, **weights, **given)
     return made if isinstance(made, tuple) else (made,)
 
 
 def answer(builder: Builder, op: Operators, name: str, value: Value, made: ir.Value) -> ir.Value:
     """The output under its own name: the value that was made, or a copy of one that bears another name."""
-    builder.name, builder.place = name, value.site.place
+    builder.name, builder.site = name, value.site
     if made.producer() is None or made in builder.answers:
         made = op.Identity(made)
     builder.answers.append(made)
     made.name = name
     return typed(made, value.type)
+
+
+def numbers(initializer: ir.Value) -> np.ndarray:
+    assert initializer.const_value is not None
+    return initializer.const_value.numpy()
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a, b)
 
 
 def typed(value: ir.Value, type: Tensor) -> ir.Value:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.printer import INDENT, MOST, spell_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
 WIDTH = 110
 SIGNS = {
@@ -77,16 +77,16 @@ def function_name(function: Callable[..., Any]) -> str:
 # --- ONNX -------------------------------------------------------------------------------------------------
 
 
-def print_onnx(model: Any, weights: Collection[str]) -> str:
-    """An onnx-ir model: inputs, initializers, nodes and outputs;
-    constants with their numbers, `weights` without."""
+def print_onnx(model: Any) -> str:
+    """A model of `lower.onnx`: inputs, initializers, nodes and outputs;
+    constants with their numbers, weights without."""
     graph = model.graph
     versions = ", ".join(
         f"{domain or 'ai.onnx'} {version}" for domain, version in graph.opset_imports.items()
     )
     lines = [f"onnx {graph.name}, IR {model.ir_version}, {versions} {{"]
     lines += [f"{INDENT}input {print_onnx_value(v)}" for v in graph.inputs]
-    lines += [f"{INDENT}{print_initializer(v, weights)}" for v in graph.initializers.values()]
+    lines += [f"{INDENT}{print_initializer(v)}" for v in graph.initializers.values()]
     lines += [f"{INDENT}{print_onnx_node(n)}" for n in graph]
     lines += [f"{INDENT}output {print_onnx_value(v)}" for v in graph.outputs]
     return "\n".join([*lines, "}"]) + "\n"
@@ -101,9 +101,8 @@ def onnx_type(value: Any) -> str:
     return f"{value.dtype.name.lower()}[{shape}]"
 
 
-def print_initializer(value: Any, weights: Collection[str]) -> str:
-    base = value.name.removesuffix(".folded")
-    if value.name in weights or base in weights or value.name.endswith(".folded"):
+def print_initializer(value: Any) -> str:
+    if value.meta["weight"]:
         return f"weight {print_onnx_value(value)}"
     numbers = value.const_value.numpy()
     shown = f" = {spell_constant(numbers.tolist())}" if numbers.size <= MOST else ""

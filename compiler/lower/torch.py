@@ -209,9 +209,9 @@ def is_impure(node: fx.Node) -> bool:
 
 
 def run_node(node: Node, functions: Functions, values: Mapping[Value, Any]) -> tuple[Any, ...]:
-    operands = [values[v] for v in node.operands]
+    operands, given = node.operator.split([values[v] for v in node.operands])
     weights = {leaf: values[v] for leaf, v in node.weights.items()}
-    made = node.operator.torch(functions, *operands, **weights)
+    made = node.operator.torch(functions, *operands, **weights, **given)
     if len(node.results) == 1:
         return (made[0] if isinstance(made, (tuple, list)) else made,)
     return tuple(made[i] for i in range(len(node.results)))

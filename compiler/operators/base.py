@@ -14,19 +14,22 @@ import inspect
 from abc import abstractmethod
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from dlc.compiler.definition import Definition, Reject, family, setting
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
+from dlc.compiler.tensor_kinds import WeightTensor
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dlc.compiler.dims import Size
     from dlc.compiler.initial import Initial
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.tensor_kinds import TensorValue
 
+T = TypeVar("T")
 Kept = Literal["numbers", "axes", "missing"]
 
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_sign", "per_axis", "setting"]
@@ -184,9 +187,10 @@ class Operator(Definition, family="operator", what="an operator"):
     def bind(self, *operands: Tensor) -> Operator:
         """The same operator with the types of its operands, and of what it makes, known;
         may raise `Reject`."""
-        bound = type(self)(**self.values())
+        flowing, given = self.split(operands)
+        bound = self.with_settings(**given)
         object.__setattr__(bound, "operands", operands)
-        made = bound.type(*operands)
+        made = bound.type(*flowing)
         object.__setattr__(bound, "results", made if isinstance(made, tuple) else (made,))
         return bound
 
@@ -194,7 +198,8 @@ class Operator(Definition, family="operator", what="an operator"):
 
     @abstractmethod
     def type(self, *operands: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """The type of what is made, or `Reject`. Its parameters name the operands."""
+        """The type of what is made, or `Reject`. Its parameters name the operands that flow in. A setting in
+        which a tensor is given is the type of that tensor."""
         raise NotImplementedError
 
     def weights(self, *operands: Tensor) -> Iterable[WeightSpec]:
@@ -206,8 +211,9 @@ class Operator(Definition, family="operator", what="an operator"):
         """Its training form in plain PyTorch.
 
         `F` finds functions of `torch.nn.functional`, then of `torch`; `F.size(dim)` is a dimension as a
-        number, free ones included. Operands are whole tensors, batch first; weights come by leaf name.
-        `self.operands` and `self.results` are the types.
+        number, free ones included. Operands are whole tensors, batch first; weights come by leaf name, and
+        tensors that are given in settings by the names of these, as keywords. `self.operands` and
+        `self.results` are the types.
         """
         raise NotImplementedError
 
@@ -216,7 +222,9 @@ class Operator(Definition, family="operator", what="an operator"):
 
         `op.Relu(x)`, `op.Conv(x, w, b, strides=[1, 1])` make nodes; `op.constant(array or list, dtype)` a
         constant (dtype "float32", "int64", "bool", "string"); `op.size(dim)` a dimension as an int64 scalar,
-        `op.shape(type)` a whole shape, batch included, as an int64 vector. A batch may have no samples.
+        `op.shape(type)` a whole shape, batch included, as an int64 vector. `op.stored(".T", lambda w: w.T,
+        weight)` is a weight as the file holds it in another layout or element: what the function makes of the
+        arrays of one weight or several. A batch may have no samples.
         """
         raise NotImplementedError
 
@@ -291,7 +299,7 @@ class Operator(Definition, family="operator", what="an operator"):
         by leaf name; none if it chooses nothing."""
         return None
 
-    def no_number(self, x: Tensor, at: int) -> Reject:
+    def no_number(self, x: Tensor, at: int | str) -> Reject:
         """What is said of text or classes where it takes numbers."""
         help = {
             "class": "a class is not a number: `embedding` or `one_hot` comes first",
@@ -319,6 +327,37 @@ class Operator(Definition, family="operator", what="an operator"):
         """The same as `fit` in PyTorch, from all that flows in at once, as a person writes it: an emitted
         file learns so. `fit` itself takes the rows in pieces, as many as there are, and counts in float64."""
         raise NotImplementedError
+
+    # --- tensors in settings ------------------------------------------------------------------------------
+
+    @classmethod
+    @cache
+    def tensor_settings(cls) -> dict[str, TensorValue]:
+        """The settings in which a tensor may be given."""
+        kinds = {name: declared.kind.tensor() for name, declared in cls.settings.items()}
+        return {name: kind for name, kind in kinds.items() if kind is not None}
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The settings in which operands are given, which stand behind those that flow in, in this order."""
+        kinds = self.tensor_settings().items()
+        operands = (name for name, kind in kinds if not isinstance(kind, WeightTensor))
+        return tuple(name for name in operands if isinstance(getattr(self, name), Tensor))
+
+    def split(self, operands: Sequence[T]) -> tuple[Sequence[T], dict[str, T]]:
+        """The operands that flow in, and those that are given in settings, by their names."""
+        count = len(operands) - len(self.given)
+        return operands[:count], dict(zip(self.given, operands[count:], strict=True))
+
+    @property
+    def flowing(self) -> Sequence[Tensor]:
+        """The types of the operands that flow in."""
+        return self.split(self.operands)[0]
+
+    def taken_by(self, other: Operator, operands: Sequence[T]) -> tuple[T, ...]:
+        """Of its operands those that another operator takes in its place."""
+        flowing, given = self.split(operands)
+        return (*flowing[: other.arity()[1]], *(given[name] for name in other.given))
 
     # --- derived ------------------------------------------------------------------------------------------
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from dlc.compiler.dims import Size, has_free, product
 from dlc.compiler.initial import Zeros
-from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, TensorValue, Whole
+from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, Whole
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape, onnx_rows
 from dlc.compiler.operators.window import need_known
+from dlc.compiler.tensor_kinds import WeightTensor
 from dlc.compiler.types import Tensor
 
 
@@ -25,7 +26,7 @@ class Layer(Operator, abstract=True):
     )
     weight: Any = setting(
         "constant or declared weight in place of an own one",
-        OneOf(TensorValue(), Constants()),
+        OneOf(WeightTensor(), Constants()),
         None,
         keyword=True,
         shown="own",
@@ -49,7 +50,7 @@ class Layer(Operator, abstract=True):
 def bias_setting() -> Any:
     return setting(
         "add a learnt offset; or a constant or declared weight to add",
-        OneOf(Flag(), TensorValue(), Constants()),
+        OneOf(Flag(), WeightTensor(), Constants()),
         True,
     )
 

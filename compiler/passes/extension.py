@@ -67,9 +67,12 @@ def prune(graph: Graph, outputs: Mapping[str, Value] | None = None) -> Graph:
 
 
 def rewired(node: Node, replaced: Mapping[Value, Value]) -> Node:
-    if not any(v in replaced for v in node.operands):
+    """The node reading what stands in the place of what it reads."""
+    if not any(v in replaced for v in node.reads):
         return node
-    return replace(node, operands=tuple(replaced.get(v, v) for v in node.operands))
+    operands = tuple(replaced.get(v, v) for v in node.operands)
+    weights = {leaf: replaced.get(v, v) for leaf, v in node.weights.items()}
+    return replace(node, operands=operands, weights=weights)
 
 
 def in_order(graph: Graph) -> Graph:

@@ -38,9 +38,15 @@ def training(program: Program) -> Graph:
     objective = loss
     for regularizer, operands in penalized(program):
         if operands:
-            penalty = extension.add(Penalty(regularizer=regularizer), operands, regularizer.name, loss.site)
+            penalty = extension.add(acting(regularizer), operands, regularizer.name, loss.site)
             objective = extension.add(Add(), (objective, penalty), "objective", loss.site)
     return extension.done({"objective": objective, "loss": loss})
+
+
+def acting(regularizer: Regularizer) -> Penalty:
+    """A regularizer as an operator. Of a tensor that it acts on, its operand, it knows the type alone."""
+    value = regularizer.value
+    return Penalty(regularizer=regularizer.with_settings(on=value.type) if value else regularizer)
 
 
 def following(program: Program, graph: Graph) -> Graph:
@@ -128,7 +134,7 @@ def fixed(node: Node) -> Node:
     operator = node.operator.inference()
     if operator is node.operator:
         return node
-    operands = node.operands[: operator.arity()[1]]
+    operands = node.operator.taken_by(operator, node.operands)
     return replace(node, operator=operator.bind(*(v.type for v in operands)), operands=operands)
 
 

@@ -55,7 +55,8 @@ def join(
     """The node with targets behind its operands, and what becomes of them behind its results."""
     taken = [(t, v) for t, found in versions.items() for v in found]
     operator = node.operator.with_targets(tuple(t in smooth for t, _ in taken))
-    operands = (*node.operands, *(v for _, v in taken))
+    flowing, given = node.operator.split(node.operands)
+    operands = (*flowing, *(v for _, v in taken), *given.values())
     bound = operator.bind(*(v.type for v in operands))
     more = bound.results[len(node.results) :]
     what = "partner" if node.operator.mixes_targets else node.operator.name

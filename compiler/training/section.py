@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definition import setting
-from dlc.compiler.kinds import Defined, ListOf, Nothing, Number, OneOf, Reject, TensorValue, Whole, Word
+from dlc.compiler.kinds import Defined, ListOf, Nothing, Number, OneOf, Reject, Whole, Word
 from dlc.compiler.quoting import listed
 from dlc.compiler.sections import Section
 from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.tensor_kinds import TensorValue
 from dlc.compiler.training.adam import Adam
 from dlc.compiler.training.beginning import Meant, NetOrWeight, by_net
 from dlc.compiler.training.figures import find_figure

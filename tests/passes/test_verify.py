@@ -10,6 +10,8 @@ from legal import legal, passed
 
 from dlc.compiler import Source, compile, read_source, reader
 from dlc.compiler.ir import Value
+from dlc.compiler.passes import forms
+from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import Tensor
 from dlc.compiler.verify import Illegal, verify, verify_program
 
@@ -118,6 +120,28 @@ def test_weights_are_those_that_the_operator_declares(graph):
         in (refused(with_node(graph, 0, weights=weights | {"weight": other})))
     )
     assert "which is no weight" in refused(with_node(graph, 0, weights=weights | {"bias": graph.inputs[0]}))
+
+
+def test_settings_hold_no_values(graph):
+    x, dense = graph.inputs[0], graph.nodes[0].operator
+    stale = dense.with_settings(weight=graph.weights[0].value).bind(x.type)
+    assert "a setting of `dense` holds %dense.weight: float[8, 4]: what a node reads" in refused(
+        with_node(graph, 0, operator=stale)
+    )
+    listed = dense.with_settings(weight=(1, (x,))).bind(x.type)
+    assert "a setting of `dense` holds %x: float[4]" in refused(with_node(graph, 0, operator=listed))
+
+
+def test_a_regularizer_of_a_tensor_holds_no_value():
+    text = TEXT.replace("x ->", "h = x ->").replace(" -> relu", " -> relu\nh", 1)
+    program = compile(Source("model.dl", text.replace("epochs = 1", "regularize = l1(0.1, on=h)")))
+    training = legal(program) and forms.training(program)
+    place, penalty = next((i, n) for i, n in enumerate(training.nodes) if n.operator.name == "penalty")
+    (kept,) = program.train.regularize
+    stale = Penalty(regularizer=kept).bind(*penalty.operator.operands)
+    assert f"a setting of `{penalty.name}` holds {kept.on}" in refused(
+        with_node(training, place, operator=stale)
+    )
 
 
 def test_all_that_is_broken_is_told(graph):

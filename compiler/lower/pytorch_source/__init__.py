@@ -93,9 +93,11 @@ def names_of(cls: Class) -> dict[Any, str]:
     own = {key: key[1] if isinstance(key, tuple) else last(key) for key in frame.params}
     given = {value: name for name, value in frame.given.items() if value in own} if frame.use else {}
     if frame.what == "operator":
-        operands, count = frame.nodes[0].operands, len(frame.operator.operands)
-        given = dict(zip(operands[:count], type(frame.operator).operand_names(), strict=False))
-        given |= {value: value.name.split(".")[0] for value in operands[count:]}
+        node, count = frame.nodes[0], len(frame.operator.flowing)
+        flowing, named = node.operator.split(node.operands)
+        given = dict(zip(flowing[:count], type(frame.operator).operand_names(), strict=False))
+        given |= {value: value.name.split(".")[0] for value in flowing[count:]}
+        given |= {value: name for name, value in named.items()}
     return own | given
 
 

@@ -21,6 +21,7 @@ from dlc.compiler.lower.pytorch_source.frames import (
 )
 from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
 from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -189,7 +190,8 @@ class Writer:
             def called(*operands: Any) -> Written:
                 return Written(call(function, *(o._code for o in operands)), DTYPES["float"])
 
-            self.let(node, (operator.call(self.functions(), called, *given),))
+            flowing, named = operator.split(given)
+            self.let(node, (operator.call(self.functions(), called, *flowing, **named),))
         elif self.frame.what not in ("operator", "function") and (owner or self.is_long(node, given)):
             alone = self.shared.led.get(node.results[0], node).operator
             frame = Frame("operator", alone.name, f"{owner or self.frame.prefix + alone.name}.", [node])
@@ -202,7 +204,8 @@ class Writer:
     def forms(self, node: Node, given: list[Written], weights: Mapping[str, Written]) -> tuple[Written, ...]:
         """What a node makes: in training as it says, else as what stands in its place."""
         functions = self.functions()
-        made = results(node.operator.torch(functions, *given, **weights), len(node.results))
+        flowing, named = node.operator.split(given)
+        made = results(node.operator.torch(functions, *flowing, **weights, **named), len(node.results))
         alone = self.shared.led.get(node.results[0], node)
         instead = alone.operator.inference()
         if instead is node.operator:
@@ -210,12 +213,13 @@ class Writer:
         if instead.identity:
             other = (given[0],)
         else:
-            operands = alone.operator.operands[: instead.arity()[1]]
-            bound = instead.bind(*operands)
-            other = results(bound.torch(functions, *given[: len(operands)], **weights), len(alone.results))
+            bound = instead.bind(*alone.operator.taken_by(instead, alone.operator.operands))
+            kept = {name: named[name] for name in instead.given}
+            operands = flowing[: len(bound.flowing)]
+            other = results(bound.torch(functions, *operands, **weights, **kept), len(alone.results))
         if alone is not node:
             share = (Written(number(1.0)),) if alone.operator.mixes_targets else ()
-            other = (*other, *share, *given[len(alone.operands) :])
+            other = (*other, *share, *flowing[len(alone.operator.flowing) :])
         if self.frame.what == "operator":
             leaving = [self.shared.leaves(value, {node}) for value in node.results]
             returned = (w._code for w, leaves in zip(other, leaving, strict=True) if leaves)
@@ -237,7 +241,8 @@ class Writer:
             return True
         if node.weights or alone.inference() is alone:
             return False
-        made = results(node.operator.torch(self.functions(), *given), len(node.results))
+        flowing, named = node.operator.split(given)
+        made = results(node.operator.torch(self.functions(), *flowing, **named), len(node.results))
         return sum(part.kind == "call" for written in made for part in written._code.walk()) > MOST_CALLS
 
     def let(self, node: Node, made: tuple[Written, ...]) -> None:
@@ -310,12 +315,8 @@ def results(made: Any, count: int) -> tuple[Written, ...]:
 
 def own_leaves(node: Node) -> list[str]:
     """The leaves that are the node's own: not given by a setting."""
-
-    def given(leaf: str) -> bool:
-        value = getattr(node.operator, leaf, None) if leaf in node.operator.settings else None
-        return value is not None and not isinstance(value, bool)
-
-    return [leaf for leaf in node.weights if not given(leaf)]
+    settings = node.operator.values()
+    return [leaf for leaf in node.weights if not isinstance(settings.get(leaf), Tensor)]
 
 
 def owner_of(node: Node) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import Dim
 from dlc.compiler.lower.draws import Draws
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
+from dlc.compiler.names import stored_name
 from dlc.compiler.passes.forms import fixed, training
 
 if TYPE_CHECKING:
@@ -165,6 +166,9 @@ class InOnnx(Form):
     def constant(self, value: Any, dtype: str) -> Said:
         return Said(self, written(value))
 
+    def stored(self, name: str, function: Callable[..., Any], *weights: Said) -> Said:
+        return Said(self, stored_name(weights[0].text, name))
+
     def scalar(self, value: Any) -> Said:
         return Said(self, written(value))
 
@@ -194,19 +198,19 @@ def of(program: Program, operator: type[Operator]) -> Iterator[tuple[str, list[s
 
 def in_torch(node: Node) -> list[str]:
     """The training form of a node in PyTorch."""
-    return run(node.operator.torch, InTorch(), node)
+    return run(node.operator.torch, InTorch(), node, node.operator)
 
 
 def in_onnx(node: Node) -> list[str]:
     """What stands in its place at inference, in ONNX."""
     standing = fixed(node)
-    return run(standing.operator.onnx, InOnnx(), node, len(standing.operands))
+    return run(standing.operator.onnx, InOnnx(), node, standing.operator)
 
 
-def run(form: Callable[..., Any], given: Form, node: Node, count: int | None = None) -> list[str]:
-    names = type(node.operator).operand_names()
-    if len(names) != len(node.operands):
-        names = tuple("abcdefgh"[: len(node.operands)])
-    operands = [given.take(name) for name in names][:count]
-    weights = {leaf: given.take(leaf) for leaf in node.weights}
-    return given.ended(form(given, *operands, **weights))
+def run(form: Callable[..., Any], given: Form, node: Node, standing: Operator) -> list[str]:
+    names, count = type(node.operator).operand_names(), len(node.operator.flowing)
+    if len(names) != count:
+        names = tuple("abcdefgh"[:count])
+    operands = [given.take(name) for name in names][: len(standing.flowing)]
+    named = {name: given.take(name) for name in (*node.weights, *standing.given)}
+    return given.ended(form(given, *operands, **named))

@@ -56,7 +56,7 @@ def onnx(program: Program) -> str:
     weights = {w.name: np.ones(1, np.float32) for w in graph.weights}
     check_known(graph, weights)
     weights = {w.name: np.ones([number(s) for s in w.value.type.shape], np.float32) for w in graph.weights}
-    return print_onnx(onnx_model(program, graph, weights, {}), weights.keys())
+    return print_onnx(onnx_model(program, graph, weights, {}))
 
 
 STAGES: dict[str, Callable[[Program], str]] = {

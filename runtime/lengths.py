@@ -38,11 +38,11 @@ def too_long(program: Program, part: str, rows: Rows) -> Iterator[Diagnostic]:
 
 def size_in(program: Program, rows: Rows, size: Size) -> int | None:
     """A size as the rows have it; none where they do not tell."""
-    read = {v: rows[n] for v in program.graph.inputs if (n := v.field) in rows}
+    read = {v: rows.types[n].shape for v in program.graph.inputs if (n := v.field) in rows.types}
     known, sizes = places(read), {}
     for name in dims.names(size):
         if name not in known:
             return None
         value, axis, scale, offset = known[name]
-        sizes[name] = (read[value].shape[axis] - offset) // scale
+        sizes[name] = (read[value][axis - 1] - offset) // scale
     return dims.evaluate(size, sizes)

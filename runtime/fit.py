@@ -11,6 +11,7 @@ from dlc.compiler.lower.weights import dtype
 from dlc.compiler.passes import forms, learning
 from dlc.compiler.passes.extension import prune
 from dlc.runtime import data as rows_of
+from dlc.runtime.data.rows import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -55,7 +56,7 @@ def flowing_into(
 
 def flowing(graph: Graph, rows: Rows, weights: Mapping[str, np.ndarray]) -> Iterator[Batch]:
     """What a graph makes of all rows, by output, in chunks with the batch first."""
-    return map(computing(graph, weights), rows.batches(fields=[v.field for v in graph.inputs]))
+    return map(computing(graph, weights), rows.batches(CHUNK, [v.field for v in graph.inputs]))
 
 
 def computing(graph: Graph, weights: Mapping[str, np.ndarray]) -> Callable[[Batch], Batch]:

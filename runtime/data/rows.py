@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Batch = dict[str, np.ndarray]  # arrays by field, rows along the first axis
 
 
-CHUNK = 4096  # rows of a batch, where nothing asks for more or fewer
+CHUNK = 4096  # rows of a batch that is only looked at
 
 
 class ArrayType(NamedTuple):
@@ -58,11 +58,11 @@ class Rows(ABC):
         """What the arrays of each field hold, for one row."""
 
     @abstractmethod
-    def batches(self, sizes: int | Sequence[int] = CHUNK, fields: Iterable[str] | None = None,
+    def batches(self, sizes: int | Sequence[int], fields: Iterable[str] | None = None,
                 order: np.ndarray | None = None, start: int = 0) -> Iterator[Batch]:  # fmt: skip
         """A pass over the rows: batches of these sizes, from number `start` on, with these fields (all if
-        none). One size is that of every batch but the last. The rows come as they stand, or in an `order`
-        of their numbers."""
+        none); where one size is given, of at most so many rows. They come as they stand, or in an `order` of
+        their numbers."""
 
     @abstractmethod
     def beside(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> Rows:
@@ -83,7 +83,7 @@ class Rows(ABC):
 
     def chunks(self, field: str) -> Iterator[np.ndarray]:
         """All values of a field, some rows at a time."""
-        return (batch[field] for batch in self.batches(fields=[field]))
+        return (batch[field] for batch in self.batches(CHUNK, [field]))
 
     def head(self, count: int, fields: Iterable[str] | None = None) -> InMemoryRows:
         """The first rows, at most so many."""
@@ -120,7 +120,7 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
     def types(self) -> Mapping[str, ArrayType]:
         return {name: ArrayType(array.dtype, array.shape[1:]) for name, array in self.items()}
 
-    def batches(self, sizes: int | Sequence[int] = CHUNK, fields: Iterable[str] | None = None,
+    def batches(self, sizes: int | Sequence[int], fields: Iterable[str] | None = None,
                 order: np.ndarray | None = None, start: int = 0) -> Iterator[Batch]:  # fmt: skip
         names = list(self if fields is None else fields)
         sizes = cut(self.count or 0, sizes) if isinstance(sizes, int) else sizes
@@ -131,7 +131,7 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
             first += size
 
     def beside(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
-        made = [compute(batch) for batch in self.batches(fields=fields)]
+        made = [compute(batch) for batch in self.batches(CHUNK, fields)]
         arrays = {name: np.concatenate([batch[name] for batch in made]) for name in made[0]}
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")

@@ -36,16 +36,16 @@ class Loader:
         self._rows, self._shapes, self._generator = rows, shapes, generator
         self._read = [name for name in fields if name not in rows.drawn]
         held = rows.held()
-        self._resident = None if held is None else Resident({n: held[n] for n in self._read}, device)
+        self._resident = None if held is None else Resident([held[n] for n in self._read], device)
 
     def batches(
         self, sizes: Sequence[int], order: np.ndarray | None = None, start: int = 0
     ) -> Iterator[list[torch.Tensor]]:
         """Batches of these sizes, from number `start` on, the rows in this order (as they stand if none),
         each a tensor for every field."""
-        given = self._streamed if self._resident is None else self._resident.batches
-        for size, batch in zip(sizes[start:], given(sizes, order, start), strict=True):
-            yield [batch[name] if name in batch else self._draw(name, size) for name in self.fields]
+        source = self._streamed if self._resident is None else self._resident.batches
+        read = source(sizes, order, start)
+        return read if self._read == self.fields else self._with_drawn(sizes[start:], read)
 
     def order(self, generator: torch.Generator) -> np.ndarray:
         """The order of the next epoch."""
@@ -53,9 +53,16 @@ class Loader:
 
     def _streamed(
         self, sizes: Sequence[int], order: np.ndarray | None, start: int
-    ) -> Iterator[dict[str, torch.Tensor]]:
+    ) -> Iterator[list[torch.Tensor]]:
         for batch in self._rows.batches(sizes, self._read, order, start):
-            yield {name: as_tensor(array).to(self.device) for name, array in batch.items()}
+            yield [as_tensor(batch[name]).to(self.device) for name in self._read]
+
+    def _with_drawn(
+        self, sizes: Sequence[int], read: Iterator[list[torch.Tensor]]
+    ) -> Iterator[list[torch.Tensor]]:
+        for size, batch in zip(sizes, read, strict=True):
+            known = dict(zip(self._read, batch, strict=True))
+            yield [known[name] if name in known else self._draw(name, size) for name in self.fields]
 
     def _draw(self, name: str, size: int) -> torch.Tensor:
         draw = torch.randn if isinstance(self._rows.drawn[name], Normal) else torch.rand
@@ -68,17 +75,17 @@ class Resident:
     """Arrays that are kept as tensors: on the device where they fit, else in the machine's memory, from where
     they are brought chunk by chunk."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], device: torch.device) -> None:
-        self.size = sum(array.nbytes for array in arrays.values())
-        self.count = max(map(len, arrays.values()), default=0)
+    def __init__(self, arrays: Sequence[np.ndarray], device: torch.device) -> None:
+        self.size = sum(array.nbytes for array in arrays)
+        self.count = max(map(len, arrays), default=0)
         free = free_memory(device)
         self._device = device
         self._home = device if free is None or self.size < SHARE * free else torch.device("cpu")
-        self._tensors = {name: as_tensor(array).to(self._home) for name, array in arrays.items()}
+        self._tensors = [as_tensor(array).to(self._home) for array in arrays]
 
     def batches(
         self, sizes: Sequence[int], order: np.ndarray | None, start: int
-    ) -> Iterator[dict[str, torch.Tensor]]:
+    ) -> Iterator[list[torch.Tensor]]:
         """Rows are gathered many batches at a time and then cut: cheaper than gathering each batch."""
         kept = None if order is None else torch.from_numpy(order).to(self._home)
         first = sum(sizes[:start])
@@ -87,13 +94,13 @@ class Resident:
             yield from self._cut(slice(first, end) if kept is None else kept[first:end], chunk)
             first = end
 
-    def _cut(self, rows: slice | torch.Tensor, sizes: Sequence[int]) -> Iterator[dict[str, torch.Tensor]]:
-        pieces = {}
-        for name, kept in self._tensors.items():
+    def _cut(self, rows: slice | torch.Tensor, sizes: Sequence[int]) -> Iterator[list[torch.Tensor]]:
+        pieces = []
+        for kept in self._tensors:
             taken = kept[rows] if isinstance(rows, slice) else kept.index_select(0, rows)
-            pieces[name] = taken.to(self._device).split(list(sizes))
+            pieces.append(taken.to(self._device).split(list(sizes)))
         for place in range(len(sizes)):
-            yield {name: cut[place] for name, cut in pieces.items()}
+            yield [cut[place] for cut in pieces]
 
 
 class Passes:

@@ -16,6 +16,7 @@ from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.data import Wanted, read_rows
+from dlc.runtime.data.rows import cut
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.meter import Measured, Meter
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dlc.runtime.artifact import Artifact
     from dlc.runtime.data import Rows
     from dlc.runtime.data.outside import Outside
+    from dlc.runtime.data.rows import Batch
     from dlc.runtime.history import Figures
 
 CHUNK = 1024
@@ -50,13 +52,13 @@ def wanted(artifact: Artifact, name: str, type: Tensor, role: str = "input") -> 
     return Wanted(name, type, role, source)
 
 
-def chunks(artifact: Artifact, rows: Rows) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
-    """Answers to the rows, some rows at a time; once to none, whose answers have a shape too."""
-    for start in range(0, max(rows.count, 1), CHUNK):
-        part = slice(start, min(start + CHUNK, rows.count))
-        answers = artifact.run({name: rows[name][part] for name in artifact.inputs})
-        check_rows(artifact, answers, part.stop - part.start)
-        yield part, answers
+def answered(artifact: Artifact, rows: Rows) -> Iterator[tuple[int, Batch, Batch]]:
+    """Some rows at a time, how many, and the answers to them; once none, whose answers have a shape too."""
+    sizes = cut(rows.count or 0, CHUNK) or [0]
+    for size, batch in zip(sizes, rows.batches(sizes), strict=True):
+        answers = artifact.run({name: batch[name] for name in artifact.inputs})
+        check_rows(artifact, answers, size)
+        yield size, batch, answers
 
 
 def check_rows(artifact: Artifact, answers: Mapping[str, np.ndarray], rows: int) -> None:
@@ -89,9 +91,9 @@ def predict(artifact: Artifact, source: Any) -> Predicted:
     """Answers to every row of a file or data set, of which there may be none."""
     rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing, empty=True)
     parts: list[dict[str, np.ndarray]] = []
-    for part, answers in chunks(artifact, rows):
+    for size, _, answers in answered(artifact, rows):
         if not parts:
-            check_size(answers, part.stop, rows.count)
+            check_size(answers, size, rows.count or 0)
         parts.append(answers)
     return Predicted({name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, rows.outside())
 
@@ -110,11 +112,11 @@ def evaluate(artifact: Artifact, source: Any) -> Evaluated:
     targets = {m.target: wanted(artifact, m.target, m.type, "target") for m in measured}
     rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
     meter = Meter(measured)
-    for part, answers in chunks(artifact, rows):
+    for size, batch, answers in answered(artifact, rows):
         for m in measured:
-            check_answers(artifact, m, answers, rows[m.target][part])
-        meter.add(answers, {t: rows[t][part] for t in targets}, part.stop - part.start)
-    return Evaluated(rows.count, meter.figures(), meter.tables(), rows.outside())
+            check_answers(artifact, m, answers, batch[m.target])
+        meter.add(answers, batch, size)
+    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.outside())
 
 
 def check_answers(

@@ -11,19 +11,19 @@ from dlc.compiler.lower.weights import dtype
 from dlc.compiler.passes import forms, learning
 from dlc.compiler.passes.extension import prune
 from dlc.runtime import data as rows_of
+from dlc.runtime.data.rows import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from dlc.compiler.ir import Graph, Node
     from dlc.compiler.program import Program
-
-CHUNK = 4096
+    from dlc.runtime.data.rows import Batch, Rows
 
 
 def fit(
     program: Program,
-    rows: Mapping[str, np.ndarray] | None,
+    rows: Rows | None,
     weights: Mapping[str, np.ndarray],
     known: Container[str] = (),
 ) -> dict[str, np.ndarray]:
@@ -46,7 +46,7 @@ def fit(
 
 
 def flowing_into(
-    graph: Graph, nodes: list[Node], rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
+    graph: Graph, nodes: list[Node], rows: Rows, weights: Mapping[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
     """What flows into the nodes, from all rows, in chunks with the batch first."""
     before = prune(graph, {str(k): node.operands[0] for k, node in enumerate(nodes)})
@@ -54,22 +54,26 @@ def flowing_into(
         yield from made.values()
 
 
-def flowing(
-    graph: Graph, rows: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
-) -> Iterator[dict[str, np.ndarray]]:
+def flowing(graph: Graph, rows: Rows, weights: Mapping[str, np.ndarray]) -> Iterator[Batch]:
     """What a graph makes of all rows, by output, in chunks with the batch first."""
+    return map(computing(graph, weights), rows.batches(CHUNK, [v.field for v in graph.inputs]))
+
+
+def computing(graph: Graph, weights: Mapping[str, np.ndarray]) -> Callable[[Batch], Batch]:
+    """A graph as a function of arrays, on the CPU, from its inputs to its outputs."""
     import torch
 
     from dlc.compiler.lower.torch import Model
     from dlc.runtime.batches import as_tensor
 
     model = Model(graph, graph.weights, weights)
-    names = [v.field for v in graph.inputs]
-    count = len(next(iter(rows.values())))
-    with torch.no_grad():
-        for start in range(0, count, CHUNK):
-            chunk = {n: as_tensor(rows[n][start : start + CHUNK]) for n in names}
-            yield {name: made.numpy() for name, made in model(chunk).items()}
+
+    def compute(batch: Batch) -> Batch:
+        with torch.no_grad():
+            made = model({name: as_tensor(array) for name, array in batch.items()})
+        return {name: tensor.numpy() for name, tensor in made.items()}
+
+    return compute
 
 
 def fields_to_fit(program: Program, given: Iterable[str]) -> set[str]:

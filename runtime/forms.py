@@ -18,9 +18,9 @@ from dlc.compiler.passes.extension import prune
 from dlc.compiler.passes.hoisting import hoist
 from dlc.compiler.training.figures import titles
 from dlc.runtime import device as device_of
-from dlc.runtime.batches import Resident
+from dlc.runtime.batches import Loader
 from dlc.runtime.data import wanted_by
-from dlc.runtime.fit import flowing
+from dlc.runtime.fit import computing
 from dlc.runtime.meter import Measured, Meter
 from dlc.runtime.plans import sizes_of
 
@@ -113,25 +113,24 @@ class Forms:
         ]
         self.matrices = [self.weights[w.name] for w in forms.matrices(training) if w.name not in frozen]
 
-    def resident(self, rows: Rows, form: Form, seed: int | None = None) -> Resident:
+    def loader(self, rows: Rows, form: Form, seed: int | None = None) -> Loader:
         """The fields of rows that a form reads; with a seed, what is drawn is the same in every pass."""
         inputs = {i.name: i.declared.shape for i in self.program.inputs}
         shapes = {name: tuple(map(number, inputs[name])) for name in rows.drawn if name in inputs}
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         rows = self.prepared(rows, form.early)
-        return Resident(rows, form.fields, self.device, shapes, generator)
+        return Loader(rows, form.fields, self.device, shapes, generator)
 
     def prepared(self, rows: Rows, early: Graph) -> Rows:
-        """The rows with what is computed of them once, on the CPU."""
+        """The rows with what is computed of them before they are cut into batches, on the CPU."""
         if not early.outputs:
             return rows
         for given, graph, made in self._prepared:
             if given is rows and graph is early:
                 return made
-        pieces = [made for made in flowing(early, rows, self._values)]
-        arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in early.outputs}
-        self._prepared.append((rows, early, rows.beside(arrays)))
-        return self._prepared[-1][-1]
+        made = rows.beside([v.field for v in early.inputs], computing(early, self._values))
+        self._prepared.append((rows, early, made))
+        return made
 
     def evaluate(self, rows: Rows) -> dict[str, float]:
         """Loss and figures of rows in the inference form."""
@@ -139,20 +138,20 @@ class Forms:
 
     def measure(self, rows: Rows) -> Meter:
         """What the loss and the metrics counted of rows in the inference form."""
-        train, meter, start = self.program.train, Meter(self.measured), 0
+        train, meter = self.program.train, Meter(self.measured)
+        assert rows.count is not None, "what is drawn is not measured"
         sizes = sizes_of(
             rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
         )
-        resident = self.resident(rows, self.answering, train.seed)
+        batches = self.loader(rows, self.answering, train.seed).batches(sizes)
+        held_against = rows.batches(sizes, {m.target for m in self.measured})
         with torch.inference_mode(not self.differentiates):
             weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
-            for size, batch in zip(sizes, resident.batches(sizes), strict=True):
+            for size, batch, targets in zip(sizes, batches, held_against, strict=True):
                 made = self.answering(batch, weights)
                 loss = float(made.pop(forms.LOSS).detach())
                 answers = {name: tensor.detach().cpu().numpy() for name, tensor in made.items()}
-                targets = {m.target: rows[m.target][start : start + size] for m in self.measured}
                 meter.add(answers, targets, size, loss)
-                start += size
         return meter
 
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:

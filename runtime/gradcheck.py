@@ -14,7 +14,7 @@ from dlc.compiler.diagnostics import CompileError, Diagnostic
 from dlc.compiler.lower.weights import check_known, draw
 from dlc.compiler.types import Classes
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
-from dlc.runtime.data import Rows
+from dlc.runtime.data import InMemoryRows, Rows
 from dlc.runtime.data import mistakes as of_data
 from dlc.runtime.differences import STEPS, compare
 from dlc.runtime.fit import fit
@@ -78,12 +78,12 @@ class Check:
         self.forms = Forms(program, weights, torch.device("cpu"))
         self._large = self.forms.work * ROWS * EVALUATIONS * len(self.forms.learnt) > LARGE
         self.rows = min(rows.count or ROWS, FEW if self._large else ROWS)
-        if rows.count > self.rows:
+        if rows.count and rows.count > self.rows:
             rows = rows.take(np.sort(self._rng.permutation(rows.count)[: self.rows]))
         if not self.forms.learnt:
             raise program.nothing_to("check")
         torch.manual_seed(seed)
-        [batch] = self.forms.resident(rows, self.forms.training).batches([self.rows])
+        [batch] = self.forms.loader(rows, self.forms.training).batches([self.rows])
         self.objective = Objective(self.forms, batch, seed)
         learnt = {id(w) for w in self.forms.learnt}
         self._learnt = {n: self.forms.weights[n] for n in self.forms.arrays()
@@ -287,7 +287,7 @@ def rows_of(face: Face, data: Any) -> tuple[Rows | None, str]:
         return None, error.diagnostics[0].message
 
 
-def random_rows(program: Program, seed: int) -> Rows:
+def random_rows(program: Program, seed: int) -> InMemoryRows:
     """Rows of random values for every input and target."""
     try:
         check_known(program.graph, {w.name: np.empty(0) for w in program.graph.weights})  # but for classes
@@ -301,7 +301,7 @@ def random_rows(program: Program, seed: int) -> Rows:
                          help="give rows with `--data`")  # fmt: skip
     drawn = sample(sized(types, free_sizes(program.graph)[0]), ROWS, seed)
     known = {n: np.maximum(a, 0) if types[n].element == "class" else a for n, a in drawn.items()}
-    return Rows(known, ROWS)  # a target has to be one of the classes
+    return InMemoryRows(known, ROWS)  # a target has to be one of the classes
 
 
 def numbered(type: Tensor) -> Tensor:

@@ -12,8 +12,6 @@ from dlc.runtime.data.mistakes import SHAPE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-
     from dlc.compiler.dims import Size
     from dlc.compiler.ir import Value
     from dlc.compiler.program import Program
@@ -41,11 +39,13 @@ def too_long(program: Program, part: str, rows: Rows) -> Iterator[Diagnostic]:
 
 def size_in(program: Program, rows: Rows, size: Size) -> int | None:
     """A size as the rows have it; none where they do not tell."""
-    read: dict[Value, np.ndarray] = {v: rows[v.field] for v in program.graph.inputs if v.field in rows}
+    read: dict[Value, tuple[int, ...]] = {
+        v: rows.types[v.field].shape for v in program.graph.inputs if v.field in rows.types
+    }
     known, sizes = places(read), {}
     for name in dims.names(size):
         if name not in known:
             return None
         value, axis, scale, offset = known[name]
-        sizes[name] = (read[value].shape[axis] - offset) // scale
+        sizes[name] = (read[value][axis - 1] - offset) // scale
     return dims.evaluate(size, sizes)

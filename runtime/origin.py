@@ -50,7 +50,7 @@ def real_rows(dataset: Dataset) -> Mapping[str, np.ndarray] | None:
     """Rows that the artifact is compared on: of the test, or else of the validation or training."""
     parts = dict(dataset.parts())
     rows = next((parts[p] for p in reversed(PARTS) if p in parts), None)
-    return None if rows is None or rows.drawn or not rows.count else rows
+    return None if rows is None or rows.drawn or not rows.count else rows.head(REAL_ROWS)
 
 
 def figures_of(trained: Trained) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def write_origin(run: Run, program: Program, origin: Origin) -> None:
 
     run.write(DATA, as_json({"fingerprint": origin.fingerprint, "columns": origin.columns}))
     rows = origin.rows or {}
-    kept = {i.name: rows[i.name][:REAL_ROWS].copy(order="C") for i in program.inputs if i.name in rows}
+    kept = {i.name: rows[i.name].copy(order="C") for i in program.inputs if i.name in rows}
     if kept:
         run.write(ROWS, save({name: array for name, array in kept.items() if array.dtype != object}))
 

@@ -54,9 +54,9 @@ class Plan:
 def make(program: Program, data: Dataset) -> Plan:
     """The plan of a training; `CompileError` if it cannot be carried out with this data."""
     settings, rows = program.train, data.train
-    if rows is None or (rows.count == 0 and not rows.drawn):
+    if rows is None or rows.count == 0:
         raise impossible("there are no training rows", program.data)
-    if rows.count:
+    if rows.count is not None:
         sizes = sizes_of(rows.count, settings.batch)
     elif settings.batch == "all":
         raise impossible("`batch` cannot be `all` where every input is drawn", settings, "batch",

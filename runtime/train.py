@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
 
 from dlc.runtime import blame, device, plans
+from dlc.runtime.batches import Passes
 from dlc.runtime.forms import Forms
 from dlc.runtime.history import Epoch, Figures, Listener, Trained, Watch
 from dlc.runtime.interrupt import Interrupt
@@ -17,13 +17,12 @@ from dlc.runtime.learner import Learner, Losses, mean
 from dlc.runtime.snapshot import Snapshot, copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Dataset
-    from dlc.runtime.forms import Batch
 
 TOLD = 0.1  # seconds between two words to the listeners within an epoch
 
@@ -41,11 +40,11 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     plans.check_statistics(forms.training.graph, plan)
     learner = Learner(forms, settings, plan.steps)
     assert data.train is not None, "the plan looked"
-    rows, shuffle = forms.resident(data.train, forms.training), torch.Generator().manual_seed(settings.seed)
+    passes = Passes(forms.loader(data.train, forms.training), plan, settings.seed)
     live = list(forms.weights.values())
     best, kept = [w.detach().clone() for w in live], 0
     before = Snapshot([*live, *learner.averaged], learner.optimizer, forms.device)
-    watch = Watch(settings.early_stop, plans.lower_is_better(program), bool(data.validation))
+    watch = Watch(settings.early_stop, plans.lower_is_better(program), data.validation is not None)
     history: list[Epoch] = []
     step, ended = 0, "done"
     for listener in listeners:
@@ -56,9 +55,8 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             began, first, losses = time.monotonic(), step, Losses()
             before.take()
             due = began + TOLD
-            order = torch.randperm(rows.count, generator=shuffle) if plan.shuffled else None
 
-            for taken in together(rows.batches(plan.sizes, order), plan.together):
+            for taken in passes.steps():
                 losses.add(learner.step(taken, step))
                 step += 1
                 if time.monotonic() >= due:
@@ -72,8 +70,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             read = losses.read()
             if not all(map(isfinite, read)) or not learner.finite():
                 kept = kept if settings.early_stop else number - 1
-                steps = together(rows.batches(plan.sizes, order), plan.together)
-                error = blame.replay(learner, steps, before, first, kept)
+                error = blame.replay(learner, passes.again(), before, first, kept)
                 before.restore()
                 with learner.answering():
                     weights = forms.arrays(best if settings.early_stop else None)
@@ -95,6 +92,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             if interrupt.asked or watch.over:
                 ended = "interrupted" if interrupt.asked else "early"
                 break
+            passes.next_epoch()
 
         if settings.early_stop is not None and not kept:
             raise plans.never_better(settings)
@@ -113,12 +111,6 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     return trained
 
 
-def together(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
-    """The batches that steps take, so many each; the last may have fewer."""
-    while taken := list(islice(batches, count)):
-        yield taken
-
-
 def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dict[str, Figures]:
     """The figures of an epoch: the mean loss of its steps, those of validation,
     and of training what is watched."""
@@ -129,5 +121,5 @@ def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dic
         train = forms.evaluate(data.train) | train
     return {
         "train": train,
-        "validation": forms.evaluate(data.validation) if data.validation and validate else {},
+        "validation": forms.evaluate(data.validation) if data.validation is not None and validate else {},
     }

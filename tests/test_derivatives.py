@@ -11,7 +11,7 @@ from dlc.compiler.definition import family
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
-from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.train import train
 
 ROWS = [(name, row) for name in ("gradient", "jacobian") for row in family("loss")[name].examples]
@@ -128,7 +128,7 @@ train {{
 def test_a_network_solves_a_differential_equation(precision):
     program = compile(Source("decay.dl", EQUATION.format(precision)))
     t = np.linspace(0, 2, 40, dtype=np.float32)
-    rows = Rows({"t": t}, len(t))
+    rows = InMemoryRows({"t": t}, len(t))
     trained = train(program, Dataset(rows, rows), draw(program.graph, 0), on="cpu")
     answer = Model(forms.inference(program), program.graph.weights, trained.weights)
     with torch.no_grad():

@@ -21,7 +21,7 @@ from dlc.runtime.data import mistakes
 from dlc.runtime.data.classes import ColumnValues, labels_of
 from dlc.runtime.data.decode import Filled, arrays, drawn, fill, told
 from dlc.runtime.data.mistakes import fail, mistake
-from dlc.runtime.data.rows import Dataset, Rows
+from dlc.runtime.data.rows import Dataset, InMemoryRows, Rows
 from dlc.runtime.data.sources import open_source, source_of
 from dlc.runtime.data.split import part
 from dlc.runtime.data.wanted import Wanted, wanted_by
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dlc.runtime.data.match import Match
     from dlc.runtime.data.source import Opened
 
-__all__ = ["Dataset", "Rows", "Wanted", "facts", "gather", "load", "read_rows", "wanted_by"]
+__all__ = ["Dataset", "InMemoryRows", "Rows", "Wanted", "facts", "gather", "load", "read_rows", "wanted_by"]
 
 
 def load(
@@ -65,7 +65,7 @@ def facts(
 
 
 def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted],
-              missing: Sequence[str] = (), *, empty: bool = False) -> Rows:  # fmt: skip
+              missing: Sequence[str] = (), *, empty: bool = False) -> InMemoryRows:  # fmt: skip
     """All rows of one file or set as an artifact takes them: classes with names as text, targets as numbers.
 
     `missing` are the texts that stand for a missing value in a csv file. A field may stand under its own
@@ -82,7 +82,7 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
     """Read the sources, learn classes from the training rows, decode, and part."""
     _check_drawn(wanted)
     if all(w.drawn for w in wanted):
-        return Dataset(train=Rows({}, 0, drawn=drawn(wanted)) if "train" in splits else None)
+        return Dataset(train=InMemoryRows({}, None, drawn=drawn(wanted)) if "train" in splits else None)
     if data.source is None:
         lacking = [w for w in wanted if not w.drawn]
         places = [(w.place, "has no rows to come from") for w in lacking]
@@ -190,11 +190,11 @@ def _own_sources(data: Data, folder: Path) -> dict[str, sections.Source]:
 
 
 def _decode(source: sections.Source, name: str, wanted: Sequence[Wanted], folder: Path,
-            classes: Mapping[str, Classes]) -> Rows:  # fmt: skip
+            classes: Mapping[str, Classes]) -> InMemoryRows:  # fmt: skip
     return arrays(fill(open_source(source, folder, name), wanted), classes)
 
 
-def _take(rows: Rows, index: np.ndarray) -> Rows | None:
+def _take(rows: InMemoryRows, index: np.ndarray) -> InMemoryRows | None:
     if not len(index):
         return None
     return rows if len(index) == rows.count else rows.take(index)

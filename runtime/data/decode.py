@@ -18,7 +18,7 @@ from dlc.runtime.data.convert import as_numbers
 from dlc.runtime.data.encode import Purpose, encode
 from dlc.runtime.data.match import Match, columns_help, match
 from dlc.runtime.data.mistakes import Refused, mistake
-from dlc.runtime.data.rows import Rows
+from dlc.runtime.data.rows import InMemoryRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def fill(opened: Opened, wanted: Sequence[Wanted], *, empty: bool = False) -> Fi
 
 
 def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({}), *, strict: bool = False,
-           raw: bool = False) -> Rows:  # fmt: skip
+           raw: bool = False) -> InMemoryRows:  # fmt: skip
     """Every field as an array; what does not fit is told for all columns together. In `strict` rows a value
     of an input outside of the classes that the spec names is refused; `raw` ones are for the artifact."""
     problems: list[Diagnostic] = []
@@ -99,7 +99,7 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
     if problems:
         raise CompileError(problems)
     fields = drawn(filled.wanted)
-    return Rows(made, filled.opened.count, filled.opened, None, fields, places, examples, fine)
+    return InMemoryRows(made, filled.opened.count, filled.opened, None, fields, places, examples, fine)
 
 
 def odd_marks(filled: Filled) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.program import Program
     from dlc.compiler.types import Classes
-    from dlc.runtime.data import Dataset, Wanted
+    from dlc.runtime.data import Dataset, Rows, Wanted
 
 # How the last row of a report is called, in small letters.
 TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "average", "mean", "gesamt", "summe",
@@ -26,7 +27,7 @@ TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "average", "mean"
 
 def single(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A column with the same class in all training rows tells nothing, and teaches nothing."""
-    for field, classes, counts in fields(program, data):
+    for field, classes, counts in counted(program, data):
         (there,) = np.nonzero(counts)
         if len(there) == 1 and counts.sum() > 1:
             only = listed(names(classes, there), VALUES)
@@ -38,7 +39,7 @@ def single(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -
 def without_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A class that no training row has is never learnt. The spec may count more classes of an input than the
     rows have, as there are 256 bytes; it names them for their own sake."""
-    for field, classes, counts in fields(program, data):
+    for field, classes, counts in counted(program, data):
         (absent,) = np.nonzero(counts == 0)
         meant = field.is_target or (classes.names and not classes.found_in)
         if not len(absent) or not meant or len(absent) == len(counts) - 1:
@@ -51,8 +52,8 @@ def without_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarr
 
 def help_rows(program: Program, data: Dataset, field: Wanted, absent: np.ndarray) -> str:
     """Rows of the class may be there, and stand in another part."""
-    others = [rows[field.name] for part, rows in data.parts() if part != "train" and field.name in rows]
-    if field.is_target and any(np.isin(absent, places).any() for places in others):
+    elsewhere = replace(data, train=None)
+    if field.is_target and any(np.isin(absent, places).any() for places in values(field.name, elsewhere)):
         stratified = program.data is not None and program.data.stratify == field.name
         return (
             ""
@@ -100,12 +101,14 @@ def no_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) 
     """A found class that is the name of its column, or of a single row and called as sums are."""
     for field, found in found_names(program, data):
         headings = data.columns.get(field.name, ())
-        held = [rows[field.name].ravel() for _, rows in data.parts() if field.name in rows]
         for place, name in enumerate(found):
             if name.strip() in headings:
                 message = f"{listed([name], VALUES)} is a class of `{field.name}`, and the name of its column"
                 yield warning(field, "W0707", message, "if it is the heading once more, take the row out")
-            elif name.strip().lower() in TOTALS and sum((places == place).sum() for places in held) == 1:
+            elif (
+                name.strip().lower() in TOTALS
+                and sum((v == place).sum() for v in values(field.name, data)) == 1
+            ):
                 message = f"{listed([name], VALUES)} is a class of `{field.name}` with a single row"
                 yield warning(field, "W0707", message, "if that row sums up the others, take it out")
 
@@ -122,24 +125,41 @@ def fractions(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]
             yield warning(field, "W0708", message, help)
 
 
-def fields(program: Program, data: Dataset) -> Iterator[tuple[Wanted, Classes, np.ndarray]]:
-    """The class fields of the training rows, with their classes and how many values are of each."""
+def fields(program: Program, rows: Rows | None) -> Iterator[tuple[Wanted, Classes]]:
+    """The class fields that rows have, with their classes."""
     for field in wanted_by(program):
         classes = field.declared.classes
-        if field.declared.element != "class" or classes is None or data.train is None:
+        if field.declared.element != "class" or classes is None or rows is None:
             continue
-        if isinstance(classes.count, int) and field.name in data.train:
-            places = data.train[field.name].ravel()
-            yield field, classes, np.bincount(places[places >= 0], minlength=classes.count)
+        if isinstance(classes.count, int) and field.name in rows.types:
+            yield field, classes
+
+
+def counted(program: Program, data: Dataset) -> Iterator[tuple[Wanted, Classes, np.ndarray]]:
+    """The class fields of the training rows, with their classes and how many values are of each."""
+    rows = data.train
+    for field, classes in fields(program, rows):
+        assert rows is not None and isinstance(classes.count, int), "`fields` looked"
+        counts = np.zeros(classes.count, np.int64)
+        for places in rows.chunks(field.name):
+            counts += np.bincount(places[places >= 0], minlength=classes.count)
+        yield field, classes, counts
 
 
 def found_names(program: Program, data: Dataset) -> Iterator[tuple[Wanted, tuple[str, ...]]]:
     """The fields of `class(auto)` whose classes are text, the first of those that share them."""
     seen = set()
-    for field, classes, _ in fields(program, data):
+    for field, classes in fields(program, data.train):
         if classes.found_in and classes.names and classes.found_in not in seen:
             seen.add(classes.found_in)
             yield field, classes.names
+
+
+def values(field: str, data: Dataset) -> Iterator[np.ndarray]:
+    """The values of a field in all parts of the rows, some rows at a time."""
+    for _, rows in data.parts():
+        if field in rows.types:
+            yield from rows.chunks(field)
 
 
 def names(classes: Classes, places: np.ndarray) -> list[str]:

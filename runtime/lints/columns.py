@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 def empty(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A column without any value: what `impute` puts in its place is made up."""
     for field in wanted_by(program):
-        values = (data.train or {}).get(field.name)
-        if values is None or field.is_target or not len(values):
+        rows = data.train
+        if rows is None or not rows.count or field.is_target or field.name not in rows.types:
             continue
         if field.declared.element == "class":
-            lost = (values < 0).all(axis=0)
-        elif values.dtype.kind == "f":
-            lost = np.isnan(values).all(axis=0)
+            lost = [(places < 0).all(axis=0) for places in rows.chunks(field.name)]
+        elif rows.types[field.name].dtype.kind == "f":
+            lost = [np.isnan(values).all(axis=0) for values in rows.chunks(field.name)]
         else:
             continue
+        lost = np.logical_and.reduce(lost)
         if lost.any():
             names = data.columns.get(field.name, ())
             odd = [name for name, gone in zip(names, lost.ravel(), strict=False) if gone]

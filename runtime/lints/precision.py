@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import Graph, Node
     from dlc.compiler.program import Program
-    from dlc.runtime.data import Dataset
+    from dlc.runtime.data import Dataset, Rows
 
 ROWS = 10_000  # that are looked at
 
@@ -42,22 +42,24 @@ def coarse_fields(program: Program, data: Dataset, weights: Mapping[str, np.ndar
 def coarse_casts(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """Numbers of a wider input that are made float32 with their offset."""
     graph = forms.at_inference(program.graph)
+    if data.train is None:
+        return
     for node in graph.nodes:
         if node.operator.converts and node.results[0].type.element == "float":
             given = prune(graph, {"x": node.operands[0]})
-            if node.operands[0].type.element in EXACT and rows_reach(given, data):
-                yield from coarse_cast(graph, node, given, data.train or {}, weights)
+            if node.operands[0].type.element in EXACT and rows_reach(given, data.train):
+                yield from coarse_cast(graph, node, given, data.train, weights)
 
 
-def rows_reach(given: Graph, data: Dataset) -> bool:
+def rows_reach(given: Graph, rows: Rows) -> bool:
     """Whether the rows, and what is learnt from them, are all that a graph depends on."""
-    known = data.train is not None and all(v.field in data.train for v in given.inputs)
+    known = all(v.field in rows.types for v in given.inputs)
     return known and bool(given.inputs) and not any(w.trainable for w in given.weights)
 
 
-def coarse_cast(graph: Graph, node: Node, given: Graph, rows: Mapping[str, np.ndarray],
+def coarse_cast(graph: Graph, node: Node, given: Graph, rows: Rows,
                 weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:  # fmt: skip
-    some = {v.field: rows[v.field][:ROWS] for v in given.inputs}
+    some = rows.head(ROWS, [v.field for v in given.inputs])
     taken = np.concatenate(list(flowing_into(graph, [node], some, weights)))
     features = taken.shape[-1] if taken.ndim > 1 else 1
     for found in coarse(taken, [f"`{given.inputs[0].name}`"] * features)[:1]:

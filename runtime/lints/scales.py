@@ -13,11 +13,11 @@ from dlc.compiler.passes.extension import prune
 from dlc.runtime.fit import flowing_into
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from dlc.compiler.ir import Graph, Node, Value
     from dlc.compiler.program import Program
-    from dlc.runtime.data import Dataset
+    from dlc.runtime.data import Dataset, Rows
 
 APART = 100  # times that one feature deviates as a rule more than another ever does
 ROWS, FEWEST, VALUES = 10_000, 100, 10**7  # rows that are looked at, and numbers in them
@@ -26,9 +26,10 @@ ROWS, FEWEST, VALUES = 10_000, 100, 10**7  # rows that are looked at, and number
 def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A warning for each layer that takes features of the data on very different scales."""
     graph = forms.at_inference(program.graph)
-    rows = {name: data.train[name] for name in data.train} if data.train else {}
-    for node in first_layers(graph, rows):
-        taken = features_of(graph, node, rows, weights)
+    if data.train is None:
+        return
+    for node in first_layers(graph, data.train.types):
+        taken = features_of(graph, node, data.train, weights)
         spread, reach = np.nan_to_num(taken.std(axis=0)), np.nan_to_num(np.ptp(taken, axis=0))
         varies = np.flatnonzero(spread)
         if not len(varies) or spread.max() <= APART * reach[varies].min():
@@ -41,9 +42,9 @@ def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]
         yield Diagnostic.at(node.site, "W0701", message, help)
 
 
-def first_layers(graph: Graph, rows: Mapping[str, np.ndarray]) -> Iterator[Node]:
-    """The layers that no weight to be trained stands before, and that the rows reach; the first of those that
-    take the same."""
+def first_layers(graph: Graph, fields: Container[str]) -> Iterator[Node]:
+    """The layers that no weight to be trained stands before, and that the fields of the rows reach; the first
+    of those that take the same."""
     learnt, seen = {w.value for w in graph.weights if w.trainable}, set()
     for node in graph.nodes:
         multiplies = node.operator.linear and node.operator.multiply_adds()
@@ -51,7 +52,7 @@ def first_layers(graph: Graph, rows: Mapping[str, np.ndarray]) -> Iterator[Node]
             continue
         seen.add(node.operands[0])
         before = prune(graph, {"x": node.operands[0]})
-        known = all(v.name in rows for v in before.inputs)
+        known = all(v.name in fields for v in before.inputs)
         if before.inputs and known and not learnt.intersection(w.value for w in before.weights):
             yield node
 
@@ -63,12 +64,11 @@ def has_features(node: Node) -> bool:
     return known and (x.rank == 1 or node.operator.features_first() == (x.rank > 2))
 
 
-def features_of(graph: Graph, node: Node, rows: Mapping[str, np.ndarray],
-                weights: Mapping[str, np.ndarray]) -> np.ndarray:  # fmt: skip
+def features_of(graph: Graph, node: Node, rows: Rows, weights: Mapping[str, np.ndarray]) -> np.ndarray:
     """What flows into a layer, a column a feature, of as many rows as there is room for."""
     shape = sizes(node.operands[0])
     looked_at = max(FEWEST, min(ROWS, VALUES // max(prod(shape), 1)))
-    some = {name: array[:looked_at] for name, array in rows.items()}
+    some = rows.head(looked_at, [v.field for v in prune(graph, {"x": node.operands[0]}).inputs])
     taken = np.concatenate(list(flowing_into(graph, [node], some, weights))).astype(np.float64)
     axis = 1 if len(shape) > 2 else -1
     return np.moveaxis(taken, axis, -1).reshape(-1, taken.shape[axis])

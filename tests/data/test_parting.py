@@ -140,7 +140,7 @@ def test_fields_that_are_drawn_take_no_column():
 
 def test_everything_may_be_drawn():
     data = gather(Data(), [wanted("x", source=Uniform())], None)
-    assert data.train.count == 0 and data.train.drawn == {"x": Uniform()}
+    assert data.train.count is None and data.train.drawn == {"x": Uniform()}
 
 
 def test_only_floats_are_drawn():

@@ -16,7 +16,7 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.weights import draw
 from dlc.runtime import plans
-from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.fit import fit
 from dlc.runtime.forms import Forms
 from dlc.runtime.train import train
@@ -114,7 +114,7 @@ def test_trains_to_the_same_weights(flow: str, settings: str, tmp_path: Path) ->
     program = program_of(flow, settings)
     x, y = rows(12)
     begun = draw(program.graph, seed=0)
-    wanted = train(program, Dataset(Rows({"x": x, "y": y}, len(x))), begun, on="cpu").weights
+    wanted = train(program, Dataset(InMemoryRows({"x": x, "y": y}, len(x))), begun, on="cpu").weights
     module, model = emitted(program, begun, tmp_path)
     module.train(model, TensorDataset(torch.from_numpy(x), torch.from_numpy(y)))
     found = {name: weight.numpy() for name, weight in model.state_dict().items()}
@@ -227,7 +227,7 @@ early_stop = patience(1, on=train.loss) }}"""
     module, model = emitted(program, begun, tmp_path)
     for occurring in {count, max(count - 1, 2)}:
         y = rng.integers(0, occurring, (40, *declared.shape))
-        wanted = Forms(program, begun, torch.device("cpu")).evaluate(Rows({"x": x, "y": y}, 40))
+        wanted = Forms(program, begun, torch.device("cpu")).evaluate(InMemoryRows({"x": x, "y": y}, 40))
         target = torch.from_numpy(y if declared.element == "class" else y.astype(np.float32))
         found = module.measure(model, TensorDataset(torch.from_numpy(x), target))
         assert found.keys() == wanted.keys()
@@ -281,7 +281,7 @@ early_stop = patience(1, on=train.loss) }}"""
     if type == "binary[3]":
         y[:, 1] = 1
     begun = draw(program.graph, seed=0)
-    wanted = Forms(program, begun, torch.device("cpu")).evaluate(Rows({"x": x, "y": y}, 20))["auroc"]
+    wanted = Forms(program, begun, torch.device("cpu")).evaluate(InMemoryRows({"x": x, "y": y}, 20))["auroc"]
     module, model = emitted(program, begun, tmp_path)
     target = torch.from_numpy(y if declared.element == "class" else y.astype(np.float32))
     found = module.measure(model, TensorDataset(torch.from_numpy(x), target))["auroc"]
@@ -312,7 +312,7 @@ early_stop = patience(1, on=train.loss) }}"""
     scale = 1 + np.arange(np.prod(places)).reshape(places)
     y = (scale * rng.standard_normal((40, *places))).astype("float32" if "float" in type else "int32")
     begun = draw(program.graph, seed=0)
-    wanted = Forms(program, begun, torch.device("cpu")).evaluate(Rows({"x": x, "y": y}, 40))
+    wanted = Forms(program, begun, torch.device("cpu")).evaluate(InMemoryRows({"x": x, "y": y}, 40))
     module, model = emitted(program, begun, tmp_path)
     found = module.measure(model, TensorDataset(torch.from_numpy(x), torch.from_numpy(y)))
     assert found.keys() == wanted.keys()
@@ -350,7 +350,7 @@ epochs = 4
 optimizer = sgd(lr=0.1) }"""
     program = compile(Source("story.dl", text))
     given = {name: rows(12)[0] + place for place, name in enumerate(("positive", "anchor", "negative"))}
-    data = Rows(given, 12)
+    data = InMemoryRows(given, 12)
     begun = fit(program, data, draw(program.graph, seed=0))
     done = train(program, Dataset(data), begun, on="cpu")
     module, model = emitted(program, begun, tmp_path)
@@ -380,7 +380,7 @@ def test_derivatives_in_losses(story: str, tmp_path: Path) -> None:
     program = program_of(flow, f"{SMALL}optimizer = sgd(lr=0.1)\nloss = {loss}")
     x, y = rows(12)
     begun = draw(program.graph, seed=0)
-    done = train(program, Dataset(Rows({"x": x, "y": y}, len(x))), begun, on="cpu")
+    done = train(program, Dataset(InMemoryRows({"x": x, "y": y}, len(x))), begun, on="cpu")
     module, model = emitted(program, begun, tmp_path)
     data = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
     module.train(model, data)
@@ -397,7 +397,7 @@ def test_computes_in_bfloat16_where_that_is_safe(tmp_path: Path) -> None:
     program = program_of(NORM, f"{SMALL}precision = bf16\noptimizer = sgd(lr=0.1)")
     x, y = rows(12)
     begun = draw(program.graph, seed=0)
-    done = train(program, Dataset(Rows({"x": x, "y": y}, len(x))), begun, on="cpu")
+    done = train(program, Dataset(InMemoryRows({"x": x, "y": y}, len(x))), begun, on="cpu")
     module, model = emitted(program, begun, tmp_path)
     seen = []
     model.dense.register_forward_hook(lambda module, given, made: seen.append(made.dtype))
@@ -444,7 +444,7 @@ ema = 0.5 }"""
     program = compile(Source("story.dl", text))
     x, y = rows(12)
     begun = draw(program.graph, seed=0)
-    parts = [Rows({"x": x[part], "y": y[part]}, len(x[part])) for part in (slice(8), slice(8, 12))]
+    parts = [InMemoryRows({"x": x[part], "y": y[part]}, len(x[part])) for part in (slice(8), slice(8, 12))]
     done = train(program, Dataset(*parts), begun, on="cpu")
     assert done.history[-1].rate < 1.5
     module, model = emitted(program, begun, tmp_path)
@@ -484,7 +484,7 @@ def test_a_loss_that_no_weight_reaches_is_refused_as_training_refuses_it(flow: s
     program = compile(Source("story.dl", text))
     x, y = rows(12)
     with pytest.raises(CompileError) as wanted:
-        train(program, Dataset(Rows({"x": x, "y": y, "z": y}, 12)), draw(program.graph, 0), on="cpu")
+        train(program, Dataset(InMemoryRows({"x": x, "y": y, "z": y}, 12)), draw(program.graph, 0), on="cpu")
     with pytest.raises(CompileError) as found:
         emit(program)
     assert found.value.diagnostics == wanted.value.diagnostics
@@ -511,10 +511,10 @@ def test_a_figure_that_is_never_a_number_is_told_as_training_tells_it(figure: st
     program = compile(Source("story.dl", f"{text}data {{ validation = 0.5 }}\ntrain {{\n{settings}\n}}\n"))
     x, y = rows(12)
     one, nan = y[:1], np.full_like(y, np.nan)  # of one row there is no r2
-    held = Rows({"x": x[:1], "y": one}, 1) if figure == "r2" else Rows({"x": x, "y": nan}, 12)
+    held = InMemoryRows({"x": x[:1], "y": one}, 1) if figure == "r2" else InMemoryRows({"x": x, "y": nan}, 12)
     begun = draw(program.graph, 0)
     with pytest.raises(CompileError) as wanted:
-        train(program, Dataset(Rows({"x": x, "y": y}, 12), held), begun, on="cpu")
+        train(program, Dataset(InMemoryRows({"x": x, "y": y}, 12), held), begun, on="cpu")
     module, model = emitted(program, begun, tmp_path)
     parts = [TensorDataset(*map(torch.from_numpy, part)) for part in ((x, y), (held["x"], held["y"]))]
     with warnings.catch_warnings(), pytest.raises(RuntimeError) as found:
@@ -570,7 +570,7 @@ def test_a_last_row_alone_joins_the_batch_before(count: int, more: str, tmp_path
     """`batchnorm` makes no statistics of one row."""
     program = program_of(NORM, f"batch = 8\n{more}")
     module, model = emitted(program, draw(program.graph, seed=0), tmp_path)
-    plan = plans.make(program, Dataset(Rows(dict(zip("xy", rows(count), strict=True)), count)))
+    plan = plans.make(program, Dataset(InMemoryRows(dict(zip("xy", rows(count), strict=True)), count)))
     compute_loss, sizes = module.compute_loss, []
 
     def watched(model, x, y):

@@ -19,7 +19,7 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.weights import draw
 from dlc.runtime import data as rows_of
-from dlc.runtime.data import Rows
+from dlc.runtime.data import InMemoryRows
 from dlc.runtime.fit import fit
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def test_what_operators_learn_from_rows(tmp_path: Path) -> None:
         module = load(path)
         model = module.Story()
         module.learn(model, torch.utils.data.TensorDataset(torch.from_numpy(x), torch.zeros(40)))
-        wanted = fit(program, Rows({"x": x, "y": np.zeros(40)}, 40), draw(program.graph, 0))
+        wanted = fit(program, InMemoryRows({"x": x, "y": np.zeros(40)}, 40), draw(program.graph, 0))
         np.testing.assert_allclose(model.impute.value.numpy(), wanted["impute.value"], rtol=1e-5)
 
 

@@ -13,7 +13,7 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
-from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.train import train
 
 MOVES = "random_flip -> random_flip(axis=-2) -> random_rotate(40) -> random_crop(8, padding=2)"
@@ -199,7 +199,7 @@ train { optimizer = adam(lr=0.1)
  epochs = 12 }
 """
     x = squares(256, 1)
-    rows = Rows({"image": x.numpy(), "mask": (x[:, 0] > 0.5).numpy().astype(np.int64)}, len(x))
+    rows = InMemoryRows({"image": x.numpy(), "mask": (x[:, 0] > 0.5).numpy().astype(np.int64)}, len(x))
     p = program(spec)
     trained = train(p, Dataset(rows, rows, None), draw(p.graph, 0), on="cpu")
     assert trained.figures["validation"]["accuracy"] > 0.95

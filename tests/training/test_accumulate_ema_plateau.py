@@ -54,9 +54,9 @@ def test_steps_are_changes_of_the_weights():
 def test_a_drawn_epoch_has_as_many_steps():
     p = program("input z: float[3]\noutput y: float\nz -> dense(1) -> y\ndata { z = normal() }\n"
                 "train { loss = mse(y, 0)\nsteps = 5\nbatch = 4\naccumulate = 2 }\n")  # fmt: skip
-    from dlc.runtime.data import Rows
+    from dlc.runtime.data import InMemoryRows
 
-    plan = plans.make(p, Dataset(Rows({}, 0, drawn=p.data.fields)))
+    plan = plans.make(p, Dataset(InMemoryRows({}, None, drawn=p.data.fields)))
     assert (plan.rows, plan.epochs) == ([8] * 5, 1)
 
 

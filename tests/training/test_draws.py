@@ -10,18 +10,18 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
-from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.train import train
 
 RNG = np.random.default_rng(0)
-IMAGES = Rows({"image": RNG.random((48, 3, 8, 8), np.float32), "label": RNG.integers(0, 2, 48)}, 48)
+IMAGES = InMemoryRows({"image": RNG.random((48, 3, 8, 8), np.float32), "label": RNG.integers(0, 2, 48)}, 48)
 DRAWING = (
     "random_flip", "random_crop(8, padding=2)", "random_rotate(20)", "random_erase", "color_jitter(hue=0.1)",
     "mixup(0.4)", "gaussian_noise(0.1)", "dropout(0.2)", "bernoulli", "sample_normal(0.1)",
 )  # fmt: skip
 
 
-def run(text: str, rows: Rows, **fields: Rows):
+def run(text: str, rows: InMemoryRows, **fields: InMemoryRows):
     p = compile(Source("m.dl", text))
     return p, train(p, Dataset(rows, fields.get("validation"), None), draw(p.graph, p.train.seed), on="cpu")
 
@@ -87,7 +87,7 @@ train {
   batch = 1
 }
 """
-    rows = Rows({"x": np.zeros(200, np.float32), "y": np.zeros(200, np.float32)}, 200)
+    rows = InMemoryRows({"x": np.zeros(200, np.float32), "y": np.zeros(200, np.float32)}, 200)
     with pytest.raises(CompileError) as caught:
         run(spec, rows)
     (found,) = caught.value.diagnostics
@@ -119,7 +119,7 @@ train {
 }
 """
     patterns = np.array([[1] * 8 + [0] * 8, [0, 1] * 8], np.float32)
-    rows = Rows({"image": patterns[RNG.integers(0, 2, 200)]}, 200)
+    rows = InMemoryRows({"image": patterns[RNG.integers(0, 2, 200)]}, 200)
     _, trained = run(spec, rows)
     W, a, b = (trained.weights[name] for name in "Wab")
 

@@ -16,7 +16,7 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.training.metrics import Table
 from dlc.runtime import runs
-from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.history import Epoch, Trained
 from dlc.runtime.progress import Progress, duration, line, number, summary, table
 from dlc.runtime.runs import Run, read_spec, run_at
@@ -50,9 +50,9 @@ def program(params=None):
     return compile(Source("net.dl", SPEC), params=params, read=read)
 
 
-def rows(n: int = 40) -> Rows:
+def rows(n: int = 40) -> InMemoryRows:
     x = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
-    return Rows({"x": x, "y": (x[:, 0] > 0).astype(np.int64)}, n)
+    return InMemoryRows({"x": x, "y": (x[:, 0] > 0).astype(np.int64)}, n)
 
 
 def trained(listeners, **parts):

@@ -6,15 +6,15 @@ import numpy as np
 
 from dlc.compiler import Source, compile
 from dlc.compiler.lower.weights import draw
-from dlc.runtime.data import Dataset, Rows
+from dlc.runtime.data import Dataset, InMemoryRows, Rows
 from dlc.runtime.train import train
 
 
-def points(n: int, seed: int = 0) -> Rows:
+def points(n: int, seed: int = 0) -> InMemoryRows:
     """Two features; the class says on which side of a line they lie."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 2)).astype(np.float32)
-    return Rows({"x": x, "y": (x.sum(1) > 0).astype(np.int64)}, n)
+    return InMemoryRows({"x": x, "y": (x.sum(1) > 0).astype(np.int64)}, n)
 
 
 def classifier(settings: str, layers: str = "dense(8) -> tanh -> dense(2)", more: str = "") -> str:

@@ -22,7 +22,9 @@ Figures = dict[str, float]
 class Epoch:
     """What one pass over the training rows gave. Epochs and steps count from 1.
 
-    `train` holds the mean loss of the steps; `best` says that its weights are the ones to keep so far.
+    `rate` is that of the optimizer without `on=`, else of the first; `rates` are those of a list of them, in
+    its order. `train` holds the mean losses of the steps; `best` says that its weights are the ones to keep
+    so far.
     """
 
     epoch: int
@@ -32,10 +34,14 @@ class Epoch:
     train: Figures
     validation: Figures
     best: bool
+    rates: tuple[float, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """As plain values that JSON knows."""
-        return asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
+        """As plain values that JSON knows; `rates` where there are several."""
+        told = asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
+        if len(self.rates) < 2:
+            del told["rates"]
+        return told
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Plan:
 
 def make(program: Program, data: Dataset) -> Plan:
     """The plan of a training; `CompileError` if it cannot be carried out with this data."""
-    settings, rows = program.train, data.train
+    settings, taken, rows = program.phase.settings, program.phase.batches, data.train
     if rows is None or (rows.count == 0 and not rows.drawn):
         raise impossible("there are no training rows", program.data)
     if rows.count:
@@ -62,11 +62,11 @@ def make(program: Program, data: Dataset) -> Plan:
         raise impossible("`batch` cannot be `all` where every input is drawn", settings, "batch",
                          help="say how many to draw for a step: `batch = 64`")  # fmt: skip
     else:
-        sizes = [settings.batch] * settings.accumulate * min(DRAWN, settings.steps or DRAWN)
+        sizes = [settings.batch] * taken * min(DRAWN, settings.steps or DRAWN)
     check_watched(program, data)
     check_drawn(program, rows.drawn)
-    an_epoch = ceil(len(sizes) / settings.accumulate)
-    return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * an_epoch, settings.accumulate)
+    an_epoch = ceil(len(sizes) / taken)
+    return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * an_epoch, taken)
 
 
 def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
@@ -133,7 +133,8 @@ def never_better(settings: Train) -> CompileError:
 
 def known_figures(program: Program) -> dict[str, Metric | None]:
     """The figures of an epoch by name, with their metrics."""
-    return figures(program.metrics, {o.name: o.declared for o in program.outputs})
+    types = {o.name: o.declared for o in program.outputs}
+    return figures(program.metrics, types, program.objective.losses)
 
 
 def impossible(message: str, section: Any = None, key: str = "", help: str = "",

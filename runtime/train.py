@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
+from itertools import chain, islice
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -35,16 +35,18 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     Ctrl-C ends it after the step at hand, with the best weights so far. Where a number turns NaN or
     infinite it raises `CompileError`, after the listeners have been given the last good weights.
     """
-    settings, plan = program.train, plans.make(program, data)
+    phase, plan = program.phase, plans.make(program, data)
+    settings = phase.settings
     torch.manual_seed(settings.seed)
     forms = Forms(program, weights, device.choose(on))
-    plans.check_statistics(forms.training.graph, plan)
-    learner = Learner(forms, settings, plan.steps)
+    for form in forms.training:
+        plans.check_statistics(form.graph, plan)
+    learner = Learner(forms, phase, plan.steps)
     assert data.train is not None, "the plan looked"
-    rows, shuffle = forms.resident(data.train, forms.training), torch.Generator().manual_seed(settings.seed)
+    rows, shuffle = forms.resident(data.train, *forms.training), torch.Generator().manual_seed(settings.seed)
     live = list(forms.weights.values())
     best, kept = [w.detach().clone() for w in live], 0
-    before = Snapshot([*live, *learner.averaged], learner.optimizer, forms.device)
+    before = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
     watch = Watch(settings.early_stop, plans.lower_is_better(program), bool(data.validation))
     history: list[Epoch] = []
     step, ended = 0, "done"
@@ -70,7 +72,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
 
             # the only place of an epoch where values are read back from the device
             read = losses.read()
-            if not all(map(isfinite, read)) or not learner.finite():
+            if not all(map(isfinite, chain(*read))) or not learner.finite():
                 kept = kept if settings.early_stop else number - 1
                 steps = together(rows.batches(plan.sizes, order), plan.together)
                 error = blame.replay(learner, steps, before, first, kept)
@@ -81,14 +83,20 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                     listener.end(Trained(weights, tuple(history), kept, "diverged"))
                 raise error
 
+            told = {
+                name: mean(list(of), plan.rows)
+                for name, of in zip(learner.losses, zip(*read, strict=True), strict=True)
+            }
             with learner.answering():
-                found = after_epoch(forms, data, mean(read, plan.rows), validate=not interrupt.asked)
+                found = after_epoch(forms, data, told, validate=not interrupt.asked)
                 better = watch.better(found) or (interrupt.asked and not kept)
                 if better:
                     kept = number
                     copy(live, best)
-            rate, seconds = learner.rate(step - 1), time.monotonic() - began
-            history.append(Epoch(number, step, rate, seconds, found["train"], found["validation"], better))
+            rate, rates, seconds = learner.rate(step - 1), learner.rates(step - 1), time.monotonic() - began
+            history.append(
+                Epoch(number, step, rate, seconds, found["train"], found["validation"], better, rates)
+            )
             for listener in listeners:
                 listener.epoch(history[-1], lambda: forms.arrays(best))
             learner.after_epoch((found["validation"] or found["train"])["loss"])
@@ -119,12 +127,12 @@ def together(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
         yield taken
 
 
-def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dict[str, Figures]:
-    """The figures of an epoch: the mean loss of its steps, those of validation,
+def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:
+    """The figures of an epoch: the mean losses of its steps, those of validation,
     and of training what is watched."""
-    stopping = forms.program.train.early_stop
-    train = {"loss": loss}
-    if stopping is not None and stopping.part == "train" and stopping.figure != "loss":
+    stopping = forms.program.phase.settings.early_stop
+    train = losses
+    if stopping is not None and stopping.part == "train" and stopping.figure not in losses:
         assert data.train is not None
         train = forms.evaluate(data.train) | train
     return {

@@ -149,9 +149,9 @@ train { epochs = 1 }"""
     begun = draw(program.graph, seed=0)
     module, model = emitted(program, begun, tmp_path)
     forms = Forms(program, begun, torch.device("cpu"))
-    batch = [torch.from_numpy({"x": x, "y": y}[field]) for field in forms.training.fields]
+    batch = [torch.from_numpy({"x": x, "y": y}[field]) for field in forms.fields]
     torch.manual_seed(0)
-    wanted = forms.training(batch)["loss"].item()
+    wanted = forms.training[0](batch)["loss"].item()
     torch.manual_seed(0)
     found = module.compute_loss(model.train(), torch.from_numpy(x), torch.from_numpy(y)).item()
     assert found == pytest.approx(wanted, rel=1e-5)
@@ -184,7 +184,7 @@ train {{ loss = {loss.format(f", reduce={reduce}")} }}"""
     module, model = emitted(program, begun, tmp_path)
     forms = Forms(program, begun, torch.device("cpu"))
     batch = {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
-    wanted = forms.training([batch[field] for field in forms.training.fields])["loss"].mean().item()
+    wanted = forms.training[0]([batch[field] for field in forms.fields])["loss"].mean().item()
     found = module.compute_loss(model.train(), **batch).mean().item()
     assert found == pytest.approx(wanted, rel=1e-5)
 

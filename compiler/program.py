@@ -53,6 +53,10 @@ class Expectation:
     def measures(self) -> list[str]:
         return [side.path for side in (self.left, self.right) if isinstance(side, Measure)]
 
+    def parts(self) -> set[str]:
+        """The parts of the rows whose figures it names."""
+        return {path.partition(".")[0] for path in self.measures() if "." in path}
+
     def holds(self, measured: Mapping[str, Any]) -> bool:
         """Whether it is met, given every figure that it names."""
         left, right = (measured[s.path] if isinstance(s, Measure) else s for s in (self.left, self.right))

@@ -49,7 +49,8 @@ class Trained:
     """What training gives.
 
     `weights` are those of epoch `kept` (0: as they began), `figures` and `tables` what they reach on every
-    part of the data in the form that is exported. `ended` is `done`, `early`, `interrupted` or `diverged`.
+    part of the data in the form that is exported. `ended` is `done`, `early`, `met` (what `until`
+    says holds), `interrupted` or `diverged`.
     """
 
     weights: Mapping[str, np.ndarray] = field(repr=False)
@@ -90,11 +91,12 @@ class Watch:
         self._stopping, self._sign = stopping, 1 if lower_is_better else -1
         self._part = stopping.part if stopping else "validation" if validated else "train"
         self._figure = stopping.figure if stopping else "loss"
+        self._least = stopping.min_delta if stopping else 0.0
         self._best, self._waited = inf, 0
 
     def better(self, parts: Mapping[str, Figures]) -> bool:
         figure = parts[self._part].get(self._figure, inf)
-        if not self._sign * figure < self._best:  # what is no number is never better
+        if not self._sign * figure < self._best - self._least:  # what is no number is never better
             self._waited += 1
             return False
         self._best, self._waited = self._sign * figure, 0

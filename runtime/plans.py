@@ -84,7 +84,11 @@ def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
 
 
 def check_watched(program: Program, data: Dataset) -> None:
-    """What early stopping watches has to be measured."""
+    """What early stopping and `until` watch has to be measured."""
+    until = program.phase.settings.until
+    if until is not None and data.validation is None and "validation" in until.parts():
+        raise impossible(f"`until` compares `{until.text}`, and there are no validation rows", program.train,
+                         "until", help="give some, or compare a figure of `train`", code="E0408")  # fmt: skip
     try:
         program.train.check_watched(known_figures(program), data.validation is not None)
     except Reject as reject:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from dlc.runtime import blame, device, plans
+from dlc.runtime.expectations import trained_measures
 from dlc.runtime.forms import Forms
 from dlc.runtime.history import Epoch, Figures, Listener, Trained, Watch
 from dlc.runtime.interrupt import Interrupt
@@ -36,7 +37,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     infinite it raises `CompileError`, after the listeners have been given the last good weights.
     """
     phase, plan = program.phase, plans.make(program, data)
-    settings = phase.settings
+    settings, until = phase.settings, phase.settings.until
     torch.manual_seed(settings.seed)
     forms = Forms(program, weights, device.choose(on))
     for form in forms.training:
@@ -88,7 +89,8 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                 for name, of in zip(learner.losses, zip(*read, strict=True), strict=True)
             }
             with learner.answering():
-                found = after_epoch(forms, data, told, validate=not interrupt.asked)
+                measured = after_epoch(forms, data, told, validate=not interrupt.asked)
+                found = {"validation": {}, **measured, "train": measured.get("train", {}) | told}
                 better = watch.better(found) or (interrupt.asked and not kept)
                 if better:
                     kept = number
@@ -100,16 +102,21 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             for listener in listeners:
                 listener.epoch(history[-1], lambda: forms.arrays(best))
             learner.after_epoch((found["validation"] or found["train"])["loss"])
-            if interrupt.asked or watch.over:
-                ended = "interrupted" if interrupt.asked else "early"
+            if interrupt.asked:
+                ended = "interrupted"
+            elif until is not None and until.holds(trained_measures(measured)):
+                ended = "met"
+            elif watch.over:
+                ended = "early"
+            if ended != "done":
                 break
 
         if settings.early_stop is not None and not kept:
             raise plans.never_better(settings)
 
         with learner.answering():
-            if ended == "done" and settings.early_stop is None:
-                kept = plan.epochs  # who runs to the end is given the last weights, not the best
+            if ended in ("done", "met") and settings.early_stop is None:
+                kept = len(history)  # who runs to the end is given the last weights, not the best
             else:
                 copy(best, live)
             meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
@@ -128,14 +135,11 @@ def together(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
 
 
 def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:
-    """The figures of an epoch: the mean losses of its steps, those of validation,
-    and of training what is watched."""
-    stopping = forms.program.phase.settings.early_stop
-    train = losses
-    if stopping is not None and stopping.part == "train" and stopping.figure not in losses:
-        assert data.train is not None
-        train = forms.evaluate(data.train) | train
-    return {
-        "train": train,
-        "validation": forms.evaluate(data.validation) if data.validation and validate else {},
-    }
+    """What is measured after an epoch with these mean losses of its steps: the figures of validation, and
+    those of training where they are watched."""
+    settings = forms.program.phase.settings
+    stopping, until = settings.early_stop, settings.until
+    watched = stopping is not None and stopping.part == "train" and stopping.figure not in losses
+    watched |= until is not None and "train" in until.parts()
+    parts = {"train": data.train if watched else None, "validation": data.validation if validate else None}
+    return {part: forms.evaluate(rows) for part, rows in parts.items() if rows}

@@ -15,11 +15,13 @@ from dlc.compiler.training.beginning import Meant, NetOrWeight, by_net
 from dlc.compiler.training.figures import find_figure
 from dlc.compiler.training.optimizers import Optimizers, shares
 from dlc.compiler.training.schedules import Constant
+from dlc.compiler.training.stopping import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir import Value, Weight
+    from dlc.compiler.program import Expectation
     from dlc.compiler.training.beginning import Load
     from dlc.compiler.training.clipping import Clip
     from dlc.compiler.training.metrics import Metric
@@ -95,6 +97,10 @@ class Train(Section):
     early_stop: Patience | None = setting(
         "when to stop early", OneOf(Defined("stopping", "a rule such as `patience(5)`"), Nothing()), None
     )
+    until: Expectation | None = setting(
+        "ends training after an epoch where it holds; it is measured as `expect` measures it",
+        OneOf(Nothing(), Comparison()), None,
+    )  # fmt: skip
     metrics: tuple[Metric, ...] | None = setting(
         "what is measured beside the loss",
         OneOf(Nothing(), ListOf(Defined("metric"))),

@@ -200,8 +200,8 @@ def test_settings_are_chosen_where_the_file_is_compiled():
         metrics = tuple(m.name for m in train.metrics or ())
         clip = train.clip and train.clip.name
         (optimizer,) = train.optimizer
-        return (optimizer.name, train.schedule.name, len(train.regularize), clip, train.batch, train.precision,
-                metrics, train.early_stop and train.early_stop.on)  # fmt: skip
+        return (optimizer.name, train.schedule.name, len(train.regularize), clip, train.batch,
+                train.precision, metrics, train.early_stop and train.early_stop.on)  # fmt: skip
 
     assert settings() == ("adam", "cosine", 1, "norm", "all", "float64", ("accuracy",), "train.loss")
     slow = ("sgd", "constant", 2, None, 16, "bf16", ("accuracy", "f1"), "train.accuracy")

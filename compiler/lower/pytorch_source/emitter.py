@@ -220,6 +220,7 @@ class Emitter:
                 "leave it out of the spec that is emitted",
             )
         self.check_optimizers()
+        self.check_watched()
         for section, known in ((program.train, TRAIN), (program.export, EXPORT)):
             for name, value in section.values().items():
                 if name not in known and value != section.settings[name].default:
@@ -241,6 +242,14 @@ class Emitter:
                 what = f"`decay={optimizer.decay}` of `{optimizer.name}` has no place in an emitted file"
                 raise self.cannot("E0821", optimizer.spans.get("decay", span), what,
                                   "leave it out of the spec that is emitted")  # fmt: skip
+
+    def check_watched(self) -> None:
+        """Refuse to watch the loss of one output, which an emitted file does not measure."""
+        train = self.program.train
+        figure = train.early_stop.figure if train.early_stop is not None else ""
+        if figure != "loss" and figure.endswith(".loss"):
+            raise self.cannot("E0821", train.spans.get("early_stop"), f"`{figure}` is not emitted",
+                              "watch `loss`, or a metric of the output")  # fmt: skip
 
     @property
     def optimizer(self) -> Optimizer:

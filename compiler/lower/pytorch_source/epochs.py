@@ -198,11 +198,12 @@ def stop(e: Emitter, stopping: Any) -> list[str]:
     name = stopping.figure.replace(".", "_")
     e.measures = True
     sign = ">" if higher(e) else "<"
+    delta = f" {'+' if higher(e) else '-'} {stopping.min_delta}" if stopping.min_delta else ""
     return [
         f'{INDENT * 2}figure = measure({model}, {part})["{name}"]',
         f'{INDENT * 2}print(f"epoch {{epoch + 1}}: {name.replace("_", " ")} {{figure:.4f}}")',
         f"{INDENT * 2}waited += 1",
-        f"{INDENT * 2}if figure {sign} best:",
+        f"{INDENT * 2}if figure {sign} best{delta}:",
         f"{INDENT * 3}best, kept, waited = figure, deepcopy({model}.state_dict()), 0",
         f"{INDENT * 2}if waited == {stopping.n}:",
         f"{INDENT * 3}break",

@@ -33,8 +33,8 @@ class Optimizer(Definition, family="optimizer", what="an optimizer"):
     decay: str = setting("which weights `weight_decay` acts on; `weights` are those of layers, without "
                          "biases and norms", Word("all", "weights"), "all", keyword=True)  # fmt: skip
     on: tuple[Any, ...] = setting(
-        "the nets and declared weights that it changes, in a list of optimizers",
-        ListOf(NetOrWeight()), (), keyword=True, shown="what no other entry takes",
+        "the nets and declared weights that it changes; without, what no other entry of a list takes",
+        ListOf(NetOrWeight()), (), keyword=True,
     )  # fmt: skip
 
     def check(self) -> None:

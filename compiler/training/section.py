@@ -69,8 +69,7 @@ class Train(Section):
 
     loss: Value | None = setting("what is made small", OneOf(LossExpression(), Nothing()), None,
                                  shown="the sum of the losses that the outputs' types imply")  # fmt: skip
-    optimizer: tuple[Optimizer, ...] = setting("how weights follow their gradients", Optimizers(), (Adam(),),
-                                               shown="`adam`")  # fmt: skip
+    optimizer: tuple[Optimizer, ...] = setting("how weights follow their gradients", Optimizers(), (Adam(),))
     schedule: Schedule = setting("the learning rate at each step", Defined("schedule"), Constant())
     regularize: tuple[Regularizer, ...] = setting(
         "added to the loss to keep weights small", ListOf(Defined("regularizer")), ()

@@ -93,8 +93,7 @@ def penalized(program: Program, objective: Objective) -> Iterator[tuple[Regulari
 
 def trained(program: Program) -> list[Weight]:
     """The weights that training may change; none where all are frozen."""
-    objectives = [objective for phase in program.phases for objective in phase.objectives]
-    return [w for w in program.graph.weights if any(w.name in o.learns for o in objectives)]
+    return [w for w in program.graph.weights if w.trainable and not program.train.freezes(w)]
 
 
 def check_reached(program: Program) -> None:

@@ -89,6 +89,7 @@ TOGETHER = {
         "batch = 5\naccumulate = 3\nepochs = 8\nclip = norm(1)\noptimizer = sgd(lr=3)\nschedule = plateau(0)"
     ),
     "averages": f"{SMALL}optimizer = sgd(lr=0.1)\nema = 0.8",
+    "a best that is better by more": f"{SMALL}early_stop = patience(2, on=train.loss, min_delta=0.05)",
     "averages of which one is the best": f"{SMALL}ema = 0.8\nearly_stop = patience(2, on=train.loss)",
 }
 

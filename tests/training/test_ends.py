@@ -11,6 +11,7 @@ from trainings import classifier, points, program, run
 
 import dlc
 from dlc.compiler import CompileError
+from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.training.stopping import Patience
 from dlc.runtime.data import Rows
 from dlc.runtime.history import Watch
@@ -128,3 +129,10 @@ def test_the_loss_of_an_output_is_written_down_watched_and_expected(tmp_path):
         assert {"loss", "side.loss", "total.loss"} <= epoch["train"].keys() & epoch["validation"].keys()
     figures = json.loads((result.folder / "figures.json").read_text())["figures"]
     assert {"side.loss", "total.loss"} <= figures["validation"].keys()
+
+
+def test_an_emitted_file_does_not_watch_the_loss_of_one_output():
+    text = TWO.format("early_stop = patience(2, on=train.total.loss)")
+    with pytest.raises(CompileError) as caught:
+        emit(program(text))
+    assert [d.code for d in caught.value.diagnostics] == ["E0821"]

@@ -28,7 +28,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "type": ("ignore",),
     "net": ("average",),
     "data": ("split", "drop"),
-    "train": ("step", "phase", "until", "sample", "keep", "parallel", "checkpoint"),
+    "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode", "lengths"),
     "csv": ("separator", "decimal", "encoding", "header", "comment", "series", "order", "window", "step"),
     "column": ("unit",),
@@ -39,12 +39,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "pad": ("mode",),
     "batchnorm": ("sync",),
     "bce": ("positive",),
-    "patience": ("min_delta",),
     "load": ("from", "names"),
-    **dict.fromkeys(
-        ("sgd", "rmsprop", "adam", "adamw", "nadam", "radam", "adamax", "adagrad", "adadelta", "muon",
-         "lbfgs"), ("decay", "on"),
-    ),
     **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
 }  # fmt: skip
 PLAIN = ("attribute", "function", "type")  # families that are no definitions
@@ -63,13 +58,6 @@ def no_constants() -> Reject:
     """What to say of a list of numbers where a tensor is wanted."""
     return Reject("a list of numbers as a tensor is not built yet",
                   help="it will come with a later version of dlc", code=NOT_BUILT)  # fmt: skip
-
-
-def no_several_optimizers() -> Reject:
-    """What to say of a list where an optimizer is wanted."""
-    return Reject("a list of optimizers is not built yet",
-                  help="it will come with a later version of dlc; until then one optimizer has all weights",
-                  code=NOT_BUILT)  # fmt: skip
 
 
 def not_built(of: str, word: str, written: str = "") -> Reject:

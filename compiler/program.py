@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlc.compiler.sections import Data, Export
     from dlc.compiler.source import Source, Span
     from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.section import Train
     from dlc.compiler.types import Classes
 
@@ -52,6 +53,10 @@ class Expectation:
     def measures(self) -> list[str]:
         return [side.path for side in (self.left, self.right) if isinstance(side, Measure)]
 
+    def parts(self) -> set[str]:
+        """The parts of the rows whose figures it names."""
+        return {path.partition(".")[0] for path in self.measures() if "." in path}
+
     def holds(self, measured: Mapping[str, Any]) -> bool:
         """Whether it is met, given every figure that it names."""
         left, right = (measured[s.path] if isinstance(s, Measure) else s for s in (self.left, self.right))
@@ -63,8 +68,8 @@ class Program:
     """A spec, checked to the last shape.
 
     `graph` is everything as written: the flow, and the losses behind it; passes make the training and the
-    inference form of it. `loss` is the value that training makes small (none where nothing is trained);
-    `metrics` are the pairs of an output's name and a metric of it, in the order in which they are shown.
+    inference form of it. `phases` are trained one after the other (none where there is no loss); `metrics`
+    are the pairs of an output's name and a metric of it, in the order in which they are shown.
     """
 
     source: Source
@@ -75,7 +80,7 @@ class Program:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     graph: Graph
-    loss: Value | None
+    phases: tuple[Phase, ...]
     data: Data | None
     train: Train
     export: Export
@@ -93,6 +98,25 @@ class Program:
     @cached_property
     def _outputs(self) -> dict[str, Output]:
         return {output.name: output for output in self.outputs}
+
+    @property
+    def losses(self) -> list[Value]:
+        """What training makes small."""
+        return [objective.loss for phase in self.phases for objective in phase.objectives]
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of a program that has one; `ValueError` for any other."""
+        if len(self.phases) != 1:
+            raise ValueError(f"there are {len(self.phases)} phases" if self.phases else "nothing is trained")
+        return self.phases[0]
+
+    @property
+    def objective(self) -> Objective:
+        """The objective of a program that has one; `ValueError` for any other."""
+        if len(self.phase.objectives) != 1:
+            raise ValueError(f"there are {len(self.phase.objectives)} objectives")
+        return self.phase.objectives[0]
 
     def check_answers(self) -> None:
         """Refuse a spec that answers nothing, where something is made of it."""

@@ -123,8 +123,10 @@ def named_values(program: Program) -> Iterator[tuple[str, Value]]:
     for name, exported in program.exports:
         if isinstance(exported, Value):
             yield f"the export `{name}`", exported
-    if program.loss is not None:
-        yield "the loss", program.loss
+    for objective in (objective for phase in program.phases for objective in phase.objectives):
+        yield "the loss", objective.loss
+        for output, terms in objective.losses.items():
+            yield from ((f"a loss of `{output}`", term) for term in terms)
 
 
 def spelled(types: Iterable[object]) -> str:

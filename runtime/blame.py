@@ -41,7 +41,7 @@ def first_bad(form: Form, batch: Batch) -> tuple[fx.Node | None, str, torch.Tens
     which of both; and the numbers."""
     watched = Watched(form.module)
     with form.computing():
-        made = watched.run(*batch, *form.weights)
+        made = watched.run(*form.given(batch), *form.weights)
     for node, result in watched.made.items():
         if node.op not in ("placeholder", "output") and not finite(result):
             return node, "result", result
@@ -66,13 +66,14 @@ def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, fir
     note = f"the weights of epoch {kept} are kept" if kept else "the weights are kept as they began"
     forms = learner.forms
     before.restore()
-    moment = Snapshot(list(forms.weights.values()), learner.optimizer, forms.device)
+    moment = Snapshot(list(forms.weights.values()), learner.optimizers, forms.device)
     for number, batches in enumerate(steps, first):
-        moment.take()
-        loss = learner.step(batches, number)
-        if not finite(loss) or not learner.finite():
-            moment.restore()
-            return diverged(forms.training, batches, number + 1, learner.rate(number), note)
+        for turn, taken in learner.order(batches):
+            moment.take()
+            loss = turn.step(taken, number)
+            if not finite(loss) or not learner.finite():
+                moment.restore()
+                return diverged(turn.form, taken, number + 1, learner.rate(number), note)
     return told("a number turned NaN or infinite in this epoch, and not when it was repeated", None, note)
 
 

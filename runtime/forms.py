@@ -16,7 +16,7 @@ from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
 from dlc.compiler.passes.hoisting import hoist
-from dlc.compiler.training.figures import titles
+from dlc.compiler.training.figures import losses, titles
 from dlc.runtime import device as device_of
 from dlc.runtime.batches import Loader
 from dlc.runtime.data import wanted_by
@@ -25,7 +25,7 @@ from dlc.runtime.meter import Measured, Meter
 from dlc.runtime.plans import sizes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from dlc.compiler.dims import Size
@@ -46,13 +46,15 @@ REWRITTEN = {"float64": wide, "bf16": mixed}
 
 
 class Form:
-    """A graph as a function of a batch: a tensor for each of `fields`, in order. `early` is the graph of what
-    is computed of the rows once, before they are cut into batches."""
+    """A graph as a function of a batch: a tensor for each of `fields`, in order, of which the graph may read
+    some. `early` is the graph of what is computed of the rows once, before they are cut into batches."""
 
     def __init__(self, graph: Graph, early: Graph, weights: Mapping[str, torch.Tensor], device: torch.device,
-                 precision: str = "float32") -> None:  # fmt: skip
+                 precision: str = "float32", fields: Sequence[str] = ()) -> None:  # fmt: skip
         self.graph, self.early = graph, early
-        self.fields = [value.field for value in graph.inputs]
+        read = [value.field for value in graph.inputs]
+        self.fields = list(fields or read)
+        self._places = [self.fields.index(field) for field in read]
         self.module = REWRITTEN.get(precision, lambda module: module)(trace(graph)).to(device)
         self.weights = [weights[w.name] for w in graph.weights]
         self.dtypes = [dtype_of(w) for w in graph.weights]  # as they are exported
@@ -60,7 +62,11 @@ class Form:
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
     def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
-        return self._run(*batch, *(weights or self.weights))
+        return self._run(*self.given(batch), *(weights or self.weights))
+
+    def given(self, batch: Batch) -> Batch:
+        """What the graph reads of a batch."""
+        return [batch[place] for place in self._places]
 
     def computing(self) -> AbstractContextManager[Any]:
         """While it is entered, the module computes in the numbers of the form."""
@@ -72,7 +78,8 @@ class Form:
 
 
 class Forms:
-    """Both forms of a program on one device, with the weights that they share."""
+    """Both forms of a program on one device, with the weights that they share: one that answers, and one for
+    each objective that is trained."""
 
     def __init__(self, program: Program, values: Mapping[str, np.ndarray], device: torch.device) -> None:
         self.program, self.device, self._values = program, device, values
@@ -80,46 +87,56 @@ class Forms:
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
         drawn = {field.name for field in wanted_by(program) if field.drawn}
-        training = forms.training(program)
-        early = prune(training, {})
-        if program.train.precision != "float64":  # else nothing is made float32 before the steps
-            early, training = hoist(training, drawn)
+        phase = program.phase
+        settings, objectives = phase.settings, phase.objectives
+        pursued = [forms.training(program, objective) for objective in objectives]
+        # in float64 nothing is made float32 before the steps
+        parted = [(prune(g, {}), g) if settings.precision == "float64" else hoist(g, drawn) for g in pursued]
         early_answering, answering = hoist(forms.validation(answered), drawn)
-        device_of.check_precision(device, program.train)
-        device_of.check_elements(device, training, answering)
-        read = {*training.weights, *answering.weights}
-        only_early = {w for w in (*early.weights, *early_answering.weights) if w not in read}
-        held = [w for w in program.graph.weights if w not in only_early]
-        model = Model(training, held, values).to(device)
-        if program.train.precision == "float64":
+        device_of.check_precision(device, settings)
+        device_of.check_elements(device, *(graph for _, graph in parted), answering)
+        read = {*answering.weights, *(w for _, graph in parted for w in graph.weights)}
+        early = {*early_answering.weights, *(w for graph, _ in parted for w in graph.weights)}
+        held = [w for w in program.graph.weights if w in read or w not in early]
+        model = Model(answering, held, values).to(device)
+        if settings.precision == "float64":
             model.double()
-        if device.type == "cpu" and not program.train.optimizer.recomputes:
+        if device.type == "cpu" and not any(objective.recomputes for objective in objectives):
             channels_last(model)
         self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
-        self.training = Form(training, early, self.weights, device, program.train.precision)
+        self.fields = list(dict.fromkeys(v.field for _, graph in parted for v in graph.inputs))
+        self.training = [Form(graph, before, self.weights, device, settings.precision, self.fields)
+                         for before, graph in parted]  # fmt: skip
         self.answering = Form(answering, early_answering, self.weights, device)
         self._prepared: list[tuple[Rows, Graph, Rows]] = []
+        self._losses = dict(
+            zip(
+                losses(apart := program.objective.losses),
+                [forms.LOSS, *map(forms.loss_of, apart)],
+                strict=True,
+            )
+        )
         self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
-        self.work = work(self.training.graph)
+        self.work = sum(work(form.graph) for form in self.training)
         self._fitting = (CACHED if device.type == "cpu" else ROOM) // largest(self.answering.graph)
-        frozen = {w.name for w in training.weights if w.trainable and program.train.freezes(w)}
-        for name in frozen:
-            self.weights[name].requires_grad_(False)
-        self.learnt = [self.weights[w.name] for w in training.weights if w.trainable and w.name not in frozen]
+        used = list(dict.fromkeys(w for _, graph in parted for w in graph.weights))
+        for weight in used:
+            if weight.trainable and settings.freezes(weight):
+                self.weights[weight.name].requires_grad_(False)
+        self.learnt = [self.weights[w.name] for w in used if any(w.name in o.learns for o in objectives)]
         self.statistics = [
-            self.weights[w.name]
-            for w in training.weights
-            if w.role == "statistic" and not program.train.freezes(w)
+            self.weights[w.name] for w in used if w.role == "statistic" and not settings.freezes(w)
         ]
-        self.matrices = [self.weights[w.name] for w in forms.matrices(training) if w.name not in frozen]
 
-    def loader(self, rows: Rows, form: Form, seed: int | None = None) -> Loader:
-        """The fields of rows that a form reads; with a seed, what is drawn is the same in every pass."""
+    def loader(self, rows: Rows, *of: Form, seed: int | None = None) -> Loader:
+        """The fields of rows that forms read; with a seed, what is drawn is the same in every pass."""
         inputs = {i.name: i.declared.shape for i in self.program.inputs}
         shapes = {name: tuple(map(number, inputs[name])) for name in rows.drawn if name in inputs}
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        rows = self.prepared(rows, form.early)
-        return Loader(rows, form.fields, self.device, shapes, generator)
+        for form in of:
+            rows = self.prepared(rows, form.early)
+        fields = dict.fromkeys(field for form in of for field in form.fields)
+        return Loader(rows, [*fields], self.device, shapes, generator)
 
     def prepared(self, rows: Rows, early: Graph) -> Rows:
         """The rows with what is computed of them before they are cut into batches, on the CPU."""
@@ -138,20 +155,20 @@ class Forms:
 
     def measure(self, rows: Rows) -> Meter:
         """What the loss and the metrics counted of rows in the inference form."""
-        train, meter = self.program.train, Meter(self.measured)
+        train, meter = self.program.phase.settings, Meter(self.measured)
         assert rows.count is not None, "what is drawn is not measured"
         sizes = sizes_of(
             rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
         )
-        batches = self.loader(rows, self.answering, train.seed).batches(sizes)
+        batches = self.loader(rows, self.answering, seed=train.seed).batches(sizes)
         held_against = rows.batches(sizes, {m.target for m in self.measured})
         with torch.inference_mode(not self.differentiates):
             weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
             for size, batch, targets in zip(sizes, batches, held_against, strict=True):
                 made = self.answering(batch, weights)
-                loss = float(made.pop(forms.LOSS).detach())
+                losses = {figure: float(made.pop(name).detach()) for figure, name in self._losses.items()}
                 answers = {name: tensor.detach().cpu().numpy() for name, tensor in made.items()}
-                meter.add(answers, targets, size, loss)
+                meter.add(answers, targets, size, losses)
         return meter
 
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
     from dlc.program import Program as Face
     from dlc.runtime.differences import Compared
+    from dlc.runtime.forms import Form
 
 WRONG = "E0810"
 GIVE_ROWS = "random rows may not suit it: give some with `--data`"
@@ -66,11 +67,11 @@ class Check:
     def __init__(self, face: Face, data: Any = None, seed: int | None = None) -> None:
         rows, self.lacking = rows_of(face, data)
         program = face.compiled
-        if program.loss is None:
+        if not program.phases:
             raise impossible("there is no loss, so nothing is trained", program.train,
                              help="give it one, `train { loss = ... }`, or an output whose type implies "
                                   "one")  # fmt: skip
-        program = replace(program, train=program.train.knowing(precision="float64"))
+        program = in_float64(program)
         seed = program.train.seed if seed is None else seed
         self._rng = np.random.default_rng(seed)
         rows = random_rows(program, seed) if rows is None else rows
@@ -83,8 +84,9 @@ class Check:
         if not self.forms.learnt:
             raise program.nothing_to("check")
         torch.manual_seed(seed)
-        [batch] = self.forms.loader(rows, self.forms.training).batches([self.rows])
-        self.objective = Objective(self.forms, batch, seed)
+        [form] = self.forms.training
+        [batch] = self.forms.loader(rows, form).batches([self.rows])
+        self.objective = Objective(form, batch, seed)
         learnt = {id(w) for w in self.forms.learnt}
         self._learnt = {n: self.forms.weights[n] for n in self.forms.arrays()
                         if id(self.forms.weights[n]) in learnt}  # fmt: skip
@@ -148,7 +150,7 @@ class Check:
     def blame(self, wrong: Sequence[Checked]) -> Diagnostic:
         """The mistake: the first node of the spec whose own gradient is wrong, and a weight of it, or else
         the last that is wrong, which stands nearest before it."""
-        graph = self.forms.training.graph
+        graph = self.objective.form.graph
         name = self.objective.first_wrong()
         node = next((n for n in graph.nodes if n.name == name), None)
         own = {v.name for v in node.weights.values()} if node else set()
@@ -184,14 +186,14 @@ class Objective:
     """What training makes small, of one batch, as a function of the weights:
     with the same draws every time."""
 
-    def __init__(self, forms: Forms, batch: list[torch.Tensor], seed: int) -> None:
-        self._form, self._batch, self._seed = forms.training, batch, seed
-        self._still = Still(forms.training.module)
-        self._differentiates = any(n.operator.wrt is not None for n in forms.training.graph.nodes)
+    def __init__(self, form: Form, batch: list[torch.Tensor], seed: int) -> None:
+        self.form, self._batch, self._seed = form, batch, seed
+        self._still = Still(form.module)
+        self._differentiates = any(n.operator.wrt is not None for n in form.graph.nodes)
 
     def __call__(self) -> torch.Tensor:
         torch.manual_seed(self._seed)
-        return self._still.run(*self._batch, *self._form.weights)["objective"]
+        return self._still.run(*self._batch, *self.form.weights)["objective"]
 
     def along(self, weight: torch.Tensor, way: torch.Tensor) -> Callable[[float], float]:
         """What it is as a weight goes some way."""
@@ -210,9 +212,9 @@ class Objective:
 
     def first_wrong(self) -> str | None:
         """The name of the first node whose own gradient is not what differences of it say."""
-        single = Single(self._form.module, self._seed)
+        single = Single(self.form.module, self._seed)
         torch.manual_seed(self._seed)
-        single.run(*self._batch, *self._form.weights)
+        single.run(*self._batch, *self.form.weights)
         return single.wrong
 
 
@@ -275,6 +277,12 @@ def is_float(value: Any) -> bool:
 
 
 # --- rows and weights -------------------------------------------------------------------------------------
+
+
+def in_float64(program: Program) -> Program:
+    """The program with all its training in float64."""
+    phases = (replace(p, settings=p.settings.knowing(precision="float64")) for p in program.phases)
+    return replace(program, phases=tuple(phases))
 
 
 def rows_of(face: Face, data: Any) -> tuple[Rows | None, str]:

@@ -22,7 +22,9 @@ Figures = dict[str, float]
 class Epoch:
     """What one pass over the training rows gave. Epochs and steps count from 1.
 
-    `train` holds the mean loss of the steps; `best` says that its weights are the ones to keep so far.
+    `rate` is that of the optimizer without `on=`, else of the first; `rates` are those of a list of them, in
+    its order. `train` holds the mean losses of the steps; `best` says that its weights are the ones to keep
+    so far.
     """
 
     epoch: int
@@ -32,10 +34,14 @@ class Epoch:
     train: Figures
     validation: Figures
     best: bool
+    rates: tuple[float, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """As plain values that JSON knows."""
-        return asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
+        """As plain values that JSON knows; `rates` where there are several."""
+        told = asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
+        if len(self.rates) < 2:
+            del told["rates"]
+        return told
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,8 @@ class Trained:
     """What training gives.
 
     `weights` are those of epoch `kept` (0: as they began), `figures` and `tables` what they reach on every
-    part of the data in the form that is exported. `ended` is `done`, `early`, `interrupted` or `diverged`.
+    part of the data in the form that is exported. `ended` is `done`, `early`, `met` (what `until`
+    says holds), `interrupted` or `diverged`.
     """
 
     weights: Mapping[str, np.ndarray] = field(repr=False)
@@ -84,11 +91,12 @@ class Watch:
         self._stopping, self._sign = stopping, 1 if lower_is_better else -1
         self._part = stopping.part if stopping else "validation" if validated else "train"
         self._figure = stopping.figure if stopping else "loss"
+        self._least = stopping.min_delta if stopping else 0.0
         self._best, self._waited = inf, 0
 
     def better(self, parts: Mapping[str, Figures]) -> bool:
         figure = parts[self._part].get(self._figure, inf)
-        if not self._sign * figure < self._best:  # what is no number is never better
+        if not self._sign * figure < self._best - self._least:  # what is no number is never better
             self._waited += 1
             return False
         self._best, self._waited = self._sign * figure, 0

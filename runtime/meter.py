@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,15 +23,17 @@ class Meter:
 
     def __init__(self, measured: Sequence[Measured]) -> None:
         self._measured = [(m, m.metric.start(m.type)) for m in measured]
-        self._loss, self._rows = 0.0, 0
+        self._losses: dict[str, float] = {}
+        self._rows = 0
 
     def add(
-        self, answers: Mapping[str, Any], targets: Mapping[str, Any], rows: int, loss: float | None = None
-    ) -> None:
-        """Count one batch of so many rows."""
-        if loss is not None:
-            self._loss += loss * rows
-            self._rows += rows
+        self, answers: Mapping[str, Any], targets: Mapping[str, Any], rows: int,
+        losses: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        """Count one batch of so many rows, with its losses by name."""
+        for name, loss in losses.items():
+            self._losses[name] = self._losses.get(name, 0.0) + loss * rows
+        self._rows += rows
         told: dict[str, Answer] = {}
         for m, state in self._measured:
             if m.output not in told:
@@ -38,8 +41,8 @@ class Meter:
             m.metric.update(np, state, told[m.output], targets[m.target])
 
     def figures(self) -> dict[str, float]:
-        """The loss, if one was given, and every figure of the metrics, by name."""
-        found = {"loss": self._loss / self._rows} if self._rows else {}
+        """The losses that were given, and every figure of the metrics, by name."""
+        found = {name: loss / self._rows for name, loss in self._losses.items()}
         for m, state in self._measured:
             if not m.metric.tabular:
                 parts = m.metric.parts(m.type)

@@ -53,7 +53,7 @@ class Plan:
 
 def make(program: Program, data: Dataset) -> Plan:
     """The plan of a training; `CompileError` if it cannot be carried out with this data."""
-    settings, rows = program.train, data.train
+    settings, taken, rows = program.phase.settings, program.phase.batches, data.train
     if rows is None or rows.count == 0:
         raise impossible("there are no training rows", program.data)
     if rows.count is not None:
@@ -62,11 +62,11 @@ def make(program: Program, data: Dataset) -> Plan:
         raise impossible("`batch` cannot be `all` where every input is drawn", settings, "batch",
                          help="say how many to draw for a step: `batch = 64`")  # fmt: skip
     else:
-        sizes = [settings.batch] * settings.accumulate * min(DRAWN, settings.steps or DRAWN)
+        sizes = [settings.batch] * taken * min(DRAWN, settings.steps or DRAWN)
     check_watched(program, data)
     check_drawn(program, rows.drawn)
-    an_epoch = ceil(len(sizes) / settings.accumulate)
-    return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * an_epoch, settings.accumulate)
+    an_epoch = ceil(len(sizes) / taken)
+    return Plan(sizes, settings.steps or (settings.epochs or EPOCHS) * an_epoch, taken)
 
 
 def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
@@ -84,7 +84,11 @@ def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
 
 
 def check_watched(program: Program, data: Dataset) -> None:
-    """What early stopping watches has to be measured."""
+    """What early stopping and `until` watch has to be measured."""
+    until = program.phase.settings.until
+    if until is not None and data.validation is None and "validation" in until.parts():
+        raise impossible(f"`until` compares `{until.text}`, and there are no validation rows", program.train,
+                         "until", help="give some, or compare a figure of `train`", code="E0408")  # fmt: skip
     try:
         program.train.check_watched(known_figures(program), data.validation is not None)
     except Reject as reject:
@@ -133,7 +137,8 @@ def never_better(settings: Train) -> CompileError:
 
 def known_figures(program: Program) -> dict[str, Metric | None]:
     """The figures of an epoch by name, with their metrics."""
-    return figures(program.metrics, {o.name: o.declared for o in program.outputs})
+    types = {o.name: o.declared for o in program.outputs}
+    return figures(program.metrics, types, program.objective.losses)
 
 
 def impossible(message: str, section: Any = None, key: str = "", help: str = "",

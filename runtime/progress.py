@@ -34,6 +34,7 @@ class Progress:
 
     def begin(self, program: Program, plan: Plan) -> None:
         self._plan, self._began, self._told = plan, time.monotonic(), time.monotonic()
+        self._until = program.phase.settings.until
         if self._console.is_terminal:
             self._bar = bar(self._console)
             self._task = self._bar.add_task("epoch 1", total=plan.steps)
@@ -58,6 +59,9 @@ class Progress:
 
     def end(self, trained: Trained) -> None:
         self.close()
+        if trained.ended == "met" and self._until is not None:
+            words = f"done: {printable(self._until.text)} holds"
+            self._console.print(words, highlight=False, markup=False, soft_wrap=True)
         words = {"early": "stopped early", "interrupted": "interrupted", "diverged": "stopped"}
         if trained.ended in words:
             kept = f"the weights of epoch {trained.kept}" if trained.kept else "the weights as they began"

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
 
 
 class Snapshot:
-    """Copies of weights, of the optimizer's state and of the random states;
+    """Copies of weights, of the state of optimizers and of the random states;
     taken again, it reuses its memory."""
 
-    def __init__(
-        self, weights: list[torch.Tensor], optimizer: torch.optim.Optimizer, device: torch.device
-    ) -> None:
-        self._weights, self._optimizer, self._device = weights, optimizer, device
+    def __init__(self, weights: list[torch.Tensor], optimizers: Sequence[Any], device: torch.device) -> None:
+        self._weights, self._optimizers, self._device = weights, optimizers, device
         self._kept: list[torch.Tensor] = []
-        self._nested: dict[torch.Tensor, Any] = {}
+        self._nested: list[tuple[Any, torch.Tensor, Any]] = []
         self._random: list[torch.Tensor] = []
 
     def take(self) -> None:
@@ -29,24 +27,26 @@ class Snapshot:
             self._kept = [t.detach().clone() for t in live]
         else:
             copy(live, self._kept)
-        self._nested = {w: deepcopy(s) for w, s in self._states() if is_nested(s)}
+        self._nested = [(o, w, deepcopy(s)) for o, w, s in self._states() if is_nested(s)]
         self._random = random_states(self._device)
 
     def restore(self) -> None:
-        if len(self._live()) != len(self._kept):  # taken before the optimizer's first step
-            self._optimizer.state.clear()
+        if len(self._live()) != len(self._kept):  # taken before the first step
+            for optimizer in self._optimizers:
+                optimizer.state.clear()
         copy(self._kept, self._live())
-        for weight in [w for w, s in self._states() if is_nested(s)]:
-            del self._optimizer.state[weight]
-        self._optimizer.state.update({w: deepcopy(s) for w, s in self._nested.items()})
+        for optimizer, weight in [(o, w) for o, w, s in self._states() if is_nested(s)]:
+            del optimizer.state[weight]
+        for optimizer, weight, state in self._nested:
+            optimizer.state[weight] = deepcopy(state)
         set_random_states(self._device, self._random)
 
     def _live(self) -> list[torch.Tensor]:
-        flat = (s for _, s in self._states() if not is_nested(s))
+        flat = (s for _, _, s in self._states() if not is_nested(s))
         return [*self._weights, *(t for s in flat for t in s.values() if isinstance(t, torch.Tensor))]
 
-    def _states(self) -> Iterable[tuple[torch.Tensor, dict[str, Any]]]:
-        return self._optimizer.state.items()
+    def _states(self) -> Iterator[tuple[Any, torch.Tensor, dict[str, Any]]]:
+        return ((o, weight, state) for o in self._optimizers for weight, state in o.state.items())
 
 
 def is_nested(state: dict[str, Any]) -> bool:

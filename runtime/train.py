@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import torch
 
 from dlc.runtime import blame, device, plans
 from dlc.runtime.batches import Passes
+from dlc.runtime.expectations import trained_measures
 from dlc.runtime.forms import Forms
 from dlc.runtime.history import Epoch, Figures, Listener, Trained, Watch
 from dlc.runtime.interrupt import Interrupt
@@ -34,16 +36,18 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     Ctrl-C ends it after the step at hand, with the best weights so far. Where a number turns NaN or
     infinite it raises `CompileError`, after the listeners have been given the last good weights.
     """
-    settings, plan = program.train, plans.make(program, data)
+    phase, plan = program.phase, plans.make(program, data)
+    settings, until = phase.settings, phase.settings.until
     torch.manual_seed(settings.seed)
     forms = Forms(program, weights, device.choose(on))
-    plans.check_statistics(forms.training.graph, plan)
-    learner = Learner(forms, settings, plan.steps)
+    for form in forms.training:
+        plans.check_statistics(form.graph, plan)
+    learner = Learner(forms, phase, plan.steps)
     assert data.train is not None, "the plan looked"
-    passes = Passes(forms.loader(data.train, forms.training), plan, settings.seed)
+    passes = Passes(forms.loader(data.train, *forms.training), plan, settings.seed)
     live = list(forms.weights.values())
     best, kept = [w.detach().clone() for w in live], 0
-    before = Snapshot([*live, *learner.averaged], learner.optimizer, forms.device)
+    before = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
     watch = Watch(settings.early_stop, plans.lower_is_better(program), data.validation is not None)
     history: list[Epoch] = []
     step, ended = 0, "done"
@@ -68,7 +72,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
 
             # the only place of an epoch where values are read back from the device
             read = losses.read()
-            if not all(map(isfinite, read)) or not learner.finite():
+            if not all(map(isfinite, chain(*read))) or not learner.finite():
                 kept = kept if settings.early_stop else number - 1
                 error = blame.replay(learner, passes.again(), before, first, kept)
                 before.restore()
@@ -78,19 +82,31 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                     listener.end(Trained(weights, tuple(history), kept, "diverged"))
                 raise error
 
+            told = {
+                name: mean(list(of), plan.rows)
+                for name, of in zip(learner.losses, zip(*read, strict=True), strict=True)
+            }
             with learner.answering():
-                found = after_epoch(forms, data, mean(read, plan.rows), validate=not interrupt.asked)
+                measured = after_epoch(forms, data, told, validate=not interrupt.asked)
+                found = {"validation": {}, **measured, "train": measured.get("train", {}) | told}
                 better = watch.better(found) or (interrupt.asked and not kept)
                 if better:
                     kept = number
                     copy(live, best)
-            rate, seconds = learner.rate(step - 1), time.monotonic() - began
-            history.append(Epoch(number, step, rate, seconds, found["train"], found["validation"], better))
+            rate, rates, seconds = learner.rate(step - 1), learner.rates(step - 1), time.monotonic() - began
+            history.append(
+                Epoch(number, step, rate, seconds, found["train"], found["validation"], better, rates)
+            )
             for listener in listeners:
                 listener.epoch(history[-1], lambda: forms.arrays(best))
             learner.after_epoch((found["validation"] or found["train"])["loss"])
-            if interrupt.asked or watch.over:
-                ended = "interrupted" if interrupt.asked else "early"
+            if interrupt.asked:
+                ended = "interrupted"
+            elif until is not None and until.holds(trained_measures(measured)):
+                ended = "met"
+            elif watch.over:
+                ended = "early"
+            if ended != "done":
                 break
             passes.next_epoch()
 
@@ -98,8 +114,8 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
             raise plans.never_better(settings)
 
         with learner.answering():
-            if ended == "done" and settings.early_stop is None:
-                kept = plan.epochs  # who runs to the end is given the last weights, not the best
+            if ended in ("done", "met") and settings.early_stop is None:
+                kept = len(history)  # who runs to the end is given the last weights, not the best
             else:
                 copy(best, live)
             meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
@@ -111,15 +127,12 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
     return trained
 
 
-def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dict[str, Figures]:
-    """The figures of an epoch: the mean loss of its steps, those of validation,
-    and of training what is watched."""
-    stopping = forms.program.train.early_stop
-    train = {"loss": loss}
-    if stopping is not None and stopping.part == "train" and stopping.figure != "loss":
-        assert data.train is not None
-        train = forms.evaluate(data.train) | train
-    return {
-        "train": train,
-        "validation": forms.evaluate(data.validation) if data.validation is not None and validate else {},
-    }
+def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:
+    """What is measured after an epoch with these mean losses of its steps: the figures of validation, and
+    those of training where they are watched."""
+    settings = forms.program.phase.settings
+    stopping, until = settings.early_stop, settings.until
+    watched = stopping is not None and stopping.part == "train" and stopping.figure not in losses
+    watched |= until is not None and "train" in until.parts()
+    parts = {"train": data.train if watched else None, "validation": data.validation if validate else None}
+    return {part: forms.evaluate(rows) for part, rows in parts.items() if rows is not None}

@@ -31,9 +31,9 @@ def passed(program: Program) -> Iterator[tuple[str, Graph]]:
     yield "inference", inference
     yield "folded", fold(inference, ones(inference))[0]
     yield "answers in training", forms.training_answers(program)
-    if program.loss is not None:
+    if program.phases:
         yield "inference with the loss", forms.validation(program)
-        yield "training", forms.training(program)
+        yield "training", forms.training(program, program.objective)
 
 
 def ones(graph: Graph) -> dict[str, np.ndarray]:

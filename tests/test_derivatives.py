@@ -40,7 +40,7 @@ def modules(program):
 def loss_of(text: str, x: torch.Tensor):
     """The loss of the spec for these rows, and the program."""
     program = compile(Source("model.dl", SPEC.format(text)))
-    form = forms.training(program)
+    form = forms.training(program, program.objective)
     model = Model(form, program.graph.weights, draw(program.graph, 0))
     return model({"x": x, "y": torch.zeros(len(x)), "z": torch.zeros(len(x), 2)})["loss"], program, model
 
@@ -84,7 +84,7 @@ def test_a_jacobian_is_that_of_autograd():
 def test_a_gradient_of_a_loss_with_respect_to_a_weight():
     text = "input x: float[3]\noutput y: float\nweight w: float[3] = ones\nsum(x * w) -> y\n"
     program = compile(Source("model.dl", f"{text}train {{ loss = norm(gradient(mse(y), w)) }}\n"))
-    model = Model(forms.training(program), program.graph.weights, draw(program.graph, 0))
+    model = Model(forms.training(program, program.objective), program.graph.weights, draw(program.graph, 0))
     w = torch.ones(3, requires_grad=True)
     (wanted,) = torch.autograd.grad((X * w).sum(1).square().mean(), w)
     torch.testing.assert_close(model({"x": X, "y": torch.zeros(5)})["loss"], wanted.norm())

@@ -464,7 +464,7 @@ LAYERS = {"float": "x -> dense(3) -> y", "class": "x -> dense(3) -> softmax -> y
 def test_in_training(head, loss, reference):
     text = f"input x: float[8]\n{HEADS[head]}\n{LAYERS[head]}\ntrain {{ loss = {loss} }}\n"
     program = compile(Source("loss.dl", text))
-    graph = forms.training(program)
+    graph = forms.training(program, program.objective)
     rng = np.random.default_rng(0)
     values = {w.name: rng.standard_normal(w.value.type.shape).astype(np.float32) for w in graph.weights}
     target = {

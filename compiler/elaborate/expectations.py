@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
@@ -46,12 +47,41 @@ def read(ev: Evaluator, written: syntax.Section | None, measured: Measured) -> t
 
 
 def one(ev: Evaluator, statement: syntax.Statement, measured: Measured) -> Expectation:
-    comparison = statement.value if isinstance(statement, syntax.Evaluate) else None
-    if not isinstance(comparison, syntax.Binary) or comparison.operator not in COMPARISONS:
-        raise ev.fail("E0606", statement.span, "expected a comparison, such as `test.accuracy >= 0.9`",
-                      help=compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
-    left, right = (side(ev, s, measured) for s in (comparison.left, comparison.right))
-    return Expectation(left, comparison.operator, right, statement.span)
+    if not isinstance(statement, syntax.Evaluate):
+        raise no_comparison(ev, statement, "test.accuracy >= 0.9",
+                            compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
+    return comparison(ev, statement.value, "test.accuracy >= 0.9", measured)
+
+
+def comparison(ev: Evaluator, expr: syntax.Expr, such: str, measured: Measured) -> Expectation:
+    """A comparison of figures; `such` is one."""
+    if not isinstance(expr, syntax.Binary) or expr.operator not in COMPARISONS:
+        raise no_comparison(ev, expr, such)
+    left, right = (side(ev, s, measured) for s in (expr.left, expr.right))
+    return Expectation(left, expr.operator, right, expr.span)
+
+
+def no_comparison(ev: Evaluator, found: syntax.Expr | syntax.Statement, such: str, help: str = "") -> Halt:
+    return ev.fail("E0606", found.span, f"expected a comparison, such as `{such}`", help=help)
+
+
+def until(ev: Evaluator, written: syntax.Expr | None, measured: Measured) -> Expectation | None:
+    """What ends training where it holds: a comparison of what is measured after an epoch."""
+    if written is None:
+        return None
+    try:
+        any_part = replace(measured, parts=(*measured.parts, "test"))
+        found = comparison(ev, written, "train.loss <= 0.01", any_part)
+        paths = found.measures()
+        if any(path.startswith("test.") for path in paths):
+            raise ev.fail("E0408", written.span, "the test rows take no part in training",
+                          help="compare a figure of `train` or `validation`")  # fmt: skip
+        if not paths or set(paths) & set(STATIC):
+            raise ev.fail("E0606", written.span, "training does not change what is compared",
+                          help="compare a figure of an epoch, such as `train.loss <= 0.01`")  # fmt: skip
+    except Halt:
+        return None
+    return found
 
 
 def compared(statement: syntax.Bind) -> str:

@@ -13,13 +13,14 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.quoting import listed
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean
+from dlc.compiler.training.phases import Objective, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.ir import Value
+    from dlc.compiler.ir import Graph, Value
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.section import Train
     from dlc.compiler.types import Tensor
@@ -61,6 +62,16 @@ def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
                 Add(), [Operand(total, output.span), Operand(own, output.span)], output.span
             )[0]
     return total
+
+
+def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, ...]],
+           graph: Graph) -> tuple[Phase, ...]:  # fmt: skip
+    """What `train` says is trained: one phase with one objective; none without a loss."""
+    if loss is None:
+        return ()
+    learns = frozenset(w.name for w in graph.weights if w.trainable and not train.freezes(w))
+    objective = Objective(loss, losses, learns, train.optimizer, train.schedule, train.regularize, train.clip)
+    return (Phase(train, (objective,)),)
 
 
 def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:

@@ -16,6 +16,7 @@ from dlc.compiler.kinds import Defined, ListOf, Reject
 from dlc.compiler.later import later, not_built
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import checks, following, initial_values
+from dlc.compiler.passes.terms import by_output
 from dlc.compiler.program import Program
 from dlc.compiler.sections import PARTS, Data, Export, ExportName, Idx
 from dlc.compiler.source import Source, Span
@@ -41,15 +42,18 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     export = chosen_outputs(e, ev, section(ev, Export, written.get("export")) or Export())
     loss = objective.total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
     metrics = tuple(objective.chosen_metrics(e, ev, train))
+    losses = by_output(e.builder.nodes, loss, e.outputs(ev.scope.file)) if loss else {}
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
-    known = figures(metrics, types)
+    known = figures(metrics, types, losses)
     uncertain = is_uncertain(e, ev, written.get("train"))
     objective.refuse_twice(e, metrics, types)
     parts = measured_parts(e, data, written.get("data"))
     check_together(e, train, written.get("train"), known, "validation" in parts, uncertain)
     check_data(e, ev, data)
     check_weights(e, train, written.get("train"))
-    expected = expectations.read(ev, written.get("expect"), expectations.Measured(known, parts, uncertain))
+    measured = expectations.Measured(known, parts, uncertain)
+    expected = expectations.read(ev, written.get("expect"), measured)
+    train = train.knowing(until=expectations.until(ev, train.values()["until"], measured))
     answers = exports.exported(e, ev, export)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
     checks.learnt_first(graph, e.problems)
@@ -59,7 +63,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
         source=tree.source, sources=tuple(e.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), inputs=tuple(e.inputs),
-        outputs=e.outputs(ev.scope.file), graph=graph, loss=loss,
+        outputs=e.outputs(ev.scope.file), graph=graph, phases=objective.phases(train, loss, losses, graph),
         data=data, train=train, export=export, exports=answers,
         expectations=expected, metrics=metrics,
         warnings=tuple(e.problems.sorted()), bindings={**ev.scope.names}, facts=e.facts,

@@ -10,7 +10,7 @@ from dlc.compiler.definition import Definition, Setting
 from dlc.compiler.elaborate import members, translated
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.kinds import Kind, OneOf, Reject, Text, describe
-from dlc.compiler.later import later, no_several_optimizers, not_built
+from dlc.compiler.later import later, not_built
 from dlc.compiler.suggest import did_you_mean
 from dlc.compiler.tensor_kinds import TensorValue
 
@@ -115,8 +115,6 @@ def _directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     item = kind.item()
     if isinstance(expr, (syntax.ListExpr, syntax.TupleExpr)) and item is not None:
         return ev.evaluate_all(expr.items, lambda entry: directed_value(ev, item, entry))
-    if isinstance(expr, syntax.ListExpr) and "optimizer" in kind.families():
-        raise ev.refuse(expr.span, no_several_optimizers())
     if isinstance(kind, Text) and not members.known(ev, members.root_of(_first(expr))):
         raise ev.fail(
             "E0403",

@@ -46,6 +46,7 @@ class Add(Sign):
     offset = "subtracts"
     sign = "+"
     verb = "added"
+    sums = True
 
     def torch(self, F, a, b):
         return a + b

@@ -146,6 +146,8 @@ class Operator(Definition, family="operator", what="an operator"):
     wants: ClassVar[str] = ""
     # True if no gradient flows back through it.
     detaches: ClassVar[bool] = False
+    # True if it makes the sum of its operands, or the mean of one: the terms of a loss are found behind it.
+    sums: ClassVar[bool] = False
     # True if it stands in training alone, as losses do, and has no form in ONNX.
     training_only: ClassVar[bool] = False
     # The operand with respect to which it differentiates.

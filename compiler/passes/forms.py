@@ -12,7 +12,7 @@ from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.passes import together
 from dlc.compiler.passes.extension import Extension, rewired
 from dlc.compiler.training.beginning import by_net
-from dlc.compiler.training.objective import Penalty
+from dlc.compiler.training.objective import BatchMean, Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
@@ -20,27 +20,56 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir import GraphInput, Output, Weight
     from dlc.compiler.program import Program
+    from dlc.compiler.training.phases import Objective
     from dlc.compiler.training.regularizers import Regularizer
 
 LOSS = "the loss"  # its name beside answers, which no answer can have
 
 
+def loss_of(output: str) -> str:
+    """The name beside answers of the loss of one output."""
+    return f"loss of {output}"
+
+
 # --- training ---------------------------------------------------------------------------------------------
 
 
-def training(program: Program) -> Graph:
-    """What a step computes: `loss` as written, targets that follow an augmentation moved with it, and
-    `objective`, which is that with the regularizers added."""
-    if program.loss is None:
-        raise ValueError("nothing is trained")
-    graph = following(program, held(program))
+def training(program: Program, pursued: Objective) -> Graph:
+    """What a step computes: `loss` as written and those of outputs, targets that follow an augmentation moved
+    with it, and `objective`, which is the loss with the regularizers added."""
+    graph = following(program, with_losses(held(program), pursued))
     extension, loss = Extension(graph), graph.outputs[LOSS]
     objective = loss
-    for regularizer, operands in penalized(program):
+    for regularizer, operands in penalized(program, pursued):
         if operands:
             penalty = extension.add(acting(regularizer), operands, regularizer.name, loss.site)
             objective = extension.add(Add(), (objective, penalty), "objective", loss.site)
-    return extension.done({"objective": objective, "loss": loss})
+    losses = {name: value for name, value in graph.outputs.items() if name != LOSS}
+    return extension.done({"objective": objective, "loss": loss, **losses})
+
+
+def with_losses(graph: Graph, objective: Objective) -> Graph:
+    """The graph with the loss and the losses of outputs as what it gives."""
+    extension, outputs = Extension(graph), {LOSS: objective.loss}
+    for output, terms in objective.losses.items():
+        scalars = [averaged(extension, term) for term in terms]
+        outputs[loss_of(output)] = summed(extension, scalars, f"{output}_loss")
+    nodes = tuple(extension.nodes)
+    return replace(graph, nodes=nodes, outputs=outputs)
+
+
+def averaged(extension: Extension, term: Value) -> Value:
+    """A term of the loss as a scalar: the mean over the axes that are left."""
+    if not term.type.batched and not term.type.shape:
+        return term
+    return extension.add(BatchMean(), (term,), f"{term.name}_mean", term.site)
+
+
+def summed(extension: Extension, terms: list[Value], name: str) -> Value:
+    total, *rest = terms
+    for term in rest:
+        total = extension.add(Add(), (total, term), name, term.site)
+    return total
 
 
 def acting(regularizer: Regularizer) -> Penalty:
@@ -50,16 +79,17 @@ def acting(regularizer: Regularizer) -> Penalty:
 
 
 def following(program: Program, graph: Graph) -> Graph:
-    """The graph of the loss, with targets that follow what moves or mixes what they are held against."""
+    """A graph whose outputs are losses, with targets that follow what moves or mixes what they are held
+    against."""
     smooth = {o.target_value for o in program.outputs if o.declared.element in FLOATS}
-    return together.follow(replace(graph, outputs={LOSS: program.loss}), smooth)
+    return together.follow(graph, smooth)
 
 
-def penalized(program: Program) -> Iterator[tuple[Regularizer, list[Value]]]:
-    """Each regularizer, and what it acts on: a tensor, or the weights of layers."""
-    free = [w for w in program.graph.weights if not program.train.freezes(w)]
+def penalized(program: Program, objective: Objective) -> Iterator[tuple[Regularizer, list[Value]]]:
+    """Each regularizer, and what it acts on: a tensor, or the weights of layers that learn."""
+    free = objective.learnt(program.graph.weights)
     owned = by_net(free)
-    for regularizer in program.train.regularize:
+    for regularizer in objective.regularize:
         if regularizer.value is not None:
             yield regularizer, [regularizer.value]
             continue
@@ -73,14 +103,20 @@ def trained(program: Program) -> list[Weight]:
 
 
 def check_reached(program: Program) -> None:
-    """Refuse a loss from which no gradient flows back to a weight."""
-    graph = training(program)
+    """Refuse losses from which no gradient flows back to a weight that follows it."""
+    for phase in program.phases:
+        for objective in phase.objectives:
+            check_flows(program, objective)
+
+
+def check_flows(program: Program, objective: Objective) -> None:
+    graph = training(program, objective)
     reached = {graph.outputs["objective"]}
     for node in reversed(graph.nodes):
         flows = any(value in reached and value.type.is_float for value in node.results)
         if flows and not node.operator.detaches:
             reached.update(node.reads)
-    if not any(weight.value in reached for weight in trained(program)):
+    if not any(weight.value in reached for weight in objective.learnt(program.graph.weights)):
         raise program.nothing_to("learn")
 
 
@@ -117,7 +153,11 @@ def inference(program: Program) -> Graph:
 
 def validation(program: Program) -> Graph:
     """The same from rows as training has them, whose classes are places; with the loss."""
-    return answering(program, at_inference(program.graph), {LOSS: program.loss} if program.loss else {})
+    graph = at_inference(program.graph)
+    if not program.phases:
+        return answering(program, graph)
+    graph = with_losses(graph, program.objective)
+    return answering(program, graph, graph.outputs)
 
 
 def training_answers(program: Program) -> Graph:

@@ -23,5 +23,4 @@ def ends(program: Program) -> Iterator[Value]:
         yield from (output.flowed, output.scores)
     yield from (value for _, value in program.exports if isinstance(value, Value))
     yield from (r.value for r in program.train.regularize if isinstance(r.value, Value))
-    if program.loss is not None:
-        yield program.loss
+    yield from program.losses

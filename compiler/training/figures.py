@@ -9,7 +9,7 @@ from dlc.compiler.definition import family
 from dlc.compiler.suggest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.types import Tensor
@@ -27,13 +27,19 @@ def titles(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
     return [m.name if len(outputs) == 1 else f"{output}.{m.name}" for output, m in metrics]
 
 
-def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> dict[str, Metric | None]:
-    """The names of an epoch's figures that are numbers, each with its metric; the loss has none.
+def losses(outputs: Iterable[str]) -> list[str]:
+    """What losses are called: that of all, and those of these outputs."""
+    return ["loss", *(f"{output}.loss" for output in outputs)]
 
-    `types` are those of the outputs. A name that ends in `*` stands for those of classes that only the data
-    knows.
+
+def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor],
+            apart: Iterable[str]) -> dict[str, Metric | None]:  # fmt: skip
+    """The names of an epoch's figures that are numbers, each with its metric; losses have none.
+
+    `types` are those of the outputs, and `apart` the outputs whose losses are told apart. A name that ends in
+    `*` stands for those of classes that only the data knows.
     """
-    found: dict[str, Metric | None] = {"loss": None}
+    found: dict[str, Metric | None] = dict.fromkeys(losses(apart))
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         parts = metric.parts(types[output])
         if not metric.tabular:

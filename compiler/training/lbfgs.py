@@ -35,10 +35,15 @@ class Lbfgs(Optimizer):
                                       shown="`lr` as it is")  # fmt: skip
 
     def torch(self, optim, weights):
+        return self.over(optim, weights)[0]
+
+    def over(self, optim, weights, matrices=(), undecayed=()):
         made = optim.LBFGS(weights, self.lr, max_iter=self.max_iter, max_eval=self.max_eval,
                            tolerance_grad=self.tolerance_grad, tolerance_change=self.tolerance_change,
                            history_size=self.history_size, line_search_fn=self.line_search)  # fmt: skip
-        return Decaying(made, weights, self.weight_decay) if self.weight_decay else made
+        parts = self.parted(weights, undecayed)
+        decaying = [w for each, some in parts if each.weight_decay for w in some]
+        return [Decaying(made, decaying, self.weight_decay) if decaying else made]
 
 
 class Decaying:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dlc.compiler.definition import Reject, setting
 from dlc.compiler.kinds import Flag, Number, Whole, Word
 from dlc.compiler.training.optimizers import Optimizer, fused
@@ -39,24 +37,11 @@ class Muon(Optimizer):
                           nesterov=self.nesterov, eps=self.eps, ns_steps=self.ns_steps,
                           adjust_lr_fn=self.adjust_lr_fn)  # fmt: skip
 
-    def over(self, optim, weights, matrices):
-        chosen = {id(w) for w in matrices}
-        rest = [w for w in weights if id(w) not in chosen]
-        parts = [self.torch(optim, matrices)] if matrices else []
-        if rest:
-            parts.append(optim.AdamW(rest, self.lr, weight_decay=self.weight_decay, fused=fused(rest)))
-        return parts[0] if len(parts) == 1 else Together(parts)
-
-
-class Together:
-    """Optimizers of torch, each with weights of its own, as one."""
-
-    def __init__(self, parts: list[Any]) -> None:
-        self._parts, self.state = parts, parts[0].state
-        self.param_groups = [group for part in parts for group in part.param_groups]
-        for part in parts:
-            part.state = self.state
-
-    def step(self) -> None:
-        for part in self._parts:
-            part.step()
+    def over(self, optim, weights, matrices=(), undecayed=()):
+        known = {id(w) for w in matrices}
+        chosen = [w for w in weights if id(w) in known]
+        rest = [w for w in weights if id(w) not in known]
+        made = [self.torch(optim, chosen)] if chosen else []
+        for each, some in self.parted(rest, undecayed):
+            made.append(optim.AdamW(some, self.lr, weight_decay=each.weight_decay, fused=fused(some)))
+        return made

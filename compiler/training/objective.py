@@ -16,6 +16,7 @@ class BatchMean(Operator):
     public = False
     training_only = True
     batchless = True
+    sums = True
 
     def type(self, x: Tensor) -> Tensor:
         return Tensor("float", batched=False)

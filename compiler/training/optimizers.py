@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definition import Definition, setting
-from dlc.compiler.kinds import Flag, Number, Reject
+from dlc.compiler.kinds import Defined, Flag, ListOf, Number, Reject, Word
+from dlc.compiler.training.beginning import Meant, NetOrWeight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Self
+
+    from dlc.compiler.ir import Weight
 
 # Where torch has kernels that update all weights in one call.
 FUSED_ON = ("cpu", "cuda", "mps")
@@ -23,6 +30,12 @@ class Optimizer(Definition, family="optimizer", what="an optimizer"):
         0,
         keyword=True,
     )
+    decay: str = setting("which weights `weight_decay` acts on; `weights` are those of layers, without "
+                         "biases and norms", Word("all", "weights"), "all", keyword=True)  # fmt: skip
+    on: tuple[Any, ...] = setting(
+        "the nets and declared weights that it changes; without, what no other entry of a list takes",
+        ListOf(NetOrWeight()), (), keyword=True,
+    )  # fmt: skip
 
     def check(self) -> None:
         """Reject settings that do not go together."""
@@ -32,10 +45,53 @@ class Optimizer(Definition, family="optimizer", what="an optimizer"):
         """The optimizer of `torch.optim` over these weights, all on one device."""
         raise NotImplementedError
 
-    def over(self, optim: Any, weights: list[Any], matrices: list[Any]) -> Any:
-        """The same, told which of the weights are matrices that a layer multiplies by.
+    def over(self, optim: Any, weights: list[Any], matrices: Sequence[Any] = (),
+             undecayed: Sequence[Any] = ()) -> list[Any]:  # fmt: skip
+        """Optimizers of `torch.optim` that together change these weights, each some of them. Of all weights
+        `matrices` are those that a layer multiplies by, and `undecayed` biases and norms.
         `Reject` where this torch has none such."""
-        return self.torch(optim, weights)
+        return [each.torch(optim, some) for each, some in self.parted(weights, undecayed)]
+
+    def parted(self, weights: list[Any], undecayed: Sequence[Any]) -> list[tuple[Self, list[Any]]]:
+        """The weights that decay, and those that do not, each with the optimizer that treats them so."""
+        still = {id(w) for w in undecayed} if self.decay == "weights" and self.weight_decay else set()
+        decaying = [w for w in weights if id(w) not in still]
+        rest = [w for w in weights if id(w) in still]
+        parts = ((self, decaying), (self.knowing(weight_decay=0.0), rest))
+        return [(optimizer, some) for optimizer, some in parts if some]
+
+
+class Optimizers(ListOf):
+    """An optimizer, or a list of them, each for weights of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(Defined("optimizer"))
+
+    def describe(self) -> str:
+        return f"{self.each.describe()}, or a list of them with `on=`"
+
+    def accept(self, value):
+        if value is None or value in ([], ()):
+            raise self.mismatch(value)
+        return super().accept(value)
+
+
+def shares(optimizers: Sequence[Optimizer], weights: Iterable[Weight]) -> list[list[Weight]]:
+    """The weights that each optimizer of a list changes: a weight belongs to the first that names it, else to
+    the one without `on=`; what none takes is in no list."""
+    named = [Meant(optimizer.on) for optimizer in optimizers]
+    rest = next((place for place, optimizer in enumerate(optimizers) if not optimizer.on), None)
+    found: list[list[Weight]] = [[] for _ in optimizers]
+    for weight in weights:
+        place = next((place for place, meant in enumerate(named) if weight in meant), rest)
+        if place is not None:
+            found[place].append(weight)
+    return found
+
+
+def leading(optimizers: Sequence[Optimizer]) -> Optimizer:
+    """The optimizer whose rate is told: the one without `on=`, else the first."""
+    return next((optimizer for optimizer in optimizers if not optimizer.on), optimizers[0])
 
 
 class Sgd(Optimizer):

@@ -21,6 +21,10 @@ class Schedule(Definition, family="schedule", what="a schedule"):
     def check(self, lr: float) -> None:
         """Reject settings that do not go with the optimizer's learning rate."""
 
+    def absolute(self) -> str:
+        """The setting that is a learning rate, and no factor on it; empty where there is none."""
+        return self.greatest
+
     @abstractmethod
     def rate(self, lr: float, step: int, steps: int, seen: Any = None) -> float:
         """The learning rate of a step, counted from 0, out of so many; `lr` is the optimizer's,
@@ -98,6 +102,9 @@ class Cosine(Schedule):
     def check(self, lr):
         if self.to > lr:
             raise Reject(f"`to` is {self.to}, above the learning rate {lr}", at="schedule", code="E0408")
+
+    def absolute(self):
+        return "to" if self.to else ""
 
     def rate(self, lr, step, steps, seen=None):
         if step < self.warmup:

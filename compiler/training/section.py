@@ -14,12 +14,15 @@ from dlc.compiler.tensor_kinds import TensorValue
 from dlc.compiler.training.adam import Adam
 from dlc.compiler.training.beginning import Meant, NetOrWeight, by_net
 from dlc.compiler.training.figures import find_figure
+from dlc.compiler.training.optimizers import Optimizers, shares
 from dlc.compiler.training.schedules import Constant
+from dlc.compiler.training.stopping import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir import Value, Weight
+    from dlc.compiler.program import Expectation
     from dlc.compiler.training.beginning import Load
     from dlc.compiler.training.clipping import Clip
     from dlc.compiler.training.metrics import Metric
@@ -67,7 +70,7 @@ class Train(Section):
 
     loss: Value | None = setting("what is made small", OneOf(LossExpression(), Nothing()), None,
                                  shown="the sum of the losses that the outputs' types imply")  # fmt: skip
-    optimizer: Optimizer = setting("how weights follow their gradients", Defined("optimizer"), Adam())
+    optimizer: tuple[Optimizer, ...] = setting("how weights follow their gradients", Optimizers(), (Adam(),))
     schedule: Schedule = setting("the learning rate at each step", Defined("schedule"), Constant())
     regularize: tuple[Regularizer, ...] = setting(
         "added to the loss to keep weights small", ListOf(Defined("regularizer")), ()
@@ -94,6 +97,10 @@ class Train(Section):
     early_stop: Patience | None = setting(
         "when to stop early", OneOf(Defined("stopping", "a rule such as `patience(5)`"), Nothing()), None
     )
+    until: Expectation | None = setting(
+        "ends training after an epoch where it holds; it is measured as `expect` measures it",
+        OneOf(Nothing(), Comparison()), None,
+    )  # fmt: skip
     metrics: tuple[Metric, ...] | None = setting(
         "what is measured beside the loss",
         OneOf(Nothing(), ListOf(Defined("metric"))),
@@ -116,8 +123,13 @@ class Train(Section):
         return Meant(self.freeze)
 
     def check_weights(self, weights: Sequence[Weight]) -> None:
-        """Reject what is frozen, loaded into or kept small, where it has none of the weights of the graph."""
-        named = [*(("freeze", f) for f in self.freeze), *(("weights", w.into) for w in self.weights)]
+        """Reject what is frozen, loaded into, kept small or given to an optimizer, where it has none of the
+        weights of the graph; and weights that no optimizer takes."""
+        named = [
+            *(("freeze", f) for f in self.freeze),
+            *(("weights", w.into) for w in self.weights),
+            *(("optimizer", on) for optimizer in self.optimizer for on in optimizer.on),
+        ]
         owned, values = by_net(weights), {w.value for w in weights}
         for key, meant in named:
             net = getattr(meant, "net", None)
@@ -126,8 +138,9 @@ class Train(Section):
             if net:
                 raise Reject(f"the net `{net}` has no weights here", at=key, code="E0613",
                              help="use it in the file, or give it a layer")  # fmt: skip
-            raise Reject("what is frozen is a tensor, and no declared weight", at=key, code="E0613",
-                         help="freeze nets, or what `weight NAME: type` declares")  # fmt: skip
+            what, do = ("frozen", "freeze") if key == "freeze" else ("given to an optimizer", "name")
+            raise Reject(f"what is {what} is a tensor, and no declared weight", at=key, code="E0613",
+                         help=f"{do} nets, or what `weight NAME: type` declares")  # fmt: skip
         for regularizer in self.regularize:
             if regularizer.value is not None:
                 continue
@@ -137,14 +150,47 @@ class Train(Section):
                 raise Reject(f"no layer {where} has weights that `{regularizer.name}` could keep small",
                              at="regularize", code="E0613",
                              help="leave it out: biases, norms and unused nets do not count")  # fmt: skip
+        self._check_shares([w for w in weights if w.trainable and not self.freezes(w)])
+
+    def _check_shares(self, weights: Sequence[Weight]) -> None:
+        """Each weight has an optimizer, and each entry of a list of optimizers a weight."""
+        found = shares(self.optimizer, weights)
+        taken = {w.value for share in found for w in share}
+        left = [w.name for w in weights if w.value not in taken]
+        if left:
+            raise Reject(f"no optimizer takes {listed(left)}", at="optimizer", code="E0408",
+                         help="add an entry without `on=`, or freeze what is to stay as it is")  # fmt: skip
+        for optimizer, share in zip(self.optimizer, found, strict=True):
+            if not share and (optimizer.on or len(self.optimizer) > 1):
+                raise Reject(f"this `{optimizer.name}` gets no weights: other entries take them, or they are "
+                             "frozen", at="optimizer", code="E0408", help="leave the entry out")  # fmt: skip
 
     def check(self) -> None:
         """Reject settings that do not go together."""
         if self.epochs is not None and self.steps is not None:
             raise Reject("`epochs` and `steps` cannot both be given", at="steps", code="E0408",
                          help="leave one of them out")  # fmt: skip
-        self.optimizer.check()
-        self.schedule.check(self.optimizer.lr)
+        for optimizer in self.optimizer:
+            optimizer.check()
+            self.schedule.check(optimizer.lr)
+        self._check_list()
+
+    def _check_list(self) -> None:
+        """Reject optimizers that cannot stand in one list."""
+        if sum(not optimizer.on for optimizer in self.optimizer) > 1:
+            raise Reject("two entries of the list have no `on=`, and each would take all that is left",
+                         at="optimizer", code="E0408",
+                         help="name the nets or declared weights of one of them: `on=NET`")  # fmt: skip
+        whole = next((o.name for o in self.optimizer if o.recomputes), "")
+        if whole and len(self.optimizer) > 1:
+            raise Reject(f"`{whole}` computes the loss several times in a step: no other can stand beside it",
+                         at="optimizer", code="E0408",
+                         help=f"let it change all weights: `optimizer = {whole}`")  # fmt: skip
+        named = self.schedule.absolute()
+        if named and len({optimizer.lr for optimizer in self.optimizer}) > 1:
+            raise Reject(f"`{named}` of `{self.schedule.name}` is one learning rate, and those of the "
+                         "optimizers differ", at="schedule", code="E0408",
+                         help="choose a schedule of factors, as `cosine` without `to`")  # fmt: skip
 
     def check_watched(self, figures: Mapping[str, Metric | None], validated: bool) -> None:
         """Reject early stopping on what is not measured; `validated` says that there are validation rows."""

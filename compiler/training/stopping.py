@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definition import Definition, setting
-from dlc.compiler.kinds import Kind, Reject, Whole
+from dlc.compiler.kinds import Kind, Number, Reject, Whole
 from dlc.compiler.training.figures import spoken
 
 if TYPE_CHECKING:
@@ -45,6 +45,26 @@ class Figure(Kind):
         return value
 
 
+class Comparison(Kind):
+    """A comparison of figures of an epoch, as `expect` has them: the elaborator makes an `Expectation` of it
+    once it knows what is measured."""
+
+    def describe(self) -> str:
+        return "a comparison such as `train.loss <= 0.01`"
+
+    def read(self, expr: syntax.Expr) -> syntax.Expr | None:
+        from dlc.compiler import syntax
+
+        return expr if isinstance(expr, (syntax.Binary, syntax.Attribute)) else None
+
+    def accept(self, value):
+        from dlc.compiler import syntax
+
+        if not isinstance(value, syntax.Expr):
+            raise self.mismatch(value)
+        return value
+
+
 class Stopping(Definition, family="stopping", what="a rule for stopping early"):
     pass
 
@@ -56,6 +76,8 @@ class Patience(Stopping):
 
     n: int = setting("epochs to wait", Whole(1))
     on: str = setting("what is watched", Figure(), "validation.loss", keyword=True)
+    min_delta: float = setting("a better figure is better by more than this", Number(minimum=0), 0,
+                               keyword=True)  # fmt: skip
 
     @property
     def part(self) -> str:

@@ -55,11 +55,11 @@ class Wanted:
 def wanted_by(program: Program) -> list[Wanted]:
     """The inputs and targets that training and its metrics read, inputs first, in order of declaration."""
     outputs = {o.name: o for o in program.outputs}
-    roots = [program.loss] if program.loss is not None else []
+    roots = program.losses
     for name, _ in program.metrics:
         roots += [outputs[name].flowed, outputs[name].target_value]
     read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])
-    learnt_from = program.graph.needed_by([program.loss]) if program.loss is not None else read
+    learnt_from = program.graph.needed_by(program.losses) if program.phases else read
     sources = program.data.fields if program.data else {}
     fields = {
         i.name: Wanted(i.name, i.declared, "input", sources.get(i.name), i.site.span)

@@ -46,13 +46,13 @@ def test_steps_by_hand_are_those_of_dlc(work: training.Workload, tmp_path: Path)
     weights = draw(program.graph, 0)
     network = network_with(work, weights)
     optimizer = work.optimizer(network.parameters())
-    learner = Learner(Forms(program, weights, torch.device("cpu")), program.train, 3)
+    learner = Learner(Forms(program, weights, torch.device("cpu")), program.phase, 3)
     arrays = np.load(tmp_path / "rows.npz")
     assert program.train.batch == work.batch
     for step, rows in enumerate(np.split(np.arange(3 * work.batch), 3)):
         given = {name: torch.from_numpy(arrays[name][rows]) for name in ("x", "y")}
         torch.manual_seed(step)  # the same values drop out
-        found = learner.step([[given[name] for name in learner.forms.training.fields]], step)
+        (found,) = learner.step([[given[name] for name in learner.forms.fields]], step)
         torch.manual_seed(step)
         loss = torch.nn.CrossEntropyLoss()(network(given["x"]), given["y"])
         optimizer.zero_grad()

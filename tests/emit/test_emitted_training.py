@@ -89,6 +89,7 @@ TOGETHER = {
         "batch = 5\naccumulate = 3\nepochs = 8\nclip = norm(1)\noptimizer = sgd(lr=3)\nschedule = plateau(0)"
     ),
     "averages": f"{SMALL}optimizer = sgd(lr=0.1)\nema = 0.8",
+    "a best that is better by more": f"{SMALL}early_stop = patience(2, on=train.loss, min_delta=0.05)",
     "averages of which one is the best": f"{SMALL}ema = 0.8\nearly_stop = patience(2, on=train.loss)",
 }
 
@@ -149,9 +150,9 @@ train { epochs = 1 }"""
     begun = draw(program.graph, seed=0)
     module, model = emitted(program, begun, tmp_path)
     forms = Forms(program, begun, torch.device("cpu"))
-    batch = [torch.from_numpy({"x": x, "y": y}[field]) for field in forms.training.fields]
+    batch = [torch.from_numpy({"x": x, "y": y}[field]) for field in forms.fields]
     torch.manual_seed(0)
-    wanted = forms.training(batch)["loss"].item()
+    wanted = forms.training[0](batch)["loss"].item()
     torch.manual_seed(0)
     found = module.compute_loss(model.train(), torch.from_numpy(x), torch.from_numpy(y)).item()
     assert found == pytest.approx(wanted, rel=1e-5)
@@ -184,7 +185,7 @@ train {{ loss = {loss.format(f", reduce={reduce}")} }}"""
     module, model = emitted(program, begun, tmp_path)
     forms = Forms(program, begun, torch.device("cpu"))
     batch = {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
-    wanted = forms.training([batch[field] for field in forms.training.fields])["loss"].mean().item()
+    wanted = forms.training[0]([batch[field] for field in forms.fields])["loss"].mean().item()
     found = module.compute_loss(model.train(), **batch).mean().item()
     assert found == pytest.approx(wanted, rel=1e-5)
 

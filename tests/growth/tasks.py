@@ -42,8 +42,8 @@ def opened(text: str) -> Program:
 def train(program: Program) -> None:
     """The forms that training asks for."""
     compiled = program.compiled
-    if compiled.loss is not None:
-        forms.matrices(forms.training(compiled))
+    if compiled.phases:
+        forms.matrices(forms.training(compiled, compiled.objective))
         forms.check_reached(compiled)
         forms.validation(compiled)
 

@@ -147,7 +147,7 @@ train {
 }
 """
     train = spec(VECTOR + text).train
-    assert repr(train.optimizer) == "sgd(lr=0.02, momentum=0.9)"
+    assert repr(train.optimizer) == "(sgd(lr=0.02, momentum=0.9),)"
     assert (train.batch, train.epochs, train.seed, train.early_stop.on) == ("all", 3, 7, "train.loss")
     assert repr(train.regularize[0]) == "l1(x=0.0001)"
     assert [m.name for m in train.metrics] == ["mae", "r2"]
@@ -199,7 +199,8 @@ def test_settings_are_chosen_where_the_file_is_compiled():
         train = spec(CHOICES, params=params).train
         metrics = tuple(m.name for m in train.metrics or ())
         clip = train.clip and train.clip.name
-        return (train.optimizer.name, train.schedule.name, len(train.regularize), clip, train.batch,
+        (optimizer,) = train.optimizer
+        return (optimizer.name, train.schedule.name, len(train.regularize), clip, train.batch,
                 train.precision, metrics, train.early_stop and train.early_stop.on)  # fmt: skip
 
     assert settings() == ("adam", "cosine", 1, "norm", "all", "float64", ("accuracy",), "train.loss")

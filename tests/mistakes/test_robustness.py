@@ -28,8 +28,8 @@ def check(text: str) -> None:
     try:
         program = compile(source)
         forms.inference(program)
-        if program.loss is not None:
-            forms.training(program)
+        if program.phases:
+            forms.training(program, program.objective)
         told = program.warnings
     except CompileError as error:
         told = error.diagnostics

@@ -44,7 +44,7 @@ def loss_in_training(row: Example, wrt: int | None) -> Graph:
     call = f"{called}({', '.join(filter(None, (*operands, settings.removesuffix(')'))))})"
     call = call if row.gives == "float" else f"mean({call})"
     program = compile(Source("row.dl", f"{inputs}\ntrain {{ loss = {call} }}\n"))
-    return forms.training(program)
+    return forms.training(program, program.objective)
 
 
 def draw(graph: Graph, bounds: Bounds, seed: int) -> list[torch.Tensor]:

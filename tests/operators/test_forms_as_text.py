@@ -31,7 +31,7 @@ def uses() -> Iterator[Any]:
         if not (isinstance(word.of, type) and issubclass(word.of, Operator)):
             continue
         program = compile(Source("model.dl", spec(word.of) or ""))
-        graphs = [program.graph, *([training(program)] if program.loss is not None else [])]
+        graphs = [program.graph, *(training(program, o) for p in program.phases for o in p.objectives)]
         node = next((n for g in graphs for n in g.nodes if type(n.operator) is word.of), None)
         if node is not None:
             yield pytest.param(node, id=f"{word.page} {word.what}")

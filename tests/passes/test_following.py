@@ -19,6 +19,10 @@ from dlc.runtime.train import train
 MOVES = "random_flip -> random_flip(axis=-2) -> random_rotate(40) -> random_crop(8, padding=2)"
 
 
+def training(p):
+    return forms.training(p, p.objective)
+
+
 def program(text: str):
     return legal(compile(Source("m.dl", text)))
 
@@ -27,7 +31,7 @@ def loss(text: str, **fields: torch.Tensor) -> float:
     """The loss of a step, in the training form."""
     p = program(text)
     torch.manual_seed(0)
-    model = Model(forms.training(p), p.graph.weights, draw(p.graph, 0))
+    model = Model(training(p), p.graph.weights, draw(p.graph, 0))
     return float(model(fields)["loss"])
 
 
@@ -69,7 +73,7 @@ def test_what_is_made_of_a_target_follows_wherever_it_is_written():
 def test_a_mask_of_yes_and_no_stays_one():
     """A float that may be any number is interpolated; what is yes or no takes the nearest."""
     for type, smooth in (("float[1, 8, 8]", True), ("binary[1, 8, 8]", False)):
-        graph = forms.training(program(copying("mse(copy, copy.target)", "random_rotate(9)", type=type)))
+        graph = training(program(copying("mse(copy, copy.target)", "random_rotate(9)", type=type)))
         assert [n.operator.smooth for n in graph.nodes if n.operator.name == "followed"] == [(smooth,)]
     x = (squares(6, 1) > 0.5).float()
     wanted = float(torch.nn.functional.binary_cross_entropy_with_logits(x, x))
@@ -89,9 +93,7 @@ moved -> copy
 moved[0] -> other
 moved -> flatten -> dense(3) -> label
 """
-    graph = forms.training(
-        program(f"{spec}train {{\n loss = mse(copy) + mse(other) + cross_entropy(label)\n}}")
-    )
+    graph = training(program(f"{spec}train {{\n loss = mse(copy) + mse(other) + cross_entropy(label)\n}}"))
     read = [[v.name for v in n.operands] for n in graph.nodes if n.operator.name == "followed"]
     assert [names[1:] for names in read] == [
         ["copy.target", "other.target"],
@@ -103,7 +105,7 @@ moved -> flatten -> dense(3) -> label
 
 def test_colours_noise_and_erased_boxes_move_nothing():
     spec = copying("mse(copy)", "gaussian_noise(0.1) -> color_jitter -> random_erase")
-    graph = forms.training(program(spec))
+    graph = training(program(spec))
     assert [v.name for v in graph.nodes[-1].operands] == ["random_erase", "copy.target"]
 
 
@@ -142,7 +144,7 @@ train { loss = mse(pair[0:1], pair[1:2]) }
 """
     x = squares(6, 1)
     assert loss(spec, image=x, copy=x) == 0
-    assert not [n for n in forms.training(program(spec)).nodes if n.operator.name == "followed"]
+    assert not [n for n in training(program(spec)).nodes if n.operator.name == "followed"]
 
 
 # --- whatever is written ----------------------------------------------------------------------------------

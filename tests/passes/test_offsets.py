@@ -114,7 +114,7 @@ def data() -> dict[str, np.ndarray]:
 
 def test_what_is_computed_in_float64_is_computed_once_before_training(tmp_path: Path, monkeypatch) -> None:
     program = compile(Source("m.dl", TRAINED))
-    early, rest = hoisting.hoist(forms.training(program))
+    early, rest = hoisting.hoist(forms.training(program, program.objective))
     assert "float64" not in elements(rest).values()
     assert [v.name for v in early.inputs] == ["t", "x"]
     assert [v.name for v in rest.inputs] == ["y.target", *early.outputs]
@@ -170,9 +170,9 @@ def test_a_target_is_no_feature_of_its_name(name: str, tmp_path: Path) -> None:
 
 def test_a_device_without_float64_refuses_what_cannot_be_hoisted() -> None:
     drawn = compile(Source("m.dl", TRAINED.replace("t: int64", "t: float64")))
-    _, rest = hoisting.hoist(forms.training(drawn), drawn={"t"})
+    _, rest = hoisting.hoist(forms.training(drawn, drawn.objective), drawn={"t"})
     with pytest.raises(CompileError) as caught:
         device.check_elements(torch.device("mps"), rest)
     assert [d.code for d in caught.value.diagnostics] == ["E0809"]
     device.check_elements(torch.device("cpu"), rest)
-    device.check_elements(torch.device("mps"), hoisting.hoist(forms.training(drawn))[1])
+    device.check_elements(torch.device("mps"), hoisting.hoist(forms.training(drawn, drawn.objective))[1])

@@ -150,8 +150,9 @@ def test_all_that_is_broken_is_told(graph):
 
 def test_a_program_names_what_its_graph_makes(program):
     nowhere = Value("nowhere", Tensor("float"), program.graph.nodes[0].site)
+    phase = program.phase
     for broken in (
-        replace(program, loss=nowhere),
+        replace(program, phases=(replace(phase, objectives=(replace(program.objective, loss=nowhere),)),)),
         replace(program, exports=(("y", nowhere),)),
         replace(program, outputs=(replace(program.outputs[0], scores=nowhere),)),
     ):

@@ -98,7 +98,7 @@ def begin(settings: str) -> tuple[Learner, SmallConvNet]:
     module = SmallConvNet().to(memory_format=torch.channels_last)
     program = compile(Source("small.dl", SPEC % settings))
     forms = Forms(program, copied(program, module), torch.device("cpu"))
-    return Learner(forms, program.train, STEPS), module.train()
+    return Learner(forms, program.phase, STEPS), module.train()
 
 
 def batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -120,7 +120,7 @@ def both(settings: str, make, penalty=none) -> list[tuple[torch.Tensor, torch.Te
     pairs = []
     for step, (image, kind) in enumerate(batches()):
         given = {"image": image, "kind": kind}
-        found = learner.step([[given[name] for name in learner.forms.training.fields]], step)
+        (found,) = learner.step([[given[name] for name in learner.forms.fields]], step)
         loss = F.cross_entropy(module(image), kind)
         optimizer.zero_grad()
         (loss + penalty(module)).backward()

@@ -205,6 +205,6 @@ def test_all_groups_of_an_optimizer_follow_the_schedule():
     from dlc.runtime.learner import Learner
 
     p, rows = program(text), points(20)
-    learner = Learner(Forms(p, draw(p.graph, 0), torch.device("cpu")), p.train, 3)
+    learner = Learner(Forms(p, draw(p.graph, 0), torch.device("cpu")), p.phase, 3)
     learner.step([[torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])]], 2)
-    assert [g["lr"] for g in learner.optimizer.param_groups] == pytest.approx([1e-3, 1e-3])
+    assert [g["lr"] for made in learner.optimizers for g in made.param_groups] == pytest.approx([1e-3, 1e-3])

@@ -62,7 +62,7 @@ def test_images_are_augmented_in_every_precision(precision, tolerance):
 def test_all_is_drawn_on_the_device_of_the_images(drawing):
     """What stands on another device would not go with them; tensors without numbers show it anywhere."""
     p = compile(Source("m.dl", classifier(drawing)))
-    model = Model(forms.training(p), p.graph.weights, draw(p.graph, 0)).to("meta")
+    model = Model(forms.training(p, p.objective), p.graph.weights, draw(p.graph, 0)).to("meta")
     model._run.to("meta")
     fields = {name: torch.from_numpy(IMAGES[name]).to("meta") for name in ("image", "label")}
     assert model(fields)["objective"].device.type == "meta"

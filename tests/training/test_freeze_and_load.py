@@ -86,7 +86,7 @@ def test_dropout_within_a_frozen_net_still_drops():
     p = program(text)
     from dlc.compiler.passes.forms import training
 
-    names = [n.operator.name for n in training(p).nodes]
+    names = [n.operator.name for n in training(p, p.objective).nodes]
     assert "dropout" in names and "batchnorm_inference" in names and "batchnorm" not in names
 
 

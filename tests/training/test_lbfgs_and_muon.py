@@ -10,6 +10,7 @@ from trainings import assert_same, by_hand, classifier, points, program, run
 
 from dlc.compiler import CompileError
 from dlc.compiler.lower.weights import draw
+from dlc.compiler.passes.forms import matrices
 from dlc.runtime.forms import Forms
 from dlc.runtime.learner import Learner
 
@@ -42,10 +43,11 @@ def test_lbfgs_drops_the_same_values_each_time_it_looks_and_moves_statistics_onc
     )
     p, rows = program(text), points(60)
     forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
-    learner, given = Learner(forms, p.train, 4), [torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])]
+    learner, given = Learner(forms, p.phase, 4), [torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])]
     looked = []
-    real = forms.training
-    forms.training = lambda batch: looked.append(torch.get_rng_state()) or real(batch)
+    turn = learner.turns[0]
+    real = turn.form
+    turn.form = lambda batch: looked.append(torch.get_rng_state()) or real(batch)
     torch.manual_seed(0)
     learner.step([given], 0)
     assert len(looked) > 2
@@ -89,8 +91,9 @@ def test_muon_takes_the_matrices_of_layers_and_leaves_the_rest_to_adamw():
     text = text.replace("x -> f", "(x + sum(moved)) -> f")
     p = program(text)
     forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
-    assert [tuple(w.shape) for w in forms.matrices] == [(8, 2), (2, 8)]
-    kinds = {type(part).__name__ for part in Learner(forms, p.train, 4).optimizer._parts}
+    [form] = forms.training
+    assert [w.value.type.shape for w in matrices(form.graph)] == [(8, 2), (2, 8)]
+    kinds = {type(part).__name__ for part in Learner(forms, p.phase, 4).optimizers}
     assert kinds == {"Muon", "AdamW"}
 
 

@@ -139,7 +139,11 @@ def test_two_outputs_are_learnt_together_and_measured_apart():
     total = a.sum(1) + b
     rows = InMemoryRows({"a": a, "b": b, "side": (total > 0).astype(np.float32), "total": total}, 200)
     figures = run(text, rows).figures["train"]
-    assert set(figures) == {"loss", "side.accuracy", "side.auroc", "total.rmse"}
+    assert set(figures) == {
+        "loss", "side.loss", "total.loss", "side.accuracy", "side.auroc", "total.rmse",
+    }  # fmt: skip
+    assert figures["loss"] == pytest.approx(figures["side.loss"] + figures["total.loss"], rel=1e-5)
+    assert figures["total.loss"] == pytest.approx(figures["total.rmse"] ** 2, rel=1e-4)
     assert figures["side.accuracy"] > 0.9 and figures["side.auroc"] > 0.95 and figures["total.rmse"] < 0.5
 
 

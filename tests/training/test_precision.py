@@ -53,13 +53,13 @@ def images(count: int = 12) -> list[torch.Tensor]:
 
 def learner(settings: str, layers: str = LAYERS) -> Learner:
     p = compile(Source("m.dl", SPEC.format(settings=settings, layers=layers)))
-    return Learner(Forms(p, draw(p.graph, 0), CPU), p.train, 3)
+    return Learner(Forms(p, draw(p.graph, 0), CPU), p.phase, 3)
 
 
 def step_seen(settings: str, layers: str = LAYERS) -> tuple[Learner, Seen, torch.Tensor]:
     ours, seen = learner(settings, layers), Seen()
     with seen:
-        loss = ours.step([images()], 0)
+        (loss,) = ours.step([images()], 0)
     return ours, seen, loss
 
 
@@ -86,9 +86,9 @@ def test_every_loss_is_taken_in_float32(loss):
         f"train {{\nloss = {loss}\nprecision = bf16\n}}\n"
     )
     p = program(text)
-    ours = Learner(Forms(p, draw(p.graph, 0), CPU), p.train, 3)
+    ours = Learner(Forms(p, draw(p.graph, 0), CPU), p.phase, 3)
     given = {"x": torch.randn(5, 4), "t": torch.randn(5, 3)}
-    found = ours.step([[given[name] for name in ours.forms.training.fields]], 0)
+    (found,) = ours.step([[given[name] for name in ours.forms.fields]], 0)
     weight, bias = (torch.from_numpy(a) for a in draw(p.graph, 0).values())
     with torch.autocast("cpu", torch.bfloat16):
         made = F.linear(given["x"], weight, bias).float()
@@ -135,7 +135,7 @@ def test_float64_takes_the_steps_of_pytorch_in_double():
     image, kind = images()
     optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
     for step in range(3):
-        found = ours.step([[image, kind]], step)
+        (found,) = ours.step([[image, kind]], step)
         loss = F.cross_entropy(module(image.double() / 255), kind)
         penalty = 0.01 * (module[0].weight.square().sum() + module[4].weight.square().sum())
         optimizer.zero_grad()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Output, Weight
     from dlc.compiler.lower.pytorch_source.frames import Frame
     from dlc.compiler.program import Program
+    from dlc.compiler.training.optimizers import Optimizer
 
     Labels = tuple[str, ...] | tuple[int, ...]
 
@@ -218,6 +219,8 @@ class Emitter:
                 "an emitted file computes in float32, or in bfloat16 where that is safe",
                 "leave it out of the spec that is emitted",
             )
+        self.check_optimizers()
+        self.check_watched()
         for section, known in ((program.train, TRAIN), (program.export, EXPORT)):
             for name, value in section.values().items():
                 if name not in known and value != section.settings[name].default:
@@ -227,6 +230,32 @@ class Emitter:
                         f"`{name}` of `{section.name}` has no place in an emitted file",
                         "leave it out of the spec that is emitted",
                     )
+
+    def check_optimizers(self) -> None:
+        """Refuse optimizers that treat some weights otherwise than the rest."""
+        span, several = self.program.train.spans.get("optimizer"), len(self.program.train.optimizer) > 1
+        for optimizer in self.program.train.optimizer:
+            if several or optimizer.on:
+                what = "an optimizer for some weights is not emitted"
+                raise self.cannot("E0821", span, what, "let one optimizer change all weights")
+            if optimizer.decay != "all":
+                what = f"`decay={optimizer.decay}` of `{optimizer.name}` has no place in an emitted file"
+                raise self.cannot("E0821", optimizer.spans.get("decay", span), what,
+                                  "leave it out of the spec that is emitted")  # fmt: skip
+
+    def check_watched(self) -> None:
+        """Refuse to watch the loss of one output, which an emitted file does not measure."""
+        train = self.program.train
+        figure = train.early_stop.figure if train.early_stop is not None else ""
+        if figure != "loss" and figure.endswith(".loss"):
+            raise self.cannot("E0821", train.spans.get("early_stop"), f"`{figure}` is not emitted",
+                              "watch `loss`, or a metric of the output")  # fmt: skip
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The one that changes all weights."""
+        (optimizer,) = self.program.objective.optimizers
+        return optimizer
 
     def own_unread(self) -> None:
         """Declared weights that nothing reads are weights of the model all the same."""

@@ -25,7 +25,7 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     """`train(model, rows)`, and `batches(rows)` where a row alone cannot be a batch."""
     settings, stopping = e.program.train, e.program.train.early_stop
     e.joins = settings.batch != "all" and any(
-        node.operator.needs_many_rows for node in forms.training(e.program).nodes
+        node.operator.needs_many_rows for node in forms.training(e.program, e.program.objective).nodes
     )
     found = joined(settings.batch) if e.joins else []
     given = ["model", "rows", *(["validation"] if watches(e) else [])]
@@ -78,7 +78,7 @@ def watches(e: Emitter) -> bool:
 def follows(e: Emitter) -> bool:
     """Whether the learning rate follows the loss of each epoch."""
     train = e.program.train
-    return train.schedule.formula(train.optimizer.lr) is None
+    return train.schedule.formula(e.optimizer.lr) is None
 
 
 def answering(e: Emitter) -> str:
@@ -154,8 +154,8 @@ def plateau(e: Emitter) -> list[str]:
     e.totals = e.program.data is None or not e.program.data.validation
     e.measures = e.measures or not e.totals
     why = "two optimizers" if e.several else ""
-    if e.totals and (train.regularize or train.optimizer.recomputes):
-        why = f"`{'regularize' if train.regularize else train.optimizer.name}` without rows for validation"
+    if e.totals and (train.regularize or e.optimizer.recomputes):
+        why = f"`{'regularize' if train.regularize else e.optimizer.name}` without rows for validation"
     if why:
         message = f"the schedule `{train.schedule.name}` is not emitted for {why}"
         raise e.cannot("E0821", train.schedule.span, message, "choose another schedule for the emitted file")
@@ -198,11 +198,12 @@ def stop(e: Emitter, stopping: Any) -> list[str]:
     name = stopping.figure.replace(".", "_")
     e.measures = True
     sign = ">" if higher(e) else "<"
+    delta = f" {'+' if higher(e) else '-'} {stopping.min_delta}" if stopping.min_delta else ""
     return [
         f'{INDENT * 2}figure = measure({model}, {part})["{name}"]',
         f'{INDENT * 2}print(f"epoch {{epoch + 1}}: {name.replace("_", " ")} {{figure:.4f}}")',
         f"{INDENT * 2}waited += 1",
-        f"{INDENT * 2}if figure {sign} best:",
+        f"{INDENT * 2}if figure {sign} best{delta}:",
         f"{INDENT * 3}best, kept, waited = figure, deepcopy({model}.state_dict()), 0",
         f"{INDENT * 2}if waited == {stopping.n}:",
         f"{INDENT * 3}break",

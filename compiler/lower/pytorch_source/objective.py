@@ -86,7 +86,7 @@ def is_score(e: Emitter, value: Value) -> bool:
 def penalty(e: Emitter) -> list[str]:
     """`penalty(model)`: what regularizers add to the loss."""
     terms: dict[tuple[str, ...], list[Code]] = {}  # by the names of the weights that are kept small
-    for regularizer, values in forms.penalized(e.program):
+    for regularizer, values in forms.penalized(e.program, e.program.objective):
         chosen = tuple(v.name for v in values)
         if not chosen or regularizer.value is not None:
             continue
@@ -134,7 +134,7 @@ def selected(
 def rate(e: Emitter) -> list[str]:
     """`rate(step, steps)`: the learning rate, where it changes."""
     train = e.program.train
-    formula = train.schedule.formula(train.optimizer.lr)
+    formula = train.schedule.formula(e.optimizer.lr)
     if not formula:
         return []
     e.scheduled = True

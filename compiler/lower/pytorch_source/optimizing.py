@@ -54,10 +54,12 @@ def optimizers(e: Emitter) -> list[str]:
     """`optimizer = ...`, or `optimizers = [...]` where some weights have one of their own."""
     program, optim = e.program, Optim()
     trained = forms.trained(program)
-    chosen = {w.name for w in forms.matrices(forms.training(program))} & {w.name for w in trained}
+    chosen = {w.name for w in forms.matrices(forms.training(program, program.objective))} & {
+        w.name for w in trained
+    }
     matrices = [Weights(text("matrices"))] if chosen else []
     others = [Weights(text("others"))] if len(chosen) < len(trained) else []
-    program.train.optimizer.over(optim, [*matrices, *others], matrices)
+    e.optimizer.over(optim, [*matrices, *others], matrices)
     if len(optim.made) == 1:
         return lines(written(optim.made[0], text("model.parameters()")), 4, "optimizer = ")
     e.several = True
@@ -102,7 +104,7 @@ def step(e: Emitter, rows: Rows) -> list[str]:
     """The lines that change the weights by a batch."""
     rates = ["for group in optimizer.param_groups:", f'{INDENT}group["lr"] = rate(step, steps)']
     rates = rates if e.scheduled else []
-    if e.program.train.optimizer.recomputes:
+    if e.optimizer.recomputes:
         return [*rates, *search(e, rows)]
     if not e.several:
         return [*rates, *gradients(e, "optimizer"), "optimizer.step()"]
@@ -158,14 +160,14 @@ def search(e: Emitter, rows: Rows) -> list[str]:
     if program.train.accumulate > 1:
         span = program.train.spans.get("accumulate")
         raise e.cannot("E0821", span, "`lbfgs` over several batches is not emitted", "write `batch = all`")
-    graph = forms.training(program)
+    graph = forms.training(program, program.objective)
     if rows.drawn or any(node.operator.random for node in graph.nodes):
         before.append("drawn = torch.get_rng_state()")
         again.append("torch.set_rng_state(drawn)")
     if any(w.role == "statistic" and not program.train.freezes(w) for w in graph.weights):
         before.append("statistics = [buffer.clone() for buffer in model.buffers()]")
         again += ["for buffer, begun in zip(model.buffers(), statistics):", f"{INDENT}buffer.copy_(begun)"]
-    again += [*gradients(e, "optimizer"), *decay(program.train.optimizer.weight_decay), "return loss"]
+    again += [*gradients(e, "optimizer"), *decay(e.optimizer.weight_decay), "return loss"]
     closure = ["def closure():", *(f"{INDENT}{line}" for line in again)]
     return [*before, "", *closure, "", "optimizer.step(closure)"]
 

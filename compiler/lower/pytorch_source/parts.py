@@ -45,8 +45,8 @@ def parts_of(program: Program) -> Parts:
 def followed(program: Program) -> tuple[Graph, dict[Value, Node]]:
     """All that the file computes, with targets that follow what moves them; and `led`."""
     graph, outputs, led = program.graph, wanted(program), {}
-    if program.loss is not None:
-        graph = forms.following(program, graph)
+    if program.phases:
+        graph = forms.following(program, replace(graph, outputs={forms.LOSS: program.objective.loss}))
         outputs |= graph.outputs
         own = {node.results[0]: node for node in program.graph.nodes}
         led = {n.results[0]: own[n.results[0]] for n in graph.nodes

@@ -22,7 +22,7 @@ def training(e: Emitter) -> list[str]:
     """The functions of training; nothing for a spec that trains nothing."""
     program = e.program
     asked = program.data is not None or program.train.span is not None
-    if not asked or program.loss is None:
+    if not asked or not program.phases:
         return []
     if not forms.trained(program):
         refuse_loading(e)

@@ -94,7 +94,7 @@ def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
     derivatives of the network, as that of an equation does, it has to be smooth, and is so by custom."""
     if any(node.operator.wrt is not None for node in program.graph.nodes):
         return
-    trained = program.graph.needed_by([program.loss]) if program.loss else needed_values(program)
+    trained = program.graph.needed_by(program.losses) if program.phases else needed_values(program)
     rows: dict[Value, tuple[int, Node | None]] = {}  # how many on the way with the fewest, and the first
     begun = set()
     for node in program.graph.nodes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definition import Definition, spell_value
 from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.training.optimizers import leading
 from dlc.compiler.training.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ def bounded(definition: Definition, train: Train) -> Iterator[tuple[Setting, tup
         if setting.usual is not None:
             yield setting, setting.usual, ""
     if isinstance(definition, Schedule) and definition.greatest:
-        usual = train.optimizer.settings["lr"].usual
+        optimizer = leading(train.optimizer)
+        usual = optimizer.settings["lr"].usual
         assert usual is not None
-        yield definition.settings[definition.greatest], usual, f" for `{train.optimizer.name}`"
+        yield definition.settings[definition.greatest], usual, f" for `{optimizer.name}`"
 
 
 def mend(setting: Setting) -> str:
@@ -78,9 +80,11 @@ def two_decays(program: Program) -> Iterator[Diagnostic]:
     """The optimizer's own decay beside an L2 penalty: both pull the same weights towards 0."""
     train, weights = program.train, {w.value for w in program.graph.weights if w.trainable}
     squared = [r for r in train.regularize if r.decays() and (r.value is None or r.value in weights)]
-    if squared and train.optimizer.weight_decay and train.optimizer.span is not None:
-        yield Diagnostic("W0412", f"`{squared[0].name}` and the `weight_decay` of `{train.optimizer.name}` "
+    decaying = [o for o in train.optimizer if o.weight_decay and o.span is not None]
+    if squared and decaying:
+        optimizer = decaying[0]
+        yield Diagnostic("W0412", f"`{squared[0].name}` and the `weight_decay` of `{optimizer.name}` "
                          "both shrink the weights", (Label(squared[0].span or train.spans["regularize"]),
-                         Label(train.optimizer.span, f"weight_decay={train.optimizer.weight_decay:g}")),
+                         Label(optimizer.span, f"weight_decay={optimizer.weight_decay:g}")),
                          help="leave one of them out: `weight_decay=0`, or no "
                               f"`{squared[0].name}`")  # fmt: skip

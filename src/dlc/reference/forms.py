@@ -184,7 +184,7 @@ class InOnnx(Form):
 
 def of(program: Program, operator: type[Operator]) -> Iterator[tuple[str, list[str]]]:
     """The forms of the first use of an operator in a program, each under its heading."""
-    graphs = [program.graph, *([training(program)] if program.loss is not None else [])]
+    graphs = [program.graph, *(training(program, o) for p in program.phases for o in p.objectives)]
     node = next((n for graph in graphs for n in graph.nodes if type(n.operator) is operator), None)
     written = {"In PyTorch": in_torch} | ({} if operator.training_only else {"In ONNX": in_onnx})
     if node is None:

@@ -99,7 +99,7 @@ def visible(program: Program) -> Graph:
     """The graph as written, without the losses and what only they need, unless weights are among that."""
     outputs = answers(program)
     shown = set(prune(program.graph, outputs).nodes)
-    rest = prune(program.graph, {"loss": program.loss}).nodes if program.loss else ()
+    rest = prune(program.graph, {str(n): loss for n, loss in enumerate(program.losses)}).nodes
     stored = {w.value for w in program.graph.weights}
     known = {v for n in shown for v in n.reads}
     if any(v in stored and v not in known for n in rest for v in n.reads):

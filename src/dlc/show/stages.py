@@ -24,9 +24,9 @@ def graph(program: Program) -> str:
 
 
 def training(program: Program) -> str:
-    if program.loss is None:
+    if not program.phases:
         return graph(program)
-    return print_graph(forms.training(program), program.name)
+    return print_graph(forms.training(program, program.objective), program.name)
 
 
 def inference(program: Program) -> str:
@@ -39,8 +39,8 @@ def torch(program: Program) -> str:
     from dlc.compiler.lower.torch import trace
 
     found = {"inference": forms.inference(program)}
-    if program.loss is not None:
-        found = {"training": forms.training(program), **found}
+    if program.phases:
+        found = {"training": forms.training(program, program.objective), **found}
     return "\n".join(print_torch(trace(graph), name) for name, graph in found.items())
 
 

@@ -1,0 +1,138 @@
+"""What ends training before its last epoch, and the losses of outputs that are told on the way."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+from trainings import classifier, points, program, run
+
+import dlc
+from dlc.compiler import CompileError
+from dlc.compiler.lower.pytorch_source import emit
+from dlc.compiler.training.stopping import Patience
+from dlc.runtime.data import Rows
+from dlc.runtime.history import Watch
+from dlc.runtime.progress import Progress
+
+FAST = "optimizer = adam(lr=0.05)\nepochs = 60\nbatch = all\n"
+
+
+def test_until_ends_training_after_the_first_epoch_where_it_holds():
+    """It holds of the training rows in the form that is exported, and the last weights are kept."""
+    console = Console(record=True, width=100)
+    rows = points(60)
+    ended = run(classifier(FAST + "until = train.loss <= 0.2"), rows, listeners=[Progress(console)])
+    assert ended.ended == "met" and ended.kept == len(ended.history) < 60
+    assert ended.figures["train"]["loss"] <= 0.2
+    before = run(classifier(FAST.replace("60", str(ended.kept - 1))), rows)
+    assert before.figures["train"]["loss"] > 0.2
+    same = run(classifier(FAST.replace("60", str(ended.kept))), rows)
+    assert all(np.array_equal(same.weights[name], array) for name, array in ended.weights.items())
+    assert "done: train.loss <= 0.2 holds" in console.export_text()
+
+
+def test_what_never_holds_leaves_the_epochs():
+    done = run(classifier(FAST + "until = validation.accuracy > 1"), points(40), points(20, 1))
+    assert (done.ended, len(done.history)) == ("done", 60)
+
+
+def test_with_early_stopping_the_best_weights_are_kept():
+    text = classifier(FAST + "until = train.accuracy >= 0.9\nearly_stop = patience(99, on=train.loss)")
+    done = run(text, points(60))
+    assert done.ended == "met" and done.kept == min(done.history, key=lambda e: e.train["loss"]).epoch
+
+
+@pytest.mark.parametrize(("until", "code", "words"), [
+    ("test.loss < 1", "E0408", "the test rows take no part in training"),
+    ("train.los < 1", "E0606", "training does not measure `los`"),
+    ("train.loss", "E0606", "expected a comparison, such as `train.loss <= 0.01`"),
+    ("train.loss + 1", "E0606", "expected a comparison"),
+    ("parameters < 10", "E0606", "training does not change what is compared"),
+    ("1 < 2", "E0606", "training does not change what is compared"),
+    ("3", "E0403", "expected none or a comparison"),
+])  # fmt: skip
+def test_what_cannot_end_training_is_refused(until, code, words):
+    with pytest.raises(CompileError) as caught:
+        program(classifier(f"until = {until}"))
+    (problem,) = caught.value.diagnostics
+    assert problem.code == code and words in problem.message
+
+
+def test_until_wants_the_rows_that_it_compares():
+    with pytest.raises(CompileError) as caught:
+        run(classifier("until = validation.loss < 1"), points(20))
+    assert [(d.code, d.line) for d in caught.value.diagnostics] == [("E0408", 5)]
+
+
+def test_a_better_figure_is_better_by_more_than_min_delta():
+    figures = [1.0, 0.95, 0.91, 0.89, 0.7, 0.65]
+    watch = Watch(Patience(n=3, on="train.loss", min_delta=0.1), True, False)
+    assert [watch.better({"train": {"loss": f}}) for f in figures] == [True, False, False, True, True, False]
+    rising = Watch(Patience(n=2, on="train.accuracy", min_delta=0.1), False, False)
+    assert [rising.better({"train": {"accuracy": f}}) for f in (0.5, 0.6, 0.7)] == [True, False, True]
+
+
+# --- losses of outputs ------------------------------------------------------------------------------------
+
+TWO = """input x: float[2]
+output side: binary
+output total: float
+h = x -> dense(8) -> relu
+h -> dense(1) -> side
+h -> dense(1) -> total
+train {{
+  batch = 15
+  epochs = 3
+{0}
+}}
+"""
+
+
+def two(n: int) -> Rows:
+    x = points(n)["x"]
+    return Rows({"x": x, "side": (x.sum(1) > 0).astype(np.float32), "total": x.sum(1)}, n)
+
+
+@pytest.mark.parametrize("loss", [
+    "", "loss = bce(side) + mse(total)", "loss = 0.5 * bce(side) + (mse(total) + mae(total))",
+    "loss = bce(side, reduce=none) + mse(total, reduce=none)",
+])  # fmt: skip
+def test_the_losses_of_outputs_add_up_to_the_loss(loss):
+    trained = run(TWO.format(loss), two(50), two(20))
+    parts = [*(e.train for e in trained.history), *(e.validation for e in trained.history)]
+    for figures in (*parts, *trained.figures.values()):
+        assert figures["loss"] == pytest.approx(figures["side.loss"] + figures["total.loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [
+    "loss = bce(side) * mse(total)", "loss = bce(side)", "loss = bce(side) + mse(total) + mean(h)",
+    "loss = 0.5 * (bce(side) + mse(total))",
+])  # fmt: skip
+def test_a_loss_that_is_no_sum_of_losses_of_outputs_is_told_alone(loss):
+    figures = run(TWO.format(loss), two(30)).figures["train"]
+    assert [name for name in figures if name.endswith("loss")] == ["loss"]
+
+
+def test_the_loss_of_an_output_is_written_down_watched_and_expected(tmp_path):
+    text = TWO.format("  early_stop = patience(2, on=validation.total.loss)\n  until = train.side.loss < 0")
+    path = tmp_path / "two.dl"
+    path.write_text(text + "data { validation = 0.2 }\nexpect { validation.total.loss < 1e9 }\n")
+    rows = two(50)
+    result = dlc.train(
+        path, data={name: rows[name] for name in ("x", "side", "total")}, out=tmp_path / "runs"
+    )
+    lines = (result.folder / "metrics.jsonl").read_text().splitlines()
+    for epoch in map(json.loads, lines):
+        assert {"loss", "side.loss", "total.loss"} <= epoch["train"].keys() & epoch["validation"].keys()
+    figures = json.loads((result.folder / "figures.json").read_text())["figures"]
+    assert {"side.loss", "total.loss"} <= figures["validation"].keys()
+
+
+def test_an_emitted_file_does_not_watch_the_loss_of_one_output():
+    text = TWO.format("early_stop = patience(2, on=train.total.loss)")
+    with pytest.raises(CompileError) as caught:
+        emit(program(text))
+    assert [d.code for d in caught.value.diagnostics] == ["E0821"]

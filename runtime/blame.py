@@ -69,8 +69,8 @@ def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, fir
     moment = Snapshot(list(forms.weights.values()), learner.optimizer, forms.device)
     for number, batches in enumerate(steps, first):
         moment.take()
-        loss = learner.step(batches, number)
-        if not finite(loss) or not learner.finite():
+        made = learner.step(batches, number)
+        if not finite(made["loss"]) or not learner.finite():
             moment.restore()
             return diverged(forms.training, batches, number + 1, learner.rate(number), note)
     return told("a number turned NaN or infinite in this epoch, and not when it was repeated", None, note)

@@ -113,7 +113,7 @@ def evaluate(artifact: Artifact, source: Any) -> Evaluated:
     for part, answers in chunks(artifact, rows):
         for m in measured:
             check_answers(artifact, m, answers, rows[m.target][part])
-        meter.add(answers, {t: rows[t][part] for t in targets}, part.stop - part.start)
+        meter.add(answers, {t: rows[t][part] for t in targets})
     return Evaluated(rows.count, meter.figures(), meter.tables(), rows.outside())
 
 

@@ -4,28 +4,33 @@ one that learns, one that answers, the same weights."""
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import fx
 
 from dlc.compiler.dims import evaluate, names, number
 from dlc.compiler.lower.precision import mixed, wide
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.averages import average
 from dlc.compiler.passes.extension import prune
+from dlc.compiler.passes.forms import LOSS
 from dlc.compiler.passes.hoisting import hoist
 from dlc.compiler.training.figures import titles
 from dlc.runtime import device as device_of
 from dlc.runtime.batches import Resident
 from dlc.runtime.data import wanted_by
 from dlc.runtime.fit import flowing
+from dlc.runtime.losses import Losses
 from dlc.runtime.meter import Measured, Meter
 from dlc.runtime.plans import sizes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from dlc.compiler.dims import Size
@@ -33,7 +38,9 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Rows
 
+OBJECTIVE = "objective"  # what training makes small: the loss, and what regularizers add
 Batch = list[torch.Tensor]  # a tensor for each field that the training form reads
+Part = tuple[fx.GraphModule, list[int], list[str]]  # of a form: the fields and the weights that it reads
 
 EVALUATED = 4  # rows of a batch without gradients, times those of one with, at least
 ROOM = 1 << 24  # entries of the largest tensor in such a batch, else
@@ -47,24 +54,102 @@ REWRITTEN = {"float64": wide, "bf16": mixed}
 
 class Form:
     """A graph as a function of a batch: a tensor for each of `fields`, in order. `early` is the graph of what
-    is computed of the rows once, before they are cut into batches."""
+    is computed of the rows once, before they are cut into batches.
 
-    def __init__(self, graph: Graph, early: Graph, weights: Mapping[str, torch.Tensor], device: torch.device,
-                 precision: str = "float32") -> None:  # fmt: skip
-        self.graph, self.early = graph, early
+    `losses` are the names of its outputs that are losses. Beside its outputs it makes the `means` that these
+    are computed of, and the `weights_of_means`: several batches have their means in common.
+    """
+
+    def __init__(self, graph: Graph, early: Graph, losses: Sequence[str], weights: Mapping[str, torch.Tensor],
+                 device: torch.device, precision: str = "float32") -> None:  # fmt: skip
+        self.graph, self.early, self.averages = graph, early, average(graph, losses)
         self.fields = [value.field for value in graph.inputs]
-        self.module = REWRITTEN.get(precision, lambda module: module)(trace(graph)).to(device)
+        means = {f"mean/{place}": value for place, value in enumerate(self.averages.means)}
+        weighed = {f"weight/{place}": value for place, value in enumerate(self.averages.weights)}
+        self.means, self.weights_of_means = list(means), list(weighed)
+        apart = [name for name in losses if graph.outputs[name] not in means.values()]
+        self.recorded = [*means, *weighed, *apart]  # what tells of a batch
+        self._device, self._precision, self._held = device, precision, weights
+        whole = replace(self.averages.batch, outputs={**graph.outputs, **means, **weighed})
+        self.module = self._trace(whole)
         self.weights = [weights[w.name] for w in graph.weights]
         self.dtypes = [dtype_of(w) for w in graph.weights]  # as they are exported
-        self._device, self._precision = device.type, precision
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
     def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
         return self._run(*batch, *(weights or self.weights))
 
+    def _trace(self, graph: Graph) -> fx.GraphModule:
+        return REWRITTEN.get(self._precision, lambda module: module)(trace(graph)).to(self._device)
+
+    # --- several batches --------------------------------------------------------------------------------
+
+    def sums(self, batch: Batch) -> list[Any]:
+        """The sum of each mean over a batch, with gradients."""
+        return self._of(self._sums, batch)
+
+    def weigh(self, batch: Batch) -> list[Any]:
+        """The weight of each mean over a batch, which needs no more than the targets."""
+        return self._of(self._weights, batch)
+
+    def sums_of(self, made: Mapping[str, Any]) -> list[Any]:
+        """The same of what was made of a batch already."""
+        return [
+            made[mean] * made[weight] for mean, weight in zip(self.means, self.weights_of_means, strict=True)
+        ]
+
+    def record(
+        self, losses: Mapping[str, Any], means: Sequence[Any], weights: Sequence[Any]
+    ) -> dict[str, Any]:
+        """What it makes of a batch, but for what is no loss, of several."""
+        return {**losses, **dict(zip(self.means, means, strict=True)),
+                **dict(zip(self.weights_of_means, weights, strict=True))}  # fmt: skip
+
+    def behind(self, means: Sequence[torch.Tensor]) -> dict[str, Any]:
+        """The losses, of their means, with gradients."""
+        module, weights = self._behind
+        return module(*means, *(self._held[name] for name in weights))
+
+    def losses(self, means: Sequence[float]) -> dict[str, float]:
+        """The losses that people are told, of their means, on the CPU in float64."""
+        module, weights = self._told
+        given = [torch.tensor(mean, dtype=torch.float64) for mean in means]
+        held = [self._held[name].detach().cpu() for name in weights]
+        with torch.no_grad():
+            return {name: float(loss) for name, loss in module(*given, *held).items()}
+
+    @cached_property
+    def _sums(self) -> Part:
+        return self._part(self.averages.parts(self.averages.sums))
+
+    @cached_property
+    def _weights(self) -> Part:
+        return self._part(self.averages.parts(self.averages.weights))
+
+    @cached_property
+    def _behind(self) -> tuple[fx.GraphModule, list[str]]:
+        graph = self.averages.behind
+        return self._trace(graph), [w.name for w in graph.weights]
+
+    @cached_property
+    def _told(self) -> tuple[fx.GraphModule, list[str]]:
+        told = {name: value for name, value in self.averages.behind.outputs.items() if name != OBJECTIVE}
+        graph = replace(prune(self.averages.behind, told), inputs=self.averages.means)
+        return trace(graph), [w.name for w in graph.weights]
+
+    def _part(self, graph: Graph) -> Part:
+        places = [self.fields.index(value.field) for value in graph.inputs]
+        return self._trace(graph), places, [w.name for w in graph.weights]
+
+    def _of(self, part: Part, batch: Batch) -> list[Any]:
+        module, places, weights = part
+        with self.computing():
+            made = module(*(batch[place] for place in places), *(self._held[name] for name in weights))
+        return [made[str(place)] for place in range(len(made))]
+
     def computing(self) -> AbstractContextManager[Any]:
         """While it is entered, the module computes in the numbers of the form."""
-        return torch.autocast(self._device, torch.bfloat16, enabled=self._precision == "bf16")
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16")
 
     def _under_autocast(self, *given: torch.Tensor) -> dict[str, Any]:
         with self.computing():
@@ -96,8 +181,10 @@ class Forms:
         if device.type == "cpu" and not program.train.optimizer.recomputes:
             channels_last(model)
         self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
-        self.training = Form(training, early, self.weights, device, program.train.precision)
-        self.answering = Form(answering, early_answering, self.weights, device)
+        self.training = Form(training, early, ("loss", OBJECTIVE), self.weights, device,
+                             program.train.precision)  # fmt: skip
+        told = [name for name in (LOSS,) if name in answering.outputs]
+        self.answering = Form(answering, early_answering, told, self.weights, device)
         self._prepared: list[tuple[Rows, Graph, Rows]] = []
         self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
         self.work = work(self.training.graph)
@@ -139,7 +226,8 @@ class Forms:
 
     def measure(self, rows: Rows) -> Meter:
         """What the loss and the metrics counted of rows in the inference form."""
-        train, meter, start = self.program.train, Meter(self.measured), 0
+        train, losses, start = self.program.train, Losses(self.answering), 0
+        meter = Meter(self.measured, losses)
         sizes = sizes_of(
             rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
         )
@@ -148,10 +236,11 @@ class Forms:
             weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
             for size, batch in zip(sizes, resident.batches(sizes), strict=True):
                 made = self.answering(batch, weights)
-                loss = float(made.pop(forms.LOSS).detach())
+                losses.add({name: made.pop(name) for name in self.answering.recorded})
+                made.pop(LOSS, None)
                 answers = {name: tensor.detach().cpu().numpy() for name, tensor in made.items()}
                 targets = {m.target: rows[m.target][start : start + size] for m in self.measured}
-                meter.add(answers, targets, size, loss)
+                meter.add(answers, targets)
                 start += size
         return meter
 

@@ -13,7 +13,8 @@ from dlc.runtime import blame, device, plans
 from dlc.runtime.forms import Forms
 from dlc.runtime.history import Epoch, Figures, Listener, Trained, Watch
 from dlc.runtime.interrupt import Interrupt
-from dlc.runtime.learner import Learner, Losses, mean
+from dlc.runtime.learner import Learner
+from dlc.runtime.losses import Losses
 from dlc.runtime.snapshot import Snapshot, copy
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
 
     with Interrupt() as interrupt, device.threads_for(forms.work * max(plan.sizes), forms.device):
         for number in range(1, plan.epochs + 1):
-            began, first, losses = time.monotonic(), step, Losses()
+            began, first, losses = time.monotonic(), step, Losses(forms.training)
             before.take()
             due = began + TOLD
             order = torch.randperm(rows.count, generator=shuffle) if plan.shuffled else None
@@ -70,7 +71,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
 
             # the only place of an epoch where values are read back from the device
             read = losses.read()
-            if not all(map(isfinite, read)) or not learner.finite():
+            if not isfinite(read["loss"]) or not learner.finite():
                 kept = kept if settings.early_stop else number - 1
                 steps = together(rows.batches(plan.sizes, order), plan.together)
                 error = blame.replay(learner, steps, before, first, kept)
@@ -82,7 +83,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                 raise error
 
             with learner.answering():
-                found = after_epoch(forms, data, mean(read, plan.rows), validate=not interrupt.asked)
+                found = after_epoch(forms, data, read, validate=not interrupt.asked)
                 better = watch.better(found) or (interrupt.asked and not kept)
                 if better:
                     kept = number
@@ -119,11 +120,11 @@ def together(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
         yield taken
 
 
-def after_epoch(forms: Forms, data: Dataset, loss: float, validate: bool) -> dict[str, Figures]:
-    """The figures of an epoch: the mean loss of its steps, those of validation,
+def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:
+    """The figures of an epoch: the losses of its steps, those of validation,
     and of training what is watched."""
     stopping = forms.program.train.early_stop
-    train = {"loss": loss}
+    train = losses
     if stopping is not None and stopping.part == "train" and stopping.figure != "loss":
         assert data.train is not None
         train = forms.evaluate(data.train) | train

@@ -70,8 +70,8 @@ def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, fir
     for number, batches in enumerate(steps, first):
         for turn, taken in learner.order(batches):
             moment.take()
-            loss = turn.step(taken, number)
-            if not finite(loss) or not learner.finite():
+            made = turn.step(taken, number)
+            if not finite(made["loss"]) or not learner.finite():
                 moment.restore()
                 return diverged(turn.form, taken, number + 1, learner.rate(number), note)
     return told("a number turned NaN or infinite in this epoch, and not when it was repeated", None, note)

@@ -112,10 +112,10 @@ def evaluate(artifact: Artifact, source: Any) -> Evaluated:
     targets = {m.target: wanted(artifact, m.target, m.type, "target") for m in measured}
     rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
     meter = Meter(measured)
-    for size, batch, answers in answered(artifact, rows):
+    for _, batch, answers in answered(artifact, rows):
         for m in measured:
             check_answers(artifact, m, answers, batch[m.target])
-        meter.add(answers, batch, size)
+        meter.add(answers, batch)
     return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.outside())
 
 

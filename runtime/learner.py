@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlc.compiler.kinds import Reject
-from dlc.compiler.passes.forms import loss_of, matrices
-from dlc.compiler.training import figures
+from dlc.compiler.passes.forms import matrices
 from dlc.compiler.training.optimizers import leading, shares
 from dlc.runtime.averages import Averages
+from dlc.runtime.forms import OBJECTIVE
+from dlc.runtime.losses import divided
 from dlc.runtime.plans import impossible
 from dlc.runtime.snapshot import copy, random_states, set_random_states
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from dlc.compiler.ir import Weight
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.section import Train
     from dlc.runtime.forms import Batch, Form, Forms
 
-HELD = 4096  # losses that are kept apart before they are packed into one tensor
+Made = dict[str, Any]  # what a form makes of a batch, by name
 
 
 class Learner:
@@ -37,7 +38,6 @@ class Learner:
         pursued = zip(forms.training, phase.objectives, strict=True)
         self.turns = [Turn(forms, form, objective, phase.settings, steps) for form, objective in pursued]
         self.optimizers = [made for turn in self.turns for made in turn.optimizers]
-        self.losses = [name for turn in self.turns for name in figures.losses(turn.objective.losses)]
         ema = phase.settings.ema
         self.averages = Averages(forms.learnt, ema) if ema is not None else None
 
@@ -63,12 +63,13 @@ class Learner:
         """While it is entered, the weights are those that are validated and exported."""
         return self.averages.in_place() if self.averages else nullcontext()
 
-    def step(self, batches: list[Batch], step: int) -> torch.Tensor:
-        """One round, by some batches taken together. What `losses` names, in order, stays on the device."""
+    def step(self, batches: list[Batch], step: int) -> list[Made]:
+        """One round, by some batches taken together. What each form made of them before, as of one batch,
+        stays on the device."""
         told = {turn: turn.step(taken, step) for turn, taken in self.order(batches)}
         if self.averages is not None:
             self.averages.add()
-        return torch.cat([*told.values()])
+        return [*told.values()]
 
     def order(self, batches: list[Batch]) -> Iterator[tuple[Turn, list[Batch]]]:
         """Who takes the steps of a round, each with its batches; an objective with fewer steps than another
@@ -92,7 +93,6 @@ class Turn:
         self._settings, self._steps = settings, steps
         own = objective.learnt(form.graph.weights)
         self._weights = [forms.weights[w.name] for w in own]
-        self._told = ["loss", *map(loss_of, objective.losses)]
         made = self._make_optimizers(own)
         self.optimizers = [optimizer for of in made for optimizer in of]
         self._groups = [[group for optimizer in of for group in optimizer.param_groups] for of in made]
@@ -127,88 +127,99 @@ class Turn:
         seen = zip(self.objective.optimizers, self._seen, strict=True)
         self._seen = [self.objective.schedule.after(o.lr, known, loss) for o, known in seen]
 
-    def step(self, batches: list[Batch], step: int) -> torch.Tensor:
-        """Change the weights by some batches taken together; the losses stay on the device."""
+    def step(self, batches: list[Batch], step: int) -> Made:
+        """Change the weights by some batches taken together; what the form made of them stays on the
+        device."""
         for groups, rate in zip(self._groups, self.rates(step), strict=True):
             for group in groups:
                 group["lr"] = rate
         if self.objective.recomputes:
             return self._search(batches)
-        loss, _ = self._gradients(batches)
+        made = self._gradients(batches)
         for optimizer in self.optimizers:
             optimizer.step()
-        return loss
+        return made
 
-    def _gradients(self, batches: list[Batch]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give every weight its gradient, the mean over all rows;
-        the losses, and what is made small."""
+    def _gradients(self, batches: list[Batch]) -> Made:
+        """Give every weight its gradient, that of all rows together."""
         for weight in self._weights:
             weight.grad = None
-        if len(batches) == 1:
-            loss, objective = self._backward(batches[0])
-        else:
-            rows = [len(batch[0]) for batch in batches]
-            parts = [self._backward(b, n / sum(rows)) for b, n in zip(batches, rows, strict=True)]
-            loss, objective = (torch.stack(numbers).sum(0) for numbers in zip(*parts, strict=True))
+        made = self._backward(batches[0]) if len(batches) == 1 else self._backward_together(batches)
         if self.objective.clip is not None:
             self.objective.clip.torch(torch.nn.utils, self._weights)
-        return loss, objective
+        return made
 
-    def _backward(self, batch: Batch, share: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add the gradients of a batch that is this share of the step."""
+    def _backward(self, batch: Batch) -> Made:
+        """The gradients of one batch."""
         made = self.form(batch)
-        loss, objective = torch.stack([made[name] for name in self._told]), made["objective"]
+        self._differentiate(made[OBJECTIVE])
+        return made
+
+    def _backward_together(self, batches: list[Batch]) -> Made:
+        """The gradients of several batches, whose graphs are not held at once: first those of the objective
+        by its means, then those of each batch's share of the means."""
+        form = self.form
+        weights, means = self._before(batches)
+        if form.averages.means:
+            form.behind(means)[OBJECTIVE].backward()
+        by_mean = [torch.zeros_like(m) if m.grad is None else m.grad for m in means]
+        sums: list[Any] = [0.0] * len(means)
+        for batch in batches:
+            parts = form.sums(batch)
+            shares = (g * divided(s, w) for g, s, w in zip(by_mean, parts, weights, strict=True))
+            self._differentiate(torch.stack(list(shares)).sum())
+            sums = [sum + part.detach() for sum, part in zip(sums, parts, strict=True)]
+        means = [divided(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
+        with torch.no_grad():
+            losses = form.behind(means)
+        return form.record(losses, means, weights)
+
+    def _before(self, batches: list[Batch]) -> tuple[list[Any], list[torch.Tensor]]:
+        """The weights of the means of several batches, and the means: where no derivative depends on them,
+        zeros stand for them, and the weights are all that is computed."""
+        form, device = self.form, self.forms.device
+        if form.averages.is_linear and not form.averages.weights_are_drawn:
+            weights = added(form.weigh(batch) for batch in batches)
+            means = [torch.zeros((), device=device) for _ in weights]
+        else:
+            drawn, statistics = random_states(device), self.forms.statistics
+            before = [s.clone() for s in statistics]
+            made = [detached(form(batch)) for batch in batches]
+            set_random_states(device, drawn)
+            copy(before, statistics)
+            weights = added([m[name] for name in form.weights_of_means] for m in made)
+            sums = added(form.sums_of(m) for m in made)
+            means = [divided(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
+        return weights, [mean.requires_grad_() for mean in means]
+
+    def _differentiate(self, objective: torch.Tensor) -> None:
         if not objective.requires_grad:
             raise self.forms.program.nothing_to("learn")
-        if share != 1:
-            loss, objective = loss * share, objective * share
         objective.backward()
-        return loss.detach(), objective.detach()
 
-    def _search(self, batches: list[Batch]) -> torch.Tensor:
+    def _search(self, batches: list[Batch]) -> Made:
         """A step of an optimizer that computes the loss several times: what is drawn is the same
-        each time, and running statistics move once. The losses are those before the step."""
-        losses: list[torch.Tensor] = []
+        each time, and running statistics move once. What is told is that before the step."""
+        found: list[Made] = []
         drawn, statistics = random_states(self.forms.device), self.forms.statistics
         before = [s.clone() for s in statistics]
 
         def again() -> torch.Tensor:
-            if losses:
+            if found:
                 set_random_states(self.forms.device, drawn)
                 copy(before, statistics)
-            loss, objective = self._gradients(batches)
-            losses.append(loss)
-            return objective
+            found.append(self._gradients(batches))
+            return found[-1][OBJECTIVE]
 
         for optimizer in self.optimizers:
             optimizer.step(again)
-        return losses[0]
+        return found[0]
 
 
-class Losses:
-    """The losses of an epoch's steps, read back when it is over."""
-
-    def __init__(self) -> None:
-        self._packed: list[torch.Tensor] = []
-        self._apart: list[torch.Tensor] = []
-
-    def add(self, loss: torch.Tensor) -> None:
-        self._apart.append(loss)
-        if len(self._apart) == HELD:
-            self._pack()
-
-    def read(self) -> list[list[float]]:
-        """The losses of each step."""
-        if self._apart:
-            self._pack()
-        return torch.cat(self._packed).tolist()
-
-    def _pack(self) -> None:
-        self._packed.append(torch.stack(self._apart))
-        self._apart = []
+def added(parts: Iterable[list[Any]]) -> list[Any]:
+    """The sum of each place."""
+    return [sum(numbers) for numbers in zip(*parts, strict=True)]
 
 
-def mean(losses: list[float], sizes: list[int]) -> float:
-    """The mean loss of the rows; the sizes are those of the batches, in order."""
-    sizes = sizes[: len(losses)]
-    return sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+def detached(made: Made) -> Made:
+    return {name: x.detach() if isinstance(x, torch.Tensor) else x for name, x in made.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,25 +14,20 @@ if TYPE_CHECKING:
 
     from dlc.compiler.training.metrics import Metric, Table
     from dlc.compiler.types import Tensor
+    from dlc.runtime.losses import Losses
 
 
 class Meter:
     """`measured` are the metrics: their name, the output, its declared type, the field it is held against,
-    and the metric. Answers come under the artifact's names, from torch or from ONNX Runtime alike."""
+    and the metric. Answers come under the artifact's names, from torch or from ONNX Runtime alike; `losses`
+    are counted by whoever makes them."""
 
-    def __init__(self, measured: Sequence[Measured]) -> None:
+    def __init__(self, measured: Sequence[Measured], losses: Losses | None = None) -> None:
         self._measured = [(m, m.metric.start(m.type)) for m in measured]
-        self._losses: dict[str, float] = {}
-        self._rows = 0
+        self._losses = losses
 
-    def add(
-        self, answers: Mapping[str, Any], targets: Mapping[str, Any], rows: int,
-        losses: Mapping[str, float] = MappingProxyType({}),
-    ) -> None:  # fmt: skip
-        """Count one batch of so many rows, with its losses by name."""
-        for name, loss in losses.items():
-            self._losses[name] = self._losses.get(name, 0.0) + loss * rows
-        self._rows += rows
+    def add(self, answers: Mapping[str, Any], targets: Mapping[str, Any]) -> None:
+        """Count one batch."""
         told: dict[str, Answer] = {}
         for m, state in self._measured:
             if m.output not in told:
@@ -41,8 +35,8 @@ class Meter:
             m.metric.update(np, state, told[m.output], targets[m.target])
 
     def figures(self) -> dict[str, float]:
-        """The losses that were given, and every figure of the metrics, by name."""
-        found = {name: loss / self._rows for name, loss in self._losses.items()}
+        """The losses, and every figure of the metrics, by name."""
+        found = self._losses.read() if self._losses else {}
         for m, state in self._measured:
             if not m.metric.tabular:
                 parts = m.metric.parts(m.type)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ from dlc.runtime.expectations import trained_measures
 from dlc.runtime.forms import Forms
 from dlc.runtime.history import Epoch, Figures, Listener, Trained, Watch
 from dlc.runtime.interrupt import Interrupt
-from dlc.runtime.learner import Learner, Losses, mean
+from dlc.runtime.learner import Learner
+from dlc.runtime.losses import Losses
 from dlc.runtime.snapshot import Snapshot, copy
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
 
     with Interrupt() as interrupt, device.threads_for(forms.work * max(plan.sizes), forms.device):
         for number in range(1, plan.epochs + 1):
-            began, first, losses = time.monotonic(), step, Losses()
+            began, first, losses = time.monotonic(), step, Losses(forms.training)
             before.take()
             due = began + TOLD
 
@@ -72,7 +72,7 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
 
             # the only place of an epoch where values are read back from the device
             read = losses.read()
-            if not all(map(isfinite, chain(*read))) or not learner.finite():
+            if not all(map(isfinite, read.values())) or not learner.finite():
                 kept = kept if settings.early_stop else number - 1
                 error = blame.replay(learner, passes.again(), before, first, kept)
                 before.restore()
@@ -82,13 +82,9 @@ def train(program: Program, data: Dataset, weights: Mapping[str, np.ndarray], *,
                     listener.end(Trained(weights, tuple(history), kept, "diverged"))
                 raise error
 
-            told = {
-                name: mean(list(of), plan.rows)
-                for name, of in zip(learner.losses, zip(*read, strict=True), strict=True)
-            }
             with learner.answering():
-                measured = after_epoch(forms, data, told, validate=not interrupt.asked)
-                found = {"validation": {}, **measured, "train": measured.get("train", {}) | told}
+                measured = after_epoch(forms, data, read, validate=not interrupt.asked)
+                found = {"validation": {}, **measured, "train": measured.get("train", {}) | read}
                 better = watch.better(found) or (interrupt.asked and not kept)
                 if better:
                     kept = number

@@ -148,6 +148,8 @@ class Operator(Definition, family="operator", what="an operator"):
     detaches: ClassVar[bool] = False
     # True if it makes the sum of its operands, or the mean of one: the terms of a loss are found behind it.
     sums: ClassVar[bool] = False
+    # True if it makes a mean over the batch, of which `sum_and_weight` gives the two parts.
+    averages: ClassVar[bool] | property = False
     # True if it stands in training alone, as losses do, and has no form in ONNX.
     training_only: ClassVar[bool] = False
     # The operand with respect to which it differentiates.
@@ -217,6 +219,11 @@ class Operator(Definition, family="operator", what="an operator"):
         tensors that are given in settings by the names of these, as keywords. `self.operands` and
         `self.results` are the types.
         """
+        raise NotImplementedError
+
+    def sum_and_weight(self, F: Any, *operands: Any) -> tuple[Any, Any]:
+        """Where it makes a mean over the batch: the sum, and the weight that it is over, a number or a tensor
+        of one. So several batches have one mean, however uneven they are."""
         raise NotImplementedError
 
     def onnx(self, op: Any, *operands: Any, **weights: Any) -> Any:

@@ -12,6 +12,7 @@ from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.passes import together
 from dlc.compiler.passes.extension import Extension, rewired
 from dlc.compiler.training.beginning import by_net
+from dlc.compiler.training.figures import losses
 from dlc.compiler.training.objective import BatchMean, Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
@@ -29,6 +30,11 @@ LOSS = "the loss"  # its name beside answers, which no answer can have
 def loss_of(output: str) -> str:
     """The name beside answers of the loss of one output."""
     return f"loss of {output}"
+
+
+def figures_of(objective: Objective, whole: str = LOSS) -> dict[str, str]:
+    """The losses among the outputs of a graph, by what people are told; `whole` names that of all."""
+    return dict(zip(losses(objective.losses), [whole, *map(loss_of, objective.losses)], strict=True))
 
 
 # --- training ---------------------------------------------------------------------------------------------

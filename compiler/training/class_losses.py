@@ -36,6 +36,9 @@ class CrossEntropy(Loss):
     )
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return self.reduced(self.each(prediction, target))
+
+    def each(self, prediction: Tensor, target: Tensor) -> Tensor:
         if target.element != "class" and not target.is_integer:
             meant = "`bce` is the loss for yes or no" if target.element == "bool" else \
                 "`mse` is the loss for numbers, `bce` for yes or no"  # fmt: skip
@@ -50,23 +53,31 @@ class CrossEntropy(Loss):
             )
         if self.weight is not None and not any(self.weight):
             raise Reject("with these weights no class counts", at="weight", code="E0404")
-        return self.reduced(of_places(prediction))
+        return of_places(prediction)
 
-    def torch(self, F, prediction, target):
+    def torch_each(self, F, reduction, prediction, target):
         prediction, target = torch_scores(F, prediction, target, *self.operands)
-        weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
+        weight = self.torch_weight(prediction)
         place = class_axis(self.operands[0]) + 1
-        counted = self.reduction == "mean" and 0 in (self.weight or ())
+        counted = reduction == "mean" and 0 in (self.weight or ())
         loss = F.cross_entropy(
             prediction if place == 1 else prediction.movedim(place, 1),
             target,
             weight=weight,
             label_smoothing=self.label_smoothing,
-            reduction="sum" if counted else self.reduction,
+            reduction="sum" if counted else reduction,
         )
-        if counted and weight is not None:
-            return loss / weight.take(target).sum().clamp(min=LEAST)
-        return self.torch_reduced(loss, of_places(self.operands[0]))
+        return loss / weight.take(target).sum().clamp(min=LEAST) if counted else loss
+
+    def torch_weight(self, prediction: Any) -> Any:
+        return None if self.weight is None else prediction.new_tensor(self.weight)
+
+    def weighed(self, F, prediction, target):
+        """With `weight`, the mean is over the weights of the classes that are right."""
+        if self.weight is None or self.reduce == "sum":
+            return super().weighed(F, prediction, target)
+        _, target = torch_scores(F, prediction, target, *self.operands)
+        return self.torch_weight(prediction).take(target).sum()
 
     examples = (
         Example("cross_entropy", ("float[3]", "class(3)"), "float"),
@@ -92,8 +103,12 @@ class Dice(Loss):
     """
 
     scores = ("class", "binary")
+    of_batch = True
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return self.reduced(self.each(prediction, target))
+
+    def each(self, prediction: Tensor, target: Tensor) -> Tensor:
         if self.reduce != "mean":
             raise Reject(
                 "`dice` is one number for the whole batch, and cannot be reduced in another way", at="reduce"
@@ -105,7 +120,7 @@ class Dice(Loss):
             agree(self, prediction, target)
         return Tensor("float", batched=False)
 
-    def torch(self, F, prediction, target):
+    def torch_each(self, F, reduction, prediction, target):
         have, wanted = self.operands
         if not of_classes(have, wanted):
             prediction, target = torch_agree(F, prediction, target, have, wanted)

@@ -5,6 +5,7 @@ A loss is an operator of the training graph alone: it has a form in PyTorch and 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 from dlc.compiler.dims import Size, product, same
@@ -25,8 +26,12 @@ class InLosses(Operator, family="loss", what="a loss"):
 
 
 class Loss(InLosses, abstract=True):
+    """The loss of each place, or their mean: a sum over a weight, which several batches have in common."""
+
     # A target may be of any element: `type` says which it takes, and names the loss that was meant.
     takes = ("float", "any")
+    # True if it is one number of each batch as a whole, and no mean that several batches have together.
+    of_batch: ClassVar[bool] = False
 
     def takes_only(self) -> tuple[str, str] | None:
         return ("probabilities", "`softmax`") if self.of_probabilities else None
@@ -39,25 +44,44 @@ class Loss(InLosses, abstract=True):
         keyword=True,
     )
 
-    @property
-    def reduction(self) -> str:
-        """The reduction left to torch."""
-        return "mean" if self.reduce == "mean" else "none"
-
     def reduced(self, each: Tensor) -> Tensor:
         """The type of the loss, from that of the loss of each place."""
         return each if self.reduce is None else Tensor("float", batched=False)
 
-    def torch_reduced(self, loss: Any, each: Tensor) -> Any:
-        """What torch did not reduce."""
+    @abstractmethod
+    def each(self, *operands: Tensor) -> Tensor:
+        """The type of the loss of each place, or `Reject`."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def torch_each(self, F: Any, reduction: str, *operands: Any) -> Any:
+        """The loss of each place (`none`), their `sum` or their `mean`: the words of `torch.nn.functional`,
+        whose kernels reduce at once."""
+        raise NotImplementedError
+
+    def torch(self, F: Any, *operands: Any) -> Any:
         if self.reduce != "sum":
-            return loss
+            return self.torch_each(F, self.reduce or "none", *operands)
+        loss, each = self.torch_each(F, "none", *operands), self.each(*self.operands)
         axes = list(range(int(each.batched), each.batched + each.rank))
         return (loss.sum(axes) if axes else loss).mean()
 
-    def torch_reduce(self, loss: Any, each: Tensor) -> Any:
-        """The whole reduction, of the loss of each place."""
-        return loss.mean() if self.reduce == "mean" else self.torch_reduced(loss, each)
+    @property
+    def averages(self) -> bool:
+        return self.reduce is not None and not self.of_batch and self.each(*self.operands).batched
+
+    def sum_and_weight(self, F: Any, *operands: Any) -> tuple[Any, Any]:
+        return self.torch_each(F, "sum", *operands), self.weighed(F, *operands)
+
+    def weighed(self, F: Any, *operands: Any) -> Any:
+        """What the mean is over: all places, or with `reduce=sum` the rows."""
+        places = F.size(product(self.each(*self.operands).shape))
+        return F.batch * places if self.reduce == "mean" else F.batch
+
+
+def reduced(each: Any, reduction: str) -> Any:
+    """The losses of all places (`none`), their `sum` or their `mean`."""
+    return each if reduction == "none" else getattr(each, reduction)()
 
 
 # --- a prediction beside its target -----------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.definition import setting
-from dlc.compiler.kinds import Defined
+from dlc.compiler.dims import product
+from dlc.compiler.kinds import Defined, Nothing, OneOf
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.types import Tensor
 
@@ -18,11 +19,18 @@ class BatchMean(Operator):
     batchless = True
     sums = True
 
+    @property
+    def averages(self) -> bool:
+        return self.operands[0].batched
+
     def type(self, x: Tensor) -> Tensor:
         return Tensor("float", batched=False)
 
     def torch(self, F, x):
         return x.mean()
+
+    def sum_and_weight(self, F, x):
+        return x.sum(), F.batch * F.size(product(self.operands[0].shape))
 
 
 class Penalty(Operator):
@@ -41,3 +49,32 @@ class Penalty(Operator):
     def torch(self, F, *tensors):
         added = self.regularizer.torch(F, tensors)
         return added / F.batch if self.operands[0].batched else added
+
+    @property
+    def averages(self) -> bool:
+        return self.operands[0].batched
+
+    def sum_and_weight(self, F, *tensors):
+        return self.regularizer.torch(F, tensors), F.batch
+
+
+class SumAndWeight(Operator):
+    """The two parts of a mean over the batch, for steps and figures of several batches; of what is one number
+    of each batch as a whole, that number for each of its rows."""
+
+    public = False
+    training_only = True
+    takes = "any"
+    mixes = True
+
+    of: Any = setting("what makes the mean; none for a number of the whole batch",
+                      OneOf(Defined("operator"), Nothing()), None)  # fmt: skip
+
+    def type(self, *operands: Tensor) -> tuple[Tensor, Tensor]:
+        return Tensor("float", batched=False), Tensor("float", batched=False)
+
+    def torch(self, F, *operands):
+        if self.of is not None:
+            return self.of.sum_and_weight(F, *operands)
+        (number,) = operands
+        return number * F.batch, F.batch

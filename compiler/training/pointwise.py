@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from dlc.compiler.kinds import Flag, Number
 from dlc.compiler.operators.base import Example, setting
-from dlc.compiler.training.losses import Loss, agree, check_number, torch_agree
+from dlc.compiler.training.losses import Loss, agree, check_number, reduced, torch_agree
 from dlc.compiler.types import Tensor
 
 
@@ -22,21 +22,20 @@ class Pointwise(Loss, abstract=True):
         """The type of the loss of each place."""
         return agree(self, prediction, target)
 
-    def torch(self, F, prediction, target):
-        prediction, target = torch_agree(F, prediction, target, *self.operands)
-        return self.torch_reduced(self.torch_each(F, prediction, target), self.each(*self.operands))
+    def torch_each(self, F, reduction, prediction, target):
+        return self.torch_places(F, reduction, *torch_agree(F, prediction, target, *self.operands))
 
     @abstractmethod
-    def torch_each(self, F: Any, prediction: Any, target: Any) -> Any:
-        """The loss of each place, or the mean of all: `reduction`."""
+    def torch_places(self, F: Any, reduction: str, prediction: Any, target: Any) -> Any:
+        """The same, of a prediction and a target of one shape."""
         raise NotImplementedError
 
 
 class Mse(Pointwise):
     """Squared error: `(prediction - target) ** 2` (torch `mse_loss`)."""
 
-    def torch_each(self, F, prediction, target):
-        return F.mse_loss(prediction, target, reduction=self.reduction)
+    def torch_places(self, F, reduction, prediction, target):
+        return F.mse_loss(prediction, target, reduction=reduction)
 
     examples = (
         Example("mse", ("float[3]", "float[3]"), "float"),
@@ -52,8 +51,8 @@ class Mse(Pointwise):
 class Mae(Pointwise):
     """Absolute error: `abs(prediction - target)` (torch `l1_loss`)."""
 
-    def torch_each(self, F, prediction, target):
-        return F.l1_loss(prediction, target, reduction=self.reduction)
+    def torch_places(self, F, reduction, prediction, target):
+        return F.l1_loss(prediction, target, reduction=reduction)
 
     examples = (
         Example("mae", ("float[3]", "float[3]"), "float"),
@@ -68,8 +67,8 @@ class Huber(Pointwise):
 
     delta: float = setting("where the square ends", Number(above=0), 1.0, keyword=True)
 
-    def torch_each(self, F, prediction, target):
-        return F.huber_loss(prediction, target, reduction=self.reduction, delta=self.delta)
+    def torch_places(self, F, reduction, prediction, target):
+        return F.huber_loss(prediction, target, reduction=reduction, delta=self.delta)
 
     examples = (
         Example("huber", ("float[3]", "float[3]"), "float"),
@@ -87,8 +86,8 @@ class Bce(Pointwise):
     meant = "yes or no, or probabilities"
     scores = ("binary",)
 
-    def torch_each(self, F, prediction, target):
-        return F.binary_cross_entropy_with_logits(prediction, target, reduction=self.reduction)
+    def torch_places(self, F, reduction, prediction, target):
+        return F.binary_cross_entropy_with_logits(prediction, target, reduction=reduction)
 
     examples = (
         Example("bce", ("float", "bool"), "float"),
@@ -122,8 +121,8 @@ class Poisson(Pointwise):
     def takes_only(self):
         return None if self.log else ("counts above 0", "`exp` or `softplus`")
 
-    def torch_each(self, F, prediction, target):
-        return F.poisson_nll_loss(prediction, target, log_input=self.log, reduction=self.reduction)
+    def torch_places(self, F, reduction, prediction, target):
+        return F.poisson_nll_loss(prediction, target, log_input=self.log, reduction=reduction)
 
     examples = (
         Example("poisson", ("float[3]", "int64[3]"), "float", low=0.1, high=5),
@@ -151,10 +150,10 @@ class Contrastive(Pointwise):
     meant = "whether both are the same"
     margin: float = setting("how far apart what differs should be", Number(above=0), 1.0, keyword=True)
 
-    def torch_each(self, F, prediction, target):
+    def torch_places(self, F, reduction, prediction, target):
         apart = F.relu(self.margin - prediction)
         loss = target * prediction**2 + (1 - target) * apart**2
-        return loss.mean() if self.reduce == "mean" else loss
+        return reduced(loss, reduction)
 
     examples = (
         Example("contrastive", ("float", "bool"), "float"),
@@ -172,9 +171,9 @@ class Perceptron(Pointwise):
     meant = "yes or no"
     scores = ("binary",)
 
-    def torch_each(self, F, prediction, target):
+    def torch_places(self, F, reduction, prediction, target):
         loss = ((prediction >= 0).type_as(prediction) - target) * prediction
-        return loss.mean() if self.reduce == "mean" else loss
+        return reduced(loss, reduction)
 
     examples = (
         Example("perceptron", ("float", "bool"), "float"),

@@ -9,7 +9,7 @@ from dlc.compiler.dims import Size
 from dlc.compiler.kinds import Number
 from dlc.compiler.operators.base import Example, setting
 from dlc.compiler.training.class_losses import check_scores, class_axis, of_classes, of_places, torch_scores
-from dlc.compiler.training.losses import Loss, agree, check_number, torch_agree
+from dlc.compiler.training.losses import Loss, agree, check_number, reduced, torch_agree
 from dlc.compiler.types import Tensor
 
 LEAST = 1e-30  # what is wrong, at least: the gradient of a root is infinite at 0
@@ -22,14 +22,14 @@ class _OfScores(Loss, abstract=True):
         return self.reduced(self.each(prediction, target))
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The type of the loss of each place: scores of classes lose the axis of the classes."""
+        """Scores of classes lose the axis of the classes."""
         if not of_classes(prediction, target):
             check_number(self, target, "classes, or yes and no")
             return agree(self, prediction, target)
         check_scores(self, prediction, target)
         return of_places(prediction)
 
-    def torch(self, F, prediction, target):
+    def torch_each(self, F, reduction, prediction, target):
         have, wanted = self.operands
         if of_classes(have, wanted):
             prediction, target = torch_scores(F, prediction, target, have, wanted)
@@ -37,7 +37,7 @@ class _OfScores(Loss, abstract=True):
             loss = self.torch_classes(F, prediction, target, place, have.shape[place - 1])
         else:
             loss = self.torch_binary(F, *torch_agree(F, prediction, target, have, wanted))
-        return self.torch_reduce(loss, self.each(have, wanted))
+        return reduced(loss, reduction)
 
     @abstractmethod
     def torch_classes(self, F: Any, scores: Any, target: Any, place: int, classes: Size) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dlc.compiler.operators.base import Example, Reject
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.training.losses import Loss
+from dlc.compiler.training.losses import Loss, reduced
 from dlc.compiler.types import Tensor
 
 
@@ -31,6 +31,9 @@ class Ctc(Loss):
     wants = "texts that fit into the steps, with a step more between two symbols that are alike"
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return self.reduced(self.each(prediction, target))
+
+    def each(self, prediction: Tensor, target: Tensor) -> Tensor:
         if not prediction.batched or prediction.rank != 2:
             raise Reject(f"`ctc` takes scores [steps, classes], found {prediction}", at="prediction")
         told = spell_classes(target)
@@ -39,17 +42,15 @@ class Ctc(Loss):
         if target.classes is not None and target.classes.count != prediction.shape[-1]:
             raise Reject(f"`ctc` takes a score for each class, of which {told} has {target.classes.count}, "
                          f"found {prediction}", at="prediction", code="E0203")  # fmt: skip
-        return self.reduced(prediction.with_shape())
+        return prediction.with_shape()
 
-    def torch(self, F, prediction, target):
+    def torch_each(self, F, reduction, prediction, target):
         log = F.log_softmax(prediction, -1).transpose(0, 1)
         symbols_first = F.argsort((target == 0).to(F.int8), dim=1, stable=True)
         target, lengths = target.gather(1, symbols_first), (target != 0).sum(1)
         steps = F.full_like(lengths, F.size(self.operands[0].shape[0]))
         each = F.ctc_loss(log, target.to(F.int64), steps, lengths, reduction="none")
-        if self.reduce == "mean":
-            return (each / lengths.clamp(min=1)).mean()
-        return self.torch_reduced(each, self.operands[0].with_shape())
+        return reduced(each / lengths.clamp(min=1) if self.reduce == "mean" else each, reduction)
 
     examples = (
         Example("ctc", ("float[8, 4]", "class(4)[3]"), "float"),

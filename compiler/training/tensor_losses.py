@@ -7,7 +7,7 @@ from typing import Any
 
 from dlc.compiler.kinds import Number
 from dlc.compiler.operators.base import Example, Reject, setting
-from dlc.compiler.training.losses import Loss, agree
+from dlc.compiler.training.losses import Loss, agree, reduced
 from dlc.compiler.types import Tensor
 
 LEAST = 1e-7  # what a probability counts as at least, as in Keras
@@ -37,11 +37,13 @@ class KlNormal(_BetweenTensors):
     """
 
     def type(self, mean: Tensor, log_variance: Tensor) -> Tensor:
-        return self.reduced(agree(self, mean, log_variance))
+        return self.reduced(self.each(mean, log_variance))
 
-    def torch(self, F, mean, log_variance):
-        each = (log_variance.exp() + mean**2 - 1 - log_variance) / 2
-        return self.torch_reduce(each, agree(self, *self.operands))
+    def each(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        return agree(self, mean, log_variance)
+
+    def torch_each(self, F, reduction, mean, log_variance):
+        return reduced((log_variance.exp() + mean**2 - 1 - log_variance) / 2, reduction)
 
     examples = (
         Example("kl_normal", ("float[4]", "float[4]"), "float"),
@@ -54,8 +56,7 @@ class KlNormal(_BetweenTensors):
 class _OverLast(_BetweenTensors, abstract=True):
     """One number for each vector along the last axis."""
 
-    def vectors(self, first: Tensor, *others: Tensor) -> Tensor:
-        """The type of the loss of each vector."""
+    def each(self, first: Tensor, *others: Tensor) -> Tensor:
         for other in others:
             agree(self, first, other)
         if not first.rank:
@@ -63,16 +64,13 @@ class _OverLast(_BetweenTensors, abstract=True):
         return first.with_shape(*first.shape[:-1])
 
     def type(self, *vectors: Tensor) -> Tensor:
-        return self.reduced(self.vectors(*vectors))
+        return self.reduced(self.each(*vectors))
 
-    def torch(self, F, *vectors):
-        each = self.torch_each(F, *vectors)
-        return (
-            each.mean() if self.reduce == "mean" else self.torch_reduced(each, self.vectors(*self.operands))
-        )
+    def torch_each(self, F, reduction, *vectors):
+        return reduced(self.torch_vectors(F, *vectors), reduction)
 
     @abstractmethod
-    def torch_each(self, F: Any, *vectors: Any) -> Any:
+    def torch_vectors(self, F: Any, *vectors: Any) -> Any:
         """The loss of each vector."""
         raise NotImplementedError
 
@@ -98,7 +96,7 @@ class KlDivergence(_OverLast):
     def type(self, p: Tensor, q: Tensor) -> Tensor:
         return super().type(p, q)
 
-    def torch_each(self, F, p, q):
+    def torch_vectors(self, F, p, q):
         return (p * (p.clamp(min=LEAST).log() - q.clamp(min=LEAST).log())).sum(-1)
 
     examples = (
@@ -121,7 +119,7 @@ class Cosine(_OverLast):
             raise Reject(f"`cosine` compares vectors of numbers, and the target is {target}", at="target")
         return super().type(prediction, target)
 
-    def torch_each(self, F, prediction, target):
+    def torch_vectors(self, F, prediction, target):
         return 1 - F.cosine_similarity(prediction, target.type_as(prediction), -1)
 
     examples = (
@@ -155,7 +153,7 @@ class Triplet(_OverLast):
     def type(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         return super().type(anchor, positive, negative)
 
-    def torch_each(self, F, anchor, positive, negative):
+    def torch_vectors(self, F, anchor, positive, negative):
         near, far = F.pairwise_distance(anchor, positive), F.pairwise_distance(anchor, negative)
         return F.relu(near - far + self.margin)
 

@@ -58,7 +58,7 @@ def test_steps_by_hand_are_those_of_dlc(work: training.Workload, tmp_path: Path)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        torch.testing.assert_close(found, loss.detach(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found["loss"].detach(), loss.detach(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["MLP 30-64-64-2", "LeNet"])

@@ -135,7 +135,7 @@ def test_settings_hold_no_values(graph):
 def test_a_regularizer_of_a_tensor_holds_no_value():
     text = TEXT.replace("x ->", "h = x ->").replace(" -> relu", " -> relu\nh", 1)
     program = compile(Source("model.dl", text.replace("epochs = 1", "regularize = l1(0.1, on=h)")))
-    training = legal(program) and forms.training(program)
+    training = legal(program) and forms.training(program, program.objective)
     place, penalty = next((i, n) for i, n in enumerate(training.nodes) if n.operator.name == "penalty")
     (kept,) = program.train.regularize
     stale = Penalty(regularizer=kept).bind(*penalty.operator.operands)

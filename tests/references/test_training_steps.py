@@ -125,7 +125,7 @@ def both(settings: str, make, penalty=none) -> list[tuple[torch.Tensor, torch.Te
         optimizer.zero_grad()
         (loss + penalty(module)).backward()
         optimizer.step()
-        pairs.append((found, loss.detach()))
+        pairs.append((found["loss"].detach(), loss.detach()))
     ours = [torch.from_numpy(array) for array in learner.forms.arrays().values()]
     theirs = [t for n, t in module.state_dict().items() if not n.endswith("num_batches_tracked")]
     return pairs + list(zip(ours, theirs, strict=True))

@@ -13,7 +13,7 @@ import dlc
 from dlc.compiler import CompileError
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.training.stopping import Patience
-from dlc.runtime.data import Rows
+from dlc.runtime.data import InMemoryRows, Rows
 from dlc.runtime.history import Watch
 from dlc.runtime.progress import Progress
 
@@ -93,7 +93,7 @@ train {{
 
 def two(n: int) -> Rows:
     x = points(n)["x"]
-    return Rows({"x": x, "side": (x.sum(1) > 0).astype(np.float32), "total": x.sum(1)}, n)
+    return InMemoryRows({"x": x, "side": (x.sum(1) > 0).astype(np.float32), "total": x.sum(1)}, n)
 
 
 @pytest.mark.parametrize("loss", [

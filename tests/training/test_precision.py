@@ -59,8 +59,8 @@ def learner(settings: str, layers: str = LAYERS) -> Learner:
 def step_seen(settings: str, layers: str = LAYERS) -> tuple[Learner, Seen, torch.Tensor]:
     ours, seen = learner(settings, layers), Seen()
     with seen:
-        (loss,) = ours.step([images()], 0)
-    return ours, seen, loss
+        (made,) = ours.step([images()], 0)
+    return ours, seen, made["loss"].detach()
 
 
 # --- bfloat16 ---------------------------------------------------------------------------------------------
@@ -88,7 +88,8 @@ def test_every_loss_is_taken_in_float32(loss):
     p = program(text)
     ours = Learner(Forms(p, draw(p.graph, 0), CPU), p.phase, 3)
     given = {"x": torch.randn(5, 4), "t": torch.randn(5, 3)}
-    (found,) = ours.step([[given[name] for name in ours.forms.fields]], 0)
+    (made,) = ours.step([[given[name] for name in ours.forms.fields]], 0)
+    found = made["loss"].detach()
     weight, bias = (torch.from_numpy(a) for a in draw(p.graph, 0).values())
     with torch.autocast("cpu", torch.bfloat16):
         made = F.linear(given["x"], weight, bias).float()
@@ -135,13 +136,13 @@ def test_float64_takes_the_steps_of_pytorch_in_double():
     image, kind = images()
     optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
     for step in range(3):
-        (found,) = ours.step([[image, kind]], step)
+        (made,) = ours.step([[image, kind]], step)
         loss = F.cross_entropy(module(image.double() / 255), kind)
         penalty = 0.01 * (module[0].weight.square().sum() + module[4].weight.square().sum())
         optimizer.zero_grad()
         (loss + penalty).backward()
         optimizer.step()
-        torch.testing.assert_close(found, loss.detach(), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(made["loss"].detach(), loss.detach(), rtol=1e-12, atol=1e-12)
     for own, other in zip(theirs.values(), held, strict=True):
         torch.testing.assert_close(other.detach(), own, rtol=1e-12, atol=1e-12)
 

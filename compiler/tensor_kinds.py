@@ -1,4 +1,4 @@
-"""The kinds of settings that take a tensor of the graph."""
+"""The kinds of settings that take a tensor of the graph, and how numbers become a constant."""
 
 from __future__ import annotations
 
@@ -33,3 +33,12 @@ class WeightTensor(TensorValue):
 
     def __init__(self) -> None:
         super().__init__("float")
+
+
+# How a number of the file becomes one of another element.
+CONVERSIONS = {"float": float, "int64": int, "bool": bool}
+
+
+def converted(numbers: Any, convert: Any) -> Any:
+    """Numbers, in lists or alone, each converted."""
+    return tuple(converted(n, convert) for n in numbers) if isinstance(numbers, tuple) else convert(numbers)

@@ -4,7 +4,6 @@ one that learns, one that answers, the same weights."""
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from dlc.compiler.dims import evaluate, names, number
 from dlc.compiler.lower.precision import mixed, wide
 from dlc.compiler.lower.torch import Model, trace
 from dlc.compiler.passes import forms
-from dlc.compiler.passes.averages import average
 from dlc.compiler.passes.extension import prune
 from dlc.compiler.passes.hoisting import hoist
 from dlc.compiler.training.figures import titles
@@ -25,11 +23,12 @@ from dlc.runtime.batches import Loader
 from dlc.runtime.data import wanted_by
 from dlc.runtime.fit import computing
 from dlc.runtime.losses import Losses
+from dlc.runtime.means import Means
 from dlc.runtime.meter import Measured, Meter
 from dlc.runtime.plans import sizes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from dlc.compiler.dims import Size
@@ -37,9 +36,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Program
     from dlc.runtime.data.rows import Rows
 
-OBJECTIVE = "objective"  # what training makes small: the loss, and what regularizers add
 Batch = list[torch.Tensor]  # a tensor for each field that the training form reads
-Part = tuple[fx.GraphModule, list[int], list[str]]  # of a form: the fields and the weights that it reads
 
 EVALUATED = 4  # rows of a batch without gradients, times those of one with, at least
 ROOM = 1 << 24  # entries of the largest tensor in such a batch, else
@@ -56,25 +53,20 @@ class Form:
     some. `early` is the graph of what is computed of the rows once, before they are cut into batches.
 
     `figures` names those of its outputs that are losses as people are told them. Beside its outputs it makes
-    the `means` that losses are computed of, and the `weights_of_means`, which several batches have in common.
+    their `means`, each with the weight that it is over.
     """
 
     def __init__(self, graph: Graph, early: Graph, figures: Mapping[str, str],
                  weights: Mapping[str, torch.Tensor], device: torch.device,
                  precision: str = "float32", fields: Sequence[str] = ()) -> None:  # fmt: skip
-        self.graph, self.early, self.figures = graph, early, figures
+        self.graph, self.early = graph, early
         self._device, self._precision, self._held = device, precision, weights
-        self.averages = average(graph, {*figures.values(), OBJECTIVE} & graph.outputs.keys())
-        means = {f"mean/{place}": value for place, value in enumerate(self.averages.means)}
-        weighed = {f"weight/{place}": value for place, value in enumerate(self.averages.weights)}
-        self.means, self.weights_of_means = list(means), list(weighed)
-        apart = [name for name in figures.values() if graph.outputs[name] not in means.values()]
-        self.recorded = [*means, *weighed, *apart]  # what tells of a batch
+        self.means = Means(self, figures)
         read = [value.field for value in graph.inputs]
         self.fields = list(fields or read)
         self._places = [self.fields.index(field) for field in read]
-        self.module = self._trace(replace(self.averages.batch, outputs={**graph.outputs, **means, **weighed}))
-        self.weights = [weights[w.name] for w in graph.weights]
+        self.module = self.compiled(self.means.graph)
+        self.weights = self.held(graph)
         self.dtypes = [dtype_of(w) for w in graph.weights]  # as they are exported
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
@@ -85,73 +77,25 @@ class Form:
         """What the graph reads of a batch."""
         return [batch[place] for place in self._places]
 
-    def _trace(self, graph: Graph) -> fx.GraphModule:
+    def compiled(self, graph: Graph) -> fx.GraphModule:
+        """A graph as a function of its inputs and weights, in the numbers of the form."""
         return REWRITTEN.get(self._precision, lambda module: module)(trace(graph)).to(self._device)
 
-    # --- several batches --------------------------------------------------------------------------------
+    def held(self, graph: Graph) -> list[torch.Tensor]:
+        """The weights that a graph reads."""
+        return [self._held[w.name] for w in graph.weights]
 
-    def sums(self, batch: Batch) -> list[Any]:
-        """The sum of each mean over a batch, with gradients."""
-        return self._of(self._sums, batch)
-
-    def weigh(self, batch: Batch) -> list[Any]:
-        """The weight of each mean over a batch, which needs no more than the targets."""
-        return self._of(self._weights, batch)
-
-    def sums_of(self, made: Mapping[str, Any]) -> list[Any]:
-        """The same of what was made of a batch already."""
-        return [
-            made[mean] * made[weight] for mean, weight in zip(self.means, self.weights_of_means, strict=True)
-        ]
-
-    def record(
-        self, losses: Mapping[str, Any], means: Sequence[Any], weights: Sequence[Any]
-    ) -> dict[str, Any]:
-        """What it makes of a batch, but for what is no loss, of several."""
-        return {**losses, **dict(zip(self.means, means, strict=True)),
-                **dict(zip(self.weights_of_means, weights, strict=True))}  # fmt: skip
-
-    def behind(self, means: Sequence[torch.Tensor]) -> dict[str, Any]:
-        """The losses, of their means, with gradients."""
-        module, weights = self._behind
-        return module(*means, *(self._held[name] for name in weights))
-
-    def losses(self, means: Sequence[float]) -> dict[str, float]:
-        """The losses by the names of their figures, of their means, on the CPU in float64."""
-        module, weights = self._told
-        given = [torch.tensor(mean, dtype=torch.float64) for mean in means]
-        held = [self._held[name].detach().cpu() for name in weights]
-        with torch.no_grad():
-            return {name: float(loss) for name, loss in module(*given, *held).items()}
-
-    @cached_property
-    def _sums(self) -> Part:
-        return self._part(self.averages.parts(self.averages.sums))
-
-    @cached_property
-    def _weights(self) -> Part:
-        return self._part(self.averages.parts(self.averages.weights))
-
-    @cached_property
-    def _behind(self) -> tuple[fx.GraphModule, list[str]]:
-        graph = self.averages.behind
-        return self._trace(graph), [w.name for w in graph.weights]
-
-    @cached_property
-    def _told(self) -> tuple[fx.GraphModule, list[str]]:
-        told = {figure: self.averages.behind.outputs[name] for figure, name in self.figures.items()}
-        graph = replace(prune(self.averages.behind, told), inputs=self.averages.means)
-        return trace(graph), [w.name for w in graph.weights]
-
-    def _part(self, graph: Graph) -> Part:
+    def part(self, graph: Graph) -> Callable[[Batch], list[Any]]:
+        """A part of the graph, whose outputs are named by their places, as a function of a batch."""
+        module, weights = self.compiled(graph), self.held(graph)
         places = [self.fields.index(value.field) for value in graph.inputs]
-        return self._trace(graph), places, [w.name for w in graph.weights]
 
-    def _of(self, part: Part, batch: Batch) -> list[Any]:
-        module, places, weights = part
-        with self.computing():
-            made = module(*(batch[place] for place in places), *(self._held[name] for name in weights))
-        return [made[str(place)] for place in range(len(made))]
+        def run(batch: Batch) -> list[Any]:
+            with self.computing():
+                made = module(*(batch[place] for place in places), *weights)
+            return [made[str(place)] for place in range(len(made))]
+
+        return run
 
     def computing(self) -> AbstractContextManager[Any]:
         """While it is entered, the module computes in the numbers of the form."""
@@ -250,7 +194,7 @@ class Forms:
             for batch, targets in zip(batches, held_against, strict=True):
                 made = self.answering(batch, weights)
                 losses.add([made])
-                told = self.answering.graph.outputs.keys() - {*self.answering.figures.values()}
+                told = self.answering.graph.outputs.keys() - {*self.answering.means.figures.values()}
                 meter.add({name: made[name].detach().cpu().numpy() for name in told}, targets)
         return meter
 

@@ -11,8 +11,8 @@ from dlc.compiler.kinds import Reject
 from dlc.compiler.passes.forms import matrices
 from dlc.compiler.training.optimizers import leading, shares
 from dlc.runtime.averages import Averages
-from dlc.runtime.forms import OBJECTIVE
 from dlc.runtime.losses import divided
+from dlc.runtime.means import OBJECTIVE
 from dlc.runtime.plans import impossible
 from dlc.runtime.snapshot import copy, random_states, set_random_states
 
@@ -158,10 +158,10 @@ class Turn:
     def _backward_together(self, batches: list[Batch]) -> Made:
         """The gradients of several batches, whose graphs are not held at once: first those of the objective
         by its means, then those of each batch's share of the means."""
-        form = self.form
+        form = self.form.means
         weights, means = self._before(batches)
-        if form.averages.means:
-            form.behind(means)[OBJECTIVE].backward()
+        if means:
+            form.losses(means)[OBJECTIVE].backward()
         by_mean = [torch.zeros_like(m) if m.grad is None else m.grad for m in means]
         sums: list[Any] = [0.0] * len(means)
         for batch in batches:
@@ -169,25 +169,22 @@ class Turn:
             shares = (g * divided(s, w) for g, s, w in zip(by_mean, parts, weights, strict=True))
             self._differentiate(torch.stack(list(shares)).sum())
             sums = [sum + part.detach() for sum, part in zip(sums, parts, strict=True)]
-        means = [divided(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
-        with torch.no_grad():
-            losses = form.behind(means)
-        return form.record(losses, means, weights)
+        return form.made([divided(s, w) for s, w in zip(sums, weights, strict=True)], weights)
 
     def _before(self, batches: list[Batch]) -> tuple[list[Any], list[torch.Tensor]]:
         """The weights of the means of several batches, and the means: where no derivative depends on them,
         zeros stand for them, and the weights are all that is computed."""
-        form, device = self.form, self.forms.device
-        if form.averages.is_linear and not form.averages.weights_are_drawn:
+        form, device = self.form.means, self.forms.device
+        if form.weights_are_enough:
             weights = added(form.weigh(batch) for batch in batches)
             means = [torch.zeros((), device=device) for _ in weights]
         else:
             drawn, statistics = random_states(device), self.forms.statistics
             before = [s.clone() for s in statistics]
-            made = [detached(form(batch)) for batch in batches]
+            made = [detached(self.form(batch)) for batch in batches]
             set_random_states(device, drawn)
             copy(before, statistics)
-            weights = added([m[name] for name in form.weights_of_means] for m in made)
+            weights = added([m[name] for name in form.weights] for m in made)
             sums = added(form.sums_of(m) for m in made)
             means = [divided(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
         return weights, [mean.requires_grad_() for mean in means]

@@ -21,7 +21,7 @@ class Losses:
     losses are computed of these once. Values are read back from the device when they are asked for."""
 
     def __init__(self, forms: Sequence[Form]) -> None:
-        self._kept = [(form, {name: Column() for name in form.recorded}) for form in forms]
+        self._kept = [(form, {name: Column() for name in form.means.recorded}) for form in forms]
 
     def add(self, made: Iterable[Mapping[str, Any]]) -> None:
         """What each of the forms made of a batch, or of several."""
@@ -38,9 +38,9 @@ def read(form: Form, columns: Mapping[str, Column]) -> dict[str, float]:
     """The losses of a form, of what it made of each batch."""
     numbers = {name: column.read() for name, column in columns.items()}
     if not all(isfinite(number) for column in numbers.values() for number in column):
-        return dict.fromkeys(form.figures, float("nan"))
-    pairs = zip(form.means, form.weights_of_means, strict=True)
-    return form.losses([mean_of(numbers[mean], numbers[weight]) for mean, weight in pairs])
+        return dict.fromkeys(form.means.figures, float("nan"))
+    pairs = zip(form.means.names, form.means.weights, strict=True)
+    return form.means.read([mean_of(numbers[mean], numbers[weight]) for mean, weight in pairs])
 
 
 def mean_of(means: Sequence[float], weights: Sequence[float]) -> float:

@@ -18,6 +18,7 @@ from dlc.compiler.names import Names
 from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
+from dlc.compiler.tensor_kinds import CONVERSIONS, converted
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -387,15 +388,6 @@ class Builder:
 
 def used(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
     return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
-
-
-# How a number of the file becomes one of another element.
-CONVERSIONS = {"float": float, "int64": int, "bool": bool}
-
-
-def converted(numbers: Any, convert: Any) -> Any:
-    """Numbers, in lists or alone, each converted."""
-    return tuple(converted(n, convert) for n in numbers) if isinstance(numbers, tuple) else convert(numbers)
 
 
 def shown(operand: Operand) -> str:

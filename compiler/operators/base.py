@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from dlc.compiler.definition import Definition, Reject, family, setting
+from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
 from dlc.compiler.tensor_kinds import WeightTensor
@@ -48,26 +49,6 @@ class WeightSpec:
     role: str = "weight"
     initial: Initial | None = None
     fans: tuple[Size, Size] = (1, 1)
-
-
-@record
-class Example:
-    """A row of the tests and of the documentation: a call, the types that flow in, the type that comes out.
-
-    `low` and `high` bound the random values that flow in. A row with `rejects` shows a mistake: the call must
-    be refused with that code.
-    """
-
-    call: str
-    takes: str | tuple[str, ...]
-    gives: str | tuple[str, ...] = ""
-    low: float = -2.0
-    high: float = 2.0
-    rejects: str = ""
-
-    @property
-    def operands(self) -> tuple[str, ...]:
-        return (self.takes,) if isinstance(self.takes, str) else self.takes
 
 
 class Operator(Definition, family="operator", what="an operator"):
@@ -150,6 +131,10 @@ class Operator(Definition, family="operator", what="an operator"):
     sums: ClassVar[bool] = False
     # True if it makes a mean over the batch, of which `sum_and_weight` gives the two parts.
     averages: ClassVar[bool] | property = False
+    # True if the weight of that mean is a number for each row, whatever is in the rows.
+    weighs_rows: ClassVar[bool] | property = True
+    # True if it makes one number of each batch as a whole, and no mean that several batches have together.
+    of_batch: ClassVar[bool] = False
     # True if it stands in training alone, as losses do, and has no form in ONNX.
     training_only: ClassVar[bool] = False
     # The operand with respect to which it differentiates.

@@ -26,7 +26,8 @@ class Averages:
 
     `behind` makes the numbers of the means, its inputs in order; `sums` and `weights` are the two parts of
     each mean, in the same order, which `batch` makes beside all that the graph has made. `is_linear` says
-    that the derivatives of the numbers do not depend on what the means are.
+    that the derivatives of the numbers do not depend on what the means are, `of_rows` that every weight is a
+    number for each row.
     """
 
     batch: Graph
@@ -34,15 +35,11 @@ class Averages:
     weights: tuple[Value, ...]
     behind: Graph
     is_linear: bool
+    of_rows: bool
 
     @property
     def means(self) -> tuple[Value, ...]:
         return self.behind.inputs
-
-    @property
-    def weights_are_drawn(self) -> bool:
-        """Whether the weights depend on what a step draws, so that they are known only behind it."""
-        return any(n.operator.random for n in self.parts(self.weights).nodes)
 
     def parts(self, values: Iterable[Value]) -> Graph:
         """What makes these values of a batch, named by their place."""
@@ -62,7 +59,8 @@ def average(graph: Graph, numbers: Iterable[str]) -> Averages:
     parts = [parted(graph, mean) for mean in means]
     batch = replace(graph, nodes=(*graph.nodes, *parts))
     linear = all(late[node] for node in late if not needed.isdisjoint(node.results))
-    return Averages(batch, *zip_parts(parts), prune(replace(rest, inputs=means)), linear)
+    of_rows = all(node.operator.weighs_rows for node in parts)
+    return Averages(batch, *zip_parts(parts), prune(replace(rest, inputs=means)), linear, of_rows)
 
 
 def zip_parts(parts: Iterable[Node]) -> tuple[tuple[Value, ...], tuple[Value, ...]]:

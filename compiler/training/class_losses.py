@@ -72,9 +72,13 @@ class CrossEntropy(Loss):
     def torch_weight(self, prediction: Any) -> Any:
         return None if self.weight is None else prediction.new_tensor(self.weight)
 
+    @property
+    def weighs_rows(self) -> bool:
+        return self.weight is None or self.reduce == "sum"
+
     def weighed(self, F, prediction, target):
         """With `weight`, the mean is over the weights of the classes that are right."""
-        if self.weight is None or self.reduce == "sum":
+        if self.weighs_rows:
             return super().weighed(F, prediction, target)
         _, target = torch_scores(F, prediction, target, *self.operands)
         return self.torch_weight(prediction).take(target).sum()

@@ -30,8 +30,6 @@ class Loss(InLosses, abstract=True):
 
     # A target may be of any element: `type` says which it takes, and names the loss that was meant.
     takes = ("float", "any")
-    # True if it is one number of each batch as a whole, and no mean that several batches have together.
-    of_batch: ClassVar[bool] = False
 
     def takes_only(self) -> tuple[str, str] | None:
         return ("probabilities", "`softmax`") if self.of_probabilities else None

@@ -73,6 +73,10 @@ class SumAndWeight(Operator):
     def type(self, *operands: Tensor) -> tuple[Tensor, Tensor]:
         return Tensor("float", batched=False), Tensor("float", batched=False)
 
+    @property
+    def weighs_rows(self) -> bool:
+        return self.of is None or self.of.weighs_rows
+
     def torch(self, F, *operands):
         if self.of is not None:
             return self.of.sum_and_weight(F, *operands)

@@ -9,6 +9,7 @@ from dlc.compiler.definition import family
 from dlc.compiler.lower.pytorch_source.code import Code, inline, lines, text
 from dlc.compiler.lower.pytorch_source.forms import Written, argument
 from dlc.compiler.passes import forms
+from dlc.compiler.passes.averages import average
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def gradients(e: Emitter, cleared: str) -> list[str]:
     total = ["total += loss.item() * len(batch[0])"] if e.totals else []
     if e.program.train.accumulate == 1:
         return [loss, clear, "loss.backward()", *total, *clip(e)]
+    check_means(e)
     return [
         "count = sum(len(batch[0]) for batch in together)",
         clear,
@@ -128,6 +130,15 @@ def gradients(e: Emitter, cleared: str) -> list[str]:
         *(f"{INDENT}{line}" for line in total),
         *clip(e),
     ]
+
+
+def check_means(e: Emitter) -> None:
+    """Refuse steps of several batches whose loss is no sum of means over rows."""
+    cut = average(forms.training(e.program, e.program.objective), ["loss"])
+    if not (cut.is_linear and cut.of_rows):
+        span = e.program.train.spans.get("accumulate")
+        message = "`accumulate` over a loss that is no sum of means over rows is not emitted"
+        raise e.cannot("E0821", span, message, "write a larger `batch` in its place")
 
 
 def clip(e: Emitter) -> list[str]:

@@ -62,6 +62,8 @@ def of_definition(definition: type[Definition]) -> Iterator[str]:
     yield from spell.paragraphs(definition)
     if issubclass(definition, Operator) and definition.differs_on_nan:
         yield definition.differs_on_nan
+    if issubclass(definition, Operator) and definition.of_batch:
+        yield "It is of each batch as a whole: of several batches it is the mean over their rows."
     if definition.settings:
         yield "## Settings"
         say = spell.section_setting if is_section else spell.described

@@ -1,0 +1,95 @@
+"""The means that losses are computed of, which several batches have in common."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dlc.compiler.lower.torch import trace
+from dlc.compiler.passes.averages import average
+from dlc.compiler.passes.extension import prune
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.runtime.forms import Batch, Form
+
+OBJECTIVE = "objective"  # what training makes small: the loss, and what regularizers add
+
+
+class Means:
+    """The means of the losses of a form. `figures` names its losses as people are told them.
+
+    `names` and `weights` are what it makes of a batch beside its outputs: each mean, and the weight that it
+    is over. `recorded` is all that the losses of several batches are computed of.
+    """
+
+    def __init__(self, form: Form, figures: Mapping[str, str]) -> None:
+        outputs = form.graph.outputs
+        self._form, self.figures = form, figures
+        self.cut = average(form.graph, {*figures.values(), OBJECTIVE} & outputs.keys())
+        means = {f"mean/{place}": value for place, value in enumerate(self.cut.means)}
+        weights = {f"weight/{place}": value for place, value in enumerate(self.cut.weights)}
+        self.names, self.weights = list(means), list(weights)
+        apart = [name for name in figures.values() if outputs[name] not in means.values()]
+        self.recorded = [*means, *weights, *apart]
+        self.graph = replace(self.cut.batch, outputs={**outputs, **means, **weights})
+
+    @cached_property
+    def weights_are_enough(self) -> bool:
+        """Whether no more than the weights has to be known of all batches before the first gradient."""
+        drawn = any(n.operator.random for n in self.cut.parts(self.cut.weights).nodes)
+        return self.cut.is_linear and not drawn
+
+    def sums(self, batch: Batch) -> list[Any]:
+        """The sum of each mean over a batch, with gradients."""
+        return self._sums(batch)
+
+    def weigh(self, batch: Batch) -> list[Any]:
+        """The weight of each mean over a batch, which needs no more than the targets."""
+        return self._weights(batch)
+
+    def sums_of(self, made: Mapping[str, Any]) -> list[Any]:
+        """The sums, of what the form made of a batch."""
+        return [made[mean] * made[weight] for mean, weight in zip(self.names, self.weights, strict=True)]
+
+    def made(self, means: Sequence[Any], weights: Sequence[Any]) -> dict[str, Any]:
+        """What the form makes of a batch, of several that have these means; but for what is no loss."""
+        with torch.no_grad():
+            losses = self.losses(means)
+        return {**losses, **dict(zip(self.names, means, strict=True)),
+                **dict(zip(self.weights, weights, strict=True))}  # fmt: skip
+
+    def losses(self, means: Sequence[Any]) -> dict[str, Any]:
+        """The losses, of their means, with gradients."""
+        module, weights = self._losses
+        return module(*means, *weights)
+
+    def read(self, means: Sequence[float]) -> dict[str, float]:
+        """The losses by the names of their figures, of their means, on the CPU in float64."""
+        module, weights = self._figures
+        given = [torch.tensor(mean, dtype=torch.float64) for mean in means]
+        with torch.no_grad():
+            made = module(*given, *(weight.detach().cpu() for weight in weights))
+            return {name: float(loss) for name, loss in made.items()}
+
+    @cached_property
+    def _sums(self) -> Any:
+        return self._form.part(self.cut.parts(self.cut.sums))
+
+    @cached_property
+    def _weights(self) -> Any:
+        return self._form.part(self.cut.parts(self.cut.weights))
+
+    @cached_property
+    def _losses(self) -> tuple[Any, list[torch.Tensor]]:
+        return self._form.compiled(self.cut.behind), self._form.held(self.cut.behind)
+
+    @cached_property
+    def _figures(self) -> tuple[Any, list[torch.Tensor]]:
+        told = {figure: self.cut.behind.outputs[name] for figure, name in self.figures.items()}
+        graph = replace(prune(self.cut.behind, told), inputs=self.cut.means)
+        return trace(graph), self._form.held(graph)

@@ -1,0 +1,175 @@
+"""Batches of different sizes and weights are as one: their losses, metrics, and the gradients of steps."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from trainings import classifier, points, program, run
+
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.definition import family
+from dlc.compiler.dims import Dim, evaluate, names
+from dlc.compiler.lower.pytorch_source import emit
+from dlc.compiler.lower.torch import trace
+from dlc.compiler.passes import forms
+from dlc.compiler.passes.averages import average
+from dlc.compiler.training.losses import Loss
+from dlc.runtime.data import InMemoryRows
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "operators"))
+from engines import Bounds, draw_input
+
+ROWS, FIRST = 7, 5  # of both batches, and of the first
+FREE = {"T": 3, "H": 2, "W": 4}
+DOCS = Path(__file__).parents[2] / "docs"
+
+LOSSES = [loss for loss in family("loss").values() if issubclass(loss, Loss)]
+OF_BATCH = {loss.name for loss in LOSSES if loss.of_batch}
+EXAMPLES = [(loss.name, row) for loss in LOSSES for row in loss.examples if not row.rejects]
+MEANS = [pytest.param(name, row, id=row.call + " " + ", ".join(row.operands))
+         for name, row in EXAMPLES if name not in OF_BATCH]  # fmt: skip
+
+
+def loss_of_row(row, around: str = "{}"):
+    """The training graph of an example row, and rows for it."""
+    inputs = "\n".join(f"input {n}: {t}" for n, t in zip("ptn", row.operands, strict=False))
+    given = ", ".join("ptn"[: len(row.operands)])
+    call = row.call.replace("(", f"({given}, ", 1) if "(" in row.call else f"{row.call}({given})"
+    text = f"{inputs}\noutput y: float\np -> flatten -> mean -> y\ntrain {{ loss = {around.format(call)} }}\n"
+    p = compile(Source("row.dl", text))
+    graph = forms.training(p, p.objective)
+    rng, rows = np.random.default_rng(0), {}
+    for value in graph.inputs:
+        shape = (ROWS, *(evaluate(s, FREE) if isinstance(s, Dim) else s for s in value.type.shape))
+        assert all(names(s) <= FREE.keys() for s in value.type.shape)
+        rows[value] = torch.from_numpy(draw_input(rng, value.type, shape, Bounds(row.low, row.high)))
+    return graph, rows
+
+
+def call(graph, rows, part=slice(None)):
+    return trace(graph).forward(*(rows[value][part] for value in graph.inputs))
+
+
+def of_batches(graph, rows, *parts):
+    """The loss of several batches together."""
+    cut = average(graph, ["loss"])
+    found = []
+    for values in (cut.sums, cut.weights):
+        made = [call(cut.parts(values), rows, part) for part in parts]
+        found.append([sum(float(m[str(place)]) for m in made) for place in range(len(values))])
+    means = [torch.tensor(s / w, dtype=torch.float64) for s, w in zip(*found, strict=True)]
+    return float(trace(cut.behind).forward(*means)["loss"])
+
+
+PARTS = slice(0, FIRST), slice(FIRST, None)
+
+
+@pytest.mark.parametrize(("name", "row"), MEANS)
+def test_two_uneven_batches_have_the_loss_of_one(name, row):
+    graph, rows = loss_of_row(row)
+    whole = float(call(graph, rows)["loss"])
+    assert of_batches(graph, rows, *PARTS) == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("around", ["sqrt({0} + 1)", "exp(0.1 * {0}) - 2 * {0} / 3", "{0} * {0}"])
+def test_what_is_computed_of_means_is_computed_once(around):
+    (row,) = [row for _, row in EXAMPLES if "label_smoothing" in row.call]
+    graph, rows = loss_of_row(row, around)
+    whole = float(call(graph, rows)["loss"])
+    assert of_batches(graph, rows, *PARTS) == pytest.approx(whole, rel=1e-5)
+
+
+def test_losses_of_each_batch_as_a_whole_are_listed():
+    assert {"dice"} == OF_BATCH
+    listed = (DOCS / "training.md").read_text(encoding="utf-8")
+    assert all(f"of each batch as a whole: `{name}`" in listed for name in OF_BATCH)
+    (row,) = [row for name, row in EXAMPLES if name == "dice" and row.operands[0] == "float[3]"]
+    graph, rows = loss_of_row(row)
+    apart = [float(call(graph, rows, part)["loss"]) for part in PARTS]
+    wanted = (FIRST * apart[0] + (ROWS - FIRST) * apart[1]) / ROWS
+    assert of_batches(graph, rows, *PARTS) == pytest.approx(wanted, rel=1e-6)
+
+
+# --- steps ------------------------------------------------------------------------------------------------
+
+SGD = "optimizer = sgd(lr=0.1)\nseed = 5\nepochs = 2\n"
+LOSSES_OF_A_STEP = {
+    "weights of classes": "loss = cross_entropy(y, weight=[0.2, 3])",
+    "a root": "loss = sqrt(cross_entropy(y, weight=[0.2, 3]))",
+    "a sum of several means": "loss = 2 * cross_entropy(y, weight=[0.2, 3]) + cross_entropy(y) / 4",
+    "what is left of the axes": "loss = cross_entropy(y, reduce=none) + 0.1 * mean(square(y))",
+    "a regularizer": "loss = cross_entropy(y, weight=[0.2, 3])\nregularize = l2(0.01)",
+    "a product": "loss = cross_entropy(y, weight=[0.2, 3]) * cross_entropy(y)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", LOSSES_OF_A_STEP.values(), ids=LOSSES_OF_A_STEP)
+def test_batches_taken_together_are_one_batch_whatever_the_loss(loss):
+    """29 rows in batches of 8, 8, 8 and 5."""
+    rows = points(29)
+    large = run(classifier(f"{SGD}batch = all\n{loss}"), rows)
+    small = run(classifier(f"{SGD}batch = 8\naccumulate = 4\n{loss}"), rows)
+    assert [e.step for e in small.history] == [1, 2]
+    for name, array in large.weights.items():
+        np.testing.assert_allclose(small.weights[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
+    for ours, theirs in zip(small.history, large.history, strict=True):
+        assert ours.train["loss"] == pytest.approx(theirs.train["loss"], rel=1e-5)
+
+
+def test_the_weighted_loss_of_all_rows_is_that_of_torch():
+    """Training and validation rows that differ in their share of classes from batch to batch."""
+    text = classifier(f"{SGD}batch = 4\nloss = cross_entropy(y, weight=[0.2, 3])")
+    rows = points(4100, seed=3)
+    order = np.argsort(rows["y"], kind="stable")  # batches of one class first, then of the other
+    rows = InMemoryRows({name: array[order] for name, array in rows.items()}, 4100)
+    trained = run(text, points(40), rows)
+    w, b, w2, b2 = map(torch.from_numpy, trained.weights.values())
+    scores = functional.linear(functional.linear(torch.from_numpy(rows["x"]), w, b).tanh(), w2, b2)
+    target, weight = torch.from_numpy(rows["y"]), torch.tensor([0.2, 3.0])
+    wanted = functional.cross_entropy(scores, target, weight)
+    assert trained.figures["validation"]["loss"] == pytest.approx(float(wanted), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings", ["precision = float64", "precision = bf16", "optimizer = lbfgs(max_iter=3)"]
+)
+def test_every_way_to_compute_takes_several_batches(settings):
+    own = "" if "optimizer" in settings else "optimizer = sgd(lr=0.1)\n"
+    text = classifier(f"{own}{settings}\nseed = 5\nbatch = 8\naccumulate = 4\nepochs = 3\n"
+                      "loss = sqrt(cross_entropy(y, weight=[0.2, 3]))")  # fmt: skip
+    history = run(text, points(29)).history
+    assert history[-1].train["loss"] < history[0].train["loss"]
+
+
+def test_a_step_looks_at_batches_first_where_weights_or_derivatives_depend_on_it():
+    """What is drawn is the same when it looks and when it learns; running statistics move once."""
+    layers, rows = "dense(8) -> batchnorm -> tanh -> dropout(0.5) -> dense(2)", points(24)
+    settings = f"{SGD}batch = 12\naccumulate = 2\nloss = cross_entropy(y)"
+    known, looked = (run(classifier(settings + more, layers), rows).weights for more in ("", " ** 1"))
+    for name, array in known.items():
+        np.testing.assert_allclose(looked[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_an_emitted_file_takes_several_batches_of_means_over_rows_alone():
+    settings = f"{SGD}batch = 8\naccumulate = 4\nloss = "
+    assert "together" in emit(program(classifier(settings + "2 * cross_entropy(y)")))
+    for loss in ("cross_entropy(y, weight=[0.2, 3])", "sqrt(cross_entropy(y))"):
+        with pytest.raises(CompileError) as caught:
+            emit(program(classifier(settings + loss)))
+        assert [d.code for d in caught.value.diagnostics] == ["E0821"]
+
+
+def test_graphs_know_whether_their_derivatives_depend_on_the_means():
+    for loss, linear in (
+        ("cross_entropy(y)", True),
+        ("2 * cross_entropy(y) - mean(y) / 3", True),
+        ("sqrt(cross_entropy(y))", False),
+        ("cross_entropy(y) * mse(y, 0)", False),
+    ):
+        p = program(classifier(f"loss = {loss}"))
+        assert average(forms.training(p, p.objective), ["loss"]).is_linear is linear, loss

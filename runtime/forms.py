@@ -28,7 +28,7 @@ from dlc.runtime.meter import Measured, Meter
 from dlc.runtime.plans import sizes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from dlc.compiler.dims import Size
@@ -84,18 +84,6 @@ class Form:
     def held(self, graph: Graph) -> list[torch.Tensor]:
         """The weights that a graph reads."""
         return [self._held[w.name] for w in graph.weights]
-
-    def part(self, graph: Graph) -> Callable[[Batch], list[Any]]:
-        """A part of the graph, whose outputs are named by their places, as a function of a batch."""
-        module, weights = self.compiled(graph), self.held(graph)
-        places = [self.fields.index(value.field) for value in graph.inputs]
-
-        def run(batch: Batch) -> list[Any]:
-            with self.computing():
-                made = module(*(batch[place] for place in places), *weights)
-            return [made[str(place)] for place in range(len(made))]
-
-        return run
 
     def computing(self) -> AbstractContextManager[Any]:
         """While it is entered, the module computes in the numbers of the form."""

@@ -152,7 +152,9 @@ class Turn:
     def _backward(self, batch: Batch) -> Made:
         """The gradients of one batch."""
         made = self.form(batch)
-        self._differentiate(made[OBJECTIVE])
+        if not made[OBJECTIVE].requires_grad:
+            raise self.forms.program.nothing_to("learn")
+        made[OBJECTIVE].backward()
         return made
 
     def _backward_together(self, batches: list[Batch]) -> Made:
@@ -160,15 +162,17 @@ class Turn:
         by its means, then those of each batch's share of the means."""
         form = self.form.means
         weights, means = self._before(batches)
-        if means:
-            form.losses(means)[OBJECTIVE].backward()
+        differentiate(form.losses(means)[OBJECTIVE])
         by_mean = [torch.zeros_like(m) if m.grad is None else m.grad for m in means]
         sums: list[Any] = [0.0] * len(means)
         for batch in batches:
             parts = form.sums(batch)
-            shares = (g * divided(s, w) for g, s, w in zip(by_mean, parts, weights, strict=True))
-            self._differentiate(torch.stack(list(shares)).sum())
+            shares = [g * divided(s, w) for g, s, w in zip(by_mean, parts, weights, strict=True)]
+            if shares:
+                differentiate(torch.stack(shares).sum())
             sums = [sum + part.detach() for sum, part in zip(sums, parts, strict=True)]
+        if all(weight.grad is None for weight in self._weights):
+            raise self.forms.program.nothing_to("learn")
         return form.made([divided(s, w) for s, w in zip(sums, weights, strict=True)], weights)
 
     def _before(self, batches: list[Batch]) -> tuple[list[Any], list[torch.Tensor]]:
@@ -188,11 +192,6 @@ class Turn:
             sums = added(form.sums_of(m) for m in made)
             means = [divided(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
         return weights, [mean.requires_grad_() for mean in means]
-
-    def _differentiate(self, objective: torch.Tensor) -> None:
-        if not objective.requires_grad:
-            raise self.forms.program.nothing_to("learn")
-        objective.backward()
 
     def _search(self, batches: list[Batch]) -> Made:
         """A step of an optimizer that computes the loss several times: what is drawn is the same
@@ -216,6 +215,12 @@ class Turn:
 def added(parts: Iterable[list[Any]]) -> list[Any]:
     """The sum of each place."""
     return [sum(numbers) for numbers in zip(*parts, strict=True)]
+
+
+def differentiate(number: torch.Tensor) -> None:
+    """Add to the gradients of what a number depends on."""
+    if number.requires_grad:
+        number.backward()
 
 
 def detached(made: Made) -> Made:

@@ -15,6 +15,7 @@ from dlc.compiler.passes.extension import prune
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dlc.compiler.ir import Graph
     from dlc.runtime.forms import Batch, Form
 
 OBJECTIVE = "objective"  # what training makes small: the loss, and what regularizers add
@@ -40,9 +41,9 @@ class Means:
 
     @cached_property
     def weights_are_enough(self) -> bool:
-        """Whether no more than the weights has to be known of all batches before the first gradient."""
-        drawn = any(n.operator.random for n in self.cut.parts(self.cut.weights).nodes)
-        return self.cut.is_linear and not drawn
+        """Whether no more than the weights has to be known of all batches before the first gradient: they are
+        computed by themselves where nothing is drawn for them, and no statistic moves."""
+        return self.cut.is_linear and not self._weights.changes_state()
 
     def sums(self, batch: Batch) -> list[Any]:
         """The sum of each mean over a batch, with gradients."""
@@ -77,12 +78,12 @@ class Means:
             return {name: float(loss) for name, loss in made.items()}
 
     @cached_property
-    def _sums(self) -> Any:
-        return self._form.part(self.cut.parts(self.cut.sums))
+    def _sums(self) -> Part:
+        return Part(self._form, self.cut.parts(self.cut.sums))
 
     @cached_property
-    def _weights(self) -> Any:
-        return self._form.part(self.cut.parts(self.cut.weights))
+    def _weights(self) -> Part:
+        return Part(self._form, self.cut.parts(self.cut.weights))
 
     @cached_property
     def _losses(self) -> tuple[Any, list[torch.Tensor]]:
@@ -93,3 +94,28 @@ class Means:
         told = {figure: self.cut.behind.outputs[name] for figure, name in self.figures.items()}
         graph = replace(prune(self.cut.behind, told), inputs=self.cut.means)
         return trace(graph), self._form.held(graph)
+
+
+class Part:
+    """A part of the graph of a form, whose outputs are named by their places, as a function of a batch."""
+
+    def __init__(self, form: Form, graph: Graph) -> None:
+        self._form, self._graph = form, graph
+        self._module, self._weights = form.compiled(graph), form.held(graph)
+        self._places = [form.fields.index(value.field) for value in graph.inputs]
+
+    def __call__(self, batch: Batch) -> list[Any]:
+        with self._form.computing():
+            made = self._module(*(batch[place] for place in self._places), *self._weights)
+        return [made[str(place)] for place in range(len(made))]
+
+    def changes_state(self) -> bool:
+        """Whether a call draws random numbers or moves statistics, in what is left of the graph where nothing
+        reads the rest of what its nodes make."""
+        left = {node.meta.get("name") for node in self._module.graph.nodes if node.op.startswith("call")}
+        moved = {weight.value for weight in self._graph.weights if weight.role == "statistic"}
+        return any(
+            node.operator.random or not moved.isdisjoint(node.weights.values())
+            for node in self._graph.nodes
+            if node.name in left
+        )

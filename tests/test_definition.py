@@ -124,7 +124,7 @@ def test_an_operator_has_example_rows_unless_only_the_compiler_puts_it_in() -> N
 
 
 def test_a_loss_has_a_type_a_form_in_torch_and_rows() -> None:
-    with pytest.raises(TypeError, match="Empty does not define `torch`, `type`, `examples`"):
+    with pytest.raises(TypeError, match="Empty does not define `each`, `torch_each`, `type`, `examples`"):
 
         class Empty(Loss):
             """0."""

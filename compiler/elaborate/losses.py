@@ -25,10 +25,10 @@ def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -
         raise ev.fail("E0502", span,
                       f"`{loss.name}` of one tensor wants the name of an output, which knows its target",
                       help=f"give it both: `{loss.name}(prediction, target)`")  # fmt: skip
-    if not loss.scores or not isinstance(tensors[0].value, Value):
+    if not loss.of_scores or not isinstance(tensors[0].value, Value):
         return tensors
     producer = behind_index(tensors[0].value, ev.builder.producers)
-    if producer is not None and producer.operator.matches in loss.scores:
+    if producer is not None and producer.operator.matches in loss.of_scores:
         scores = outputs.scores_before(ev, producer, tensors[0].value, span)
         return [replace(tensors[0], value=scores), *tensors[1:]]
     return tensors

@@ -90,7 +90,7 @@ class Operator(Definition, family="operator", what="an operator"):
     matches: ClassVar[str] = ""
     # The elements of outputs whose scores it takes, as losses do: it then looks behind the activation that
     # matches one of them.
-    scores: ClassVar[tuple[str, ...]] = ()
+    of_scores: ClassVar[tuple[str, ...]] = ()
     # True if it asks for probabilities, so that a softmax before a float output is meant.
     of_probabilities: ClassVar[bool] = False
     # True if it makes what flows in, unchanged.

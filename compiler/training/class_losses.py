@@ -23,7 +23,7 @@ class CrossEntropy(Loss):
     where nothing in the batch counts, which PyTorch makes NaN.
     """
 
-    scores = ("class",)
+    of_scores = ("class",)
     label_smoothing: float = setting(
         "share of the target that is spread evenly over all classes", Number(0, 1), 0, keyword=True
     )
@@ -57,7 +57,7 @@ class CrossEntropy(Loss):
 
     def torch_each(self, F, reduction, prediction, target):
         prediction, target = torch_scores(F, prediction, target, *self.operands)
-        weight = self.torch_weight(prediction)
+        weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
         place = class_axis(self.operands[0]) + 1
         counted = reduction == "mean" and 0 in (self.weight or ())
         loss = F.cross_entropy(
@@ -69,9 +69,6 @@ class CrossEntropy(Loss):
         )
         return loss / weight.take(target).sum().clamp(min=LEAST) if counted else loss
 
-    def torch_weight(self, prediction: Any) -> Any:
-        return None if self.weight is None else prediction.new_tensor(self.weight)
-
     @property
     def weighs_rows(self) -> bool:
         return self.weight is None or self.reduce == "sum"
@@ -81,7 +78,7 @@ class CrossEntropy(Loss):
         if self.weighs_rows:
             return super().weighed(F, prediction, target)
         _, target = torch_scores(F, prediction, target, *self.operands)
-        return self.torch_weight(prediction).take(target).sum()
+        return target.new_tensor(self.weight, dtype=F.float32).take(target).sum()
 
     examples = (
         Example("cross_entropy", ("float[3]", "class(3)"), "float"),
@@ -106,7 +103,7 @@ class Dice(Loss):
     Probabilities `p` are softmax or sigmoid of the scores; it is one number for the whole batch.
     """
 
-    scores = ("class", "binary")
+    of_scores = ("class", "binary")
     of_batch = True
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class Bce(Pointwise):
     """
 
     meant = "yes or no, or probabilities"
-    scores = ("binary",)
+    of_scores = ("binary",)
 
     def torch_places(self, F, reduction, prediction, target):
         return F.binary_cross_entropy_with_logits(prediction, target, reduction=reduction)
@@ -169,7 +169,7 @@ class Perceptron(Pointwise):
     the threshold held still."""
 
     meant = "yes or no"
-    scores = ("binary",)
+    of_scores = ("binary",)
 
     def torch_places(self, F, reduction, prediction, target):
         loss = ((prediction >= 0).type_as(prediction) - target) * prediction

@@ -16,7 +16,7 @@ LEAST = 1e-30  # what is wrong, at least: the gradient of a root is infinite at 
 
 
 class _OfScores(Loss, abstract=True):
-    scores = ("class", "binary")
+    of_scores = ("class", "binary")
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
         return self.reduced(self.each(prediction, target))

@@ -27,7 +27,7 @@ class Ctc(Loss):
     train { loss = ctc(symbols, text) }
     """
 
-    scores = ("class",)
+    of_scores = ("class",)
     wants = "texts that fit into the steps, with a step more between two symbols that are alike"
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:

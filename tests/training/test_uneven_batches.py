@@ -16,10 +16,12 @@ from dlc.compiler.definition import family
 from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import trace
+from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.averages import average
 from dlc.compiler.training.losses import Loss
 from dlc.runtime.data import InMemoryRows
+from dlc.runtime.forms import Forms
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "operators"))
 from engines import Bounds, draw_input
@@ -153,6 +155,35 @@ def test_a_step_looks_at_batches_first_where_weights_or_derivatives_depend_on_it
     known, looked = (run(classifier(settings + more, layers), rows).weights for more in ("", " ** 1"))
     for name, array in known.items():
         np.testing.assert_allclose(looked[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(("loss", "enough"), [
+    ("cross_entropy(y, weight=[0.2, 3])", True), ("2 * cross_entropy(y) + dice(y)", True),
+    ("sqrt(cross_entropy(y))", False), ("cross_entropy(y, 1, weight=[0.2, 3])", False),
+])  # fmt: skip
+def test_weights_are_computed_of_the_targets_alone(loss, enough):
+    """The whole model is not computed twice for them, but where it says how many places there are."""
+    p = program(classifier(f"loss = {loss}", "batchnorm -> dense(8) -> dropout(0.5) -> dense(2)"))
+    (form,) = Forms(p, draw(p.graph, 0), torch.device("cpu")).training
+    assert form.means.weights_are_enough is enough
+    if enough:
+        rows = points(9)
+        given = {"x": torch.full((9, 2), torch.nan), "y": torch.from_numpy(rows["y"])}
+        weights = form.means.weigh([given[name] for name in form.fields])
+        wanted = {9.0, float(torch.tensor([0.2, 3.0])[given["y"]].sum())}
+        assert all(float(weight) in wanted for weight in weights)
+
+
+def test_what_no_batch_has_a_part_in_is_learnt_too():
+    text = ("input x: float[2]\noutput y: float\nweight w: float[3] = ones\nx -> dense(1) -> y\n"
+            "train {{ loss = {}\noptimizer = sgd(lr=0.1)\nepochs = 1\nbatch = 5\n"
+            "accumulate = 2 }}\n")  # fmt: skip
+    rows = InMemoryRows({"x": points(10)["x"], "y": np.ones(10, np.float32)}, 10)
+    np.testing.assert_allclose(run(text.format("sum(square(w))"), rows).weights["w"], 0.8, rtol=1e-6)
+    both = run(text.format("sum(square(w)) + mse(y)"), rows).weights
+    np.testing.assert_allclose(both["w"], 0.8, rtol=1e-6)
+    alone = run(text.format("mse(y)"), rows).weights
+    np.testing.assert_allclose(both["dense.weight"], alone["dense.weight"], rtol=1e-6)
 
 
 def test_an_emitted_file_takes_several_batches_of_means_over_rows_alone():

@@ -66,12 +66,12 @@ def is_mistaken(loss: Operator, output: Output, prediction: Value, made: Mapping
     for scores are another mistake."""
     element = output.declared.element
     if kind_of(output.declared).probabilities:
-        return prediction is output.scores and element not in loss.scores
+        return prediction is output.scores and element not in loss.of_scores
     maker = made.get(prediction)
     return (
         prediction is output.flowed
-        and bool(loss.scores)
-        and not (maker is not None and maker.operator.matches in loss.scores)
+        and bool(loss.of_scores)
+        and not (maker is not None and maker.operator.matches in loss.of_scores)
     )
 
 
@@ -83,7 +83,7 @@ def pair(node: Node, loss: Operator, output: Output) -> Diagnostic:
         help = f"`{kind.loss}({output.name})` is its loss; `{name}({output.name}.probabilities, {target})` " \
                "compares probabilities"  # fmt: skip
     else:
-        wanted = " or ".join(f"`{element}`" for element in loss.scores)
+        wanted = " or ".join(f"`{element}`" for element in loss.of_scores)
         why = f"`{name}` takes scores, and `{output.name}: {declared.element}` answers with numbers"
         help = f"declare `{output.name}` as {wanted}" + (f", or take `{kind.loss}`" if kind.loss else "")
     return Diagnostic.at(node.site, "W0404", why, help)
@@ -143,7 +143,7 @@ class Taker:
 def takers_of_scores(program: Program) -> Iterator[Taker]:
     for node in program.graph.nodes:
         name = f"`{node.operator.name}`"
-        for element in node.operator.scores:
+        for element in node.operator.of_scores:
             yield Taker(name, element, node.operands[0], node.site)
         if node.operator.matches:
             yield Taker(name, node.operator.matches, node.operands[0], node.site, is_activation=True)

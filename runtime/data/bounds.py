@@ -12,6 +12,9 @@ from dlc.runtime.data import mistakes
 SHARE = 2  # a source takes at most one part in so many of the memory that is free
 RATIO = 2_000  # how many times its size a packed file unfolds to at most; gzip reaches half of that
 SMALL = 1 << 26  # bytes to which any file may unfold
+# Bytes that one thread reads about as fast as several. Threads that are still starting when the process ends
+# abort it (pyarrow), so short reads start none.
+ONE_THREAD = 1 << 23
 PIECE = 1 << 24  # bytes that are unpacked at a time
 FEWER = "take a machine with more memory, or keep fewer rows and only the columns that the spec reads"
 UNPACKED = "unpack it, and name the unpacked file"

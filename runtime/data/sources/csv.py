@@ -182,6 +182,7 @@ class CsvFile(Opened):
                     column_names=[str(i) for i in range(len(self.names))],
                     skip_rows=self._heading_lines,
                     block_size=BLOCK,
+                    use_threads=len(self._data) > bounds.ONE_THREAD,
                 ),
                 arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=b'"' in self._data),
                 arrow_csv.ConvertOptions(

@@ -63,12 +63,13 @@ class ParquetFile(ArrowRows):
         found = columns(self._path, self._footer, leaves)
         size = sum(_width(schema.column(j)) * page.values for j in leaves for page in found[j])
         bounds.check(size, bound, self.file, self.definition)
-        if not texts or not self.count:
-            return self._parquet.read(columns=names)
-        largest = max([1, *(page.unpacked for j in texts for page in found[j])])
         packed = reading.check(self._path)
-        batches = []
-        for batch in self._parquet.iter_batches(min(max(PIECE // largest, 1), MOST_ROWS), columns=names):
+        threads = max(size, packed) > bounds.ONE_THREAD
+        if not texts or not self.count:
+            return self._parquet.read(columns=names, use_threads=threads)
+        largest = max([1, *(page.unpacked for j in texts for page in found[j])])
+        batches, most = [], min(max(PIECE // largest, 1), MOST_ROWS)
+        for batch in self._parquet.iter_batches(most, columns=names, use_threads=threads):
             batches.append(_without_dictionaries(batch))
             size += batches[-1].nbytes
             bounds.check_ratio(size, packed, self.file, self.definition, help=PLAIN)

@@ -19,11 +19,12 @@ LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 class Reject(Exception):
     """What an operator or a kind says of something it cannot take.
 
-    `at` names the operand (by name or place) or the setting that is to blame; none means the whole call. The
-    elaborator adds the place, the shapes on the way and the chain of block uses.
+    `at` names the operand (by name or place) or the setting that is to blame, or is one of the definitions
+    that a setting lists; none means the whole call. The elaborator adds the place, the shapes on the way and
+    the chain of block uses.
     """
 
-    def __init__(self, message: str, *, at: str | int | None = None, help: str = "", code: str = "E0201"):
+    def __init__(self, message: str, *, at: Any = None, help: str = "", code: str = "E0201"):
         super().__init__(message)
         self.message, self.at, self.help, self.code = message, at, help, code
 

@@ -91,6 +91,7 @@ class Turn:
     def __init__(self, forms: Forms, form: Form, objective: Objective, settings: Train, steps: int) -> None:
         self.forms, self.form, self.objective = forms, form, objective
         self._settings, self._steps = settings, steps
+        self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
         own = objective.learnt(form.graph.weights)
         self._weights = [forms.weights[w.name] for w in own]
         made = self._make_optimizers(own)
@@ -160,38 +161,38 @@ class Turn:
     def _backward_together(self, batches: list[Batch]) -> Made:
         """The gradients of several batches, whose graphs are not held at once: first those of the objective
         by its means, then those of each batch's share of the means."""
-        form = self.form.means
-        weights, means = self._before(batches)
-        differentiate(form.losses(means)[OBJECTIVE])
-        by_mean = [torch.zeros_like(m) if m.grad is None else m.grad for m in means]
-        sums: list[Any] = [0.0] * len(means)
+        means = self.form.means
+        weights, found = self._before(batches)
+        differentiate(means.losses(found)[OBJECTIVE])
+        by_mean = [torch.zeros_like(m) if m.grad is None else m.grad for m in found]
+        sums: list[Any] = [0.0] * len(found)
         for batch in batches:
-            parts = form.sums(batch)
-            shares = [g * divided(s, w) for g, s, w in zip(by_mean, parts, weights, strict=True)]
-            if shares:
-                differentiate(torch.stack(shares).sum())
+            parts = means.sums(batch)
+            terms = [g * divided(s, w) for g, s, w in zip(by_mean, parts, weights, strict=True)]
+            if terms:
+                differentiate(torch.stack(terms).sum())
             sums = [sum + part.detach() for sum, part in zip(sums, parts, strict=True)]
         if all(weight.grad is None for weight in self._weights):
             raise self.forms.program.nothing_to("learn")
-        return form.made([divided(s, w) for s, w in zip(sums, weights, strict=True)], weights)
+        return means.made([divided(s, w) for s, w in zip(sums, weights, strict=True)], weights)
 
     def _before(self, batches: list[Batch]) -> tuple[list[Any], list[torch.Tensor]]:
         """The weights of the means of several batches, and the means: where no derivative depends on them,
         zeros stand for them, and the weights are all that is computed."""
-        form, device = self.form.means, self.forms.device
-        if form.weights_are_enough:
-            weights = added(form.weigh(batch) for batch in batches)
-            means = [torch.zeros((), device=device) for _ in weights]
+        means, device = self.form.means, self.forms.device
+        if means.weights_are_enough:
+            weights = added(means.weigh(batch) for batch in batches)
+            found = [torch.zeros((), device=device, dtype=self._dtype) for _ in weights]
         else:
             drawn, statistics = random_states(device), self.forms.statistics
             before = [s.clone() for s in statistics]
             made = [detached(self.form(batch)) for batch in batches]
             set_random_states(device, drawn)
             copy(before, statistics)
-            weights = added([m[name] for name in form.weights] for m in made)
-            sums = added(form.sums_of(m) for m in made)
-            means = [divided(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
-        return weights, [mean.requires_grad_() for mean in means]
+            weights = added([m[name] for name in means.weights] for m in made)
+            sums = added(means.sums_of(m) for m in made)
+            found = [divided(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
+        return weights, [mean.requires_grad_() for mean in found]
 
     def _search(self, batches: list[Batch]) -> Made:
         """A step of an optimizer that computes the loss several times: what is drawn is the same

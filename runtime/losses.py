@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from dlc.compiler.training.class_losses import LEAST
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dlc.runtime.forms import Form
 
 HELD = 4096  # numbers that are kept apart before they are packed into one tensor
-LEAST = 1e-30  # a weight, at least, where something is divided by it: what has no weight is 0
 
 
 class Losses:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlc.compiler.lower.torch import trace
-from dlc.compiler.passes.averages import average
 from dlc.compiler.passes.extension import prune
+from dlc.compiler.passes.means import at_means
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class Means:
     def __init__(self, form: Form, figures: Mapping[str, str]) -> None:
         outputs = form.graph.outputs
         self._form, self.figures = form, figures
-        self.cut = average(form.graph, {*figures.values(), OBJECTIVE} & outputs.keys())
+        self.cut = at_means(form.graph, {*figures.values(), OBJECTIVE} & outputs.keys())
         means = {f"mean/{place}": value for place, value in enumerate(self.cut.means)}
         weights = {f"weight/{place}": value for place, value in enumerate(self.cut.weights)}
         self.names, self.weights = list(means), list(weights)
@@ -41,9 +41,11 @@ class Means:
 
     @cached_property
     def weights_are_enough(self) -> bool:
-        """Whether no more than the weights has to be known of all batches before the first gradient: they are
-        computed by themselves where nothing is drawn for them, and no statistic moves."""
-        return self.cut.is_linear and not self._weights.changes_state()
+        """Whether no more than the weights has to be known of all batches before the first gradient: no
+        derivative depends on what the means are. They are computed by themselves where nothing is drawn for
+        them, and no statistic moves."""
+        needs_means = not self.cut.is_linear or self.cut.learns_factors
+        return not needs_means and not self._weights.changes_state()
 
     def sums(self, batch: Batch) -> list[Any]:
         """The sum of each mean over a batch, with gradients."""

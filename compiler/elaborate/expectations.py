@@ -56,7 +56,8 @@ def one(ev: Evaluator, statement: syntax.Statement, measured: Measured) -> Expec
 def comparison(ev: Evaluator, expr: syntax.Expr, such: str, measured: Measured) -> Expectation:
     """A comparison of figures; `such` is one."""
     if not isinstance(expr, syntax.Binary) or expr.operator not in COMPARISONS:
-        raise no_comparison(ev, expr, such)
+        joins = isinstance(expr, syntax.Binary) and expr.operator in ("and", "or")
+        raise no_comparison(ev, expr, such, "write one comparison alone" if joins else "")
     left, right = (side(ev, s, measured) for s in (expr.left, expr.right))
     return Expectation(left, expr.operator, right, expr.span)
 
@@ -70,7 +71,7 @@ def until(ev: Evaluator, written: syntax.Expr | None, measured: Measured) -> Exp
     if written is None:
         return None
     try:
-        any_part = replace(measured, parts=(*measured.parts, "test"))
+        any_part = replace(measured, parts=("test", *(p for p in measured.parts if p != "test")))
         found = comparison(ev, written, "train.loss <= 0.01", any_part)
         paths = found.measures()
         if any(path.startswith("test.") for path in paths):

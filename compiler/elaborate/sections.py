@@ -326,7 +326,8 @@ def reported(e: Elaborator, train: Train, written: syntax.Section | None) -> Ite
     try:
         yield
     except Reject as reject:
-        span = train.spans.get(str(reject.at)) or (written and written.name.span)
+        own = reject.at.span if isinstance(reject.at, Definition) else train.spans.get(str(reject.at))
+        span = own or (written and written.name.span)
         assert span is not None, "what is not written is not wrong"
         e.problems.report(reject.code, span, reject.message, help=reject.help)
 

@@ -47,6 +47,7 @@ class Add(Sign):
     sign = "+"
     verb = "added"
     sums = True
+    linear_in = ((0, 1),)
 
     def torch(self, F, a, b):
         return a + b
@@ -74,6 +75,7 @@ class Subtract(Sign):
     keeps = ("axes", "missing")
     offset = "subtracts"
     sign = "-"
+    linear_in = ((0, 1),)
     verb = "subtracted"
 
     def torch(self, F, a, b):
@@ -94,6 +96,7 @@ class Multiply(Sign):
     keeps = ("axes", "missing")
     offset = "keeps"
     sign = "*"
+    linear_in = (0,), (1,)
     verb = "multiplied"
 
     def torch(self, F, a, b):
@@ -115,6 +118,7 @@ class Divide(Sign):
     keeps = ("axes", "missing")
     offset = "keeps"
     sign = "/"
+    linear_in = ((0,),)
     verb = "divided"
     takes = "float"
     wants = "a divisor other than 0: `a / (b + 1e-6)`, where `b` is never below 0"
@@ -258,6 +262,7 @@ class Negate(Operator):
     keeps = ("axes", "missing")
     offset = "keeps"
     sign = "-"
+    linear_in = ((0,),)
     public = False
     takes = "number"
     batchless = True

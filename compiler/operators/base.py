@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from dlc.compiler.definition import Definition, Reject, family, setting
 from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.record import record
+from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.tensor_kinds import WeightTensor
 from dlc.compiler.types import Tensor
 
@@ -34,21 +34,6 @@ T = TypeVar("T")
 Kept = Literal["numbers", "axes", "missing"]
 
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_sign", "per_axis", "setting"]
-
-
-@record
-class WeightSpec:
-    """A weight that an operator owns, under its leaf name (`weight`, `bias`).
-
-    `initial` none means `auto`: chosen from what follows. `fans` is the number of values that one result
-    depends on, and the number of results that one value reaches. See `ir.Weight` for the roles.
-    """
-
-    leaf: str
-    shape: tuple[Size, ...]
-    role: str = "weight"
-    initial: Initial | None = None
-    fans: tuple[Size, Size] = (1, 1)
 
 
 class Operator(Definition, family="operator", what="an operator"):
@@ -127,6 +112,8 @@ class Operator(Definition, family="operator", what="an operator"):
     wants: ClassVar[str] = ""
     # True if no gradient flows back through it.
     detaches: ClassVar[bool] = False
+    # Sets of operands, by their places, in which it is linear, the others held still.
+    linear_in: ClassVar[tuple[tuple[int, ...], ...]] = ()
     # True if it makes the sum of its operands, or the mean of one: the terms of a loss are found behind it.
     sums: ClassVar[bool] = False
     # True if it makes a mean over the batch, of which `sum_and_weight` gives the two parts.

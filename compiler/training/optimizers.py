@@ -39,6 +39,9 @@ class Optimizer(Definition, family="optimizer", what="an optimizer"):
 
     def check(self) -> None:
         """Reject settings that do not go together."""
+        if self.decay == "weights" and not self.weight_decay:
+            raise Reject("`decay` says which weights decay, and none does", at="optimizer", code="E0408",
+                         help="add `weight_decay=0.01`")  # fmt: skip
 
     @abstractmethod
     def torch(self, optim: Any, weights: list[Any]) -> Any:
@@ -108,6 +111,7 @@ class Sgd(Optimizer):
     nesterov: bool = setting("look ahead along the momentum", Flag(), False)
 
     def check(self):
+        super().check()
         if self.nesterov and not self.momentum:
             raise Reject("`nesterov` needs a momentum", at="optimizer", code="E0408",
                          help="add `momentum=0.9`")  # fmt: skip

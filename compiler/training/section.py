@@ -82,7 +82,7 @@ class Train(Section):
     weights: tuple[Load, ...] = setting(
         "trained weights to begin with", ListOf(Defined("weights", "what `load(...)` reads")), ()
     )
-    accumulate: int = setting("batches whose gradients are averaged for one step", Whole(1), 1)
+    accumulate: int = setting("batches taken together for one step", Whole(1), 1)
     ema: float | None = setting("decay of a moving average of the weights, which stands in for them in "
                                 "validation and the artifact",
                                 OneOf(Number(above=0, below=1), Nothing()), None, shown="no average",
@@ -99,7 +99,7 @@ class Train(Section):
     )
     until: Expectation | None = setting(
         "ends training after an epoch where it holds; it is measured as `expect` measures it",
-        OneOf(Nothing(), Comparison()), None,
+        OneOf(Comparison(), Nothing()), None,
     )  # fmt: skip
     metrics: tuple[Metric, ...] | None = setting(
         "what is measured beside the loss",
@@ -128,7 +128,7 @@ class Train(Section):
         named = [
             *(("freeze", f) for f in self.freeze),
             *(("weights", w.into) for w in self.weights),
-            *(("optimizer", on) for optimizer in self.optimizer for on in optimizer.on),
+            *((optimizer, on) for optimizer in self.optimizer for on in optimizer.on),
         ]
         owned, values = by_net(weights), {w.value for w in weights}
         for key, meant in named:
@@ -150,20 +150,26 @@ class Train(Section):
                 raise Reject(f"no layer {where} has weights that `{regularizer.name}` could keep small",
                              at="regularize", code="E0613",
                              help="leave it out: biases, norms and unused nets do not count")  # fmt: skip
-        self._check_shares([w for w in weights if w.trainable and not self.freezes(w)])
+        self._check_shares([w for w in weights if w.trainable])
 
     def _check_shares(self, weights: Sequence[Weight]) -> None:
         """Each weight has an optimizer, and each entry of a list of optimizers a weight."""
-        found = shares(self.optimizer, weights)
+        free = [w for w in weights if not self.freezes(w)]
+        found = shares(self.optimizer, free)
         taken = {w.value for share in found for w in share}
-        left = [w.name for w in weights if w.value not in taken]
+        left = [w.name for w in free if w.value not in taken]
         if left:
             raise Reject(f"no optimizer takes {listed(left)}", at="optimizer", code="E0408",
                          help="add an entry without `on=`, or freeze what is to stay as it is")  # fmt: skip
         for optimizer, share in zip(self.optimizer, found, strict=True):
             if not share and (optimizer.on or len(self.optimizer) > 1):
-                raise Reject(f"this `{optimizer.name}` gets no weights: other entries take them, or they are "
-                             "frozen", at="optimizer", code="E0408", help="leave the entry out")  # fmt: skip
+                meant = Meant(optimizer.on)
+                frozen = bool(optimizer.on) and not any(w in meant for w in free)
+                why, help = ("they are frozen", "leave it out, or freeze less") if frozen else \
+                    ("entries before it take them, or they are frozen",
+                     "leave it out, or name in each entry what no other names")  # fmt: skip
+                raise Reject(f"this `{optimizer.name}` gets no weights: {why}", at=optimizer, code="E0408",
+                             help=help)  # fmt: skip
 
     def check(self) -> None:
         """Reject settings that do not go together."""

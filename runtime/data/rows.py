@@ -131,11 +131,14 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
             first += size
 
     def beside(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
-        made = [compute(batch) for batch in self.batches(CHUNK, fields)]
+        names = list(fields)
+        made = [compute(batch) for batch in self.batches(CHUNK, names)]
+        made = made or [compute({name: self[name][:0] for name in names})]
         arrays = {name: np.concatenate([batch[name] for batch in made]) for name in made[0]}
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")
-        return InMemoryRows({**self, **arrays}, self.count, self._origin, self._index, self.drawn)
+        return InMemoryRows({**self, **arrays}, self.count, self._origin, self._index, self.drawn,
+                            self._places, self._examples, self.coarse)  # fmt: skip
 
     def held(self) -> Mapping[str, np.ndarray]:
         return self

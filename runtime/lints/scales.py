@@ -52,7 +52,7 @@ def first_layers(graph: Graph, fields: Container[str]) -> Iterator[Node]:
             continue
         seen.add(node.operands[0])
         before = prune(graph, {"x": node.operands[0]})
-        known = all(v.name in fields for v in before.inputs)
+        known = all(v.field in fields for v in before.inputs)
         if before.inputs and known and not learnt.intersection(w.value for w in before.weights):
             yield node
 

@@ -45,6 +45,12 @@ def test_with_early_stopping_the_best_weights_are_kept():
     assert done.ended == "met" and done.kept == min(done.history, key=lambda e: e.train["loss"]).epoch
 
 
+def test_a_figure_without_its_part_is_that_of_rows_that_training_has():
+    with pytest.raises(CompileError) as caught:
+        program(classifier("until = loss <= 0.1"))
+    assert [d.help for d in caught.value.diagnostics] == ["write `validation.loss`"]
+
+
 @pytest.mark.parametrize(("until", "code", "words"), [
     ("test.loss < 1", "E0408", "the test rows take no part in training"),
     ("train.los < 1", "E0606", "training does not measure `los`"),
@@ -52,7 +58,8 @@ def test_with_early_stopping_the_best_weights_are_kept():
     ("train.loss + 1", "E0606", "expected a comparison"),
     ("parameters < 10", "E0606", "training does not change what is compared"),
     ("1 < 2", "E0606", "training does not change what is compared"),
-    ("3", "E0403", "expected none or a comparison"),
+    ("train.loss < 1 and train.loss > 0", "E0606", "expected a comparison"),
+    ("3", "E0403", "or none, found `3`"),
 ])  # fmt: skip
 def test_what_cannot_end_training_is_refused(until, code, words):
     with pytest.raises(CompileError) as caught:

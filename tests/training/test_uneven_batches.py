@@ -1,4 +1,7 @@
-"""Batches of different sizes and weights are as one: their losses, metrics, and the gradients of steps."""
+"""Batches of different sizes and weights are as one: their losses, and the gradients of steps.
+
+Metrics are fed in uneven batches too, where they are held against others: `test_metrics.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,11 @@ from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
-from dlc.compiler.passes.averages import average
+from dlc.compiler.passes.means import at_means
 from dlc.compiler.training.losses import Loss
 from dlc.runtime.data import InMemoryRows
 from dlc.runtime.forms import Forms
+from dlc.runtime.learner import Learner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "operators"))
 from engines import Bounds, draw_input
@@ -59,7 +63,7 @@ def call(graph, rows, part=slice(None)):
 
 def of_batches(graph, rows, *parts):
     """The loss of several batches together."""
-    cut = average(graph, ["loss"])
+    cut = at_means(graph, ["loss"])
     found = []
     for values in (cut.sums, cut.weights):
         made = [call(cut.parts(values), rows, part) for part in parts]
@@ -106,16 +110,21 @@ LOSSES_OF_A_STEP = {
     "a sum of several means": "loss = 2 * cross_entropy(y, weight=[0.2, 3]) + cross_entropy(y) / 4",
     "what is left of the axes": "loss = cross_entropy(y, reduce=none) + 0.1 * mean(square(y))",
     "a regularizer": "loss = cross_entropy(y, weight=[0.2, 3])\nregularize = l2(0.01)",
+    "a factor that is learnt": "loss = cross_entropy(y, weight=[0.2, 3]) * exp(-s) + s",
+    "a divisor that is learnt": "loss = mse(y, 0) / (1 + s * s) + cross_entropy(y)",
     "a product": "loss = cross_entropy(y, weight=[0.2, 3]) * cross_entropy(y)",
 }  # fmt: skip
+
+
+S = "weight s: float = ones"
 
 
 @pytest.mark.parametrize("loss", LOSSES_OF_A_STEP.values(), ids=LOSSES_OF_A_STEP)
 def test_batches_taken_together_are_one_batch_whatever_the_loss(loss):
     """29 rows in batches of 8, 8, 8 and 5."""
     rows = points(29)
-    large = run(classifier(f"{SGD}batch = all\n{loss}"), rows)
-    small = run(classifier(f"{SGD}batch = 8\naccumulate = 4\n{loss}"), rows)
+    large = run(classifier(f"{SGD}batch = all\n{loss}", more=S), rows)
+    small = run(classifier(f"{SGD}batch = 8\naccumulate = 4\n{loss}", more=S), rows)
     assert [e.step for e in small.history] == [1, 2]
     for name, array in large.weights.items():
         np.testing.assert_allclose(small.weights[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
@@ -146,6 +155,20 @@ def test_every_way_to_compute_takes_several_batches(settings):
                       "loss = sqrt(cross_entropy(y, weight=[0.2, 3]))")  # fmt: skip
     history = run(text, points(29)).history
     assert history[-1].train["loss"] < history[0].train["loss"]
+
+
+def test_several_batches_in_float64_have_the_gradients_of_one_to_its_last_digits():
+    text = classifier("precision = float64\nloss = 0.21 * cross_entropy(y, weight=[0.2, 3]) + mse(y, 0) / 3")
+    p, rows = program(text), points(23)
+    found = []
+    for sizes in ([23], [8, 8, 7]):
+        forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
+        turn = Learner(forms, p.phase, 1).turns[0]
+        given = [torch.from_numpy(rows[name]).split(sizes) for name in forms.fields]
+        turn._gradients([list(batch) for batch in zip(*given, strict=True)])
+        found.append([weight.grad for weight in forms.learnt])
+    for one, several in zip(*found, strict=True):
+        torch.testing.assert_close(several, one, rtol=1e-13, atol=1e-15)
 
 
 def test_a_step_looks_at_batches_first_where_weights_or_derivatives_depend_on_it():
@@ -203,4 +226,4 @@ def test_graphs_know_whether_their_derivatives_depend_on_the_means():
         ("cross_entropy(y) * mse(y, 0)", False),
     ):
         p = program(classifier(f"loss = {loss}"))
-        assert average(forms.training(p, p.objective), ["loss"]).is_linear is linear, loss
+        assert at_means(forms.training(p, p.objective), ["loss"]).is_linear is linear, loss

@@ -142,4 +142,4 @@ def narrow_start(program: Program) -> Iterator[Diagnostic]:
 
 def is_sum(node: Node) -> bool:
     """Whether several flows are added, whose spreads add up too."""
-    return node.operator.sign == "+" and sum(v.type.batched for v in node.operands) > 1
+    return node.operator.sums and sum(v.type.batched for v in node.operands) > 1

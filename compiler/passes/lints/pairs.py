@@ -37,7 +37,7 @@ def every_pair(program: Program) -> Iterator[Diagnostic]:
     meant, names = on_purpose(graph), Names(program)
     for node in graph.nodes:
         operator, result = node.operator, node.results[0]
-        if not operator.broadcasts or operator.random or operator.sign == "+":
+        if not operator.broadcasts or operator.random or operator.sums:
             continue
         if not depends.get(result, 0) & TARGET:
             continue

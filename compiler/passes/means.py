@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 @record(eq=False)
-class Averages:
+class Cut:
     """Some numbers of a graph, cut behind their means.
 
     `behind` makes the numbers of the means, its inputs in order; `sums` and `weights` are the two parts of
     each mean, in the same order, which `batch` makes beside all that the graph has made. `is_linear` says
-    that the derivatives of the numbers do not depend on what the means are, `of_rows` that every weight is a
-    number for each row.
+    that the numbers are sums of means, each times a factor, `learns_factors` that a factor is of weights that
+    are learnt, and `of_rows` that every weight of a mean is a number for each row.
     """
 
     batch: Graph
@@ -35,6 +35,7 @@ class Averages:
     weights: tuple[Value, ...]
     behind: Graph
     is_linear: bool
+    learns_factors: bool
     of_rows: bool
 
     @property
@@ -46,7 +47,7 @@ class Averages:
         return prune(self.batch, {str(place): value for place, value in enumerate(values)})
 
 
-def average(graph: Graph, numbers: Iterable[str]) -> Averages:
+def at_means(graph: Graph, numbers: Iterable[str]) -> Cut:
     """The outputs of these names, none of which has a batch, cut behind their means."""
     wanted = {name: graph.outputs[name] for name in numbers}
     of_batch = depending(graph)
@@ -58,9 +59,13 @@ def average(graph: Graph, numbers: Iterable[str]) -> Averages:
     means = tuple(v for v in graph.values() if v in needed and v in of_batch and v not in made)
     parts = [parted(graph, mean) for mean in means]
     batch = replace(graph, nodes=(*graph.nodes, *parts))
-    linear = all(late[node] for node in late if not needed.isdisjoint(node.results))
+    used = [node for node in late if not needed.isdisjoint(node.results)]
+    linear = all(late[node] for node in used)
+    learnt = graph.depends({w.value: 1 for w in graph.weights if w.trainable})
+    scaling = [node for node in used if (*range(len(node.operands)),) not in node.operator.linear_in]
+    factors = any(v in learnt and v not in of_batch for node in scaling for v in node.operands)
     of_rows = all(node.operator.weighs_rows for node in parts)
-    return Averages(batch, *zip_parts(parts), prune(replace(rest, inputs=means)), linear, of_rows)
+    return Cut(batch, *zip_parts(parts), prune(replace(rest, inputs=means)), linear, factors, of_rows)
 
 
 def zip_parts(parts: Iterable[Node]) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
@@ -115,7 +120,5 @@ def behind_means(graph: Graph, of_batch: set[Value]) -> dict[Node, bool]:
 
 def is_linear(node: Node, of_batch: set[Value]) -> bool:
     """Whether it makes a sum of what it takes of batches, each times a factor that is the same for all."""
-    sign, taken = node.operator.sign, [v in of_batch for v in node.operands]
-    if sign in ("+", "-"):
-        return True
-    return (sign == "*" and sum(taken) == 1) or (sign == "/" and taken == [True, False])
+    taken = {place for place, value in enumerate(node.operands) if value in of_batch}
+    return any(taken.issubset(places) for places in node.operator.linear_in)

@@ -74,6 +74,8 @@ class Learner:
     def order(self, batches: list[Batch]) -> Iterator[tuple[Turn, list[Batch]]]:
         """Who takes the steps of a round, each with its batches; an objective with fewer steps than another
         has the last ones."""
+        if len(batches) <= self._accumulate:
+            return ((turn, batches) for turn in self.turns)
         starts = range(0, len(batches), self._accumulate)
         taken = [batches[start : start + self._accumulate] for start in starts]
         return ((turn, some) for turn in self.turns for some in taken[-turn.objective.times :])
@@ -90,7 +92,7 @@ class Turn:
 
     def __init__(self, forms: Forms, form: Form, objective: Objective, settings: Train, steps: int) -> None:
         self.forms, self.form, self.objective = forms, form, objective
-        self._settings, self._steps = settings, steps
+        self._settings, self._steps, self._recomputes = settings, steps, objective.recomputes
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
         own = objective.learnt(form.graph.weights)
         self._weights = [forms.weights[w.name] for w in own]
@@ -134,7 +136,7 @@ class Turn:
         for groups, rate in zip(self._groups, self.rates(step), strict=True):
             for group in groups:
                 group["lr"] = rate
-        if self.objective.recomputes:
+        if self._recomputes:
             return self._search(batches)
         made = self._gradients(batches)
         for optimizer in self.optimizers:

@@ -23,12 +23,13 @@ class Losses:
 
     def __init__(self, forms: Sequence[Form]) -> None:
         self._kept = [(form, {name: Column() for name in form.means.recorded}) for form in forms]
+        self._adders = [[(name, c.add) for name, c in columns.items()] for _, columns in self._kept]
 
     def add(self, made: Iterable[Mapping[str, Any]]) -> None:
         """What each of the forms made of a batch, or of several."""
-        for (_, columns), numbers in zip(self._kept, made, strict=True):
-            for name, column in columns.items():
-                column.add(numbers[name])
+        for adders, numbers in zip(self._adders, made, strict=True):
+            for name, add in adders:
+                add(numbers[name])
 
     def read(self) -> dict[str, float]:
         """The losses by name; NaN if one of a batch was no finite number."""
@@ -57,8 +58,11 @@ class Column:
         self._apart: list[Any] = []
 
     def add(self, number: Any) -> None:
-        self._apart.append(number.detach() if isinstance(number, torch.Tensor) else number)
-        if len(self._apart) == HELD and isinstance(number, torch.Tensor):
+        if not isinstance(number, torch.Tensor):
+            self._apart.append(number)
+            return
+        self._apart.append(number.detach())
+        if len(self._apart) == HELD:
             self._pack()
 
     def read(self) -> list[float]:

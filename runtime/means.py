@@ -10,7 +10,7 @@ import torch
 
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.passes.extension import prune
-from dlc.compiler.passes.means import at_means
+from dlc.compiler.passes.means import cut_at_means
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class Means:
     def __init__(self, form: Form, figures: Mapping[str, str]) -> None:
         outputs = form.graph.outputs
         self._form, self.figures = form, figures
-        self.cut = at_means(form.graph, {*figures.values(), OBJECTIVE} & outputs.keys())
+        self.cut = cut_at_means(form.graph, {*figures.values(), OBJECTIVE} & outputs.keys())
         means = {f"mean/{place}": value for place, value in enumerate(self.cut.means)}
         weights = {f"weight/{place}": value for place, value in enumerate(self.cut.weights)}
         self.names, self.weights = list(means), list(weights)

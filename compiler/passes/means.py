@@ -47,7 +47,7 @@ class Cut:
         return prune(self.batch, {str(place): value for place, value in enumerate(values)})
 
 
-def at_means(graph: Graph, numbers: Iterable[str]) -> Cut:
+def cut_at_means(graph: Graph, numbers: Iterable[str]) -> Cut:
     """The outputs of these names, none of which has a batch, cut behind their means."""
     wanted = {name: graph.outputs[name] for name in numbers}
     of_batch = depending(graph)
@@ -57,15 +57,20 @@ def at_means(graph: Graph, numbers: Iterable[str]) -> Cut:
     needed = rest.needed_by(wanted.values())
     made = {result for node in late for result in node.results}
     means = tuple(v for v in graph.values() if v in needed and v in of_batch and v not in made)
-    parts = [parted(graph, mean) for mean in means]
+    producers = graph.producers()
+    parts = [parts_of(mean, producers.get(mean)) for mean in means]
     batch = replace(graph, nodes=(*graph.nodes, *parts))
     used = [node for node in late if not needed.isdisjoint(node.results)]
-    linear = all(late[node] for node in used)
-    learnt = graph.depends({w.value: 1 for w in graph.weights if w.trainable})
-    scaling = [node for node in used if (*range(len(node.operands)),) not in node.operator.linear_in]
-    factors = any(v in learnt and v not in of_batch for node in scaling for v in node.operands)
+    linear, factors = all(late[node] for node in used), has_learnt_factor(graph, used, of_batch)
     of_rows = all(node.operator.weighs_rows for node in parts)
     return Cut(batch, *zip_parts(parts), prune(replace(rest, inputs=means)), linear, factors, of_rows)
+
+
+def has_learnt_factor(graph: Graph, late: Iterable[Node], of_batch: set[Value]) -> bool:
+    """Whether what is made of means is multiplied or divided by what weights have a part in."""
+    learnt = graph.depends({w.value: 1 for w in graph.weights if w.trainable})
+    scaling = (node for node in late if (*range(len(node.operands)),) not in node.operator.linear_in)
+    return any(v in learnt and v not in of_batch for node in scaling for v in node.operands)
 
 
 def zip_parts(parts: Iterable[Node]) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
@@ -73,9 +78,8 @@ def zip_parts(parts: Iterable[Node]) -> tuple[tuple[Value, ...], tuple[Value, ..
     return tuple(sum for sum, _ in results), tuple(weight for _, weight in results)
 
 
-def parted(graph: Graph, mean: Value) -> Node:
-    """The node that makes the sum and the weight of a mean."""
-    maker = graph.producers().get(mean)
+def parts_of(mean: Value, maker: Node | None) -> Node:
+    """The node that makes the sum and the weight of a mean, which this node makes."""
     if maker is not None and maker.operator.averages:
         operator = SumAndWeight(of=maker.operator).bind(*(v.type for v in maker.operands))
         operands = maker.operands

@@ -55,7 +55,7 @@ class Comparison(Kind):
     def read(self, expr: syntax.Expr) -> syntax.Expr | None:
         from dlc.compiler import syntax
 
-        return expr if isinstance(expr, (syntax.Binary, syntax.Attribute)) else None
+        return expr if isinstance(expr, (syntax.Binary, syntax.Attribute, syntax.Name)) else None
 
     def accept(self, value):
         from dlc.compiler import syntax

@@ -55,6 +55,7 @@ def test_a_figure_without_its_part_is_that_of_rows_that_training_has():
     ("test.loss < 1", "E0408", "the test rows take no part in training"),
     ("train.los < 1", "E0606", "training does not measure `los`"),
     ("train.loss", "E0606", "expected a comparison, such as `train.loss <= 0.01`"),
+    ("loss", "E0606", "expected a comparison, such as `train.loss <= 0.01`"),
     ("train.loss + 1", "E0606", "expected a comparison"),
     ("parameters < 10", "E0606", "training does not change what is compared"),
     ("1 < 2", "E0606", "training does not change what is compared"),

@@ -21,7 +21,7 @@ from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
-from dlc.compiler.passes.means import at_means
+from dlc.compiler.passes.means import cut_at_means
 from dlc.compiler.training.losses import Loss
 from dlc.runtime.data import InMemoryRows
 from dlc.runtime.forms import Forms
@@ -63,7 +63,7 @@ def call(graph, rows, part=slice(None)):
 
 def of_batches(graph, rows, *parts):
     """The loss of several batches together."""
-    cut = at_means(graph, ["loss"])
+    cut = cut_at_means(graph, ["loss"])
     found = []
     for values in (cut.sums, cut.weights):
         made = [call(cut.parts(values), rows, part) for part in parts]
@@ -226,4 +226,4 @@ def test_graphs_know_whether_their_derivatives_depend_on_the_means():
         ("cross_entropy(y) * mse(y, 0)", False),
     ):
         p = program(classifier(f"loss = {loss}"))
-        assert at_means(forms.training(p, p.objective), ["loss"]).is_linear is linear, loss
+        assert cut_at_means(forms.training(p, p.objective), ["loss"]).is_linear is linear, loss

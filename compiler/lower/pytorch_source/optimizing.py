@@ -9,7 +9,7 @@ from dlc.compiler.definition import family
 from dlc.compiler.lower.pytorch_source.code import Code, inline, lines, text
 from dlc.compiler.lower.pytorch_source.forms import Written, argument
 from dlc.compiler.passes import forms
-from dlc.compiler.passes.means import at_means
+from dlc.compiler.passes.means import cut_at_means
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def gradients(e: Emitter, cleared: str) -> list[str]:
 
 def check_means(e: Emitter) -> None:
     """Refuse steps of several batches whose loss is no sum of means over rows."""
-    cut = at_means(forms.training(e.program, e.program.objective), ["loss"])
+    cut = cut_at_means(forms.training(e.program, e.program.objective), ["loss"])
     if not (cut.is_linear and cut.of_rows):
         span = e.program.train.spans.get("accumulate")
         message = "`accumulate` over a loss that is no sum of means over rows is not emitted"

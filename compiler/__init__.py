@@ -8,7 +8,8 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Problems
+from dlc.compiler.diagnostics import Diagnostic
+from dlc.compiler.problems import CompileError, Problems
 from dlc.compiler.source import MAX_BYTES, Source
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dlc.compiler.source import Source, Span
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from dlc.compiler.tokens import Token
+    from dlc.compiler.token import Token
 
 MAX_NESTING = 100
 AHEAD = 200  # tokens that are looked through for a partner on the same line

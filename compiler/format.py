@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics import Problems
 from dlc.compiler.layout import arrange
 from dlc.compiler.parse import parse, read_tokens
+from dlc.compiler.problems import Problems
 from dlc.compiler.rows import Row
 
 if TYPE_CHECKING:
     from dlc.compiler.source import Source
-    from dlc.compiler.tokens import Token, Tokens
+    from dlc.compiler.token import Token
+    from dlc.compiler.tokens import Tokens
 
 
 def format(source: Source) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import Dim
 from dlc.compiler.quoting import shorten
 from dlc.compiler.record import record
+from dlc.compiler.types import Typed
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
-    from dlc.compiler.tensor_kinds import TensorValue
 
 LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
@@ -52,10 +52,6 @@ class Kind:
 
     def item(self) -> Kind | None:
         """The kind of the entries, where a list is taken."""
-        return None
-
-    def tensor(self) -> TensorValue | None:
-        """The kind of tensor, where one is taken."""
         return None
 
     def read(self, expr: syntax.Expr) -> Any:
@@ -272,9 +268,6 @@ class OneOf(Kind):
     def item(self) -> Kind | None:
         return next((k.item() for k in self.kinds if k.item()), None)
 
-    def tensor(self) -> TensorValue | None:
-        return next((k.tensor() for k in self.kinds if k.tensor()), None)
-
     def read(self, expr: syntax.Expr) -> Any:
         return next((r for k in self.kinds if (r := k.read(expr)) is not None), None)
 
@@ -371,9 +364,7 @@ def article(noun: str) -> str:
 
 def describe(value: Any) -> str:
     """A static value in the words of a message."""
-    from dlc.compiler.ir import Value
-
-    if isinstance(value, Value):
+    if isinstance(value, Typed):
         return f"a tensor {value.type}"
     if value is None or isinstance(value, bool):
         return f"`{str(value).lower()}`"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dlc.compiler.rows import Bracket, Inside
-    from dlc.compiler.tokens import Token
+    from dlc.compiler.token import Token
 
 INDENT = 2
 

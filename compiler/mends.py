@@ -20,7 +20,7 @@ from dlc.compiler.types import ELEMENTS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from dlc.compiler.tokens import Token
+    from dlc.compiler.token import Token
 
 TYPES = frozenset(ELEMENTS)
 

@@ -11,8 +11,8 @@ import lark
 from dlc import grammar
 from dlc.compiler import syntax
 from dlc.compiler.build import Builder, Reject
-from dlc.compiler.diagnostics import Problems
 from dlc.compiler.mends import Line, explain, leading_sign
+from dlc.compiler.problems import Problems
 from dlc.compiler.source import Source
 from dlc.compiler.tokens import (
     DECLARATIONS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.diagnostics import Diagnostic
-    from dlc.compiler.tokens import Token
+    from dlc.compiler.token import Token
 
 MAX_AGAIN = 10  # mistakes of one statement that are read as they are meant
 GO_ON = frozenset({"elif", "except", "finally", "case", "catch"})  # words that go on with such a statement

@@ -16,7 +16,7 @@ from dlc.compiler.source import Source, Span
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dlc.compiler.diagnostics import Problems
+    from dlc.compiler.problems import Problems
 
 MAX_MARKS = 10
 

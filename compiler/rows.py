@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dlc.compiler.tokens import Token
+    from dlc.compiler.token import Token
 
 WIDTH = 110
 

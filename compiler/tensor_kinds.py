@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.ir import Value
-from dlc.compiler.kinds import Kind
+from dlc.compiler.kinds import Kind, OneOf
+from dlc.compiler.types import Typed
 
 
 class TensorValue(Kind):
@@ -16,14 +16,11 @@ class TensorValue(Kind):
     def __init__(self, takes: str = "any"):
         self.takes = takes
 
-    def tensor(self) -> TensorValue:
-        return self
-
     def describe(self) -> str:
         return "a tensor"
 
     def accept(self, value: Any) -> Any:
-        if not isinstance(value, Value):
+        if not isinstance(value, Typed):
             raise self.mismatch(value)
         return value
 
@@ -33,6 +30,12 @@ class WeightTensor(TensorValue):
 
     def __init__(self) -> None:
         super().__init__("float")
+
+
+def tensor_kind(kind: Kind) -> TensorValue | None:
+    """The kind of tensor that is taken, where a kind takes one, alone or beside others."""
+    kinds = kind.kinds if isinstance(kind, OneOf) else (kind,)
+    return next((k for k in kinds if isinstance(k, TensorValue)), None)
 
 
 # How a number of the file becomes one of another element.

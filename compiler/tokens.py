@@ -18,15 +18,8 @@ if TYPE_CHECKING:
 
     import lark
 
-    from dlc.compiler.diagnostics import Problems
-
-    class Token(lark.Token):
-        """A token as it comes from a text: its place is known."""
-
-        start_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        end_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        line: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        column: int  # pyright: ignore[reportIncompatibleVariableOverride]
+    from dlc.compiler.problems import Problems
+    from dlc.compiler.token import Token
 
 
 MAX_TEXT = 1_000_000

@@ -118,6 +118,12 @@ class Tensor:
         return spell(self.element, self.shape)
 
 
+class Typed:
+    """What has a type: a value of the graph, as settings and messages know it."""
+
+    type: Tensor
+
+
 def spell(element: str, shape: tuple[Size, ...]) -> str:
     """A type as the language writes it: `float[64, 28, 28]`."""
     return f"{element}[{', '.join(map(str, shape))}]" if shape else element

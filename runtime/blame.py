@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.problems import CompileError
 from dlc.runtime.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dlc.compiler.source import Span
-    from dlc.runtime.forms import Batch, Form
+    from dlc.runtime.execution import Batch
+    from dlc.runtime.forms import Form
     from dlc.runtime.learner import Learner
 
 DIVERGED = "E0802"
@@ -40,7 +42,7 @@ def first_bad(form: Form, batch: Batch) -> tuple[fx.Node | None, str, torch.Tens
     """The first node whose result, or whose gradient on the way back, is not finite;
     which of both; and the numbers."""
     watched = Watched(form.module)
-    with form.computing():
+    with form.execution.autocast():
         made = watched.run(*form.given(batch), *form.weights)
     for node, result in watched.made.items():
         if node.op not in ("placeholder", "output") and not finite(result):

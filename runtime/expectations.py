@@ -11,7 +11,8 @@ from dlc.compiler.dims import names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.program import Expectation, Program
+    from dlc.compiler.program import Program
+    from dlc.compiler.training.figures import Expectation
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import torch
 from torch import fx
 from torch.fx.node import map_aggregate
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.lower.weights import check_known, draw
+from dlc.compiler.problems import CompileError
 from dlc.compiler.types import Classes
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
 from dlc.runtime.data import InMemoryRows, Rows
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
     from dlc.compiler.program import Program
     from dlc.compiler.types import Tensor
-    from dlc.program import Program as Face
     from dlc.runtime.differences import Compared
     from dlc.runtime.forms import Form
+    from dlc.runtime.opening import Face
 
 WRONG = "E0810"
 GIVE_ROWS = "random rows may not suit it: give some with `--data`"

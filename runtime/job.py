@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlc.compiler.diagnostics import Diagnostic
-    from dlc.program import Program as Face
     from dlc.runtime.data import Dataset
     from dlc.runtime.history import Trained
+    from dlc.runtime.opening import Face
 
 RUNS = Path("runs")
 

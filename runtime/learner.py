@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dlc.compiler.ir import Weight
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.section import Train
-    from dlc.runtime.forms import Batch, Form, Forms
+    from dlc.runtime.execution import Batch
+    from dlc.runtime.forms import Form, Forms
 
 Made = dict[str, Any]  # what a form makes of a batch, by name
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import dims
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.lower.dims import places
+from dlc.compiler.problems import CompileError
 from dlc.runtime.data.mistakes import SHAPE
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.kinds import Reject
+from dlc.compiler.problems import CompileError
 from dlc.compiler.training.figures import figures, find_figure
 from dlc.compiler.training.section import EPOCHS
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
-from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.lower.given import accept, weights_of
 from dlc.compiler.lower.weights import check_known
+from dlc.compiler.problems import CompileError
 from dlc.runtime.runs import run_at
 from dlc.runtime.weight_files import Stored
 

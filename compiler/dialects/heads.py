@@ -10,7 +10,7 @@ from dlc.compiler.later import later, not_built
 from dlc.compiler.tokens import MAX_MARKS, SECTIONS, retyped
 
 if TYPE_CHECKING:
-    from dlc.compiler.tokens import Token
+    from dlc.compiler.token import Token
 
 MAX_SEARCHED = 5_000  # characters of a body that are looked through
 

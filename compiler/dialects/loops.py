@@ -9,7 +9,7 @@ from dlc.compiler.dialects.words import BINDERS
 from dlc.compiler.tokens import retyped
 
 if TYPE_CHECKING:
-    from dlc.compiler.tokens import Token
+    from dlc.compiler.token import Token
 
 
 def counted_loop(s: Statement) -> Found | None:

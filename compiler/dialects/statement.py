@@ -13,7 +13,7 @@ from dlc.compiler.tokens import MAX_MARKS, span_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dlc.compiler.tokens import Token
+    from dlc.compiler.token import Token
 
 Tokens = list["Token"]
 MAX_HELP = 400  # characters

@@ -14,7 +14,7 @@ from dlc.compiler.later import later, not_built
 from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 OF_TENSORS = ("shape", "rank", "features", "channels", "classes")
 OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")

@@ -13,7 +13,7 @@ from dlc.compiler.quoting import MAX_LISTED, listed
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 

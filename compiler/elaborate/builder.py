@@ -12,12 +12,13 @@ from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.threads import in_thread
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, tensors_in
 from dlc.compiler.initial import Auto
-from dlc.compiler.ir import COPY, GraphInput, Node, Site, Use, Value, Weight
+from dlc.compiler.ir import GraphInput, Node, Value, Weight
 from dlc.compiler.kinds import Reject
 from dlc.compiler.names import Names
 from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
+from dlc.compiler.source import COPY, Site, Use
 from dlc.compiler.tensor_kinds import CONVERSIONS, converted
 from dlc.compiler.types import Tensor
 
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from dlc.compiler.diagnostics import Problems
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir import InputKind
     from dlc.compiler.operators.base import Operator, WeightSpec
+    from dlc.compiler.problems import Problems
     from dlc.compiler.source import Span
 
 MAX_NODES = 10_000

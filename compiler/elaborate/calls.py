@@ -24,7 +24,7 @@ from dlc.compiler.operators.base import Operator
 from dlc.compiler.static import MAX_LIST, is_numbers
 
 if TYPE_CHECKING:
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 

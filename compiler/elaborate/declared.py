@@ -23,7 +23,7 @@ from dlc.compiler.types import ELEMENTS, MAX_CLASSES, Classes, Tensor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 MAX_DIMS = 8

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import foreign, static, syntax
 from dlc.compiler.definition import STAGES, Definition
 from dlc.compiler.dims import Dim, free
-from dlc.compiler.elaborate import attributes, calls, flow, signs, unknown
-from dlc.compiler.elaborate.scope import find_operator
+from dlc.compiler.elaborate import attributes, calls, declared, flow, signs, unknown
+from dlc.compiler.elaborate.context import Evaluator
+from dlc.compiler.elaborate.scope import Scope, find_operator
 from dlc.compiler.elaborate.tensors import operand, operands
 from dlc.compiler.elaborate.values import (
     BlockStage,
@@ -26,34 +27,13 @@ from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.indexing import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.source import Span
 
-ENTRIES_A_STEP = 20  # of a list, that count as one step of work
 
-
-class Evaluator:
-    """Evaluates the expressions of one scope. `losses` says whether losses may stand here."""
-
-    def __init__(self, e: Elaborator, scope: Scope, *, losses: bool = False):
-        self.e, self.builder, self.scope, self.losses = e, e.builder, scope, losses
-
-    def within(self, scope: Scope, *, losses: bool = False) -> Evaluator:
-        """The same for another scope."""
-        return Evaluator(self.e, scope, losses=losses)
-
-    def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
-        return self.builder.fail(code, span, message, **more)
-
-    def refuse(self, span: Span, reject: Reject) -> Halt:
-        """Report at a place what an operator or a kind says; to be raised."""
-        return self.fail(reject.code, span, reject.message, help=reject.help)
+class ExpressionEvaluator(Evaluator):
+    """The evaluator: a method for each class of expression."""
 
     def evaluate(self, expr: syntax.Expr) -> Any:
-        """The value of an expression; `Halt` when it has none, which has then been reported."""
         self.builder.spend(expr.span)
         return self.builder.within(expr.span, self._evaluate, expr)
 
@@ -79,15 +59,13 @@ class Evaluator:
         return value
 
     def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:
-        """What a name stands for, which a `call` calls; `otherwise` is what to do where no other name can
-        be meant."""
         scope, file = self.scope, self.scope.file
         if name in scope.names and self.e.torn.rebinds(name, span):
             raise Halt
         for table in (scope.names, file.params, file.templates, file.outputs, file.weights):
             if name in table:
                 found = table[name]
-                return self.e.weight(found, scope) if isinstance(found, syntax.Weight) else found
+                return self._weight(found) if isinstance(found, syntax.Weight) else found
         if name in file.groups and scope.top:
             return file.groups[name]
         if name in file.inputs:
@@ -99,39 +77,24 @@ class Evaluator:
             return free(name)
         raise unknown.name(self, name, span, otherwise, call)
 
+    def _weight(self, statement: syntax.Weight) -> Value:
+        """A weight of the file, made where it is first used if its line has not been reached."""
+        level, self.builder.level = self.builder.level, self.builder.root
+        try:
+            return declared.weight(self.within(Scope(self.scope.file, top=True)), statement)
+        finally:
+            self.builder.level = level
+
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
         return self.measured(self.evaluate_all(expr.items), expr.span)
 
     def _tupleexpr(self, expr: syntax.TupleExpr) -> tuple[Any, ...]:
         return self.measured(tuple(self.evaluate_all(expr.items)), expr.span)
 
-    def evaluate_all(
-        self, items: Sequence[syntax.Expr], evaluate: Callable[[syntax.Expr], Any] | None = None
-    ) -> list[Any]:
-        """The values of several expressions; what is wrong with each is told before it halts."""
-        values: list[Any] = []
-        for item in items:
-            try:
-                values.append((evaluate or self.evaluate)(item))
-            except Halt:
-                continue
-        if len(values) < len(items):
-            raise Halt
-        return values
-
-    def measured(self, value: Any, span: Span) -> Any:
-        """A list, paid for by its length."""
-        self.builder.spend(span, static.measure(value) // ENTRIES_A_STEP)
-        return value
-
     # --- static control -----------------------------------------------------------------------------------
 
     def _conditional(self, expr: syntax.Conditional) -> Any:
         return self.evaluate(self.chosen(expr))
-
-    def chosen(self, expr: syntax.Conditional) -> syntax.Expr:
-        """The side of a conditional that is compiled."""
-        return expr.value if self.condition(expr.condition) else expr.other
 
     def condition(self, expr: syntax.Expr) -> bool:
         value = self.evaluate(expr)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.elaborate import outputs
 from dlc.compiler.elaborate.values import Operand
-from dlc.compiler.ir import Value
-from dlc.compiler.operators.indexing import behind_index
+from dlc.compiler.ir import Value, behind_index
 
 if TYPE_CHECKING:
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 

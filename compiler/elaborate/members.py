@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dlc.compiler.definition import Setting
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.kinds import Kind
 
     Named = Callable[[Evaluator, type[Definition], syntax.Argument, dict[str, Any]], Setting]

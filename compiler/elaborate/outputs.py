@@ -10,15 +10,15 @@ from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import is_free, names, substitute
 from dlc.compiler.elaborate import fits
 from dlc.compiler.elaborate.values import Operand, OutputRef
-from dlc.compiler.ir import Value
+from dlc.compiler.ir import Value, behind_index
 from dlc.compiler.operators.arithmetic import Cast
-from dlc.compiler.operators.indexing import Slice, behind_index
+from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from dlc.compiler.dims import Size
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.ir import GraphInput, Node
     from dlc.compiler.source import Span
 

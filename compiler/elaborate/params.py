@@ -11,7 +11,7 @@ from dlc.compiler.kinds import Reject, describe
 from dlc.compiler.quoting import listed
 
 if TYPE_CHECKING:
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 KINDS = "a param is a number, text, true, false or a list"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.diagnostics import Problems
 from dlc.compiler.elaborate import expectations, exports, objective, settings, shared_classes
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.kinds import Defined, ListOf, Reject
@@ -17,6 +16,7 @@ from dlc.compiler.later import later, not_built
 from dlc.compiler.parse import parse
 from dlc.compiler.passes import checks, following, initial_values
 from dlc.compiler.passes.terms import by_output
+from dlc.compiler.problems import Problems
 from dlc.compiler.program import Program
 from dlc.compiler.sections import PARTS, Data, Export, ExportName, Idx
 from dlc.compiler.source import Source, Span
@@ -28,13 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dlc.compiler.definition import Setting
-    from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.sections import Field
     from dlc.compiler.training.metrics import Metric
 
 
-def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
+def assemble(e: Elaboration, ev: Evaluator, tree: syntax.File) -> Program:
     """Read the sections and put the program together."""
     written = find(e, tree)
     data = data_section(e, ev, tree, written.get("data"))
@@ -70,14 +69,14 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     )  # fmt: skip
 
 
-def is_uncertain(e: Elaborator, ev: Evaluator, train: syntax.Section | None) -> bool:
+def is_uncertain(e: Elaboration, ev: Evaluator, train: syntax.Section | None) -> bool:
     """Whether more would be measured, but for mistakes in outputs or in `train`."""
     outputs = ev.scope.file.outputs.values()
     filled = bool(outputs) and all(isinstance(o, OutputRef) and o.scores is not None for o in outputs)
     return e.problems.failed and (not filled or bool(e.torn.names) or is_wrong(e, train))
 
 
-def is_wrong(e: Elaborator, section: syntax.Section | None) -> bool:
+def is_wrong(e: Elaboration, section: syntax.Section | None) -> bool:
     """Whether there is a mistake in the section."""
     places = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
     return section is not None and any(
@@ -85,7 +84,7 @@ def is_wrong(e: Elaborator, section: syntax.Section | None) -> bool:
     )
 
 
-def measured_parts(e: Elaborator, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
+def measured_parts(e: Elaboration, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
     """The parts of the rows that there are; all where that is not known."""
     if data is None or is_wrong(e, written):
         return PARTS
@@ -94,7 +93,7 @@ def measured_parts(e: Elaborator, data: Data | None, written: syntax.Section | N
     return tuple(part for part in PARTS if there[part])
 
 
-def find(e: Elaborator, tree: syntax.File) -> dict[str, syntax.Section]:
+def find(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section]:
     """The sections of the file by their word, each once."""
     written: dict[str, syntax.Section] = {}
     for statement in tree.body:
@@ -245,7 +244,7 @@ def of_another(definition: type[Definition] | None, name: str) -> str:
 
 
 def data_section(
-    e: Elaborator, ev: Evaluator, tree: syntax.File, written: syntax.Section | None
+    e: Elaboration, ev: Evaluator, tree: syntax.File, written: syntax.Section | None
 ) -> Data | None:
     """The `data` section, with its keys that are names of inputs and targets."""
     fields: dict[str, Field] = {}
@@ -276,7 +275,7 @@ def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
                            '`normal()` or `uniform()`') from None  # fmt: skip
 
 
-def chosen_outputs(e: Elaborator, ev: Evaluator, export: Export) -> Export:
+def chosen_outputs(e: Elaboration, ev: Evaluator, export: Export) -> Export:
     """The section with the outputs that a command asks for, which are written as in the file; the brackets of
     the list may be left out."""
     if e.chosen is None:
@@ -298,7 +297,7 @@ def chosen_outputs(e: Elaborator, ev: Evaluator, export: Export) -> Export:
 
 
 def check_together(
-    e: Elaborator,
+    e: Elaboration,
     train: Train,
     written: syntax.Section | None,
     measured: Mapping[str, Metric | None],
@@ -312,7 +311,7 @@ def check_together(
             train.check_watched(measured, validated)
 
 
-def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -> None:
+def check_weights(e: Elaboration, train: Train, written: syntax.Section | None) -> None:
     """What is frozen, loaded into or kept small has to be there, unless a mistake kept it from being made."""
     if e.problems.failed:
         return
@@ -321,7 +320,7 @@ def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -
 
 
 @contextmanager
-def reported(e: Elaborator, train: Train, written: syntax.Section | None) -> Iterator[None]:
+def reported(e: Elaboration, train: Train, written: syntax.Section | None) -> Iterator[None]:
     """What a check of `train` rejects, as a mistake at the setting that it is about."""
     try:
         yield
@@ -332,7 +331,7 @@ def reported(e: Elaborator, train: Train, written: syntax.Section | None) -> Ite
         e.problems.report(reject.code, span, reject.message, help=reject.help)
 
 
-def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
+def check_data(e: Elaboration, ev: Evaluator, data: Data | None) -> None:
     """Names in `data` have to be fields of the file."""
     if data is None or data.stratify is None:
         return

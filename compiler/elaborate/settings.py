@@ -17,7 +17,7 @@ from dlc.compiler.tensor_kinds import TensorValue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 

@@ -13,7 +13,7 @@ from dlc.compiler.sections import Column, Columns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.sections import Field
 
 Owners = dict[str, str]  # the field that the classes of each field are called after

@@ -12,7 +12,7 @@ from dlc.compiler.later import no_constants
 from dlc.compiler.static import is_numbers
 
 if TYPE_CHECKING:
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 

@@ -11,7 +11,7 @@ from dlc.compiler.elaborate.scope import find_operator
 
 if TYPE_CHECKING:
     from dlc.compiler.definition import Setting
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 UNTOUCHED = ("linear", "none", "None")  # activations that change nothing

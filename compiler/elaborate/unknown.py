@@ -17,7 +17,7 @@ from dlc.compiler.libraries import MODULES
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.source import Span
 
 MAX_BESIDE = 100  # characters

@@ -19,7 +19,7 @@ from dlc.compiler.later import later
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 Place = tuple[int, int]
 DECLARATIONS = (

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.dims import number
 from dlc.compiler.lower.weights import dtype
+from dlc.compiler.problems import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.later import NOT_BUILT
 from dlc.compiler.lower.dims import places
@@ -16,13 +16,15 @@ from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.lower.weights import dtype
 from dlc.compiler.names import Names, stored_name
 from dlc.compiler.operators.operands import DTYPES
+from dlc.compiler.problems import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Node, Site, Value
+    from dlc.compiler.ir import Graph, Node, Value
     from dlc.compiler.lower.dims import Place
+    from dlc.compiler.source import Site
     from dlc.compiler.types import Tensor
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.dims import class_counts, number
+from dlc.compiler.problems import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

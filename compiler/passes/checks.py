@@ -8,8 +8,8 @@ from dlc.compiler.diagnostics import Diagnostic
 from dlc.compiler.passes import learning
 
 if TYPE_CHECKING:
-    from dlc.compiler.diagnostics import Problems
     from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.problems import Problems
 
 
 def learnt_first(graph: Graph, problems: Problems) -> None:

@@ -11,8 +11,8 @@ from dlc.compiler.names import Names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from dlc.compiler.ir import Site
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.source import Site
 
 
 class Extension:

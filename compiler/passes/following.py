@@ -20,8 +20,8 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dlc.compiler.diagnostics import Problems
     from dlc.compiler.ir import Graph, GraphInput, Node, Value
+    from dlc.compiler.problems import Problems
 
 AMBIGUOUS = "E0514"
 MIXED = "E0515"

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir import Value, Weight
-    from dlc.compiler.program import Expectation
     from dlc.compiler.training.beginning import Load
     from dlc.compiler.training.clipping import Clip
+    from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.optimizers import Optimizer
     from dlc.compiler.training.regularizers import Regularizer

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.format import laid_out
 from dlc.compiler.lower.given import accept, weights_of
 from dlc.compiler.lower.weights import check_known
 from dlc.compiler.passes import forms
+from dlc.compiler.problems import CompileError
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.contents import look_at
 from dlc.runtime.artifact.metadata import UNSEALED, describe

@@ -10,11 +10,12 @@ import numpy as np
 
 from dlc.compiler.quoting import listed, shorten
 from dlc.runtime.data import outside
-from dlc.runtime.data.encode import Purpose, encode
+from dlc.runtime.data.encode import encode
 from dlc.runtime.data.given import as_array, column_of
 from dlc.runtime.data.mistakes import Refused
 from dlc.runtime.data.numerals import help_for
 from dlc.runtime.data.source import numbers, texts
+from dlc.runtime.data.wanted import Purpose
 from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:

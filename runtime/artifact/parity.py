@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.problems import CompileError
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.reference import Answer, Reference
 from dlc.runtime.artifact.session import open_session, run

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.dims import names, number, substitute
+from dlc.compiler.problems import CompileError
 from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler import sections
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.problems import CompileError
 from dlc.compiler.program import Facts
 from dlc.compiler.sections import PARTS
 from dlc.compiler.types import Classes

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.types import Classes
-    from dlc.runtime.data.encode import Purpose
     from dlc.runtime.data.source import Column
+    from dlc.runtime.data.wanted import Purpose
 
 UNKNOWN, MISSING = -1, -2  # in the place of a class
 UNCOUNTED = ({-1}, {255})  # what other programs put in place of a label that does not count

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler import dims
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import Diagnostic
+from dlc.compiler.problems import CompileError
 from dlc.compiler.types import spell
 from dlc.runtime.data import mistakes, outside
 from dlc.runtime.data.coarse import Coarse, coarse
 from dlc.runtime.data.convert import as_numbers
-from dlc.runtime.data.encode import Purpose, encode
+from dlc.runtime.data.encode import encode
 from dlc.runtime.data.match import Match, columns_help, match
 from dlc.runtime.data.mistakes import Refused, mistake
 from dlc.runtime.data.rows import InMemoryRows
+from dlc.runtime.data.wanted import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

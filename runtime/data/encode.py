@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +32,7 @@ from dlc.runtime.data.convert import (
 from dlc.runtime.data.mistakes import Refused
 from dlc.runtime.data.numerals import PAIRS, is_decimal
 from dlc.runtime.data.source import texts
+from dlc.runtime.data.wanted import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,19 +42,6 @@ if TYPE_CHECKING:
 
 # NumPy has no bfloat16; training narrows what it gets as float32. A class is its place.
 DTYPES = {"float": "float32", "bfloat16": "float32", "class": "int64", "binary": "bool"}
-
-
-@dataclass(frozen=True)
-class Purpose:
-    """What an array is for.
-
-    A `target` has to be one of its classes, and of type binary it may be a probability. `strict` inputs have
-    to be one of their classes too, or be missing. `raw` arrays feed the artifact: yes or no by its names.
-    """
-
-    target: bool = False
-    strict: bool = False
-    raw: bool = False
 
 
 def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: Purpose) -> np.ndarray:

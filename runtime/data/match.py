@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic
+from dlc.compiler.diagnostics import Diagnostic
+from dlc.compiler.problems import CompileError
 from dlc.compiler.quoting import VALUES, listed, shorten
 from dlc.compiler.sections import Column, Columns
 from dlc.runtime.data import mistakes

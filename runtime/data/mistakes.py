@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.problems import CompileError
 from dlc.compiler.source import Span
 
 if TYPE_CHECKING:

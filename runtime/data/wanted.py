@@ -52,6 +52,19 @@ class Wanted:
         return f"{'target' if self.is_target else 'input'} `{self.name}`"
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What an array is for.
+
+    A `target` has to be one of its classes, and of type binary it may be a probability. `strict` inputs have
+    to be one of their classes too, or be missing. `raw` arrays feed the artifact: yes or no by its names.
+    """
+
+    target: bool = False
+    strict: bool = False
+    raw: bool = False
+
+
 def wanted_by(program: Program) -> list[Wanted]:
     """The inputs and targets that training and its metrics read, inputs first, in order of declaration."""
     outputs = {o.name: o for o in program.outputs}

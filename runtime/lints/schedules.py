@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.problems import CompileError
 from dlc.runtime import plans
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def table(*rows: Any, columns: tuple[str, ...] | None = None) -> Table:
 
 def mistakes_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> list[tuple[str, str]]:
     """The codes and messages of everything found wrong."""
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.problems import CompileError
 
     with pytest.raises(CompileError) as caught:
         act(*arguments, **settings)
@@ -55,7 +55,7 @@ def mistakes_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> li
 
 def mistake_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
     """The one thing that is wrong."""
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.problems import CompileError
 
     with pytest.raises(CompileError) as caught:
         act(*arguments, **settings)

@@ -81,7 +81,7 @@ def test_every_beginning_of_a_spread_order_has_the_shares_of_the_whole(labels, d
 
 @given(st.integers(1, 200), st.floats(0, 0.999), st.integers(0, 250))
 def test_parting_never_loses_a_row(rows, fraction, count):
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.problems import CompileError
 
     try:
         parts = part(rows, Data(validation=fraction, test=count), None, "rows.csv")

@@ -5,7 +5,7 @@ import pytest
 from fields import AUTO, csv_of, mistake_of, target, wanted
 
 from dlc.compiler import Source, compile
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.problems import CompileError
 from dlc.compiler.sections import Columns, Normal
 from dlc.compiler.types import Classes
 from dlc.runtime.data import facts, load, read_rows, wanted_by

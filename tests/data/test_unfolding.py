@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.problems import CompileError
 from dlc.compiler.sections import Csv, Idx, Npz, Parquet
 from dlc.runtime import memory
 from dlc.runtime.data import bounds

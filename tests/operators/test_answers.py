@@ -11,11 +11,11 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
-from dlc.compiler.ir import Graph, GraphInput, Node, Site, Value
+from dlc.compiler.ir import Graph, GraphInput, Node, Value
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower.torch import Functions
 from dlc.compiler.operators import answers
-from dlc.compiler.source import Source, Span
+from dlc.compiler.source import Site, Source, Span
 from dlc.compiler.types import INTEGERS, Classes, Tensor
 
 SITE = Site(Span(Source("answers.dl", ""), 0, 0))

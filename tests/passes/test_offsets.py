@@ -11,10 +11,10 @@ from legal import legal
 
 import dlc
 from dlc.compiler import Source, compile
-from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.ir import Graph
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import forms, hoisting
+from dlc.compiler.problems import CompileError
 from dlc.runtime import device
 from dlc.runtime import forms as runtime_forms
 

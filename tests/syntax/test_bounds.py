@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trees import dump, parsed
 
-from dlc.compiler.diagnostics import Problems
+from dlc.compiler.problems import Problems
 from dlc.compiler.render import render, to_json
 
 LARGE = {

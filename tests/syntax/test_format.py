@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from programs import programs
 from trees import parsed, tree
 
-from dlc.compiler.diagnostics import CompileError
 from dlc.compiler.format import format
+from dlc.compiler.problems import CompileError
 from dlc.compiler.rows import WIDTH
 from dlc.compiler.source import Source
 

@@ -9,8 +9,8 @@ from cases import HERE, check_case, read_cases
 from trees import parsed, tree
 
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics import Problems
 from dlc.compiler.parse import parse
+from dlc.compiler.problems import Problems
 from dlc.compiler.render import render
 from dlc.compiler.source import Source
 

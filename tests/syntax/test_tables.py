@@ -53,7 +53,7 @@ def test_another_release_of_lark_builds_from_the_grammar(monkeypatch: pytest.Mon
 def test_parsing_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from dlc.compiler.diagnostics import Problems\n"
+        "from dlc.compiler.problems import Problems\n"
         "from dlc.compiler.parse import parse\n"
         "from dlc.compiler.render import render\n"
         "from dlc.compiler.source import Source\n"

@@ -6,8 +6,8 @@ import json
 from dataclasses import fields
 
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics import Problems
 from dlc.compiler.parse import parse
+from dlc.compiler.problems import Problems
 from dlc.compiler.source import Source
 
 

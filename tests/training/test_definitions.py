@@ -9,10 +9,10 @@ import torch
 from torch.optim import lr_scheduler as schedulers
 
 from dlc.compiler.definition import Definition, Reject, family
-from dlc.compiler.ir import Site, Value, Weight
+from dlc.compiler.ir import Value, Weight
 from dlc.compiler.later import LATER, later
 from dlc.compiler.sections import Export
-from dlc.compiler.source import Source, Span
+from dlc.compiler.source import Site, Source, Span
 from dlc.compiler.training.adam import Adam, Adamax, Adamw, Nadam, Radam
 from dlc.compiler.training.clipping import Norm
 from dlc.compiler.training.clipping import Value as ClipValue

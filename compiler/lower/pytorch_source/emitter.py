@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics import Diagnostic, Label
 from dlc.compiler.dims import Dim
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source.classes import classes_of
@@ -19,6 +19,7 @@ from dlc.compiler.lower.pytorch_source.source import list_name
 from dlc.compiler.lower.pytorch_source.writer import CALLED, Shared, parameter, safe, write
 from dlc.compiler.passes import learning
 from dlc.compiler.passes.needed import needed_values
+from dlc.compiler.problems import CompileError
 
 if TYPE_CHECKING:
     from dlc.compiler.ir import Output, Weight

@@ -11,8 +11,9 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from dlc.compiler.ir import Node, Use
+    from dlc.compiler.ir import Node
     from dlc.compiler.lower.pytorch_source.code import Code
+    from dlc.compiler.source import Use
 
 
 NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")

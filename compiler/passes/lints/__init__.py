@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from dlc.compiler.passes.lints import layers, losses, pairs, training, unused
 
 if TYPE_CHECKING:
-    from dlc.compiler.diagnostics import Diagnostic, Problems
+    from dlc.compiler.diagnostics import Diagnostic
+    from dlc.compiler.problems import Problems
     from dlc.compiler.program import Program
 
 UNUSED = (unused.inputs, unused.weights)

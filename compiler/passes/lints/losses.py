@@ -13,9 +13,10 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir import Graph, Node, Output, Site, Value
+    from dlc.compiler.ir import Graph, Node, Output, Value
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.program import Program
+    from dlc.compiler.source import Site
 
 
 def mistaken_activations(program: Program) -> Iterator[Diagnostic]:

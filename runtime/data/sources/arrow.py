@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.problems import CompileError
 from dlc.runtime.data import mistakes
 from dlc.runtime.data.source import Column, Opened, numbers, texts
 

@@ -49,8 +49,8 @@ def check_all(specs: tuple[str, ...], form: str, params: dict[str, Any]) -> bool
 def check(spec: str, params: dict[str, Any]) -> tuple[tuple[Diagnostic, ...], str]:
     """What is wrong with a spec, and one line that sums it up."""
     from dlc.cli.specs import compile_here
-    from dlc.compiler.diagnostics import CompileError
     from dlc.compiler.figures import parameters
+    from dlc.compiler.problems import CompileError
 
     try:
         program = compile_here(spec, params)

@@ -17,7 +17,7 @@ from dlc.cli.saying import say
 def command(specs: tuple[str, ...], only_check: bool) -> None:
     """Bring specs into the one layout; comments are kept."""
     from dlc.cli import mistakes
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.problems import CompileError
 
     failed = False
     for spec in specs:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlc.cli.saying import plain, say
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.problems import CompileError
 from dlc.compiler.reading import Unreadable
 from dlc.runtime.errors import ArtifactError, DeviceError
 

@@ -30,8 +30,8 @@ class SettingType(click.ParamType):
 def literal(text: str) -> Any:
     """A value as a spec writes it: a number, text, true, false, none or a list. ValueError if it is none."""
     from dlc.compiler import syntax
-    from dlc.compiler.diagnostics import Problems
     from dlc.compiler.parse import parse
+    from dlc.compiler.problems import Problems
     from dlc.compiler.source import Source
 
     problems = Problems()

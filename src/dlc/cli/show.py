@@ -83,9 +83,9 @@ def draw(program: Program, svg: str, folder: str) -> None:
 def syntax(spec: str) -> str:
     """The tree of a spec, which may be wrong in all other ways."""
     from dlc.cli.specs import read
-    from dlc.compiler.diagnostics import Problems
     from dlc.compiler.parse import parse
     from dlc.compiler.printer import print_syntax
+    from dlc.compiler.problems import Problems
 
     problems = Problems()
     tree = parse(read(spec, os.path.basename(spec)), problems)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import total
 from dlc.compiler.figures import weight_size
 from dlc.compiler.ir import Value
-from dlc.compiler.operators.indexing import is_index_of_one
 from dlc.compiler.passes import forms
 from dlc.compiler.passes.extension import prune
 from dlc.compiler.printer import print_call, print_type, print_value
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Node, Use, Weight
+    from dlc.compiler.ir import Graph, Node, Weight
     from dlc.compiler.program import Program
+    from dlc.compiler.source import Use
 
 
 @record(eq=False)
@@ -204,7 +204,7 @@ class Outline:
 
 def is_glue(node: Node) -> bool:
     """Whether it changes nothing that people care for: its result is shown as what it was made of."""
-    return node.operator.glue or node.operator.identity or is_index_of_one(node)
+    return node.operator.glue or node.operator.identity or node.operator.indexes_one
 
 
 def use_at(node: Node, depth: int) -> Use | None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dlc.compiler import syntax
 from dlc.compiler.dims import Dim
 from dlc.compiler.quoting import shorten
 from dlc.compiler.record import record
 from dlc.compiler.types import Typed
-
-if TYPE_CHECKING:
-    from dlc.compiler import syntax
 
 LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
@@ -55,7 +53,7 @@ class Kind:
         return None
 
     def read(self, expr: syntax.Expr) -> Any:
-        """For kinds of bare names (`stratify = label`): what the syntax itself says;
+        """For words and kinds of bare names (`stratify = label`): what the syntax itself says;
         `None` to evaluate it."""
         return None
 
@@ -175,6 +173,9 @@ class Word(Kind):
     def describe(self) -> str:
         return alternatives([f"`{w}`" for w in self.words])
 
+    def read(self, expr: syntax.Expr) -> str | None:
+        return expr.id if isinstance(expr, syntax.Name) and expr.id in self.words else None
+
     def accept(self, value: Any) -> Any:
         if value not in self.words:
             raise self.mismatch(value)
@@ -192,8 +193,6 @@ class Bare(Kind):
         return self.what
 
     def read(self, expr: syntax.Expr) -> Any:
-        from dlc.compiler import syntax
-
         return expr.id if isinstance(expr, syntax.Name) else None
 
     def accept(self, value: Any) -> Any:

@@ -149,7 +149,9 @@ def test_packages_do_not_need_each_other_to_start() -> None:
 def all_imported(counts: Callable[[Import], bool] = lambda _: True) -> dict[str, set[str]]:
     """The modules that each module of the product imports, by those of its imports that count."""
     modules = {module_of(file): file for file in PRODUCT}
-    named = {module: [i.module for i in imports(file) if i.layer and counts(i)] for module, file in modules.items()}
+    named = {
+        module: [i.module for i in imports(file) if i.layer and counts(i)] for module, file in modules.items()
+    }
     return {
         module: {name if name in modules else name.rpartition(".")[0] for name in found} - {module}
         for module, found in named.items()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import static, syntax
 from dlc.compiler.elaborate.builder import Builder
 from dlc.compiler.elaborate.torn import Torn
-from dlc.compiler.elaborate.values import Halt, Operand, OutputRef
+from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir import Graph, Input, Output
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse import parse
@@ -20,7 +20,6 @@ from dlc.compiler.suggest import Nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from dlc.compiler.definition import Definition
     from dlc.compiler.elaborate.scope import File, Scope
     from dlc.compiler.ir import GraphInput, Value
     from dlc.compiler.kinds import Reject
@@ -134,12 +133,6 @@ class Evaluator(ABC):
     @abstractmethod
     def condition(self, expr: syntax.Expr) -> bool:
         """The truth of a condition, which is decided while the file is compiled."""
-
-    @abstractmethod
-    def instance(
-        self, definition: type[Definition], call: syntax.Call | None, span: Span
-    ) -> tuple[Any, list[Operand]]:
-        """An instance of the definition from the arguments of a call, and the tensors among them."""
 
     def chosen(self, expr: syntax.Conditional) -> syntax.Expr:
         """The side of a conditional that is compiled."""

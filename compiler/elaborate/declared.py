@@ -8,7 +8,7 @@ from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import STAGES, Definition
 from dlc.compiler.diagnostics import Label
 from dlc.compiler.dims import Dim, class_count, has_free
-from dlc.compiler.elaborate import members, settings
+from dlc.compiler.elaborate import arguments, members
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.initial import Initial
@@ -293,7 +293,7 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0210", statement.type.span, f"a weight is of type float, found {type.element}")
     if any(map(has_free, type.shape)):
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
-    initial = settings.directed_value(ev, Defined("initial"), statement.init)
+    initial = arguments.read(ev, Defined("initial"), statement.init)
     if is_numbers(initial):
         raise ev.refuse(statement.init.span, no_constants())
     if not isinstance(initial, Initial):

@@ -62,20 +62,20 @@ class ExpressionEvaluator(Evaluator):
         scope, file = self.scope, self.scope.file
         if name in scope.names and self.e.torn.rebinds(name, span):
             raise Halt
-        for table in (scope.names, file.params, file.templates, file.outputs, file.weights):
-            if name in table:
-                found = table[name]
-                return self._weight(found) if isinstance(found, syntax.Weight) else found
-        if name in file.groups and scope.top:
-            return file.groups[name]
-        if name in file.inputs:
-            return file.inputs[name].value if scope.top else file.inputs[name]
-        found = find_operator(name, losses=self.losses)
-        if found is not None:
-            return found
-        if name in file.free:
-            return free(name)
-        raise unknown.name(self, name, span, otherwise, call)
+        tables = (scope.names, file.params, file.templates, file.outputs, file.weights)
+        if (table := next((t for t in tables if name in t), None)) is not None:
+            found = table[name]
+        elif name in file.groups and scope.top:
+            found = file.groups[name]
+        elif name in file.inputs:
+            found = file.inputs[name].value if scope.top else file.inputs[name]
+        elif (operator := find_operator(name, losses=self.losses)) is not None:
+            found = operator
+        elif name in file.free:
+            found = free(name)
+        else:
+            raise unknown.name(self, name, span, otherwise, call)
+        return self._weight(found) if isinstance(found, syntax.Weight) else found
 
     def _weight(self, statement: syntax.Weight) -> Value:
         """A weight of the file, made where it is first used if its line has not been reached."""
@@ -190,13 +190,6 @@ class ExpressionEvaluator(Evaluator):
 
     def _call(self, expr: syntax.Call) -> Any:
         return calls.call(self, expr)
-
-    def instance(
-        self, definition: type[Definition], call: syntax.Call | None, span: Span
-    ) -> tuple[Any, list[Operand]]:
-        """An instance of the definition from the arguments of a call, and the tensors among them."""
-        instance, tensors, _ = calls.fill(self, definition, call, span)
-        return instance, tensors
 
     def _attribute(self, expr: syntax.Attribute) -> Any:
         return attributes.read(self, expr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import foreign, syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import expectations, exports, objective, settings, shared_classes
+from dlc.compiler.elaborate import arguments, expectations, exports, objective, shared_classes
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.kinds import Defined, ListOf, Reject
 from dlc.compiler.later import later, not_built
@@ -139,7 +139,7 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
 
 def value_of(ev: Evaluator, definition: type[Definition], declared: Setting, value: syntax.Expr) -> Any:
     at = ev.within(ev.scope, losses=declared.name == "loss")
-    return settings.setting_value(at, definition, declared, value)
+    return arguments.value_of(at, definition, declared, value)
 
 
 def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[syntax.Bind]:
@@ -266,7 +266,7 @@ def data_section(
 
 def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
     """`FIELD = column(...)` of `data`: where an input or a target comes from."""
-    value = settings.directed_value(ev, Defined("field"), expr)
+    value = arguments.read(ev, Defined("field"), expr)
     try:
         return Defined("field").accept(value)
     except Reject as reject:
@@ -289,7 +289,7 @@ def chosen_outputs(e: Elaboration, ev: Evaluator, export: Export) -> Export:
         e.problems.report("E0403", Span(source, 0, len(source.text)), message)
         return export
     try:
-        outputs = settings.setting_value(ev, Export, Export.settings["outputs"], listed)
+        outputs = arguments.value_of(ev, Export, Export.settings["outputs"], listed)
     except Halt:
         return export
     places = {**export.spans, "outputs": listed.span}

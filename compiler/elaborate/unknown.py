@@ -52,7 +52,7 @@ def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     word = foreign.named(name, *STAGES)
     if word in later(*UNBUILT):
         return ev.refuse(span, not_built("operator", word, name))
-    place, help = here(ev, span, call)
+    place, help = here(span, call)
     help = help or foreign.operator(name).replace("OUTPUT", output_beside(ev, span)) or for_settings(name)
     if ev.e.torn.nameless and not help:
         return Halt()  # it may be the name that is lost
@@ -70,9 +70,9 @@ def output_beside(ev: Evaluator, span: Span) -> str:
     return next(iter(beside or outputs)) if beside or len(outputs) == 1 else "OUTPUT"
 
 
-def here(ev: Evaluator, span: Span, call: syntax.Call | None) -> tuple[Span, str]:
+def here(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
     """How a call of another library is written here, with the place of what is to be written anew."""
-    written = translated.call(ev, call) if call else ""
+    written = translated.call(call) if call else ""
     if not call or not written:
         return span, ""
     arguments = call.span.text[len(call.function.span.text) :]
@@ -92,7 +92,7 @@ def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = Non
     word = foreign.named(path.name, *STAGES)
     if word in later(*UNBUILT):
         return ev.refuse(path.span, not_built("operator", word, path.span.text))
-    place, help = here(ev, path.span, call)
+    place, help = here(path.span, call)
     if not help and root.id not in MODULES:
         return None
     own = path.name if find_operator(path.name, losses=True) else word
@@ -124,7 +124,7 @@ def method(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) -> Halt
     )
     word = foreign.named(name, *STAGES)
     if name in foreign.SIGNS and len(plain.arguments) == 2:
-        return ev.fail("E0306", call.span, message, help=f"write `{translated.call(ev, plain)}`")
+        return ev.fail("E0306", call.span, message, help=f"write `{translated.call(plain)}`")
     if find_operator(word, losses=ev.losses):
         return ev.fail("E0306", call.span, message, help=f"write `{word}({arguments})`")
     return ev.fail("E0306", function.name_span, message, help=foreign.operator(name))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import settings, unknown
+from dlc.compiler.elaborate import arguments, unknown
 from dlc.compiler.elaborate.declared import declares
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
@@ -110,4 +110,4 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]
 
 def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument, call: syntax.Call) -> None:
     if argument.name is not None and not ev.e.problems.seen_at(argument.name_span or argument.value.span):
-        settings.named_setting(ev, definition, argument, {}, call)
+        arguments.named_setting(ev, definition, argument, (), call)

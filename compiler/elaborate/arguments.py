@@ -177,12 +177,12 @@ def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
 
 
 def check_names(
-    ev: Evaluator, kind: Kind, expr: syntax.Expr, check: Callable[[Evaluator, Kind, syntax.Expr], None]
+    ev: Evaluator, kind: Kind, expr: syntax.Expr, rule: Callable[[Evaluator, Kind, syntax.Expr], None]
 ) -> None:
-    """Check the names of an expression; of a call of no member also the settings, by the member that is
-    meant."""
+    """Check the names of an expression by a rule. Of a call of no member, check the settings too, as those
+    of the member that is meant."""
     try:
-        check(ev, kind, expr)
+        rule(ev, kind, expr)
     except Halt:
         named = [a for a in expr.arguments if a.name is not None] if isinstance(expr, syntax.Call) else []
         for definition in members.meant_by(kind, expr) if named else ():

@@ -7,49 +7,49 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.elaborate import (
-    allowances,
-    declared,
+    allowed_warnings,
+    dead_code,
+    declarations,
     imports,
-    outside,
+    misplaced_settings,
     params,
     sections,
     shared_classes,
     statements,
-    unknown,
-    unreached,
+    unknown_names,
 )
 from dlc.compiler.elaborate.context import Elaboration
 from dlc.compiler.elaborate.evaluate import ExpressionEvaluator
-from dlc.compiler.elaborate.scope import File, Scope
+from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
-from dlc.compiler.ir import Input
-from dlc.compiler.passes import lints, missing, offsets
+from dlc.compiler.ir.graph import Input
+from dlc.compiler.passes import lints, missing_values, offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.elaborate.context import Evaluator
-    from dlc.compiler.ir import Value
-    from dlc.compiler.program import Program
-    from dlc.compiler.source import Source
+    from dlc.compiler.ir.graph import Value
+    from dlc.compiler.program import CompiledProgram
 
 
 class Elaborator(Elaboration):
     """Unfolds one spec."""
 
-    def run(self, source: Source) -> Program:
-        """The program of a spec; `CompileError` if there are mistakes in it."""
+    def run(self, source: Source) -> CompiledProgram:
+        """The program of a spec; `CompileError` if there are errors in it."""
         try:
             program = self._run(self.parse(source))
         except Stop:
             program = None
-        allowed = allowances.apply(self.problems, self.comments)
+        allowed = allowed_warnings.apply(self.problems, self.comments)
         self.problems.check()
         assert program is not None
         return replace(program, warnings=tuple(self.problems.sorted()), allowed=allowed)
 
-    def _run(self, tree: syntax.File) -> Program:
-        file = File(tree.source)
+    def _run(self, tree: syntax.File) -> CompiledProgram:
+        file = FileScope(tree.source)
         scope = self.top = Scope(file, top=True)
         ev = ExpressionEvaluator(self, scope)
         self.file_names = {t.id for s in tree.body if isinstance(s, syntax.Bind) for t in s.targets}
@@ -69,10 +69,10 @@ class Elaborator(Elaboration):
         with_halt(lambda: statements.run(ev, [s for s in tree.body if not isinstance(s, declarations)]))
         self._check_outputs(ev)
         program = sections.assemble(self, ev, tree)
-        unreached.check(ev, tree)
-        outside.warn(ev, tree)
+        dead_code.check(ev, tree)
+        misplaced_settings.warn(ev, tree)
         if not self.problems.failed:
-            program = missing.note(offsets.keep(program))
+            program = missing_values.note(offsets.keep(program))
         lints.look(program, self.problems)
         return program
 
@@ -81,22 +81,22 @@ class Elaborator(Elaboration):
     def declare(self, ev: Evaluator, tree: syntax.File) -> None:
         """What any place of the file may use: imports, params, blocks, nets, weights."""
         file = ev.scope.file
-        declared.note(ev, tree)
+        declarations.note(ev, tree)
         for statement in tree.body:
             try:
                 if isinstance(statement, syntax.Import):
                     imports.run(ev, statement, self.declare)
                 elif isinstance(statement, syntax.Param):
-                    declared.need_sound(ev, statement.name)
+                    declarations.need_sound(ev, statement.name)
                     file.params[statement.name.id] = params.value(ev, statement)
                 elif isinstance(statement, syntax.Block):
-                    declared.need_sound(ev, statement.name)
+                    declarations.need_sound(ev, statement.name)
                     self._check_block(ev, statement)
                     template = file.templates[statement.name.id] = Template(statement, ev.scope)
                     if statement.is_net and ev.scope is self.top:
                         self.builder.net_name(template)
                 elif isinstance(statement, syntax.Weight):
-                    declared.need_sound(ev, statement.name)
+                    declarations.need_sound(ev, statement.name)
                     file.weights[statement.name.id] = statement
             except Halt:
                 statements.break_names(ev, [statement])
@@ -105,7 +105,7 @@ class Elaborator(Elaboration):
     def _check_block(self, ev: Evaluator, block: syntax.Block) -> None:
         seen: set[str] = set()
         for ident in (*block.tensors, *(s.name for s in block.settings)):
-            declared.check_name(ev, ident)
+            declarations.check_name(ev, ident)
             if ident.id in seen:
                 raise ev.fail("E0303", ident.span, f"`{ident.id}` is declared twice")
             seen.add(ident.id)
@@ -118,20 +118,20 @@ class Elaborator(Elaboration):
             group: list[Value] = []
             for ident in statement.names:
                 try:
-                    declared.need_sound(ev, ident)
+                    declarations.need_sound(ev, ident)
                     group.append(self._input(ev, ident, statement.type))
                 except Halt:
                     imports.break_declared(file, statement)
             if statement.group is not None:
                 try:
-                    declared.need_sound(ev, statement.group)
+                    declarations.need_sound(ev, statement.group)
                     file.groups[statement.group.id] = tuple(group)
                 except Halt:
                     imports.break_declared(file, statement)
         self.input_names = frozenset(file.free)
 
     def _input(self, ev: Evaluator, ident: syntax.Ident, type: syntax.Expr) -> Value:
-        wanted = declared.read_type(ev, type, ident.id)
+        wanted = declarations.read_type(ev, type, ident.id)
         flows = wanted.with_element("bool") if wanted.element == "binary" else wanted
         value = self.builder.input("input", ident.id, flows, ident.span)
         self.inputs.append(Input(ident.id, wanted, value, self.builder.site(ident.span)))
@@ -145,9 +145,9 @@ class Elaborator(Elaboration):
                 continue
             name = statement.name.id
             try:
-                declared.need_sound(ev, statement.name)
+                declarations.need_sound(ev, statement.name)
                 field = statement.target.id if statement.target else name
-                type = declared.read_type(ev, statement.type, field)
+                type = declarations.read_type(ev, statement.type, field)
                 if type.element == "string":
                     raise ev.fail(
                         "E0210", statement.type.span, "an output cannot be text; a `class` answers with names"
@@ -169,7 +169,7 @@ class Elaborator(Elaboration):
         name, other = output.name.id, output.target
         assert other is not None
         if other.id not in ev.scope.file.inputs:
-            return unknown.name(ev, other.id, other.span)
+            return unknown_names.name(ev, other.id, other.span)
         message = f"`{other.id}` is an input, and `{name}` can share the target of another output alone"
         raise ev.fail("E0302", other.span, message,
                       help=f"hold them together in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip
@@ -191,7 +191,7 @@ class Elaborator(Elaboration):
 
 
 def with_halt(report: Callable[[], Any]) -> None:
-    """Report a mistake and go on."""
+    """Report an error and go on."""
     try:
         report()
     except Halt:

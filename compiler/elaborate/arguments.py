@@ -5,23 +5,24 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
-from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import commas, members, settings
-from dlc.compiler.elaborate.tensors import operands
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.parameter_types import OneOf, Reject
+from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.elaborate import decimal_commas, members, settings
+from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.kinds import OneOf, Reject
-from dlc.compiler.later import later, not_built
-from dlc.compiler.tensor_kinds import TensorValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from dlc.compiler.definition import Setting
+    from dlc.compiler.definitions.definition import Setting
+    from dlc.compiler.definitions.parameter_types import ParameterType
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.elaborate.values import Operand
-    from dlc.compiler.kinds import Kind
-    from dlc.compiler.source import Span
 
 
 def bind(
@@ -29,7 +30,7 @@ def bind(
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
     """An instance of a definition from a call, or from its bare name; the tensors among the arguments; and
     the place of each setting. What is wrong with each argument is reported before it halts."""
-    if call and (halt := commas.refuse(ev, definition, call)):
+    if call and (halt := decimal_commas.refuse(ev, definition, call)):
         raise halt
     waiting = settings.positional(definition)
     values: dict[str, list[Any]] = {}
@@ -81,7 +82,7 @@ def named_setting(
         raise ev.refuse(place, not_built(definition.name, name))
     if name not in definition.settings:
         halt = settings.unknown(ev, definition, argument, call)
-        if meant := foreign.called(name, definition.settings):
+        if meant := aliases.called(name, definition.settings):
             with suppress(Halt):  # its value is looked at as that of the one that is meant
                 value_of(ev, definition, definition.settings[meant], argument.value)
         raise halt
@@ -123,13 +124,13 @@ def check(
 # --- values, as a kind reads them -------------------------------------------------------------------------
 
 
-def read(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
+def read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
     """An expression where a kind is wanted: bare words and members of families come before the file's names.
     Of `a if condition else b` it is the chosen side that stands there."""
     return ev.builder.within(expr.span, _read, ev, kind, expr)
 
 
-def _read(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
+def _read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
     item = kind.item()
     if isinstance(expr, syntax.Conditional):
         chosen = ev.chosen(expr)
@@ -149,7 +150,7 @@ def _read(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
     return value
 
 
-def joined_lists(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> list[Any] | None:
+def joined_lists(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> list[Any] | None:
     """The entries of `[a] + [b]`, where a list is wanted; none for anything else."""
     sides = (expr.left, expr.right) if isinstance(expr, syntax.Binary) and expr.operator == "+" else ()
     if kind.item() is None or not any(isinstance(side, syntax.ListExpr) for side in sides):
@@ -167,7 +168,7 @@ def member(ev: Evaluator, definition: type[Definition], expr: syntax.Expr) -> An
     return made
 
 
-def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
+def check_unchosen(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
     """The side of a conditional that is not compiled has to name something all the same."""
     if isinstance(expr, syntax.Conditional):
         check_unchosen(ev, kind, expr.value)
@@ -177,7 +178,10 @@ def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
 
 
 def check_names(
-    ev: Evaluator, kind: Kind, expr: syntax.Expr, rule: Callable[[Evaluator, Kind, syntax.Expr], None]
+    ev: Evaluator,
+    kind: ParameterType,
+    expr: syntax.Expr,
+    rule: Callable[[Evaluator, ParameterType, syntax.Expr], None],
 ) -> None:
     """Check the names of an expression by a rule. Of a call of no member, check the settings too, as those
     of the member that is meant."""

@@ -6,18 +6,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import arguments, blocks, flow, unknown
+from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
 from dlc.compiler.elaborate.scope import FUNCTIONS
-from dlc.compiler.elaborate.tensors import operands
+from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
-from dlc.compiler.kinds import describe
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.static import MAX_LIST
 
 if TYPE_CHECKING:
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
-    from dlc.compiler.source import Span
 
 
 def call(ev: Evaluator, expr: syntax.Call) -> Any:
@@ -31,7 +31,7 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
         if isinstance(target, Template):
             return call_block(ev, target, expr)
     if isinstance(function, syntax.Attribute):
-        raise unknown.method(ev, expr, function)
+        raise unknown_names.method(ev, expr, function)
     stage = ev.evaluate(function)
     if not isinstance(stage, Stage):
         raise ev.fail("E0401", expr.span, f"{describe(stage)} cannot be called",

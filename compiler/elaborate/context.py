@@ -9,24 +9,24 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
-from dlc.compiler.elaborate.builder import Builder
-from dlc.compiler.elaborate.torn import Torn
+from dlc.compiler.diagnostics.suggest import Nearest
+from dlc.compiler.elaborate.builder import GraphBuilder
+from dlc.compiler.elaborate.error_recovery import Torn
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.ir import Graph, Input, Output
+from dlc.compiler.ir.graph import Graph, Input, Output
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.parse import parse
-from dlc.compiler.suggest import Nearest
+from dlc.compiler.parse.parser import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from dlc.compiler.elaborate.scope import File, Scope
-    from dlc.compiler.ir import GraphInput, Value
-    from dlc.compiler.kinds import Reject
-    from dlc.compiler.problems import Problems
+    from dlc.compiler.definitions.parameter_types import Reject
+    from dlc.compiler.diagnostics.problems import Problems
+    from dlc.compiler.diagnostics.source import Source, Span
+    from dlc.compiler.elaborate.scope import FileScope, Scope
+    from dlc.compiler.ir.graph import GraphInput, Value
+    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import Facts
-    from dlc.compiler.source import Source, Span
-    from dlc.compiler.types import Tensor
 
 ENTRIES_A_STEP = 20  # of a list, that count as one step of work
 
@@ -39,7 +39,7 @@ class Elaboration:
                  read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
         self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
         self.chosen = chosen
-        self.builder = Builder(problems)
+        self.builder = GraphBuilder(problems)
         self.nearest = Nearest()
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []
@@ -52,7 +52,7 @@ class Elaboration:
         self.torn = Torn()
         self.dropped = False  # whether a flow of the file ended nowhere
         self.file_names: set[str] = set()
-        self.imported: dict[str, File | None] = {}  # by source; none while it is being read
+        self.imported: dict[str, FileScope | None] = {}  # by source; none while it is being read
         self.texts: dict[Any, Source] = {}  # of imported files, by the file that imports and the path there
 
     def top_names(self) -> set[str]:
@@ -86,7 +86,7 @@ class Elaboration:
         inputs = (*(i.value for i in self.inputs), *self.targets.values())
         return Graph(inputs, tuple(self.builder.weights.values()), self.builder.read(outputs), outputs)
 
-    def outputs(self, file: File) -> tuple[Output, ...]:
+    def outputs(self, file: FileScope) -> tuple[Output, ...]:
         made = []
         for o in file.outputs.values():
             if isinstance(o, OutputRef) and o.scores is not None and o.flowed is not None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, static, syntax
-from dlc.compiler.definition import STAGES, Definition
-from dlc.compiler.dims import Dim, free
-from dlc.compiler.elaborate import attributes, calls, declared, flow, signs, unknown
+from dlc.compiler import static, syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import STAGES, Definition
+from dlc.compiler.definitions.parameter_types import Reject, describe
+from dlc.compiler.dims.dim import Dim, free
+from dlc.compiler.elaborate import attributes, calls, declarations, flow, infix_operators, unknown_names
 from dlc.compiler.elaborate.context import Evaluator
 from dlc.compiler.elaborate.scope import Scope, find_operator
-from dlc.compiler.elaborate.tensors import operand, operands
+from dlc.compiler.elaborate.tensor_operands import operand, operands
 from dlc.compiler.elaborate.values import (
     BlockStage,
     Broken,
@@ -20,14 +22,13 @@ from dlc.compiler.elaborate.values import (
     Stage,
     Template,
     is_tensor,
-)  # fmt: skip
-from dlc.compiler.ir import Value
-from dlc.compiler.kinds import Reject, describe
+)
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.indexing import Slice
 
 if TYPE_CHECKING:
-    from dlc.compiler.source import Span
+    from dlc.compiler.diagnostics.source import Span
 
 
 class ExpressionEvaluator(Evaluator):
@@ -74,14 +75,14 @@ class ExpressionEvaluator(Evaluator):
         elif name in file.free:
             found = free(name)
         else:
-            raise unknown.name(self, name, span, otherwise, call)
+            raise unknown_names.name(self, name, span, otherwise, call)
         return self._weight(found) if isinstance(found, syntax.Weight) else found
 
     def _weight(self, statement: syntax.Weight) -> Value:
         """A weight of the file, made where it is first used if its line has not been reached."""
         level, self.builder.level = self.builder.level, self.builder.root
         try:
-            return declared.weight(self.within(Scope(self.scope.file, top=True)), statement)
+            return declarations.weight(self.within(Scope(self.scope.file, top=True)), statement)
         finally:
             self.builder.level = level
 
@@ -181,10 +182,10 @@ class ExpressionEvaluator(Evaluator):
     # --- signs --------------------------------------------------------------------------------------------
 
     def _unary(self, expr: syntax.Unary) -> Any:
-        return signs.unary(self, expr)
+        return infix_operators.unary(self, expr)
 
     def _binary(self, expr: syntax.Binary) -> Any:
-        return signs.binary(self, expr)
+        return infix_operators.binary(self, expr)
 
     # --- calls, attributes, indexing ----------------------------------------------------------------------
 
@@ -269,10 +270,10 @@ class ExpressionEvaluator(Evaluator):
 
 
 def sink_help(found: Any, step: syntax.Expr) -> str:
-    """The mend for what cannot stand behind an arrow."""
+    """The fix for what cannot stand behind an arrow."""
     if isinstance(found, (list, tuple)) and found and all(isinstance(s, Stage) for s in found):
         return "stages stand one behind the other, `x -> f -> g`; `branch(f, g)` gives what each makes of `x`"
-    if isinstance(found, str) and (word := foreign.named(found, *STAGES)):
+    if isinstance(found, str) and (word := aliases.named(found, *STAGES)):
         return f"names stand without quotes: write `{word}`"
     if is_tensor(found) and isinstance(step, syntax.Name):
         return f"a flow ends in an output; a name is given with `=`: `{step.id} = ...`"

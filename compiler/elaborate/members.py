@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
-from dlc.compiler.answers import kind_of
-from dlc.compiler.definition import Definition, Reject
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import Definition, Reject
+from dlc.compiler.definitions.parameter_types import Text
+from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.kinds import Text
-from dlc.compiler.later import later, not_built
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.output_kinds import kind_of
 
 if TYPE_CHECKING:
+    from dlc.compiler.definitions.parameter_types import ParameterType
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
-    from dlc.compiler.kinds import Kind
-    from dlc.compiler.source import Span
 
 Head = syntax.Name | syntax.Attribute
 
 
-def named(kind: Kind, expr: syntax.Expr) -> type[Definition] | None:
+def named(kind: ParameterType, expr: syntax.Expr) -> type[Definition] | None:
     """The member of the kind's families that an expression names or calls."""
     head = head_of(expr)
     name = head.id if isinstance(head, syntax.Name) else ""
@@ -28,10 +29,10 @@ def named(kind: Kind, expr: syntax.Expr) -> type[Definition] | None:
     return next((members[name] for members in families if name in members), None)
 
 
-def meant_by(kind: Kind, expr: syntax.Expr) -> list[type[Definition]]:
+def meant_by(kind: ParameterType, expr: syntax.Expr) -> list[type[Definition]]:
     """The members of the kind's families that the name of an expression means, as other libraries have it."""
     head, families = head_of(expr), kind.families()
-    word = foreign.named(name_of(head), *families) if isinstance(head, Head) and families else ""
+    word = aliases.named(name_of(head), *families) if isinstance(head, Head) and families else ""
     return [found for family in families if (found := Definition.families[family].get(word))]
 
 
@@ -43,7 +44,7 @@ def takes_no_tensor(ev: Evaluator, definition: type[Definition], span: Span) -> 
 # --- names that stand for nothing where a kind is wanted --------------------------------------------------
 
 
-def check(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
+def check(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
     """Refuse an expression that can be no value of the kind, by its names."""
     head = head_of(expr)
     if isinstance(kind, Text) and not known(ev, root_of(first(expr))):
@@ -60,7 +61,7 @@ def check(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
                       help=worded(kind, expr.id) or did_you_mean(expr.id, kind.words))  # fmt: skip
 
 
-def check_head(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
+def check_head(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
     """Refuse a name, or a call, of no member, word or name of the file."""
     head = head_of(expr)
     if not isinstance(head, syntax.Name) or not kind.families() or head.id in kind.words:
@@ -69,7 +70,7 @@ def check_head(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> None:
         raise unknown(ev, kind, head)
 
 
-def check_sum(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> None:
+def check_sum(ev: Evaluator, kind: ParameterType, expr: syntax.Binary) -> None:
     """Refuse `l1(1) + l2(1)`, where a list is meant."""
     for side in (expr.left, expr.right):
         if any(root_of(head_of(side)) in Definition.families[family] for family in kind.families()):
@@ -105,19 +106,19 @@ def known(ev: Evaluator, name: str) -> bool:
     return not name or name in ev.scope.names or ev.scope.file.knows(name)
 
 
-def unknown(ev: Evaluator, kind: Kind, head: Head) -> Halt:
+def unknown(ev: Evaluator, kind: ParameterType, head: Head) -> Halt:
     """No member of the families has this name."""
     families, name = kind.families(), name_of(head)
     names = [n for f in families for n in Definition.families[f]]
-    word = foreign.named(name, *families)
+    word = aliases.named(name, *families)
     unbuilt = later(*families)
     if (word or name) in unbuilt:
         return ev.refuse(head.span, not_built(families[0], word or name, name))
     what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in families)
     listed = ", ".join(f"`{n}`" for n in names)
-    near = "" if name in foreign.ABSENT else did_you_mean(name, [*names, *kind.words, *unbuilt])
+    near = "" if name in aliases.ABSENT else did_you_mean(name, [*names, *kind.words, *unbuilt])
     return ev.fail("E0305", head.span, f"there is no {what} `{head.span.text}`",
-                   help=foreign.member(name, *families)
+                   help=aliases.member(name, *families)
                         or near
                         or f"there {'is' if len(names) == 1 else 'are'} {listed}")  # fmt: skip
 
@@ -125,20 +126,20 @@ def unknown(ev: Evaluator, kind: Kind, head: Head) -> Halt:
 # --- values that stand for a member -----------------------------------------------------------------------
 
 
-def meant(ev: Evaluator, kind: Kind, value: Any) -> str:
+def meant(ev: Evaluator, kind: ParameterType, value: Any) -> str:
     """What to write where a text stands for a name, or a loss without its output."""
     if isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value):
-        words = [foreign.named(v, *kind.families()) for v in value] if kind.families() else []
+        words = [aliases.named(v, *kind.families()) for v in value] if kind.families() else []
         return f"names stand without quotes: write `[{', '.join(words)}]`" if words and all(words) else ""
     name = value if isinstance(value, str) else getattr(getattr(value, "definition", None), "name", "")
-    loss = foreign.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
+    loss = aliases.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
     if loss and loss not in later(*kind.of_outputs()):
         return of_output(ev, loss)
     if not isinstance(value, str):
         return ""
     if word := worded(kind, value):
         return word
-    found = foreign.named(value, *kind.families()) if kind.families() else ""
+    found = aliases.named(value, *kind.families()) if kind.families() else ""
     if found and found not in later(*kind.families()):
         families = (Definition.families[f] for f in kind.families())
         member = next(family[found] for family in families if found in family)
@@ -148,10 +149,10 @@ def meant(ev: Evaluator, kind: Kind, value: Any) -> str:
     return ""
 
 
-def worded(kind: Kind, word: str) -> str:
+def worded(kind: ParameterType, word: str) -> str:
     """What to write for a word as other libraries have it; empty where the kind takes none like it."""
-    plain = foreign.WORDS.get(word, foreign.CONSTANTS.get(word, word.lower()))
-    if plain in kind.words or (plain == foreign.WORDS["valid"] and "same" in kind.words):
+    plain = aliases.WORDS.get(word, aliases.CONSTANTS.get(word, word.lower()))
+    if plain in kind.words or (plain == aliases.WORDS["valid"] and "same" in kind.words):
         return f"write `{plain}`"
     if plain in ("true", "false", "none"):
         try:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
-from dlc.compiler.elaborate import members, translated
-from dlc.compiler.elaborate.tensors import no_tensor
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.elaborate import foreign_calls, members
+from dlc.compiler.elaborate.tensor_operands import no_tensor
 from dlc.compiler.elaborate.values import Halt, Stage, is_tensor, is_tensors
-from dlc.compiler.kinds import describe
 from dlc.compiler.static import is_numbers
-from dlc.compiler.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from dlc.compiler.definition import Definition, Setting
+    from dlc.compiler.definitions.definition import Definition, Setting
+    from dlc.compiler.definitions.parameter_types import Reject
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
-    from dlc.compiler.kinds import Reject
-    from dlc.compiler.source import Span
 
 ACTIVATION = "an activation is a stage of its own, behind it: `-> relu`"
 
@@ -50,11 +51,11 @@ def unknown(
     name, place = argument.name or "", argument.name_span or argument.value.span
     in_order = sorted(definition.settings.values(), key=lambda s: s.keyword)
     listed = ", ".join(f"`{s.name}`" for s in in_order)
-    help = foreign.setting(name, definition.settings)
+    help = aliases.setting(name, definition.settings)
     if help.startswith("leave it out"):
         place = place.to(argument.value.span)
     if not help and name == "activation" and call:
-        help = f"write `{written}`" if (written := translated.call(call)) else ACTIVATION
+        help = f"write `{written}`" if (written := foreign_calls.call(call)) else ACTIVATION
     if name == "betas" and isinstance(argument.value, (syntax.TupleExpr, syntax.ListExpr)):
         place = place.to(argument.value.span)
         pairs = zip(("beta1", "beta2"), argument.value.items, strict=False)
@@ -67,7 +68,7 @@ def unknown(
 def given_twice(
     ev: Evaluator, definition: type[Definition], name: str, place: Span, call: syntax.Call | None
 ) -> Halt:
-    of_size = call and foreign.OWN_SIZE.get(definition.name)
+    of_size = call and aliases.OWN_SIZE.get(definition.name)
     why = "if the first number says how many flow in, take that one out" if of_size else ""
     return ev.fail("E0407", place, f"`{name}` is given twice", help=why)
 
@@ -134,6 +135,6 @@ def rejected(
 
 def of_other_libraries(definition: type[Definition], call: syntax.Call | None) -> str:
     """What to write where the settings are those of another library, as in `dense(4, 8)`."""
-    written = translated.call(call) if call else ""
-    known = foreign.OWN_SIZE.get(definition.name)
+    written = foreign_calls.call(call) if call else ""
+    known = aliases.OWN_SIZE.get(definition.name)
     return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""

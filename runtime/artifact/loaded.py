@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.runtime.arguments import path_of
 from dlc.runtime.artifact.inputs import arrays
 from dlc.runtime.artifact.opened import OpenArtifact
 from dlc.runtime.data.sources.frames import frame_help, is_frame, open_frame
-from dlc.runtime.runs import model_at
+from dlc.runtime.python_arguments import path_of
+from dlc.runtime.run_folder import model_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.runtime.data.outside import Outside
     from dlc.runtime.data.source import Opened
+    from dlc.runtime.data.unknown_classes import Outside
 
 
 class Artifact(OpenArtifact):

@@ -11,13 +11,13 @@ __version__ = "0.1.0"
 __all__ = ["CompileError", "Diagnostic", "Program", "compile", "load", "train"]
 
 if TYPE_CHECKING:
-    from dlc.compiler.diagnostics import Diagnostic
-    from dlc.compiler.problems import CompileError
+    from dlc.compiler.diagnostics.diagnostic import Diagnostic
+    from dlc.compiler.diagnostics.problems import CompileError
     from dlc.program import Program, compile, train
     from dlc.runtime.artifact import load
 
 HOMES = {
-    "CompileError": "dlc.compiler.problems", "Diagnostic": "dlc.compiler.diagnostics",
+    "CompileError": "dlc.compiler.diagnostics.problems", "Diagnostic": "dlc.compiler.diagnostics.diagnostic",
     "Program": "dlc.program", "compile": "dlc.program",
     "train": "dlc.program", "load": "dlc.runtime.artifact",
 }  # fmt: skip

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import Value
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from dlc.compiler.ir import Node
+    from dlc.compiler.diagnostics.source import Use
+    from dlc.compiler.ir.graph import Node
     from dlc.compiler.lower.pytorch_source.code import Code
-    from dlc.compiler.source import Use
 
 
 NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")

@@ -1,0 +1,133 @@
+"""What ONNX Runtime's CUDA provider and torch on a GPU answer, against torch on the CPU."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+import torch
+from sklearn.datasets import load_digits
+
+import dlc
+from benchmarks.gpu.checks import Check, Found
+from benchmarks.gpu.golden import SPECS, Golden, Training, golden, names
+from dlc.compiler.lower.torch import Model
+from dlc.compiler.passes import forms
+from dlc.runtime.artifact.compare import TOLERANCE
+from dlc.runtime.artifact.parity import Parity
+from dlc.runtime.artifact.reference import to_torch
+from dlc.runtime.artifact.samples import free_sizes, sample, sized
+from dlc.runtime.artifact.session import CPU, CUDA, QUIET, open_session, run
+from dlc.runtime.artifact.write import in_memory, onnx_model, raw_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dlc.compiler.ir import Graph
+    from dlc.compiler.program import Program
+    from dlc.runtime.artifact.stages import Batch
+
+STEPS = 3
+ROWS = 4
+ACCURACY, QUICK_ACCURACY = 0.96, 0.5  # of the test rows: what specs/digits_cnn.dl expects, and of few rows
+FEW = 400
+ALIKE = 0.995  # of the classes; TF32 decides near ties otherwise
+
+
+def checks(device: torch.device, quick: bool) -> Iterator[Check]:
+    count, accuracy = (FEW, QUICK_ACCURACY) if quick else (None, ACCURACY)
+    yield Check("digits_cnn: a whole training", partial(whole, device, count, accuracy))
+    rows = 2 if quick else 16
+    for name in names(quick):
+        yield Check(name, partial(compare, name, rows, device))
+
+
+def whole(device: torch.device, count: int | None, least: float) -> Found:
+    """`dlc.train` on the device with the proof of its artifact, and `dlc.load` there. `count` of the digits
+    are the rows."""
+    images, digits = load_digits(return_X_y=True)
+    rows = {"image": images.astype(np.uint8).reshape(-1, 1, 8, 8)[:count], "digit": digits[:count]}
+    given = {"image": rows["image"]}
+    with TemporaryDirectory() as folder:
+        result = dlc.train(SPECS / "digits_cnn.dl", data=rows, out=folder, device=str(device))
+        here, there = (dlc.load(result.model, device=on).predict(given) for on in ("cpu", device.type))
+    accuracy, alike = result.figures["test"]["accuracy"], float(np.mean(here["digit"] == there["digit"]))
+    return Found(f"test accuracy {accuracy:.3f}, {alike:.2%} of the classes are those of the CPU",
+                 f"at least {least} and {ALIKE:.1%}", accuracy >= least and alike >= ALIKE)  # fmt: skip
+
+
+def compare(name: str, rows: int, device: torch.device) -> Found:
+    """Train a few steps on the device, then hold what both engines answer there against torch on the CPU.
+    A difference past the tolerance is a `CompileError` that names the line of the spec."""
+    spec = golden(name, rows)
+    weights = trained(spec, device)
+    program, graph = spec.program, forms.inference(spec.program)
+    raw = sample(sized(raw_types(program, graph), free_sizes(graph)[0]), ROWS, 0)
+    with in_memory(onnx_model(program, graph, weights, {})) as artifact:
+        loaded = run(open_session(artifact, device.type), raw)
+        found, nodes = run_exactly(artifact, raw, device)
+    runtime = Against(program, graph, weights, found).hold("rows in ONNX Runtime on the device", raw)
+    answers = {n: replace(runtime.answers[n], values=values)
+               for n, values in torch_answers(graph, weights, raw, device).items()}  # fmt: skip
+    spelled = {n: answer.spelled for n, answer in answers.items()}
+    torch_there = Against(program, graph, weights, spelled).hold("rows in torch on the device", raw)
+    engines = max(answer.differs(found[n]) for n, answer in answers.items())
+    default = max(answer.differs(loaded[n]) for n, answer in runtime.answers.items())
+    figure = (f"ONNX Runtime {runtime.worst:.1e}, torch {torch_there.worst:.1e}, between both {engines:.1e}; "
+              f"with TF32 {default:.1e}; nodes: {nodes}")  # fmt: skip
+    return Found(figure, f"at most {TOLERANCE:.0e}", max(runtime.worst, torch_there.worst) <= TOLERANCE)
+
+
+class Against(Parity):
+    """Torch on the CPU, held against answers that were given elsewhere to the same rows."""
+
+    def __init__(self, program: Program, graph: Graph, weights: Mapping[str, np.ndarray],
+                 found: Batch) -> None:  # fmt: skip
+        super().__init__(program, graph, weights, b"")
+        self._found = found
+
+    def run(self, what: str, raw: Batch) -> Batch:
+        return self._found
+
+
+def trained(spec: Golden, device: torch.device) -> Mapping[str, np.ndarray]:
+    if not spec.learns:
+        return spec.weights
+    training = Training(spec, device)
+    for _ in range(STEPS):
+        training.step()
+    return training.forms.arrays()
+
+
+def run_exactly(artifact: bytes | Path, raw: Batch, device: torch.device) -> tuple[Batch, str]:
+    """What ONNX Runtime answers on the device without TF32, and how many nodes each provider ran."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = QUIET
+    providers = [(CUDA, {"use_tf32": "0"}), CPU] if device.type == "cuda" else [CPU]
+    with TemporaryDirectory() as folder:
+        options.enable_profiling, options.profile_file_prefix = True, f"{folder}/profile"
+        source = artifact if isinstance(artifact, bytes) else str(artifact)
+        session = onnxruntime.InferenceSession(source, options, providers=providers)
+        found = run(session, raw)
+        events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+    ran = Counter(event["args"]["provider"] for event in events if event["name"].endswith("_kernel_time"))
+    nodes = ", ".join(
+        f"{count} {name.removesuffix('ExecutionProvider')}" for name, count in sorted(ran.items())
+    )
+    return {name: np.asarray(array) for name, array in found.items()}, nodes
+
+
+def torch_answers(graph: Graph, weights: Mapping[str, np.ndarray], raw: Batch, device: torch.device) -> Batch:
+    """What torch answers on the device without TF32, classes as numbers."""
+    model = Model(graph, graph.weights, weights).to(device)
+    given = {v.name: to_torch(raw[v.name]) for v in graph.inputs}
+    given = {n: rows.to(device) if isinstance(rows, torch.Tensor) else rows for n, rows in given.items()}
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        return {name: made.cpu().numpy() for name, made in model(given).items()}

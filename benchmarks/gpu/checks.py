@@ -57,7 +57,7 @@ class Row:
     error: str = ""
 
 
-def checks_of(module: str, device: torch.device, quick: bool) -> list[Check]:
+def checks_of(module: str, device: torch.device, quick: bool = False) -> list[Check]:
     return list(import_module(module).checks(device, quick))
 
 

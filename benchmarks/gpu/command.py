@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmarks.gpu import PARTS
-from benchmarks.gpu.checks import ROOT
+from benchmarks.gpu.checks import ROOT, elapsed
 from benchmarks.gpu.page import line, write_page
 from benchmarks.gpu.results import begun
 from benchmarks.gpu.runner import rows_of
@@ -36,22 +36,22 @@ def main() -> int:
     return int(results.failed)
 
 
-def run(parts: Sequence[Part], device: torch.device, path: Path, page: Path, quick: bool = False) -> Results:
-    """Run parts in order. A part may use what earlier ones left of their time. The file of results is
-    written after each row, the page after each part."""
+def run(parts: Sequence[Part], device: torch.device, path: Path, page: Path) -> Results:
+    """Run parts in order; a part may use what earlier ones left of their time. The results and the page are
+    written after each row, so that a run that is cut off keeps what it has."""
     began = time.monotonic()
     until, results = began, begun(device)
     for part in parts:
         until += part.seconds
-        for row in rows_of(part, device, until, quick):
+        for row in rows_of(part, device, until):
             print(f"{part.name} {line(row)}", file=sys.stderr, flush=True)
-            results = replace(
-                results, rows=(*results.rows, row), seconds=round(time.monotonic() - began, 1),
-                complete=False,
-            )  # fmt: skip
-            results.save(path)
-        write_page(page, results)
+            results = replace(results, rows=(*results.rows, row), seconds=elapsed(began))
+            keep(results, path, page)
     results = replace(results, complete=True)
+    keep(results, path, page)
+    return results
+
+
+def keep(results: Results, path: Path, page: Path) -> None:
     results.save(path)
     write_page(page, results)
-    return results

@@ -57,7 +57,7 @@ class Golden:
 
     @property
     def learns(self) -> bool:
-        return forms.trained(self.program)
+        return bool(forms.trained(self.program))
 
 
 def golden(name: str, rows: int = ROWS, settings: str = "") -> Golden:

@@ -21,17 +21,19 @@ STEPS, ROUNDS = 5, 3
 
 
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
-    name, batch = ("digits_cnn", 64) if quick else ("resnet18", 128)
+    name, batch, rounds = ("digits_cnn", 64, 1) if quick else ("resnet18", 128, ROUNDS)
     for precision in PRECISIONS:
-        yield Check(f"{name}, batch {batch}, {precision}", partial(compare, name, batch, precision, device))
+        yield Check(
+            f"{name}, batch {batch}, {precision}", partial(compare, name, batch, precision, rounds, device)
+        )
 
 
-def compare(name: str, batch: int, precision: str, device: torch.device) -> Found:
+def compare(name: str, batch: int, precision: str, rounds: int, device: torch.device) -> Found:
     settings = f"precision = {precision}"
     spec = golden(name, batch, settings if name == "digits_cnn" else f"{settings}\nbatch = {batch}")
     plain, last = Training(spec, device), Training(spec, device)
     channels_last(last)
-    timing = interleave(partial(steps, last), partial(steps, plain), ROUNDS)
+    timing = interleave(partial(steps, last), partial(steps, plain), rounds)
     ours, theirs = median(timing.ours), median(timing.theirs)
     return Found(f"{duration(ours)} a step in channels_last, {duration(theirs)} without: "
                  f"{number(theirs / ours)} x as fast")  # fmt: skip

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from benchmarks.gpu import PARTS
+from dlc.runtime.files import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ OUTCOMES = ("pass", "FAIL", "measured", "not run")
 
 
 def write_page(path: Path, results: Results | None) -> None:
-    path.write_text(with_block(path.read_text("utf-8"), results), "utf-8")
+    write(path, with_block(path.read_text("utf-8"), results).encode())
 
 
 def with_block(text: str, results: Results | None) -> str:

@@ -22,7 +22,7 @@ from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.parity import Parity
-from dlc.runtime.artifact.reference import to_torch
+from dlc.runtime.artifact.reference import Reference, to_torch
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
 from dlc.runtime.artifact.session import CPU, CUDA, QUIET, open_session, run
 from dlc.runtime.artifact.write import in_memory, onnx_model, raw_types
@@ -38,6 +38,7 @@ STEPS = 3
 ROWS = 4
 ACCURACY, QUICK_ACCURACY = 0.96, 0.5  # of the test rows: what specs/digits_cnn.dl expects, and of few rows
 FEW = 400
+EXACT = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}  # trying all algorithms takes seconds
 ALIKE = 0.995  # of the classes; TF32 decides near ties otherwise
 
 
@@ -68,7 +69,7 @@ def compare(name: str, rows: int, device: torch.device) -> Found:
     A difference past the tolerance is a `CompileError` that names the line of the spec."""
     spec = golden(name, rows)
     weights = trained(spec, device)
-    program, graph = spec.program, forms.inference(spec.program)
+    program, graph = spec.program, with_scores(forms.inference(spec.program), weights)
     raw = sample(sized(raw_types(program, graph), free_sizes(graph)[0]), ROWS, 0)
     with in_memory(onnx_model(program, graph, weights, {})) as artifact:
         loaded = run(open_session(artifact, device.type), raw)
@@ -83,6 +84,14 @@ def compare(name: str, rows: int, device: torch.device) -> Found:
     figure = (f"ONNX Runtime {runtime.worst:.1e}, torch {torch_there.worst:.1e}, between both {engines:.1e}; "
               f"with TF32 {default:.1e}; nodes: {nodes}")  # fmt: skip
     return Found(figure, f"at most {TOLERANCE:.0e}", max(runtime.worst, torch_there.worst) <= TOLERANCE)
+
+
+def with_scores(graph: Graph, weights: Mapping[str, np.ndarray]) -> Graph:
+    """The graph with the scores that it chooses by as outputs: probabilities of 0 and 1 hide differences."""
+    choices = Reference(graph, weights).choices
+    scores = {f"{name}_scores_{place}": operand for name, node in choices.items()
+              for place, operand in enumerate(node.operands)}  # fmt: skip
+    return replace(graph, outputs={**graph.outputs, **scores})
 
 
 class Against(Parity):
@@ -110,7 +119,7 @@ def run_exactly(artifact: bytes | Path, raw: Batch, device: torch.device) -> tup
     """What ONNX Runtime answers on the device without TF32, and how many nodes each provider ran."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = QUIET
-    providers = [(CUDA, {"use_tf32": "0"}), CPU] if device.type == "cuda" else [CPU]
+    providers = [(CUDA, EXACT), CPU] if device.type == "cuda" else [CPU]
     with TemporaryDirectory() as folder:
         options.enable_profiling, options.profile_file_prefix = True, f"{folder}/profile"
         source = artifact if isinstance(artifact, bytes) else str(artifact)

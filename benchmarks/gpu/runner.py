@@ -22,7 +22,7 @@ GRACE = 1.0  # seconds for the rows of checks that were not begun
 STOPPED = "it was not done when the time of the part was over"
 
 
-def rows_of(part: Part, device: torch.device, until: float, quick: bool = False) -> Iterator[Row]:
+def rows_of(part: Part, device: torch.device, until: float) -> Iterator[Row]:
     """The rows of a part, each as soon as it is there. `until` is the end of its time on the monotonic clock.
 
     A process that ends early gives a row that says FAIL for the check at hand; another goes on behind it.
@@ -32,7 +32,7 @@ def rows_of(part: Part, device: torch.device, until: float, quick: bool = False)
     while not names or done < len(names):
         first, context = done, get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=work, args=(sender, part, str(device), until, quick, first))
+        process = context.Process(target=work, args=(sender, part, str(device), until, first))
         process.start()
         sender.close()
         try:
@@ -73,10 +73,10 @@ def end(process: BaseProcess) -> None:
     process.join()
 
 
-def work(sender: Connection, part: Part, device: str, until: float, quick: bool, first: int) -> None:
+def work(sender: Connection, part: Part, device: str, until: float, first: int) -> None:
     """Run in the process: send the names of all checks, then the rows from number `first` on."""
     on = torch.device(device)
-    checks = checks_of(part.module, on, quick)
+    checks = checks_of(part.module, on)
     sender.send([check.what for check in checks])
     for check in checks[first:]:
         row = row_of(part.name, check, on, until)

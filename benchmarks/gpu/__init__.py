@@ -34,6 +34,6 @@ PARTS = (
     Part("benchmarks.gpu.memory", 45, "Rows that are kept on the GPU and rows that are brought in chunks "
          "give the same batches; the peak of the memory of a training, against the PyTorch script."),
     Part("benchmarks.gpu.speed", 95, "Whole trainings, against the PyTorch script of the tutorials."),
-    Part("benchmarks.gpu.layout", 30, "Steps of ResNet-18 with filters in `channels_last`, which dlc does "
-         "not use on a GPU, and without."),
+    Part("benchmarks.gpu.layout", 30, "Steps of ResNet-18, batch 128, with filters in `channels_last`, which "
+         "dlc does not use on a GPU, and without."),
 )  # fmt: skip

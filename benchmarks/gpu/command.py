@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.gpu import PARTS
 from benchmarks.gpu.checks import ROOT, elapsed
-from benchmarks.gpu.page import line, write_page
+from benchmarks.gpu.page import line, totals, write_page
 from benchmarks.gpu.results import begun
 from benchmarks.gpu.runner import rows_of
 
@@ -32,6 +32,7 @@ def main() -> int:
         print("no NVIDIA GPU: torch.cuda.is_available() is false; nothing was written", file=sys.stderr)
         return NO_GPU
     results = run(PARTS, torch.device("cuda"), RESULTS, PAGE)
+    print(totals(results))
     print(f"{RESULTS.relative_to(ROOT)} and {PAGE.relative_to(ROOT)} are written", file=sys.stderr)
     return int(results.failed)
 

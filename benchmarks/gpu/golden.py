@@ -36,7 +36,7 @@ SPECS = Path(__file__).parents[2] / "specs"
 FIRST = ("digits_cnn", "wine", "resnet18", "penguins", "vae", "transfer")
 QUICK = ("digits_cnn", "wine", "mcculloch_pitts")
 WITHOUT_ROWS = ("lenet",)  # its data source is not in the repository
-ROWS = 16  # drawn rows of a spec that has none
+DRAWN = 16  # rows of a spec that has none
 
 
 def names(quick: bool) -> list[str]:
@@ -60,7 +60,7 @@ class Golden:
         return bool(forms.trained(self.program))
 
 
-def golden(name: str, rows: int = ROWS, settings: str = "") -> Golden:
+def golden(name: str, rows: int = DRAWN, settings: str = "") -> Golden:
     """The spec with the rows that it names, or with so many drawn ones; `settings` go into its `train`."""
     text = with_settings((SPECS / f"{name}.dl").read_text("utf-8"), settings)
     face = Face(Source(f"{name}.dl", text), (SPECS / name).parent, {})

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from benchmarks.gpu import PARTS
+from benchmarks.gpu.checks import NO_TIME
 from dlc.runtime.files import write
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def totals(results: Results) -> str:
 def section(name: str, shows: str, rows: Sequence[Row]) -> str:
     head = [f"### {name.capitalize()}", "", shows, "", "| what | found | asked | outcome | seconds |",
             "|---|---|---|---|--:|"]  # fmt: skip
-    return "\n".join([*head, *map(line, rows)])
+    late = sum(row.error == NO_TIME for row in rows)
+    left = ["", f"Not run, as {NO_TIME}: {late}."] if late else []
+    return "\n".join([*head, *(line(row) for row in rows if row.error != NO_TIME), *left])
 
 
 def line(row: Row) -> str:

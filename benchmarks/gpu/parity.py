@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 import dlc
 from benchmarks.gpu.checks import Check, Found
-from benchmarks.gpu.golden import SPECS, Golden, Training, golden, names
+from benchmarks.gpu.golden import DRAWN, SPECS, Golden, Training, golden, names
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact.compare import TOLERANCE
@@ -45,7 +45,7 @@ ALIKE = 0.995  # of the classes; TF32 decides near ties otherwise
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
     count, accuracy = (FEW, QUICK_ACCURACY) if quick else (None, ACCURACY)
     yield Check("digits_cnn: a whole training", partial(whole, device, count, accuracy))
-    rows = 2 if quick else 16
+    rows = 2 if quick else DRAWN
     for name in names(quick):
         yield Check(name, partial(compare, name, rows, device))
 

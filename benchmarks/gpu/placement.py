@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.gpu.checks import Check, Found
-from benchmarks.gpu.golden import Training, golden, names
+from benchmarks.gpu.golden import DRAWN, Training, golden, names
 from dlc.runtime.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SHOWN = 3  # names of tensors
 
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
     yield Check("digits_cnn: an epoch is replayed", partial(replay, device))
-    rows = 2 if quick else 16
+    rows = 2 if quick else DRAWN
     for name in names(quick):
         yield Check(name, partial(place, name, rows, device))
 

@@ -15,20 +15,22 @@ from benchmarks.gpu.golden import Training, golden
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BF16 = "precision = bf16"
+ROWS = 64  # drawn ones
 STEPS = 24
 IN_BFLOAT16 = "convolution"  # the operator that has to compute so
 
 
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
-    yield Check("digits_cnn, batch 64", partial(train, "digits_cnn", 64, device))
+    yield Check("digits_cnn, batch 64", partial(train, "digits_cnn", BF16, device))
     if not quick:
-        yield Check("ResNet-18, batch 64", partial(train, "resnet18", 64, device))
+        settings = f"{BF16}\nbatch = {ROWS}"
+        yield Check(f"resnet18, batch {ROWS}", partial(train, "resnet18", settings, device))
 
 
-def train(name: str, batch: int, device: torch.device) -> Found:
+def train(name: str, settings: str, device: torch.device) -> Found:
     """Some steps on the same rows."""
-    settings = "precision = bf16" if name == "digits_cnn" else f"precision = bf16\nbatch = {batch}"
-    training, seen = Training(golden(name, batch, settings), device), Elements()
+    training, seen = Training(golden(name, ROWS, settings), device), Elements()
     batches = next(training.batches)
     with seen:
         first = float(training.step(batches))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import torch
 
-from benchmarks.gpu.checks import NO_TIME, Row, checks_of, row_of
+from benchmarks.gpu.checks import NO_TIME, Row, checks_of, elapsed, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +37,10 @@ def rows_of(part: Part, device: torch.device, until: float) -> Iterator[Row]:
         process = context.Process(target=work, args=(sender, part, str(device), until, first))
         process.start()
         sender.close()
+        began = time.monotonic()
         try:
             for told in messages(receiver, until + GRACE):
+                began = time.monotonic()
                 if isinstance(told, Row):
                     done += 1
                     yield told
@@ -47,10 +51,10 @@ def rows_of(part: Part, device: torch.device, until: float) -> Iterator[Row]:
             end(process)
         why = STOPPED if late else f"the process ended with {process.exitcode}"
         if not names:
-            yield Row(part.name, "its start", "FAIL", error=why)
+            yield Row(part.name, "its start", "FAIL", seconds=elapsed(began), error=why)
             return
         if done < len(names) and (process.exitcode or done == first):
-            yield Row(part.name, names[done], "FAIL", error=why)
+            yield Row(part.name, names[done], "FAIL", seconds=elapsed(began), error=why)
             done += 1
         if late:
             yield from (Row(part.name, name, "not run", error=NO_TIME) for name in names[done:])
@@ -74,12 +78,14 @@ def end(process: BaseProcess) -> None:
 
 
 def work(sender: Connection, part: Part, device: str, until: float, first: int) -> None:
-    """Run in the process: send the names of all checks, then the rows from number `first` on."""
+    """Run in the process: send the names of all checks, then the rows from number `first` on. Once the GPU is
+    lost it exits at once, and the next check gets a process of its own."""
     on = torch.device(device)
     checks = checks_of(part.module, on)
+    gc.freeze()  # what was imported is not looked at after each check
     sender.send([check.what for check in checks])
     for check in checks[first:]:
         row = row_of(part.name, check, on, until)
         sender.send(row)
         if LOST in row.error:
-            return
+            os._exit(0)

@@ -104,7 +104,7 @@ def test_answers_that_differ_fail_at_the_line_of_the_spec(monkeypatch) -> None:
 
 def test_training_in_float32_is_not_taken_for_bfloat16(monkeypatch) -> None:
     monkeypatch.setattr(precision, "golden", lambda name, rows, settings: golden(name, rows))
-    found = precision.train("digits_cnn", 64, CPU)
+    found = precision.train("digits_cnn", precision.BF16, CPU)
     assert found.outcome == "FAIL" and "convolution in float32" in found.figure
 
 
@@ -283,3 +283,4 @@ def test_the_page_tells_every_row_and_the_errors() -> None:
     assert "| placement | 1 | 1 | 0 | 1 |" in text
     assert "| iris | losses 1, 0.5 | losses finite | pass | 1.2 |" in text
     assert "| xor | ValueError: a \\| b |  | FAIL | 0.0 |" in text
+    assert text.endswith("\n\nNot run, as no time was left: 1.")

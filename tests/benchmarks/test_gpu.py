@@ -19,8 +19,6 @@ from benchmarks.gpu.golden import Training, golden
 from benchmarks.gpu.page import BEGIN, END, block, with_block
 from benchmarks.gpu.results import Results, load
 
-from dlc.compiler import CompileError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -91,15 +89,16 @@ def test_an_epoch_that_draws_other_numbers_fails(monkeypatch) -> None:
     assert placement.replay(CPU).outcome == "FAIL"
 
 
-def test_answers_that_differ_fail_at_the_line_of_the_spec(monkeypatch) -> None:
+@pytest.mark.parametrize(("off", "outcome"), [(1e-6, "pass"), (1e-2, "FAIL")])
+def test_answers_that_differ_fail(off: float, outcome: str, monkeypatch) -> None:
     right = parity.torch_answers
 
     def wrong(*given):
-        return {name: values + 0.01 for name, values in right(*given).items()}
+        return {name: values if values.dtype.kind == "i" else values + off
+                for name, values in right(*given).items()}  # fmt: skip
 
     monkeypatch.setattr(parity, "torch_answers", wrong)
-    with pytest.raises(CompileError, match="rows in torch on the device"):
-        parity.compare("wine", 2, CPU)
+    assert parity.compare("wine", 2, CPU).outcome == outcome
 
 
 def test_training_in_float32_is_not_taken_for_bfloat16(monkeypatch) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from dlc.compiler.quoting import shorten
+from dlc.compiler.diagnostics.quoting import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from dlc.compiler.dims import number
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
-from dlc.compiler.source import Source
+from dlc.compiler.diagnostics.source import Source
+from dlc.compiler.dims.dim import number
+from dlc.compiler.lower.initial_weights import draw
+from dlc.compiler.passes import specialize
 from dlc.program import Program as Face
-from dlc.runtime import plans
-from dlc.runtime.batches import Passes
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.data.wanted import wanted_by
-from dlc.runtime.fit import fit
-from dlc.runtime.forms import Forms
-from dlc.runtime.learner import Learner
-from dlc.runtime.means import OBJECTIVE
-from dlc.runtime.opening import open_data
-from dlc.runtime.pretrained import loaded
+from dlc.runtime.data.requirements import wanted_by
+from dlc.runtime.open_rows import open_data
+from dlc.runtime.training import training_plan
+from dlc.runtime.training.batch_means import OBJECTIVE
+from dlc.runtime.training.batches import Passes
+from dlc.runtime.training.fit import fit
+from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.pretrained import loaded
+from dlc.runtime.training.torch_forms import Forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
-    from dlc.runtime.forms import Batch
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.program import CompiledProgram
+    from dlc.runtime.training.torch_forms import Batch
 
 SPECS = Path(__file__).parents[2] / "specs"
 FIRST = ("digits_cnn", "wine", "resnet18", "penguins", "vae", "transfer")
@@ -51,13 +51,13 @@ def names(quick: bool) -> list[str]:
 class Golden:
     """A golden spec with its rows, and the weights with which a training of it begins."""
 
-    program: Program
+    program: CompiledProgram
     data: Dataset | None
     weights: Mapping[str, np.ndarray]
 
     @property
     def learns(self) -> bool:
-        return bool(forms.trained(self.program))
+        return bool(specialize.trained(self.program))
 
 
 def golden(name: str, rows: int = DRAWN, settings: str = "") -> Golden:
@@ -81,7 +81,7 @@ def with_settings(text: str, settings: str) -> str:
 
 def rows_for(name: str, face: Face, count: int) -> Dataset | None:
     program = face.compiled
-    if not forms.trained(program):
+    if not specialize.trained(program):
         return None
     if name not in WITHOUT_ROWS and program.data is not None and program.data.source is not None:
         return open_data(face, None)
@@ -105,7 +105,7 @@ class Training:
 
     def __init__(self, golden: Golden, device: torch.device) -> None:
         assert golden.data is not None and golden.data.train is not None, "the spec learns"
-        phase, plan = golden.program.phase, plans.make(golden.program, golden.data)
+        phase, plan = golden.program.phase, training_plan.make(golden.program, golden.data)
         torch.manual_seed(phase.settings.seed)
         self.device = device
         self.forms = Forms(golden.program, golden.weights, device)

@@ -18,8 +18,8 @@ from benchmarks.gpu.checks import Check, Found, synchronize
 from benchmarks.gpu.speed import RESNET
 from benchmarks.report import duration
 from benchmarks.timing import interleave, seconds
-from dlc.runtime import batches
-from dlc.runtime.batches import Resident
+from dlc.runtime.training import batches
+from dlc.runtime.training.batches import Resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

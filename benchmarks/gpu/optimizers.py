@@ -12,7 +12,7 @@ from benchmarks.gpu.checks import Check, Found, synchronize
 from benchmarks.gpu.golden import SPECS, golden
 from benchmarks.report import duration
 from benchmarks.timing import interleave, seconds
-from dlc.compiler.lower.weights import draw
+from dlc.compiler.lower.initial_weights import draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,18 +19,18 @@ import dlc
 from benchmarks.gpu.checks import Check, Found
 from benchmarks.gpu.golden import DRAWN, SPECS, Golden, Training, golden, names
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.compare import TOLERANCE
-from dlc.runtime.artifact.reference import Answer, Reference, to_torch
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
 from dlc.runtime.artifact.session import CPU, CUDA, QUIET, open_session, run
+from dlc.runtime.artifact.torch_reference import Reference, ReferenceOutput, to_torch
 from dlc.runtime.artifact.write import in_memory, onnx_model, raw_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir import Graph
-    from dlc.runtime.artifact.stages import Batch
+    from dlc.compiler.ir.graph import Graph
+    from dlc.runtime.artifact.divergence import Batch
 
 STEPS = 3
 ROWS = 4
@@ -66,7 +66,7 @@ def compare(name: str, rows: int, device: torch.device) -> Found:
     """Train a few steps on the device, then hold what both engines answer there against torch on the CPU."""
     spec = golden(name, rows)
     weights = trained(spec, device)
-    program, graph = spec.program, with_scores(forms.inference(spec.program), weights)
+    program, graph = spec.program, with_scores(specialize.inference(spec.program), weights)
     raw = sample(sized(raw_types(program, graph), free_sizes(graph)[0]), ROWS, 0)
     with in_memory(onnx_model(program, graph, weights, {})) as artifact:
         default = run(open_session(artifact, device.type), raw)
@@ -101,7 +101,7 @@ def apart(reference: Reference, raw: Batch, found: Batch) -> float:
     return largest({n: answer.with_noise(exact[n]) for n, answer in answers.items()}, found)
 
 
-def largest(answers: Mapping[str, Answer], found: Batch) -> float:
+def largest(answers: Mapping[str, ReferenceOutput], found: Batch) -> float:
     return max(answer.differs(found[n]) for n, answer in answers.items())
 
 

@@ -12,12 +12,12 @@ from torch.utils._pytree import tree_leaves
 
 from benchmarks.gpu.checks import Check, Found
 from benchmarks.gpu.golden import DRAWN, Training, golden, names
-from dlc.runtime.snapshot import Snapshot
+from dlc.runtime.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.runtime.forms import Batch
+    from dlc.runtime.training.torch_forms import Batch
 
 STEPS = 3
 FEW = 16  # entries of a tensor that may be made on the CPU: counters, rates, parameters of a distribution

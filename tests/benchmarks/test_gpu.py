@@ -85,7 +85,7 @@ def test_tensors_and_operators_elsewhere_are_found() -> None:
 
 
 def test_an_epoch_that_draws_other_numbers_fails(monkeypatch) -> None:
-    monkeypatch.setattr("dlc.runtime.snapshot.set_random_states", lambda device, states: None)
+    monkeypatch.setattr("dlc.runtime.training.snapshot.set_random_states", lambda device, states: None)
     assert placement.replay(CPU).outcome == "FAIL"
 
 

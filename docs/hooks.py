@@ -11,7 +11,7 @@ from typing import Any
 
 from write_reference import reference
 
-from dlc.compiler.codes import codes
+from dlc.compiler.diagnostics.codes import codes
 from dlc.reference import errors
 from dlc.reference.pages import page, signed
 from dlc.reference.words import Word, words

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from dlc.compiler.later import LATER
+from dlc.compiler.definitions.unimplemented import LATER
 from dlc.reference.pages import listed, signed
 from dlc.reference.words import Word
 

@@ -6,20 +6,20 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definition import Definition, family
+from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.operators.base import Operator
-from dlc.reference import forms, spell
+from dlc.reference import forms, signatures
 from dlc.reference.errors import fenced
 from dlc.reference.language import Entry
 from dlc.reference.specs import compiled, first, of_block_call, spec
-from dlc.reference.words import FAMILIES, Block, Key, Word, link, words
+from dlc.reference.words import FAMILIES, Key, ShippedBlock, Word, link, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dlc.compiler.definition import Setting
+    from dlc.compiler.definitions.definition import Setting
     from dlc.compiler.operators.base import Example
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 LINES = 16  # of a form, at most; what is longer says little
 WIDTH = 90  # of a call
@@ -43,7 +43,7 @@ def of_settings(name: str, owned: list[tuple[type[Definition], Setting]]) -> str
     """The page of a setting, by what has it; those of which the same is said stand together."""
     said: dict[str, list[str]] = {}
     for definition, setting in owned:
-        said.setdefault(f"{spell.described(setting)}{see(setting)}", []).append(f"`{definition.name}`")
+        said.setdefault(f"{signatures.described(setting)}{see(setting)}", []).append(f"`{definition.name}`")
     parts = [f"# {name}"]
     for text, owners in said.items():
         parts.append(f"A setting of {', '.join(dict.fromkeys(owners))}: {text.partition(': ')[2]}.")
@@ -60,15 +60,15 @@ def body(word: Word) -> Iterator[str]:
 def of_definition(definition: type[Definition]) -> Iterator[str]:
     is_section = definition.family == "section"
     yield fenced("text", written(definition))
-    yield from spell.paragraphs(definition)
+    yield from signatures.paragraphs(definition)
     if issubclass(definition, Operator) and definition.differs_on_nan:
         yield definition.differs_on_nan
     if issubclass(definition, Operator) and definition.of_batch:
         yield "It is of each batch as a whole: of several batches it is the mean over their rows."
     if definition.settings:
         yield "## Settings"
-        say = spell.section_setting if is_section else spell.described
-        yield "\n".join(f"- {say(s)}{see(s)}" for s in spell.in_order(definition))
+        say = signatures.section_setting if is_section else signatures.described
+        yield "\n".join(f"- {say(s)}{see(s)}" for s in signatures.in_order(definition))
         if not is_section and any(s.keyword for s in definition.settings.values()):
             yield "What stands behind `*` is given by its name."
     if issubclass(definition, Operator) and definition.examples:
@@ -82,7 +82,7 @@ def of_definition(definition: type[Definition]) -> Iterator[str]:
         yield from written_forms(definition, program)
 
 
-def written_forms(definition: type[Operator], program: Program) -> Iterator[str]:
+def written_forms(definition: type[Operator], program: CompiledProgram) -> Iterator[str]:
     """Its forms in that spec, those that a person can take in."""
     found = [(heading, lines) for heading, lines in forms.of(program, definition) if len(lines) <= LINES]
     for heading, lines in found:
@@ -106,13 +106,13 @@ def written(definition: type[Definition]) -> str:
 
 def signature(of: Any) -> str:
     """How a spec writes the subject of a word, in one line."""
-    if isinstance(of, Block):
+    if isinstance(of, ShippedBlock):
         return of.text.partition("\n")[0].removesuffix(" {")
     if of.family == "section":
         return f"{of.name} {{ ... }}"
     sign = getattr(of, "sign", "")
     if not sign:
-        return spell.call(of)
+        return signatures.call(of)
     names = of.operand_names() if issubclass(of, Operator) else ()
     return f" {sign} ".join(names) if len(names) > 1 else f"{sign} {''.join(names)}"
 
@@ -148,10 +148,10 @@ def aligned(rows: list[tuple[str, str, str]]) -> Iterator[str]:
 
 def of_key(key: Key) -> Iterator[str]:
     """A setting of a section, with what it may be."""
-    yield spell.section_setting(key.setting)
+    yield signatures.section_setting(key.setting)
     for name in key.setting.kind.families():
         members = family(name).values()
-        yield "\n".join(f"- `{spell.call(d)}`: {spell.summary(d)}" for d in members)
+        yield "\n".join(f"- `{signatures.call(d)}`: {signatures.summary(d)}" for d in members)
     yield f"`dlc doc {key.section.name}` lists the other settings."
     example = spec(key.section)
     if example:
@@ -167,7 +167,7 @@ def of_entry(entry: Entry) -> Iterator[str]:
     yield fenced("dl", entry.spec)
 
 
-def of_block(block: Block) -> Iterator[str]:
+def of_block(block: ShippedBlock) -> Iterator[str]:
     yield block.summary
     yield f"`import {block.name} from std` brings it; this is the whole of it:"
     yield fenced("text", block.text)
@@ -177,7 +177,7 @@ def of_block(block: Block) -> Iterator[str]:
         yield fenced("dl", example)
 
 
-BODIES: dict[type, Callable[[Any], Iterator[str]]] = {Key: of_key, Entry: of_entry, Block: of_block}
+BODIES: dict[type, Callable[[Any], Iterator[str]]] = {Key: of_key, Entry: of_entry, ShippedBlock: of_block}
 
 
 def bare(word: Word) -> str:

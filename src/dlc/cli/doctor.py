@@ -1,0 +1,71 @@
+"""`dlc doctor`: what is installed, and what a run gets on this machine."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+from dlc.cli.saying import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.doctor import Check, Finding
+
+WIDTH = 100
+
+
+@click.command(short_help="Check the installation and the devices.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="Text for people, or JSON for tools.")  # fmt: skip
+def command(form: str) -> None:
+    """Check what is installed, what is missing for which commands, and which device training and artifacts
+    get here. Ends with 1 if something is broken; what is optional may be missing."""
+    from dlc.doctor import diagnose
+
+    found = list(diagnose())
+    if form == "json":
+        show_json(found)
+    else:
+        show_text(found)
+    sys.exit(1 if any(finding.status == "error" for _, finding in found) else 0)
+
+
+def show_text(found: Iterable[tuple[Check, Finding]]) -> None:
+    from dlc import __version__
+    from dlc.doctor import machine
+
+    say(f"dlc {__version__}, Python {python()}, {machine()}\n")
+    wide = max(len(check.name) for check, _ in found)
+    for check, finding in found:
+        say(line(f"{finding.status:7}  {check.name:{wide}}  ", finding.message))
+        if finding.status != "ok":
+            say(line(" " * (wide + 11), f"needed for {check.serves}"))
+            say(line(" " * (wide + 11), f"fix: {finding.fix}"))
+
+
+def line(head: str, text: str) -> str:
+    """A text behind its head, its further lines below its first."""
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head),
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+
+def show_json(found: Iterable[tuple[Check, Finding]]) -> None:
+    import json
+
+    from dlc import __version__
+    from dlc.doctor import machine
+
+    checks = [
+        {"name": c.name, "status": f.status, "message": f.message, "serves": c.serves, "fix": f.fix}
+        for c, f in found
+    ]
+    record = {"dlc": __version__, "python": python(), "machine": machine(), "checks": checks}
+    click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+
+
+def python() -> str:
+    return sys.version.split()[0]

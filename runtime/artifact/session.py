@@ -69,11 +69,16 @@ def open_session(
     return session
 
 
-def providers(device: str) -> list[str]:
-    """The providers that a session on the device gets, asked of one that is opened for it."""
+def provider(device: str) -> str:
+    """The provider that a session on the device gets first, asked of one that is opened for it."""
     import onnx_ir as ir
 
-    return open_session(constant(ir.tensor([0.0], name="zero")), device).get_providers()
+    return open_session(constant(ir.tensor([0.0], name="zero")), device).get_providers()[0]
+
+
+def cuda() -> str:
+    """The version of CUDA that ONNX Runtime is built for, as `13.0`; empty in a build for CPUs."""
+    return getattr(onnxruntime, "cuda_version", "")
 
 
 def load_cuda() -> list[str]:

@@ -12,7 +12,7 @@ from dlc.runtime import nvidia
 from dlc.runtime.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 NAME = re.compile(r"[\w.-]+")  # at the start of a requirement
 OF_CUDA = re.compile(r"nvidia-.+-cu(\d+)")  # packages that have the major version of CUDA in their name
@@ -34,17 +34,6 @@ class Check:
     look: Callable[[], Finding]
 
 
-def diagnose() -> Iterator[tuple[Check, Finding]]:
-    """Each check with what it found. A check that cannot even look has found an error."""
-    for check in CHECKS:
-        try:
-            found = check.look()
-        except Exception as error:  # noqa: BLE001  a broken package raises anything
-            message = f"{type(error).__name__}: {error}"
-            found = Finding("error", message, "reinstall the package that the message names")
-        yield check, found
-
-
 def machine() -> str:
     """`Linux x86_64, 2 x NVIDIA H200`."""
     names = nvidia.gpus()
@@ -52,10 +41,11 @@ def machine() -> str:
     return ", ".join([f"{platform.system()} {platform.machine()}", *(cards or ["no NVIDIA GPU"])])
 
 
-# --- checks -----------------------------------------------------------------------------------------------
+# --- what is looked at ------------------------------------------------------------------------------------
 
 
 def packages() -> Finding:
+    """What dlc requires without extras, but for ONNX Runtime."""
     try:
         required = metadata.requires("dlc") or []
     except metadata.PackageNotFoundError:
@@ -69,7 +59,10 @@ def packages() -> Finding:
 
 
 def onnx_runtime() -> Finding:
-    found = sorted(set(metadata.packages_distributions().get("onnxruntime", ())))
+    """Exactly one package brings ONNX Runtime, and its sessions run."""
+    found = sorted(
+        name for name in versions() if name.startswith("onnxruntime") and brings_onnx_runtime(name)
+    )
     if not found:
         return Finding("error", "it is not installed", "pip install dlc")
     named = " and ".join(f"{name} {metadata.version(name)}" for name in found)
@@ -77,57 +70,70 @@ def onnx_runtime() -> Finding:
         kept = "onnxruntime-gpu" if "onnxruntime-gpu" in found else found[0]
         message = f"{named} share the folder `onnxruntime`: each overwrites files of the other"
         return Finding("error", message, f"pip uninstall -y {' '.join(found)} && pip install {kept}")
-    cuda = runtime_cuda()
-    return Finding("ok", f"{named}, built {f'for CUDA {cuda}' if cuda else 'without CUDA'}")
+    return providers(found[0], named)
 
 
-def artifacts_on_cpu() -> Finding:
-    from dlc.runtime.artifact import session
+def brings_onnx_runtime(package: str) -> bool:
+    """Whether the package puts files into the folder `onnxruntime`, as `onnxruntime-extensions` does not."""
+    return any(file.parts[0] == "onnxruntime" for file in metadata.files(package) or ())
 
-    return Finding("ok", f"a session gets {' and '.join(session.providers('cpu'))}")
 
-
-def artifacts_on_gpu() -> Finding:
-    if not nvidia.gpus():
-        return Finding("ok", "not available: the machine has no NVIDIA GPU with a driver")
-    from dlc.runtime.artifact import session
-
+def providers(package: str, named: str) -> Finding:
+    """What sessions of the one installed ONNX Runtime get; the GPU is asked for where there is one."""
     try:
-        return Finding("ok", f"a session gets {' and '.join(session.providers('cuda'))}")
+        from dlc.runtime.artifact import session
+
+        built = f"{named}, built {with_cuda(session.cuda())}"
+        on_cpu = f"{built}; on the CPU a session gets {session.provider('cpu')}"
+    except Exception as error:  # noqa: BLE001  a damaged package raises anything
+        fix = f"pip install --force-reinstall --no-deps {package}"
+        return Finding("error", f"{named} does not run: {error}", fix)
+    if not nvidia.gpus():
+        return Finding("ok", on_cpu)
+    try:
+        return Finding("ok", f"{on_cpu}, on the GPU {session.provider('cuda')}")
     except DeviceError as error:
-        return Finding("warning", str(error), libraries_for(runtime_cuda()))
+        return Finding("warning", f"{on_cpu}. {error}", libraries_for(session.cuda()))
 
 
 def libraries_for(cuda: str) -> str:
-    """The command that brings the CUDA libraries of ONNX Runtime, without a second set beside those of torch."""
-    built = torch_cuda()
+    """What brings the CUDA libraries that ONNX Runtime needs, without a second set beside those of torch."""
     if not cuda:
         return "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"
+    try:
+        import torch
+    except (ImportError, OSError):
+        return 'pip install "dlc[gpu]"'
+    built = torch.version.cuda
     if built and major(built) != major(cuda):
-        return f"install a torch for CUDA {major(cuda)}, as ONNX Runtime is: this one is for CUDA {built}"
+        return f"install a torch for CUDA {major(cuda)}, as ONNX Runtime is; this one is for CUDA {built}"
     return 'pip install "dlc[gpu]"'
 
 
 def training() -> Finding:
+    """torch, and the device that `dlc train` takes."""
     try:
         import torch
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        return Finding("missing", "torch is not installed", 'pip install "dlc[train]"')
-    from dlc.runtime import device
 
-    chosen, cuda = device.choose().type, torch.version.cuda
-    message = f"torch {torch.__version__}, built {f'for CUDA {cuda}' if cuda else 'without CUDA'}; " \
-              f"a run takes `{chosen}`"  # fmt: skip
+        from dlc.runtime import device
+
+        chosen, cuda = device.choose().type, torch.version.cuda
+    except Exception as error:  # noqa: BLE001  a damaged package raises anything
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            return Finding("missing", "torch is not installed", 'pip install "dlc[train]"')
+        return Finding("error", f"torch does not run: {error}", "pip install --force-reinstall torch")
+    message = f"torch {torch.__version__}, built {with_cuda(cuda)}; a run takes the device `{chosen}`"
     if chosen == "cuda" or not nvidia.gpus():
         return Finding("ok", message)
-    fix = "update the NVIDIA driver, or install a torch for an older CUDA" if cuda else \
-          "pip uninstall -y torch && pip install torch, from an index whose builds have CUDA"  # fmt: skip
+    if cuda:
+        fix = "update the NVIDIA driver, or install a torch for an older CUDA"
+    else:
+        fix = "pip uninstall -y torch, then install a build with CUDA, as pytorch.org says"
     return Finding("warning", f"{message}, and not the GPU", fix)
 
 
 def cuda_libraries() -> Finding:
+    """The `nvidia-*` packages are of one major version of CUDA."""
     sets: dict[str, list[str]] = {}
     for name, version in versions().items():
         if found := OF_CUDA.fullmatch(name):
@@ -145,12 +151,10 @@ def cuda_libraries() -> Finding:
 
 CHECKS = (
     Check("packages", "every command", packages),
-    Check("ONNX Runtime", "`dlc verify`, `predict`, `eval` and the proof of `export` and `train`", onnx_runtime),
-    Check("artifacts on the CPU", "the same commands, and `dlc.load`", artifacts_on_cpu),
-    Check("artifacts on the GPU", "`dlc.load(model, device=\"cuda\")`", artifacts_on_gpu),
-    Check("training", "`dlc train`, `export`, `test`, `gradcheck` and `program.torch()`", training),
-    Check("CUDA libraries", "`--device cuda` of training, and artifacts on the GPU", cuda_libraries),
-)  # fmt: skip
+    Check("ONNX Runtime", "`dlc verify`, `predict`, `eval`, `dlc.load`, and exports", onnx_runtime),
+    Check("training", "`dlc train`, `export`, `test`, `gradcheck`, `program.torch()`", training),
+    Check("CUDA libraries", "training and artifacts on an NVIDIA GPU", cuda_libraries),
+)
 
 
 # --- what they share --------------------------------------------------------------------------------------
@@ -169,17 +173,5 @@ def major(version: str) -> str:
     return version.partition(".")[0]
 
 
-def runtime_cuda() -> str:
-    """The version of CUDA that ONNX Runtime is built for, `13.0`; empty in a build for CPUs."""
-    import onnxruntime
-
-    return getattr(onnxruntime, "cuda_version", "")
-
-
-def torch_cuda() -> str:
-    """The version of CUDA that torch is built for; empty without CUDA, and without torch."""
-    try:
-        import torch
-    except ModuleNotFoundError:
-        return ""
-    return torch.version.cuda or ""
+def with_cuda(version: str | None) -> str:
+    return f"for CUDA {version}" if version else "without CUDA"

@@ -24,9 +24,9 @@ WIDTH = 100
 def command(form: str) -> None:
     """Check what is installed, what is missing for which commands, and which device training and artifacts
     get here. Ends with 1 if something is broken; what is optional may be missing."""
-    from dlc.doctor import diagnose
+    from dlc.doctor import CHECKS
 
-    found = list(diagnose())
+    found = [(check, check.look()) for check in CHECKS]
     if form == "json":
         show_json(found)
     else:
@@ -44,7 +44,7 @@ def show_text(found: Iterable[tuple[Check, Finding]]) -> None:
         say(line(f"{finding.status:7}  {check.name:{wide}}  ", finding.message))
         if finding.status != "ok":
             say(line(" " * (wide + 11), f"needed for {check.serves}"))
-            say(line(" " * (wide + 11), f"fix: {finding.fix}"))
+            say(f"{' ' * (wide + 11)}fix: {finding.fix}")  # on one line, to be copied
 
 
 def line(head: str, text: str) -> str:

@@ -76,7 +76,7 @@ def provider(device: str) -> str:
     return open_session(constant(ir.tensor([0.0], name="zero")), device).get_providers()[0]
 
 
-def cuda() -> str:
+def cuda_version() -> str:
     """The version of CUDA that ONNX Runtime is built for, as `13.0`; empty in a build for CPUs."""
     return getattr(onnxruntime, "cuda_version", "")
 
@@ -108,7 +108,7 @@ def obstacle(missing: list[str]) -> str:
     if CUDA not in onnxruntime.get_available_providers():
         return "this build of it has no CUDA; `pip install onnxruntime-gpu` in place of `onnxruntime`"
     if not nvidia.gpus():
-        return "there is no NVIDIA GPU with a driver in this machine; `cpu` needs none"
+        return 'there is no NVIDIA GPU with a driver in this machine; `device="cpu"` needs none'
     if missing:
         return f"{', '.join(missing)} cannot be loaded; `dlc doctor` says which packages bring them"
     return "its CUDA provider did not start; `dlc doctor` says which CUDA it needs and which is installed"

@@ -34,11 +34,16 @@ class Check:
     look: Callable[[], Finding]
 
 
-def machine() -> str:
-    """`Linux x86_64, 2 x NVIDIA H200`."""
-    names = nvidia.gpus()
-    cards = [f"{names.count(name)} x {name}" for name in dict.fromkeys(names)]
-    return ", ".join([f"{platform.system()} {platform.machine()}", *(cards or ["no NVIDIA GPU"])])
+def machine() -> dict[str, str | list[str]]:
+    """The versions of dlc and Python, the system, and its NVIDIA GPUs by name."""
+    from dlc import __version__
+
+    return {
+        "dlc": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "gpus": nvidia.gpus(),
+    }
 
 
 # --- what is looked at ------------------------------------------------------------------------------------
@@ -83,7 +88,7 @@ def providers(package: str, named: str) -> Finding:
     try:
         from dlc.runtime.artifact import session
 
-        built = f"{named}, built {with_cuda(session.cuda())}"
+        built = f"{named}, built {with_cuda(session.cuda_version())}"
         on_cpu = f"{built}; on the CPU a session gets {session.provider('cpu')}"
     except Exception as error:  # noqa: BLE001  a damaged package raises anything
         fix = f"pip install --force-reinstall --no-deps {package}"
@@ -93,21 +98,30 @@ def providers(package: str, named: str) -> Finding:
     try:
         return Finding("ok", f"{on_cpu}, on the GPU {session.provider('cuda')}")
     except DeviceError as error:
-        return Finding("warning", f"{on_cpu}. {error}", libraries_for(session.cuda()))
+        return Finding("warning", f"{on_cpu}. {error}", gpu_fix())
 
 
-def libraries_for(cuda: str) -> str:
-    """What brings the CUDA libraries that ONNX Runtime needs, without a second set beside those of torch."""
+def gpu_fix() -> str:
+    """How ONNX Runtime gets the GPU, without a second set of CUDA libraries beside those of torch."""
+    from dlc.runtime.artifact import session
+
+    cuda = session.cuda_version()
     if not cuda:
         return "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"
+    if not session.load_cuda():
+        return f"update the NVIDIA driver to one for CUDA {cuda}"
+    if (torch := torch_cuda()) and major(torch) != major(cuda):
+        return f"install a torch for CUDA {major(cuda)}, as ONNX Runtime is; this one is for CUDA {torch}"
+    return 'pip install "dlc[gpu]"'
+
+
+def torch_cuda() -> str | None:
+    """The version of CUDA that torch is built for; none in a build for CPUs, and without torch."""
     try:
         import torch
     except (ImportError, OSError):
-        return 'pip install "dlc[gpu]"'
-    built = torch.version.cuda
-    if built and major(built) != major(cuda):
-        return f"install a torch for CUDA {major(cuda)}, as ONNX Runtime is; this one is for CUDA {built}"
-    return 'pip install "dlc[gpu]"'
+        return None
+    return torch.version.cuda
 
 
 def training() -> Finding:

@@ -17,7 +17,6 @@ from stories import dlc
 from dlc.doctor import CHECKS
 from dlc.runtime import nvidia
 from dlc.runtime.artifact import session
-from dlc.runtime.errors import DeviceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +51,8 @@ def h200(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine has a GPU. Neither torch nor ONNX Runtime of this process can use it."""
     monkeypatch.setattr(nvidia, "gpus", lambda: ["NVIDIA H200"])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [session.CPU])
 
 
 def test_every_check_is_told_and_a_sound_machine_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +63,11 @@ def test_every_check_is_told_and_a_sound_machine_ends_with_0(monkeypatch: pytest
     assert re.fullmatch(r"dlc \d+\.\d+\.\d+, Python 3\.\d+\.\S+, .*, no NVIDIA GPU", first)
     assert all(any(line[9:].startswith(check.name) for line in lines) for check in CHECKS)
     assert max(map(len, lines)) <= 100
+
+
+def test_the_gpus_are_named(h200: None) -> None:
+    assert dlc("doctor").stdout.splitlines()[0].endswith(", NVIDIA H200")
+    assert json.loads(dlc("doctor", "--format", "json").stdout)["gpus"] == ["NVIDIA H200"]
 
 
 def test_the_devices_are_those_that_runs_get() -> None:
@@ -129,16 +135,21 @@ def test_a_gpu_that_torch_does_not_use_is_a_warning(
     assert fix in one["fix"]
 
 
-@pytest.mark.parametrize(("torch_cuda", "runtime_cuda", "fix"), [
-    ("13.0", "13.0", 'pip install "dlc[gpu]"'), (None, "13.0", 'pip install "dlc[gpu]"'),
-    ("12.6", "13.0", "install a torch for CUDA 13, as ONNX Runtime is; this one is for CUDA 12.6"),
-    ("13.0", "", "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"),
+@pytest.mark.parametrize(("torch_cuda", "runtime_cuda", "missing", "fix"), [
+    ("13.0", "13.0", ["libcurand.so.10"], 'pip install "dlc[gpu]"'),
+    (None, "13.0", ["libcublas.so.13"], 'pip install "dlc[gpu]"'),
+    ("12.6", "13.0", ["libcublas.so.13"],
+     "install a torch for CUDA 13, as ONNX Runtime is; this one is for CUDA 12.6"),
+    ("13.0", "13.0", [], "update the NVIDIA driver to one for CUDA 13.0"),
+    ("13.0", "", [], "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"),
 ])  # fmt: skip
 def test_a_gpu_that_onnx_runtime_does_not_use_is_a_warning(
-    torch_cuda: str | None, runtime_cuda: str, fix: str, h200: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    torch_cuda: str | None, runtime_cuda: str, missing: list[str], fix: str, h200: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(torch.version, "cuda", torch_cuda)
-    monkeypatch.setattr(session, "cuda", lambda: runtime_cuda)
+    monkeypatch.setattr(session, "cuda_version", lambda: runtime_cuda)
+    monkeypatch.setattr(session, "load_cuda", lambda: missing)
     one = found("ONNX Runtime")
     assert (one["status"], one["fix"]) == ("warning", fix)
     assert "ONNX Runtime could not use the GPU" in one["message"]
@@ -167,85 +178,6 @@ def test_two_sets_of_cuda_libraries_are_a_warning(packages: Path, monkeypatch: p
     assert one["status"] == "warning"
     assert "CUDA 12: nvidia-cuda-runtime-cu12, nvidia-cudnn-cu12; CUDA 13: " in one["message"]
     assert "fresh environment" in one["fix"]
-
-
-# --- sessions on a GPU ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("available", "gpus", "missing", "why"), [
-    ([session.CPU], ["NVIDIA H200"], [], "this build of it has no CUDA"),
-    ([session.CUDA], [], ["libcurand.so.10"], "there is no NVIDIA GPU with a driver"),
-    ([session.CUDA], ["NVIDIA H200"], ["libcurand.so.10"], "libcurand.so.10 cannot be loaded"),
-    ([session.CUDA], ["NVIDIA H200"], [], "its CUDA provider did not start"),
-])  # fmt: skip
-def test_a_session_without_the_gpu_says_why(
-    available: list[str], gpus: list[str], missing: list[str], why: str,
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
-    monkeypatch.setattr(nvidia, "gpus", lambda: gpus)
-    monkeypatch.setattr(session, "load_cuda", lambda: missing)
-    opened = session.open_session
-
-    class OnCpu:
-        def get_providers(self) -> list[str]:
-            return [session.CPU]
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *given, **settings: OnCpu())
-    with pytest.raises(DeviceError, match=f"^ONNX Runtime could not use the GPU: {re.escape(why)}"):
-        opened(b"", "cuda")
-    assert capfd.readouterr() == ("", "")
-
-
-def test_libraries_that_are_not_found_are_named_once_and_torch_is_asked_for_them(
-    packages: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (packages / "torch.py").write_text("import sys\nsys.torch_was_imported = True\n")
-    monkeypatch.delitem(sys.modules, "torch")
-    monkeypatch.setattr(sys, "torch_was_imported", False, raising=False)
-
-    def preload() -> None:
-        if not sys.torch_was_imported:
-            print("Failed to load /a/nvidia/cu13/lib/libcublas.so.13: cannot open shared object file")
-            print("Failed to load libcublas.so.13: cannot open shared object file")
-        print("Failed to load libcurand.so.10: libcurand.so.10: cannot open shared object file")
-
-    monkeypatch.setattr(onnxruntime, "preload_dlls", preload)
-    assert session.preload() == ["libcublas.so.13", "libcurand.so.10"]
-    assert session.load_cuda() == ["libcurand.so.10"]
-    assert capfd.readouterr() == ("", "")
-
-
-def test_no_gpu_is_listed_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_driver(name: str) -> None:
-        raise OSError(f"{name}: cannot open shared object file")
-
-    monkeypatch.setattr(nvidia.ctypes, "CDLL", no_driver)
-    assert nvidia.gpus() == []
-
-
-class Driver:
-    """An NVIDIA driver with two GPUs; with `code` 100, one without."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-
-    def cuInit(self, flags: int) -> int:
-        return self.code
-
-    def cuDeviceGetCount(self, count) -> int:
-        count._obj.value = 2
-        return 0
-
-    def cuDeviceGetName(self, text, size: int, number: int) -> int:
-        text.value = f"NVIDIA H{number + 1}00".encode()
-        return 0
-
-
-@pytest.mark.parametrize(("code", "names"), [(0, ["NVIDIA H100", "NVIDIA H200"]), (100, [])])
-def test_gpus_are_those_of_the_driver(code: int, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia.ctypes, "CDLL", lambda name: Driver(code))
-    assert nvidia.gpus() == names
 
 
 def test_it_takes_no_file() -> None:

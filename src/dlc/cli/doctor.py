@@ -11,11 +11,9 @@ import click
 from dlc.cli.saying import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from dlc.doctor import Check, Finding
-
-WIDTH = 100
 
 
 @click.command(short_help="Check the installation and the devices.")
@@ -34,38 +32,36 @@ def command(form: str) -> None:
     sys.exit(1 if any(finding.status == "error" for _, finding in found) else 0)
 
 
-def show_text(found: Iterable[tuple[Check, Finding]]) -> None:
-    from dlc import __version__
+def show_text(found: Sequence[tuple[Check, Finding]]) -> None:
     from dlc.doctor import machine
 
-    say(f"dlc {__version__}, Python {python()}, {machine()}\n")
+    about = machine()
+    gpus = ", ".join(about["gpus"]) or "no NVIDIA GPU"
+    say(f"dlc {about['dlc']}, Python {about['python']}, {about['system']}, {gpus}\n")
     wide = max(len(check.name) for check, _ in found)
     for check, finding in found:
-        say(line(f"{finding.status:7}  {check.name:{wide}}  ", finding.message))
+        head = f"{finding.status:7}  {check.name:{wide}}  "
+        say(lines(head, finding.message))
         if finding.status != "ok":
-            say(line(" " * (wide + 11), f"needed for {check.serves}"))
-            say(f"{' ' * (wide + 11)}fix: {finding.fix}")  # on one line, to be copied
+            say(lines(" " * len(head), f"needed for {check.serves}"))
+            say(f"{' ' * len(head)}fix: {finding.fix}")  # on one line, to be copied
 
 
-def line(head: str, text: str) -> str:
+def lines(head: str, text: str) -> str:
     """A text behind its head, its further lines below its first."""
+    from dlc.reference.terminal import WIDTH
+
     return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head),
                          break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
-def show_json(found: Iterable[tuple[Check, Finding]]) -> None:
+def show_json(found: Sequence[tuple[Check, Finding]]) -> None:
     import json
 
-    from dlc import __version__
     from dlc.doctor import machine
 
     checks = [
         {"name": c.name, "status": f.status, "message": f.message, "serves": c.serves, "fix": f.fix}
         for c, f in found
     ]
-    record = {"dlc": __version__, "python": python(), "machine": machine(), "checks": checks}
-    click.echo(json.dumps(record, indent=2, ensure_ascii=False))
-
-
-def python() -> str:
-    return sys.version.split()[0]
+    click.echo(json.dumps(machine() | {"checks": checks}, indent=2, ensure_ascii=False))

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 import dlc
-from dlc.runtime import device, nvidia
+from dlc.runtime import nvidia
 from dlc.runtime.artifact import session
 from dlc.runtime.errors import DeviceError
+from dlc.runtime.training import device
 
 GATES = (
     "input a, b: bool\noutput both: bool\n"

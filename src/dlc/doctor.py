@@ -129,7 +129,7 @@ def training() -> Finding:
     try:
         import torch
 
-        from dlc.runtime import device
+        from dlc.runtime.training import device
 
         chosen, cuda = device.choose().type, torch.version.cuda
     except Exception as error:  # noqa: BLE001  a damaged package raises anything

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlc.cli.saying import say
+from dlc.cli.terminal_text import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,16 +16,16 @@ from emitted import answers_of, assert_alike, scattered
 
 from dlc.cli import commands
 from dlc.compiler import compile, read_source, reader
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.onnx import serialize
 from dlc.compiler.lower.pytorch_source import emit
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.samples import sample, sized
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model
 
 if TYPE_CHECKING:
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
@@ -42,13 +42,13 @@ READ = (
 KNOWN = {"copy", "csv", "gzip", "json", "math", "numpy", "os", "re", "safetensors", "sklearn", "torch"}
 
 
-def program_of(name: str) -> Program:
+def program_of(name: str) -> CompiledProgram:
     path = SPECS / f"{name}.dl"
     return compile(read_source(path), read=reader(path.parent))
 
 
-def assert_answers_alike(program: Program, path: Path) -> None:
-    weights, graph = scattered(draw(program.graph, seed=0)), forms.inference(program)
+def assert_answers_alike(program: CompiledProgram, path: Path) -> None:
+    weights, graph = scattered(draw(program.graph, seed=0)), specialize.inference(program)
     read = {value.name for value in graph.inputs}
     declared = {i.name: i.declared for i in program.inputs if i.name in read}
     inputs = sample(sized(declared, {"T": 5, "H": 6, "W": 4}), 3, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import GraphInput
+from dlc.compiler.ir.graph import GraphInput
 from dlc.compiler.lower.pytorch_source.emitter import Emitter
 from dlc.compiler.lower.pytorch_source.functions import answers, load_weights, numbered
 from dlc.compiler.lower.pytorch_source.source import class_lines
@@ -13,12 +13,12 @@ from dlc.compiler.lower.pytorch_source.training import training
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir import Value
+    from dlc.compiler.ir.graph import Value
     from dlc.compiler.lower.pytorch_source.classes import Class
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 
-def emit(program: Program) -> str:
+def emit(program: CompiledProgram) -> str:
     """The file: the modules, what they answer, how they are trained, and the data."""
     program.check_answers()
     try:
@@ -29,7 +29,7 @@ def emit(program: Program) -> str:
         raise Emitter.cannot("E0820", site.span, message, "", site.way()) from None
 
 
-def whole(program: Program) -> str:
+def whole(program: CompiledProgram) -> str:
     e = Emitter(program)
     trained = training(e)
     body: list[str] = []
@@ -47,7 +47,7 @@ def whole(program: Program) -> str:
     return text.rstrip() + "\n"
 
 
-def opening(program: Program, opens: bool) -> list[str]:
+def opening(program: CompiledProgram, opens: bool) -> list[str]:
     text = (program.description or program.name).replace("\\", "\\\\").replace('"""', "'''").split("\n")
     text = [line.rstrip() for line in text]
     text += ["", "Run it in the folder of the spec: its paths are relative to that."] if opens else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import Value
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.pytorch_source.code import Code, number, text
 from dlc.compiler.lower.pytorch_source.writer import safe
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.answers import kind_of
-from dlc.compiler.ir import Value
+from dlc.compiler.definitions.sections import DataSource
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, number, quoted, text
 from dlc.compiler.lower.pytorch_source.functions import head
 from dlc.compiler.lower.pytorch_source.writer import CALLED, safe
+from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.record import record
-from dlc.compiler.sections import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
-    from dlc.compiler.types import Tensor
 
 INDENT = "    "
 PATHS = ("csv", "parquet", "npz")  # sources that are read from any path
@@ -99,7 +99,9 @@ class Rows:
     def own_sources(self) -> bool:
         """Whether a part is read from a file of its own."""
         data = self.e.program.data
-        return data is not None and (isinstance(data.validation, Source) or isinstance(data.test, Source))
+        return data is not None and (
+            isinstance(data.validation, DataSource) or isinstance(data.test, DataSource)
+        )
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -143,8 +145,8 @@ class Rows:
         found = ["# Drawn otherwise than dlc draws them: the parts have other rows."]
         found.append(f"data = TensorDataset(*rows({given}))")
         asked = [(name, getattr(data, name)) for name in ("validation", "test") if getattr(data, name)]
-        own = [(name, share) for name, share in asked if isinstance(share, Source)]
-        asked = [(name, share) for name, share in asked if not isinstance(share, Source)]
+        own = [(name, share) for name, share in asked if isinstance(share, DataSource)]
+        asked = [(name, share) for name, share in asked if not isinstance(share, DataSource)]
         for name, share in own:
             if share.name != data.source.name or share.name not in PATHS:
                 raise e.cannot(

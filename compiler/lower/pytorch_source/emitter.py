@@ -8,22 +8,22 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
-from dlc.compiler.dims import Dim
-from dlc.compiler.ir import Value
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.compiler.dims.dim import Dim
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, text
 from dlc.compiler.lower.pytorch_source.frames import is_net, items_of, numbered_name
 from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name
 from dlc.compiler.lower.pytorch_source.writer import CALLED, Shared, parameter, safe, write
-from dlc.compiler.passes import learning
-from dlc.compiler.passes.needed import needed_values
+from dlc.compiler.passes import fitting_order
+from dlc.compiler.passes.liveness import needed_values
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir import Output, Weight
+    from dlc.compiler.ir.graph import Output, Weight
     from dlc.compiler.lower.pytorch_source.frames import Frame
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.optimizers import Optimizer
 
     Labels = tuple[str, ...] | tuple[int, ...]
@@ -53,7 +53,7 @@ NUMBERED = re.compile(r"(\w+)s\.(\d+)")
 
 
 class Emitter:
-    def __init__(self, spec: Program):
+    def __init__(self, spec: CompiledProgram):
         self.program = program = read_alone(spec)
         self.whole = len(program.graph.weights) == len(spec.graph.weights)  # no weight is left out
         parts = parts_of(program)
@@ -207,7 +207,7 @@ class Emitter:
                     f"the shape of `{weight.name}` waits for the training rows",
                     "write the classes out: `class(a, b, ...)`",
                 )
-        for first, *others in learning.in_order(program.graph)[0]:
+        for first, *others in fitting_order.in_order(program.graph)[0]:
             if others:
                 message = f"`{first.operator.name}` learns of what flows into `{first.net}` at several places"
                 help = "let it act on the inputs, before the net"
@@ -278,7 +278,7 @@ def member_of(frame: Frame, weight: str) -> str | None:
     return next((attr for attr in beginnings if attr in frame.members), None)
 
 
-def read_alone(program: Program) -> Program:
+def read_alone(program: CompiledProgram) -> CompiledProgram:
     """The program without layers that no answer and no loss needs; declared weights stay."""
     needed, graph = needed_values(program), program.graph
     weights = tuple(w for w in graph.weights if w.value in needed or "." not in w.name)

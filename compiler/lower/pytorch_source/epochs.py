@@ -10,9 +10,9 @@ from dlc.compiler.lower.pytorch_source.functions import head
 from dlc.compiler.lower.pytorch_source.measuring import higher
 from dlc.compiler.lower.pytorch_source.optimizing import optimizers, step
 from dlc.compiler.lower.pytorch_source.writer import safe
-from dlc.compiler.passes import forms
-from dlc.compiler.training.beginning import by_net
-from dlc.compiler.training.section import EPOCHS
+from dlc.compiler.passes import specialize
+from dlc.compiler.training.initial_state import by_net
+from dlc.compiler.training.train_section import EPOCHS
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.data import Rows
@@ -25,7 +25,7 @@ def train(e: Emitter, rows: Rows) -> list[str]:
     """`train(model, rows)`, and `batches(rows)` where a row alone cannot be a batch."""
     settings, stopping = e.program.train, e.program.train.early_stop
     e.joins = settings.batch != "all" and any(
-        node.operator.needs_many_rows for node in forms.training(e.program, e.program.objective).nodes
+        node.operator.needs_many_rows for node in specialize.training(e.program, e.program.objective).nodes
     )
     found = joined(settings.batch) if e.joins else []
     given = ["model", "rows", *(["validation"] if watches(e) else [])]

@@ -7,17 +7,17 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import Dim, evaluate, names
-from dlc.compiler.ir import Value
-from dlc.compiler.lower.dims import places
+from dlc.compiler.dims.dim import Dim, evaluate, names
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.lower.dim_bindings import places
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.lower.dims import Place
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.lower.dim_bindings import Place
 
 # Methods that say a conversion shorter, and the elements that are of these types.
 SHORT = {"torch.float32": "float", "torch.int64": "long", "torch.bool": "bool", "torch.float64": "double"}

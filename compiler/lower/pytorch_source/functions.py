@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import Value
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.pytorch_source.code import (
     WIDTH,
     Code,
@@ -23,12 +23,12 @@ from dlc.compiler.lower.pytorch_source.frames import Frame, Let
 from dlc.compiler.lower.pytorch_source.hoisting import Temporary
 from dlc.compiler.lower.pytorch_source.naming import Namer
 from dlc.compiler.lower.pytorch_source.writer import Writer, local, safe
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.ir import Node, Weight
+    from dlc.compiler.ir.graph import Node, Weight
     from dlc.compiler.lower.pytorch_source.emitter import Emitter, Labels
 
 FUNCTION = "function"
@@ -124,7 +124,7 @@ def Lets(targets: tuple[Any, ...], code: Code, hints: list[str]) -> Let:
 
 def answers(e: Emitter) -> list[str]:
     """`answers(model, ...)`: what the artifact answers, under its names."""
-    graph = forms.answering(e.program, forms.at_inference(e.program.graph))
+    graph = specialize.answering(e.program, specialize.at_inference(e.program.graph))
     inputs = {value: e.input_name(value) for value in e.inputs}
     body = Body(e, dict(inputs))
     body.call_model("model.eval()", targets=False)

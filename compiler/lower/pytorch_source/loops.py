@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import Value
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.lower.pytorch_source.code import Code
 from dlc.compiler.lower.pytorch_source.frames import Each, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.keys import mapped, statement_key
 from dlc.compiler.lower.pytorch_source.writer import Writer, local
-from dlc.compiler.names import Names
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.frames import Copies
@@ -136,7 +136,7 @@ def loop_of(
     cells = {reads[i]: object() for i in slots}
     labels: dict[str, str] = {}
     members = []
-    steps, free = Counter(base for base, _ in names[0].values()), Names()
+    steps, free = Counter(base for base, _ in names[0].values()), UniqueNames()
     for attr, (base, start) in names[0].items():
         labels[attr] = free.claim(base)
         members.append((labels[attr], base, start, steps[base]))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.answers import kind_of
 from dlc.compiler.lower.pytorch_source.code import Code, call, lines, quoted, text
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import Written
 from dlc.compiler.lower.pytorch_source.functions import head
+from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.training.metrics import State
 
 if TYPE_CHECKING:
+    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.lower.pytorch_source.data import Field
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
-    from dlc.compiler.types import Tensor
 
 INDENT = "    "
 

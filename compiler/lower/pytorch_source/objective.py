@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.answers import kind_of
-from dlc.compiler.ir import Value
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.pytorch_source.code import WIDTH, Code, call, inline, lines, text
 from dlc.compiler.lower.pytorch_source.data import Rows
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Written
@@ -13,8 +12,9 @@ from dlc.compiler.lower.pytorch_source.frames import is_net, nodes_of
 from dlc.compiler.lower.pytorch_source.functions import Body, head
 from dlc.compiler.lower.pytorch_source.parts import differentiated, kept_small, sources_of
 from dlc.compiler.lower.pytorch_source.writer import local, safe
-from dlc.compiler.passes import forms
-from dlc.compiler.training.beginning import by_net
+from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.passes import specialize
+from dlc.compiler.training.initial_state import by_net
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ def compute_loss(e: Emitter, rows: Rows) -> list[str]:
             continue
         for node in nodes_of([item]):
             body.writer.write_node(node)
-    ends = [body.writer.value(e.graph.outputs[forms.LOSS])._code]
+    ends = [body.writer.value(e.graph.outputs[specialize.LOSS])._code]
     kept = {place: r for place, r in enumerate(program.train.regularize) if r.value is not None}
     ends += [body.writer.value(e.graph.outputs.get(kept_small(n), r.value))._code for n, r in kept.items()]
     moved = {e.hint(value) for value in e.moved}
@@ -86,7 +86,7 @@ def is_score(e: Emitter, value: Value) -> bool:
 def penalty(e: Emitter) -> list[str]:
     """`penalty(model)`: what regularizers add to the loss."""
     terms: dict[tuple[str, ...], list[Code]] = {}  # by the names of the weights that are kept small
-    for regularizer, values in forms.penalized(e.program, e.program.objective):
+    for regularizer, values in specialize.penalized(e.program, e.program.objective):
         chosen = tuple(v.name for v in values)
         if not chosen or regularizer.value is not None:
             continue

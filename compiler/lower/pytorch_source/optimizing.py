@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definition import family
+from dlc.compiler.definitions.definition import family
 from dlc.compiler.lower.pytorch_source.code import Code, inline, lines, text
 from dlc.compiler.lower.pytorch_source.forms import Written, argument
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.means import cut_at_means
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.loss_means import cut_at_means
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Optim:
 def optimizers(e: Emitter) -> list[str]:
     """`optimizer = ...`, or `optimizers = [...]` where some weights have one of their own."""
     program, optim = e.program, Optim()
-    trained = forms.trained(program)
-    chosen = {w.name for w in forms.matrices(forms.training(program, program.objective))} & {
+    trained = specialize.trained(program)
+    chosen = {w.name for w in specialize.matrices(specialize.training(program, program.objective))} & {
         w.name for w in trained
     }
     matrices = [Weights(text("matrices"))] if chosen else []
@@ -134,7 +134,7 @@ def gradients(e: Emitter, cleared: str) -> list[str]:
 
 def check_means(e: Emitter) -> None:
     """Refuse steps of several batches whose loss is no sum of means over rows."""
-    cut = cut_at_means(forms.training(e.program, e.program.objective), ["loss"])
+    cut = cut_at_means(specialize.training(e.program, e.program.objective), ["loss"])
     if not (cut.is_linear and cut.of_rows):
         span = e.program.train.spans.get("accumulate")
         message = "`accumulate` over a loss that is no sum of means over rows is not emitted"
@@ -171,7 +171,7 @@ def search(e: Emitter, rows: Rows) -> list[str]:
     if program.train.accumulate > 1:
         span = program.train.spans.get("accumulate")
         raise e.cannot("E0821", span, "`lbfgs` over several batches is not emitted", "write `batch = all`")
-    graph = forms.training(program, program.objective)
+    graph = specialize.training(program, program.objective)
     if rows.drawn or any(node.operator.random for node in graph.nodes):
         before.append("drawn = torch.get_rng_state()")
         again.append("torch.set_rng_state(drawn)")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.ir import Value
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.pytorch_source.frames import Frame
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.extension import prune, without_identities
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_rewrite import prune, without_identities
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from dlc.compiler.ir import Graph, Node
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Graph, Node
+    from dlc.compiler.program import CompiledProgram
 
 
 @record(eq=False)
@@ -30,10 +30,10 @@ class Parts:
     led: dict[Value, Node]
 
 
-def parts_of(program: Program) -> Parts:
+def parts_of(program: CompiledProgram) -> Parts:
     graph, led = followed(program)
     answered = [
-        value for name, value in graph.outputs.items() if name != forms.LOSS and is_answer(program, name)
+        value for name, value in graph.outputs.items() if name != specialize.LOSS and is_answer(program, name)
     ]
     late = needed_by_the_loss(program, graph, answered, led)
     again = done_twice(graph, late)
@@ -42,11 +42,13 @@ def parts_of(program: Program) -> Parts:
     return Parts(graph, Frame("model", program.name, "", first), roots, loss, led)
 
 
-def followed(program: Program) -> tuple[Graph, dict[Value, Node]]:
+def followed(program: CompiledProgram) -> tuple[Graph, dict[Value, Node]]:
     """All that the file computes, with targets that follow what moves them; and `led`."""
     graph, outputs, led = program.graph, wanted(program), {}
     if program.phases:
-        graph = forms.following(program, replace(graph, outputs={forms.LOSS: program.objective.loss}))
+        graph = specialize.following(
+            program, replace(graph, outputs={specialize.LOSS: program.objective.loss})
+        )
         outputs |= graph.outputs
         own = {node.results[0]: node for node in program.graph.nodes}
         led = {n.results[0]: own[n.results[0]] for n in graph.nodes
@@ -54,7 +56,7 @@ def followed(program: Program) -> tuple[Graph, dict[Value, Node]]:
     return prune(without_identities(replace(graph, outputs=outputs))), led
 
 
-def wanted(program: Program) -> dict[str, Value]:
+def wanted(program: CompiledProgram) -> dict[str, Value]:
     """What the file gives by name, but for the loss."""
     found: dict[str, Value] = {}
     for output in program.outputs:
@@ -66,7 +68,7 @@ def wanted(program: Program) -> dict[str, Value]:
 
 
 def needed_by_the_loss(
-    program: Program, graph: Graph, answered: Collection[Value], led: Mapping[Value, Node]
+    program: CompiledProgram, graph: Graph, answered: Collection[Value], led: Mapping[Value, Node]
 ) -> set[Node]:
     """The nodes of the loss, which stand behind the model."""
     targets: set[Value] = {o.target_value for o in program.outputs if o.target_value is not None}
@@ -93,7 +95,7 @@ def given_by_the_model(
     """The nodes of the model, and what it gives: what is answered, and what the loss reads beside."""
     own = {value for node in loss for value in node.results}
     read = [value for node in loss for value in node.reads if value not in own]
-    answers = [value for name, value in graph.outputs.items() if name != forms.LOSS]
+    answers = [value for name, value in graph.outputs.items() if name != specialize.LOSS]
     needed = graph.needed_by([*answers, *read])
     first = [node for node in graph.nodes if node not in late and not needed.isdisjoint(node.results)]
     made = {value for node in first for value in node.results}
@@ -105,7 +107,7 @@ def kept_small(place: int) -> str:
     return f"kept small {place}"
 
 
-def is_answer(program: Program, name: str) -> bool:
+def is_answer(program: CompiledProgram, name: str) -> bool:
     """Of an output whose activation is exported as written, both are given."""
     output, dot, what = name.rpartition(".")
     if not dot or what == "scores":
@@ -128,7 +130,7 @@ def of_the_loss(
     return found
 
 
-def unanswered(program: Program, graph: Graph, answered: Collection[Value]) -> list[Value]:
+def unanswered(program: CompiledProgram, graph: Graph, answered: Collection[Value]) -> list[Value]:
     """The inputs that the loss alone reads, as the pairs that a net learns from."""
     read = sources_of(graph, answered)
     return [i.value for i in program.inputs if i.value not in read]

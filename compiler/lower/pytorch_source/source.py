@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import Graph
+from dlc.compiler.ir.graph import Graph
 from dlc.compiler.lower.pytorch_source.code import Code, lines, number, signature, text
 from dlc.compiler.lower.pytorch_source.forms import Functions, Sizes
 from dlc.compiler.lower.pytorch_source.frames import numbered_name

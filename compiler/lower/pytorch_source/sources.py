@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import number as size
+from dlc.compiler.dims.dim import number as size
 from dlc.compiler.lower.pytorch_source.code import Code, call, inline, lines, literal, quoted, text
 from dlc.compiler.lower.pytorch_source.functions import head
 

@@ -10,7 +10,7 @@ from dlc.compiler.lower.pytorch_source.functions import head, initialize
 from dlc.compiler.lower.pytorch_source.measuring import measure
 from dlc.compiler.lower.pytorch_source.objective import compute_loss, penalty, rate
 from dlc.compiler.lower.pytorch_source.sources import reading
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 
 if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
@@ -24,10 +24,10 @@ def training(e: Emitter) -> list[str]:
     asked = program.data is not None or program.train.span is not None
     if not asked or not program.phases:
         return []
-    if not forms.trained(program):
+    if not specialize.trained(program):
         refuse_loading(e)
         return []
-    forms.check_reached(program)
+    specialize.check_reached(program)
     rows = Rows(e)
     found = [*initialize(e)]
     e.initializes = bool(found)

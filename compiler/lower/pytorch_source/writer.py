@@ -5,8 +5,9 @@ from __future__ import annotations
 import keyword
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import number as known
-from dlc.compiler.ir import Value
+from dlc.compiler.dims.dim import number as known
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Sizes, Unwritten, Written
 from dlc.compiler.lower.pytorch_source.frames import (
@@ -21,12 +22,11 @@ from dlc.compiler.lower.pytorch_source.frames import (
 )
 from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
 from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
-from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    from dlc.compiler.ir import Graph, Node, Weight
+    from dlc.compiler.ir.graph import Graph, Node, Weight
 
 IMPORTED = ("F", "torch", "nn", "np")  # what bodies of classes and functions call
 # What the functions of a file that take rows call, or name by themselves.

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import Dim
-from dlc.compiler.lower.draws import Draws
+from dlc.compiler.dims.dim import Dim
+from dlc.compiler.ir.names import stored_name
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
-from dlc.compiler.names import stored_name
-from dlc.compiler.passes.forms import fixed, training
+from dlc.compiler.lower.random_draws import Draws
+from dlc.compiler.passes.specialize import fixed, training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dlc.compiler.ir import Node
+    from dlc.compiler.ir.graph import Node
     from dlc.compiler.operators.base import Operator
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 SIGNS = {
     "add": ("+", 2), "sub": ("-", 2), "mul": ("*", 3), "truediv": ("/", 3), "floordiv": ("//", 3),
@@ -182,7 +182,7 @@ class InOnnx(Form):
         return Said(self, written([*(["batch"] if type.batched else []), *type.shape]).replace("'", ""))
 
 
-def of(program: Program, operator: type[Operator]) -> Iterator[tuple[str, list[str]]]:
+def of(program: CompiledProgram, operator: type[Operator]) -> Iterator[tuple[str, list[str]]]:
     """The forms of the first use of an operator in a program, each under its heading."""
     graphs = [program.graph, *(training(program, o) for p in program.phases for o in p.objectives)]
     node = next((n for graph in graphs for n in graph.nodes if type(n.operator) is operator), None)

@@ -118,7 +118,8 @@ def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
 
     told = {
         "artifact.md": [
-            f"{model_scan.MAX_FILE} bytes", f"{model_scan.MAX_PARTS} fields", f"{model_scan.MAX_ITEMS} numbers",
+            f"{model_scan.MAX_FILE} bytes",
+            f"{model_scan.MAX_PARTS} fields", f"{model_scan.MAX_ITEMS} numbers",
             f"{strict_json.MAX_TEXT} bytes (64 MiB)", f"{strict_json.MAX_VALUES} JSON values",
             f"{types.MAX_CLASSES} classes", f"{types.MAX_RANK} axes", f"{proof.MAX_VALUES} values",
             f"{proof.BATCH} rows",

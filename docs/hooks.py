@@ -19,7 +19,8 @@ from dlc.reference.words import Word, words
 # The menu begins with these; other pages of docs/ follow. Pages of words and codes are found in their lists.
 FIRST = ("README.md", "language.md", "reference.md", "errors/README.md", "training.md", "artifact.md")
 LINK = re.compile(r"\[([^\]]+)\]\(((?!\w+:)[^)#]+)(#[^)]*)?\)")
-CODES, ERRORS = "../compiler/codes", "errors/README.md"  # the folder in git, and its list in the site
+CODES = "../compiler/diagnostics/codes"  # the folder in git
+ERRORS = "errors/README.md"  # the list of it in the site
 
 HEAD = """# Errors and warnings
 

@@ -16,7 +16,7 @@ REFERENCE = """# Reference
 Every word of the language that is built, with its signature. `dlc doc WORD` prints the page of a word: its
 settings, shapes, a spec that uses it, its forms in PyTorch and ONNX. `mkdocs build` makes a site
 of all pages. The language as a whole is described in [language.md](language.md), its errors in
-[pages of their own](../compiler/codes). This list is made from the definitions by
+[pages of their own](../compiler/diagnostics/codes). This list is made from the definitions by
 `python docs/write_reference.py`.
 
 Settings are given in the order shown or by name; those after `*` by name alone. One without `=` has to be

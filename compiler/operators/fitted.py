@@ -16,7 +16,7 @@ class Fitted(Operator, abstract=True):
     """Learns of each feature: of the last axis, or of the channels on axis 0 from three axes up.
     In a net that is used several times it learns from all that flows into it."""
 
-    group = "learnt"
+    group = "fitted"
     keeps = ("axes",)
     offset = "subtracts"
 

@@ -52,8 +52,8 @@ class Tokens:
     """The tokens of a text without its comments.
 
     `pairs` leads from the place of an opening bracket to the index of its partner (the end where it has
-    none); `broken` holds the places of tokens whose statement cannot be read, since their diagnostic is already
-    told.
+    none); `broken` holds the places of tokens whose statement cannot be read, since the error is told
+    already.
     """
 
     items: list[Token]

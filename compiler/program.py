@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic
     from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.ir.graph import Graph, Input, Output, Value
-    from dlc.compiler.ir.types import Classes
     from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.train_section import Train
+    from dlc.compiler.types import Classes
 
 
 @record

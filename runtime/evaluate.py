@@ -23,8 +23,8 @@ from dlc.runtime.training.meter import Meter, OutputMetric
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.training.metrics import CountTable
+    from dlc.compiler.types import Tensor
     from dlc.runtime.artifact.opened import OpenArtifact
     from dlc.runtime.data import Rows
     from dlc.runtime.data.rows import Batch

@@ -119,9 +119,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
+    from dlc.compiler import types
     from dlc.compiler.diagnostics.source import MAX_BYTES
     from dlc.compiler.elaborate.imports import MAX_FILES
-    from dlc.compiler.ir import types
     from dlc.runtime import strict_json, weight_files
     from dlc.runtime.artifact import model_scan, proof
     from dlc.runtime.data import bounds

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 LONGEST = 400
 # The folders of the compiler; each may import itself and what stands before it.
-FOLDERS = ("dialects", "operators", "training", "passes", "lower", "elaborate")
+FOLDERS = (
+    "diagnostics", "dims", "definitions", "operators", "parse", "ir", "format", "training", "passes",
+    "elaborate", "lower",
+)  # fmt: skip
 HEAVY = {
     "torch",
     "numpy",

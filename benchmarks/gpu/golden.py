@@ -28,8 +28,8 @@ from dlc.runtime.training.torch_forms import Forms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
     from dlc.runtime.training.torch_forms import Batch
 
 SPECS = Path(__file__).parents[2] / "specs"

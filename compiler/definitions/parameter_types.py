@@ -8,8 +8,8 @@ from typing import Any
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import Dim
-from dlc.compiler.ir.types import Typed
 from dlc.compiler.record import record
+from dlc.compiler.types import Typed
 
 LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import OneOf, ParameterType
-from dlc.compiler.ir.types import Typed
+from dlc.compiler.types import Typed
 
 
 class TensorValue(ParameterType):

@@ -17,10 +17,10 @@ from dlc.compiler.elaborate.deep_recursion import in_thread
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, tensors_in
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

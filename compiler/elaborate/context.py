@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Source, Span
     from dlc.compiler.elaborate.scope import FileScope, Scope
     from dlc.compiler.ir.graph import GraphInput, Value
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import Facts
+    from dlc.compiler.types import Tensor
 
 ENTRIES_A_STEP = 20  # of a list, that count as one step of work
 

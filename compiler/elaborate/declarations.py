@@ -17,9 +17,9 @@ from dlc.compiler.elaborate import arguments, members
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import ELEMENTS, MAX_CLASSES, Classes, Tensor
 from dlc.compiler.operators.base import WeightSpec
 from dlc.compiler.static import is_numbers
+from dlc.compiler.types import ELEMENTS, MAX_CLASSES, Classes, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.ir.graph import Graph, Value
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.train_section import Train
+    from dlc.compiler.types import Tensor
 
 
 def total_loss(e: Elaboration, ev: Evaluator, train: Train, wanted: bool) -> Value | None:

@@ -10,11 +10,11 @@ from dlc.compiler.dims.dim import is_free, names, substitute
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.values import Operand, OutputRef
 from dlc.compiler.ir.graph import Value, behind_index
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.output_kinds import class_axis, kind_of
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span

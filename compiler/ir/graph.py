@@ -7,16 +7,16 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Literal
 
-from dlc.compiler.ir.types import Typed
 from dlc.compiler.record import record
+from dlc.compiler.types import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from dlc.compiler.definitions.initializers import Initializer
     from dlc.compiler.diagnostics.source import Site
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.types import Tensor
 
 InputKind = Literal["input", "target", "length", "state"]
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Node, Value
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.lower.dim_bindings import Place
+    from dlc.compiler.types import Tensor
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
 TYPES["string"] = ir.DataType.STRING

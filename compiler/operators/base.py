@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from dlc.compiler.definitions.definition import Definition, Reject, family, setting
 from dlc.compiler.definitions.tensor_parameter_types import WeightTensor, tensor_kind
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.weight_spec import WeightSpec
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,8 +6,8 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, ParameterType
 from dlc.compiler.dims.dim import Dim, Size, at_least, ceil_div
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.types import Tensor
 
 END = 2**63 - 1  # ONNX's word for the end of an axis
 

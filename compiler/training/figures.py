@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.types import Tensor
 
 # What the parts of the rows are called elsewhere.
 PARTS = {"val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",

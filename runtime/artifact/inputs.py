@@ -21,7 +21,7 @@ from dlc.runtime.errors import ArtifactError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
     from dlc.runtime.data.source import Column
     from dlc.runtime.data.unknown_classes import Outside
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
 
 COPIES = 2  # of the weights, while ONNX Runtime opens them
 SHARE = 0.75  # of the memory that is free besides goes to the tensors of a run

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
 
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
 UNPROVED = "E0812"

@@ -37,7 +37,7 @@ from dlc.runtime.data.source import texts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir.types import Classes, Tensor
+    from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
 # NumPy has no bfloat16; training narrows what it gets as float32. A class is its place.

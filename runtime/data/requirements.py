@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.ir.types import Classes, Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Classes, Tensor
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from torch.fx.node import map_aggregate
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.ir.types import Classes
 from dlc.compiler.lower.initial_weights import check_known, draw
+from dlc.compiler.types import Classes
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
 from dlc.runtime.data import InMemoryRows, Rows
 from dlc.runtime.data import data_errors as of_data
@@ -26,8 +26,8 @@ from dlc.runtime.training.training_plan import impossible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
     from dlc.runtime.open_rows import Face
     from dlc.runtime.training.finite_differences import Compared
     from dlc.runtime.training.torch_forms import TorchForm

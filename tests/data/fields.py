@@ -10,7 +10,7 @@ import pytest
 
 from dlc.compiler.definitions.sections import Csv, Data, DataSource, TableSource
 from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.types import Classes, Tensor
+from dlc.compiler.types import Classes, Tensor
 from dlc.runtime.data import Dataset, Wanted, gather
 
 AUTO = Classes(free("found"), found_in="found")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlc.compiler.definitions.sections import Builtin, Csv, Data, NormalField, UniformField
 from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.types import Classes
 from dlc.runtime.data import gather
 from dlc.runtime.data.split import part, shuffled, spread
 

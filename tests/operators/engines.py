@@ -17,11 +17,11 @@ from reference import REPAIRED
 from dlc.compiler import Source, compile
 from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import Graph, Value
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
+from dlc.compiler.types import Tensor
 from dlc.runtime.artifact import session as onnxruntime_session
 from dlc.runtime.artifact.model_scan import ModelScan
 

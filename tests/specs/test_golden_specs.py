@@ -26,8 +26,8 @@ from dlc.show import stages
 
 if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"

@@ -16,8 +16,8 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
+    from dlc.compiler.types import Tensor
 
 INDENT = "    "
 PATHS = ("csv", "parquet", "npz")  # sources that are read from any path

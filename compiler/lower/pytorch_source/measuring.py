@@ -12,9 +12,9 @@ from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.training.metrics import State
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.lower.pytorch_source.data import Field
     from dlc.compiler.lower.pytorch_source.emitter import Emitter
+    from dlc.compiler.types import Tensor
 
 INDENT = "    "
 

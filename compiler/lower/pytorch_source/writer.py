@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims.dim import number as known
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Sizes, Unwritten, Written
 from dlc.compiler.lower.pytorch_source.frames import (
@@ -22,6 +21,7 @@ from dlc.compiler.lower.pytorch_source.frames import (
 )
 from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
 from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping

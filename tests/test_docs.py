@@ -137,7 +137,7 @@ def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
         ],
         "training.md": [
             f"{MAX_BYTES} bytes; {MAX_FILES} files",
-            f"unfold to {bounds.RATIO} times their size; {bounds.SMALL >> 20} MiB",
+            f"expand to {bounds.RATIO} times their size; {bounds.SMALL >> 20} MiB",
             f"list takes {npz.LISTED >> 20} MiB",
             f"footer of {parquet_pages.LONGEST_FOOTER >> 20} MiB",
             f"header of {weight_files.LONGEST_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",

@@ -1,5 +1,5 @@
-"""What `mkdocs build` adds to the pages of this folder: pages of words and errors, the menu, and the form
-of links to files outside of it. Nothing is written here."""
+"""Hooks of `mkdocs build`: generated pages for words and errors, the menu, and links out of `docs/`.
+They write no files into this folder."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from dlc.reference import errors
 from dlc.reference.pages import page, signed
 from dlc.reference.words import Word, words
 
-# The menu begins with these; other pages of docs/ follow. Pages of words and codes are found in their lists.
+# The first entries of the menu; other pages follow. Pages of words and codes are linked from their lists.
 FIRST = ("README.md", "language.md", "reference.md", "errors/README.md", "training.md", "artifact.md")
 LINK = re.compile(r"\[([^\]]+)\]\(((?!\w+:)[^)#]+)(#[^)]*)?\)")
 CODES = "../compiler/diagnostics/codes"  # the folder in git
-ERRORS = "errors/README.md"  # the list of it in the site
+ERRORS = "errors/README.md"  # the page of the site that lists them
 
 HEAD = """# Errors and warnings
 
-What every code means, with a spec that has it and the same spec corrected; `dlc explain CODE` prints it.
+All codes. Each page has a spec with the error and the corrected spec; `dlc explain CODE` prints it.
 Codes that begin with W are warnings: `# allow W0410: why` at the end of a line silences one there.
 """
 
 
 def on_config(config: Any) -> Any:
-    """The menu from the pages that there are."""
-    there = [path.name for path in sorted(Path(config.docs_dir).glob("*.md"))]
-    config.nav = [*FIRST, *(name for name in there if name not in FIRST)]
+    """Set the menu from the existing pages."""
+    existing = [path.name for path in sorted(Path(config.docs_dir).glob("*.md"))]
+    config.nav = [*FIRST, *(name for name in existing if name not in FIRST)]
     return config
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """The pages that are made from the definitions; that of the reference with links to them."""
+    """Add the generated pages; the reference page gets links to them."""
     from mkdocs.structure.files import File
 
     files.remove(files.get_file_from_path("reference.md"))
@@ -47,7 +47,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def generated() -> Iterator[tuple[str, str]]:
-    """Each generated page with its path."""
+    """The path and text of each generated page."""
     yield "reference.md", reference(linked)
     for name, found in by_page().items():
         yield f"reference/{name}.md", page(found)
@@ -61,17 +61,17 @@ def linked(word: Word) -> str:
 
 
 def by_page() -> dict[str, list[Word]]:
-    """The words of each page: those that share a name."""
+    """The words of each page. Words that share a name share a page."""
     found: dict[str, list[Word]] = {}
     for word in words():
-        alike = found.setdefault(word.page, [])
-        if not any(word.of is other.of for other in alike):
-            alike.append(word)
+        same_page = found.setdefault(word.page, [])
+        if not any(word.of is other.of for other in same_page):
+            same_page.append(word)
     return found
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links to the codes lead to their list; other links out of docs/ become text."""
+    """Point links to the codes to their list, and turn other links out of docs/ into text."""
     folder = posixpath.dirname(page.file.src_uri)
 
     def within(match: re.Match[str]) -> str:

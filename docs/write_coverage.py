@@ -1,4 +1,4 @@
-"""Writes `coverage.md`, the bounds that tests hold each operator to: `python docs/write_coverage.py`;
+"""Write `coverage.md`, the bounds that the tests assert for each operator: `python docs/write_coverage.py`;
 `--check` only compares."""
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ def listed(numbers: tuple[int, ...]) -> str:
 
 HEAD = f"""# Coverage
 
-How far PyTorch, ONNX Runtime and `onnx.reference` may be apart, for each operator. `tests/operators` runs all
-example rows of an operator and asserts these bounds; it holds more, on random settings and random programs.
-Made from the bounds and the rows by `python docs/write_coverage.py`.
+For each operator: how much the results of PyTorch, ONNX Runtime and `onnx.reference` may differ.
+`tests/operators` runs all example rows of an operator and asserts these bounds. It also asserts bounds on
+random settings and random programs. `python docs/write_coverage.py` generates this page from the bounds and
+the rows.
 
 `outputs`: the engines run the inference form in float32, at the opsets {listed(OPSETS)}, at the
 batch sizes {listed(BATCHES)} and two values of every free dimension. The bound is relative to the largest
-value of an output, or to 1 if that is less. Whole numbers, classes and booleans are equal.
+value of an output, or to 1 if that is less. Integers, classes and booleans are equal.
 
-`gradient`: in float64, the derivative of the training form by inputs and weights, along a random direction,
-beside the central difference. It is `-` where nothing real is made, and for `detach`, which has no gradient.
+`gradient`: in float64, the derivative of the training form with respect to inputs and weights, along a
+random direction, compared with the central difference. It is `-` for operators without float results, and
+for `detach`, which has no gradient.
 
-`settings` are those that are not at their default in some row. Losses exist in training alone. Operators
-that only the compiler inserts, such as those that name classes, are tested in
+`settings` are those that have a value other than their default in some row. Losses exist only in training.
+Operators that only the compiler inserts, such as those that map class indices to names, are tested in
 `tests/operators/test_answers.py`.
 """
 
@@ -65,7 +67,7 @@ def shown(limit: float) -> str:
 
 
 def settings_of(operator: type[Operator], row: Example) -> Iterator[str]:
-    """The settings that are not at their default in a row."""
+    """The settings of an operator that have a value other than their default in a row."""
     for node in in_training(operator.name, row).nodes:
         if node.operator.name == operator.name:
             for key, setting in operator.settings.items():
@@ -80,7 +82,7 @@ def gives_float(row: Example) -> bool:
 def main() -> None:
     made = page()
     if unknown := (SUMS | FUNCTIONS) - OPERATORS.keys():
-        sys.exit(f"tests/operators/bounds.py names what is no operator: {', '.join(sorted(unknown))}")
+        sys.exit(f"tests/operators/bounds.py has names that are not operators: {', '.join(sorted(unknown))}")
     if "--check" not in sys.argv:
         PAGE.write_text(made, encoding="utf-8", newline="\n")
     elif PAGE.read_text("utf-8") != made:

@@ -1,4 +1,4 @@
-"""Writes `reference.md` from the definitions: `python docs/write_reference.py`; `--check` only compares."""
+"""Write `reference.md` from the definitions: `python docs/write_reference.py`; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from dlc.reference.words import Word
 PAGE = Path(__file__).parent / "reference.md"
 REFERENCE = """# Reference
 
-Every word of the language that is built, with its signature. `dlc doc WORD` prints the page of a word: its
-settings, shapes, a spec that uses it, its forms in PyTorch and ONNX. `mkdocs build` makes a site
-of all pages. The language as a whole is described in [language.md](language.md), its errors in
-[pages of their own](../compiler/diagnostics/codes). This list is made from the definitions by
-`python docs/write_reference.py`.
+All words of the language that are built, with their signatures. `dlc doc WORD` prints the page of a word:
+its settings, shapes, a spec that uses it, its forms in PyTorch and ONNX. `mkdocs build` makes a site with
+all these pages. [language.md](language.md) describes the language as a whole; each error has [its own
+page](../compiler/diagnostics/codes). `python docs/write_reference.py` generates this list from the
+definitions.
 
-Settings are given in the order shown or by name; those after `*` by name alone. One without `=` has to be
-given. A loss, `loss = mse(price)` in `train`, holds an output against its target, `mse(prediction, target)` a
-tensor against another; it is an expression: `mse(a) + 0.1 * mae(b)`. `expect` holds comparisons that
-`dlc test` checks, of numbers, shapes and figures: `parameters == 61_706`, `flops <= 1e6`,
-`shape(h) == [16, 5, 5]`, `test.accuracy >= 0.98`; with several outputs `test.OUTPUT.accuracy`.
+Settings are given in the order shown or by name; those after `*` only by name. A setting without `=` is
+required. A loss with one argument, `loss = mse(price)` in `train`, compares an output with its target; with
+two, `mse(prediction, target)`, it compares two tensors. A loss is an expression: `mse(a) + 0.1 * mae(b)`.
+`expect` lists comparisons of numbers, shapes and metrics, which `dlc test` checks: `parameters == 61_706`,
+`flops <= 1e6`, `shape(h) == [16, 5, 5]`, `test.accuracy >= 0.98`; with several outputs
+`test.OUTPUT.accuracy`.
 """
 
 
@@ -32,7 +33,7 @@ def reference(shown: Callable[[Word], str] = signed) -> str:
 
 
 def unbuilt() -> str:
-    """What the language has and this version has not."""
+    """The words that are planned but not built yet, by owner."""
     owners: dict[tuple[str, ...], list[str]] = {}
     for of, named in LATER.items():
         owners.setdefault(named, []).append(of)

@@ -77,7 +77,7 @@ def test_params_can_be_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"\xff\xfe\x00binary", "is no text in UTF-8 (line 1)"),
+        (b"\xff\xfe\x00binary", "is not UTF-8 text (line 1)"),
         (b"#" * 1_000_001, "is larger than 1_000_000 bytes"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_typo_is_told() -> None:
     done = dlc("doc", "cnov")
     assert (done.exit_code, "help: did you mean `conv`?" in done.output) == (1, True)
     assert dlc("doc", "earlystop").output.startswith("`earlystop` is `early_stop` here.\n\nearly_stop\n")
-    assert "help: `dlc doc` lists them all" in dlc("doc", "quaternion").output
+    assert "help: `dlc doc` lists all words" in dlc("doc", "quaternion").output
 
 
 def test_what_is_not_built_yet_is_said_to_be() -> None:
@@ -216,14 +216,14 @@ def test_a_topic_leads_to_the_words_of_the_language(name: str) -> None:
 def test_all_that_a_topic_names_is_there_or_said_to_come() -> None:
     headings = {f"# {word.heading}" for word in words()}
     for topic in topics.topics():
-        known = [word in headings or bool(find(word) or topics.later(word)) for word in topic.words]
+        known = [word in headings or bool(find(word) or topics.not_built(word)) for word in topic.words]
         assert all(known), topic.names
         assert topics.topic(topic.names[-1]) == topic
 
 
 def test_a_word_that_is_no_topic_is_looked_for_in_what_is_said_of_each() -> None:
     said = dlc("doc", "rectangle").output
-    assert said.startswith("rectangle\n\n- `random_erase`: ") and "`dlc doc WORD` says more of one." in said
+    assert said.startswith("rectangle\n\n- `random_erase`: ") and "`dlc doc WORD` explains one." in said
     assert dlc("doc", "rectangles").output.partition("\n")[2] == said.partition("\n")[2]
     assert "`softplus`" in dlc("doc", "without", "overflow").output
 

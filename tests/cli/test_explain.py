@@ -55,7 +55,7 @@ def test_a_typo_is_told() -> None:
     assert done.exit_code == 1
     assert "there is no code `E0230`" in done.output
     assert "help: did you mean `E0203`?" in done.output
-    assert "help: `dlc explain` lists them all" in dlc("explain", "shapes").output
+    assert "help: `dlc explain` lists all codes" in dlc("explain", "shapes").output
 
 
 def test_a_terminal_shows_headings_in_bold_and_text_in_lines_that_fit() -> None:

@@ -28,7 +28,7 @@ def test_files_are_brought_into_the_layout_once(tmp_path: Path) -> None:
 def test_check_changes_nothing(tmp_path: Path) -> None:
     loose = write(tmp_path, "loose.dl", LOOSE)
     done = dlc("fmt", "--check", loose)
-    assert (done.exit_code, done.output) == (1, f"{loose} is not in the layout\n")
+    assert (done.exit_code, done.output) == (1, f"{loose} is not formatted\n")
     assert loose.read_text("utf-8") == LOOSE
 
 

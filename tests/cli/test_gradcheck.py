@@ -75,7 +75,7 @@ def test_the_seed_chooses_weights_rows_and_places(tmp_path: Path) -> None:
 def test_kinks_are_explained_where_there_are_some() -> None:
     said = check(SPECS / "digits_cnn.dl").stdout
     kinks = sum(map(int, re.findall(r"(\d+) near a kink(?:  .* left)?$", said, re.MULTILINE)))
-    assert re.search(rf"^{kinks} of \d+ places are near a kink, as `relu` has one at 0", said, re.MULTILINE)
+    assert re.search(rf"^{kinks} of \d+ entries and directions are near a kink, such as that of `relu` at 0", said, re.MULTILINE)
     assert "kink" not in check(SPECS / "iris.dl").stdout
 
 

@@ -154,7 +154,7 @@ def test_files_of_a_run(odd: dict[Path, str], tmp_path: Path) -> None:
             typed.append(("export", run))
             told.append({
                 "model.dl": f"error: {run} is no run that can be read: model.dl {why}\n",
-                "spec.json": f"error[E0001]: {run} is no run folder\n",
+                "spec.json": f"error[E0001]: {run} is not a run folder\n",
                 "weights.safetensors": f"error: {run / name} {why}\n",
             }[name])  # fmt: skip
     for wanted, said in zip(told, refused(*typed), strict=True):

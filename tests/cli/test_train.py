@@ -215,16 +215,16 @@ def test_an_idx_folder_may_have_no_test_set(tmp_path: Path) -> None:
     text += 'data { source = idx(".") }\ntrain { epochs = 1 }\nexpect { test.loss >= 0 }\n'
     done = dlc("test", write(tmp_path, "digits.dl", text))
     assert done.exit_code == 1
-    assert "  NOT MET  test.loss >= 0   there is no such figure" in done.output
+    assert "  NOT MET  test.loss >= 0   there is no such value" in done.output
 
 
 def test_what_is_static_is_checked_without_data(tmp_path: Path) -> None:
     text = IRIS.replace('builtin("iris")', 'csv("none.csv")') + EXPECT
     done = dlc("test", write(tmp_path, "far.dl", text), write(tmp_path, "wrong.dl", "input x\n"))
     assert done.exit_code == 1
-    assert "there is no file none.csv, so only what is known without training is checked" in done.output
+    assert "there is no file none.csv; only expectations that need no training are checked" in done.output
     assert "  unknown  train.accuracy >= 0.8\n" in done.output
-    assert done.output.endswith("1 of 2 specs are what they expect\n")
+    assert done.output.endswith("1 of 2 specs meet their expectations\n")
     assert dlc("test", tmp_path / "far.dl").exit_code == 0
 
 

@@ -51,7 +51,7 @@ def test_an_option_that_is_a_setting_stands_in_the_spec(option: str, place: str)
         done = dlc(command, "p.dl", option, "3")
         assert (done.exit_code, done.stderr.splitlines()) == (2, [
             f"error: no such option '{option}'",
-            f"  = help: it stands in the spec: `{place}`; `--set` changes a param",
+            f"  = help: set it in the spec: `{place}`; `--set` changes a param",
         ])  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_every_spec_meets_what_it_expects() -> None:
     assert [line for line in lines if line.startswith("  unknown")] == UNKNOWN
     expectations = [line for line in lines if line.startswith("  ")]
     assert all(line.startswith("  met") for line in expectations if line not in UNKNOWN)
-    assert lines[-1] == f"all {len(list(SPECS.rglob('*.dl')))} specs are what they expect"
+    assert lines[-1] == f"all {len(list(SPECS.rglob('*.dl')))} specs meet their expectations"
 
 
 def test_what_is_not_met_fails(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_what_is_not_met_fails(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "  met      parameters == 3 " in result.output
     assert "  NOT MET  train.accuracy == 1 " in result.output
-    assert result.output.splitlines()[-1] == "the spec is not what it expects"
+    assert result.output.splitlines()[-1] == "the spec does not meet its expectations"
 
 
 @pytest.mark.parametrize("name", ["mcculloch_pitts", "perceptron"])

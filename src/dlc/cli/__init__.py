@@ -1,4 +1,4 @@
-"""The command line. Each command is a module of its own, imported when it is asked for."""
+"""The command line. Each command is a module, which is imported when the command is used."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import click
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-# Commands whose processes are so short that collecting garbage would only cost time.
+# Short-lived commands, which run without garbage collection to save time.
 SHORT = ("check", "show", "fmt", "explain", "doc")
 
-# Commands whose arguments are words, and not files.
+# Commands that take words as arguments, not files.
 WORDS = ("explain", "doc")
 
-# Each command, and the module that holds it as `command`.
+# The commands, with the modules that define them as `command`.
 COMMANDS = {
     "check": "check",
     "show": "show",
@@ -37,11 +37,11 @@ COMMANDS = {
     "doc": "doc",
     "doctor": "doctor",
 }
-LATER = ("diff",)
+UNIMPLEMENTED = ("diff",)
 
 
 class Commands(click.Group):
-    """Finds commands by name, and turns what goes wrong in them into a message and an exit code."""
+    """Finds commands by name, and turns their exceptions into a message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -59,49 +59,49 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from dlc.compiler.diagnostics.suggest import did_you_mean
 
-            if args[0] in LATER:
+            if args[0] in UNIMPLEMENTED:
                 ctx.fail(f"`dlc {args[0]}` is not built yet")
             hint = did_you_mean(args[0], COMMANDS) or "`dlc --help` lists the commands"
             ctx.fail(f"there is no command `{args[0]}`; {hint}")
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **settings: Any) -> Any:
-        from dlc.cli.command_errors import told
+        from dlc.cli.command_errors import errors_reported
 
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # of what its encoding does not have
-        with told():
+                stream.reconfigure(errors="backslashreplace")  # for characters that its encoding lacks
+        with errors_reported():
             return super().main(*args, **settings)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        from dlc.cli.command_errors import told
+        from dlc.cli.command_errors import errors_reported
 
         for argument in args:
-            check_argument(argument, empty=args[0] in WORDS)
-        with told():
+            check_argument(argument, may_be_empty=args[0] in WORDS)
+        with errors_reported():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        from dlc.cli.command_errors import told
+        from dlc.cli.command_errors import errors_reported
 
-        with told():  # before click makes something else of it
+        with errors_reported():  # before click converts the exception
             return super().invoke(ctx)
 
 
-def check_argument(argument: str, *, empty: bool) -> None:
-    """Refuse what no command takes: bytes that are no text, and nothing at all where no word is meant."""
+def check_argument(argument: str, *, may_be_empty: bool) -> None:
+    """Refuse arguments that no command takes: bytes that are not UTF-8, and empty ones unless allowed."""
     from dlc.cli.command_errors import refuse
 
-    nothing = not argument or (argument.startswith("--") and argument.find("=") == len(argument) - 1)
-    if nothing and not empty:
+    is_empty = not argument or (argument.startswith("--") and argument.find("=") == len(argument) - 1)
+    if is_empty and not may_be_empty:
         refuse(
             f"`{argument}` has no value" if argument else "an argument is empty",
-            "give it one; a variable of the shell that is not set leaves nothing behind",
+            "give it a value; an unset shell variable gives an empty one",
         )
-    if not argument.isprintable() and any("\udc80" <= sign <= "\udcff" for sign in argument):
+    if not argument.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in argument):
         shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
-        refuse(f"`{shown}` is no text in UTF-8", "give it a name in UTF-8")
+        refuse(f"`{shown}` is not UTF-8 text", "give it a name in UTF-8")
 
 
 def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -126,29 +126,29 @@ def commands() -> None:
 
 
 def main() -> NoReturn:
-    """The process of the command line. It ends without taking libraries apart:
-    their threads may still be starting, and abort the process if they are."""
+    """Run the command line. The process ends without unloading libraries, because threads that are still
+    starting would abort it."""
     gc.disable()
     code: object = 0
     try:
         commands(prog_name="dlc")
     except SystemExit as end:
         code = end.code
-    failed = lost()
+    failed = flush_output()
     os._exit((code if isinstance(code, int) else int(code is not None)) or failed)
 
 
-def lost() -> int:
-    """1 if some of the output could not be written."""
+def flush_output() -> int:
+    """Flush standard output and standard error; 1 if some output could not be written."""
     try:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
     except BrokenPipeError:
-        pass  # who reads has gone
+        pass  # the reader of the pipe has ended
     except OSError as error:
-        from dlc.cli.command_errors import complain, say_os_error
+        from dlc.cli.command_errors import os_error_text, print_error
 
         with suppress(OSError):
-            complain(say_os_error(error))
+            print_error(os_error_text(error))
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""`dlc check`: every error and warning of specs."""
+"""`dlc check`: all errors and warnings of specs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def command(specs: tuple[str, ...], form: str, settings: tuple[tuple[str, Any], 
 
 
 def check_all(specs: tuple[str, ...], form: str, params: dict[str, Any]) -> bool:
-    """Tell what is wrong with each spec; true if there is an error in one."""
+    """Print the errors and warnings of each spec; true if one has an error."""
     from dlc.cli import command_errors
 
     found: list[Diagnostic] = []
@@ -47,7 +47,7 @@ def check_all(specs: tuple[str, ...], form: str, params: dict[str, Any]) -> bool
 
 
 def check(spec: str, params: dict[str, Any]) -> tuple[tuple[Diagnostic, ...], str]:
-    """What is wrong with a spec, and one line that sums it up."""
+    """The errors and warnings of a spec, and a summary in one line."""
     from dlc.cli.specs import compile_here
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.compiler.passes.cost import parameters
@@ -55,16 +55,16 @@ def check(spec: str, params: dict[str, Any]) -> tuple[tuple[Diagnostic, ...], st
     try:
         program = compile_here(spec, params)
     except CompileError as error:
-        return error.diagnostics, f"{told(error.diagnostics)} in {spec}"
-    words = told(program.warnings, "no errors")
-    return program.warnings, f"{words} in {spec}: {plural(parameters(program.graph), 'parameter')}"
+        return error.diagnostics, f"{counted(error.diagnostics)} in {spec}"
+    counts = counted(program.warnings, "no errors")
+    return program.warnings, f"{counts} in {spec}: {plural(parameters(program.graph), 'parameter')}"
 
 
-def told(diagnostics: tuple[Diagnostic, ...], nothing: str = "") -> str:
+def counted(diagnostics: tuple[Diagnostic, ...], no_errors: str = "") -> str:
     """`2 errors and 1 warning`."""
     errors = sum(d.severity == "error" for d in diagnostics)
     warnings = len(diagnostics) - errors
-    parts = [plural(errors, "error")] if errors else [nothing] if nothing else []
+    parts = [plural(errors, "error")] if errors else [no_errors] if no_errors else []
     return " and ".join([*parts, *([plural(warnings, "warning")] if warnings else [])])
 
 

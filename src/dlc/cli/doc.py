@@ -1,37 +1,36 @@
-"""`dlc doc`: what a word of the language means."""
+"""`dlc doc`: the documentation of a word of the language."""
 
 from __future__ import annotations
 
 import click
 
-SHORT = 2  # letters of a word that is no typo of a setting
-LONG = 5  # letters that a word has at most which may be another one than the one that is near
+SHORT = 2  # words of at most this many letters are not matched with names of settings
+LONG = 5  # only longer words are replaced by a word that differs in one letter
 
 
 @click.command(
-    short_help="Say what a word of the language means.",
+    short_help="Explain a word of the language.",
     context_settings={"ignore_unknown_options": True},  # `->` is a word
 )
 @click.argument("word", nargs=-1)
 def command(word: tuple[str, ...]) -> None:
-    """Say what an operator, a loss, a section, a setting or another word of the language means, with a spec
-    that uses it. Of a topic, as `classification` or `missing values`, list the words that belong to it.
-    Without a word, list them all."""
+    """Explain an operator, a loss, a section, a setting or another word of the language, with a spec that
+    uses it. For a topic, such as `classification` or `missing values`, list the words that belong to it.
+    Without a word, list all words."""
     from dlc.reference import pages, terminal, topics
     from dlc.reference.words import find
 
     if not word:
-        terminal.show(f"{pages.listed()}\n`dlc doc WORD` says more of one.\n")
+        terminal.show(f"{pages.listed()}\n`dlc doc WORD` explains one.\n")
         return
     phrase = " ".join(word)
     unknown = not all(map(find, word)) and topics.search(phrase)
-    together = len(word) > 1 and (topics.topic(phrase) or unknown)
-    terminal.show("\n".join([page(one) for one in ([phrase] if together else word)]))
+    is_phrase = len(word) > 1 and (topics.topic(phrase) or unknown)
+    terminal.show("\n".join([page(one) for one in ([phrase] if is_phrase else word)]))
 
 
 def page(text: str) -> str:
-    """The page of a word, of a setting, or of a topic; what is written behind it, as in `dense(3)`, does not
-    matter."""
+    """The page of a word, a setting or a topic. Arguments, as in `dense(3)`, are ignored."""
     from dlc.cli.command_errors import refuse
     from dlc.compiler.diagnostics.codes import codes
     from dlc.reference import pages, topics
@@ -44,22 +43,22 @@ def page(text: str) -> str:
     if topics.topic(word):
         return topics.page(word)
     if owned := settings(word):
-        unbuilt = topics.later(word)
+        unbuilt = topics.not_built(word)
         return pages.of_settings(word, owned) + (f"\n{unbuilt}.\n" if unbuilt else "")
-    if topics.later(word):
+    if topics.not_built(word):
         return topics.page(word)
     if word.upper() in codes():
-        refuse(f"`{word}` is a code, no word", f"write `dlc explain {word.upper()}`")
+        refuse(f"`{word}` is a code, not a word", f"write `dlc explain {word.upper()}`")
     if known := known_as(word) or misspelt(word):
         return f"`{word}` is `{known}` here.\n\n{page(known)}"
-    help = elsewhere(word)
-    if not help and (said := topics.page(word)):
-        return said
-    refuse(f"there is no word `{text}`", help or meant(word) or "`dlc doc` lists them all")
+    help = alias_hint(word)
+    if not help and (found_topic := topics.page(word)):
+        return found_topic
+    refuse(f"there is no word `{text}`", help or spelling_hint(word) or "`dlc doc` lists all words")
 
 
 def known_as(word: str) -> str:
-    """The word here for one of another library, as `dense` is for `nn.Linear`; empty if it is none."""
+    """The word of dlc for a name of another library: `dense` for `nn.Linear`; empty if there is none."""
     from dlc.compiler.definitions import aliases
     from dlc.compiler.definitions.definition import STAGES, Definition
 
@@ -79,7 +78,7 @@ def is_word(name: str) -> bool:
 
 
 def misspelt(word: str) -> str:
-    """The one word that a longer one is a letter away from, as `standardize` is from `standardise`."""
+    """The only word that differs in one letter, as `standardize` from `standardise`; not for short words."""
     from dlc.compiler.definitions.aliases import ABSENT
     from dlc.compiler.diagnostics.suggest import Steps
     from dlc.reference.words import keys, words
@@ -89,8 +88,8 @@ def misspelt(word: str) -> str:
     return near[0] if len(near) == 1 and len(word) > LONG and word not in ABSENT else ""
 
 
-def elsewhere(word: str) -> str:
-    """What a word is called here that is written so elsewhere, as `nn.Linear` is in PyTorch."""
+def alias_hint(word: str) -> str:
+    """How to write a name of another library, such as `nn.Linear` of PyTorch."""
     from dlc.compiler.definitions import aliases
     from dlc.compiler.definitions.definition import STAGES, Definition
     from dlc.reference.words import find, settings
@@ -103,8 +102,8 @@ def elsewhere(word: str) -> str:
     return aliases.operator(last) or aliases.member(last, *families) or aliases.setting(last, names)
 
 
-def meant(word: str) -> str:
-    """The word that is near to a typo."""
+def spelling_hint(word: str) -> str:
+    """The word that is similar to a mistyped one."""
     from dlc.compiler.definitions.aliases import ABSENT
     from dlc.compiler.diagnostics.suggest import did_you_mean
     from dlc.reference.words import keys, settings, words

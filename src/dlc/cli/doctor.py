@@ -1,4 +1,4 @@
-"""`dlc doctor`: what is installed, and what a run gets on this machine."""
+"""`dlc doctor`: the installed packages, and the devices of this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
               help="Text for people, or JSON for tools.")  # fmt: skip
 def command(form: str) -> None:
     """Check what is installed, what is missing for which commands, and which device training and artifacts
-    get here. Ends with 1 if something is broken; what is optional may be missing."""
+    use on this machine. The exit code is 1 if something is broken; optional packages may be missing."""
     from dlc.doctor import CHECKS
 
     found = [(check, check.look()) for check in CHECKS]
@@ -38,17 +38,17 @@ def show_text(found: Sequence[tuple[Check, Finding]]) -> None:
     about = machine()
     gpus = ", ".join(about["gpus"]) or "no NVIDIA GPU"
     say(f"dlc {about['dlc']}, Python {about['python']}, {about['system']}, {gpus}\n")
-    wide = max(len(check.name) for check, _ in found)
+    width = max(len(check.name) for check, _ in found)
     for check, finding in found:
-        head = f"{finding.status:7}  {check.name:{wide}}  "
+        head = f"{finding.status:7}  {check.name:{width}}  "
         say(lines(head, finding.message))
         if finding.status != "ok":
             say(lines(" " * len(head), f"needed for {check.serves}"))
-            say(f"{' ' * len(head)}fix: {finding.fix}")  # on one line, to be copied
+            say(f"{' ' * len(head)}fix: {finding.fix}")  # on one line, so that it can be copied
 
 
 def lines(head: str, text: str) -> str:
-    """A text behind its head, its further lines below its first."""
+    """A text after its head, wrapped with a hanging indent."""
     from dlc.reference.terminal import WIDTH
 
     return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head),

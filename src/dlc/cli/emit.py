@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: standard output]")
 @set_option
 def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]) -> None:
-    """Write a spec as a short PyTorch file that needs no dlc: the module, its training and its data. Classes
-    that the spec leaves open are read from the rows. Paths stay relative to the spec: run the file in the
+    """Write a spec as a short PyTorch file that does not need dlc: the module, its training and its data.
+    Classes of `class(auto)` are read from the rows. Paths stay relative to the spec: run the file in the
     folder of the spec."""
     from dlc.cli.sources import files_of
     from dlc.cli.specs import open_spec
@@ -41,11 +41,11 @@ def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]
 
 
 def with_classes(face: Face) -> CompiledProgram:
-    """The program with the classes of the training rows, where it leaves them open and has a source."""
+    """The program with the classes of the training rows, if it has `class(auto)` and a source."""
     program = face.compiled
     declared = (field.declared for field in (*program.inputs, *program.outputs))
-    waits = any(type.classes and not isinstance(type.classes.count, int) for type in declared)
-    if waits and program.data is not None and program.data.source is not None:
+    is_open = any(type.classes and not isinstance(type.classes.count, int) for type in declared)
+    if is_open and program.data is not None and program.data.source is not None:
         from dlc.runtime import data
 
         face.learn(data.facts(program, face.folder))

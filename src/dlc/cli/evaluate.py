@@ -1,4 +1,4 @@
-"""`dlc eval`: an artifact's metrics on data."""
+"""`dlc eval`: the metrics of an artifact on rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dlc.cli.terminal_text import say
     help="A table, or JSON.",
 )
 def command(model: str, data: str, form: str) -> None:
-    """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
+    """Compute the metrics of an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
     or a built-in set."""
     from dlc.cli import command_errors
     from dlc.cli.sources import source_of

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     metavar="FILE",
-    help="A safetensors file, in place of the weights of the run or of initial ones.",
+    help="A safetensors file, in place of the weights of the run or initial values.",
 )
 @click.option("--outputs", metavar="NAMES",
-              help="What it answers, written as in `export { outputs }`: y.logits, h.")  # fmt: skip
+              help="The outputs, written as in `export { outputs }`: y.logits, h.")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: NAME.onnx]")
 @set_option
 def command(
@@ -33,7 +33,7 @@ def command(
     output: str | None,
     settings: tuple[tuple[str, Any], ...],
 ) -> None:
-    """Write a spec, or a run (its folder), as one ONNX file, proved equal to the torch module."""
+    """Write a spec, or a run (its folder), as one ONNX file, which is checked against the torch module."""
     from dlc.cli.sources import files_of
     from dlc.cli.specs import open_run, open_spec
     from dlc.runtime.artifact.export import export
@@ -68,7 +68,7 @@ def command(
 
 
 def check_ending(place: str) -> None:
-    """Refuse a file that is there and holds something else, by its ending."""
+    """Refuse to replace a file of another kind, by its ending."""
     from dlc.compiler.reading import held
     from dlc.runtime.files import lost
 

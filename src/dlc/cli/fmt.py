@@ -1,4 +1,4 @@
-"""`dlc fmt`: the one layout."""
+"""`dlc fmt`: format specs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import click
 from dlc.cli.terminal_text import say
 
 
-@click.command(short_help="Bring specs into the one layout.")
+@click.command(short_help="Format specs.")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option(
-    "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 if a file is not in the layout."
+    "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 if a file is not formatted."
 )
 def command(specs: tuple[str, ...], only_check: bool) -> None:
-    """Bring specs into the one layout; comments are kept."""
+    """Format specs; comments are kept."""
     from dlc.cli import command_errors
     from dlc.compiler.diagnostics.problems import CompileError
 
@@ -29,12 +29,12 @@ def command(specs: tuple[str, ...], only_check: bool) -> None:
             continue
         if changed:
             failed |= only_check
-            say(f"{spec} is not in the layout" if only_check else f"{spec} changed")
+            say(f"{spec} is not formatted" if only_check else f"{spec} changed")
     sys.exit(1 if failed else 0)
 
 
 def layout(spec: str, *, write: bool) -> bool:
-    """True if the layout of a spec is another one, which is then written if so wished."""
+    """True if formatting changes a spec; `write` replaces the file."""
     from dlc.cli.specs import content_of, text_of
     from dlc.compiler import Source
     from dlc.compiler.format.formatter import format

@@ -1,4 +1,4 @@
-"""`dlc gradcheck`: the gradients of a spec against differences."""
+"""`dlc gradcheck`: compare the gradients of a spec with finite differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dlc.runtime.training.gradcheck import Check, Checked
 
-FEW = 4  # names that are told
+MAX_NAMES = 4  # names of weights that are listed
 
 
 @click.command(short_help="Check the gradients of a spec.")
@@ -35,8 +35,8 @@ FEW = 4  # names that are told
 def command(
     spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, seed: int | None, form: str
 ) -> None:
-    """Hold the gradients that training follows against differences of the loss, in float64 and weight by
-    weight. A kink, as `relu` has one at 0, is no error."""
+    """Compare the gradients of training with finite differences of the loss, in float64 and weight by
+    weight. A kink, such as that of `relu` at 0, is not an error."""
     from dlc.cli import command_errors
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
@@ -45,15 +45,15 @@ def command(
     from dlc.runtime.training.gradcheck import Check
 
     check = Check(face, source_of(data), seed)
-    found = list(told(check, form))
+    found = list(report(check, form))
     wrong = [checked for checked in found if checked.wrong]
     if wrong:
         command_errors.show([check.blame(wrong)], sys.stderr)
     sys.exit(1 if wrong else 0)
 
 
-def told(check: Check, form: str) -> Iterator[Checked]:
-    """What is found, told as it is found."""
+def report(check: Check, form: str) -> Iterator[Checked]:
+    """The result of each weight, printed as soon as it is known."""
     if form == "json":
         found = []
         for checked, left in timed(check):
@@ -66,13 +66,13 @@ def told(check: Check, form: str) -> Iterator[Checked]:
     source = f"random rows: {check.lacking}" if check.lacking else "rows of the data"
     say(f"{check.rows} {source}; gradients in float64 against differences\n")
     names, shapes = ([*column] for column in zip(*((n, str([*s])) for n, s in check.weights), strict=True))
-    wide, wider = (max(map(len, (head, *column))) for head, column in (("weight", names), ("shape", shapes)))
-    click.echo(f"{'weight':{wide}}  {'shape':{wider}}  {'looked at':28}  error")
+    name_width, shape_width = (max(map(len, column)) for column in (["weight", *names], ["shape", *shapes]))
+    click.echo(f"{'weight':{name_width}}  {'shape':{shape_width}}  {'looked at':28}  error")
     found = []
     for checked, left in timed(check):
         found.append(checked)
-        click.echo(f"{checked.name:{wide}}  {[*checked.shape]!s:{wider}}  {looked_at(checked):28}  "
-                   f"{checked.error:.1e}{verdict(checked)}{left}")  # fmt: skip
+        click.echo(f"{checked.name:{name_width}}  {[*checked.shape]!s:{shape_width}}  {looked_at(checked):28}"
+                   f"  {checked.error:.1e}{verdict(checked)}{left}")  # fmt: skip
         yield checked
     click.echo()
     for line in summary(found):
@@ -80,14 +80,14 @@ def told(check: Check, form: str) -> Iterator[Checked]:
 
 
 def timed(check: Check) -> Iterator[tuple[Checked, str]]:
-    """What is found, now and then with the time that the rest will take: `  3 min left`."""
+    """Each result, from time to time with the remaining time: `  3 min left`."""
     from dlc.runtime.training.progress import QUIET, duration
 
-    began = told = time.monotonic()
+    began = shown = time.monotonic()
     for done, checked in enumerate(check.run(), 1):
         now, rest = time.monotonic(), len(check.weights) - done
-        quiet = rest == 0 or now - told < QUIET
-        told = told if quiet else now
+        quiet = rest == 0 or now - shown < QUIET
+        shown = shown if quiet else now
         yield checked, "" if quiet else f"  {duration((now - began) / done * rest)} left"
 
 
@@ -96,8 +96,7 @@ def looked_at(checked: Checked) -> str:
     if checked.whole:
         return "every entry"
     parts = ((checked.entries, "entries"), (checked.directions, "directions"))
-    words = (f"{n} {what}" if n > 1 else "1 direction" for n, what in parts if n)
-    return ", ".join(words)
+    return ", ".join(f"{n} {what}" if n > 1 else "1 direction" for n, what in parts if n)
 
 
 def verdict(checked: Checked) -> str:
@@ -109,14 +108,15 @@ def verdict(checked: Checked) -> str:
 
 
 def summary(found: Sequence[Checked]) -> Iterator[str]:
-    kinks, places = sum(c.kinks for c in found), sum(c.entries + c.directions for c in found)
-    still = [f"`{c.name}`" for c in found if not c.gradient and not c.wrong]
+    kinks, probes = sum(c.kinks for c in found), sum(c.entries + c.directions for c in found)
+    unchanged = [f"`{c.name}`" for c in found if not c.gradient and not c.wrong]
     if kinks:
-        yield (f"{kinks} of {places} places are near a kink, as `relu` has one at 0: there each value "
-               "between both sides is right")  # fmt: skip
-    if still:
-        names = ", ".join(still[:FEW]) + f" and {len(still) - FEW} more" * (len(still) > FEW)
-        yield f"no gradient reaches {names}: training leaves what has none as it began"
+        yield (f"{kinks} of {probes} entries and directions are near a kink, such as that of `relu` at 0: "
+               "there every value between the slopes of both sides is right")  # fmt: skip
+    if unchanged:
+        rest = len(unchanged) - MAX_NAMES
+        names = ", ".join(unchanged[:MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+        yield f"no gradient reaches {names}: training does not change weights without a gradient"
     wrong, count = sum(c.wrong is not None for c in found), len(found)
     if wrong:
         yield f"the gradients of {wrong} of {count} weights are wrong"

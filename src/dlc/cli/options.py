@@ -11,15 +11,15 @@ NUMBERED = re.compile(r"cuda:\d{1,4}", re.ASCII)
 
 
 class SettingType(click.ParamType):
-    """`NAME=value`, the value written as in a spec; a bare word is text."""
+    """`NAME=value`. The value has the syntax of a spec; a bare word is text."""
 
     name = "NAME=value"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, tuple):
             return value
-        name, sign, text = value.partition("=")
-        if not sign or not name.strip().isidentifier():
+        name, equals, text = value.partition("=")
+        if not equals or not name.strip().isidentifier():
             self.fail(f"expected NAME=value, found `{value}`", param, ctx)
         try:
             return name.strip(), literal(text.strip())
@@ -28,7 +28,7 @@ class SettingType(click.ParamType):
 
 
 def literal(text: str) -> Any:
-    """A value as a spec writes it: a number, text, true, false, none or a list. ValueError if it is none."""
+    """A value in the syntax of a spec: a number, text, true, false, none or a list. ValueError for others."""
     from dlc.compiler import syntax
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Source
@@ -37,7 +37,7 @@ def literal(text: str) -> Any:
     problems = Problems()
     statements = parse(Source("--set", f"value = {text}"), problems).body
     if problems.failed or len(statements) != 1 or not isinstance(statements[0], syntax.Bind):
-        raise ValueError(f"`{text}` is no value: expected a number, text, true, false or a list")
+        raise ValueError(f"`{text}` is not a value: expected a number, text, true, false or a list")
     return _value(statements[0].value)
 
 
@@ -54,7 +54,7 @@ def _value(expr: Any) -> Any:
         number = _value(expr.operand)
         if isinstance(number, (int, float)) and not isinstance(number, bool):
             return -number if expr.operator == "-" else number
-    raise ValueError(f"`{expr.span.text}` is no plain value: expected a number, text, true, false or a list")
+    raise ValueError(f"`{expr.span.text}` is not a value: expected a number, text, true, false or a list")
 
 
 set_option = click.option(
@@ -69,7 +69,7 @@ data_option = click.option(
 
 
 class DeviceType(click.Choice):
-    """A kind of device, or one of several GPUs by its number, as in `cuda:1`."""
+    """A kind of device, or a GPU by its index, such as `cuda:1`."""
 
     def __init__(self) -> None:
         super().__init__(["auto", "cpu", "cuda", "cuda:N", "mps"])
@@ -85,7 +85,7 @@ device_option = click.option(
 
 
 def setting_meant(option: str, ctx: click.Context | None) -> str:
-    """Where a spec says what is given as an option, `--epochs`; empty where it is no setting."""
+    """The setting of a spec that is meant by an unknown option, as `--epochs`; empty if there is none."""
     if ctx is None or not any(param.name == "settings" for param in ctx.command.params):
         return ""
     from dlc.compiler.definitions import aliases
@@ -94,8 +94,8 @@ def setting_meant(option: str, ctx: click.Context | None) -> str:
 
     own = {w.name: w.page for w in reversed([*keys()]) if w.page in ("train", "data")}
     optimizers = family("optimizer")
-    last = optimizers["adam"]  # the one that is there without being named
-    of_optimizers = {name: d.name for d in (*optimizers.values(), last) for name in d.settings}
+    default = optimizers["adam"]
+    of_optimizers = {name: d.name for d in (*optimizers.values(), default) for name in d.settings}
     name = option.lstrip("-").replace("-", "_")
     name = name if name in own | of_optimizers else aliases.called(name, own | of_optimizers)
     if name in own:
@@ -104,4 +104,4 @@ def setting_meant(option: str, ctx: click.Context | None) -> str:
         place = f"train {{ optimizer = {of_optimizers[name]}({name}=...) }}"
     else:
         return ""
-    return f"it stands in the spec: `{place}`; `--set` changes a param"
+    return f"set it in the spec: `{place}`; `--set` changes a param"

@@ -1,4 +1,4 @@
-"""`dlc predict`: an artifact's answers to rows."""
+"""`dlc predict`: the outputs of an artifact for rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-@click.command(short_help="Answer rows with an ONNX file.")
+@click.command(short_help="Predict with an ONNX file.")
 @click.argument("model", metavar="MODEL_OR_RUN")
 @click.argument("data")
 @click.option(
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 )
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
 def command(model: str, data: str, form: str, output: str | None) -> None:
-    """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
-    Targets need not be there. How many values are of no class of the model is said on standard error."""
+    """Predict the outputs for rows: a csv, parquet or npz file, an idx folder, or a built-in set.
+    The rows need no targets. The number of values that are not classes of the model is printed on standard
+    error."""
     from dlc.cli import command_errors
     from dlc.cli.sources import files_of_rows, source_of
     from dlc.compiler.output_kinds import kind_of
@@ -61,7 +62,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
 
 def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
     """One column for each value of a row: `species`, `species_probabilities.setosa`, `code.3`.
-    `names` are those of the classes, by the name of their probabilities."""
+    `names` has the class names of each output of probabilities."""
     found: dict[str, np.ndarray] = {}
     for name, array in answers.items():
         if array.ndim == 1:
@@ -83,7 +84,7 @@ def as_csv(table: dict[str, np.ndarray]) -> str:
 
 
 def spelled(value: Any) -> Any:
-    """Floats with the digits that float32 has."""
+    """Floats with the digits of float32."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.7g}" if isinstance(value, float) else value

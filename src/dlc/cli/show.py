@@ -1,4 +1,4 @@
-"""`dlc show`: the network for the eye."""
+"""`dlc show`: the network as a table, a picture or text."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def command(
 
 
 def in_run(path: str) -> bool:
-    """Whether a path is the folder of a run, or of several."""
+    """Whether a path is the folder of one run, or of several runs."""
     if not os.path.isdir(path) and os.path.splitext(path)[1]:
         return False
     from dlc.runtime.run_folder import INFO, LATEST, run_at
@@ -81,7 +81,7 @@ def draw(program: CompiledProgram, svg: str, folder: str) -> None:
 
 
 def syntax(spec: str) -> str:
-    """The tree of a spec, which may be wrong in all other ways."""
+    """The syntax tree of a spec; only syntax errors are reported."""
     from dlc.cli.specs import read
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.format.printer import print_syntax
@@ -94,7 +94,7 @@ def syntax(spec: str) -> str:
 
 
 def spec_within(model: str) -> str:
-    """The spec in an artifact, and those that it imports."""
+    """The spec in an artifact, and the files that it imports."""
     from dlc.show.stored import read_metadata
 
     metadata = read_metadata(Path(model))

@@ -1,4 +1,4 @@
-"""Rows as commands name them."""
+"""Sources of rows on the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def source_of(given: str | None) -> Any:
-    """A path if there is such a file or folder, else a built-in set of that name."""
+    """A path, if the file or folder exists, else the built-in set of that name."""
     if given is None:
         return None
     if os.path.exists(given):
@@ -26,7 +26,7 @@ def source_of(given: str | None) -> Any:
 
 
 def files_of(program: CompiledProgram, folder: str | Path) -> Iterator[Path]:
-    """What a spec in this folder is read from: itself, its imports, its rows, the weights it begins with."""
+    """The files of a spec in this folder: the spec, its imports, its rows, its initial weights."""
     data = program.data
     sources = (data.source, data.validation, data.test) if data else ()
     rows = [source.path for source in sources if hasattr(source, "path")]
@@ -36,5 +36,5 @@ def files_of(program: CompiledProgram, folder: str | Path) -> Iterator[Path]:
 
 
 def files_of_rows(place: Path) -> Iterator[Path]:
-    """The file that rows are in, or those in the format of MNIST in a folder."""
+    """The file with the rows, or the idx files of a folder."""
     yield from place.glob("*-ubyte*") if place.is_dir() else [place]

@@ -1,4 +1,4 @@
-"""Specs as commands get them: a path, and values for its params."""
+"""Specs on the command line: a path, and values of params."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNREADABLE = "E0001"
 def compile_spec(
     path: str, params: Mapping[str, Any] | None = None, *, facts: Facts | None = None
 ) -> CompiledProgram:
-    """The program of the spec at a path, its warnings told. Messages name it by the last part of the path."""
+    """The program of the spec at a path; prints its warnings. Messages have the last part of the path."""
     from dlc.cli import command_errors
 
     program = compile_at(path, os.path.basename(path), os.path.dirname(path), params, facts=facts)
@@ -31,8 +31,8 @@ def compile_spec(
 
 
 def compile_here(path: str, params: Mapping[str, Any] | None = None) -> CompiledProgram:
-    """The same, but messages name it by its path from the working folder,
-    which editors and terminals can follow."""
+    """The program of the spec at a path. Messages have the path relative to the working folder, which editors
+    and terminals can open."""
     shown = os.path.relpath(path).replace(os.sep, "/") if _same_drive(path) else ".."
     if shown.startswith(".."):
         return compile_at(path, os.path.basename(path), os.path.dirname(path), params)
@@ -47,7 +47,7 @@ def compile_at(path: str, name: str, folder: str, params: Mapping[str, Any] | No
 
 
 def read(path: str, name: str) -> Source:
-    """The text of a spec; what cannot be read is an error like any other."""
+    """The text of a spec. An unreadable file is a `CompileError`."""
     return Source(name, text_of(path, content_of(path)))
 
 
@@ -60,20 +60,20 @@ def content_of(path: str) -> bytes:
     except OSError as error:
         raise unreadable(path, reading.why(error), _instead(path)) from None
     if path.endswith(".onnx"):
-        why = "is an artifact by its name, and a spec is wanted"
+        why = "is an artifact by its name; expected a spec"
         raise unreadable(path, why, "`dlc show` shows the spec in an artifact")
     if (holds := reading.held(path)) not in ("", reading.SPEC):
-        raise unreadable(path, f"{holds}, and a spec is wanted", _with_spec(path, holds))
+        raise unreadable(path, f"{holds}; expected a spec", _with_spec(path, holds))
     return content
 
 
 def text_of(path: str, content: bytes) -> str:
-    """The text that the bytes of a spec are."""
+    """The bytes of a spec, decoded."""
     try:
         text = reading.text_of(content)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise unreadable(path, f"is no text in UTF-8 (line {line})") from None
+        raise unreadable(path, f"is not UTF-8 text (line {line})") from None
     if not text.strip():
         raise unreadable(path, "is empty")
     return text
@@ -84,7 +84,7 @@ def unreadable(path: str, why: str, help: str = "") -> CompileError:
 
 
 def _nearest(path: str) -> str:
-    """The file that may be meant."""
+    """A hint with the most similar file name."""
     from dlc.compiler.diagnostics.suggest import did_you_mean
 
     folder = os.path.dirname(path) or "."
@@ -95,19 +95,19 @@ def _nearest(path: str) -> str:
 
 
 def _instead(path: str) -> str:
-    """What to write in place of a path that is no regular file."""
+    """What to write in place of a path that is not a regular file."""
     if os.path.isdir(path):
         return _specs_within(path)
     return "write the spec into a file first" if os.path.exists(path) and not os.path.isfile(path) else ""
 
 
 def _with_spec(path: str, holds: str) -> str:
-    """How a command takes, beside a spec, a file that is none."""
+    """How to pass a file of rows or weights in addition to a spec."""
     from shlex import quote
 
     commands = {
         reading.ROWS: f"`dlc train f.dl --data {quote(path)}` trains with them",
-        reading.WEIGHTS: f"`dlc export f.dl --weights {quote(path)}` takes them",
+        reading.WEIGHTS: f"`dlc export f.dl --weights {quote(path)}` uses them",
     }
     return commands.get(holds, "name a .dl file")
 
@@ -124,7 +124,7 @@ def _same_drive(path: str) -> bool:
 
 
 def open_spec(path: str, params: Mapping[str, Any], outputs: str | None = None) -> Face:
-    """The spec at a path as Python has it, its warnings told."""
+    """The `Program` of the spec at a path; prints its warnings."""
     from pathlib import Path
 
     from dlc.cli import command_errors
@@ -137,12 +137,12 @@ def open_spec(path: str, params: Mapping[str, Any], outputs: str | None = None) 
 
 
 def open_run(folder: Path, outputs: str | None = None) -> Face:
-    """The spec of a run, as it was run."""
+    """The `Program` of a run, as it was trained."""
     from dlc.program import Program as Face
     from dlc.runtime.run_folder import INFO, latest_in, read_spec
 
     if not (folder / INFO).is_file():
         help = latest_in(folder).removeprefix("; ") or "one is made by `dlc train`: runs/NAME/TIME"
-        raise unreadable(str(folder), "is no run folder", help)
+        raise unreadable(str(folder), "is not a run folder", help)
     spec = read_spec(folder)
     return Face(spec.source, folder, spec.params, spec.facts, spec.read, outputs)

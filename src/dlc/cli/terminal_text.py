@@ -1,4 +1,4 @@
-"""Text on the screen: what comes from files of strangers cannot make a terminal do anything."""
+"""Printing text with escapes, so that text from untrusted files cannot control a terminal."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dlc.compiler.diagnostics.quoting import printable
 
 
 def say(text: object = "", *, newline: bool = True, err: bool = False) -> None:
-    """A few lines for a person."""
+    """Print lines for the user, escaped."""
     click.echo(plain(str(text)), nl=newline, err=err)
 
 
 def pass_on(text: str) -> None:
-    """A text that goes into files and pipes as it is."""
+    """Print a text that may go into a file or pipe; it is escaped only on a terminal."""
     click.echo(plain(text) if sys.stdout.isatty() else text, nl=False)
 
 
 def plain(text: str) -> str:
-    """The lines of a text with escapes in place of what a terminal would obey."""
+    """A text with control characters escaped, except line breaks and tabs."""
     parts = re.split("([\n\t])", text.replace("\r\n", "\n"))
     return "".join(part if part in ("\n", "\t") else printable(part) for part in parts)

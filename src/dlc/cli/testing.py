@@ -1,4 +1,4 @@
-"""`dlc test`: train specs and check every `expect`."""
+"""`dlc test`: train specs and check their `expect` sections."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
     from dlc.runtime.expectations import Judged
 
 
-@click.command(short_help="Check what specs expect.")
+@click.command(short_help="Check the expectations of specs.")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC_OR_FOLDER...")
 @device_option
 def command(specs: tuple[str, ...], device: str) -> None:
-    """Train each spec and check what it expects; without its data, what is known without training."""
-    paths = [path for given in specs for path in found(given)]
+    """Train each spec and check its `expect` section. Without its data, check only expectations that need no
+    training."""
+    paths = [path for given in specs for path in specs_at(given)]
     failed = sum(not test(path, device) for path in paths)
     if len(paths) == 1:
-        say(f"the spec {'is not' if failed else 'is'} what it expects")
+        say(f"the spec {'does not meet' if failed else 'meets'} its expectations")
     else:
         passed = f"{len(paths) - failed} of {len(paths)}" if failed else f"all {len(paths)}"
-        say(f"{passed} specs are what they expect")
+        say(f"{passed} specs meet their expectations")
     sys.exit(1 if failed else 0)
 
 
-def found(given: str) -> list[str]:
-    """The specs in a folder, those in folders within it too but for the folders of runs; or the one given."""
+def specs_at(given: str) -> list[str]:
+    """The spec at a path, or all specs in a folder and its subfolders, without run folders."""
     from dlc.cli.command_errors import refuse
 
     if not os.path.isdir(given):
@@ -47,20 +48,20 @@ def found(given: str) -> list[str]:
 
 
 def in_run(path: Path, folder: Path) -> bool:
-    """Whether a file below the folder belongs to a run, which keeps the specs that it was made from."""
+    """Whether a file in the folder belongs to a run folder, which has copies of its specs."""
     from dlc.runtime.run_folder import INFO
 
     return any((p / INFO).is_file() for p in path.parents if p != folder and p.is_relative_to(folder))
 
 
 def test(path: str, device: str) -> bool:
-    """Judge one spec and tell it; false if an expectation is not met or the spec is wrong."""
+    """Check one spec and print the results; false if an expectation is not met or the spec has errors."""
     from dlc.cli import command_errors
     from dlc.cli.specs import open_spec
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime.expectations import judge
 
-    say(path, newline=False)  # training takes its time
+    say(path, newline=False)  # before the training, which may take long
     try:
         face = open_spec(path, {})
         measured, lacking = measure(face, device)
@@ -68,7 +69,7 @@ def test(path: str, device: str) -> bool:
         say()
         command_errors.show(error.diagnostics, sys.stdout)
         return False
-    say(f": {lacking}, so only what is known without training is checked" if lacking else "")
+    say(f": {lacking}; only expectations that need no training are checked" if lacking else "")
     judged = judge(face.compiled, measured)
     for one in judged:
         say(f"  {verdict(one, lacking)}")
@@ -76,7 +77,7 @@ def test(path: str, device: str) -> bool:
 
 
 def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
-    """What is known of the spec, and why not more is, if its data is not there."""
+    """The measured values of the spec, and the reason why trained ones are missing, if its data is absent."""
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime import pipeline
     from dlc.runtime.data import data_errors as of_data
@@ -94,7 +95,7 @@ def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
                 return measured, error.diagnostics[0].message
             raise
         except OSError as error:
-            error.__notes__ = []  # what it left goes with the folder
+            error.__notes__ = []  # they name files in the temporary folder
             raise
 
 
@@ -102,7 +103,7 @@ def verdict(one: Judged, lacking: str) -> str:
     """`met  test.accuracy >= 0.9   found 0.9545`."""
     word = {True: "met", False: "NOT MET", None: "unknown" if lacking else "NOT MET"}[one.met]
     if one.met is None:
-        found = "" if lacking else "   there is no such figure: the part of the data has no rows"
+        found = "" if lacking else "   there is no such value: this split of the data has no rows"
     else:
         values = (f"{v:.4f}" if isinstance(v, float) else spell(v) for v in one.found.values())
         found = f"   found {', '.join(values)}" if one.found else ""

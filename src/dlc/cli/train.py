@@ -1,4 +1,4 @@
-"""`dlc train`: from a spec to a trained, exported and proved model."""
+"""`dlc train`: from a spec to a trained, exported and verified model."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from dlc.cli.options import data_option, device_option, set_option
 def command(
     spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, out: str | None, device: str
 ) -> None:
-    """Read the data, train, export to ONNX, and prove the file equal to what was trained."""
+    """Read the data, train, export to ONNX, and check that the file equals the trained model."""
     from dlc.cli.command_errors import STOPPED, note, show
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
 
     face = open_spec(spec, dict(settings))
-    import torch  # noqa: F401  told before the data is read, if it is not there
+    import torch  # noqa: F401  fails before the data is read, if torch is not installed
     from rich.console import Console
 
     from dlc.runtime import pipeline
@@ -46,7 +46,7 @@ def command(
 
 
 def report(console: Any, result: Any) -> None:
-    """The table of figures, the proof, where the files are, and what to type next."""
+    """Print the table of metrics, the parity check, the files, and the next command."""
     from dlc.runtime.run_folder import WEIGHTS
     from dlc.runtime.training import progress
 

@@ -1,2 +1,4 @@
-"""What `dlc explain` and `dlc doc` say, and the pages of the site made of the same: Markdown, from the
-definitions and from the pages of the codes."""
+"""The Markdown pages of `dlc explain`, of `dlc doc` and of the site.
+
+They are made from the definitions and from the pages of the codes.
+"""

@@ -1,4 +1,4 @@
-"""A code as a page: what it means, a spec that has it, and the same spec fixed."""
+"""The page of an error or warning code: its meaning, a spec that has it, and the corrected spec."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ def explained(code: str) -> str:
     changed = [name for name in of.fixed.files if name not in kept]
     parts = [f"# {code}: {of.title}", of.why, of.fix]
     if code.startswith("W") and not code.startswith("W00"):
-        parts.append(f"If it is intended, say so at the end of the line: `# allow {code}: why`.")
+        parts.append(f"If it is intended, write at the end of the line: `# allow {code}: why`.")
     parts += ["## Wrong", *files(of.wrong, list(of.wrong.files))]
     if of.wrong.commands == CHECK:
-        parts += [f"`{CHECK[0]}` says:", fenced("text", said(of))]
+        parts += [f"`{CHECK[0]}` prints:", fenced("text", check_output(of))]
     else:
-        parts += [*typed(of.wrong), "It says:", fenced("text", of.wrong.said)]
+        parts += [*commands(of.wrong), "Output:", fenced("text", of.wrong.said)]
     parts += ["## Fixed", *files(of.fixed, changed)]
     if of.fixed.commands != of.wrong.commands:
-        parts += typed(of.fixed)
+        parts += commands(of.fixed)
     return "\n\n".join(parts) + "\n"
 
 
 def files(case: Case, names: list[str]) -> Iterator[str]:
-    """The files of these names, the spec without its name where it stands alone."""
+    """The files of these names; a single spec is shown without its name."""
     for name in names:
         if list(case.files) != [SPEC]:
             yield f"`{name}`:"
         yield fenced(name.rpartition(".")[2], case.files[name])
 
 
-def typed(case: Case) -> Iterator[str]:
-    yield "This is typed:"
+def commands(case: Case) -> Iterator[str]:
+    yield "Commands:"
     yield fenced("sh", "".join(f"{command}\n" for command in case.commands))
 
 
@@ -49,24 +49,24 @@ def fenced(language: str, text: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
 
-def said(of: CodePage) -> str:
-    """What the compiler says of the wrong spec."""
+def check_output(of: CodePage) -> str:
+    """The errors or warnings of the wrong spec."""
     from dlc.compiler import CompileError, Source, compile
     from dlc.compiler.diagnostics.render import render
 
-    def beside(importing: Source, path: str) -> Source:
+    def read(importing: Source, path: str) -> Source:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(importing.name), path))
         return Source(name, of.wrong.files[name])
 
     try:
-        told = compile(Source(SPEC, of.wrong.files[SPEC]), read=beside).warnings
+        diagnostics = compile(Source(SPEC, of.wrong.files[SPEC]), read=read).warnings
     except CompileError as error:
-        told = error.diagnostics
-    return "\n\n".join(map(render, told))
+        diagnostics = error.diagnostics
+    return "\n\n".join(map(render, diagnostics))
 
 
 def listed(link: str = "`{}`", begin: str = "") -> str:
-    """Codes by group with their titles, those that begin so; `link` is how a code is written."""
+    """The codes that start with `begin`, by group, with their titles. `link` is the format of a code."""
     parts = []
     for group, title in GROUPS.items():
         found = [code for code in codes() if code.startswith(group) and code.startswith(begin)]

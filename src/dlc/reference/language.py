@@ -1,4 +1,4 @@
-"""The words of the language that are no definitions: declarations, statements, types, functions."""
+"""The words of the language that are not definitions: declarations, statements, types, functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 HEADING = re.compile(r"^# (.*)$", re.MULTILINE)
 ENTRY = re.compile(
-    r"^## (?P<page>\w+)(?:: (?P<names>.*))?\n\n(?P<what>.*)\n\n(?P<written>(?: {4}.*\n)+)\n"
+    r"^## (?P<page>\w+)(?:: (?P<names>.*))?\n\n(?P<what>.*)\n\n(?P<syntax>(?: {4}.*\n)+)\n"
     r"(?P<text>(?:.+\n|\n(?!```))+)\n```dl\n(?P<spec>(?:.*\n)*?)```$",
     re.MULTILINE,
 )
@@ -21,13 +21,13 @@ ENTRY = re.compile(
 
 @record
 class Entry:
-    """What is said of one word or of several that belong together."""
+    """The entry of one word, or of several related words."""
 
     page: str
     names: tuple[str, ...]
     what: str
     heading: str
-    written: str
+    syntax: str
     text: tuple[str, ...]  # paragraphs
     spec: str
 
@@ -37,6 +37,6 @@ def entries() -> Iterator[Entry]:
     for heading, part in zip(parts[::2], parts[1::2], strict=True):
         for found in ENTRY.finditer(part):
             names = tuple((found["names"] or found["page"]).split(", "))
-            written = "\n".join(line.strip() for line in found["written"].splitlines())
+            syntax = "\n".join(line.strip() for line in found["syntax"].splitlines())
             paragraphs = tuple(" ".join(p.split()) for p in found["text"].strip().split("\n\n"))
-            yield Entry(found["page"], names, found["what"], heading, written, paragraphs, found["spec"])
+            yield Entry(found["page"], names, found["what"], heading, syntax, paragraphs, found["spec"])

@@ -1,4 +1,4 @@
-"""A word as a page: how it is written, what it does, its settings, shapes, and a spec that uses it."""
+"""The page of a word: its syntax, meaning, settings, shapes, and a spec that uses it."""
 
 from __future__ import annotations
 
@@ -21,31 +21,32 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.base import Example
     from dlc.compiler.program import CompiledProgram
 
-LINES = 16  # of a form, at most; what is longer says little
-WIDTH = 90  # of a call
-ROWS = 10  # of a table of shapes, at most
+LINES = 16  # maximum lines of a form; longer forms are not shown
+WIDTH = 90  # maximum characters of a line of a call
+ROWS = 10  # maximum rows of a table of shapes
 
 
 def page(found: list[Word]) -> str:
-    """The page of a name, with all that have it."""
+    """The page of a name, with all words that have it."""
     of = found[0].of
     parts = [f"# {', '.join(of.names) if isinstance(of, Entry) else found[0].name}"]
     for word in found:
-        said = list(body(word))
+        paragraphs = list(body(word))
         if len(found) > 1:
             heading = f"## {word.name}, {word.what}"
-            said = [heading, *(f"#{part}" if part.startswith("## ") else part for part in said)]
-        parts += said
+            paragraphs = [heading, *(f"#{p}" if p.startswith("## ") else p for p in paragraphs)]
+        parts += paragraphs
     return "\n\n".join(parts) + "\n"
 
 
 def of_settings(name: str, owned: list[tuple[type[Definition], Setting]]) -> str:
-    """The page of a setting, by what has it; those of which the same is said stand together."""
-    said: dict[str, list[str]] = {}
+    """The page of a setting. Definitions that describe it in the same words are grouped."""
+    owners_of: dict[str, list[str]] = {}
     for definition, setting in owned:
-        said.setdefault(f"{signatures.described(setting)}{see(setting)}", []).append(f"`{definition.name}`")
+        text = f"{signatures.described(setting)}{see(setting)}"
+        owners_of.setdefault(text, []).append(f"`{definition.name}`")
     parts = [f"# {name}"]
-    for text, owners in said.items():
+    for text, owners in owners_of.items():
         parts.append(f"A setting of {', '.join(dict.fromkeys(owners))}: {text.partition(': ')[2]}.")
     return "\n\n".join([*parts, f"`dlc doc {owned[0][0].name}` says more."]) + "\n"
 
@@ -64,13 +65,13 @@ def of_definition(definition: type[Definition]) -> Iterator[str]:
     if issubclass(definition, Operator) and definition.differs_on_nan:
         yield definition.differs_on_nan
     if issubclass(definition, Operator) and definition.of_batch:
-        yield "It is of each batch as a whole: of several batches it is the mean over their rows."
+        yield "It is a loss of a whole batch. For several batches it is their mean, weighted by the rows."
     if definition.settings:
         yield "## Settings"
-        say = signatures.section_setting if is_section else signatures.described
-        yield "\n".join(f"- {say(s)}{see(s)}" for s in signatures.in_order(definition))
+        describe = signatures.section_setting if is_section else signatures.described
+        yield "\n".join(f"- {describe(s)}{see(s)}" for s in signatures.in_order(definition))
         if not is_section and any(s.keyword for s in definition.settings.values()):
-            yield "What stands behind `*` is given by its name."
+            yield "Settings after `*` are given only by name."
     if issubclass(definition, Operator) and definition.examples:
         yield from shapes(definition)
     example = spec(definition)
@@ -83,7 +84,7 @@ def of_definition(definition: type[Definition]) -> Iterator[str]:
 
 
 def written_forms(definition: type[Operator], program: CompiledProgram) -> Iterator[str]:
-    """Its forms in that spec, those that a person can take in."""
+    """Its forms in that spec, without those that are too long to read."""
     found = [(heading, lines) for heading, lines in forms.of(program, definition) if len(lines) <= LINES]
     for heading, lines in found:
         yield f"## {heading}"
@@ -93,19 +94,19 @@ def written_forms(definition: type[Operator], program: CompiledProgram) -> Itera
 
 
 def see(setting: Setting) -> str:
-    """Where what a setting takes is listed, if that is a family."""
+    """A link to the list of values of a setting, if it takes a family of definitions."""
     links = [link(FAMILIES[of]) for of in setting.kind.families() if of in FAMILIES]
     return f"; see {', '.join(links)}" if links else ""
 
 
 def written(definition: type[Definition]) -> str:
-    """How a spec writes it, in lines that fit."""
-    behind = " " * (len(definition.name) + 1)
-    return textwrap.fill(signature(definition), WIDTH, subsequent_indent=behind, break_on_hyphens=False)
+    """The syntax of a definition, wrapped to `WIDTH`."""
+    indent = " " * (len(definition.name) + 1)
+    return textwrap.fill(signature(definition), WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def signature(of: Any) -> str:
-    """How a spec writes the subject of a word, in one line."""
+    """The syntax of a definition or block, in one line."""
     if isinstance(of, ShippedBlock):
         return of.text.partition("\n")[0].removesuffix(" {")
     if of.family == "section":
@@ -118,9 +119,9 @@ def signature(of: Any) -> str:
 
 
 def shapes(definition: type[Operator]) -> Iterator[str]:
-    """What flows in and what comes out, for the example rows, and what is refused."""
+    """Input and output types of the example rows, and the refused calls."""
     yield "## Shapes"
-    yield "Of one sample: what flows in, the call, what comes out. Capital letters are free dimensions."
+    yield "Shapes of one sample: inputs, call, outputs. Capital letters are free dimensions."
     good = [row for row in definition.examples if not row.rejects and row.gives][:ROWS]
     yield fenced("text", "\n".join(aligned([flow(definition, row) for row in good])))
     refused = [row for row in definition.examples if row.rejects][:ROWS]
@@ -131,7 +132,7 @@ def shapes(definition: type[Operator]) -> Iterator[str]:
 
 
 def flow(definition: type[Operator], row: Example) -> tuple[str, str, str]:
-    """`float[2, 8]`, `-> conv(3, 2)`, `: float[3, 7]`; the code in place of what is refused."""
+    """`float[2, 8]`, `-> conv(3, 2)`, `: float[3, 7]`; for a refused call, the code in place of outputs."""
     arrow = "-> " if definition.public else ""
     return joined(row.takes), f"{arrow}{row.call}", row.rejects or f": {joined(row.gives)}"
 
@@ -147,7 +148,7 @@ def aligned(rows: list[tuple[str, str, str]]) -> Iterator[str]:
 
 
 def of_key(key: Key) -> Iterator[str]:
-    """A setting of a section, with what it may be."""
+    """A setting of a section, with its possible values."""
     yield signatures.section_setting(key.setting)
     for name in key.setting.kind.families():
         members = family(name).values()
@@ -160,8 +161,8 @@ def of_key(key: Key) -> Iterator[str]:
 
 
 def of_entry(entry: Entry) -> Iterator[str]:
-    """A word that is no definition."""
-    yield fenced("text", entry.written)
+    """A word that is not a definition."""
+    yield fenced("text", entry.syntax)
     yield from entry.text
     yield "## A spec that uses it"
     yield fenced("dl", entry.spec)
@@ -169,7 +170,7 @@ def of_entry(entry: Entry) -> Iterator[str]:
 
 def of_block(block: ShippedBlock) -> Iterator[str]:
     yield block.summary
-    yield f"`import {block.name} from std` brings it; this is the whole of it:"
+    yield f"`import {block.name} from std` imports it. This is its source:"
     yield fenced("text", block.text)
     example = first(of_block_call(block.name))
     if example:
@@ -185,15 +186,15 @@ def bare(word: Word) -> str:
 
 
 def signed(word: Word) -> str:
-    """The signature of a word: of an entry, the first of its lines that has the word."""
+    """The signature of a word. For an entry it is the first syntax line that contains the word."""
     if not isinstance(word.of, Entry):
         return f"`{signature(word.of)}`:"
     wanted = re.compile(rf"\b{word.name}\b" if word.name.isidentifier() else re.escape(word.name))
-    return f"`{next(filter(wanted.search, word.of.written.splitlines()), word.name)}`:"
+    return f"`{next(filter(wanted.search, word.of.syntax.splitlines()), word.name)}`:"
 
 
 def listed(shown: Callable[[Word], str] = bare) -> str:
-    """All words by heading, each as `shown` and with its first sentence; what is shown alike stands once."""
+    """All words by heading, each formatted by `shown`, with its first sentence; equal lines once."""
     parts: list[str] = []
     for word in words():
         if f"## {word.heading}" not in parts:

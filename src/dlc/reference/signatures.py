@@ -1,4 +1,4 @@
-"""A definition in words: how it is called, what it does, and what its settings are."""
+"""Signature, summary and settings of a definition, as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def call(definition: type[Definition]) -> str:
 
 
 def in_order(definition: type[Definition]) -> list[Setting]:
-    """Settings given by name alone stand last."""
+    """The settings; those that are given only by name come last."""
     return sorted(definition.settings.values(), key=lambda s: s.keyword)
 
 
@@ -40,26 +40,26 @@ def spelled(value: Any) -> str:
 
 
 def described(setting: Setting) -> str:
-    """`kernel`: extent of the filter (a whole number of at least 1)."""
-    words = f"`{setting.name}`: {setting.doc} ({setting.kind.describe()})"
+    """`kernel`: extent of the window (a whole number of at least 1)."""
+    text = f"`{setting.name}`: {setting.doc} ({setting.kind.describe()})"
     if setting.default is None and setting.shown:
-        return f"{words}; if not given: {setting.shown}{usual(setting)}"
-    return f"{words}{usual(setting)}"
+        return f"{text}; if not given: {setting.shown}{usual(setting)}"
+    return f"{text}{usual(setting)}"
 
 
 def usual(setting: Setting) -> str:
     code = "[W0410](../errors/W0410.md)"
-    return "; usual are {:g} to {:g} ({})".format(*setting.usual, code) if setting.usual else ""
+    return "; usual values are {:g} to {:g} ({})".format(*setting.usual, code) if setting.usual else ""
 
 
 def section_setting(setting: Setting) -> str:
-    """The same in a section, where settings have no order: with the default."""
+    """The description of a setting of a section, with its default, which is not in a signature."""
     has_default = setting.default is not REQUIRED and not (setting.default is None and setting.shown)
     return described(setting) + (f"; default `{spelled(setting.default)}`" if has_default else "")
 
 
 def paragraphs(definition: type[Definition]) -> list[str]:
-    """The documentation, each paragraph in one line."""
+    """The paragraphs of the docstring, each in one line."""
     return [" ".join(p.split()) for p in (definition.__doc__ or "").strip().split("\n\n")]
 
 

@@ -1,6 +1,6 @@
-"""A small whole spec that uses a word: made from the example rows of an operator, or from a call.
+"""A small complete spec that uses a word, made from the example rows of an operator, or from a call.
 
-Of several that could show it, the first that compiles without a warning is the one.
+The first candidate that compiles without a warning is used.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 NAME = "model.dl"
-# Outputs, and how a flow of vectors ends in each.
+# Types of outputs, and the last layer for each.
 ENDS = (("class(3)", "dense(3)"), ("float", "dense(1)"), ("binary", "dense(1)"), ("float[3]", "dense(3)"))
-# What stands before an operator that works on what layers make, by what flows into it.
+# Input type and first layer of the spec, by the operand type of an operator that follows a layer.
 BEFORE = {"float[3]": ("float[4]", "dense(3) -> "), "float[4]": ("float[8]", "dense(4) -> ")}
-# What makes a vector of what an operator makes.
+# Stages that turn the result of an operator into a vector.
 AFTER = ("dense(3)", "flatten -> dense(3)", "mean(axis=0) -> dense(3)", "mean(axis=[-2, -1]) -> dense(3)",
          "one_hot -> dense(3)", "one_hot -> flatten -> dense(3)")  # fmt: skip
 
@@ -37,7 +37,7 @@ def spec(definition: type[Definition]) -> str | None:
 
 
 def first(texts: Iterable[str]) -> str | None:
-    """The first that compiles, in the one layout."""
+    """The first text that compiles, formatted."""
     return next((format(Source(NAME, text)) for text in texts if compiles(text)), None)
 
 
@@ -67,7 +67,7 @@ def candidates(definition: type[Definition]) -> Iterable[str]:
 
 
 def plainness(row: Example) -> int:
-    """Vectors show most, then images; a single value least."""
+    """The rank of a row: first vectors, then images, last single values."""
     if row.takes in BEFORE:
         return 0
     return 3 if row.takes == "float" else 1 if str(row.takes).count(",") == 2 else 2
@@ -77,7 +77,7 @@ def plainness(row: Example) -> int:
 
 
 def of_row(definition: type[Operator], row: Example) -> Iterator[str]:
-    """Specs from an example row, those that are most like a network first."""
+    """Specs from an example row; those most similar to a real network first."""
     names = operand_names(definition, row)
     declared = declare("input", names, row.operands)
     flow = row.call if row.call[:1].isalnum() else f"({row.call})"
@@ -103,13 +103,13 @@ def several(declared: str, flow: str, gives: tuple[str, ...]) -> str:
 
 
 def declare(word: str, names: list[str], types: tuple[str, ...]) -> str:
-    """`input a, b: float[3]`, those of one type in one line."""
+    """`input a, b: float[3]`: one line for each run of equal types."""
     groups = groupby(zip(names, types, strict=True), key=lambda pair: pair[1])
     return "\n".join(f"{word} {', '.join(name for name, _ in group)}: {type}" for type, group in groups)
 
 
 def operand_names(definition: type[Operator], row: Example) -> list[str]:
-    """The names of the operands; letters where there may be any number, and in expressions."""
+    """The names of the operands; letters for variadic operators, and in expressions."""
     count, named = len(row.operands), definition.operand_names()
     if definition.public and count == 1:
         return ["x"]
@@ -120,7 +120,7 @@ def has_bias(definition: type[Operator]) -> bool:
     return "bias" in definition.settings
 
 
-# --- all else ---------------------------------------------------------------------------------------------
+# --- other definitions ------------------------------------------------------------------------------------
 
 
 def of_combinator(call: str) -> Iterator[str]:
@@ -128,7 +128,7 @@ def of_combinator(call: str) -> Iterator[str]:
 
 
 def of_loss(call: str) -> Iterator[str]:
-    """The loss of an output, for the first type of an output that it takes."""
+    """Specs with this loss, one for each type of output."""
     written = call if "(" in call else f"{call}(y)"
     for type, end in ENDS:
         yield f"input x: float[4]\noutput y: {type}\n\nx -> {end} -> y\n\ntrain {{ loss = {written} }}\n"
@@ -146,14 +146,14 @@ def of_field(call: str) -> Iterator[str]:
 
 
 def of_block_call(name: str) -> Iterator[str]:
-    """Specs that use a block of `std`, which takes an image."""
+    """Specs that apply a block of `std` to an image."""
     for call in (name, f"{name}(16)"):
         flow = f"image -> conv(16, 3) -> {call} -> global_avgpool -> dense(3) -> kind"
         yield f"import {name} from std\n\ninput image: float[3, 32, 32]\noutput kind: class(3)\n\n{flow}\n"
 
 
 def of_setting(definition: type[Definition], call: str) -> Iterator[str]:
-    """Specs where the definition stands in a setting of a section."""
+    """Specs with the definition as the value of a section's setting."""
     validated = 'data {\n  source = csv("rows.csv")\n  validation = 0.2\n}\n\n'
     for (section, key), data, (type, end) in product(places(definition.family), ("", validated), ENDS):
         flow = f"input x: float[4]\noutput y: {type}\n\nx -> dense(16) -> relu -> {end} -> y\n"

@@ -1,4 +1,4 @@
-"""Markdown as a terminal shows it: text in lines, what is fenced moved in, headings in bold."""
+"""Markdown in a terminal: wrapped text, indented code blocks, bold headings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def drawn(markdown: str, *, color: bool = False) -> str:
 
 
 def prose(line: str, color: bool) -> list[str]:
-    """A line of text in lines that fit; what is listed hangs behind its sign."""
+    """A line of text, wrapped; list items have a hanging indent."""
     line = LINK.sub(r"\1", line)
     if line.startswith("#"):
         title = line.lstrip("# ")

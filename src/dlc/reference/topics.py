@@ -1,6 +1,6 @@
-"""What people look for who do not know the words of the language: `dlc doc regularization`, `dlc doc gpu`.
+"""Topics for readers who do not know the words of the language: `dlc doc regularization`, `dlc doc gpu`.
 
-A topic has words that belong to it; for anything else what is said of each word is searched.
+A topic lists the words that belong to it. Other texts are searched for in the documentation of all words.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ if TYPE_CHECKING:
 
     from dlc.reference.words import Word
 
-MOST = 12  # words that a search lists
+MAX_FOUND = 12  # words that a search lists
 TOPIC = re.compile(r"^## (?P<names>.+)\n\n(?P<words>.+)\n(?:\n(?P<text>[^#\n].*)\n)?", re.MULTILINE)
 SUFFIXES = (
     "izations", "ization", "isation", "ations", "ation", "ating", "ings", "ing", "ized", "ated", "izer",
     "ize", "ise", "ates", "ate", "ions", "ion", "ers", "er", "ed", "es", "al", "ly", "ment", "s", "e",
 )  # fmt: skip
-IDLE = frozenset(
+STOP_WORDS = frozenset(
     {"a", "and", "do", "for", "from", "how", "i", "in", "is", "of", "on", "or", "the", "to", "with"}
 )
-SHORTEST = 4  # letters that are left of a word without its ending
-NAME, SUMMARY, TEXT = 12, 4, 1  # what a find counts, by where it is
+MIN_STEM = 4  # letters of a word without its ending
+NAME, SUMMARY, TEXT = 12, 4, 1  # scores of a match, by the part of the documentation
 
 
 @record
 class Topic:
-    """Names of a topic, the words of the language that belong to it, and a sentence where these say too
-    little. Of `# Heading` all that is listed there belongs to it."""
+    """Names of a topic, the words of the language that belong to it, and an optional sentence.
+
+    `# Heading` among the words means all words listed under that heading.
+    """
 
     names: tuple[str, ...]
     words: tuple[str, ...]
@@ -60,8 +62,8 @@ def topic(name: str) -> Topic | None:
 
 
 def page(name: str) -> str:
-    """What is said of something that is no word of the language; empty if nothing is."""
-    unbuilt = later(name)
+    """The page for a text that is not a word of the language; empty if nothing is found."""
+    unbuilt = not_built(name)
     found = topic(name) or next((t for t in topics() if unbuilt and name in t.words), None)
     listed = list(_words(found.words)) if found else [(word.name, word) for word in search(name)]
     if not (found or unbuilt or listed):
@@ -73,16 +75,16 @@ def page(name: str) -> str:
         parts.append(found.text)
     if listed:
         parts.append("\n".join(f"- `{called}`: {word.summary}" for called, word in listed))
-    waiting = [w for w in found.words if w != name and not find(w) and later(w)] if found else []
-    if waiting:
-        parts.append(f"Not built yet: {', '.join(f'`{w}`' for w in waiting)}.")
+    planned = [w for w in found.words if w != name and not find(w) and not_built(w)] if found else []
+    if planned:
+        parts.append(f"Not built yet: {', '.join(f'`{w}`' for w in planned)}.")
     if listed:
-        parts.append("`dlc doc WORD` says more of one.")
+        parts.append("`dlc doc WORD` explains one.")
     return "\n\n".join(parts) + "\n"
 
 
-def later(name: str) -> str:
-    """`window` of `csv` and `parquet` is not built yet; empty for what is built, or planned nowhere."""
+def not_built(name: str) -> str:
+    """`window` of `csv` and `parquet` is not built yet; empty for words that are built or not planned."""
     owners = [owner for owner, named in LATER.items() if name in named]
     if not owners:
         return ""
@@ -93,13 +95,13 @@ def later(name: str) -> str:
 
 
 def _words(named: Iterable[str]) -> Iterator[tuple[str, Word]]:
-    """The words of a topic that are built, each once, with what `dlc doc` finds them by."""
-    every, of_sections = words(), list(keys())
+    """The built words of a topic, each once, with the name by which `dlc doc` finds it."""
+    all_words, of_sections = words(), list(keys())
     known = {f"{w.page}.{w.name}": w for w in of_sections}
-    known |= {w.name: w for w in (*reversed(of_sections), *reversed(every))}
+    known |= {w.name: w for w in (*reversed(of_sections), *reversed(all_words))}
     seen: set[str] = set()
     for name in named:
-        of_heading = [(w.name, w) for w in every if f"# {w.heading}" == name]
+        of_heading = [(w.name, w) for w in all_words if f"# {w.heading}" == name]
         for called, word in of_heading or ([(name, known[name])] if name in known else []):
             if called not in seen:
                 seen.add(called)
@@ -110,15 +112,15 @@ def _words(named: Iterable[str]) -> Iterator[tuple[str, Word]]:
 
 
 def search(text: str) -> list[Word]:
-    """The entries that say something of all the words of a text, the best first."""
+    """The words whose documentation contains all words of a text, best match first."""
     wanted = _stems(text)
     ranked: list[tuple[int, int, Word]] = []
-    for place, word in enumerate((*words(), *keys()) if wanted else ()):
+    for index, word in enumerate((*words(), *keys()) if wanted else ()):
         scores = [_score(stem, word) for stem in wanted]
         if all(scores):
-            ranked.append((-sum(scores), place, word))
+            ranked.append((-sum(scores), index, word))
     ranked.sort(key=lambda found: found[:2])
-    return list({word.name: word for *_, word in ranked[:MOST]}.values())
+    return list({word.name: word for *_, word in ranked[:MAX_FOUND]}.values())
 
 
 def _score(stem: str, word: Word) -> int:
@@ -127,7 +129,7 @@ def _score(stem: str, word: Word) -> int:
 
 
 def _text(word: Word) -> str:
-    """All that is said of a word, in its docstring or its entry and of its settings."""
+    """The documentation of a word: its docstring or entry, and its settings."""
     of = word.of
     if isinstance(of, Key):
         return of.setting.doc
@@ -138,12 +140,12 @@ def _text(word: Word) -> str:
 
 
 def _stems(text: str) -> frozenset[str]:
-    return frozenset(stem(word) for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in IDLE)
+    return frozenset(stem(word) for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in STOP_WORDS)
 
 
 def stem(word: str) -> str:
-    """A word without its ending: `normalization`, `normalize` and `normalized` are one."""
-    fits = (
-        s for s in SUFFIXES if word.endswith(s) and len(word) - len(s) >= SHORTEST and s + word[-2:] != "sss"
+    """A word without its ending: `normalization`, `normalize` and `normalized` have the same stem."""
+    endings = (
+        s for s in SUFFIXES if word.endswith(s) and len(word) - len(s) >= MIN_STEM and s + word[-2:] != "sss"
     )
-    return word.removesuffix(next(fits, ""))
+    return word.removesuffix(next(endings, ""))

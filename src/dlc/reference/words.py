@@ -1,4 +1,4 @@
-"""Every word of the language with what there is to say of it, and the groups in which they are listed."""
+"""All words of the language, with their documentation, and the headings under which they are listed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlc.compiler.definitions.sections
 import dlc.compiler.operators
-import dlc.compiler.training.train_section  # noqa: F401  all three define words
+import dlc.compiler.training.train_section  # noqa: F401  these three define words
 from dlc.compiler import reading
 from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.operators.base import Operator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.definition import Setting
 
-# Operators by their group. One that is not named here is listed under its own name.
+# Headings of operators by their group. Other groups are listed under their own name.
 OPERATORS = {
     "layers": "Layers", "embedding": "Classes", "convolution": "Convolutions",
     "normalization": "Normalization", "activations": "Activations", "pooling": "Pooling",
@@ -36,21 +36,21 @@ FAMILIES = {
     "weights": "Trained weights", "metric": "Metrics", "initial": "Initial values", "source": "Sources",
     "field": "Fields", "section": "Sections",
 }  # fmt: skip
-SIGNS, BLOCKS = "Signs", "Blocks of std"
+SYMBOLS, BLOCKS = "Symbols", "Blocks of std"
 BLOCK = re.compile(r"((?:^#.*\n)+)^(?:block|net) (\w+)(\(.*\)) \{\n(?:.*\n)*?^\}\n", re.MULTILINE)
 
 
 @record
 class Word:
-    """A word, what kind of thing it is, the heading it is listed under, and a sentence on it."""
+    """A word of the language, as it is listed."""
 
     name: str  # as a spec writes it
-    what: str
+    what: str  # "an operator", "a setting of `train`"
     heading: str
-    summary: str
+    summary: str  # one sentence
     of: Any  # a definition, or a `Key`, a `ShippedBlock` or an `Entry`
     page: str  # the name of its page
-    where: str = ""  # where a spec writes it, if that is a setting
+    where: str = ""  # the setting that takes it, if any
 
 
 @record
@@ -63,7 +63,7 @@ class Key:
 
 @record
 class ShippedBlock:
-    """A block that comes with dlc, and its text."""
+    """A block of `std`, and its source text."""
 
     name: str
     summary: str
@@ -71,20 +71,19 @@ class ShippedBlock:
 
 
 def words() -> list[Word]:
-    """All words in the order of the lists."""
-    flow = [*operators(), *defined("combinator", "loss"), *signs()]
-    return [*flow, *written(), *defined(*others()), *blocks()]
+    """All words in the order in which they are listed."""
+    flow = [*operators(), *defined("combinator", "loss"), *symbols()]
+    return [*flow, *language(), *defined(*others()), *blocks()]
 
 
 def find(name: str) -> list[Word]:
-    """What is meant by a name, settings of sections too, as `batch` or `train.batch`; several share some
-    names."""
+    """The words of a name, also settings of sections, as `batch` or `train.batch`. Some names are shared."""
     named = [word for word in (*words(), *keys()) if word.name == name]
     return named or [word for word in keys() if f"{word.page}.{word.name}" == name]
 
 
 def settings(name: str | None = None) -> list[tuple[type[Definition], Setting]]:
-    """The settings of that name, as `kernel` or `conv.kernel`, with what has them; all if none is given."""
+    """The settings of a name, `kernel` or `conv.kernel`, with their definitions; all without a name."""
     definitions = [word.of for word in words() if isinstance(word.of, type)]
     return [(d, setting) for d in dict.fromkeys(definitions) if d.family != "section"
             for setting in d.settings.values()
@@ -101,14 +100,14 @@ def operators() -> Iterator[Word]:
                 yield Word(d.name, "an operator", heading, signatures.summary(d), d, d.name)
 
 
-def signs() -> Iterator[Word]:
+def symbols() -> Iterator[Word]:
     for d in family("operator").values():
         if issubclass(d, Operator) and d.sign:
-            yield Word(d.sign, "a sign", SIGNS, signatures.summary(d), d, d.name)
+            yield Word(d.sign, "an operator symbol", SYMBOLS, signatures.summary(d), d, d.name)
 
 
 def others() -> list[str]:
-    """Families that do not stand in a flow; those not named above come last."""
+    """Families that are not used in a flow; those without a heading above come last."""
     listed = [f for f in FAMILIES if f not in ("combinator", "loss")]
     return [*listed, *(f for f in Definition.families if f not in (*FAMILIES, "operator"))]
 
@@ -120,7 +119,7 @@ def defined(*families: str) -> Iterator[Word]:
             yield Word(d.name, Definition.spoken[of], heading, signatures.summary(d), d, d.name, where(of))
 
 
-def written() -> Iterator[Word]:
+def language() -> Iterator[Word]:
     for entry in entries():
         for name in entry.names:
             yield Word(name, entry.what, entry.heading, entry.text[0], entry, entry.page)
@@ -141,13 +140,13 @@ def blocks() -> Iterator[Word]:
 
 
 def link(heading: str) -> str:
-    """Where in the reference a heading stands."""
+    """A link to a heading of the reference."""
     return f"[{heading}](../reference.md#{heading.lower().replace(' ', '-')})"
 
 
 def where(of: str) -> str:
-    """Where a spec writes a member of a family: "`optimizer` in `train`"."""
-    found = {"initial": "`init=` of a layer, and what a declared `weight` begins with",
+    """The setting that takes a member of a family: "`optimizer` in `train`"."""
+    found = {"initial": "`init=` of a layer, and the initial value of a declared `weight`",
              "field": "`FIELD = ...` in `data`, for an input or target of that name",
              "loss": "`loss` in `train`"}  # fmt: skip
     return found.get(of) or " and ".join(f"`{key}` in `{section}`" for section, key in places(of))

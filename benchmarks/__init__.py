@@ -1,1 +1,1 @@
-"""How fast dlc is, next to what it stands in for: `python -m benchmarks`."""
+"""Benchmarks of dlc against handwritten PyTorch and its exporter: `python -m benchmarks`."""

@@ -1,5 +1,6 @@
-"""`python -m benchmarks` measures all and writes `docs/benchmarks.md`; a missed target ends it with 1.
-`python -m benchmarks gpu` checks and measures what takes a GPU, and writes `docs/gpu.md`."""
+"""`python -m benchmarks` runs all benchmarks and writes `docs/benchmarks.md`; the exit code is 1 if a
+target is missed. `python -m benchmarks gpu` runs the GPU checks and measurements, and writes `docs/gpu.md`.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +18,14 @@ GPU = "gpu"
 
 
 def main() -> int:
-    what = "How fast dlc is, next to what it stands in for."
+    what = "Benchmarks of dlc against handwritten PyTorch and its exporter."
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=what)
     only = f"measure only these, and write nothing: {', '.join(PARTS)}"
     parser.add_argument("parts", nargs="*", metavar="PART", help=only)
     parser.add_argument("--quick", action="store_true", help="once each, on little data, and write nothing")
-    wait = "for each row: to wait for a machine that others use, and time again what they disturbed (60)"
+    wait = "per row: time to wait for an idle machine, and to repeat disturbed samples (60)"
     parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help=wait)
-    parser.epilog = "`gpu` by itself checks and measures what takes an NVIDIA GPU, within 8 minutes."
+    parser.epilog = "`gpu` alone runs the checks and measurements for an NVIDIA GPU, within 8 minutes."
     asked = parser.parse_args()
     if asked.parts == [GPU]:
         return import_module("benchmarks.gpu.command").main()

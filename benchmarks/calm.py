@@ -1,4 +1,4 @@
-"""Waiting for the machine to be left alone. Where it does not say what it does, it counts as calm."""
+"""Waiting until no other program uses the machine. A machine without `/proc/stat` counts as idle."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 from pathlib import Path
 
 STAT = Path("/proc/stat")
-BUSY = 0.1  # share of the machine that others may use
-LOOK = 1.0  # seconds over which is looked before something is timed
+BUSY = 0.1  # share of the processors that other programs may use
+LOOK = 1.0  # seconds of observation before a sample
 
 
 class Patience:
-    """So many seconds may be spent on waiting, and on samples that others disturbed."""
+    """The seconds that are left for waiting, and for repeating disturbed samples."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
 
     def wait(self) -> None:
-        """Until the machine is calm, or patience is at its end."""
+        """Wait until the machine is idle, or no time is left."""
         while self.left > 0:
             look = Look()
             time.sleep(LOOK)
@@ -27,7 +27,7 @@ class Patience:
             self.left -= LOOK
 
     def again(self, look: Look) -> bool:
-        """Whether what was timed since that look is to be timed again."""
+        """Whether to repeat the sample that was timed since that look."""
         if self.left <= 0 or look.calm():
             return False
         self.left -= time.monotonic() - look.began
@@ -35,20 +35,20 @@ class Patience:
 
 
 class Look:
-    """The processor time of this moment, to compare with."""
+    """The processor time at one moment, for comparison."""
 
     def __init__(self) -> None:
         self.began, self._all, self._own = time.monotonic(), used(), own()
 
     def calm(self) -> bool:
-        """Whether other programs used little of the machine since then."""
+        """Whether other programs have used less than `BUSY` of the processors since then."""
         others = (used() - self._all) - (own() - self._own)
         passed = time.monotonic() - self.began
         return others < BUSY * passed * (os.cpu_count() or 1)
 
 
 def used() -> float:
-    """Seconds that all processors together were busy since the machine began; 0 where it cannot be told."""
+    """Busy seconds of all processors since the start of the machine; 0 if unknown."""
     if not STAT.exists():
         return 0.0
     user, nice, system, _, _, irq, softirq, steal = map(int, STAT.read_text("utf-8").split()[1:9])
@@ -56,5 +56,5 @@ def used() -> float:
 
 
 def own() -> float:
-    """Of these, the seconds of this process and of those that it ran."""
+    """Processor seconds of this process and its children."""
     return sum(os.times()[:4])

@@ -1,4 +1,4 @@
-"""How long it takes to write a model as ONNX, and how fast ONNX Runtime runs what was written."""
+"""The time to export a model to ONNX, and to run the file in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parent.parent / "specs"
 BATCHES = (1, 32)
-LASTS = 0.2  # seconds that a sample of ONNX Runtime should last at least
-SHORT = 4  # times as many rounds of what is so short
+LASTS = 0.2  # minimum seconds of a sample of ONNX Runtime
+SHORT = 4  # factor on the rounds of such short samples
 
 
 @dataclass(frozen=True)
 class Exported:
-    """One network, in a spec and by hand, from the same rows to the same answers."""
+    """One network as a spec and as a module, with the same inputs and outputs."""
 
     title: str
     spec: Path
     network: Callable[[], nn.Module]
-    asked: float  # of writing
+    asked: float  # speed-up of the export
 
     def module(self) -> nn.Module:
         torch.manual_seed(0)
@@ -75,13 +75,14 @@ def compare_one(exported: Exported, folder: Path, effort: Effort) -> Iterator[Co
 
 
 def write_ours(exported: Exported, weights: dict[str, np.ndarray], path: Path) -> float:
-    """Compiled anew each time, which does not count, so that nothing is remembered from the last."""
+    """Seconds of writing the file. The program is compiled each time, outside of the measurement, to avoid
+    caches."""
     program = dlc.compile(exported.spec)
     return seconds(lambda: path.write_bytes(program.onnx(weights).SerializeToString()))
 
 
 def write_theirs(exported: Exported, module: nn.Module, path: Path) -> float:
-    """One file with a dynamic batch, as an artifact is."""
+    """Seconds of writing one file with a dynamic batch, like an artifact."""
     example = torch.from_numpy(exported.rows(2))
     with quiet():
         return seconds(
@@ -99,7 +100,7 @@ def write_theirs(exported: Exported, module: nn.Module, path: Path) -> float:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what the exporter says of itself."""
+    """Suppress the log and the warnings of the exporter."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -112,7 +113,7 @@ def quiet() -> Iterator[None]:
 
 
 def runner(path: Path, rows: np.ndarray, quick: bool) -> Callable[[], float]:
-    """Runs a file on rows, as often as makes a sample; the seconds of one run."""
+    """A function that runs a file on rows, often enough for a sample, and returns the seconds of one run."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     run = partial(session.run, None, {session.get_inputs()[0].name: rows})
     run()

@@ -1,4 +1,4 @@
-"""The page that a run writes: the table, and what it was measured on and with."""
+"""The page that a run writes: the table, the machine and the package versions."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ if TYPE_CHECKING:
     from benchmarks.timing import Comparison
 
 PAGE = """\
-# How fast it is
+# Benchmarks
 
-This page is written by `python -m benchmarks`. It needs `pip install ".[test]"` and takes about ten
-minutes; `--quick` tries everything in one, on little data, and writes nothing.
+`python -m benchmarks` writes this page. It needs `pip install ".[test]"` and takes about ten minutes;
+`--quick` runs everything in one minute, on little data, and writes nothing.
 
 {table}
 
 Measured on {date}: {machine}; {versions}.
 
-## How it is measured
+## Method
 
-The two of a row are timed in turn, A B B A, {rounds} times or more each, after one run that does not count.
-Times are medians, and the ratio is that of the medians: how many times as fast dlc is, or how many times as
-long it takes. The noise floor is each of the two against itself: the median of every other sample against
-that of the rest, the worse of the two. A ratio that misses its target by less than that is called so. Where
-other programs use more than a tenth of the machine, it waits and times again, up to `--patience` seconds a
-row.
+The two candidates of a row are timed alternately, A B B A, at least {rounds} times each, after one run
+that does not count. Times are medians. The ratio is that of the medians: how many times as fast dlc is,
+or how many times as long it takes. The noise floor compares each candidate with itself: the median of
+every second sample with the median of the others; the larger of the two ratios counts. A ratio that
+misses its target by less than the noise floor is marked "within the noise". While other programs use
+more than a tenth of the machine, the benchmark waits and repeats samples, for up to `--patience` seconds
+per row.
 
-- **A cold process**: a whole process from its start to its end, byte code already written.
-- **Training**: from the file of the rows to trained weights, all but the start of Python and its imports:
-  reading, batches, forward, backward, optimizer. Network, optimizer, learning rate and batch are the same;
-  how many threads to use is left to each. The script is that of the tutorials: a `Dataset`, a `DataLoader`
-  that shuffles, `zero_grad`, `backward`, `step`, and `loss.item()` added up. In the time of dlc, and not in
-  the script, are compiling the spec and, at the end, measuring loss and accuracy of the rows in the
-  inference form.
+- **A cold process**: a whole process from start to end; byte code is already written.
+- **Training**: from the file of the rows to trained weights, without the start of Python and its
+  imports: reading, batches, forward, backward, optimizer. Network, optimizer, learning rate and batch
+  are the same; each side chooses its number of threads. The script is that of the PyTorch tutorials: a
+  `Dataset`, a `DataLoader` that shuffles, `zero_grad`, `backward`, `step`, and the sum of `loss.item()`.
+  Only the time of dlc includes compiling the spec, and computing loss and accuracy of the rows in the
+  inference form at the end.
 - **Writing ONNX**: from a compiled program and its weights, or from a module in memory, to a file with a
-  dynamic batch, without the parity proof that `dlc train` and `dlc export` add. The program is compiled
-  anew each time, which does not count.
-- **ONNX Runtime**: both files from the same rows to the same answers, the class and all probabilities, on
-  the CPU with default options. Once ONNX Runtime has optimized them, both have the same costly nodes, so 1
-  is what to expect.
+  dynamic batch, without the parity check of `dlc train` and `dlc export`. The program is compiled each
+  time; this does not count.
+- **ONNX Runtime**: both files with the same inputs and outputs (the class and all probabilities), on the
+  CPU with default options. After the optimization by ONNX Runtime, both have the same expensive nodes,
+  so the expected ratio is 1.
 
 The networks, the script and the data are in [`benchmarks/`](../benchmarks).
 """
@@ -87,7 +88,7 @@ def duration(seconds: float) -> str:
 
 
 def machine() -> str:
-    """The kind of machine, in general words."""
+    """The number and kind of the processors, and the system."""
     return f"{os.cpu_count()} cores of {processor()}, {platform.system()}"
 
 

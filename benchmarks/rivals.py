@@ -1,4 +1,4 @@
-"""The same networks and the same training, written by hand the way the tutorials of PyTorch do it."""
+"""The same networks and the same training in plain PyTorch, as in its tutorials."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class LeNet(nn.Module):
 
 
 class Answers(nn.Module):
-    """A classifier that answers as an artifact does: the class, and the probabilities of all classes."""
+    """A classifier with the outputs of an artifact: the class, and the probabilities of all classes."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ def train(
     epochs: int,
     device: str = "cpu",
 ) -> list[float]:
-    """Train on the rows of a file, on a device; the mean loss of each epoch."""
+    """Train on the rows of a file, on a device. Returns the mean loss of each epoch."""
     loader = DataLoader(Rows(file), batch_size=batch, shuffle=True)
     model = model.to(device)
     loss_fn = nn.CrossEntropyLoss()

@@ -1,4 +1,4 @@
-"""How long `dlc check` takes from nothing, against importing the two packages that it cannot do without."""
+"""The time of `dlc check` as a cold process, against importing the two packages that it needs."""
 
 from __future__ import annotations
 

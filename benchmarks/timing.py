@@ -1,4 +1,4 @@
-"""Two things timed in turn, and what of their difference is noise."""
+"""Timing two functions alternately, and the noise of their ratio."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from benchmarks.calm import Look, Patience
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Sample = Callable[[], float]  # does it once and gives the seconds that count
+    Sample = Callable[[], float]  # runs once and returns the measured seconds
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of both, in the order in which they were taken: A B B A."""
+    """Seconds of both, in the order of measurement: A B B A."""
 
     ours: Sequence[float]
     theirs: Sequence[float]
 
     @property
     def noise(self) -> float:
-        """Each against itself: medians of every other sample and of the rest, larger by smaller."""
+        """The noise floor: the ratio of the medians of every second sample and of the others, at least 1."""
         return max(apart(self.ours), apart(self.theirs))
 
 
@@ -35,16 +35,17 @@ def apart(times: Sequence[float]) -> float:
 
 
 def interleave(ours: Sample, theirs: Sample, rounds: int, patience: float = 0) -> Timing:
-    """Time both in turn, A B B A, in every round, after one run of each that does not count.
+    """Time both alternately, A B B A, in every round, after one run of each that does not count.
 
-    For so many seconds in all, a pair waits for a calm machine, and is timed again if it did not stay so.
+    Each pair waits for an idle machine, and is repeated if others used the machine, for `patience` seconds in
+    total.
     """
     ours(), theirs()
     waiting, pairs = Patience(patience), []
     while len(pairs) < 2 * rounds:
         waiting.wait()
         look = Look()
-        swapped = len(pairs) % 2 == 1  # neither is always the first after the wait
+        swapped = len(pairs) % 2 == 1  # so that neither is always the first after the wait
         pair = [alone(sample) for sample in ((theirs, ours) if swapped else (ours, theirs))]
         if not waiting.again(look):
             pairs.append(pair[::-1] if swapped else pair)
@@ -53,14 +54,14 @@ def interleave(ours: Sample, theirs: Sample, rounds: int, patience: float = 0) -
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is done for a row; `quick` is once, on little data."""
+    """The number of repetitions of a row; `quick` means once, on little data."""
 
     quick: bool = False
     rounds: int = 5
     patience: float = 0  # seconds
 
     def time(self, ours: Sample, theirs: Sample, more: int = 1) -> Timing:
-        """Both in turn; what is short takes `more` times the rounds."""
+        """Time both; `more` is a factor on the rounds, for short samples."""
         return interleave(ours, theirs, 1 if self.quick else more * self.rounds, self.patience)
 
 
@@ -77,9 +78,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was timed, against what, and what is asked of the ratio.
+    """The timing of dlc and of another candidate, and the target of the ratio.
 
-    The ratio says how many times as fast dlc is; with `costs`, how many times as long it takes.
+    The ratio is how many times as fast dlc is; with `costs`, how many times as long it takes.
     """
 
     what: str
@@ -95,7 +96,7 @@ class Comparison:
 
     @property
     def met(self) -> str:
-        """`no` only where the ratio is further from what is asked than the noise explains."""
+        """Whether the target is met; `no` only if the ratio misses it by more than the noise."""
         lead = self.asked / self.ratio if self.costs else self.ratio / self.asked
         if lead >= 1:
             return "yes"

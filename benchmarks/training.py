@@ -1,4 +1,4 @@
-"""How fast a whole training goes, against the script that one would write by hand."""
+"""The time of a whole training, against a handwritten PyTorch script."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUICK = 320  # rows of a quick run, for one epoch
 
 @dataclass(frozen=True)
 class Workload:
-    """One network, in a spec and by hand; the optimizer and batch of both, and how much there is to do."""
+    """One network as a spec and as a module, with the optimizer, batch, rows and epochs of both."""
 
     title: str
     spec: Path
@@ -77,13 +77,13 @@ def compare_one(work: Workload, effort: Effort, device: str = "cpu") -> Comparis
 
 
 def ours(work: Workload, file: Path, epochs: int, device: str = "cpu") -> Trained:
-    """From the spec and the file of the rows to trained weights, measured on these rows at the end."""
+    """Train with dlc, from the spec and the file of rows to trained weights and their metrics."""
     program = dlc.compile(work.spec, params={"epochs": epochs})
     data = open_rows.open_data(program, file)
     return train(program.compiled, data, draw(program.compiled.graph, 0), on=device)
 
 
 def theirs(work: Workload, file: Path, epochs: int, device: str = "cpu") -> list[float]:
-    """From the class of the network and the file of the rows to trained weights."""
+    """Train with the script, from the module and the file of rows to trained weights."""
     torch.manual_seed(0)
     return rivals.train(work.network(), work.optimizer, file, work.batch, epochs, device)

@@ -1,4 +1,4 @@
-"""A check, what it found, and the rows that the checks of a part give."""
+"""A check, its result, and the rows of results of a part."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Outcome = Literal["pass", "FAIL", "measured", "not run"]
 
 @dataclass(frozen=True)
 class Found:
-    """A figure in words, the bound that it has to meet, and whether it does; no bound for a measurement."""
+    """A result as text, its bound, and whether it is met; a measurement has no bound."""
 
     figure: str
     bound: str = ""
@@ -37,7 +37,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Check:
-    """`run` gives what it found. With `gpu_only` it has nothing to show on a CPU."""
+    """`run` gives the result. With `gpu_only` the check is skipped on a CPU."""
 
     what: str
     run: Callable[[], Found]
@@ -62,7 +62,7 @@ def checks_of(module: str, device: torch.device, quick: bool = False) -> list[Ch
 
 
 def row_of(part: str, check: Check, device: torch.device, until: float) -> Row:
-    """Run a check, unless it is past `until` on the monotonic clock. An error is a row that says FAIL."""
+    """Run a check, unless `until` on the monotonic clock has passed. An exception gives a row with FAIL."""
     if check.gpu_only and device.type != "cuda":
         return Row(part, check.what, "not run", error="only a GPU can show it")
     if time.monotonic() >= until:
@@ -70,7 +70,7 @@ def row_of(part: str, check: Check, device: torch.device, until: float) -> Row:
     began = time.monotonic()
     try:
         found = check.run()
-    except Exception as error:  # noqa: BLE001  whatever fails is a result
+    except Exception as error:  # noqa: BLE001  every exception is a result
         return Row(part, check.what, "FAIL", seconds=elapsed(began), error=spelled(error))
     finally:
         release(device)
@@ -88,16 +88,16 @@ def spelled(error: Exception) -> str:
 
 
 def release(device: torch.device) -> None:
-    """Free what a check held."""
+    """Free the memory of a check."""
     gc.collect()
     if device.type == "cuda":
         try:
             torch.cuda.empty_cache()
-        except RuntimeError:  # the context is lost: the next check says so
+        except RuntimeError:  # the context is lost: the next check reports it
             return
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for what the device still computes."""
+    """Wait until the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

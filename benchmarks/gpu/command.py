@@ -1,4 +1,4 @@
-"""`python -m benchmarks gpu`: runs all parts, and writes each result as soon as it is there."""
+"""`python -m benchmarks gpu`: runs all parts, and writes each result immediately."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_GPU = 2
 
 
 def main() -> int:
-    """0 if all checks passed, 1 if one failed, 2 where there is no GPU."""
+    """Exit code: 0 if all checks passed, 1 if one failed, 2 without a GPU."""
     if not torch.cuda.is_available():
         print("no NVIDIA GPU: torch.cuda.is_available() is false; nothing was written", file=sys.stderr)
         return NO_GPU
@@ -38,8 +38,8 @@ def main() -> int:
 
 
 def run(parts: Sequence[Part], device: torch.device, path: Path, page: Path) -> Results:
-    """Run parts in order; a part may use what earlier ones left of their time. The results and the page are
-    written after each row, so that a run that is cut off keeps what it has."""
+    """Run parts in order; a part may use time that earlier parts did not need. The results and the page are
+    written after each row, so that an interrupted run keeps its results."""
     began = time.monotonic()
     until, results = began, begun(device)
     for part in parts:

@@ -1,4 +1,4 @@
-"""The golden specs with rows and weights, ready to train, and their training step by step."""
+"""The golden specs with rows and initial weights, and their training step by step."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ SPECS = Path(__file__).parents[2] / "specs"
 FIRST = ("digits_cnn", "wine", "resnet18", "penguins", "vae", "transfer")
 QUICK = ("digits_cnn", "wine", "mcculloch_pitts")
 WITHOUT_ROWS = ("lenet",)  # its data source is not in the repository
-DRAWN = 16  # rows of a spec that has none
+DRAWN = 16  # random rows of a spec without data
 
 
 def names(quick: bool) -> list[str]:
-    """The golden specs, those that show most first; `quick` gives a few small ones."""
+    """The golden specs, the most informative first; `quick` gives a few small ones."""
     if quick:
         return [*QUICK]
     found = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
@@ -49,7 +49,7 @@ def names(quick: bool) -> list[str]:
 
 @dataclass(frozen=True)
 class Golden:
-    """A golden spec with its rows, and the weights with which a training of it begins."""
+    """A golden spec with its rows and initial weights."""
 
     program: CompiledProgram
     data: Dataset | None
@@ -61,7 +61,7 @@ class Golden:
 
 
 def golden(name: str, rows: int = DRAWN, settings: str = "") -> Golden:
-    """The spec with the rows that it names, or with so many drawn ones; `settings` go into its `train`."""
+    """The spec with its own rows, or with random ones; `settings` are added to its `train`."""
     text = with_settings((SPECS / f"{name}.dl").read_text("utf-8"), settings)
     face = Face(Source(f"{name}.dl", text), (SPECS / name).parent, {})
     data = rows_for(name, face, rows)
@@ -91,7 +91,7 @@ def rows_for(name: str, face: Face, count: int) -> Dataset | None:
 
 
 def drawn(rng: np.random.Generator, type: Tensor, count: int) -> np.ndarray:
-    """Random values of a type, rows first: images and the classes of them."""
+    """Random values of a type, rows first."""
     shape = (count, *map(number, type.shape))
     if type.classes is not None:
         return rng.integers(0, number(type.classes.count), shape)
@@ -116,7 +116,7 @@ class Training:
         self.taken = 0
 
     def step(self, batches: list[Batch] | None = None) -> torch.Tensor:
-        """One step; its loss before, on the device."""
+        """Take one step. Returns the loss before it, on the device."""
         made = self.learner.step(batches or next(self.batches), self.taken)
         self.taken += 1
         return torch.stack([m[OBJECTIVE].detach().float() for m in made]).sum()

@@ -1,4 +1,4 @@
-"""Whether filters in `channels_last` would pay on a device."""
+"""The effect of filters in `channels_last` on a device."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def compare(name: str, settings: str, rounds: int, device: torch.device) -> Foun
 
 
 def channels_last(training: Training) -> None:
-    """Lay out filters of images with the channels innermost, as dlc does on a CPU."""
+    """Store the filters of images in `channels_last`, as dlc does on a CPU."""
     for weight in training.forms.weights.values():
         if weight.dim() == 4:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def steps(training: Training) -> float:
-    """Seconds of a step, the mean of some."""
+    """Mean seconds of a step."""
     synchronize(training.device)
     return seconds(lambda: ([training.step() for _ in range(STEPS)], synchronize(training.device))) / STEPS

@@ -1,4 +1,4 @@
-"""Where rows are kept, and how much memory of a GPU a training takes."""
+"""Where rows are kept, and the GPU memory of a training."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ ROUNDS = 3
 BATCH = 256
 ENTRIES = 3 * 64 * 64  # of a row, in float32
 ROWS, QUICK_ROWS = 8192, 600
-SCARCE, AMPLE = 2, 3  # free memory in sizes of the rows: they may take 40 % of it
-MOST = 1.25  # times the peak of the script
+SCARCE, AMPLE = 2, 3  # free memory, as multiples of the rows, which may take 40 % of it
+MOST = 1.25  # maximum peak, as a multiple of that of the script
 
 
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
@@ -44,14 +44,14 @@ def checks(device: torch.device, quick: bool) -> Iterator[Check]:
 
 
 def resident(rows: int, device: torch.device, free: int) -> Resident:
-    """Random rows, on a device that has so much memory free, in sizes of the rows."""
+    """Random rows, on a device with `free` times their size of free memory."""
     array = np.random.default_rng(0).standard_normal((rows, ENTRIES), np.float32)
     with patch.object(batches, "free_memory", lambda device: free * array.nbytes):
         return Resident([array], device)
 
 
 def epoch(rows: Resident) -> Iterator[torch.Tensor]:
-    """The batches of an epoch, in an order that is the same each time."""
+    """The batches of an epoch, always in the same order."""
     order = np.random.default_rng(1).permutation(rows.count)
     sizes = [BATCH] * (rows.count // BATCH)
     return (batch for (batch,) in rows.batches(sizes, order, 0))
@@ -79,7 +79,7 @@ def passing(rows: Resident, device: torch.device) -> float:
 
 
 def kept(rows: int, device: torch.device) -> Found:
-    """The peak of an epoch tells where the rows are."""
+    """Check by the peak memory of an epoch where the rows are."""
     size = resident(rows, torch.device("cpu"), AMPLE).size
     ample, scarce = (
         peak(lambda free=free: passing(resident(rows, device, free), device), device)
@@ -92,7 +92,7 @@ def kept(rows: int, device: torch.device) -> Found:
 
 
 def against_script(work: Workload, device: torch.device) -> Found:
-    """Peaks of both; that of dlc without the rows, which the script keeps in the machine's memory."""
+    """Peak memory of both; that of dlc without the rows, which the script keeps in host memory."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "rows.npz"
         work.write_rows(file, work.rows)
@@ -105,7 +105,7 @@ def against_script(work: Workload, device: torch.device) -> Found:
 
 
 def peak(work: Callable[[], object], device: torch.device) -> int:
-    """The most bytes that work takes on a GPU."""
+    """Peak GPU memory of a function, in bytes."""
     torch.cuda.init()
     gc.collect()
     torch.cuda.empty_cache()

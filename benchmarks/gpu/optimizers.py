@@ -1,4 +1,4 @@
-"""Fused optimizers against those that are not."""
+"""Fused optimizers, compared with unfused ones."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 STEPS = 10
 ROUNDS = 3
-APART = 1e-5  # of the largest weight, after some steps
+APART = 1e-5  # maximum difference after `STEPS` steps, relative to the largest weight
 
 
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
-    """A check for each optimizer of which dlc takes the fused one on the device."""
+    """A check for each optimizer that dlc uses in its fused form on the device."""
     spec, rounds = ("digits_cnn", 1) if quick else ("resnet18", ROUNDS)
     for path in sorted((SPECS / "optimizers").glob("*.dl")):
         yield Check(f"{path.stem}, weights of {spec}", partial(compare, path.stem, spec, rounds, device))
@@ -37,7 +37,7 @@ def compare(name: str, spec: str, rounds: int, device: torch.device) -> Found:
     weights = [torch.from_numpy(draw(program.graph, 0)[w.name]) for w in program.graph.weights if w.trainable]
     fused, plain = (Changing(optimizer, weights, device) for _ in range(2))
     if not fused.is_fused:
-        return Found("dlc takes none that is fused")
+        return Found("dlc uses no fused form")
     plain.unfuse()
     for _ in range(STEPS):
         fused.step()
@@ -51,7 +51,7 @@ def compare(name: str, spec: str, rounds: int, device: torch.device) -> Found:
 
 
 class Changing:
-    """Weights with gradients that stay the same, and the optimizers that change them."""
+    """Weights with constant gradients, and the optimizers that change them."""
 
     def __init__(self, optimizer: Optimizer, weights: list[torch.Tensor], device: torch.device) -> None:
         self.device = device
@@ -71,7 +71,7 @@ class Changing:
         return any(group.get("fused") for group in self.groups)
 
     def unfuse(self) -> None:
-        """Take what torch takes by default on the device."""
+        """Use the unfused form."""
         for group in self.groups:
             group["fused"] = False
 
@@ -80,7 +80,7 @@ class Changing:
             optimizer.step()
 
     def seconds(self) -> float:
-        """Seconds of a step, the mean of some."""
+        """Mean seconds of a step."""
         synchronize(self.device)
         return seconds(lambda: ([self.step() for _ in range(STEPS)], synchronize(self.device))) / STEPS
 

@@ -1,4 +1,4 @@
-"""The block of `docs/gpu.md` that the results are told in."""
+"""The generated block of `docs/gpu.md` with the results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BEGIN, END = "<!-- written by `python -m benchmarks gpu`: begin -->", "<!-- end -->"
 NOT_RUN = """\
 **Not run yet on a GPU.** `python -m benchmarks gpu` takes at most 8 minutes on a machine with an NVIDIA GPU,
-and writes its results here. It would show:"""
+and writes its results here. Its parts are:"""
 OUTCOMES = ("pass", "FAIL", "measured", "not run")
 
 
@@ -28,7 +28,7 @@ def write_page(path: Path, results: Results | None) -> None:
 
 
 def with_block(text: str, results: Results | None) -> str:
-    """A page with the block of these results. ValueError if it has no place for it."""
+    """A page with the block of these results. ValueError if the markers of the block are missing."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -45,7 +45,7 @@ def block(results: Results | None) -> str:
 
 
 def summary(results: Results) -> str:
-    cut = "" if results.complete else " The run was cut off: what follows is not all of it."
+    cut = "" if results.complete else " The run was interrupted: the results are incomplete."
     return (f"Run on {results.date} in {results.seconds:.0f} s: {results.device}, driver {results.driver}, "
             f"{results.machine}; {results.versions}.{cut}")  # fmt: skip
 

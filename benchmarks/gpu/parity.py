@@ -1,4 +1,4 @@
-"""What ONNX Runtime's CUDA provider and torch on a GPU answer, against torch on the CPU."""
+"""Outputs of ONNX Runtime's CUDA provider and of torch on a GPU, compared with torch on the CPU."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 STEPS = 3
 ROWS = 4
-ACCURACY, QUICK_ACCURACY = 0.96, 0.5  # of the test rows: what specs/digits_cnn.dl expects, and of few rows
+ACCURACY, QUICK_ACCURACY = 0.96, 0.5  # minimum on test rows: all, and few
 FEW = 400
-EXACT = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}  # trying all algorithms takes seconds
-ALIKE = 0.995  # of the classes; TF32 decides near ties otherwise
+EXACT = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}  # an exhaustive search takes seconds
+ALIKE = 0.995  # share of equal classes; TF32 may change near ties
 
 
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
@@ -49,8 +49,8 @@ def checks(device: torch.device, quick: bool) -> Iterator[Check]:
 
 
 def whole(device: torch.device, count: int | None, least: float) -> Found:
-    """`dlc.train` on the device with the proof of its artifact, and `dlc.load` there. `count` of the digits
-    are the rows."""
+    """`dlc.train` and `dlc.load` on the device, with the parity check of the artifact. `count` limits the
+    rows."""
     images, digits = load_digits(return_X_y=True)
     rows = {"image": images.astype(np.uint8).reshape(-1, 1, 8, 8)[:count], "digit": digits[:count]}
     given = {"image": rows["image"]}
@@ -63,7 +63,8 @@ def whole(device: torch.device, count: int | None, least: float) -> Found:
 
 
 def compare(name: str, rows: int, device: torch.device) -> Found:
-    """Train a few steps on the device, then hold what both engines answer there against torch on the CPU."""
+    """Train a few steps on the device, then compare the outputs of both engines there with torch on the
+    CPU."""
     spec = golden(name, rows)
     weights = trained(spec, device)
     program, graph = spec.program, with_scores(specialize.inference(spec.program), weights)
@@ -83,7 +84,8 @@ def compare(name: str, rows: int, device: torch.device) -> Found:
 
 
 def with_scores(graph: Graph, weights: Mapping[str, np.ndarray]) -> Graph:
-    """The graph with the scores that it chooses by as outputs: probabilities of 0 and 1 hide differences."""
+    """The graph with the logits of its discrete outputs as outputs: probabilities of 0 and 1 hide
+    differences."""
     choices = Reference(graph, weights).choices
     scores = {f"{name}_scores_{place}": operand for name, node in choices.items()
               for place, operand in enumerate(node.operands)}  # fmt: skip
@@ -91,8 +93,8 @@ def with_scores(graph: Graph, weights: Mapping[str, np.ndarray]) -> Graph:
 
 
 def apart(reference: Reference, raw: Batch, found: Batch) -> float:
-    """The largest relative difference from torch on the CPU; one past the tolerance without what float32
-    itself is away from float64 there."""
+    """The largest relative difference from torch on the CPU. If it is past the tolerance, the rounding
+    error of float32, compared with float64, is subtracted."""
     answers = reference(raw)
     worst = largest(answers, found)
     if worst <= TOLERANCE:
@@ -115,7 +117,7 @@ def trained(spec: Golden, device: torch.device) -> Mapping[str, np.ndarray]:
 
 
 def run_exactly(artifact: bytes | Path, raw: Batch, device: torch.device) -> tuple[Batch, str]:
-    """What ONNX Runtime answers on the device without TF32, and how many nodes each provider ran."""
+    """Outputs of ONNX Runtime on the device without TF32, and the number of nodes per provider."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = QUIET
     providers = [(CUDA, EXACT), CPU] if device.type == "cuda" else [CPU]
@@ -133,7 +135,7 @@ def run_exactly(artifact: bytes | Path, raw: Batch, device: torch.device) -> tup
 
 
 def torch_answers(graph: Graph, weights: Mapping[str, np.ndarray], raw: Batch, device: torch.device) -> Batch:
-    """What torch answers on the device without TF32, classes as numbers."""
+    """Outputs of torch on the device without TF32, with class indices."""
     model = Model(graph, graph.weights, weights).to(device)
     given = {v.name: to_torch(raw[v.name]) for v in graph.inputs}
     given = {n: rows.to(device) if isinstance(rows, torch.Tensor) else rows for n, rows in given.items()}

@@ -1,4 +1,4 @@
-"""Where a training computes: every golden spec, a few steps."""
+"""The devices of all tensors and operators in a training: every golden spec, a few steps."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from dlc.runtime.training.torch_forms import Batch
 
 STEPS = 3
-FEW = 16  # entries of a tensor that may be made on the CPU: counters, rates, parameters of a distribution
-AGAIN = 1e-4  # relative difference of losses of replayed steps; kernels of a GPU add in any order
-SHOWN = 3  # names of tensors
+FEW = 16  # maximum entries of tensors on the CPU: counters, rates, parameters of a distribution
+AGAIN = 1e-4  # maximum relative difference of replayed losses; GPU kernels sum in any order
+SHOWN = 3  # names of tensors that are listed
 
 
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
@@ -33,10 +33,10 @@ def checks(device: torch.device, quick: bool) -> Iterator[Check]:
 
 
 def place(name: str, rows: int, device: torch.device) -> Found:
-    """Train a few steps, and look where every tensor is."""
+    """Train a few steps, and check the device of every tensor."""
     spec = golden(name, rows)
     if not spec.learns:
-        return Found("nothing to learn")
+        return Found("nothing to train")
     training, made = Training(spec, device), Elsewhere(device)
     batches = next(training.batches)
     with made:
@@ -52,7 +52,7 @@ def place(name: str, rows: int, device: torch.device) -> Found:
 
 
 class Elsewhere(TorchDispatchMode):
-    """Counts the operators that run, and notes those that make a tensor elsewhere than on a device."""
+    """Counts the operators that run, and records those whose results are not on the device."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Elsewhere(TorchDispatchMode):
 
 
 def tensors(training: Training, batches: list[Batch]) -> Iterator[tuple[str, torch.Tensor]]:
-    """All that a training holds, by name, but for the counters of steps that torch keeps on the CPU."""
+    """All tensors of a training, by name, except the step counters, which torch keeps on the CPU."""
     forms, learner = training.forms, training.learner
     for name, weight in forms.weights.items():
         yield f"weight {name}", weight
@@ -88,7 +88,7 @@ def tensors(training: Training, batches: list[Batch]) -> Iterator[tuple[str, tor
 
 
 def replay(device: torch.device) -> Found:
-    """Go back to the first step of an epoch with dropout, as a training does that looks for a NaN."""
+    """Repeat the first steps of an epoch with dropout, as in the search for the origin of a NaN."""
     training = Training(golden("digits_cnn"), device)
     held, learner = [*training.forms.weights.values()], training.learner
     before = Snapshot([*held, *learner.averaged], learner.optimizers, device)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BF16 = "precision = bf16"
-ROWS = 64  # drawn ones
+ROWS = 64  # random rows
 STEPS = 24
-IN_BFLOAT16 = "convolution"  # the operator that has to compute so
+IN_BFLOAT16 = "convolution"  # the operator that must compute in bfloat16
 
 
 def checks(device: torch.device, quick: bool) -> Iterator[Check]:
@@ -29,7 +29,7 @@ def checks(device: torch.device, quick: bool) -> Iterator[Check]:
 
 
 def train(name: str, settings: str, device: torch.device) -> Found:
-    """Some steps on the same rows."""
+    """Train some steps on the same rows."""
     training, seen = Training(golden(name, ROWS, settings), device), Elements()
     batches = next(training.batches)
     with seen:
@@ -44,7 +44,7 @@ def train(name: str, settings: str, device: torch.device) -> Found:
 
 
 class Elements(TorchDispatchMode):
-    """Notes the element types that each operator makes."""
+    """Records the dtypes of the results of each operator."""
 
     def __init__(self) -> None:
         super().__init__()

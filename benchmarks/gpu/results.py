@@ -1,4 +1,4 @@
-"""The file of results: every row that there is, whole at any moment."""
+"""The file of results. It is complete JSON at every moment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Results:
-    """`complete` is false for a run that was cut off."""
+    """The results of a run; `complete` is false for an interrupted run."""
 
     date: str
     device: str
@@ -40,15 +40,15 @@ class Results:
 
 
 def load(path: Path) -> Results | None:
-    """The results in a file, none if there is no file."""
+    """The results in a file; None if it does not exist."""
     if not path.exists():
         return None
-    told = json.loads(path.read_text("utf-8"))
-    return Results(**{**told, "rows": tuple(Row(**row) for row in told["rows"])})
+    stored = json.loads(path.read_text("utf-8"))
+    return Results(**{**stored, "rows": tuple(Row(**row) for row in stored["rows"])})
 
 
 def begun(device: torch.device) -> Results:
-    """Results of this machine, with no rows yet."""
+    """Empty results of this machine."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     return Results(
         date.today().isoformat(), name, driver(), machine(), f"{versions()}, CUDA {torch.version.cuda}"
@@ -56,7 +56,7 @@ def begun(device: torch.device) -> Results:
 
 
 def driver() -> str:
-    """The version of the NVIDIA driver, as its own tool tells it."""
+    """The version of the NVIDIA driver, from `nvidia-smi`."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)

@@ -1,4 +1,4 @@
-"""Runs a part in a process of its own, so that no crash and no hang of it ends the run."""
+"""Runs a part in its own process, so that a crash or hang does not end the run."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
     from benchmarks.gpu import Part
 
-LOST = "CUDA error"  # after it nothing computes in the process any more
-GRACE = 1.0  # seconds for the rows of checks that were not begun
-STOPPED = "it was not done when the time of the part was over"
+LOST = "CUDA error"  # after this error the process cannot compute any more
+GRACE = 1.0  # seconds for the rows of checks that did not start
+STOPPED = "it was not finished when the time of the part was over"
 
 
 def rows_of(part: Part, device: torch.device, until: float) -> Iterator[Row]:
-    """The rows of a part, each as soon as it is there. `until` is the end of its time on the monotonic clock.
+    """The rows of a part, each as soon as it is known. `until` is the end of its time on the monotonic
+    clock.
 
-    A process that ends early gives a row that says FAIL for the check at hand; another goes on behind it.
+    If a process ends early, its current check gives a row with FAIL, and a new process continues with the
+    next.
     """
     names: list[str] = []
     done = 0
@@ -39,13 +41,13 @@ def rows_of(part: Part, device: torch.device, until: float) -> Iterator[Row]:
         sender.close()
         began = time.monotonic()
         try:
-            for told in messages(receiver, until + GRACE):
+            for message in messages(receiver, until + GRACE):
                 began = time.monotonic()
-                if isinstance(told, Row):
+                if isinstance(message, Row):
                     done += 1
-                    yield told
+                    yield message
                 else:
-                    names = told
+                    names = message
             late = time.monotonic() >= until + GRACE
         finally:
             end(process)
@@ -62,7 +64,7 @@ def rows_of(part: Part, device: torch.device, until: float) -> Iterator[Row]:
 
 
 def messages(receiver: Connection, until: float) -> Iterator[list[str] | Row]:
-    """What a process sends, until it ends or its time is over."""
+    """The messages of a process, until it ends or its time is over."""
     try:
         while receiver.poll(max(until - time.monotonic(), 0)):
             yield receiver.recv()
@@ -71,18 +73,18 @@ def messages(receiver: Connection, until: float) -> Iterator[list[str] | Row]:
 
 
 def end(process: BaseProcess) -> None:
-    """Let a process that is done end by itself, and stop another."""
+    """Let a finished process end by itself, and kill another."""
     process.join(GRACE)
     process.kill()
     process.join()
 
 
 def work(sender: Connection, part: Part, device: str, until: float, first: int) -> None:
-    """Run in the process: send the names of all checks, then the rows from number `first` on. Once the GPU is
-    lost it exits at once, and the next check gets a process of its own."""
+    """The main function of the process: send the names of all checks, then the rows from index `first` on.
+    If the GPU is lost, the process exits, and the next check gets a new process."""
     on = torch.device(device)
     checks = checks_of(part.module, on)
-    gc.freeze()  # what was imported is not looked at after each check
+    gc.freeze()  # imported modules need no garbage collection
     sender.send([check.what for check in checks])
     for check in checks[first:]:
         row = row_of(part.name, check, on, until)

@@ -1,4 +1,4 @@
-"""Whole trainings on a device, against the PyTorch script of the tutorials."""
+"""Whole trainings on a device, compared with the PyTorch script of the tutorials."""
 
 from __future__ import annotations
 

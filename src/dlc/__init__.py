@@ -1,6 +1,6 @@
 """dlc: a compiler for deep learning models.
 
-`compile` checks a spec, `train` makes a model of it, `load` opens the ONNX file that comes out.
+`compile` checks a spec, `train` trains and exports it, `load` opens the ONNX file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Each name is imported when it is first used, so that a command pays for what it needs."""
+    """Import each name when it is first used, so that commands start fast."""
     if name not in HOMES:
         raise AttributeError(f"module 'dlc' has no attribute '{name}'")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""The checks of `dlc doctor`: what is installed, and what a run gets on this machine."""
+"""The checks of `dlc doctor`: the installed packages, and the devices of this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAME = re.compile(r"[\w.-]+")  # at the start of a requirement
-OF_CUDA = re.compile(r"nvidia-.+-cu(\d+)")  # packages that have the major version of CUDA in their name
+OF_CUDA = re.compile(r"nvidia-.+-cu(\d+)")  # packages with the major version of CUDA in their name
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: `missing` is optional, a `warning` works with a loss, an `error` does not work."""
+    """The result of a check. `missing` is optional, a `warning` works in part, an `error` does not work."""
 
     status: Literal["ok", "missing", "warning", "error"]
     message: str
@@ -30,7 +30,7 @@ class Finding:
 @dataclass(frozen=True)
 class Check:
     name: str
-    serves: str  # what does not work without it
+    serves: str  # the commands that need it
     look: Callable[[], Finding]
 
 
@@ -46,11 +46,11 @@ def machine() -> dict[str, str | list[str]]:
     }
 
 
-# --- what is looked at ------------------------------------------------------------------------------------
+# --- checks -----------------------------------------------------------------------------------------------
 
 
 def packages() -> Finding:
-    """What dlc requires without extras, but for ONNX Runtime."""
+    """The packages that dlc requires without extras, except ONNX Runtime."""
     try:
         required = metadata.requires("dlc") or []
     except metadata.PackageNotFoundError:
@@ -64,7 +64,7 @@ def packages() -> Finding:
 
 
 def onnx_runtime() -> Finding:
-    """Exactly one package brings ONNX Runtime, and its sessions run."""
+    """Exactly one package contains ONNX Runtime, and its sessions run."""
     found = sorted(
         name for name in versions() if name.startswith("onnxruntime") and brings_onnx_runtime(name)
     )
@@ -79,12 +79,12 @@ def onnx_runtime() -> Finding:
 
 
 def brings_onnx_runtime(package: str) -> bool:
-    """Whether the package puts files into the folder `onnxruntime`, as `onnxruntime-extensions` does not."""
+    """Whether the package installs files into the folder `onnxruntime`. `onnxruntime-extensions` does not."""
     return any(file.parts[0] == "onnxruntime" for file in metadata.files(package) or ())
 
 
 def providers(package: str, named: str) -> Finding:
-    """What sessions of the one installed ONNX Runtime get; the GPU is asked for where there is one."""
+    """The providers that sessions of the installed ONNX Runtime get; on the GPU too, if there is one."""
     try:
         from dlc.runtime.artifact import session
 
@@ -102,7 +102,7 @@ def providers(package: str, named: str) -> Finding:
 
 
 def gpu_fix() -> str:
-    """How ONNX Runtime gets the GPU, without a second set of CUDA libraries beside those of torch."""
+    """How to make ONNX Runtime use the GPU, without a second set of CUDA libraries in addition to torch's."""
     from dlc.runtime.artifact import session
 
     cuda = session.cuda_version()
@@ -111,12 +111,12 @@ def gpu_fix() -> str:
     if not session.load_cuda():
         return f"update the NVIDIA driver to one for CUDA {cuda}"
     if (torch := torch_cuda()) and major(torch) != major(cuda):
-        return f"install a torch for CUDA {major(cuda)}, as ONNX Runtime is; this one is for CUDA {torch}"
+        return f"install a torch for CUDA {major(cuda)}, like ONNX Runtime; this one is for CUDA {torch}"
     return 'pip install "dlc[gpu]"'
 
 
 def torch_cuda() -> str | None:
-    """The version of CUDA that torch is built for; none in a build for CPUs, and without torch."""
+    """The version of CUDA that torch is built for; None for a CPU-only build, and without torch."""
     try:
         import torch
     except (ImportError, OSError):
@@ -125,7 +125,7 @@ def torch_cuda() -> str | None:
 
 
 def training() -> Finding:
-    """torch, and the device that `dlc train` takes."""
+    """The installed torch, and the device that `dlc train` uses."""
     try:
         import torch
 
@@ -147,7 +147,7 @@ def training() -> Finding:
 
 
 def cuda_libraries() -> Finding:
-    """The `nvidia-*` packages are of one major version of CUDA."""
+    """All `nvidia-*` packages have the same major version of CUDA."""
     sets: dict[str, list[str]] = {}
     for name, version in versions().items():
         if found := OF_CUDA.fullmatch(name):
@@ -160,7 +160,7 @@ def cuda_libraries() -> Finding:
         return Finding("ok", f"one set, of CUDA {next(iter(sets))}")
     named = "; ".join(f"CUDA {of}: {', '.join(sorted(sets[of]))}" for of in sorted(sets))
     fix = "install into a fresh environment: torch 2.11 and onnxruntime-gpu 1.28, or later, take CUDA 13 both"
-    return Finding("warning", f"{len(sets)} sets are installed, of which one is enough. {named}", fix)
+    return Finding("warning", f"{len(sets)} sets are installed; one is enough. {named}", fix)
 
 
 CHECKS = (
@@ -171,7 +171,7 @@ CHECKS = (
 )
 
 
-# --- what they share --------------------------------------------------------------------------------------
+# --- shared functions -------------------------------------------------------------------------------------
 
 
 def versions() -> dict[str, str]:

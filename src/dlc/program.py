@@ -1,4 +1,4 @@
-"""The Python face of a compiled spec."""
+"""The Python interface of a compiled spec."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Program:
-    """A spec, checked. `compiled` is what the compiler knows of it: graph, sections, warnings."""
+    """A checked spec. `compiled` has the results of the compiler: graph, sections, warnings."""
 
     def __init__(self, source: Source, folder: Path, params: Mapping[str, Any],
                  facts: Facts | None = None, read: Callable[[Source, str], Source] | None = None,
@@ -34,8 +34,7 @@ class Program:
         self._fitted: dict[str, np.ndarray] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Where it is unpickled or copied, it is compiled again, from its own text and those that it imports;
-        what was fitted goes with it."""
+        """Pickle the texts of the spec and its imports, and the fitted values. Unpickling compiles again."""
         compiled = self.compiled
         return rebuild, (self._source, self.folder, self._params, compiled.facts, compiled.sources,
                          self._outputs, self._fitted)  # fmt: skip
@@ -46,16 +45,17 @@ class Program:
         )
 
     def learn(self, facts: Facts) -> None:
-        """Compile again with what the data told."""
+        """Compile again with facts from the data, such as classes."""
         if facts != self.compiled.facts:
             self.compiled = self._compile(facts)
 
     def fit(self, data: Any = None) -> Program:
-        """Learn from rows what is learnt before training (`standardize`, the classes of `class(auto)`),
-        in place of what was learnt before.
+        """Fit `standardize` and the other fitted operators, and the classes of `class(auto)`, to rows.
+        Replaces what was fitted before.
 
-        `data` is a dict of arrays by name, rows first, or a frame, with what is learnt from at least; the
-        path of a file or folder; or none for the source that the spec names. Gives the program itself.
+        `data` is a dict of arrays by name, with the rows as first axis, or a frame; it needs only the fields
+        that are fitted to. It may also be the path of a file or folder, or None for the source of the spec.
+        Returns the program itself.
         """
         from dlc.compiler.lower.initial_weights import draw
         from dlc.compiler.program import Facts
@@ -67,14 +67,13 @@ class Program:
         source = source_from(data)
         fields = fields_to_fit(self.compiled, source.names) if isinstance(source, Opened) else None
         dataset = open_data(self, source, fields)
-        learnt = {w.name for w in self.compiled.graph.weights if w.role == "learnt"}
+        fitted = {w.name for w in self.compiled.graph.weights if w.role == "learnt"}
         weights = fit(self.compiled, dataset.train, draw(self.compiled.graph, self.compiled.train.seed))
-        self._fitted = {name: array for name, array in weights.items() if name in learnt}
+        self._fitted = {name: array for name, array in weights.items() if name in fitted}
         return self
 
     def weights(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
-        """Weights by name: initial values, what was fitted, and over both the given ones,
-        arrays or tensors."""
+        """Weights by name: initial values, replaced by fitted values and by the given arrays or tensors."""
         from collections.abc import Mapping
 
         from dlc.compiler.lower.given_weights import accept, weights_of
@@ -89,12 +88,11 @@ class Program:
         return draw(graph, self.compiled.train.seed, accept(wanted, known))
 
     def torch(self, mode: str = "infer", weights: Mapping[str, Any] | None = None) -> torch.nn.Module:
-        """The spec as a module from a dict of tensors, batch first,
-        to a dict of tensors under the outputs' names.
+        """The spec as a module. It maps a dict of tensors, batch first, to a dict of tensors by output name.
 
-        `mode` is "infer", or "train" for the form in which dropout drops and norms use the batch. Text
-        comes as a list or array of `str`, or as the numbers of its classes. Raises `CompileError` where the
-        training rows are waited for, ValueError for another mode.
+        `mode` is "infer" or "train"; in the training form, dropout is active and norms use batch statistics.
+        Text inputs are lists or arrays of `str`, or class indices. Raises `CompileError` if `fit` has to be
+        called first, and ValueError for another mode.
         """
         from dlc.compiler.lower.torch import Model
         from dlc.compiler.passes import specialize
@@ -106,8 +104,8 @@ class Program:
         return Model(form(self.compiled), self.compiled.graph.weights, values)
 
     def onnx(self, weights: Mapping[str, Any] | None = None) -> onnx.ModelProto:
-        """The artifact in memory, with these weights or initial ones.
-        `dlc.train` and `dlc export` prove it too."""
+        """The artifact in memory, with these weights or initial ones. It is not compared with torch;
+        `dlc.train` and `dlc export` do that."""
         import onnx_ir
 
         from dlc.runtime.artifact.write import untrained
@@ -118,7 +116,7 @@ class Program:
 def rebuild(source: Source, folder: Path, params: Mapping[str, Any], facts: Facts,
             sources: tuple[Source, ...], outputs: str | None,
             fitted: Mapping[str, np.ndarray]) -> Program:  # fmt: skip
-    """A program that was pickled."""
+    """Unpickle a program."""
     program = Program(source, folder, params, facts, compiler.among(sources), outputs)
     program._fitted = dict(fitted)
     return program
@@ -127,15 +125,15 @@ def rebuild(source: Source, folder: Path, params: Mapping[str, Any], facts: Fact
 def compile(
     path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None
 ) -> Program:
-    """Check the spec at a path, or a text; `CompileError` lists every error.
-    `params` are values for its params."""
+    """Check the spec at a path, or a text. `params` are values of its params. Raises `CompileError` with all
+    errors."""
     from dlc.runtime.python_arguments import params_of, path_of
 
     if path is not None and text is None:
-        place = path_of(path, "the path of a spec")
-        if not os.path.exists(place):
-            raise FileNotFoundError(no_spec(str(place)))
-        return Program(compiler.read_source(place), place.parent, params_of(params))
+        file = path_of(path, "the path of a spec")
+        if not os.path.exists(file):
+            raise FileNotFoundError(no_spec(str(file)))
+        return Program(compiler.read_source(file), file.parent, params_of(params))
     if text is not None and path is None:
         if not isinstance(text, str):
             raise TypeError(f"the text of a spec is str, not {type(text).__name__}")
@@ -144,7 +142,7 @@ def compile(
 
 
 def no_spec(path: str) -> str:
-    """What to say of a path at which there is nothing."""
+    """The error message for a path that does not exist."""
     if "\n" in path:
         return "the path of a spec has line breaks: the text of a spec is given as `text=`"
     return f"there is no spec at {shorten(path, 200)}; the text of one is given as `text=`"
@@ -153,9 +151,11 @@ def no_spec(path: str) -> str:
 def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
           data: Any = None, out: str | Path | None = None,
           device: str | None = "auto") -> Result:  # fmt: skip
-    """Train a spec, export it and prove the artifact; the result says where everything is and
-    what was measured. `data` is read in place of the source that the spec names: a path, a dict of arrays,
-    or a frame of pandas, polars or Arrow, whose columns stand for those of a file."""
+    """Train a spec, export it, and check the artifact. The result has the paths and the metrics.
+
+    `data` replaces the source of the spec: a path, a dict of arrays, or a frame of pandas, polars or Arrow
+    with the same columns as a file.
+    """
     from dlc.runtime import pipeline
     from dlc.runtime.python_arguments import path_of
 

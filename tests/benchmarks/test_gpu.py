@@ -236,7 +236,7 @@ def test_a_run_that_is_cut_off_keeps_what_it_has(tmp_path: Path, page: Path, mon
         command.run(PARTS, CPU, path, page)
     kept = load(path)
     assert kept is not None and kept.rows == (ROWS[0],) and not kept.complete
-    assert "The run was cut off" in page.read_text("utf-8")
+    assert "The run was interrupted" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize(("rows", "code"), [(ROWS[:1], 0), (ROWS, 1)])
@@ -278,7 +278,7 @@ def test_without_results_the_page_lists_what_would_be_proved() -> None:
 def test_the_page_tells_every_row_and_the_errors() -> None:
     text = block(replace(EMPTY, rows=tuple(ROWS), seconds=12.3, complete=True))
     assert "Run on 2026-01-02 in 12 s: A GPU, driver 600.1, 16 cores; torch 2." in text
-    assert "cut off" not in text
+    assert "interrupted" not in text
     assert "| placement | 1 | 1 | 0 | 1 |" in text
     assert "| iris | losses 1, 0.5 | losses finite | pass | 1.2 |" in text
     assert "| xor | ValueError: a \\| b |  | FAIL | 0.0 |" in text

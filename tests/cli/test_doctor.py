@@ -139,7 +139,7 @@ def test_a_gpu_that_torch_does_not_use_is_a_warning(
     ("13.0", "13.0", ["libcurand.so.10"], 'pip install "dlc[gpu]"'),
     (None, "13.0", ["libcublas.so.13"], 'pip install "dlc[gpu]"'),
     ("12.6", "13.0", ["libcublas.so.13"],
-     "install a torch for CUDA 13, as ONNX Runtime is; this one is for CUDA 12.6"),
+     "install a torch for CUDA 13, like ONNX Runtime; this one is for CUDA 12.6"),
     ("13.0", "13.0", [], "update the NVIDIA driver to one for CUDA 13.0"),
     ("13.0", "", [], "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"),
 ])  # fmt: skip

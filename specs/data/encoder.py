@@ -9,7 +9,7 @@ import dlc
 
 HERE = Path(__file__).parent
 TEXT = """
-# What each of 8 x 8 places shows, of other pictures than those that `transfer.dl` is tested on.
+# The class of each of 8 x 8 positions, in other images than those that `transfer.dl` is tested on.
 import encoder from "transfer.dl"
 
 input  picture: uint8[1, 16, 16]

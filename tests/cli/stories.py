@@ -1,4 +1,4 @@
-"""What the stories of the command line share."""
+"""Shared functions of the command line tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dlc check`: every error, its place, and an exit code."""
+"""`dlc check`: all errors with source locations, and the exit code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 HEAVY = ("torch", "onnx", "onnx_ir", "onnxruntime", "numpy", "pyarrow", "sklearn", "rich")
 
 
-def test_a_sound_spec_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_valid_spec_gets_a_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "iris.dl", IRIS)
     monkeypatch.chdir(tmp_path)
     done = dlc("check", "iris.dl")
     assert (done.exit_code, done.output) == (0, "no errors in iris.dl: 67 parameters\n")
 
 
-def test_errors_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_rendered_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "specs").mkdir()
     write(
         tmp_path / "specs", "iris.dl", IRIS.replace("relu", "rellu").replace("dense(3)", "dense(3, uints=1)")
@@ -37,7 +37,7 @@ def test_errors_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.output.endswith(end)
 
 
-def test_a_warning_is_no_error(tmp_path: Path) -> None:
+def test_a_warning_is_not_an_error(tmp_path: Path) -> None:
     text = "input x: float[4]\noutput y: float[3]\nx -> dense(3) -> softmax -> y\n"
     done = dlc("check", write(tmp_path, "warned.dl", text))
     assert done.exit_code == 0
@@ -45,7 +45,7 @@ def test_a_warning_is_no_error(tmp_path: Path) -> None:
     assert "no errors and 1 warning in " in done.output
 
 
-def test_many_files_and_one_answer(tmp_path: Path) -> None:
+def test_several_files_have_one_exit_code(tmp_path: Path) -> None:
     good, bad = write(tmp_path, "good.dl", IRIS), write(tmp_path, "bad.dl", "input x: flaot\n")
     done = dlc("check", bad, good)
     assert done.exit_code == 1
@@ -75,28 +75,28 @@ def test_params_can_be_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"\xff\xfe\x00binary", "is not UTF-8 text (line 1)"),
         (b"#" * 1_000_001, "is larger than 1_000_000 bytes"),
     ],
 )
-def test_what_is_no_text_is_told(content: bytes, told: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_reported(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "x.dl"
     path.write_bytes(content)
     done = dlc("check", path)
     assert done.exit_code == 1
-    assert told in done.output
+    assert message in done.output
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     write(tmp_path, "iris.dl", IRIS)
     assert "help: did you mean `iris.dl`?" in dlc("check", tmp_path / "irs.dl").output
     assert "is a folder" in dlc("check", tmp_path).output
     assert "there is no folder" in dlc("check", tmp_path / "no" / "iris.dl").output
 
 
-def test_imports_are_read_beside_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imports_are_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "specs" / "parts").mkdir(parents=True)
     write(tmp_path / "specs" / "parts", "mlp.dl", "block mlp(x; n) { return x -> dense(n) -> rellu }\n")
     text = 'import mlp from "parts/mlp.dl"\ninput x: float[4]\noutput y: float[2]\nx -> mlp(2) -> y\n'
@@ -120,7 +120,7 @@ def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
         assert done.stdout.splitlines()[-1] == "[]", arguments
 
 
-def test_colours_are_for_terminals_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_are_only_for_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dlc.cli.command_errors import colored
 
     class Terminal:

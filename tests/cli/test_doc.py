@@ -1,4 +1,4 @@
-"""`dlc doc`, as a person uses it who writes a spec."""
+"""`dlc doc`, from the view of an author of specs."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ from dlc.reference import topics
 from dlc.reference.words import find, keys, words
 
 
-def specs_in(said: str) -> list[str]:
-    """What stands moved in behind a heading that promises a spec."""
-    parts = [part.lstrip("\n") for part in said.split("\nA spec that uses it\n")[1:]]
+def specs_in(printed: str) -> list[str]:
+    """The indented specs after the headings `A spec that uses it`."""
+    parts = [part.lstrip("\n") for part in printed.split("\nA spec that uses it\n")[1:]]
     lines = [takewhile(lambda line: not line or line.startswith("    "), part.splitlines()) for part in parts]
     return ["\n".join(line.removeprefix("    ") for line in part) for part in lines]
 
 
-def test_it_says_how_an_operator_is_written_what_it_does_and_what_it_makes() -> None:
-    said = dlc("doc", "conv").output
-    assert said.startswith(
+def test_the_page_of_an_operator_has_signature_summary_and_shapes() -> None:
+    printed = dlc("doc", "conv").output
+    assert printed.startswith(
         "conv\n\nAn operator, listed under Convolutions.\n\n    conv(channels, kernel, stride=1"
     )
-    assert "Convolution over one to three space axes" in said
-    assert "(torch `conv1d` to `conv3d`, ONNX `Conv`)" in " ".join(said.split())
-    assert "- `kernel`: extent of the window (a whole number of at least 1" in said
-    assert "float[2, 8, 7]     -> conv(3, 3, stride=2, padding=1)            : float[3, 4, 4]" in said
-    assert "float[784]            -> conv(3, 3)                          E0201" in said
-    assert "    F.conv2d(x, weight, bias, (1, 1), (0, 0), (1, 1), 1)\n" in said
-    assert "    Conv(x, weight, bias, kernel_shape=[3, 3], strides=[1, 1], pads=[0, 0, 0, 0]," in said
-    (example,) = specs_in(said)
+    assert "Convolution over one to three space axes" in printed
+    assert "(torch `conv1d` to `conv3d`, ONNX `Conv`)" in " ".join(printed.split())
+    assert "- `kernel`: extent of the window (a whole number of at least 1" in printed
+    assert "float[2, 8, 7]     -> conv(3, 3, stride=2, padding=1)            : float[3, 4, 4]" in printed
+    assert "float[784]            -> conv(3, 3)                          E0201" in printed
+    assert "    F.conv2d(x, weight, bias, (1, 1), (0, 0), (1, 1), 1)\n" in printed
+    assert "    Conv(x, weight, bias, kernel_shape=[3, 3], strides=[1, 1], pads=[0, 0, 0, 0]," in printed
+    (example,) = specs_in(printed)
     assert face.compile(text=example).compiled.warnings == ()
 
 
-def test_words_that_share_a_name_are_both_told() -> None:
-    said = dlc("doc", "mae").output
-    assert "\nmae, a loss\n" in said and "\nmae, a metric\n" in said
-    loss, metric = specs_in(said.replace("\nmae, a metric\n", "\n"))
+def test_words_that_share_a_name_are_both_shown() -> None:
+    printed = dlc("doc", "mae").output
+    assert "\nmae, a loss\n" in printed and "\nmae, a metric\n" in printed
+    loss, metric = specs_in(printed.replace("\nmae, a metric\n", "\n"))
     assert "loss = mae(y)" in loss and "metrics = mae" in metric
 
 
-def test_a_setting_of_a_section_lists_what_it_takes() -> None:
-    said = dlc("doc", "early_stop").output
-    assert "A setting of `train`, listed under Sections." in said
-    assert "- `patience(n, *, on=" in said
-    assert "`dlc doc train` lists the other settings." in said
+def test_a_setting_of_a_section_lists_its_values() -> None:
+    printed = dlc("doc", "early_stop").output
+    assert "A setting of `train`, listed under Sections." in printed
+    assert "- `patience(n, *, on=" in printed
+    assert "`dlc doc train` lists the other settings." in printed
 
 
-def test_a_sign_a_section_and_a_block_are_words_too() -> None:
+def test_a_symbol_a_section_and_a_block_are_words_too() -> None:
     assert "\n    a @ b\n" in dlc("doc", "@").output
     assert "\n    x -> f -> g -> OUTPUT\n" in dlc("doc", "->").output
     assert "uint8, int8, int16, int32, int64\n\nA type, listed under Types." in dlc("doc", "int16").output
@@ -67,21 +67,21 @@ def test_a_sign_a_section_and_a_block_are_words_too() -> None:
 
 
 def test_without_a_word_all_are_listed() -> None:
-    said = dlc("doc").output
-    assert "\nActivations\n" in said and "\nOptimizers\n\nWritten as `optimizer` in `train`.\n" in said
-    assert [line.split("`")[1] for line in said.splitlines() if line.startswith("- `")] == [
+    printed = dlc("doc").output
+    assert "\nActivations\n" in printed and "\nOptimizers\n\nWritten as `optimizer` in `train`.\n" in printed
+    assert [line.split("`")[1] for line in printed.splitlines() if line.startswith("- `")] == [
         word.name for word in words()
     ]
 
 
-def test_a_typo_is_told() -> None:
+def test_a_typo_gets_a_suggestion() -> None:
     done = dlc("doc", "cnov")
     assert (done.exit_code, "help: did you mean `conv`?" in done.output) == (1, True)
     assert dlc("doc", "earlystop").output.startswith("`earlystop` is `early_stop` here.\n\nearly_stop\n")
     assert "help: `dlc doc` lists all words" in dlc("doc", "quaternion").output
 
 
-def test_what_is_not_built_yet_is_said_to_be() -> None:
+def test_a_planned_word_is_reported_as_not_built() -> None:
     built = {word.name for word in (*words(), *keys())}
     (word, *_) = [w for named in LATER.values() for w in named if w not in built]
     assert f"`{word}` is not built yet" in dlc("doc", word).output
@@ -105,7 +105,7 @@ def test_every_definition_is_a_word() -> None:
                 assert definition in known
 
 
-def test_a_code_or_a_name_from_elsewhere_is_told_where_it_belongs() -> None:
+def test_codes_and_names_of_other_libraries_get_a_hint() -> None:
     assert "`dlc explain W0701`" in dlc("doc", "w0701").output
     assert "`dlc doc conv`" in dlc("explain", "conv").output
     assert "`auc` is `auroc` here" in dlc("doc", "auc").output
@@ -113,9 +113,9 @@ def test_a_code_or_a_name_from_elsewhere_is_told_where_it_belongs() -> None:
 
 
 def test_settings_of_operators_and_optimizers_are_words_too() -> None:
-    said = " ".join(dlc("doc", "kernel").output.split())
-    assert "A setting of `conv`, `conv_transpose`, `maxpool`, `avgpool`: extent of the window" in said
-    assert "`dlc doc conv` says more" in said
+    printed = " ".join(dlc("doc", "kernel").output.split())
+    assert "A setting of `conv`, `conv_transpose`, `maxpool`, `avgpool`: extent of the window" in printed
+    assert "`dlc doc conv` says more" in printed
     assert "avgpool" not in dlc("doc", "conv.kernel").output
     assert dlc("doc", "train.batch").output == dlc("doc", "batch").output
     assert "it is called `kernel` here" in dlc("doc", "kernel_size").output
@@ -128,12 +128,12 @@ def test_a_name_may_bring_its_module_and_a_call_its_settings() -> None:
     assert dlc("doc", "dense(3)").output == dlc("doc", "dense").output
 
 
-def test_no_word_is_no_word() -> None:
+def test_an_empty_word_is_an_error() -> None:
     for word in ("", "()"):
         assert f"there is no word `{word}`" in dlc("doc", word).output
 
 
-def test_signs_and_constants_of_the_grammar_are_words() -> None:
+def test_symbols_and_constants_of_the_grammar_are_words() -> None:
     for word in ("=", ":", "#", "as", "none", "true"):
         assert dlc("doc", word).exit_code == 0, word
 
@@ -143,13 +143,15 @@ def test_signs_and_constants_of_the_grammar_are_words() -> None:
     ("optim.Adam", "adam"), ("Conv2d", "conv"), ("standardise", "standardize"),
     ("colour_jitter", "color_jitter"),
 ])  # fmt: skip
-def test_a_word_from_elsewhere_or_a_letter_away_has_the_page_of_the_one_here(word: str, here: str) -> None:
+def test_an_alias_or_a_word_with_one_wrong_letter_shows_the_page_of_the_right_word(
+    word: str, here: str
+) -> None:
     done = dlc("doc", word)
     assert done.exit_code == 0
     assert done.output == f"`{word}` is `{here}` here.\n\n{dlc('doc', here).output}"
 
 
-def test_several_words_are_told_one_after_the_other() -> None:
+def test_several_words_are_shown_in_order() -> None:
     both = dlc("doc", "relu", "tanh").output
     assert both.startswith(dlc("doc", "relu").output)
     assert both.endswith(dlc("doc", "tanh").output)
@@ -158,7 +160,7 @@ def test_several_words_are_told_one_after_the_other() -> None:
 
 # --- topics -----------------------------------------------------------------------------------------------
 
-# What people ask for, and words that have to be among what they are told.
+# Topics, and words that their pages must contain.
 TOPICS = {
     "classification": "class cross_entropy accuracy",
     "regression": "float mse",
@@ -213,7 +215,7 @@ def test_a_topic_leads_to_the_words_of_the_language(name: str) -> None:
         assert [word for word in TOPICS[name].split() if word not in done.output] == []
 
 
-def test_all_that_a_topic_names_is_there_or_said_to_come() -> None:
+def test_all_words_of_a_topic_are_built_or_planned() -> None:
     headings = {f"# {word.heading}" for word in words()}
     for topic in topics.topics():
         known = [word in headings or bool(find(word) or topics.not_built(word)) for word in topic.words]
@@ -221,18 +223,18 @@ def test_all_that_a_topic_names_is_there_or_said_to_come() -> None:
         assert topics.topic(topic.names[-1]) == topic
 
 
-def test_a_word_that_is_no_topic_is_looked_for_in_what_is_said_of_each() -> None:
-    said = dlc("doc", "rectangle").output
-    assert said.startswith("rectangle\n\n- `random_erase`: ") and "`dlc doc WORD` explains one." in said
-    assert dlc("doc", "rectangles").output.partition("\n")[2] == said.partition("\n")[2]
+def test_other_words_are_searched_for_in_the_documentation() -> None:
+    printed = dlc("doc", "rectangle").output
+    assert printed.startswith("rectangle\n\n- `random_erase`: ") and "`dlc doc WORD` explains one." in printed
+    assert dlc("doc", "rectangles").output.partition("\n")[2] == printed.partition("\n")[2]
     assert "`softplus`" in dlc("doc", "without", "overflow").output
 
 
-def test_what_is_planned_is_said_to_come_with_what_is_there_until_then() -> None:
-    said = dlc("doc", "window").output
-    assert "`window` of `csv` and `parquet` is not built yet" in said and "- `conv`:" in said
-    said = dlc("doc", "lstm").output
-    assert "`lstm` is not built yet" in said and "- `shift`:" in said
+def test_a_planned_word_is_shown_with_alternatives() -> None:
+    printed = dlc("doc", "window").output
+    assert "`window` of `csv` and `parquet` is not built yet" in printed and "- `conv`:" in printed
+    printed = dlc("doc", "lstm").output
+    assert "`lstm` is not built yet" in printed and "- `shift`:" in printed
 
 
 def test_topics_load_nothing_heavy() -> None:

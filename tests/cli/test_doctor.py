@@ -1,6 +1,7 @@
-"""`dlc doctor`, on machines as people have them: with and without a GPU, torch, and a sound ONNX Runtime.
+"""`dlc doctor` with and without a GPU, torch, and a working ONNX Runtime.
 
-Packages are faked by their metadata in a folder on the path, a GPU by the name that its driver gives."""
+Packages are faked by their metadata in a folder on the path, a GPU by the name from its driver.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def found(check: str) -> dict[str, str]:
-    """What `dlc doctor` tells of a check."""
+    """The output of `dlc doctor` for a check."""
     done = dlc("doctor", "--format", "json")
     record = json.loads(done.stdout)
     assert done.exit_code == any(c["status"] == "error" for c in record["checks"])
@@ -34,7 +35,7 @@ def found(check: str) -> dict[str, str]:
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for the metadata of further packages."""
+    """A folder for the metadata of additional packages."""
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
@@ -55,7 +56,7 @@ def h200(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [session.CPU])
 
 
-def test_every_check_is_told_and_a_sound_machine_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_check_is_shown_and_no_problem_gives_exit_code_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia, "gpus", list)
     done = dlc("doctor")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -70,7 +71,7 @@ def test_the_gpus_are_named(h200: None) -> None:
     assert json.loads(dlc("doctor", "--format", "json").stdout)["gpus"] == ["NVIDIA H200"]
 
 
-def test_the_devices_are_those_that_runs_get() -> None:
+def test_the_devices_are_those_of_runs() -> None:
     assert "on the CPU a session gets CPUExecutionProvider" in found("ONNX Runtime")["message"]
     if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         assert found("training")["message"].endswith("a run takes the device `cpu`")
@@ -105,8 +106,8 @@ def test_two_packages_of_onnx_runtime_are_an_error(packages: Path) -> None:
     assert one["fix"] == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
 
 
-def test_what_is_left_of_an_onnx_runtime_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `pip uninstall onnxruntime` leaves it where `onnxruntime-gpu` is installed too."""
+def test_a_damaged_onnx_runtime_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This is the state after `pip uninstall onnxruntime` if `onnxruntime-gpu` is installed too."""
     monkeypatch.delattr(onnxruntime, "SessionOptions")
     one = found("ONNX Runtime")
     assert one["status"] == "error"
@@ -114,7 +115,7 @@ def test_what_is_left_of_an_onnx_runtime_is_an_error(monkeypatch: pytest.MonkeyP
     assert re.fullmatch(r"pip install --force-reinstall --no-deps onnxruntime(-gpu)?", one["fix"])
 
 
-def test_a_package_that_is_gone_is_an_error(packages: Path) -> None:
+def test_a_missing_package_is_an_error(packages: Path) -> None:
     about = packages / "dlc-0.1.0.dist-info"
     about.mkdir()
     required = "Requires-Dist: no-such_package>=1\nRequires-Dist: torch>=2; extra == 'train'\n"
@@ -180,7 +181,7 @@ def test_two_sets_of_cuda_libraries_are_a_warning(packages: Path, monkeypatch: p
     assert "fresh environment" in one["fix"]
 
 
-def test_it_takes_no_file() -> None:
+def test_doctor_takes_no_file() -> None:
     done = dlc("doctor", "model.onnx")
     assert done.exit_code == 2
     assert "got unexpected extra argument (model.onnx)" in done.stderr

@@ -1,4 +1,4 @@
-"""`dlc export RUN`: the artifact of a run once more, the same byte for byte, also where a run did not end."""
+"""`dlc export RUN`: the artifact of a run again, byte for byte, also of an interrupted run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROWS = "width,height,colour,sold,price,sort\n" + "".join(
     f"{n % 7},{n % 5},{('red', 'green', 'blue')[n % 3]},{n % 2},{(n % 4) or '?'},{'pq'[n % 2]}\n"
     for n in range(40)
 )
-# Classes that the rows name, other columns, a param, an import, several outputs, missing numbers.
+# Classes from the rows, other column names, a param, an import, several outputs, missing numbers.
 WIDE = """import unit from "parts/unit.dl"
 param units = 3
 input size: float[2]
@@ -65,7 +65,7 @@ def exported(run: Path, *more: object) -> bytes:
     return path.read_bytes()
 
 
-# --- the same again ---------------------------------------------------------------------------------------
+# --- the same bytes ---------------------------------------------------------------------------------------
 
 SPECS = {
     "a built-in set": IRIS + TRAIN,
@@ -95,7 +95,7 @@ def test_an_artifact_is_written_again_byte_for_byte(case: str, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of all that the rows tell. The rows and the spec are gone."""
+    """A run of the spec `WIDE`. Its rows and its spec are deleted."""
     folder = tmp_path_factory.mktemp("wide")
     (folder / "parts").mkdir()
     write(folder / "parts", "unit.dl", "block unit(x; n) { return x -> dense(n) -> relu }\n")
@@ -108,16 +108,16 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_rows_and_spec_may_be_gone(wide: Path) -> None:
+def test_rows_and_spec_are_not_needed(wide: Path) -> None:
     assert exported(wide) == (wide / "model.onnx").read_bytes()
-    told = face.load(wide).metadata
-    assert told.parity["batches"][-2:] == ["1 real rows", "10 real rows"]
-    assert told.columns == {"size": ["width", "height"], "kind": ["sort"]}
-    assert told.params == {"units": 5}
-    assert told.figures.keys() == {"train", "test"}
+    metadata = face.load(wide).metadata
+    assert metadata.parity["batches"][-2:] == ["1 real rows", "10 real rows"]
+    assert metadata.columns == {"size": ["width", "height"], "kind": ["sort"]}
+    assert metadata.params == {"units": 5}
+    assert metadata.figures.keys() == {"train", "test"}
 
 
-def test_rows_from_python_are_those_of_the_proof_too(tmp_path: Path) -> None:
+def test_rows_from_python_are_used_by_the_parity_check_too(tmp_path: Path) -> None:
     text = "input kind: class(auto)\ninput x: float\noutput y: float\n"
     text += "(kind -> one_hot -> dense(1)) + x -> y\n" + "train { epochs = 1 }\n"
     data: dict[str, Any] = {"kind": ["a", "b"] * 50, "x": np.arange(100.0), "y": np.arange(100.0)}
@@ -127,26 +127,26 @@ def test_rows_from_python_are_those_of_the_proof_too(tmp_path: Path) -> None:
 
 
 def test_no_row_is_in_the_artifact(wide: Path) -> None:
-    told = onnxruntime.InferenceSession(wide / "model.onnx").get_modelmeta().custom_metadata_map
-    assert set(json.loads(told["dlc.proof"])) == {"seed", "batch", "between", "inputs", "answers"}
-    assert "rows" not in "".join(told)
+    metadata = onnxruntime.InferenceSession(wide / "model.onnx").get_modelmeta().custom_metadata_map
+    assert set(json.loads(metadata["dlc.proof"])) == {"seed", "batch", "between", "inputs", "answers"}
+    assert "rows" not in "".join(metadata)
     assert set(load_file(wide / "rows.safetensors")) == {"size", "kind", "price"}, "without the targets"
 
 
-# --- weights that are not those of the run ------------------------------------------------------------------
+# --- other weights ----------------------------------------------------------------------------------------
 
 
 def test_other_weights_have_no_figures(wide: Path, tmp_path: Path) -> None:
     zeros = {name: np.zeros_like(array) for name, array in load_file(wide / "weights.safetensors").items()}
     save_file(zeros, tmp_path / "zeros.safetensors")
     (tmp_path / "zeros.onnx").write_bytes(exported(wide, "--weights", tmp_path / "zeros.safetensors"))
-    told = face.load(tmp_path / "zeros.onnx").metadata
-    assert (told.figures, told.fingerprint) == ({}, "")
-    assert told.columns == {"size": ["width", "height"], "kind": ["sort"]}
-    assert told.parity["batches"][-1] == "10 real rows"
+    metadata = face.load(tmp_path / "zeros.onnx").metadata
+    assert (metadata.figures, metadata.fingerprint) == ({}, "")
+    assert metadata.columns == {"size": ["width", "height"], "kind": ["sort"]}
+    assert metadata.parity["batches"][-1] == "10 real rows"
 
 
-def test_weights_that_were_changed_in_the_folder_have_none_either(tmp_path: Path) -> None:
+def test_weights_that_were_changed_in_the_folder_have_no_figures_either(tmp_path: Path) -> None:
     run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
     changed = {name: array + 1 for name, array in load_file(run / "weights.safetensors").items()}
     save_file(changed, run / "weights.safetensors")
@@ -155,14 +155,14 @@ def test_weights_that_were_changed_in_the_folder_have_none_either(tmp_path: Path
     assert verify(tmp_path / "m.onnx").holds
 
 
-def test_other_weights_need_none_in_the_folder(wide: Path, tmp_path: Path) -> None:
+def test_other_weights_need_no_weights_in_the_folder(wide: Path, tmp_path: Path) -> None:
     run = shutil.copytree(wide, tmp_path / "run")
     wanted = exported(run, "--weights", wide / "weights.safetensors")
     (run / "weights.safetensors").unlink()
     assert exported(run, "--weights", wide / "weights.safetensors") == wanted
 
 
-# --- rows that are not those of the run ---------------------------------------------------------------------
+# --- other rows -------------------------------------------------------------------------------------------
 
 CHANGES = {
     "a class that is a float": ("kind", lambda rows: rows.astype(np.float32)),
@@ -174,7 +174,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_rows_that_dlc_did_not_keep_are_refused(change: str, wide: Path, tmp_path: Path) -> None:
+def test_rows_that_dlc_did_not_write_are_refused(change: str, wide: Path, tmp_path: Path) -> None:
     run = shutil.copytree(wide, tmp_path / "run")
     name, act = CHANGES[change]
     rows = load_file(run / "rows.safetensors")
@@ -234,16 +234,16 @@ ASKED = (
 )
 
 
-def test_outputs_that_are_none_are_told_in_the_words_of_the_setting(wide: Path, golden: Any) -> None:
-    told = []
+def test_invalid_outputs_have_the_messages_of_the_setting(wide: Path, golden: Any) -> None:
+    messages = []
     for asked in ASKED:
         done = dlc("export", wide, "--outputs", asked, "-o", wide.parent / "none.onnx")
         assert (done.exit_code, (wide.parent / "none.onnx").exists()) == (1, False), asked
-        told.append(f"$ dlc export RUN --outputs '{asked}'\n{done.stderr}")
-    golden(Path(__file__).parent / "outputs.txt", "".join(told))
+        messages.append(f"$ dlc export RUN --outputs '{asked}'\n{done.stderr}")
+    golden(Path(__file__).parent / "outputs.txt", "".join(messages))
 
 
-def test_a_run_is_shown_by_a_command_of_its_own(tmp_path: Path) -> None:
+def test_a_run_is_shown_by_dlc_show(tmp_path: Path) -> None:
     spec = write(tmp_path, "iris.dl", IRIS + "train { epochs = 1 }\n")
     assert dlc("train", spec, "--out", tmp_path / "runs").exit_code == 0
     command = [sys.executable, "-m", "dlc", "show", tmp_path / "runs" / "iris" / "latest"]
@@ -254,7 +254,7 @@ def test_a_run_is_shown_by_a_command_of_its_own(tmp_path: Path) -> None:
 # --- where links are not allowed ----------------------------------------------------------------------------
 
 
-def test_a_latest_that_is_a_text_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_latest_that_is_a_text_file_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError("no links here")
 
@@ -281,16 +281,16 @@ def test_a_latest_that_is_a_text_is_followed(tmp_path: Path, monkeypatch: pytest
         )
 
 
-# --- runs that did not end ----------------------------------------------------------------------------------
+# --- interrupted runs -------------------------------------------------------------------------------------
 
 
-def command_in(said: str) -> list[str]:
-    """The command that a message tells to type."""
-    (command,) = re.findall("`(dlc export .*?)`", said)
+def command_in(printed: str) -> list[str]:
+    """The command in a message."""
+    (command,) = re.findall("`(dlc export .*?)`", printed)
     return shlex.split(command)[1:]
 
 
-def test_a_killed_run_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_names_the_next_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     spec = write(tmp_path, "iris.dl", IRIS + "train { epochs = 10000 }\n")
     command = [sys.executable, "-m", "dlc", "train", str(spec), "--out", "runs"]
@@ -300,22 +300,22 @@ def test_a_killed_run_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.Monk
         run.stdout.readline()
         run.send_signal(signal.SIGKILL)
     folder = Path("runs/iris/latest")
-    said = f"error: {folder} holds weights and no model yet: "
+    printed = f"error: {folder} holds weights and no model yet: "
     for tried in (folder, folder / "model.onnx"):
         for done in (dlc("predict", tried, "iris"), dlc("eval", tried, "iris"),
                      dlc("verify", tried), dlc("show", tried)):  # fmt: skip
             assert done.exit_code == 1
-            assert done.stderr.startswith(said)
+            assert done.stderr.startswith(printed)
     again = command_in(done.stderr)
     assert again == ["export", str(folder), "-o", str(folder / "model.onnx")]
     assert dlc(*again).exit_code == 0
-    told = face.load(folder).metadata
-    assert told.figures == {}, "nothing was measured at the end"
-    assert (len(told.fingerprint), told.parity["batches"][-1]) == (64, "64 real rows")
+    metadata = face.load(folder).metadata
+    assert metadata.figures == {}, "nothing was measured at the end"
+    assert (len(metadata.fingerprint), metadata.parity["batches"][-1]) == (64, "64 real rows")
     assert dlc("predict", folder, "iris").exit_code == 0
 
 
-def test_a_run_without_weights_begins_anew(tmp_path: Path) -> None:
+def test_a_run_without_weights_starts_again(tmp_path: Path) -> None:
     run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
     for name in ("model.onnx", "weights.safetensors"):
         (run / name).unlink()
@@ -325,8 +325,8 @@ def test_a_run_without_weights_begins_anew(tmp_path: Path) -> None:
         )
 
 
-def test_a_run_of_a_spec_with_an_odd_name_begins_anew(tmp_path: Path) -> None:
-    """The name is that of a stranger: what is told to be typed runs no more than `dlc train`."""
+def test_a_run_of_a_spec_with_an_odd_name_starts_again(tmp_path: Path) -> None:
+    """The name is untrusted: the suggested command runs only `dlc train`."""
     run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
     for name in ("model.onnx", "weights.safetensors"):
         (run / name).unlink()
@@ -338,7 +338,7 @@ def test_a_run_of_a_spec_with_an_odd_name_begins_anew(tmp_path: Path) -> None:
 
 
 def with_little_room(command: list[str], folder: Path, most: int) -> subprocess.CompletedProcess[str]:
-    """A command whose files may have so many bytes."""
+    """Run a command with a limit on the size of its files, in bytes."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
@@ -347,7 +347,7 @@ def with_little_room(command: list[str], folder: Path, most: int) -> subprocess.
                           text=True, preexec_fn=limit, check=False)  # fmt: skip
 
 
-def test_a_full_disk_at_the_end_of_training_says_how_to_go_on(
+def test_a_full_disk_at_the_end_of_training_names_the_next_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -384,7 +384,7 @@ def test_a_full_disk_within_training_keeps_the_weights_so_far(
     ("weights.safetensors", "the weights in {} are those of an earlier epoch"),
     ("metrics.jsonl", "the weights are in {}"),
 ])  # fmt: skip
-def test_a_full_disk_is_to_be_made_room_on_first(
+def test_a_full_disk_needs_free_space_first(
     file: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, "iris.dl", IRIS + TRAIN)
@@ -403,9 +403,9 @@ def test_a_full_disk_is_to_be_made_room_on_first(
 
     monkeypatch.setattr(run_folder, "write", filling(run_folder.write))
     monkeypatch.setattr(run_folder, "append", filling(run_folder.append))
-    said = dlc("train", "iris.dl").stderr
+    printed = dlc("train", "iris.dl").stderr
     run = (tmp_path / "runs" / "iris" / "latest").resolve().relative_to(tmp_path)
-    assert said == (
+    assert printed == (
         f"error: {run / file}: no space left on device\n"
         f"  = help: make room first; {kept.format(run / 'weights.safetensors')}; "
         f"then `dlc export {run} -o {run / 'model.onnx'}` makes the model of them\n"
@@ -417,7 +417,7 @@ def test_a_full_disk_is_to_be_made_room_on_first(
     (["show", "m.dl", "--svg", "m.svg"], "m.svg"), (["emit", "m.dl", "-o", "m.py"], "m.py"),
     (["predict", "whole.onnx", "rows.csv", "-o", "answers.csv"], "answers.csv"),
 ])  # fmt: skip
-def test_a_full_disk_is_told_of_the_file(command: list[str], file: str, tmp_path: Path) -> None:
+def test_a_full_disk_names_the_file(command: list[str], file: str, tmp_path: Path) -> None:
     text = "input x: float\noutput y: float\nx -> dense(1) -> y\n"
     spec = write(tmp_path, "m.dl", text)
     assert dlc("export", spec, "-o", tmp_path / "whole.onnx").exit_code == 0
@@ -429,7 +429,7 @@ def test_a_full_disk_is_told_of_the_file(command: list[str], file: str, tmp_path
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_for_standard_output_is_reported(tmp_path: Path) -> None:
     spec = write(tmp_path, "m.dl", "input x: float\noutput y: float\nx -> dense(1) -> y\n")
     for command in (["check", str(spec)], ["doc"], ["--version"]):
         with open("/dev/full", "w") as full:
@@ -440,7 +440,7 @@ def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 @pytest.mark.parametrize("spec", ["good.dl", "bad.dl"])
-def test_a_closed_output_is_no_error_of_dlc(closed: str, spec: str, tmp_path: Path) -> None:
+def test_a_closed_output_is_not_an_error_of_dlc(closed: str, spec: str, tmp_path: Path) -> None:
     write(tmp_path, "good.dl", IRIS)
     write(tmp_path, "bad.dl", "input x: flaot\n")
     command = f"{sys.executable} -m dlc check {spec} {closed}"
@@ -449,11 +449,11 @@ def test_a_closed_output_is_no_error_of_dlc(closed: str, spec: str, tmp_path: Pa
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+def test_a_folder_that_cannot_be_written_is_reported_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, model = write(tmp_path, "m.dl", IRIS), tmp_path / "m.onnx"
-    monkeypatch.setattr(os, "access", lambda *_: False)  # as for who is not root
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as for a user other than root
     for command in (
         ["emit", spec, "-o", model],
         ["show", spec, "--svg", model],
@@ -465,21 +465,21 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(
     assert not model.exists()
 
 
-def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
-    """What a shell puts in the place of a file: `dlc emit m.dl -o >(gzip)`."""
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """A shell passes a pipe in place of a file: `dlc emit m.dl -o >(gzip)`."""
     spec = write(tmp_path, "m.dl", IRIS)
     reading, writing = os.pipe()
     assert dlc("emit", spec, "-o", f"/dev/fd/{writing}").exit_code == 0
     run = face.train(text=IRIS + TRAIN, out=tmp_path).folder
     done = dlc("export", run, "-o", f"/dev/fd/{writing}")
-    told = f"error: /dev/fd/{writing} is a pipe (FIFO), and a model needs a regular file\n"
-    assert (done.exit_code, done.stderr) == (1, told)
+    expected = f"error: /dev/fd/{writing} is a pipe (FIFO), and a model needs a regular file\n"
+    assert (done.exit_code, done.stderr) == (1, expected)
     os.close(writing)
     with open(reading) as reader:
         assert reader.read() == dlc("emit", spec).stdout
 
 
-# --- folders that lie ---------------------------------------------------------------------------------------
+# --- inconsistent run folders -----------------------------------------------------------------------------
 
 
 def spec_json(**changes: Any) -> dict[str, Any]:
@@ -502,7 +502,7 @@ LIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_folder_that_lies_is_told(lie: str, wide: Path, tmp_path: Path) -> None:
+def test_an_inconsistent_run_folder_is_reported(lie: str, wide: Path, tmp_path: Path) -> None:
     run = shutil.copytree(wide, tmp_path / "run")
     for name, content in LIES[lie].items():
         write(run, name, content if isinstance(content, str) else json.dumps(content))
@@ -517,15 +517,15 @@ def test_a_folder_that_lies_is_told(lie: str, wide: Path, tmp_path: Path) -> Non
     {"size": np.zeros((3, 5), np.float32)}, {"kind": np.array([7])}, {"kind": np.array([-2])},
     {"size": np.zeros((0, 2), np.float32)}, {"price": np.zeros((2, 2), np.float32)},
 ])  # fmt: skip
-def test_rows_of_another_spec_are_told(rows: dict[str, np.ndarray], wide: Path, tmp_path: Path) -> None:
+def test_rows_of_another_spec_are_reported(rows: dict[str, np.ndarray], wide: Path, tmp_path: Path) -> None:
     run = shutil.copytree(wide, tmp_path / "run")
     save_file(load_file(run / "rows.safetensors") | rows, run / "rows.safetensors")
     done = dlc("export", run, "-o", tmp_path / "m.onnx")
-    said = f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n"
-    assert (done.exit_code, done.stderr) == (1, said)
+    printed = f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n"
+    assert (done.exit_code, done.stderr) == (1, printed)
 
 
-def test_classes_that_wait_for_rows_come_with_the_run_and_not_with_weights(
+def test_open_classes_come_from_the_run_and_not_from_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -541,9 +541,7 @@ def test_classes_that_wait_for_rows_come_with_the_run_and_not_with_weights(
     assert dlc("export", "runs/p/latest").exit_code == 0
 
 
-def test_what_is_measured_has_to_be_among_the_outputs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_measured_outputs_must_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("rows.csv").write_text("x,y\n" + "1,a\n2,b\n" * 10)
     Path("p.dl").write_text(
@@ -551,7 +549,7 @@ def test_what_is_measured_has_to_be_among_the_outputs(
     )
     assert dlc("train", "p.dl", "--data", "rows.csv").exit_code == 0
     assert dlc("export", "runs/p/latest", "--outputs", "y.logits", "-o", "a.onnx").exit_code == 0
-    said = dlc("eval", "a.onnx", "rows.csv").stderr
-    assert said.endswith('`y` is not among its outputs: export it too: `--outputs "y, y.logits"`\n')
+    printed = dlc("eval", "a.onnx", "rows.csv").stderr
+    assert printed.endswith('`y` is not among its outputs: export it too: `--outputs "y, y.logits"`\n')
     assert dlc("export", "runs/p/latest", "--outputs", "y, y.logits", "-o", "a.onnx").exit_code == 0
     assert dlc("eval", "a.onnx", "rows.csv").exit_code == 0

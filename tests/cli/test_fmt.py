@@ -1,4 +1,4 @@
-"""`dlc fmt`: the one layout, written whole or not at all."""
+"""`dlc fmt`: formatted files are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOSE = "input   x :float[4]\noutput y: float[2]\nx->dense( 2 )->y # ends\n"
 NEAT = "input  x: float[4]\noutput y: float[2]\nx -> dense(2) -> y  # ends\n"
 
 
-def test_files_are_brought_into_the_layout_once(tmp_path: Path) -> None:
+def test_files_are_formatted_once(tmp_path: Path) -> None:
     loose, neat = write(tmp_path, "loose.dl", LOOSE), write(tmp_path, "neat.dl", NEAT)
     done = dlc("fmt", loose, neat)
     assert (done.exit_code, done.output) == (0, f"{loose} changed\n")
@@ -63,7 +63,7 @@ def test_an_interrupted_write_leaves_the_file(tmp_path: Path, monkeypatch: pytes
     assert loose.read_text("utf-8") == LOOSE
 
 
-def test_line_ends_of_other_systems_become_the_one(tmp_path: Path) -> None:
+def test_line_ends_are_normalized(tmp_path: Path) -> None:
     spec = tmp_path / "iris.dl"
     spec.write_bytes(NEAT.replace("\n", "\r\n").encode())
     assert dlc("check", write(tmp_path, "same.dl", IRIS)).exit_code == 0

@@ -1,4 +1,4 @@
-"""`dlc gradcheck`: right gradients, kinks, and operators whose gradients are wrong."""
+"""`dlc gradcheck`: right gradients, kinks, and operators with wrong gradients."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def weights_of(done) -> dict[str, dict]:
 @pytest.mark.parametrize("name", SMOOTH)
 def test_smooth_golden_specs_agree_to_seven_digits(name: str) -> None:
     done = check(SPECS / f"{name}.dl", "--format", "json")
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["right"], told["random"]) == (0, True, False)
-    for weight in told["weights"]:
+    result = json.loads(done.stdout)
+    assert (done.exit_code, result["right"], result["random"]) == (0, True, False)
+    for weight in result["weights"]:
         assert weight["error"] < 1e-7 and weight["kinks"] == 0, weight
 
 
-def test_the_table_says_what_was_looked_at() -> None:
+def test_the_table_shows_what_was_checked() -> None:
     done = check(SPECS / "iris.dl")
     assert done.exit_code == 0
     assert done.stdout.startswith("8 rows of the data; gradients in float64 against differences\n")
@@ -60,22 +60,26 @@ def test_the_table_says_what_was_looked_at() -> None:
     assert re.search(r"^the gradients of all 4 weights are right, to \d\.\de-1\d$", done.stdout, re.MULTILINE)
 
 
-def test_kinks_of_a_convolutional_network_are_no_errors() -> None:
+def test_kinks_of_a_convolutional_network_are_not_errors() -> None:
     done = check(SPECS / "digits_cnn.dl", "--format", "json")
     assert done.exit_code == 0
     assert sum(w["kinks"] for w in weights_of(done).values()) > 0
 
 
-def test_the_seed_chooses_weights_rows_and_places(tmp_path: Path) -> None:
+def test_the_seed_determines_weights_rows_and_entries(tmp_path: Path) -> None:
     first, second, again = (check(NET + DATA, "--format", "json", "--seed", seed, folder=tmp_path).stdout
                             for seed in ("1", "2", "1"))  # fmt: skip
     assert first == again != second
 
 
 def test_kinks_are_explained_where_there_are_some() -> None:
-    said = check(SPECS / "digits_cnn.dl").stdout
-    kinks = sum(map(int, re.findall(r"(\d+) near a kink(?:  .* left)?$", said, re.MULTILINE)))
-    assert re.search(rf"^{kinks} of \d+ entries and directions are near a kink, such as that of `relu` at 0", said, re.MULTILINE)
+    printed = check(SPECS / "digits_cnn.dl").stdout
+    kinks = sum(map(int, re.findall(r"(\d+) near a kink(?:  .* left)?$", printed, re.MULTILINE)))
+    assert re.search(
+        rf"^{kinks} of \d+ entries and directions are near a kink, such as that of `relu` at 0",
+        printed,
+        re.MULTILINE,
+    )
     assert "kink" not in check(SPECS / "iris.dl").stdout
 
 
@@ -87,13 +91,13 @@ def test_weights_that_no_gradient_reaches_are_named(tmp_path: Path) -> None:
     assert "no gradient" not in check(NET + DATA, folder=tmp_path).stdout
 
 
-def test_one_weight_is_told_as_one(tmp_path: Path) -> None:
+def test_one_weight_is_reported_in_the_singular(tmp_path: Path) -> None:
     text = NET.replace("x -> dense(6)\n  -> tanh\n  -> dense(2)", "x -> dense(2, bias=false)")
-    said = check(text + DATA, folder=tmp_path).stdout
-    assert "the gradient of the weight is right, to " in said
+    printed = check(text + DATA, folder=tmp_path).stdout
+    assert "the gradient of the weight is right, to " in printed
 
 
-def test_a_check_that_takes_long_says_how_long(monkeypatch, tmp_path: Path) -> None:
+def test_a_long_check_shows_the_remaining_time(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr("dlc.runtime.training.progress.QUIET", 0)
     lines = [line for line in check(NET + DATA, folder=tmp_path).stdout.splitlines() if "dense" in line]
     assert ["left" in line for line in lines] == [True, True, True, False]
@@ -101,12 +105,12 @@ def test_a_check_that_takes_long_says_how_long(monkeypatch, tmp_path: Path) -> N
     assert done.stderr.startswith("1 of 4 weights, 0:0") and json.loads(done.stdout)["right"]
 
 
-def test_what_stops_a_check_is_told_before_the_table(tmp_path: Path) -> None:
+def test_errors_are_reported_before_the_table(tmp_path: Path) -> None:
     text = "input x: float[2]\noutput y: float\nlog(x) -> dense(1) -> y\ntrain { epochs = 1 }\n"
     assert check(text, folder=tmp_path).stdout == ""
 
 
-# --- what a step is made of -------------------------------------------------------------------------------
+# --- parts of a step --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layers", [
@@ -127,8 +131,8 @@ def test_a_frozen_net_is_not_checked(tmp_path: Path) -> None:
     assert set(weights_of(check(text, "--format", "json", folder=tmp_path))) == {"dense.weight", "dense.bias"}
 
 
-def test_what_detach_holds_still_is_held_still(tmp_path: Path) -> None:
-    """A straight-through threshold: forward a step, backward the identity."""
+def test_inputs_of_detach_are_constant(tmp_path: Path) -> None:
+    """A straight-through threshold: a step in the forward pass, the identity in the backward pass."""
     text = NET.replace("  -> tanh\n  -> dense(2) -> y", "  -> straight -> dense(2) -> y").replace(
         "x -> dense", "block straight(a) { return a + detach(threshold(a) - a) }\nx -> dense"
     )
@@ -147,7 +151,7 @@ def test_derivatives_within_the_loss_are_taken_too(tmp_path: Path) -> None:
     assert max(w["error"] for w in weights_of(done).values()) < 1e-7
 
 
-def test_an_exact_kink_is_told_from_an_error(tmp_path: Path) -> None:
+def test_an_exact_kink_is_distinguished_from_an_error(tmp_path: Path) -> None:
     text = (
         "input x: float[2]\noutput y: float\nweight w: float[2] = ones\n"
         "sum(x * relu(w - detach(w))) + sum(abs(w - detach(w)) * x) -> y\n"
@@ -169,7 +173,7 @@ def test_without_its_data_random_rows_are_taken(tmp_path: Path) -> None:
     assert done.exit_code == 0 and "8 random rows: " in done.stdout
 
 
-def test_random_rows_know_classes_sequences_labels_and_what_is_learnt_from_rows(tmp_path: Path) -> None:
+def test_random_rows_support_classes_sequences_labels_and_fitted_operators(tmp_path: Path) -> None:
     text = (
         "input kind: class(red, green, blue)\ninput t: float[T, 2]\ninput b: binary\n"
         "output label: binary[3]\noutput name: class(a, b)\n"
@@ -192,7 +196,7 @@ def test_drawn_inputs_are_drawn_once(tmp_path: Path) -> None:
     assert max(w["error"] for w in weights_of(done).values()) < 1e-7
 
 
-def test_data_that_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
+def test_given_data_must_exist(tmp_path: Path) -> None:
     done = check(NET + DATA, "--data", str(tmp_path / "nowhere.csv"), folder=tmp_path)
     assert done.exit_code == 1 and "no such file" in done.stderr
 
@@ -206,17 +210,17 @@ def test_data_that_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
     ("input x: float[2]\noutput y: float\nlog(x) -> dense(1) -> y\ntrain { epochs = 1 }\n",
      "random rows may not suit it"),
 ])  # fmt: skip
-def test_what_cannot_be_checked_says_why(text: str, message: str, tmp_path: Path) -> None:
+def test_a_spec_that_cannot_be_checked_gets_a_reason(text: str, message: str, tmp_path: Path) -> None:
     done = check(text, folder=tmp_path)
     assert done.exit_code == 1
     assert message in done.stderr, done.stderr
 
 
-# --- gradients that are wrong -----------------------------------------------------------------------------
+# --- wrong gradients --------------------------------------------------------------------------------------
 
 
 class Lying(torch.autograd.Function):
-    """`tanh` with the gradient of something else."""
+    """`tanh` with a wrong gradient."""
 
     @staticmethod
     def forward(ctx, x):
@@ -230,7 +234,7 @@ class Lying(torch.autograd.Function):
 
 
 class Sided(torch.autograd.Function):
-    """`relu` whose gradient has the other sign below 0."""
+    """`relu` with a gradient of the wrong sign below 0."""
 
     @staticmethod
     def forward(ctx, x):
@@ -292,7 +296,7 @@ def test_the_first_of_two_lines_is_named(monkeypatch, tmp_path: Path) -> None:
 
 
 class Scaled(torch.autograd.Function):
-    """The identity, with a gradient that is a thousandth too large."""
+    """The identity, with a gradient that is 0.1 % too large."""
 
     @staticmethod
     def forward(ctx, x):
@@ -316,7 +320,7 @@ def lying_loss(prediction, target):
 
 
 @pytest.mark.parametrize(("function", "off"), [(lying_linear, "1.0e-03"), (forgetful_linear, "1.0e+00")])
-def test_a_layer_that_is_wrong_in_its_weight_alone_is_told_with_that_weight(
+def test_a_wrong_gradient_of_one_weight_names_that_weight(
     function, off: str, monkeypatch, tmp_path: Path
 ) -> None:
     def traced(self, F, x, weight, bias=None):

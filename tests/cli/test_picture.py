@@ -1,4 +1,4 @@
-"""`dlc show --svg`: boxes that do not overlap, lines that lead down, and XML that can be read."""
+"""`dlc show --svg`: boxes do not overlap, lines lead down, and the XML is valid."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_chain_stands_in_one_column() -> None:
     assert max(item.x for item in scene.items) - min(item.x for item in scene.items) < 1e-6
 
 
-def test_what_changes_no_shape_goes_into_the_box_before_it(tmp_path: Path) -> None:
+def test_operators_that_keep_the_shape_are_in_the_box_before_them(tmp_path: Path) -> None:
     text = "input x: float[4]\noutput y: float\nx / 2 -> dense(8) -> relu -> dropout(0.5) -> dense(1) -> y\n"
     found = parts_of(write(tmp_path, "x.dl", text))
     assert [part.calls for part in found if isinstance(part, Box)] == [
@@ -75,7 +75,7 @@ def test_what_changes_no_shape_goes_into_the_box_before_it(tmp_path: Path) -> No
     ]
 
 
-def test_alike_neighbours_are_drawn_once(tmp_path: Path) -> None:
+def test_equal_neighbours_are_drawn_once(tmp_path: Path) -> None:
     text = """input x: float[8]
 output y: float
 block basic(x) { return x -> residual(dense(8) -> relu) }
@@ -101,7 +101,7 @@ def test_a_declared_weight_that_flows_is_a_source(tmp_path: Path) -> None:
     assert [(tag.kind, tag.name) for tag in tags] == [("input", "x"), ("weight", "W"), ("output", "y")]
 
 
-def test_words_of_a_stranger_are_only_words(tmp_path: Path) -> None:
+def test_text_from_untrusted_files_is_escaped(tmp_path: Path) -> None:
     text = '# <script>"&\x07 it\ninput x: float[4]\noutput y: float[2]\nx -> dense(2) -> y\n'
     spec = tmp_path / "x.dl"
     spec.write_text(text.replace("\x07", "\u202e"), "utf-8")
@@ -123,7 +123,7 @@ def test_a_picture_too_large_to_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_very_many_long_lines_is_refused(tmp_path: Path) -> None:
-    """Each tensor is read by all behind it, and every line that passes a layer takes a place there."""
+    """Each tensor is read by all later nodes, and every line that passes a layer takes a position there."""
     body = "\n".join(f"h = (h -> dense({8 + n % 2})) + (x -> dense({8 + n % 2}))" for n in range(150))
     text = f"input x: float[8]\noutput y: float\nh = x\n{body}\nh -> dense(1) -> y\n"
     done = dlc("show", write(tmp_path, "x.dl", text), "--svg", tmp_path / "x.svg")
@@ -133,7 +133,7 @@ def test_a_picture_of_very_many_long_lines_is_refused(tmp_path: Path) -> None:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[list[Item], list[LayoutEdge]]:
-    """Items with random sizes, and lines that lead forward."""
+    """Items with random sizes, and edges to later items."""
     sizes = draw(st.lists(st.tuples(st.integers(20, 300), st.integers(10, 90)), min_size=1, max_size=16))
     items = [Item(float(w), float(h)) for w, h in sizes]
     pairs = st.tuples(st.integers(0, len(items) - 1), st.integers(0, len(items) - 1))

@@ -1,5 +1,5 @@
-"""Pipes, devices, sockets, folders and files without measure, wherever a command opens a file: each is
-an error that says what it is, and nothing waits or takes memory."""
+"""Pipes, devices, sockets, folders and endless files, wherever a command opens a file: each is an error that
+names its kind. No command blocks or allocates memory for it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ FOLDER = "is a folder, not a regular file"
 
 @pytest.fixture
 def odd(tmp_path: Path) -> dict[Path, str]:
-    """Paths that lead to no regular file, and what each leads to."""
+    """Paths of files that are not regular, and the reason in the message."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
     (tmp_path / "folder").mkdir()
     with socket.socket(socket.AF_UNIX) as opened:
-        os.chdir(tmp_path)  # the name of a socket is short
+        os.chdir(tmp_path)  # because names of sockets must be short
         opened.bind("socket")
-    told = {"pipe": PIPE, "zero": DEVICE, "folder": FOLDER, "socket": "is a socket, not a regular file"}
-    return {tmp_path / name: why for name, why in told.items()}
+    reasons = {"pipe": PIPE, "zero": DEVICE, "folder": FOLDER, "socket": "is a socket, not a regular file"}
+    return {tmp_path / name: why for name, why in reasons.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -55,48 +55,48 @@ def test_specs(odd: dict[Path, str]) -> None:
     ]
     typed = [(*command, path) for path in odd for command in commands]
     typed = [command for command in typed if not (command[0] == "export" and command[-1].is_dir())]
-    for (*_, path), said in zip(typed, refused(*typed), strict=True):
-        assert said.startswith(f"error[E0001]: {path} {odd[path]}\n")
+    for (*_, path), printed in zip(typed, refused(*typed), strict=True):
+        assert printed.startswith(f"error[E0001]: {path} {odd[path]}\n")
 
 
 def test_imports(odd: dict[Path, str], tmp_path: Path) -> None:
-    """An imported file without end was read until no memory was left, and a pipe was waited for."""
+    """Before, an endless imported file was read until no memory was left, and a pipe blocked."""
     specs = []
     for path in odd:
         (tmp_path / f"{path.name}.dl").symlink_to(path)
         text = f'import b from "{path.name}.dl"\n' + MODEL.replace("x ->", "x -> b ->")
         specs.append(write(tmp_path, f"of_{path.name}.dl", text))
-    for path, said in zip(odd, refused(*(("check", spec) for spec in specs)), strict=True):
-        assert f"error[E0307]: {path.name}.dl {odd[path]}\n --> of_{path.name}.dl:1:15\n" in said
-        assert "is a text file of at most 1_000_000 bytes" in said
+    for path, printed in zip(odd, refused(*(("check", spec) for spec in specs)), strict=True):
+        assert f"error[E0307]: {path.name}.dl {odd[path]}\n --> of_{path.name}.dl:1:15\n" in printed
+        assert "is a text file of at most 1_000_000 bytes" in printed
 
 
-def test_an_imported_file_is_no_larger_than_a_spec_may_be(tmp_path: Path) -> None:
+def test_an_imported_file_has_the_size_limit_of_a_spec(tmp_path: Path) -> None:
     spec = write(tmp_path, "spec.dl", 'import b from "z.dl"\n' + MODEL.replace("x ->", "x -> b ->"))
     block = "block b(x) { return x -> relu }\n"
     write(tmp_path, "z.dl", block + "#" * (1_000_000 - len(block)))
     (checked,) = guarded.run(("check", spec))
     assert checked.code == 0, checked
     write(tmp_path, "z.dl", block + "#" * (1_000_001 - len(block)))
-    (said,) = refused(("check", spec))
-    assert "error[E0307]: z.dl is larger than 1_000_000 bytes\n" in said
+    (printed,) = refused(("check", spec))
+    assert "error[E0307]: z.dl is larger than 1_000_000 bytes\n" in printed
 
 
 def test_data(odd: dict[Path, str], tmp_path: Path) -> None:
-    told, typed = [], []
+    expected, typed = [], []
     for path, why in odd.items():
         for kind in ("csv", "parquet", "npz"):
             name = f"{path.name}.{kind}"
             (tmp_path / name).symlink_to(path)
             data = f'\ndata {{ source = {kind}("{name}") }}\ntrain {{ epochs = 1 }}\n'
             typed.append(("train", write(tmp_path, f"{kind}_of_{path.name}.dl", MODEL + data)))
-            told.append(f"error[E0701]: {name} {why}\n")
+            expected.append(f"error[E0701]: {name} {why}\n")
     plain = write(tmp_path, "plain.dl", MODEL)
     (tmp_path / "zero.csv.gz").symlink_to(tmp_path / "zero")
     typed.append(("train", plain, "--data", "zero.csv.gz"))
-    told.append(f"zero.csv.gz {DEVICE}\n")
-    for wanted, said in zip(told, refused(*typed), strict=True):
-        assert wanted in said
+    expected.append(f"zero.csv.gz {DEVICE}\n")
+    for wanted, printed in zip(expected, refused(*typed), strict=True):
+        assert wanted in printed
 
 
 def test_files_of_the_format_of_mnist(odd: dict[Path, str], tmp_path: Path) -> None:
@@ -108,12 +108,12 @@ def test_files_of_the_format_of_mnist(odd: dict[Path, str], tmp_path: Path) -> N
             (folder / name).symlink_to(path)
         data = f'\ndata {{ source = idx("{folder.name}") }}\ntrain {{ epochs = 1 }}\n'
         typed.append(("train", write(tmp_path, f"{path.name}.dl", MODEL + data)))
-    for path, said in zip(odd, refused(*typed), strict=True):
-        assert f"error[E0701]: mnist_{path.name}/train-images-idx3-ubyte {odd[path]}\n" in said
+    for path, printed in zip(odd, refused(*typed), strict=True):
+        assert f"error[E0701]: mnist_{path.name}/train-images-idx3-ubyte {odd[path]}\n" in printed
 
 
 def test_weights(odd: dict[Path, str], tmp_path: Path) -> None:
-    plain, told, typed = write(tmp_path, "plain.dl", MODEL), [], []
+    plain, expected, typed = write(tmp_path, "plain.dl", MODEL), [], []
     for path, why in odd.items():
         name = f"{path.name}.safetensors"
         (tmp_path / name).symlink_to(path)
@@ -122,17 +122,17 @@ def test_weights(odd: dict[Path, str], tmp_path: Path) -> None:
             ("train", write(tmp_path, f"{path.name}.dl", MODEL + begin)),
             ("export", plain, "--weights", name),
         ]
-        told += [f"error[E0808]: {name} {why}\n", f"error: {name} {why}\n"]
-    for wanted, said in zip(told, refused(*typed), strict=True):
-        assert wanted in said
+        expected += [f"error[E0808]: {name} {why}\n", f"error: {name} {why}\n"]
+    for wanted, printed in zip(expected, refused(*typed), strict=True):
+        assert wanted in printed
 
 
-def test_weights_that_say_to_be_large(tmp_path: Path) -> None:
+def test_weights_with_a_large_stated_size(tmp_path: Path) -> None:
     spec = write(tmp_path, "spec.dl", MODEL)
     save_file({"w": np.zeros(3, np.float32)}, tmp_path / "w.safetensors")
     content = (tmp_path / "w.safetensors").read_bytes()
     (tmp_path / "header.safetensors").write_bytes((1 << 62).to_bytes(8, "little") + content[8:])
-    with open(tmp_path / "large.safetensors", "wb") as file:  # zeros, which take no place on the disk
+    with open(tmp_path / "large.safetensors", "wb") as file:  # a sparse file
         file.write(content)
         file.truncate(10**12)
     commands = (("export", spec, "--weights", f"{name}.safetensors") for name in ("header", "large"))
@@ -144,7 +144,7 @@ def test_weights_that_say_to_be_large(tmp_path: Path) -> None:
 def test_files_of_a_run(odd: dict[Path, str], tmp_path: Path) -> None:
     data = "\ndata { source = table([[1, 2, 3, 4, 5]]) }\ntrain { epochs = 1 }\n"
     assert dlc("train", write(tmp_path, "spec.dl", MODEL + data)).exit_code == 0
-    told, typed = [], []
+    expected, typed = [], []
     for path, why in odd.items():
         for name in ("model.dl", "spec.json", "weights.safetensors"):
             run = tmp_path / f"{path.name}_for_{name}"
@@ -152,13 +152,13 @@ def test_files_of_a_run(odd: dict[Path, str], tmp_path: Path) -> None:
             (run / name).unlink()
             (run / name).symlink_to(path)
             typed.append(("export", run))
-            told.append({
+            expected.append({
                 "model.dl": f"error: {run} is no run that can be read: model.dl {why}\n",
                 "spec.json": f"error[E0001]: {run} is not a run folder\n",
                 "weights.safetensors": f"error: {run / name} {why}\n",
             }[name])  # fmt: skip
-    for wanted, said in zip(told, refused(*typed), strict=True):
-        assert said.startswith(wanted)
+    for wanted, printed in zip(expected, refused(*typed), strict=True):
+        assert printed.startswith(wanted)
 
 
 def test_a_run_reaches_no_file_outside_of_its_folder(tmp_path: Path) -> None:
@@ -172,12 +172,12 @@ def test_a_run_reaches_no_file_outside_of_its_folder(tmp_path: Path) -> None:
         text = (run / "spec.json").read_text()
         assert '"secret.dl": "secret.dl"' in text
         write(run, "spec.json", text.replace('"secret.dl": "secret.dl"', f'"secret.dl": "{place}"'))
-    for said in refused(*(("export", run) for run in runs)):
-        assert "spec.json tells of files outside of the folder" in said
+    for printed in refused(*(("export", run) for run in runs)):
+        assert "spec.json tells of files outside of the folder" in printed
 
 
-def test_nothing_but_a_file_is_replaced(odd: dict[Path, str], tmp_path: Path) -> None:
-    """With the rights for it, `-o /dev/null` put a file in the place of the device."""
+def test_only_regular_files_are_replaced(odd: dict[Path, str], tmp_path: Path) -> None:
+    """Before, `-o /dev/null` replaced the device with a file, if permissions allowed it."""
     spec = write(tmp_path, "spec.dl", MODEL)
     model = tmp_path / "spec.onnx"
     assert dlc("export", spec, "-o", model).exit_code == 0
@@ -186,8 +186,8 @@ def test_nothing_but_a_file_is_replaced(odd: dict[Path, str], tmp_path: Path) ->
         typed = [("emit", spec, "-o", path), ("predict", model, rows, "-o", path)]
         if not path.is_dir():
             typed += [("export", spec, "-o", path), ("show", spec, "--svg", path)]
-        for said in refused(*typed):
-            assert said == f"error: {path} {why}\n"
+        for printed in refused(*typed):
+            assert printed == f"error: {path} {why}\n"
     assert {path for path in odd if path.is_file()} == set()
 
 
@@ -210,7 +210,7 @@ def test_runs_that_dlc_did_not_write(tmp_path: Path) -> None:
         run.mkdir()
         write(run, "model.dl", MODEL)
         write(run, "spec.json", text)
-    for run, told, said in zip(
+    for run, reason, printed in zip(
         runs, NO_RUNS.values(), refused(*(("export", run) for run in runs)), strict=True
     ):
-        assert f"error: {run} is no run that can be read: spec.json {told}\n" in said
+        assert f"error: {run} is no run that can be read: spec.json {reason}\n" in printed

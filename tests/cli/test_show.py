@@ -57,7 +57,7 @@ same                        binary
 """
 
 
-def test_blocks_are_told_once_and_shared_weights_counted_once(tmp_path: Path) -> None:
+def test_blocks_are_shown_once_and_shared_weights_counted_once(tmp_path: Path) -> None:
     done = dlc("show", write(tmp_path, "blocks.dl", BLOCKS))
     assert done.exit_code == 0
     assert [line.split() for line in done.output.splitlines() if "---" not in line] == [
@@ -118,7 +118,7 @@ def test_weights_have_names_shapes_and_roles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_stages_are_text_and_the_same_wherever_the_spec_lies(stage: str, tmp_path: Path) -> None:
+def test_stages_are_text_and_do_not_depend_on_the_path(stage: str, tmp_path: Path) -> None:
     texts = []
     for folder in (tmp_path / "a", tmp_path / "b" / "c"):
         folder.mkdir(parents=True)
@@ -148,7 +148,7 @@ def test_a_regularizer_is_shown_as_a_spec_writes_it(tmp_path: Path) -> None:
     assert "penalty(regularizer=l2(on=encoder, x=0.1)) %encoder.dense.weight" in shown
 
 
-def test_onnx_as_text_holds_constants_and_no_weights(tmp_path: Path) -> None:
+def test_onnx_as_text_has_constants_and_no_weights(tmp_path: Path) -> None:
     text = dlc("show", "--stage", "onnx", write(tmp_path, "iris.dl", IRIS)).output
     assert "  weight %dense.weight : float[8, 4]\n" in text
     assert 'constant %constant_2 : string[3] = ["setosa", "versicolor", "virginica"]' in text
@@ -164,7 +164,7 @@ def test_the_syntax_of_a_spec_is_shown_even_if_its_names_mean_nothing(tmp_path: 
     assert dlc("show", "--stage", "syntax", write(tmp_path, "y.dl", "x -> (3\n")).exit_code == 1
 
 
-def test_what_waits_for_the_rows_says_so(tmp_path: Path) -> None:
+def test_open_classes_are_reported(tmp_path: Path) -> None:
     text = IRIS.replace("class(setosa, versicolor, virginica)", "class(auto)").replace(
         "dense(3)", "dense(species.classes)"
     )
@@ -175,7 +175,7 @@ def test_what_waits_for_the_rows_says_so(tmp_path: Path) -> None:
     assert "E0801" in done.stderr
 
 
-def test_torch_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_torch_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without_torch(name: str, *rest: Any) -> Any:
@@ -193,10 +193,10 @@ def test_torch_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         )
 
 
-def test_one_thing_at_a_time(tmp_path: Path) -> None:
+def test_options_exclude_each_other(tmp_path: Path) -> None:
     assert dlc("show", "--weights", "--stage", "graph", write(tmp_path, "iris.dl", IRIS)).exit_code == 2
 
 
-def test_columns_heed_wide_letters_and_leave_out_what_is_empty() -> None:
+def test_columns_respect_wide_letters_and_omit_empty_ones() -> None:
     rows = [("日本", "", "1"), ("e\u0301", "", "22")]
     assert columns(("a", "b", "n"), rows, (2,)) == "a      n\n----  --\n日本   1\ne\u0301     22"

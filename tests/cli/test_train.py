@@ -1,4 +1,4 @@
-"""From a spec to answers: `train`, `verify`, `eval`, `predict`, `export` and `test`, one after the other."""
+"""From a spec to predictions: `train`, `verify`, `eval`, `predict`, `export` and `test` in sequence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def model(run: Path) -> Path:
     return run / "model.onnx"
 
 
-def test_training_tells_what_was_learnt_and_what_to_type_next(
+def test_training_prints_metrics_and_the_next_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -56,30 +56,32 @@ def test_training_tells_what_was_learnt_and_what_to_type_next(
 def test_the_next_command_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     spec = write(tmp_path, "iris.dl", IRIS + TRAIN)
-    said = dlc("train", spec, "--out", "my runs").output.splitlines()[-1]
-    command = shlex.split(said.removeprefix("next"))
+    printed = dlc("train", spec, "--out", "my runs").output.splitlines()[-1]
+    command = shlex.split(printed.removeprefix("next"))
     write(tmp_path, "rows.csv", "sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n")
     assert command[:2] + command[3:] == ["dlc", "predict", "rows.csv"]
     assert dlc(*command[1:]).exit_code == 0
 
 
-def test_what_was_held_against_no_target_is_not_measured(tmp_path: Path) -> None:
+def test_an_output_without_a_target_is_not_measured(tmp_path: Path) -> None:
     spec = (
         "input x: float[2]\noutput y: float[2]\nx -> dense(2) -> y\ntrain { loss = mse(y, x)\n epochs = 1 }\n"
     )
     rows = write(tmp_path, "rows.csv", "x,x\n1,2\n3,4\n")
     assert dlc("train", write(tmp_path, "same.dl", spec), "--data", rows, "--out", tmp_path).exit_code == 0
-    said = dlc("eval", tmp_path / "same" / "latest" / "model.onnx", rows).stderr
-    assert "training held none against a target; name what to measure in `train { metrics = [...] }`" in said
+    printed = dlc("eval", tmp_path / "same" / "latest" / "model.onnx", rows).stderr
+    assert (
+        "training held none against a target; name what to measure in `train { metrics = [...] }`" in printed
+    )
 
 
-def test_a_column_that_metrics_alone_read_is_told_as_that(tmp_path: Path) -> None:
+def test_a_missing_column_that_only_metrics_read_is_reported(tmp_path: Path) -> None:
     spec = "input x: float[2]\noutput y: class(2)\nx -> dense(2) -> y\n"
     spec += "train { loss = mse(y, x)\n metrics = [f1] }\n"
     rows = write(tmp_path, "rows.csv", "x,x\n1,2\n3,4\n")
-    said = dlc("train", write(tmp_path, "same.dl", spec), "--data", rows, "--out", tmp_path).stderr
-    assert "which target `y` takes" in said
-    assert "= the loss does not read it, but `metrics` does" in said
+    printed = dlc("train", write(tmp_path, "same.dl", spec), "--data", rows, "--out", tmp_path).stderr
+    assert "which target `y` takes" in printed
+    assert "= the loss does not read it, but `metrics` does" in printed
 
 
 def test_the_proof_holds_until_the_file_is_changed(model: Path, tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_the_proof_holds_until_the_file_is_changed(model: Path, tmp_path: Path) 
     assert "does not answer as torch did at export" in done.stderr
 
 
-def test_rows_are_answered_as_onnxruntime_answers_them(model: Path, tmp_path: Path) -> None:
+def test_predictions_equal_those_of_onnxruntime(model: Path, tmp_path: Path) -> None:
     done = dlc("predict", model, write(tmp_path, "flowers.csv", FLOWERS))
     rows = list(csv.DictReader(done.output.splitlines()))
     assert [row["species"] for row in rows] == ["setosa", "virginica"]
@@ -125,9 +127,9 @@ def test_metrics_of_other_rows(model: Path, tmp_path: Path) -> None:
     assert done.output.splitlines()[0] == "150 rows of iris"
     accuracy = float(done.output.split()[-1])
     assert accuracy >= 0.8
-    told = json.loads(dlc("eval", model, "iris", "--format", "json").output)
-    assert told["rows"] == 150
-    assert told["accuracy"] == pytest.approx(accuracy, abs=1e-4)
+    result = json.loads(dlc("eval", model, "iris", "--format", "json").output)
+    assert result["rows"] == 150
+    assert result["accuracy"] == pytest.approx(accuracy, abs=1e-4)
     without_target = dlc("eval", model, write(tmp_path, "flowers.csv", FLOWERS))
     assert without_target.exit_code == 1
     assert 'no column "species"' in without_target.stderr
@@ -158,7 +160,7 @@ train { epochs = 2 }
 """
 
 
-def test_classes_that_the_data_told_are_known_when_a_run_is_exported_again(tmp_path: Path) -> None:
+def test_classes_from_the_data_are_known_when_a_run_is_exported_again(tmp_path: Path) -> None:
     rows = "".join(f"{n % 7},{n % 5},{('red', 'green', 'blue')[n % 3]}\n" for n in range(30))
     write(tmp_path, "rows.csv", "width,height,colour\n" + rows)
     spec = write(tmp_path, "colours.dl", COLOURS)
@@ -185,7 +187,7 @@ def test_a_spec_is_exported_with_given_weights(run: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "none.onnx").exists()
 
 
-def test_untrained_weights_are_told(tmp_path: Path) -> None:
+def test_untrained_weights_are_reported(tmp_path: Path) -> None:
     text = "input x: float[4]\noutput a: float[2]\noutput b: float\nx -> dense(2) -> a\nx -> dense(1) -> b\n"
     spec = write(tmp_path, "two.dl", text)
     done = dlc("export", spec, "--outputs", "b", "-o", tmp_path / "b.onnx")
@@ -218,7 +220,7 @@ def test_an_idx_folder_may_have_no_test_set(tmp_path: Path) -> None:
     assert "  NOT MET  test.loss >= 0   there is no such value" in done.output
 
 
-def test_what_is_static_is_checked_without_data(tmp_path: Path) -> None:
+def test_static_expectations_are_checked_without_data(tmp_path: Path) -> None:
     text = IRIS.replace('builtin("iris")', 'csv("none.csv")') + EXPECT
     done = dlc("test", write(tmp_path, "far.dl", text), write(tmp_path, "wrong.dl", "input x\n"))
     assert done.exit_code == 1
@@ -241,7 +243,7 @@ def test_other_rows_in_place_of_the_specs_own(tmp_path: Path) -> None:
     assert missing.stderr == f"error: {tmp_path / 'none.csv'}: no such file or folder, and no built-in set\n"
 
 
-def test_what_is_no_artifact_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_artifact_is_reported_in_one_line(tmp_path: Path) -> None:
     other = write(tmp_path, "other.onnx", "no model")
     for command in (["verify", other], ["eval", other, "iris"], ["predict", other, "iris"], ["show", other]):
         done = dlc(*command)
@@ -251,7 +253,7 @@ def test_what_is_no_artifact_is_told_in_one_line(tmp_path: Path) -> None:
     assert dlc("export", tmp_path).exit_code == 1, "a folder that is no run"
 
 
-def test_ctrl_c_keeps_and_exports_what_was_learnt(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_and_exports_the_weights(tmp_path: Path) -> None:
     spec = write(tmp_path, "iris.dl", IRIS + "train { epochs = 1000000 }\n")
     command = [sys.executable, "-m", "dlc", "train", str(spec), "--out", str(tmp_path / "runs")]
     process = subprocess.Popen(

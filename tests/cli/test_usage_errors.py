@@ -1,4 +1,4 @@
-"""What a person sees who types something wrong, and what is seen of our own errors."""
+"""Messages for invalid command lines, and for internal errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_wrong_use_ends_with_2(arguments: list[str]) -> None:
     ("--learning_rate", "train { optimizer = adam(lr=...) }"),
     ("--weight-decay", "train { optimizer = adam(weight_decay=...) }"),
 ])  # fmt: skip
-def test_an_option_that_is_a_setting_stands_in_the_spec(option: str, place: str) -> None:
+def test_an_option_that_is_a_setting_gets_a_hint(option: str, place: str) -> None:
     for command in ("train", "check"):
         done = dlc(command, "p.dl", option, "3")
         assert (done.exit_code, done.stderr.splitlines()) == (2, [
@@ -55,7 +55,7 @@ def test_an_option_that_is_a_setting_stands_in_the_spec(option: str, place: str)
         ])  # fmt: skip
 
 
-def test_an_option_misspelt_is_guessed_where_one_is_near() -> None:
+def test_a_misspelt_option_gets_a_suggestion() -> None:
     assert dlc("train", "p.dl", "--dta", "x").stderr.endswith("  = help: did you mean `--data`?\n")
     assert dlc("train", "--hlep").stderr.endswith("  = help: did you mean `--help`?\n")
     for command in ("train", "predict"):
@@ -69,7 +69,7 @@ def test_one_of_several_gpus_may_be_named(device: str, tmp_path: Path) -> None:
     assert "'gpu' is not one of" in dlc("train", "iris.dl", "--device", "gpu").stderr
 
 
-def test_ctrl_c_says_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_ctrl_c_prints_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -78,7 +78,7 @@ def test_ctrl_c_says_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert (done.exit_code, done.stderr) == (130, "stopped\n")
 
 
-def test_our_own_errors_have_a_traceback_and_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_internal_errors_have_a_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("by us")
 
@@ -90,7 +90,7 @@ def test_our_own_errors_have_a_traceback_and_say_so(monkeypatch: pytest.MonkeyPa
     assert "error: this is an error in dlc, not in your file" in done.stderr
 
 
-def test_files_that_cannot_be_written_are_told_in_one_line(tmp_path: Path) -> None:
+def test_files_that_cannot_be_written_are_reported_in_one_line(tmp_path: Path) -> None:
     spec = write(tmp_path, "iris.dl", IRIS)
     done = dlc("show", spec, "--svg", tmp_path / "no" / "net.svg")
     assert done.stderr == f"error: {tmp_path / 'no' / 'net.svg'}: no such file or directory\n"
@@ -102,7 +102,7 @@ def test_files_that_cannot_be_written_are_told_in_one_line(tmp_path: Path) -> No
     ]
 
 
-def test_too_little_memory_is_no_error_of_dlc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_too_little_memory_is_not_an_error_of_dlc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def hungry(*_: object) -> None:
         raise MemoryError
 
@@ -121,7 +121,7 @@ def test_values_are_written_as_in_a_spec(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1 +", "f(2)", "a -> b", "1\ny = 2", "-true", '"open', "x; y"])
-def test_other_expressions_are_no_values(text: str) -> None:
+def test_other_expressions_are_not_values(text: str) -> None:
     with pytest.raises(ValueError, match="value"):
         options.literal(text)
 
@@ -133,7 +133,7 @@ def test_the_module_runs_as_the_command_does() -> None:
     assert done.stdout.startswith("dlc 0.")
 
 
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     spec = write(
         tmp_path, "x.dl", "input x: float[4]\noutput y: float[4]\nx -> repeat(3000, dense(4)) -> y\n"
     )

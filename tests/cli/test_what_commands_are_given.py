@@ -1,4 +1,4 @@
-"""Whatever a command is given that it cannot take: one line says so, and nothing is written."""
+"""Invalid arguments of every command: one line reports them, and nothing is written."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ GIVEN = (
 )  # fmt: skip
 WORDS = ("explain", "doc")
 FILES = [command for command in COMMANDS if command not in (*WORDS, "doctor")]
-# What each command takes; `dlc show` takes both.
+# Valid arguments of each command; `dlc show` takes both kinds.
 SPECS = {(command, "spec.dl") for command in FILES if command not in ("verify", "eval", "predict", "export")}
 MODELS = {(c, model) for c in ("verify", "eval", "predict") for model in ("model.onnx", "model.dl", "run")}
 TAKEN = SPECS | MODELS | {("show", "model.onnx"), ("show", "run"), ("export", "run"), ("export", "killed"),
                           *(("test", run) for run in ("run", "killed", "begun", "torn"))}  # fmt: skip
-REPORTS = ("check", "test")  # their errors are what they are asked for: on standard output
+REPORTS = ("check", "test")  # they print errors on standard output
 GOLDEN = Path(__file__).parent / "given.txt"
 
 
 @pytest.fixture(scope="module")
 def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a file of every kind, by the names above."""
+    """A folder with a file of every kind, under the names above."""
     folder = tmp_path_factory.mktemp("given")
     spec = write(folder, "spec.dl", SPEC)
     done = dlc("train", spec, "--out", folder / "made")
@@ -76,37 +76,37 @@ def line_of(command: str, given: str | None) -> list[str]:
     return [command, *([] if given is None else [given]), *behind]
 
 
-def test_what_cannot_be_taken_is_told_in_a_line(
+def test_invalid_arguments_are_reported_in_one_line(
     kinds: Path, monkeypatch: pytest.MonkeyPatch, golden: Callable[[Path, str], None]
 ) -> None:
     monkeypatch.chdir(kinds)
-    before, told = contents(kinds), []
+    before, messages = contents(kinds), []
     for command in FILES:
         for given in GIVEN:
             if (command, given) in TAKEN:
                 continue
             line = line_of(command, given)
             done = dlc(*line)
-            said = done.stdout if command in REPORTS and not done.stderr else done.stderr
+            printed = done.stdout if command in REPORTS and not done.stderr else done.stderr
             assert done.exit_code in (1, 2), line
-            assert len(re.findall(r"^error(\[E\d{4}\])?: ", said, re.MULTILINE)) == 1, (line, said)
+            assert len(re.findall(r"^error(\[E\d{4}\])?: ", printed, re.MULTILINE)) == 1, (line, printed)
             assert "Traceback" not in done.output
             assert contents(kinds) == before, line
-            if given != TOO_LONG:  # which Python may tell in other words
+            if given != TOO_LONG:  # the message of which depends on Python
                 typed = " ".join(line).encode("utf-8", "backslashreplace").decode()
-                told.append(f"$ dlc {typed}\n{shown(said)}\n")
-    golden(GOLDEN, "\n".join(told))
+                messages.append(f"$ dlc {typed}\n{shown(printed)}\n")
+    golden(GOLDEN, "\n".join(messages))
 
 
-def shown(said: str) -> str:
-    """The message, without what other libraries say and what `dlc check` adds."""
-    said = re.sub(r"(ONNX Runtime can run): .*", r"\1: ...", said)
-    lines = [line for line in said.splitlines() if line and not line.startswith("`dlc explain")]
+def shown(printed: str) -> str:
+    """The message, without text of other libraries and additions of `dlc check`."""
+    printed = re.sub(r"(ONNX Runtime can run): .*", r"\1: ...", printed)
+    lines = [line for line in printed.splitlines() if line and not line.startswith("`dlc explain")]
     return "\n".join(line for line in lines if not re.match(r"\S+$|\d+ error|the spec does not", line))
 
 
 @pytest.mark.parametrize(("command", "given"), sorted(TAKEN))
-def test_what_can_be_taken_is(
+def test_valid_arguments_are_accepted(
     command: str, given: str, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = shutil.copytree(kinds, tmp_path / "given")
@@ -119,8 +119,8 @@ def test_what_can_be_taken_is(
 @pytest.mark.parametrize("command", WORDS)
 def test_words_are_text(command: str) -> None:
     done = dlc(command, "a\udcff")
-    told = ["error: `a\\xff` is not UTF-8 text", "  = help: give it a name in UTF-8"]
-    assert (done.exit_code, done.stderr.splitlines()) == (1, told)
+    expected = ["error: `a\\xff` is not UTF-8 text", "  = help: give it a name in UTF-8"]
+    assert (done.exit_code, done.stderr.splitlines()) == (1, expected)
 
 
 @pytest.mark.parametrize("command", [c for c in FILES if c not in ("verify", "eval", "predict", "test")])
@@ -131,19 +131,19 @@ def test_words_are_text(command: str) -> None:
     ("w.safetensors", "holds weights", "`dlc export f.dl --weights w.safetensors` uses them"),
     ("net.py", "is Python", "name a .dl file"),
 ])  # fmt: skip
-def test_what_is_no_spec_by_its_name_is_told_once(
+def test_a_file_that_is_not_a_spec_is_reported_once(
     command: str, name: str, holds: str, help: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, name, "a,b\n1,2\n" * 200)
     lines = dlc(command, name).output.splitlines()
-    told = [f"error[E0001]: {name} {holds}; expected a spec", f"  = help: {help}"]
-    assert lines[:2] == told
+    expected = [f"error[E0001]: {name} {holds}; expected a spec", f"  = help: {help}"]
+    assert lines[:2] == expected
     assert not any("error[" in line for line in lines[2:])
 
 
 @pytest.mark.parametrize("command", ["predict", "eval", "verify"])
-def test_weights_are_no_model(
+def test_weights_are_not_a_model(
     command: str, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(kinds)
@@ -153,8 +153,8 @@ def test_weights_are_no_model(
         (other, f"`dlc export f.dl --weights {other}` makes one of them"),
     ):
         done = dlc(*line_of(command, str(place)))
-        told = f"error: {place} holds weights, and a model is wanted: {makes}\n"
-        assert (done.exit_code, done.stderr) == (1, told)
+        expected = f"error: {place} holds weights, and a model is wanted: {makes}\n"
+        assert (done.exit_code, done.stderr) == (1, expected)
 
 
 OUTPUTS = {
@@ -169,11 +169,11 @@ OUTPUTS = {
     ("", "an argument is empty"), ("a\udcff", r"`a\xff` is not UTF-8 text"), ("folder", "is a folder"),
     ("no/where", "no such file or directory"), ("spec.dl/x", "no"), ("x" * 300, "file name too long"),
 ])  # fmt: skip
-def test_where_nothing_can_be_written_is_told_before_the_work(
+def test_an_unwritable_output_is_reported_before_the_work(
     command: str, place: str, why: str, kinds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if command == "train" and place in ("folder", "no/where"):
-        return  # runs may lie there
+        return  # these are valid folders for runs
     monkeypatch.chdir(kinds)
     before = contents(kinds)
     done = dlc(*OUTPUTS[command], place)

@@ -1,4 +1,4 @@
-"""An output in the place of what a command reads: the command says so, and the file stays."""
+"""An output that would replace an input: the command refuses it, and the file stays."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ READ = "is read here, and would be lost"
     ("export run -o p.dl", "is a spec, and would be lost"),
     ("export run -o emitted.py", "is Python, and would be lost"),
 ])  # fmt: skip
-def test_an_output_in_the_place_of_what_is_read_is_refused(
+def test_an_output_that_would_replace_an_input_is_refused(
     line: str, why: str, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(made)
@@ -74,7 +74,7 @@ def test_an_output_in_the_place_of_what_is_read_is_refused(
     assert (done.exit_code, done.stderr) == (1, f"error: {place} {why}\n  = help: name another file\n")
 
 
-def test_other_files_are_written_anew(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_files_are_replaced(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(made)
     out = tmp_path / "out"
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Emitted files, run and held against what they were made from."""
+"""Emitted files, run and compared with their specs."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def load(path: Path) -> ModuleType:
 
 
 def model_of(module: ModuleType) -> torch.nn.Module:
-    """The last of the classes is the model."""
+    """The model, which is the last class of the file."""
     tree = ast.parse(Path(module.__file__ or "").read_text("utf-8"))
     return getattr(module, [node.name for node in tree.body if isinstance(node, ast.ClassDef)][-1])()
 
 
 def scattered(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Other numbers than those that weights begin with, so that no bias is 0; variances stay positive."""
+    """Values other than the initial ones, so that no bias is 0; variances stay positive."""
     rng = np.random.default_rng(1)
     moved = {name: w + 0.02 * rng.standard_normal(w.shape).astype(np.float32) for name, w in weights.items()}
     return {name: np.asarray(np.abs(w) + 0.1 if name.endswith(POSITIVE) else w) for name, w in moved.items()}
@@ -58,14 +58,14 @@ def answers_of(
     inputs: Mapping[str, np.ndarray],
     types: Mapping[str, Tensor],
 ) -> dict[str, np.ndarray]:
-    """What an emitted file answers, with weights under the names of the spec."""
+    """The outputs of an emitted file, with weights under the names of the spec."""
     module, model = opened(path, weights)
     found = module.answers(model, *(as_tensor(types[name], rows) for name, rows in inputs.items()))
     return {name: np.asarray(answer) for name, answer in found.items()}
 
 
 def as_tensor(type: Tensor, rows: np.ndarray) -> torch.Tensor:
-    """What a file takes where the artifact takes names: their numbers."""
+    """Inputs of an emitted file: class indices, where the artifact takes names."""
     if rows.dtype == object:
         rows = np.vectorize(type.classes.names.index)(rows)
     return torch.from_numpy(rows)

@@ -300,12 +300,12 @@ def test_a_killed_run_names_the_next_command(tmp_path: Path, monkeypatch: pytest
         run.stdout.readline()
         run.send_signal(signal.SIGKILL)
     folder = Path("runs/iris/latest")
-    printed = f"error: {folder} holds weights and no model yet: "
+    expected = f"error: {folder} holds weights and no model yet: "
     for tried in (folder, folder / "model.onnx"):
         for done in (dlc("predict", tried, "iris"), dlc("eval", tried, "iris"),
                      dlc("verify", tried), dlc("show", tried)):  # fmt: skip
             assert done.exit_code == 1
-            assert done.stderr.startswith(printed)
+            assert done.stderr.startswith(expected)
     again = command_in(done.stderr)
     assert again == ["export", str(folder), "-o", str(folder / "model.onnx")]
     assert dlc(*again).exit_code == 0
@@ -521,8 +521,8 @@ def test_rows_of_another_spec_are_reported(rows: dict[str, np.ndarray], wide: Pa
     run = shutil.copytree(wide, tmp_path / "run")
     save_file(load_file(run / "rows.safetensors") | rows, run / "rows.safetensors")
     done = dlc("export", run, "-o", tmp_path / "m.onnx")
-    printed = f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n"
-    assert (done.exit_code, done.stderr) == (1, printed)
+    expected = f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n"
+    assert (done.exit_code, done.stderr) == (1, expected)
 
 
 def test_open_classes_come_from_the_run_and_not_from_weights(

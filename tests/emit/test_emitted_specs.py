@@ -1,5 +1,5 @@
-"""`dlc emit`: every golden spec as a PyTorch file, which reads as a person writes, takes the weights of
-the spec under its names, and answers as the artifact does."""
+"""`dlc emit`: every golden spec as a PyTorch file. It is readable, loads the weights of the spec by name, and
+gives the outputs of the artifact."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_nothing_recorded_is_unused(unused_golden) -> None:
     ],
 )
 def test_trains_to_what_the_spec_expects(name: str, figure: str, least: float, tmp_path: Path) -> None:
-    """By itself, in a folder of its own."""
+    """The file runs alone, in its own folder."""
     path = tmp_path / "emitted.py"
     path.write_text(emit(program_of(name)), "utf-8")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A file trains as dlc does: over the same rows, from the same weights, to the same weights."""
+"""An emitted file trains like dlc: with the same rows and initial weights, it gives the same weights."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ STORIES = {
 }
 
 
-# The order of rows differs from dlc's, so that these take all rows together in a step.
+# The order of rows differs from that of dlc, so these take all rows together in a step.
 TOGETHER = {
     "batches taken together": "batch = 5\naccumulate = 3\nepochs = 4\nclip = norm(0.5)",
     "steps of batches taken together": (
@@ -500,7 +500,7 @@ def test_a_loss_that_no_weight_reaches_is_refused_as_training_refuses_it(flow: s
     ],
 )
 def test_where_nothing_may_learn_there_is_no_training(flow: str, settings: str) -> None:
-    """As `dlc train` makes an artifact of such a spec at once."""
+    """`dlc train` exports such a spec without training."""
     assert "def train(" not in emit(program_of(flow, settings))
 
 
@@ -568,7 +568,7 @@ def test_what_is_learnt_of_several_places_is_refused() -> None:
 @pytest.mark.parametrize("count", [1 + 2 * 8, 2 * 8, 2 + 2 * 8])
 @pytest.mark.parametrize("more", ["epochs = 2\nschedule = linear", "steps = 5", "accumulate = 2\nsteps = 3"])
 def test_a_last_row_alone_joins_the_batch_before(count: int, more: str, tmp_path: Path) -> None:
-    """`batchnorm` makes no statistics of one row."""
+    """`batchnorm` cannot compute statistics of one row."""
     program = program_of(NORM, f"batch = 8\n{more}")
     module, model = emitted(program, draw(program.graph, seed=0), tmp_path)
     plan = training_plan.make(
@@ -590,7 +590,7 @@ def test_a_last_row_alone_joins_the_batch_before(count: int, more: str, tmp_path
 def emitted(
     program: CompiledProgram, begun: dict[str, np.ndarray], folder: Path
 ) -> tuple[ModuleType, torch.nn.Module]:
-    """The file of a program, and its model with these weights, which training begins with."""
+    """The file of a program, and its model with these initial weights."""
     path = folder / "story.py"
     path.write_text(emit(program), "utf-8")
     module = load(path)

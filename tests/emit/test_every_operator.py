@@ -1,5 +1,5 @@
-"""Every example row of every operator, emitted and run: the file answers as the module that training uses,
-and its loss is that of the spec."""
+"""Every example row of every operator, emitted and run: the file gives the outputs of the training module, and
+the loss of the spec."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ROWS = [
 
 
 def program_of(name: str, row: Example) -> CompiledProgram:
-    """What flows through a row, as a program that answers it."""
+    """A program that applies the call of a row to inputs of its types."""
     operands = ", ".join("abcdefgh"[: len(row.operands)])
     flow = f"({operands}) -> {row.call}" if len(row.operands) > 1 else f"a -> {row.call}"
     flow = flow if OPERATORS[name].public else row.call
@@ -58,7 +58,7 @@ def differs(name: str, row: Example) -> bool:
 
 
 def rows_of(types: Mapping[str, Tensor], row: Example, count: int) -> dict[str, np.ndarray]:
-    """Random values of the fields, names where they have some."""
+    """Random values of the fields; names for classes that have names."""
     free = sorted({n for type in types.values() for size in type.shape for n in names(size)})
     drawn = sample(
         sized(types, {name: 5 + place for place, name in enumerate(free)}), count, 0, (row.low, row.high)
@@ -68,7 +68,7 @@ def rows_of(types: Mapping[str, Tensor], row: Example, count: int) -> dict[str, 
 
 
 def as_given(rows: np.ndarray) -> Any:
-    """As the module takes them: names as they are."""
+    """Values as the module takes them; names are unchanged."""
     return rows if rows.dtype == object else torch.from_numpy(rows)
 
 
@@ -87,7 +87,7 @@ def test_row(name: str, row: Example, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "row"), [row for row in ROWS if differs(*row.values)])
 def test_row_in_training(name: str, row: Example, tmp_path: Path) -> None:
-    """With the same seed the same is drawn: dropped, turned, mixed, normalized over the batch."""
+    """The same seed gives the same draws for dropout, rotation and mixing."""
     program = program_of(name, row)
     path = tmp_path / "example.py"
     path.write_text(emit(program), "utf-8")
@@ -105,7 +105,7 @@ def test_row_in_training(name: str, row: Example, tmp_path: Path) -> None:
 
 
 def in_a_loss(name: str, row: Example, *, of_targets: bool) -> str:
-    """A spec whose loss has the row in a block, over inputs or over targets of their types."""
+    """A spec with the row in a block of its loss, applied to inputs or to targets of its types."""
     given = "abcdefgh"[: len(row.operands)]
     lines = [f"input {a}: {type}" for a, type in zip(given, row.operands, strict=True)]
     if of_targets:

@@ -1,4 +1,4 @@
-"""The rows that an emitted file reads are those that dlc reads, whatever they come from."""
+"""An emitted file reads the same rows as dlc, from every source."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_folder_may_be_called_anything(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_operators_learn_from_rows(tmp_path: Path) -> None:
-    """As dlc learns it: numbers that rows miss, and the least of those that are equally frequent."""
+    """Fitted constants equal those of dlc: missing numbers, and the smallest of equally frequent values."""
     x = np.random.default_rng(0).integers(0, 4, (40, 3)).astype(np.float32)
     x[np.random.default_rng(1).random(x.shape) < 0.3] = np.nan
     x[:, 2] = np.nan

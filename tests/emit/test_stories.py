@@ -1,4 +1,4 @@
-"""What people write into specs, emitted: names that Python has, shared nets, tied weights, loops in loops."""
+"""Realistic specs, emitted: names that Python uses, shared nets, tied weights, nested loops."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Every example row of every operator, emitted and run: the file gives the outputs of the training module, and
-the loss of the spec."""
+"""Every example row of every operator, emitted and run: the file gives the outputs of the training module,
+and the loss of the spec."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
-    from dlc.program import Program as Face
+    from dlc.program import Program
 
 
 @click.command(short_help="Write a spec as a readable PyTorch file.")
@@ -29,10 +29,10 @@ def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]
 
     if output is not None:
         writable(output)
-    face = open_spec(spec, dict(settings))
+    program = open_spec(spec, dict(settings))
     if output is not None:
-        spared(output, files_of(face.compiled, face.folder))
-    text = emit(with_classes(face))
+        spared(output, files_of(program.compiled, program.folder))
+    text = emit(with_classes(program))
     if output is None:
         pass_on(text)
         return
@@ -40,13 +40,13 @@ def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]
     click.echo(f"wrote {output}", err=True)
 
 
-def with_classes(face: Face) -> CompiledProgram:
+def with_classes(program: Program) -> CompiledProgram:
     """The program with the classes of the training rows, if it has `class(auto)` and a source."""
-    program = face.compiled
-    declared = (field.declared for field in (*program.inputs, *program.outputs))
+    compiled = program.compiled
+    declared = (field.declared for field in (*compiled.inputs, *compiled.outputs))
     is_open = any(type.classes and not isinstance(type.classes.count, int) for type in declared)
-    if is_open and program.data is not None and program.data.source is not None:
+    if is_open and compiled.data is not None and compiled.data.source is not None:
         from dlc.runtime import data
 
-        face.learn(data.facts(program, face.folder))
-    return face.compiled
+        program.learn(data.facts(compiled, program.folder))
+    return program.compiled

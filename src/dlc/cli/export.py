@@ -46,18 +46,18 @@ def command(
     is_run = folder.is_dir()
     if is_run and settings:
         raise click.UsageError("--set is for specs: a run keeps the params that it was trained with")
-    face = open_run(folder, outputs) if is_run else open_spec(spec, dict(settings), outputs)
-    program = face.compiled
-    place = writable(output or f"{program.name}.onnx", streams=False)
+    program = open_run(folder, outputs) if is_run else open_spec(spec, dict(settings), outputs)
+    compiled = program.compiled
+    place = writable(output or f"{compiled.name}.onnx", streams=False)
     path = Path(weights) if weights else folder / WEIGHTS if is_run else None
-    files = [folder / name for name in KEPT if name != MODEL] if is_run else files_of(program, face.folder)
+    files = [folder / n for n in KEPT if n != MODEL] if is_run else files_of(compiled, program.folder)
     check_ending(spared(place, [*files, *([path] if path else [])]))
     if is_run and not (weights or (folder / WEIGHTS).exists()):
         raise ArtifactError(how_far(folder))
-    values = read(path, program) if path else face.weights()
-    origin = read_origin(folder, program, own=not weights) if is_run else Origin()
-    made = export(program, values, Path(place), **vars(origin))
-    if path is None and program.graph.weights:
+    values = read(path, compiled) if path else program.weights()
+    origin = read_origin(folder, compiled, own=not weights) if is_run else Origin()
+    made = export(compiled, values, Path(place), **vars(origin))
+    if path is None and compiled.graph.weights:
         click.echo("the weights are initial values: nothing was trained", err=True)
     say(
         f"{made.path}: {made.bytes:_} bytes, torch and ONNX Runtime agree to "
@@ -76,12 +76,12 @@ def check_ending(place: str) -> None:
         raise lost(place, f"{holds}, and would be lost")
 
 
-def read(weights: Path, program: CompiledProgram) -> dict[str, Any]:
+def read(weights: Path, compiled: CompiledProgram) -> dict[str, Any]:
     """The weights of a file."""
     from dlc.cli.command_errors import refuse
     from dlc.runtime.training.pretrained import weights_at
 
     try:
-        return weights_at(weights, program)
+        return weights_at(weights, compiled)
     except ValueError as error:
         refuse(f"{weights} cannot be read: {error}")

@@ -41,10 +41,10 @@ def command(
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
 
-    face = open_spec(spec, dict(settings))
+    program = open_spec(spec, dict(settings))
     from dlc.runtime.training.gradcheck import Check
 
-    check = Check(face, source_of(data), seed)
+    check = Check(program, source_of(data), seed)
     found = list(report(check, form))
     wrong = [checked for checked in found if checked.wrong]
     if wrong:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dlc.compiler.program import CompiledProgram, Facts
-    from dlc.program import Program as Face
+    from dlc.program import Program
 
 UNREADABLE = "E0001"
 
@@ -123,26 +123,26 @@ def _same_drive(path: str) -> bool:
     return os.path.splitdrive(os.path.abspath(path))[0] == os.path.splitdrive(os.getcwd())[0]
 
 
-def open_spec(path: str, params: Mapping[str, Any], outputs: str | None = None) -> Face:
+def open_spec(path: str, params: Mapping[str, Any], outputs: str | None = None) -> Program:
     """The `Program` of the spec at a path; prints its warnings."""
     from pathlib import Path
 
     from dlc.cli import command_errors
-    from dlc.program import Program as Face
+    from dlc.program import Program
 
     folder = Path(os.path.dirname(path) or ".")
-    face = Face(read(path, os.path.basename(path)), folder, params, outputs=outputs)
-    command_errors.show(face.compiled.warnings, sys.stderr)
-    return face
+    program = Program(read(path, os.path.basename(path)), folder, params, outputs=outputs)
+    command_errors.show(program.compiled.warnings, sys.stderr)
+    return program
 
 
-def open_run(folder: Path, outputs: str | None = None) -> Face:
+def open_run(folder: Path, outputs: str | None = None) -> Program:
     """The `Program` of a run, as it was trained."""
-    from dlc.program import Program as Face
+    from dlc.program import Program
     from dlc.runtime.run_folder import INFO, latest_in, read_spec
 
     if not (folder / INFO).is_file():
         help = latest_in(folder).removeprefix("; ") or "one is made by `dlc train`: runs/NAME/TIME"
         raise unreadable(str(folder), "is not a run folder", help)
     spec = read_spec(folder)
-    return Face(spec.source, folder, spec.params, spec.facts, spec.read, outputs)
+    return Program(spec.source, folder, spec.params, spec.facts, spec.read, outputs)

@@ -15,7 +15,7 @@ from dlc.cli.terminal_text import say
 from dlc.compiler.passes.cost import spell
 
 if TYPE_CHECKING:
-    from dlc.program import Program as Face
+    from dlc.program import Program
     from dlc.runtime.expectations import Judged
 
 
@@ -63,33 +63,33 @@ def test(path: str, device: str) -> bool:
 
     say(path, newline=False)  # before the training, which may take long
     try:
-        face = open_spec(path, {})
-        measured, lacking = measure(face, device)
+        program = open_spec(path, {})
+        measured, lacking = measure(program, device)
     except CompileError as error:
         say()
         command_errors.show(error.diagnostics, sys.stdout)
         return False
     say(f": {lacking}; only expectations that need no training are checked" if lacking else "")
-    judged = judge(face.compiled, measured)
+    judged = judge(program.compiled, measured)
     for one in judged:
         say(f"  {verdict(one, lacking)}")
     return all(one.met or (one.met is None and lacking) for one in judged)
 
 
-def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
+def measure(program: Program, device: str) -> tuple[dict[str, Any], str]:
     """The measured values of the spec, and the reason why trained ones are missing, if its data is absent."""
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime import pipeline
     from dlc.runtime.data import data_errors as of_data
     from dlc.runtime.expectations import needs_training, static_measures, trained_measures
 
-    measured = static_measures(face.compiled)
-    if not needs_training(face.compiled):
+    measured = static_measures(program.compiled)
+    if not needs_training(program.compiled):
         return measured, ""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            trained = trained_measures(pipeline.train(face, out=folder, device=device).figures)
-            return static_measures(face.compiled) | trained, ""
+            trained = trained_measures(pipeline.train(program, out=folder, device=device).figures)
+            return static_measures(program.compiled) | trained, ""
         except CompileError as error:
             if all(d.code in of_data.ABSENT for d in error.diagnostics):
                 return measured, error.diagnostics[0].message

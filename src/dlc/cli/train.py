@@ -26,7 +26,7 @@ def command(
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
 
-    face = open_spec(spec, dict(settings))
+    program = open_spec(spec, dict(settings))
     import torch  # noqa: F401  fails before the data is read, if torch is not installed
     from rich.console import Console
 
@@ -36,7 +36,7 @@ def command(
     console = Console()
     shown = progress.Progress(console)
     try:
-        result = pipeline.train(face, data=source_of(data), out=out, device=device, listeners=(shown,),
+        result = pipeline.train(program, data=source_of(data), out=out, device=device, listeners=(shown,),
                            warn=lambda found: show(found, sys.stderr), note=note)  # fmt: skip
     finally:
         shown.close()

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 class Elaborator(Elaboration):
-    """Unfolds one spec."""
+    """Expands one spec into a program."""
 
     def run(self, source: Source) -> CompiledProgram:
-        """The program of a spec; `CompileError` if there are errors in it."""
+        """The program of a spec. Raises `CompileError` if the spec has errors."""
         try:
             program = self._run(self.parse(source))
         except Stop:
@@ -79,7 +79,7 @@ class Elaborator(Elaboration):
     # --- declarations -------------------------------------------------------------------------------------
 
     def declare(self, ev: Evaluator, tree: syntax.File) -> None:
-        """What any place of the file may use: imports, params, blocks, nets, weights."""
+        """Declare the names that the whole file can use: imports, params, blocks, nets and weights."""
         file = ev.scope.file
         declarations.note(ev, tree)
         for statement in tree.body:
@@ -170,9 +170,9 @@ class Elaborator(Elaboration):
         assert other is not None
         if other.id not in ev.scope.file.inputs:
             return unknown_names.name(ev, other.id, other.span)
-        message = f"`{other.id}` is an input, and `{name}` can share the target of another output alone"
+        message = f"`{other.id}` is an input, and `{name}` can share only the target of another output"
         raise ev.fail("E0302", other.span, message,
-                      help=f"hold them together in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip
+                      help=f"compare them in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip
 
     def _check_outputs(self, ev: Evaluator) -> None:
         for output in ev.scope.file.outputs.values():
@@ -186,12 +186,12 @@ class Elaborator(Elaboration):
                 continue
             if output.scores is None:
                 self.problems.report("E0504", output.span, f"nothing flows into the output `{output.name}`",
-                                     help=f"let a flow end in it: `... -> {output.name}`; what only a loss "
+                                     help=f"end a flow with it: `... -> {output.name}`; a value that only a loss "
                                           "reads is an `input`")  # fmt: skip
 
 
 def with_halt(report: Callable[[], Any]) -> None:
-    """Report an error and go on."""
+    """Call `report`, and continue after the error that it reports."""
     try:
         report()
     except Halt:

@@ -1,4 +1,4 @@
-"""Arguments of a call: each is matched to a setting, read as its kind asks, checked and bound."""
+"""Arguments of a call: match each to a setting, read it as the setting's parameter type, check and bind it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def bind(
     ev: Evaluator, definition: type[Definition], call: syntax.Call | None, span: Span
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
-    """An instance of a definition from a call, or from its bare name; the tensors among the arguments; and
-    the place of each setting. What is wrong with each argument is reported before it halts."""
+    """Bind a call, or a bare name, to a definition. Returns an instance of the definition, the tensors among
+    the arguments, and the span of each setting. Errors of all arguments are reported before `Halt`."""
     if call and (halt := decimal_commas.refuse(ev, definition, call)):
         raise halt
     waiting = settings.positional(definition)
@@ -40,7 +40,7 @@ def bind(
     for argument in call.arguments if call else ():
         by_name, expr = argument.name is not None, argument.value
         if lost and not by_name:
-            continue  # which setting it fills is not known
+            continue  # its setting is unknown
         try:
             if by_name:
                 setting = named_setting(ev, definition, argument, values, call)
@@ -76,14 +76,14 @@ def named_setting(
     given: Container[str],
     call: syntax.Call | None = None,
 ) -> Setting:
-    """The setting that an argument names, where others are given already."""
+    """The setting that a named argument refers to. `given` are the settings that have a value already."""
     name, place = argument.name or "", argument.name_span or argument.value.span
     if name in later(definition.name):
         raise ev.refuse(place, not_built(definition.name, name))
     if name not in definition.settings:
         halt = settings.unknown(ev, definition, argument, call)
         if meant := aliases.called(name, definition.settings):
-            with suppress(Halt):  # its value is looked at as that of the one that is meant
+            with suppress(Halt):  # check the value as that of the setting that the alias stands for
                 value_of(ev, definition, definition.settings[meant], argument.value)
         raise halt
     if name in given:
@@ -92,14 +92,14 @@ def named_setting(
 
 
 def value_of(ev: Evaluator, definition: type[Definition], setting: Setting, expr: syntax.Expr) -> Any:
-    """The value of a setting that is given by name, read and checked."""
+    """Read and check the value of a setting that is given by name."""
     entries = entries_of(setting, read(ev, setting.kind, expr))
     checked = [check(ev, definition, setting, entry, expr.span) for entry in entries]
     return tuple(checked) if setting.rest else checked[0]
 
 
 def entries_of(setting: Setting, value: Any) -> Sequence[Any]:
-    """What a value by name gives a setting: each entry of a list to one that takes the rest."""
+    """The entries of a value given by name: those of a list for a variadic setting, else the value itself."""
     return value if setting.rest and isinstance(value, (list, tuple)) else (value,)
 
 
@@ -111,7 +111,7 @@ def check(
     span: Span,
     call: syntax.Call | None = None,
 ) -> Any:
-    """The value as the setting takes it; `call` is the call that gives it without a name."""
+    """The value, checked and converted by the setting. `call` is set if the argument is positional."""
     takes_tensors = isinstance(setting.kind, (TensorValue, OneOf))
     if isinstance(value, OutputRef) and takes_tensors and value.scores is not None:
         value = value.scores
@@ -121,12 +121,12 @@ def check(
         raise settings.rejected(ev, definition, setting, value, reject, span, call) from None
 
 
-# --- values, as a kind reads them -------------------------------------------------------------------------
+# --- values of a parameter type ---------------------------------------------------------------------------
 
 
 def read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
-    """An expression where a kind is wanted: bare words and members of families come before the file's names.
-    Of `a if condition else b` it is the chosen side that stands there."""
+    """Evaluate an expression as a value of a parameter type. Its bare words and members take precedence over
+    the names of the file. Of `a if condition else b`, the chosen side is read."""
     return ev.builder.within(expr.span, _read, ev, kind, expr)
 
 
@@ -151,7 +151,7 @@ def _read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
 
 
 def joined_lists(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> list[Any] | None:
-    """The entries of `[a] + [b]`, where a list is wanted; none for anything else."""
+    """The entries of `[a] + [b]` where a list is expected; `None` for any other expression."""
     sides = (expr.left, expr.right) if isinstance(expr, syntax.Binary) and expr.operator == "+" else ()
     if kind.item() is None or not any(isinstance(side, syntax.ListExpr) for side in sides):
         return None
@@ -160,7 +160,7 @@ def joined_lists(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> list[
 
 
 def member(ev: Evaluator, definition: type[Definition], expr: syntax.Expr) -> Any:
-    """A member of a family by its name, `adam`, or by a call, `adam(lr=0.1)`."""
+    """An instance of a family member, from its name, `adam`, or from a call, `adam(lr=0.1)`."""
     call = expr if isinstance(expr, syntax.Call) else None
     made, tensors, _ = bind(ev, definition, call, expr.span)
     if tensors:
@@ -169,7 +169,7 @@ def member(ev: Evaluator, definition: type[Definition], expr: syntax.Expr) -> An
 
 
 def check_unchosen(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
-    """The side of a conditional that is not compiled has to name something all the same."""
+    """Check the names in the side of a conditional that is not compiled."""
     if isinstance(expr, syntax.Conditional):
         check_unchosen(ev, kind, expr.value)
         check_unchosen(ev, kind, expr.other)
@@ -183,8 +183,8 @@ def check_names(
     expr: syntax.Expr,
     rule: Callable[[Evaluator, ParameterType, syntax.Expr], None],
 ) -> None:
-    """Check the names of an expression by a rule. Of a call of no member, check the settings too, as those
-    of the member that is meant."""
+    """Check the names of an expression by a rule. If it calls an unknown name that is an alias of a member,
+    check the settings too, as those of that member."""
     try:
         rule(ev, kind, expr)
     except Halt:

@@ -1,4 +1,4 @@
-"""What stands behind a point: what tensors, inputs and outputs know of themselves."""
+"""Attribute access: `x.shape`, `x.rank` and other attributes of tensors, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
         raise ev.refuse(expr.name_span, not_built("attribute", expr.name))
     if expr.name not in known:
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`",
-                      help=did_you_mean(expr.name, known) or f"it knows {', '.join(known)}")  # fmt: skip
+                      help=did_you_mean(expr.name, known) or f"its attributes are {', '.join(known)}")  # fmt: skip
     if isinstance(value, OutputRef) and expr.name in ("target", "logits", "probabilities"):
         return of_output(ev, value, expr)
     if isinstance(value, OutputRef):

@@ -1,4 +1,4 @@
-"""Blocks and nets: their settings, and one use of them."""
+"""Uses of blocks and nets: their settings, and their expansion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -> BlockStage:
-    """A block with its settings: given ones, then defaults, which see the settings before them."""
+    """A block with its settings: the given ones, then defaults. A default can use the settings before it."""
     declaration = template.declaration
     names = dict.fromkeys(s.name.id for s in declaration.settings)
     given: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Makes the graph: nodes with their weights, the names of both, and the limits."""
+"""The graph builder: nodes, weights, their unique names, and the limits on size and work."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 MAX_NODES = 10_000
 MAX_WORK = 100_000
 MAX_DEPTH = 100
-MAX_NESTED = 1_500  # expressions and stages within others, through all blocks
-NESTED_IN_A_THREAD = 25  # of these, so that Python's limit of 1000 calls is far away
+MAX_NESTED = 1_500  # nesting depth of expressions and stages, through all blocks
+NESTED_IN_A_THREAD = 25  # nesting depth per thread, to stay far below Python's recursion limit of 1000
 MAX_WEIGHTS = 10**10
 MAX_SIZE = 10**12
 
-ENDLESS = "look for a loop, a `repeat` or a block that unfolds far more often than meant"
+ENDLESS = "look for a loop, a `repeat` or a block that expands far more often than intended"
 UNENDING = "a block that calls itself needs an `if` that ends it"
 
 
 class Level:
-    """The surroundings within which names are numbered."""
+    """A namespace of node and weight names: the file, one use of a block, or a net."""
 
     def __init__(self, prefix: str = "", *, net: str | None = None):
         self.prefix, self.net = prefix, net
@@ -61,40 +61,41 @@ class GraphBuilder:
         self.root = self.level = Level()
         self.uses: tuple[Use, ...] = ()
         self.work = 0
-        self.depth = 0  # of expressions and stages within others
+        self.depth = 0  # nesting depth of expressions and stages
         self.size = 0
-        self.fed: set[Value] = set()  # what depends on an input or a target
+        self.fed: set[Value] = set()  # values that depend on an input or a target
         self._value_names = UniqueNames()
         self._net_names: dict[Template, str] = {}
         self._open_nets: list[str] = []
-        self._made_nets: set[str] = set()  # nets whose first use is over: they make no more weights
+        self._made_nets: set[str] = set()  # nets after their first use: they create no more weights
 
-    # --- places and limits --------------------------------------------------------------------------------
+    # --- source locations and limits ----------------------------------------------------------------------
 
     def site(self, span: Span) -> Site:
         return Site(span, self.uses)
 
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
-        """Report an error at a place, with the blocks that led there; to be raised."""
+        """Report an error at a span, with the uses of blocks that led there. The caller raises the result."""
         notes = (*more.pop("notes", ()), *self.site(span).way())
         self.problems.report(code, span, message, notes=notes, **more)
         return Halt()
 
     def stop(self, code: str, span: Span, message: str, help: str = "") -> Stop:
-        """Report that a limit is passed; to be raised."""
+        """Report that a limit is exceeded. The caller raises the result."""
         self.fail(code, span, message, help=help)
         return Stop()
 
     def spend(self, span: Span, work: int = 1) -> None:
+        """Count steps of elaboration. Error `E0902` above `MAX_WORK`."""
         self.work += work
         if self.work > MAX_WORK:
             raise self.stop(
-                "E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps", ENDLESS
+                "E0902", span, f"this spec takes more than {MAX_WORK:_} steps to expand", ENDLESS
             )
 
     def within(self, span: Span, act: Callable[..., Any], *given: Any) -> Any:
-        """What `act` makes, which is not done before what is in it is done. Deep down it goes on in another
-        thread."""
+        """Call `act` one nesting level deeper. Every `NESTED_IN_A_THREAD` levels the call moves to a new thread.
+        Error `E0903` above `MAX_NESTED`."""
         self.depth += 1
         try:
             if self.depth > MAX_NESTED:
@@ -112,7 +113,7 @@ class GraphBuilder:
 
     @contextmanager
     def enter_block(self, block: Template, span: Span, scope: Scope) -> Iterator[None]:
-        """The surroundings of one use of a block; its name counts only if it owns weights."""
+        """The namespace of one use of a block. Its name is taken only if the block has weights."""
         outer, name = self.level, block.name
         own = outer.names.next(name)
         self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
@@ -126,7 +127,7 @@ class GraphBuilder:
 
     @contextmanager
     def enter_net(self, net: Template, span: Span, scope: Scope) -> Iterator[None]:
-        """The surroundings of a net, the same at every use; weights are made at the first."""
+        """The namespace of a net, the same at every use. The first use creates the weights."""
         outer, name = self.level, self.net_name(net)
         self.level = Level(f"{name}.", net=name)
         self._open_nets.append(name)
@@ -140,13 +141,13 @@ class GraphBuilder:
             self._made_nets.add(name)
 
     def net_name(self, net: Template) -> str:
-        """What its weights are called after: its own name, unless another file has a net of that name."""
+        """The prefix of its weights: its own name, made unique if another file has a net of that name."""
         if net not in self._net_names:
             self._net_names[net] = self.root.names.claim(net.name)
         return self._net_names[net]
 
     def enter_copy(self, span: Span) -> AbstractContextManager[None]:
-        """The surroundings of one copy of what is repeated; names go on through all copies."""
+        """The context of one copy in a `repeat`. Names are numbered through all copies."""
         return self._use(Use(COPY, span))
 
     @contextmanager
@@ -165,14 +166,14 @@ class GraphBuilder:
             self.uses = outer
 
     def value(self, name: str, type: Tensor, span: Span) -> Value:
-        """A new value under a name that no other has."""
+        """A new value with a unique name."""
         unique = self._value_names.claim(name)
         if prod(fixed(type.shape) or ()) > MAX_SIZE:
             raise self.fail("E0904", span, f"too large: {type} has more than {MAX_SIZE:_} numbers a sample")
         return Value(unique, type, self.site(span))
 
     def input(self, kind: InputKind, field: str, type: Tensor, span: Span) -> GraphInput:
-        """A value that the graph is given; what is no plain input is named after its kind too, `y.target`."""
+        """A new input of the graph. If it is not a plain input, its kind is part of its name: `y.target`."""
         value = self.value(field if kind == "input" else f"{field}.{kind}", type, span)
         given = GraphInput(value.name, value.type, value.site, kind, field)
         self.fed.add(given)
@@ -181,8 +182,7 @@ class GraphBuilder:
     # --- weights ------------------------------------------------------------------------------------------
 
     def declare_weight(self, name: str, spec: WeightSpec, span: Span) -> Value:
-        """A weight under its leaf in the present surroundings, or,
-        within a net used again, the one it has."""
+        """A new weight in the current namespace, or the existing weight if a net is used again."""
         level = self.level
         full = f"{level.prefix}{name}"
         if level.net and full in self.weights:
@@ -216,14 +216,14 @@ class GraphBuilder:
         return self._node(Constant(value=number).bind(), (), {}, "constant", span)[0]
 
     def tensor(self, operand: Operand) -> Value:
-        """The operand as a value of the graph: a number becomes a constant."""
+        """The operand as a value of the graph. A number becomes a constant."""
         return (
             operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
         )
 
     def apply(self, operator: Operator, operands: list[Operand], span: Span,
               spans: Mapping[str, Span] | None = None) -> tuple[Value, ...]:  # fmt: skip
-        """A node of the operator over the operands, each turned into what the operator takes."""
+        """Add a node. The operands are converted to the dtypes and ranks that the operator takes."""
         self.spend(span)
         spans = spans or {}
         in_settings = tensors_in(operator)
@@ -251,7 +251,7 @@ class GraphBuilder:
         return name
 
     def _given(self, operator: Operator, name: str, tensor: Any, place: Span) -> Value:
-        """What a setting gives, a tensor or numbers, as a value in the element that the setting takes."""
+        """The tensor or numbers given to a setting, as a value of the element type that the setting takes."""
         takes = operator.tensor_settings()[name].takes
         try:
             if not isinstance(tensor, Value):
@@ -270,7 +270,7 @@ class GraphBuilder:
         spans: Mapping[str, Span],
         value: Value | None,
     ) -> Value:
-        """The tensor that is given in place of a weight, or a weight of its own."""
+        """The tensor given in place of a weight, or a new weight."""
         if value is None:
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
         place = spans.get(spec.leaf, span)
@@ -285,7 +285,7 @@ class GraphBuilder:
     def rejected(
         self, reject: Reject, operator: Any, operands: list[Operand], span: Span, spans: Mapping[str, Span]
     ) -> Halt:
-        """What an operator says, put where it belongs."""
+        """Report the `Reject` of an operator, at the operand or setting that caused it."""
         at = reject.at
         names = operator.operand_names() if hasattr(operator, "operand_names") else ()
         if isinstance(at, str) and at in names:
@@ -322,7 +322,7 @@ class GraphBuilder:
         span: Span,
     ):
         if len(self.nodes) >= MAX_NODES:
-            raise self.stop("E0902", span, f"this spec unfolds to more than {MAX_NODES:_} operators", ENDLESS)
+            raise self.stop("E0902", span, f"this spec expands to more than {MAX_NODES:_} operators", ENDLESS)
         full = f"{self.level.prefix}{name}"
         results = tuple(self.value(full, type, span) for type in operator.results)
         node = Node(operator, operands, weights, results, results[0].name, self.site(span), self.level.net)
@@ -333,7 +333,7 @@ class GraphBuilder:
         return results
 
     def read(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
-        """The nodes, without constants that were read in another element alone."""
+        """The nodes, without unused constants. A constant is unused if all readers convert it to another dtype."""
         read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
         return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
 
@@ -347,7 +347,7 @@ class GraphBuilder:
         if not operator.batchless or (any(batched) and not all(batched) and alone):
             values = [v if v.type.batched else self._expand(v, span) for v in values]
         if operator.broadcasts and len(values) > 1:
-            operator.bind(*(v.type for v in values))  # an error shows the ranks as they are written
+            operator.bind(*(v.type for v in values))  # checked first, so that an error shows the original ranks
             rank = max(v.type.rank for v in values)
             values = [self._raise_rank(v, rank, span) for v in values]
         return values
@@ -361,7 +361,7 @@ class GraphBuilder:
                 for index, (value, take) in enumerate(zip(values, takes, strict=False))]  # fmt: skip
 
     def _converted(self, operator: Operator, value: Value, take: str, at: int | str, span: Span) -> Value:
-        """An operand in the element that is taken."""
+        """The operand, cast to the element type that the operator takes."""
         if take == "any" or (take == "float or class" and value.type.element == "class"):
             return value
         if not value.type.is_number:
@@ -380,7 +380,7 @@ class GraphBuilder:
         return self._node(ExpandBatch().bind(value.type), (value,), {}, "expand_batch", span)[0]
 
     def _raise_rank(self, value: Value, rank: int, span: Span) -> Value:
-        """Axes of size 1 behind the batch, so that plain broadcasting means broadcasting of samples."""
+        """Insert axes of size 1 after the batch axis, so that broadcasting aligns the axes of one sample."""
         missing = rank - value.type.rank
         if not value.type.batched or not missing:
             return value

@@ -1,6 +1,6 @@
-"""Names in what is never unfolded: bodies of unused blocks, the side of an `if` that is not taken.
+"""Names in dead code: bodies of unused blocks, and the branch of an `if` that is not taken.
 
-Shapes cannot be known there, but a misspelled operator or setting can be told.
+Shapes are unknown there, but misspelled operators and settings are found.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DECLARATIONS = (
 
 
 def check(ev: Evaluator, tree: syntax.File) -> None:
-    """Tell of names in the file that nothing is called, unless that was told when they were used."""
+    """Report unknown names in the file, except at spans that have an error already."""
     file = ev.scope.file
     common = {
         *file.declared,
@@ -56,7 +56,7 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
 
 
 def words() -> set[str]:
-    """Words that some setting takes bare."""
+    """Bare words that any setting takes."""
     found: set[str] = set()
     for members in Definition.families.values():
         found.update(members)
@@ -66,7 +66,7 @@ def words() -> set[str]:
 
 
 def bound(body: Sequence[syntax.Statement]) -> set[str]:
-    """Every name that some statement binds."""
+    """All names that the statements bind."""
     names: set[str] = set()
     for statement in body:
         if isinstance(statement, (syntax.Bind, syntax.For)):
@@ -79,8 +79,8 @@ def bound(body: Sequence[syntax.Statement]) -> set[str]:
 def check_body(
     ev: Evaluator, body: Sequence[syntax.Statement], known: Sequence[set[str]], told: set[Place]
 ) -> None:
-    """The statements, in which the names of several sets are known. `told` are the places of errors; in a
-    call that is to be written anew nothing more is told."""
+    """Check statements against several sets of known names. `told` are the spans of reported errors. A call
+    with an error is not checked further."""
 
     def within(expr: syntax.Expr) -> bool:
         spans = (expr.span, expr.function.span) if isinstance(expr, syntax.Call) else ()

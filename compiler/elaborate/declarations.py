@@ -1,4 +1,4 @@
-"""Declarations: names, types as they are written, declared weights."""
+"""Declarations: names, types and weights."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ MAX_DIMS = 8
 
 
 def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> None:
-    """Refuse a name that belongs to the language or, for a binding, to a declaration."""
+    """Reject a name of the language and, for a binding, a name that is declared."""
     name, file = ident.id, ev.scope.file
     families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
     if families or name in FUNCTIONS or name in later("operator", "loss"):
         family = families[0] if families else "operator"
         what = "a function" if name in FUNCTIONS else Definition.spoken[family]
         raise ev.fail("E0302", ident.span,
-                      f"`{name}` is {what} of the language and cannot be given to anything else",
+                      f"`{name}` is {what} of the language and cannot name anything else",
                       help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip
     if binding and ev.scope.top and file.knows(name):
-        stays = "an input stays as it is: give what is made of it another name"
+        stays = "an input cannot be rebound: choose another name for the new value"
         raise ev.fail("E0303", ident.span, f"`{name}` is declared already",
                       more=[Label(file.declared[name], "declared here")],
                       help=stays if name in file.inputs else "choose another name")  # fmt: skip
 
 
 def note(ev: Evaluator, tree: syntax.File) -> None:
-    """Note the names that a file declares, in the order of its lines; each must be new."""
+    """Record the names that a file declares, in the order of its lines. Each has to be unique."""
     for statement in tree.body:
         for ident in declares(statement):
             try:
@@ -74,7 +74,7 @@ def note_name(ev: Evaluator, ident: syntax.Ident) -> None:
 
 
 def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
-    """The names that a statement declares for the whole file."""
+    """The names that a statement declares in the whole file."""
     if isinstance(statement, (syntax.Import, syntax.Input)):
         group = getattr(statement, "group", None)
         return (*statement.names, *([group] if group else []))
@@ -86,7 +86,7 @@ def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
 
 
 def need_sound(ev: Evaluator, ident: syntax.Ident) -> None:
-    """Halt for a declaration whose name was refused."""
+    """Raise `Halt` for a declaration whose name was rejected."""
     if ident in ev.scope.file.refused:
         raise Halt
 
@@ -95,7 +95,7 @@ def need_sound(ev: Evaluator, ident: syntax.Ident) -> None:
 
 
 def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
-    """A declared type; `field` is the input, output or weight that it is of."""
+    """A declared type. `field` is the name of its input, output or weight."""
     dims: tuple[syntax.Expr, ...] = ()
     if isinstance(expr, syntax.Index):
         expr, dims = expr.value, expr.items
@@ -130,8 +130,8 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
         raise ev.fail(
             "E0210",
             expr.span,
-            f"`{head.id}` takes no brackets of this kind",
-            help=f"a shape stands in `[ ]`: write `{head.id}[{sizes}]`",
+            f"`{head.id}` takes no parentheses",
+            help=f"a shape is written in `[ ]`: write `{head.id}[{sizes}]`",
         )
     return Tensor(head.id, shape)
 
@@ -171,7 +171,7 @@ def is_known(ev: Evaluator, name: str) -> bool:
 
 
 def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
-    """The names in the arithmetic of a dimension."""
+    """The names in the expression of a dimension."""
     waiting = [expr]
     while waiting:
         expr = waiting.pop()
@@ -188,7 +188,7 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
         raise ev.fail(
             "E0211",
             expr.span,
-            "`class` wants its classes",
+            "`class` needs its classes",
             help="a count, names, or `auto`: `class(10)`, `class(cat, dog)`, `class(auto)`",
         )
     first = arguments[0]
@@ -240,15 +240,15 @@ def named(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
 
 
 def checked_names(ev: Evaluator, names: list[str], places: list[Span]) -> Classes:
-    """Classes of these names; `places` is one for each, or one for all."""
+    """Classes with these names. `places` holds one span for each name, or one span for all."""
     seen: set[str] = set()
     for number, name in enumerate(names):
         if name in seen:
             raise ev.fail("E0211", places[number % len(places)], f"class `{name}` is named twice")
         seen.add(name)
     if len(names) < 2:
-        raise ev.fail("E0211", places[0], "there have to be two classes at least",
-                      help="one thing that is or is not so is `binary`")  # fmt: skip
+        raise ev.fail("E0211", places[0], "at least two classes are needed",
+                      help="the type of a yes/no value is `binary`")  # fmt: skip
     return Classes(len(names), tuple(names))
 
 
@@ -273,7 +273,7 @@ def binary_names(ev: Evaluator, expr: syntax.Expr, arguments: Any) -> tuple[str,
         raise ev.fail(
             "E0211",
             expr.span,
-            "`binary` takes two names, the one for no first",
+            "`binary` takes two names, the negative one first",
             help='write `binary("no", "yes")`',
         )
     return named(ev, [a.value for a in arguments], expr.span).names
@@ -283,7 +283,7 @@ def binary_names(ev: Evaluator, expr: syntax.Expr, arguments: Any) -> tuple[str,
 
 
 def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
-    """A declared weight: at the top once, in a block anew at every use."""
+    """A declared weight: one for the file, or a new one at every use of a block."""
     name = statement.name.id
     file = ev.scope.file
     if ev.scope.top and isinstance(file.weights.get(name), Value):
@@ -315,7 +315,7 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
 
 
 def meant_values(ev: Evaluator, initial: Any) -> str:
-    """What to write for initial values that are none."""
+    """The fix for a value that is not an initializer."""
     if isinstance(initial, (int, float)) and not isinstance(initial, bool):
         return f"write `full({initial})`"
     return members.meant(ev, MemberOf("initial"), initial)

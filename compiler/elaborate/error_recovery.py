@@ -1,4 +1,4 @@
-"""What the parser left out, so that nothing is said of what only follows from it."""
+"""Statements that the parser skipped after an error. Errors that only follow from them are not reported."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ WITH_BODY = (syntax.Block, syntax.If, syntax.For, syntax.Section)
 
 
 class Torn:
-    """The places of a text's errors, and the names in the statements that were lost with them."""
+    """The locations of syntax errors, and the names in the statements that the parser skipped."""
 
     def __init__(self) -> None:
-        self.places: dict[Source, list[int]] = {}  # where errors begin, in order
+        self.places: dict[Source, list[int]] = {}  # offsets of the errors, sorted
         self.names: set[str] = set()
-        self.bound: dict[str, tuple[Source, int]] = {}  # what lost statements bind, and where first
-        self.nameless = False  # whether a declaration or binding was lost that lacks its name
-        self.unended = False  # whether a flow was lost that lacks its end
+        self.bound: dict[str, tuple[Source, int]] = {}  # names that lost statements bind, and the first offset
+        self.nameless = False  # whether a lost declaration or binding has no name
+        self.unended = False  # whether a lost flow has no end
 
     def note(self, tree: syntax.File, places: list[Span]) -> None:
-        """Errors at these places were found while the tree was parsed."""
+        """Record the spans of errors that were found while the tree was parsed."""
         if not places:
             return
         self.places[tree.source] = sorted(p.start for p in places)
@@ -45,18 +45,18 @@ class Torn:
                     self.bound.setdefault(name, (tree.source, start + binding.start()))
 
     def rebinds(self, name: str, span: Span) -> bool:
-        """Whether a name that stands there may have been bound anew by a statement that was lost."""
+        """Whether a lost statement before the span may have bound the name again."""
         source, start = self.bound.get(name, (None, 0))
         return source is span.source and start < span.start
 
     def within(self, span: Span) -> bool:
-        """Whether one of the errors stands there."""
+        """Whether an error begins within the span."""
         places = self.places.get(span.source, [])
         first = bisect_left(places, span.start)
         return first < len(places) and places[first] <= span.end
 
     def _left_out(self, body: Sequence[syntax.Statement], start: int, end: int) -> Iterator[tuple[int, int]]:
-        """The pieces of text that no statement covers; of one with a body and an error, those within it."""
+        """The ranges of text that no statement covers, also within bodies that contain an error."""
         for statement in body:
             yield start, max(start, statement.span.start)
             if isinstance(statement, WITH_BODY) and self.within(statement.span):

@@ -1,4 +1,4 @@
-"""Expressions: from syntax to static values, stages and tensors of the graph."""
+"""Evaluation of expressions to static values, stages and tensors of the graph."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class ExpressionEvaluator(Evaluator):
-    """The evaluator: a method for each class of expression."""
+    """The evaluator: one method for each class of expression."""
 
     def evaluate(self, expr: syntax.Expr) -> Any:
         self.builder.spend(expr.span)
@@ -79,7 +79,7 @@ class ExpressionEvaluator(Evaluator):
         return self._weight(found) if isinstance(found, syntax.Weight) else found
 
     def _weight(self, statement: syntax.Weight) -> Value:
-        """A weight of the file, made where it is first used if its line has not been reached."""
+        """A weight of the file. It is created at its first use or at its declaration, whichever comes first."""
         level, self.builder.level = self.builder.level, self.builder.root
         try:
             return declarations.weight(self.within(Scope(self.scope.file, top=True)), statement)
@@ -133,14 +133,14 @@ class ExpressionEvaluator(Evaluator):
         if flow.is_sink(stage):
             if not last:
                 raise self.fail("E0503", step.span, "an output ends a flow; nothing can follow it",
-                                help="bind what flows to a name first, and use that name twice")  # fmt: skip
+                                help="bind the tensor to a name first, and use that name twice")  # fmt: skip
             return flow.into_outputs(self, value, before, stage, step)
         if isinstance(value, Stage):
             return Pipeline(((value, before.span), (stage, step.span)))
         return flow.apply(self, stage, operands(self, value, before), step.span)
 
     def _stage(self, step: syntax.Expr, *, last: bool = False) -> Any:
-        """What stands behind an arrow: a stage, or outputs."""
+        """The expression after an arrow: a stage, or outputs."""
         if last and isinstance(step, syntax.Name):
             otherwise = (
                 f"declare it, `output {step.id}: ...`, or give the tensor a name: `{step.id} = x -> ...`"
@@ -158,12 +158,12 @@ class ExpressionEvaluator(Evaluator):
         raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}", help=help)
 
     def _applied_already(self, step: syntax.Call, name: str) -> Halt:
-        """A call behind an arrow that has all its tensors."""
-        help = f"those that flow in stand before it: `(a, b) -> {name}`"
+        """The error for a call after an arrow that has all its tensors already."""
+        help = f"write all its tensors before the arrow: `(a, b) -> {name}`"
         operator = Definition.families["operator"].get(name, Definition)
         several = issubclass(operator, Operator) and operator.arity()[1] is None
         if not several and all(isinstance(a.value, syntax.Literal) for a in step.arguments):
-            help = f"`{name}` has no settings, so a number stands for its tensor: write `{name}`"
+            help = f"`{name}` has no settings, so a number is taken as its tensor: write `{name}`"
         return self.fail(
             "E0501",
             step.span,
@@ -172,14 +172,14 @@ class ExpressionEvaluator(Evaluator):
         )
 
     def _check_stages(self, steps: Any) -> None:
-        """What else is wrong behind a step that failed, as far as it can be told without the tensor."""
+        """Report errors in the steps after a failed step, as far as they do not depend on the tensor."""
         for step in steps:
             try:
                 self._stage(step)
             except Halt:
                 continue
 
-    # --- signs --------------------------------------------------------------------------------------------
+    # --- infix operators ----------------------------------------------------------------------------------
 
     def _unary(self, expr: syntax.Unary) -> Any:
         return infix_operators.unary(self, expr)
@@ -199,7 +199,7 @@ class ExpressionEvaluator(Evaluator):
         name = expr.value.id if isinstance(expr.value, syntax.Name) else ""
         if find_operator(name, losses=True):
             given = expr.span.text.removeprefix(name).strip()[1:-1]
-            raise self.fail("E0401", expr.span, f"the settings of `{name}` stand in round brackets",
+            raise self.fail("E0401", expr.span, f"the settings of `{name}` are written in parentheses",
                             help=f"write `{name}({given})`")  # fmt: skip
         value = self.evaluate(expr.value)
         if isinstance(value, (list, tuple)):
@@ -211,11 +211,11 @@ class ExpressionEvaluator(Evaluator):
 
     def _slice(self, expr: syntax.Slice) -> Any:
         raise self.fail(
-            "E0209", expr.span, "a slice, `start:stop`, stands only in the index of a tensor or list"
+            "E0209", expr.span, "a slice, `start:stop`, is allowed only in the index of a tensor or list"
         )
 
     def _ellipsis_(self, expr: syntax.Ellipsis_) -> Any:
-        raise self.fail("E0209", expr.span, "`...` stands only in the index of a tensor")
+        raise self.fail("E0209", expr.span, "`...` is allowed only in the index of a tensor")
 
     def _index_list(self, value: Any, expr: syntax.Index) -> Any:
         if len(expr.items) != 1:
@@ -226,7 +226,7 @@ class ExpressionEvaluator(Evaluator):
             raise self.fail(
                 "E0209",
                 expr.items[0].span,
-                "the entries of a list are taken by known numbers, in steps other than 0",
+                "the index of a list is made of known whole numbers, with a step other than 0",
             )
         if isinstance(index, tuple):
             return self.measured(value[slice(*index)], expr.span)
@@ -240,7 +240,7 @@ class ExpressionEvaluator(Evaluator):
         rank = tensor.value.type.rank if isinstance(tensor.value, Value) else 0
         dots = [i for i, item in enumerate(expr.items) if isinstance(item, syntax.Ellipsis_)]
         if len(dots) > 1:
-            raise self.fail("E0209", expr.items[dots[1]].span, "`...` may stand once in an index")
+            raise self.fail("E0209", expr.items[dots[1]].span, "`...` is allowed once in an index")
         entries = [self._entry(item) for item in expr.items if not isinstance(item, syntax.Ellipsis_)]
         missing = rank - len(entries)
         if missing < 0:
@@ -270,11 +270,11 @@ class ExpressionEvaluator(Evaluator):
 
 
 def sink_help(found: Any, step: syntax.Expr) -> str:
-    """The fix for what cannot stand behind an arrow."""
+    """The fix for a value that is not allowed after an arrow."""
     if isinstance(found, (list, tuple)) and found and all(isinstance(s, Stage) for s in found):
-        return "stages stand one behind the other, `x -> f -> g`; `branch(f, g)` gives what each makes of `x`"
+        return "write stages one after the other, `x -> f -> g`; `branch(f, g)` applies each of them to `x`"
     if isinstance(found, str) and (word := aliases.named(found, *STAGES)):
-        return f"names stand without quotes: write `{word}`"
+        return f"names are written without quotes: write `{word}`"
     if is_tensor(found) and isinstance(step, syntax.Name):
         return f"a flow ends in an output; a name is given with `=`: `{step.id} = ...`"
-    return "what stands behind `->` is an operator, a block, a stage or an output"
+    return "`->` is followed by an operator, a block, a stage or an output"

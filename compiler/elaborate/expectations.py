@@ -1,4 +1,4 @@
-"""`expect`: comparisons of figures that are known now, and of figures that training will give."""
+"""`expect`: comparisons of values known at compile time, and of figures that training measures."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 @record
 class MeasuredFigures:
-    """The figures of training, and the parts of the rows that it measures them on; `uncertain` says that
-    errors may have kept more from being measured."""
+    """The figures that training measures, and the parts of the split on which it measures them. `uncertain` is
+    true if more figures might exist without errors in the spec."""
 
     figures: Mapping[str, Metric | None]
     parts: tuple[str, ...]
@@ -36,7 +36,7 @@ class MeasuredFigures:
 
 
 def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigures) -> tuple[Expectation, ...]:
-    """What is expected."""
+    """The comparisons of the `expect` section."""
     expected = []
     for statement in written.body if written else ():
         try:
@@ -54,7 +54,7 @@ def one(ev: Evaluator, statement: syntax.Statement, measured: MeasuredFigures) -
 
 
 def comparison(ev: Evaluator, expr: syntax.Expr, such: str, measured: MeasuredFigures) -> Expectation:
-    """A comparison of figures; `such` is one."""
+    """A comparison of figures. `such` is an example for the error message."""
     if not isinstance(expr, syntax.Binary) or expr.operator not in COMPARISONS:
         joins = isinstance(expr, syntax.Binary) and expr.operator in ("and", "or")
         raise no_comparison(ev, expr, such, "write one comparison alone" if joins else "")
@@ -67,7 +67,7 @@ def no_comparison(ev: Evaluator, found: syntax.Expr | syntax.Statement, such: st
 
 
 def until(ev: Evaluator, written: syntax.Expr | None, measured: MeasuredFigures) -> Expectation | None:
-    """What ends training where it holds: a comparison of what is measured after an epoch."""
+    """The condition that ends training: a comparison of figures that are measured after each epoch."""
     if written is None:
         return None
     try:
@@ -78,7 +78,7 @@ def until(ev: Evaluator, written: syntax.Expr | None, measured: MeasuredFigures)
             raise ev.fail("E0408", written.span, "the test rows take no part in training",
                           help="compare a figure of `train` or `validation`")  # fmt: skip
         if not paths or set(paths) & set(STATIC):
-            raise ev.fail("E0606", written.span, "training does not change what is compared",
+            raise ev.fail("E0606", written.span, "training does not change the compared values",
                           help="compare a figure of an epoch, such as `train.loss <= 0.01`")  # fmt: skip
     except Halt:
         return None
@@ -90,7 +90,7 @@ def compared(statement: syntax.Bind) -> str:
 
 
 def side(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
-    """One side: a static value, or a measure that comes later."""
+    """One side of a comparison: a static value, or a figure that is measured later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
     if (
@@ -136,7 +136,7 @@ def known(ev: Evaluator, name: str) -> bool:
 
 
 def dotted(expr: syntax.Expr) -> list[str] | None:
-    """The parts of `test.f1.setosa`, or of `test.f1[3]`, whose index belongs to the last."""
+    """The parts of `test.f1.setosa` or `test.f1[3]`. An index is kept with the last part."""
     if isinstance(expr, syntax.Name):
         return [expr.id]
     if isinstance(expr, syntax.Attribute):
@@ -149,7 +149,7 @@ def dotted(expr: syntax.Expr) -> list[str] | None:
 
 
 def whole_number(expr: syntax.Expr) -> int | None:
-    """`3` or `-3` as they are written."""
+    """The value of a literal `3` or `-3`."""
     if isinstance(expr, syntax.Unary) and expr.operator == "-":
         number = whole_number(expr.operand)
         return None if number is None else -number
@@ -157,7 +157,7 @@ def whole_number(expr: syntax.Expr) -> int | None:
 
 
 def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Measure:
-    """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
+    """The measure `test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
     figure = ".".join(path[1:])
     if find_figure(figure, measured.figures) is None:
         raise unmeasured(ev, expr, path, measured)
@@ -168,7 +168,7 @@ def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measure
 
 
 def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Halt:
-    """No figure of that name."""
+    """The error for a figure that is not measured."""
     figure, figures = ".".join(path[1:]), measured.figures
     if measured.uncertain and set(path[1:]) & {"loss", *family("metric")}:
         return Halt()

@@ -1,4 +1,4 @@
-"""What the artifact answers, and under which names."""
+"""The outputs of the artifact, and their names."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def exported(e: Elaboration, ev: Evaluator, export: Export) -> tuple[tuple[str, Output | Value], ...]:
-    """What the artifact answers: all outputs, or the outputs and tensors that `export` names."""
+    """The outputs of the artifact: all outputs, or the outputs and tensors that `export` names."""
     outputs = {o.name: o for o in e.outputs(ev.scope.file)}
     check_opset(e, export)
     if export.outputs == ():
         e.problems.report("E0403", export.spans["outputs"], "the artifact would have no output",
-                          help="name what it answers, or leave `outputs` out for all outputs: "
+                          help="name its outputs, or leave `outputs` out for all outputs: "
                                f"{listed(outputs)}")  # fmt: skip
     if export.outputs is None:
         chosen: list[tuple[str, Any]] = list(outputs.items())
@@ -40,11 +40,11 @@ def exported(e: Elaboration, ev: Evaluator, export: Export) -> tuple[tuple[str, 
 
 
 def check_opset(e: Elaboration, export: Export) -> None:
-    """The runtime that is asked for runs the opset that is asked for."""
+    """Check that the requested runtime supports the requested opset."""
     newest = runtime_opset(export.target)
     if export.opset and newest and "target" in export.spans and export.opset > newest[0]:
         e.problems.report("E0403", export.spans["opset"],
-                          f"{export.target} is sure to run opset {newest[0]}, and {export.opset} is newer",
+                          f"{export.target} is guaranteed to run opset {newest[0]}, and {export.opset} is newer",
                           help="leave `opset` out: `target` chooses it")  # fmt: skip
 
 
@@ -58,12 +58,12 @@ def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
         raise no_tensor(ev, value, entry.expr.span)
     if value not in ev.builder.fed:
         message = f"`{entry.name}` is the same for every sample: it depends on no input"
-        raise ev.fail("E0507", entry.expr.span, message, help="the weights lie beside the model of a run")
+        raise ev.fail("E0507", entry.expr.span, message, help="the weights are stored beside the model of a run")
     return value
 
 
 def check_names(e: Elaboration, chosen: list[tuple[str, Any]]) -> None:
-    """Names in the artifact are unique."""
+    """Check that the names in the artifact are unique."""
     seen: dict[str, str] = {}
     inputs = {i.name for i in e.inputs}
     values = dict(chosen)
@@ -80,19 +80,19 @@ def check_names(e: Elaboration, chosen: list[tuple[str, Any]]) -> None:
                                   f"the artifact would have two outputs `{answer}`, from `{seen[answer]}` "
                                   f"and from `{name}`",
                                   help="rename one of them" if declared
-                                       else "leave one out: a class or binary output brings its "
-                                            "probabilities along")  # fmt: skip
+                                       else "leave one out: a class or binary output exports its "
+                                            "probabilities too")  # fmt: skip
             seen[answer] = name
 
 
 def answer_names(name: str, value: Output | Value) -> tuple[str, ...]:
-    """The artifact's names of one export."""
+    """The names in the artifact of one export."""
     return kind_of(value.declared).answer_names(name) if isinstance(value, Output) else (name,)
 
 
 def check_targets(e: Elaboration, chosen: list[tuple[str, Any]]) -> None:
-    """What is exported cannot depend on an answer that only training knows."""
-    # on which target each depends, the last of several
+    """Check that no export depends on a target, which is known only in training."""
+    # the target on which each value depends; the last one if there are several
     depends: dict[Value, GraphInput] = {target: target for target in e.targets.values()}
     for node in e.builder.nodes if depends else ():
         target = next((depends[v] for v in reversed(node.operands) if v in depends), None)
@@ -102,6 +102,6 @@ def check_targets(e: Elaboration, chosen: list[tuple[str, Any]]) -> None:
         target = depends.get(value.flowed if isinstance(value, Output) else value)
         if target is not None:
             e.problems.report("E0608", value.site.span,
-                              f"`{name}` depends on the target `{target.field}`, which only training knows",
+                              f"`{name}` depends on the target `{target.field}`, which is known only in training",
                               help="leave it out of `export { outputs = ... }`, or "
                                    "compute it from inputs")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What `->` does: tensors into stages, and into outputs."""
+"""The arrow `->`: tensors flow into stages and into outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def apply(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:
-    """A stage applied to what flows into it."""
+    """Apply a stage to the tensors that flow into it."""
     ev.builder.spend(span)
     return ev.builder.within(span, apply_stage, ev, stage, flowing, span)
 
@@ -60,7 +60,7 @@ def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], sp
 
 
 class Combining:
-    """What combinators see of the elaborator."""
+    """The interface of the elaborator for combinators."""
 
     def __init__(self, ev: Evaluator):
         self.ev = ev
@@ -108,7 +108,7 @@ def is_sink(stage: Any) -> bool:
 def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step: syntax.Expr) -> None:
     outputs = sink if isinstance(sink, tuple) else (sink,)
     if isinstance(value, Stage) and ev.e.dropped:
-        raise Halt  # the flow before it ends nowhere, for the arrow between them is missing
+        raise Halt  # the arrow before it is missing, which is reported already
     if isinstance(value, Stage):
         raise ev.fail("E0501", before.span, "a stage cannot flow into an output: it has no tensor yet",
                       help="begin the flow with a tensor: `x -> ...`")  # fmt: skip

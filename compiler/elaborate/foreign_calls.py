@@ -1,4 +1,4 @@
-"""Calls of other libraries, as they are written here: `nn.Linear(4, 8)` is `dense(8)`."""
+"""Calls in the style of other libraries, rewritten in this language: `nn.Linear(4, 8)` is `dense(8)`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ UNTOUCHED = ("linear", "none", "None")  # activations that change nothing
 
 
 class Untold(Exception):
-    """How it is written here cannot be told."""
+    """The call has no known equivalent in this language."""
 
 
 def call(expr: syntax.Call) -> str:
-    """How a call is written here; empty if that cannot be told, or if it is written so already."""
+    """The call in this language. Empty if there is no known equivalent, or if it is the same text."""
     try:
         written = stages(expr)
     except Untold:
@@ -31,7 +31,7 @@ def call(expr: syntax.Call) -> str:
 
 
 def bracketed(written: str, span: Span) -> str:
-    """A flow, in brackets where it is called, or stands beside a sign that holds tighter."""
+    """A flow, in parentheses where it is called or next to an operator symbol of higher precedence."""
     text = span.source.text
     before, behind = text[: span.start].rstrip(" "), text[span.end :].lstrip(" ")
     beside = re.search(r"[-+*/%@<>=!]$", before) and not re.search(r"(->|[^=!<>]=)$", before)
@@ -41,7 +41,7 @@ def bracketed(written: str, span: Span) -> str:
 
 
 def stages(expr: syntax.Expr) -> str:
-    """A stage, or several, as they are written here."""
+    """One or several stages in this language."""
     if not isinstance(expr, syntax.Call):
         return definition_of(expr).name if isinstance(expr, (syntax.Name, syntax.Attribute)) else untold()
     plain = last_name(expr.function).lower().replace("_", "")
@@ -59,7 +59,7 @@ def stages(expr: syntax.Expr) -> str:
 
 
 def settled(expr: syntax.Call, definition: type[Definition]) -> str:
-    """The call with the settings that it has here, and its activation behind it."""
+    """The call with the settings of this language, followed by its activation."""
     positional = [a.value for a in expr.arguments if a.name is None]
     named = {a.name: a.value for a in expr.arguments if a.name is not None}
     behind = ""
@@ -103,7 +103,7 @@ def is_size(value: syntax.Expr) -> bool:
 
 
 def here(name: str, definition: type[Definition]) -> Setting | None:
-    """The setting of a definition that has that name elsewhere."""
+    """The setting of a definition that has that name in other libraries."""
     known = definition.settings
     return known.get(name) or next(
         (known[word] for word in aliases.SETTINGS.get(name, ()) if word in known), None
@@ -111,7 +111,7 @@ def here(name: str, definition: type[Definition]) -> Setting | None:
 
 
 def spelled(value: syntax.Expr, setting: Setting) -> str:
-    """The value of a setting as it is written here."""
+    """The value of a setting in this language."""
     text = value.span.text
     if isinstance(value, syntax.Name):
         text = aliases.CONSTANTS.get(text, text)
@@ -135,7 +135,7 @@ def spelled(value: syntax.Expr, setting: Setting) -> str:
 
 
 def activation(value: syntax.Expr, otherwise: str | None = None) -> str:
-    """The stage that an activation given to a layer becomes; empty for one that changes nothing."""
+    """The stage for the `activation` argument of a layer. Empty for the identity."""
     name = value.value if isinstance(value, syntax.Literal) else last_name(value, "")
     if value.span.text in UNTOUCHED or name in UNTOUCHED or name is None:
         return ""
@@ -148,7 +148,7 @@ def activation(value: syntax.Expr, otherwise: str | None = None) -> str:
 
 
 def definition_of(function: syntax.Expr) -> type[Definition]:
-    """The operator or loss that is called so here or elsewhere."""
+    """The operator or loss with that name, here or in other libraries."""
     name = last_name(function)
     word = aliases.named(name, "operator", "combinator", "loss")
     return find_operator(name, losses=True) or find_operator(word, losses=True) or untold()

@@ -1,4 +1,4 @@
-"""Signs between values, and before one: arithmetic, comparisons, logic."""
+"""Infix and prefix operator symbols: arithmetic, comparisons, logic."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
 
 
 def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
-    """Signs in a row, `a + b + c`, one after the other from the left."""
+    """A chain of infix operators, `a + b + c`, evaluated from the left without recursion."""
     check_elsewhere(ev, expr)
     links = [expr]
     while isinstance(left := links[-1].left, syntax.Binary):
@@ -60,7 +60,7 @@ def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
 
 
 def check_elsewhere(ev: Evaluator, expr: syntax.Binary) -> None:
-    """Signs that other languages use otherwise: `x // a comment`, `y <- x`, where names say so."""
+    """Reject symbols with another meaning in other languages, `x // a comment` and `y <- x`, if the names show it."""
     sign, text = expr.operator_span, expr.span.source.text
     if (
         expr.operator == "//"
@@ -81,7 +81,7 @@ def check_elsewhere(ev: Evaluator, expr: syntax.Binary) -> None:
             ev.e.torn.names.add(expr.left.id)
             place = Span(sign.source, sign.start, sign.end + 1)
             if not isinstance(left, OutputRef):
-                raise ev.fail("E0102", place, "`<-` gives no name", help="write `=`")
+                raise ev.fail("E0102", place, "`<-` does not bind a name", help="write `=`")
             raise ev.fail(
                 "E0102",
                 place,
@@ -91,8 +91,8 @@ def check_elsewhere(ev: Evaluator, expr: syntax.Binary) -> None:
 
 
 def link(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
-    """One sign, with the value of its left side; what is wrong on the right is told where the left
-    is broken too."""
+    """Evaluate one infix operator, given the value of its left side. Errors on the right side are reported
+    even if the left side is broken."""
     if expr.operator in ("and", "or"):
         if left is BROKEN or (not is_tensor(left) and static.truth(left) == (expr.operator == "or")):
             return left
@@ -105,13 +105,13 @@ def link(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
         raise Halt
     for side, value in ((expr.left, left), (expr.right, right)):
         if isinstance(value, Stage) and expr.operator == ">":
-            message = f"`>` compares, and {value.describe()} waits for its tensor"
+            message = f"`>` compares, and {value.describe()} has no tensor yet"
             raise ev.fail("E0501", expr.operator_span, message, help="write `->`")
         if isinstance(value, Stage):
             raise ev.fail("E0501", side.span,
                             f"`{expr.operator}` does not work on {value.describe()}, which "
-                            "waits for its tensor",
-                            help=f"`->` holds looser than `{expr.operator}`: put the flow in brackets, "
+                            "has no tensor yet",
+                            help=f"`->` binds looser than `{expr.operator}`: put the flow in parentheses, "
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
         return static.compute(expr.operator, ev.measured(left, expr.span), ev.measured(right, expr.span))

@@ -1,4 +1,4 @@
-"""Settings of sections that stand at the top of a file, where they are only names."""
+"""Settings of sections written at the top of a file, where they only bind names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def warn(ev: Evaluator, tree: syntax.File) -> None:
         value = ev.scope.names.get(name, BROKEN)
         known = value is not BROKEN and not is_tensor(value)
         if known and name not in read and name not in ev.e.torn.names:
-            message = f"nothing reads `{name}`, which is a name here, and no setting"
+            message = f"nothing reads `{name}`, which is a name here, not a setting"
             ev.e.problems.report("W0414", place, message, help=stands)
 
 

@@ -1,4 +1,4 @@
-"""What training makes small, and what is measured beside it: as written, or as the outputs' types imply."""
+"""The loss that training minimizes, and the metrics: as written, or as implied by the types of the outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def total_loss(e: Elaboration, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
-    """What training makes small: as written, or the sum of what the outputs' types imply."""
+    """The loss that training minimizes: as written, or the sum of the losses implied by the output types."""
     try:
         value = train.loss or implied_loss(e, ev, wanted)
         if value is not None and (value.type.batched or value.type.shape):
@@ -65,7 +65,7 @@ def implied_loss(e: Elaboration, ev: Evaluator, wanted: bool) -> Value | None:
 
 def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, ...]],
            graph: Graph) -> tuple[Phase, ...]:  # fmt: skip
-    """What `train` says is trained: one phase with one objective; none without a loss."""
+    """The training phases: one phase with one objective, or none without a loss."""
     if loss is None:
         return ()
     learns = frozenset(w.name for w in graph.weights if w.trainable and not train.freezes(w))
@@ -74,7 +74,7 @@ def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, .
 
 
 def chosen_metrics(e: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
-    """The pairs of output and metric: those written that fit, or those that the type implies."""
+    """The pairs of output and metric: the written metrics that fit the output, or those implied by its type."""
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
     for metric in train.metrics or ():
         use_targets(e, ev, metric, filled)
@@ -85,12 +85,12 @@ def chosen_metrics(e: Elaboration, ev: Evaluator, train: Train) -> Iterator[tupl
 
 
 def use_targets(e: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
-    """A metric that is written uses the targets of the outputs that it fits, where no loss does."""
+    """Create the targets of the outputs that a written metric fits, if no loss uses them."""
     fitting = [o for o in filled if metric.fits(o.declared)]
     if not any(o.target_value is not None for o in fitting):
         for output in fitting:
             outputs.target(ev, output)
-    if filled and not fitting and not e.problems.failed:  # of the others it is not known
+    if filled and not fitting and not e.problems.failed:  # failed outputs might have fitted
         elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
         types = [f"{o.name}: {spell_classes(o.declared)}" for o in filled]
         e.problems.report("E0604", metric.span,
@@ -100,7 +100,7 @@ def use_targets(e: Elaboration, ev: Evaluator, metric: Metric, filled: list[Outp
 
 
 def refuse_twice(e: Elaboration, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> None:
-    """Two metrics cannot give figures of one name."""
+    """Reject two metrics that give figures with the same name."""
     seen: set[str] = set()
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         names = {f"{title}{part}" for part in metric.parts(types[output]) or ("*",)}

@@ -1,4 +1,4 @@
-"""What flows into an output: its scores, the shape that its type asks for, its target."""
+"""Outputs: their scores, the shape that their type requires, and their targets."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     value = ev.builder.tensor(tensor)
     if not value.type.is_number:
-        help = "what flows into it are scores, one per class" if output.declared.element == "class" else ""
+        help = "its input is scores, one per class" if output.declared.element == "class" else ""
         raise ev.fail("E0507", span, f"`{output.name}` takes numbers, found {value.type}", help=help)
     if value not in ev.builder.fed:
         raise ev.fail("E0507", span,
-                      f"what flows into `{output.name}` is the same for every sample: it depends on no input",
+                      f"the value of `{output.name}` is the same for every sample: it depends on no input",
                       help="begin its flow with an input")  # fmt: skip
     kind = kind_of(output.declared)
     if not kind.scores_shape(output.declared) and value.type.shape == (1,):
@@ -65,7 +65,7 @@ def matches(node: Node, declared: Tensor) -> bool:
 
 
 def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
-    """A free name that only outputs have stands for what flows in."""
+    """Bind a free dimension that only outputs have to the size of the value."""
     bound = {}
     for wanted, size in zip(kind_of(declared).scores_shape(declared), found.shape, strict=False):
         if is_free(wanted) and not names(wanted) & ev.e.input_names:
@@ -87,7 +87,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
 
 
 def is_decided(ev: Evaluator, declared: Tensor, value: Value) -> bool:
-    """Whether it is an answer already, where the output takes scores."""
+    """Whether the value is a decision (`argmax` or similar), where the output takes scores."""
     node = ev.builder.producers.get(value)
     while node is not None and node.operator.converts:
         node = ev.builder.producers.get(node.operands[0])
@@ -95,7 +95,7 @@ def is_decided(ev: Evaluator, declared: Tensor, value: Value) -> bool:
 
 
 def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
-    """What would give a value the shape that an output takes."""
+    """The fix that gives a value the shape that an output takes."""
     if declared.element == "class" and declared.classes is not None and len(found) == len(wanted):
         place = class_axis(len(wanted)) % len(wanted)
         if any(found[axis] != size for axis, size in enumerate(wanted) if axis != place):
@@ -109,7 +109,7 @@ def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> 
         return "`flatten` before the last layer makes one axis of all; " \
                "`global_avgpool` keeps one value a channel"  # fmt: skip
     if not wanted and found:
-        return "one value is wanted: end in `dense(1)` or a reduction"
+        return "the output takes one value: end in `dense(1)` or a reduction"
     if not found and wanted == (1,):
         return f"declare the output as `{declared.element}`, one value per sample"
     if declared.element != "class" and len(wanted) == len(found) == 1:
@@ -118,7 +118,7 @@ def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> 
 
 
 def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
-    """The output's probabilities: as its activation gives them, or that of its type."""
+    """The probabilities of an output: from its own activation, or from the activation of its type."""
     activation = kind_of(output.declared).activation(output.declared)
     if activation is None:
         raise ev.fail(
@@ -133,7 +133,7 @@ def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
 
 
 def target(ev: Evaluator, output: OutputRef) -> GraphInput:
-    """The field that the output is held against, an input of the training graph."""
+    """The data field with which the output is compared, an input of the training graph."""
     if output.target_value is None:
         declared = output.declared
         wanted = replace(declared, element=kind_of(declared).target(declared))

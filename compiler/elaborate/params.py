@@ -1,4 +1,4 @@
-"""`param`: values of the file that a command may set."""
+"""`param`: values of the file that a command can override."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = "a param is a number, text, true, false or a list"
 
 
 def value(ev: Evaluator, statement: syntax.Param) -> Any:
-    """The value that was set for the param, or its own."""
+    """The value that a command set for the param, or its default."""
     name, value = statement.name.id, ev.evaluate(statement.value)
     help = f"leave `param` out: `{name} = {shown(statement.value)}` gives it a name"
     own = plain(ev, value, statement.value.span, f"{KINDS}, found ", help)
@@ -35,7 +35,7 @@ def value(ev: Evaluator, statement: syntax.Param) -> Any:
 
 
 def plain(ev: Evaluator, value: Any, span: Span, before: str, help: str) -> Any:
-    """A value that a param may have; what else it holds is told behind these words."""
+    """A valid value of a param. The error message for any other value starts with `before`."""
     try:
         return static.plain(value)
     except Reject as reject:
@@ -57,7 +57,7 @@ def same_kind(own: Any, given: Any) -> bool:
 
 
 def refuse_unknown(ev: Evaluator) -> None:
-    """Every value that was set has to be a param of the file."""
+    """Report values that were set for params that the file does not have."""
     known = ev.scope.file.params
     for name in ev.e.overrides:
         if name not in known:
@@ -70,7 +70,7 @@ def refuse_unknown(ev: Evaluator) -> None:
 
 
 def for_section(name: str) -> str:
-    """The fix for a setting of a section that is given as a param; empty for another name."""
+    """The fix for a setting of a section that is set as a param. Empty for other names."""
     for section in Definition.families["section"].values():
         if name in section.settings:
             return f"declare `param {name} = ...` and write `{name} = {name}` in `{section.name}`"

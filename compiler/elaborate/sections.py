@@ -1,4 +1,4 @@
-"""The sections of a file, and with them the whole program."""
+"""The sections of a file, and the assembly of the program."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def assemble(e: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledProgram:
-    """Read the sections and put the program together."""
+    """Read the sections and assemble the program."""
     written = find(e, tree)
     data = data_section(e, ev, tree, written.get("data"))
     train = section(ev, Train, written.get("train")) or Train()
@@ -71,14 +71,14 @@ def assemble(e: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledProgra
 
 
 def is_uncertain(e: Elaboration, ev: Evaluator, train: syntax.Section | None) -> bool:
-    """Whether more would be measured, but for errors in outputs or in `train`."""
+    """Whether errors in outputs or in `train` may hide figures that would be measured."""
     outputs = ev.scope.file.outputs.values()
     filled = bool(outputs) and all(isinstance(o, OutputRef) and o.scores is not None for o in outputs)
     return e.problems.failed and (not filled or bool(e.torn.names) or is_wrong(e, train))
 
 
 def is_wrong(e: Elaboration, section: syntax.Section | None) -> bool:
-    """Whether there is an error in the section."""
+    """Whether the section contains an error."""
     places = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
     return section is not None and any(
         p.source is section.span.source and section.span.start <= p.start < section.span.end for p in places
@@ -86,23 +86,23 @@ def is_wrong(e: Elaboration, section: syntax.Section | None) -> bool:
 
 
 def measured_parts(e: Elaboration, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
-    """The parts of the rows that there are; all where that is not known."""
+    """The parts of the split that exist; all parts if that is unknown."""
     if data is None or is_wrong(e, written):
         return PARTS
-    with_source = isinstance(data.source, Idx)  # has a test set of its own, or none
+    with_source = isinstance(data.source, Idx)  # may have its own test set
     there = {"train": True, "validation": bool(data.validation), "test": bool(data.test) or with_source}
     return tuple(part for part in PARTS if there[part])
 
 
 def find(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section]:
-    """The sections of the file by their word, each once."""
+    """The sections of the file by name. Duplicates are reported."""
     written: dict[str, syntax.Section] = {}
     for statement in tree.body:
         if not isinstance(statement, syntax.Section):
             continue
         word = statement.name.id
         if word in ("step", "phase"):
-            e.problems.report("E0509", statement.span, f"`{word}` stands only in `train {{ }}`")
+            e.problems.report("E0509", statement.span, f"`{word}` is allowed only in `train {{ }}`")
         elif word in written:
             e.problems.report(
                 "E0303",
@@ -119,7 +119,7 @@ def find(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section]:
 
 def section(ev: Evaluator, definition: type[Definition], written: syntax.Section | None,
             extra: Callable[[syntax.Bind], bool] | None = None) -> Any:  # fmt: skip
-    """An instance of the section from its settings; none if the file has no such section or it is wrong."""
+    """An instance of the section from its settings. `None` if the file does not have the section."""
     if written is None:
         return None
     values: dict[str, Any] = {}
@@ -144,7 +144,7 @@ def value_of(ev: Evaluator, definition: type[Definition], declared: Setting, val
 
 
 def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[syntax.Bind]:
-    """The settings of a section; an `if` among them is decided."""
+    """The settings of a section. Of an `if`, only the chosen branch."""
     for statement in body:
         if isinstance(statement, syntax.Bind):
             yield statement
@@ -163,7 +163,7 @@ def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[s
 
 def key_of(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any],
            body: Sequence[syntax.Statement]) -> Any:  # fmt: skip
-    """The setting that a statement of a section gives."""
+    """The setting that a statement of a section sets."""
     key = statement.targets[0]
     if len(statement.targets) > 1:
         raise ev.fail("E0602", statement.span, "a setting has one name")
@@ -178,7 +178,7 @@ def key_of(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, 
 
 def no_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bind,
                body: Sequence[syntax.Statement]) -> Halt:  # fmt: skip
-    """The section has no setting of that name; the value is looked at as that of the one that is meant."""
+    """The error for an unknown setting. If the name is an alias, the value is checked too."""
     key = statement.targets[0]
     names = [*definition.settings, *later(definition.name)]
     fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
@@ -198,7 +198,7 @@ def no_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bi
 
 
 def of_optimizer(name: str, body: Sequence[syntax.Statement]) -> str:
-    """What to do about a setting of the optimizer that stands beside it."""
+    """The fix for a setting of the optimizer that is written beside it."""
     if name not in aliases.OPTIMIZERS_OWN:
         return ""
     known = Definition.families["optimizer"]
@@ -211,7 +211,7 @@ def of_optimizer(name: str, body: Sequence[syntax.Statement]) -> str:
 
 
 def _optimizer(body: Sequence[syntax.Statement]) -> str:
-    """The name of the optimizer in the body of `train`, as it is called here."""
+    """The name, in this language, of the optimizer in the body of `train`."""
     for statement in body:
         if isinstance(statement, syntax.Bind) and statement.targets[0].id == "optimizer":
             head = statement.value.function if isinstance(statement.value, syntax.Call) else statement.value
@@ -221,7 +221,7 @@ def _optimizer(body: Sequence[syntax.Statement]) -> str:
 
 
 def with_own(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax.Expr:
-    """The value of a setting; an optimizer with those settings of it that stand beside it, and are told."""
+    """The value of a setting. An optimizer includes its settings written beside it, which are reported elsewhere."""
     value, chosen = statement.value, Definition.families["optimizer"].get(_optimizer(body))
     if statement.targets[0].id != "optimizer" or chosen is None:
         return value
@@ -235,19 +235,19 @@ def with_own(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax
 
 
 def of_another(definition: type[Definition] | None, name: str) -> str:
-    """Which other section has a setting of that name, or of what it is called here."""
+    """The fix for a setting, or an alias of a setting, of another section."""
     for section in Definition.families["section"].values():
         words = (name, *aliases.SETTINGS.get(name, ()))
         found = next((word for word in words if word in section.settings), "")
         if found and section is not definition:
-            return f"it stands in `{section.name}`: `{section.name} {{ {found} = ... }}`"
+            return f"it belongs in `{section.name}`: `{section.name} {{ {found} = ... }}`"
     return ""
 
 
 def data_section(
     e: Elaboration, ev: Evaluator, tree: syntax.File, written: syntax.Section | None
 ) -> Data | None:
-    """The `data` section, with its keys that are names of inputs and targets."""
+    """The `data` section, including its keys that name inputs and targets."""
     fields: dict[str, Field] = {}
 
     def read(statement: syntax.Bind) -> bool:
@@ -260,13 +260,13 @@ def data_section(
     data = section(ev, Data, written, read)
     if written is not None and shared_classes.from_data(tree, fields) != e.sharing:
         e.problems.report("E0211", written.name.span,
-                          "which fields share a column, and so their classes, has to be known first",
+                          "fields of one column share its classes, so the columns have to be known before the types",
                           help="write names of columns as texts or params, outside of any `if`")  # fmt: skip
     return data and data.knowing(fields=fields)
 
 
 def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
-    """`FIELD = column(...)` of `data`: where an input or a target comes from."""
+    """`FIELD = column(...)` of `data`: the origin of an input or a target."""
     value = arguments.read(ev, MemberOf("field"), expr)
     try:
         return MemberOf("field").accept(value)
@@ -277,8 +277,8 @@ def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
 
 
 def chosen_outputs(e: Elaboration, ev: Evaluator, export: Export) -> Export:
-    """The section with the outputs that a command asks for, which are written as in the file; the brackets of
-    the list may be left out."""
+    """The section with the outputs that a command asks for, in the syntax of the file. The brackets of the
+    list are optional."""
     if e.chosen is None:
         return export
     text, problems = e.chosen.strip(), Problems()
@@ -305,7 +305,7 @@ def check_together(
     validated: bool,
     uncertain: bool,
 ) -> None:
-    """Settings of `train` that do not go with each other, or with what is measured, where that is certain."""
+    """Check settings of `train` against each other and, unless `uncertain`, against the measured figures."""
     with reported(e, train, written):
         train.check()
         if not uncertain:
@@ -313,7 +313,7 @@ def check_together(
 
 
 def check_weights(e: Elaboration, train: Train, written: syntax.Section | None) -> None:
-    """What is frozen, loaded into or kept small has to be there, unless an error kept it from being made."""
+    """Check that weights to freeze, load or regularize exist, unless an error may have removed them."""
     if e.problems.failed:
         return
     with reported(e, train, written):
@@ -322,18 +322,18 @@ def check_weights(e: Elaboration, train: Train, written: syntax.Section | None) 
 
 @contextmanager
 def reported(e: Elaboration, train: Train, written: syntax.Section | None) -> Iterator[None]:
-    """What a check of `train` rejects, as an error at the setting that it is about."""
+    """Report a `Reject` of a check of `train` at the setting that it names."""
     try:
         yield
     except Reject as reject:
         own = reject.at.span if isinstance(reject.at, Definition) else train.spans.get(str(reject.at))
         span = own or (written and written.name.span)
-        assert span is not None, "what is not written is not wrong"
+        assert span is not None, "a default setting was rejected"
         e.problems.report(reject.code, span, reject.message, help=reject.help)
 
 
 def check_data(e: Elaboration, ev: Evaluator, data: Data | None) -> None:
-    """Names in `data` have to be fields of the file."""
+    """Check that `stratify` names an output of the file."""
     if data is None or data.stratify is None:
         return
     file = ev.scope.file
@@ -343,5 +343,5 @@ def check_data(e: Elaboration, ev: Evaluator, data: Data | None) -> None:
         return
     if not isinstance(output, OutputRef) or output.declared.element not in ("class", "binary", "bool"):
         e.problems.report("E0605", data.spans["stratify"],
-                          f"`stratify` wants a class or binary output, `{data.stratify}` is none",
+                          f"`stratify` takes a class or binary output, and `{data.stratify}` is not one",
                           help=did_you_mean(data.stratify, file.outputs))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The layer, or the setting of a layer, that would make one shape fit another."""
+"""Hints for shape errors: a layer, or a setting of a layer, that makes one shape match another."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.types import Tensor
 
-FAR = 20  # layers back that are looked at
+FAR = 20  # maximum number of previous layers to examine
 
 
 def fix(operator: Operator, operands: Sequence[Operand]) -> str:
-    """What to do with two tensors that cannot be put together, if one layer does it."""
+    """One layer that makes the shapes of two operands compatible. Empty if there is none."""
     tensors = [(o.span.text, o.value.type) for o in operands if isinstance(o.value, Value)]
     if len(operands) != 2 or len(tensors) != 2:
         return ""
@@ -44,7 +44,7 @@ def takes(operator: Operator, *types: Tensor) -> bool:
 
 
 def between(have: Tensor, want: Tensor) -> str:
-    """The layer that leads from one shape to the other, if it keeps its size or shrinks it."""
+    """The layer that maps one shape to the other, if the spatial size stays equal or shrinks."""
     old, new = fixed(have.shape), fixed(want.shape)
     if not old or not new or len(old) != len(new):
         return ""
@@ -58,8 +58,8 @@ def between(have: Tensor, want: Tensor) -> str:
 
 
 def setting(value: Value, producers: Mapping[Value, Node], fits: Callable[[Tensor], bool]) -> str:
-    """The one setting of a layer on the way to a value with which its type fits; empty if there is none."""
-    behind: list[Node] = []  # the layer: from the value back
+    """One setting of a layer before a value that makes the type of the value fit. Empty if there is none."""
+    behind: list[Node] = []  # nodes after the layer, from the value backwards
     node = producers.get(value)
     while node is not None and len(behind) < FAR:
         for name, operator in () if node.site.entered else others(node.operator):
@@ -73,14 +73,14 @@ def setting(value: Value, producers: Mapping[Value, Node], fits: Callable[[Tenso
 
 
 def others(operator: Operator) -> Iterator[tuple[str, Operator]]:
-    """The same operator with other sizes of what it makes, each with the setting that differs."""
+    """Variants of the operator with another result size, each with the name of the changed setting."""
     for name, values in operator.adjusts.items():
         for value in values:
             yield name, operator.with_settings(**{name: value})
 
 
 def remade(operator: Operator, node: Node, behind: Sequence[Node]) -> Tensor | None:
-    """The type that comes out behind a node that has this operator in place of its own."""
+    """The type at the end of a chain of nodes if the operator of its first node is replaced."""
     try:
         made = operator.bind(*(o.type for o in node.operands)).results[0]
         for before, after in zip((node, *reversed(behind)), reversed(behind), strict=False):
@@ -92,7 +92,7 @@ def remade(operator: Operator, node: Node, behind: Sequence[Node]) -> Tensor | N
 
 
 def pair(operator: Operator, operands: Sequence[Operand], producers: Mapping[Value, Node]) -> str:
-    """The setting of a layer before one of several operands with which the operator takes them all."""
+    """One setting of a layer before one of the operands that makes all operands compatible."""
     values = [o.value for o in operands if isinstance(o.value, Value)]
     for place, value in enumerate(values if len(values) == len(operands) else ()):
 
@@ -105,7 +105,7 @@ def pair(operator: Operator, operands: Sequence[Operand], producers: Mapping[Val
 
 
 def earlier(operator: Operator, value: Value, producers: Mapping[Value, Node]) -> str:
-    """What to do further up the flow so that an operator takes a value; empty if that is not known."""
+    """A fix earlier in the flow that makes the value valid for the operator. Empty if none is known."""
     node = producers.get(value)
     if getattr(operator, "spatial", False):
         return channels(value, producers)
@@ -113,7 +113,7 @@ def earlier(operator: Operator, value: Value, producers: Mapping[Value, Node]) -
 
 
 def joins_axes(node: Node) -> bool:
-    """Whether it makes one axis of all, as `flatten` does."""
+    """Whether the node joins all axes into one, as `flatten` does."""
     if "numbers" not in node.operator.keeps or len(node.operands) != 1:
         return False
     with suppress(DimError):
@@ -122,7 +122,7 @@ def joins_axes(node: Node) -> bool:
 
 
 def unfolded(operator: Operator, node: Node) -> str:
-    """The fix of a free axis that `flatten` has folded into the others."""
+    """The fix for a free dimension that `flatten` joined with the others."""
     x = node.operands[0].type
     free = [axis for axis, size in enumerate(x.shape) if not isinstance(size, int)]
     if len(free) != 1:
@@ -135,8 +135,7 @@ def unfolded(operator: Operator, node: Node) -> str:
 
 
 def channels(value: Value, producers: Mapping[Value, Node]) -> str:
-    """The fix for an image that comes in with its channels last, if its axes stay in their places
-    from there on."""
+    """The fix for an input image with channels last, if the nodes after it keep the order of the axes."""
     for _ in range(FAR):
         node = producers.get(value)
         if node is None:
@@ -153,4 +152,4 @@ def channels_first(name: str, x: Tensor) -> str:
     if not all(isinstance(size, int) and size > 4 for size in x.shape[:2]):
         return ""
     wanted = x.with_shape(x.shape[-1], *x.shape[:2])
-    return f"channels come first: `transpose(2, 0, 1)` right behind `{name}` makes {wanted} of it"
+    return f"channels come first: `transpose(2, 0, 1)` right after `{name}` makes it {wanted}"

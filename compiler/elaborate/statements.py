@@ -1,4 +1,4 @@
-"""The statements of a file, a block or a net, run in order."""
+"""Statements of a file, a block or a net, executed in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Returned:
 
 
 def run_body(ev: Evaluator, template: Template) -> Any:
-    """The body of a block or net; what it returns."""
+    """Run the body of a block or net, and return its value."""
     returned = run(ev, template.declaration.body)
     if returned is None:
         name = template.declaration.name
@@ -32,14 +32,14 @@ def run_body(ev: Evaluator, template: Template) -> Any:
             "E0508",
             name.span,
             f"{template.what} `{name.id}` ends without a `return`",
-            help="every way through it has to return a value",
+            help="every path through it has to return a value",
         )
     return returned.value
 
 
 def run(ev: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
-    """Run statements until one returns. One that fails breaks the names that it would have bound,
-    and the others go on."""
+    """Run statements until one returns. If a statement fails, its names are marked as broken, and the next
+    statements are run."""
     halted = False
     for statement in body:
         ev.builder.spend(statement.span)
@@ -70,7 +70,7 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         return run_for(ev, statement)
     elif isinstance(statement, syntax.Return):
         if ev.scope.top:
-            raise ev.fail("E0508", statement.span, "`return` stands only in a block or net",
+            raise ev.fail("E0508", statement.span, "`return` is allowed only in a block or net",
                           help="at the top of a file a flow ends in an output: `-> OUTPUT`")  # fmt: skip
         values = tuple(decay(ev, ev.evaluate(v), v) for v in statement.values)
         return Returned(values[0] if len(values) == 1 else values)
@@ -80,7 +80,7 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         word = (
             statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
         )
-        raise ev.fail("E0509", statement.span, f"`{word}` stands only at the top of the file, not in a block")
+        raise ev.fail("E0509", statement.span, f"`{word}` is allowed only at the top of the file, not in a block")
     return None
 
 
@@ -129,7 +129,7 @@ def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: synta
 
 
 def bound_output(ev: Evaluator, targets: Sequence[syntax.Ident], expr: syntax.Expr) -> Halt:
-    """`y = x -> f` where `y` is an output."""
+    """The error for `y = x -> f` where `y` is an output."""
     name = targets[0].id if len(targets) == 1 else f"({', '.join(t.id for t in targets)})"
     flow = expr.span.text if not isinstance(expr, syntax.Conditional) else f"({expr.span.text})"
     message = f"`{targets[0].id}` is declared already, as an output"
@@ -144,19 +144,19 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
     if is_tensor(value) or is_tensors(value):
         ev.e.dropped = ev.e.dropped or ev.scope.top
         raise ev.fail("E0506", statement.span,
-                      f"this flow ends nowhere: {shown(value)} is made and then dropped",
+                      f"this flow ends nowhere: {shown(value)} is computed and then not used",
                       help=f"let it flow on, `-> {waiting_output(ev)}`, or give it a "
                            "name, `name = ...`")  # fmt: skip
     raise ev.fail(
         "E0506",
         statement.span,
-        f"{describe(value)} stands here and does nothing",
+        f"{describe(value)} has no effect here",
         help="give it a name, `name = ...`",
     )
 
 
 def waiting_output(ev: Evaluator) -> str:
-    """The output that is probably meant, where one alone is waiting."""
+    """The only output without a value, or a placeholder."""
     waiting = ev.e.waiting
     return next(iter(waiting)) if len(waiting) == 1 and ev.scope.top else "OUTPUT"
 
@@ -171,7 +171,7 @@ def shown(value: Any) -> str:
 
 
 def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
-    """What the statements would have bound or filled is broken, and using it says nothing more."""
+    """Mark the names and outputs of the statements as broken. Their uses report no further errors."""
     for statement in body:
         if isinstance(statement, (syntax.Bind, syntax.For)):
             ev.scope.names.update({t.id: BROKEN for t in statement.targets})
@@ -191,14 +191,14 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
 
 
 def fills_output(ev: Evaluator, value: syntax.Expr) -> bool:
-    """Whether a flow ends in outputs of the file; one that does not was meant to, in most cases."""
+    """Whether a flow ends in outputs of the file."""
     sink = value.steps[-1] if isinstance(value, syntax.Flow) else value
     items = sink.items if isinstance(sink, syntax.TupleExpr) else (sink,)
     return all(isinstance(i, syntax.Name) and i.id in ev.scope.file.outputs for i in items)
 
 
 def break_outputs(ev: Evaluator, names: Iterable[str]) -> None:
-    """These outputs would have been filled here."""
+    """Mark outputs without a value as broken."""
     for name in names if ev.scope.top else ():
         output = ev.scope.file.outputs.get(name)
         if isinstance(output, OutputRef) and output.scores is None:
@@ -206,7 +206,7 @@ def break_outputs(ev: Evaluator, names: Iterable[str]) -> None:
 
 
 def returns(body: Iterable[syntax.Statement]) -> bool:
-    """True if a `return` stands in the statements."""
+    """Whether the statements contain a `return`."""
     return any(
         isinstance(s, syntax.Return)
         or (isinstance(s, syntax.If) and (returns(s.then) or returns(s.otherwise)))

@@ -1,4 +1,4 @@
-"""Tensors on their way: what may flow, and in how many."""
+"""Tensor operands: conversion of values to operands, and their number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
-    """One tensor, or a number that stands for one."""
+    """One operand: a tensor, or a number in place of a tensor."""
     if isinstance(value, OutputRef):
         return Operand(flowed(ev, value, span), span, value)
     if isinstance(value, (Value, bool, int, float)):
@@ -36,7 +36,7 @@ def no_tensor(ev: Evaluator, value: Any, span: Span) -> Halt:
 
 
 def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
-    """All that flows: a tuple flows as several tensors, each with its own place."""
+    """The operands of a value. A tuple gives several operands, each with its own span."""
     if not isinstance(value, (tuple, list)):
         return [operand(ev, value, expr.span)]
     if not value:
@@ -54,7 +54,7 @@ def flowed(ev: Evaluator, output: OutputRef, span: Span) -> Value:
         raise Halt
     if output.scores is None:
         raise ev.fail("E0504", span, f"nothing has flowed into `{output.name}` yet",
-                      help=f"`... -> {output.name}` has to stand before this line")  # fmt: skip
+                      help=f"`... -> {output.name}` has to come before this line")  # fmt: skip
     return output.scores
 
 
@@ -63,7 +63,7 @@ def result(values: tuple[Value, ...]) -> Value | tuple[Value, ...]:
 
 
 def again(value: Any, span: Span) -> list[Operand]:
-    """What a stage made, flowing on."""
+    """The results of a stage as operands of the next stage."""
     return [Operand(v, span) for v in flat(value)]
 
 

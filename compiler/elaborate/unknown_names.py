@@ -1,4 +1,4 @@
-"""What is said of names that stand for nothing: what they are called here, or the nearest that there is."""
+"""Errors for unknown names, with the equivalent in this language or the nearest known name as the fix."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ UNBUILT = ("operator", "loss", "function")
 
 
 def name(ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Halt:
-    """A name that the scope does not know, which a `call` calls; `otherwise` is what to do where no other can
-    be meant."""
+    """The error for a name that is not in scope. `call` is the call of which it is the function. `otherwise`
+    is the help text if no similar name exists."""
     if name in later(*UNBUILT):
         return ev.refuse(span, not_built("operator", name))
     if name in FUNCTIONS:
@@ -35,11 +35,11 @@ def name(ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax
     if ev.e.problems.seen("E0301", span) or name in ev.e.torn.names:
         return Halt()
     if find_operator(name, losses=True):
-        return ev.fail("E0302", span, f"`{name}` may stand only in a loss, `train {{ loss = ... }}`",
-                       help="where none is written, an output's loss follows from its type")  # fmt: skip
+        return ev.fail("E0302", span, f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`",
+                       help="without a `loss` setting, the loss of an output follows from its type")  # fmt: skip
     if name in ev.scope.file.declared:
-        return ev.fail("E0304", span, f"`{name}` is not known yet, where params and types are read",
-                       help="a param knows the params above it, a type the params and the inputs "
+        return ev.fail("E0304", span, f"`{name}` is not known yet when params and types are read",
+                       help="a param can use the params above it, a type the params and the inputs "
                             "above it")  # fmt: skip
     if not ev.scope.top and name in ev.e.top_names():
         return ev.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
@@ -49,21 +49,21 @@ def name(ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax
 
 def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Collection[str]],
             otherwise: str = "", call: syntax.Call | None = None) -> Halt:  # fmt: skip
-    """Nothing has this name, and no error before this one is the reason."""
+    """The error for a name that nothing has, and whose absence is not caused by another error."""
     word = aliases.named(name, *STAGES)
     if word in later(*UNBUILT):
         return ev.refuse(span, not_built("operator", word, name))
     place, help = here(span, call)
     help = help or aliases.operator(name).replace("OUTPUT", output_beside(ev, span)) or for_settings(name)
     if ev.e.torn.nameless and not help:
-        return Halt()  # it may be the name that is lost
+        return Halt()  # a lost declaration may have this name
     near = "" if name in aliases.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
     help = help or near or otherwise
     return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
 
 
 def output_beside(ev: Evaluator, span: Span) -> str:
-    """The output that is given to a call beside this place, or the only one."""
+    """The output that is an argument next to this span, or the only output of the file."""
     outputs, text = ev.scope.file.outputs, span.source.text
     before = re.search(r"(\w+)\s*,\s*$", text[max(0, span.start - MAX_BESIDE) : span.start])
     after = re.match(r"\s*,\s*(\w+)", text[span.end : span.end + MAX_BESIDE])
@@ -72,7 +72,7 @@ def output_beside(ev: Evaluator, span: Span) -> str:
 
 
 def here(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
-    """How a call of another library is written here, with the place of what is to be written anew."""
+    """The equivalent in this language of a call of another library, with the span to replace."""
     written = foreign_calls.call(call) if call else ""
     if not call or not written:
         return span, ""
@@ -84,7 +84,7 @@ def here(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
 
 
 def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = None) -> Halt | None:
-    """`nn.Linear` where nothing is called `nn`; none where something is."""
+    """The error for `nn.Linear` if `nn` is unknown; otherwise `None`."""
     root = root_of(path)
     if root is None or knows(ev, root.id) or (root.id in ev.e.torn.names and root.id not in MODULES):
         return None
@@ -99,12 +99,12 @@ def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = Non
     own = path.name if find_operator(path.name, losses=True) else word
     help = help or (f"it is written `{own}` here" if own else aliases.operator(path.name))
     return ev.fail("E0301", place, f"nothing is called `{root.id}` here",
-                   help=help or "the words of the language stand by themselves, and need no "
+                   help=help or "the words of the language are written without a "
                                 "module")  # fmt: skip
 
 
 def method(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) -> Halt:
-    """`x.relu()`: nothing that stands behind a point can be called."""
+    """The error for `x.relu()`. Attributes cannot be called."""
     if halt := module(ev, function, call):
         return halt
     value = ev.evaluate(function.value)

@@ -21,8 +21,8 @@ ALLOW = re.compile(r"#+\s*allow\s+([EWew]\d+)\b\s*:?\s*(.*)")
 def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[Allowed, ...]:
     """Remove the warnings that comments allow. Report comments that match no warning or give no reason.
     Returns the comments for warnings that only the data can cause."""
-    told: list[Diagnostic] = []
-    waiting: list[Allowed] = []
+    reported: list[Diagnostic] = []
+    deferred: list[Allowed] = []
     silenced: set[int] = set()  # by identity
     warnings = by_line(problems)
     for span, text in comments:
@@ -31,17 +31,17 @@ def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[All
             continue
         code, reason = match[1].upper(), match[2].strip()
         there = warnings.get(line_of(span), ())
-        meant = [id(d) for d in there if d.code == code]
-        silenced.update(meant)
-        known = bool(meant)
+        matching = [id(d) for d in there if d.code == code]
+        silenced.update(matching)
+        known = bool(matching)
         if code.startswith("W") and not told_by_compiler(code):
-            waiting.append(Allowed(code, span))
+            deferred.append(Allowed(code, span))
             known = True
         if known and not reason:
-            told.append(Diagnostic("W0002", f"this allows {code} without a reason", (Label(span),), (),
+            reported.append(Diagnostic("W0002", f"this allows {code} without a reason", (Label(span),), (),
                                    f"give the reason: `# allow {code}: why`"))  # fmt: skip
         elif not known and not problems.failed:
-            told.append(
+            reported.append(
                 Diagnostic(
                     "W0001",
                     f"there is no {code} on this line to allow",
@@ -51,9 +51,9 @@ def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[All
                 )
             )
     problems.found = [d for d in problems.found if id(d) not in silenced]
-    for diagnostic in told:
+    for diagnostic in reported:
         problems.add(diagnostic)
-    return tuple(waiting)
+    return tuple(deferred)
 
 
 def by_line(problems: Problems) -> dict[tuple[str, int], list[Diagnostic]]:

@@ -1,4 +1,4 @@
-"""Arguments of a call: match each to a setting, read it as the setting's parameter type, check and bind it."""
+"""Arguments of a call: match each to a setting, read it as that parameter type, check and bind it."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def bind(
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
     """Bind a call, or a bare name, to a definition. Returns an instance of the definition, the tensors among
     the arguments, and the span of each setting. Errors of all arguments are reported before `Halt`."""
-    if call and (halt := decimal_commas.refuse(ev, definition, call)):
+    if call and (halt := decimal_commas.reject(ev, definition, call)):
         raise halt
-    waiting = settings.positional(definition)
+    unfilled = settings.positional(definition)
     values: dict[str, list[Any]] = {}
     spans: dict[str, Span] = {}
     tensors: list[Operand] = []
-    failed = lost = False
+    failed = position_lost = False
     for argument in call.arguments if call else ():
         by_name, expr = argument.name is not None, argument.value
-        if lost and not by_name:
+        if position_lost and not by_name:
             continue  # its setting is unknown
         try:
             if by_name:
                 setting = named_setting(ev, definition, argument, values, call)
             else:
-                setting = waiting[0] if waiting else None
+                setting = unfilled[0] if unfilled else None
             value = read(ev, setting.kind, expr) if setting else ev.evaluate(expr)
             if not by_name and settings.is_operand(definition, value):
                 tensors += operands(ev, value, expr)
@@ -58,13 +58,13 @@ def bind(
             values.setdefault(setting.name, []).extend(checked)
             spans.setdefault(setting.name, expr.span)
             if by_name or not setting.rest:
-                waiting = [s for s in waiting if s.name != setting.name]
+                unfilled = [s for s in unfilled if s.name != setting.name]
         except Halt:
-            failed, lost = True, lost or not by_name
+            failed, position_lost = True, position_lost or not by_name
     if failed:
         raise Halt
     if any(s.required and s.name not in values for s in definition.settings.values()):
-        raise settings.lacking(ev, definition, values, call, span)
+        raise settings.missing_settings(ev, definition, values, call, span)
     given = {name: tuple(v) if definition.settings[name].rest else v[0] for name, v in values.items()}
     return definition(**given).placed(span, spans), tensors, spans
 
@@ -79,7 +79,7 @@ def named_setting(
     """The setting that a named argument refers to. `given` are the settings that have a value already."""
     name, place = argument.name or "", argument.name_span or argument.value.span
     if name in later(definition.name):
-        raise ev.refuse(place, not_built(definition.name, name))
+        raise ev.reject(place, not_built(definition.name, name))
     if name not in definition.settings:
         halt = settings.unknown(ev, definition, argument, call)
         if meant := aliases.called(name, definition.settings):
@@ -189,7 +189,7 @@ def check_names(
         rule(ev, kind, expr)
     except Halt:
         named = [a for a in expr.arguments if a.name is not None] if isinstance(expr, syntax.Call) else []
-        for definition in members.meant_by(kind, expr) if named else ():
+        for definition in members.aliased_members(kind, expr) if named else ():
             for argument in named:
                 with suppress(Halt):
                     named_setting(ev, definition, argument, ())

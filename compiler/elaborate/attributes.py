@@ -9,7 +9,7 @@ from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.definitions.unimplemented import later, not_built
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import outputs, unknown_names
-from dlc.compiler.elaborate.tensor_operands import flowed
+from dlc.compiler.elaborate.tensor_operands import scores_of
 from dlc.compiler.elaborate.values import InputRef, OutputRef
 from dlc.compiler.ir.graph import Value
 
@@ -21,17 +21,18 @@ OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")
 
 
 def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
-    if halt := unknown_names.module(ev, expr):
+    if halt := unknown_names.foreign_module(ev, expr):
         raise halt
     value = ev.evaluate(expr.value)
     known = OF_OUTPUTS if isinstance(value, OutputRef) else OF_TENSORS
     if not isinstance(value, (Value, InputRef, OutputRef)):
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`")
     if expr.name in later("attribute"):
-        raise ev.refuse(expr.name_span, not_built("attribute", expr.name))
+        raise ev.reject(expr.name_span, not_built("attribute", expr.name))
     if expr.name not in known:
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`",
-                      help=did_you_mean(expr.name, known) or f"its attributes are {', '.join(known)}")  # fmt: skip
+                      help=did_you_mean(expr.name, known)
+                           or f"its attributes are {', '.join(known)}")  # fmt: skip
     if isinstance(value, OutputRef) and expr.name in ("target", "logits", "probabilities"):
         return of_output(ev, value, expr)
     if isinstance(value, OutputRef):
@@ -67,7 +68,7 @@ def classes(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
 def of_output(ev: Evaluator, output: OutputRef, expr: syntax.Attribute) -> Any:
     if expr.name == "target":
         return outputs.target(ev, output)
-    scores = flowed(ev, output, expr.span)
+    scores = scores_of(ev, output, expr.span)
     if expr.name == "logits":
         return scores
     return outputs.probabilities(ev, output, expr.span)

@@ -22,7 +22,7 @@ def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -
     declaration = template.declaration
     names = dict.fromkeys(s.name.id for s in declaration.settings)
     given: dict[str, Any] = {}
-    waiting = (name for name in names if name not in given)
+    unfilled = (name for name in names if name not in given)
     tensors: list[Operand] = []
     for argument in arguments:
         if argument.name is not None:
@@ -39,7 +39,7 @@ def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -
             tensors += operands(ev, value, argument.value)
         elif not names and isinstance(value, (int, float)):
             tensors.append(Operand(value, argument.value.span))
-        elif (name := next(waiting, None)) is None:
+        elif (name := next(unfilled, None)) is None:
             raise ev.fail("E0404", argument.value.span,
                           f"{template.what} `{template.name}` has no setting for {describe(value)}",
                           help=f"write `{block_signature(template)}`")  # fmt: skip

@@ -40,8 +40,8 @@ NESTED_IN_A_THREAD = 25  # nesting depth per thread, to stay far below Python's 
 MAX_WEIGHTS = 10**10
 MAX_SIZE = 10**12
 
-ENDLESS = "look for a loop, a `repeat` or a block that expands far more often than intended"
-UNENDING = "a block that calls itself needs an `if` that ends it"
+LOOP_HELP = "look for a loop, a `repeat` or a block that expands far more often than intended"
+RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
 
 
 class Level:
@@ -63,7 +63,7 @@ class GraphBuilder:
         self.work = 0
         self.depth = 0  # nesting depth of expressions and stages
         self.size = 0
-        self.fed: set[Value] = set()  # values that depend on an input or a target
+        self.input_dependent: set[Value] = set()  # values that depend on an input or a target
         self._value_names = UniqueNames()
         self._net_names: dict[Template, str] = {}
         self._open_nets: list[str] = []
@@ -85,16 +85,16 @@ class GraphBuilder:
         self.fail(code, span, message, help=help)
         return Stop()
 
-    def spend(self, span: Span, work: int = 1) -> None:
+    def count_work(self, span: Span, work: int = 1) -> None:
         """Count steps of elaboration. Error `E0902` above `MAX_WORK`."""
         self.work += work
         if self.work > MAX_WORK:
             raise self.stop(
-                "E0902", span, f"this spec takes more than {MAX_WORK:_} steps to expand", ENDLESS
+                "E0902", span, f"this spec takes more than {MAX_WORK:_} steps to expand", LOOP_HELP
             )
 
-    def within(self, span: Span, act: Callable[..., Any], *given: Any) -> Any:
-        """Call `act` one nesting level deeper. Every `NESTED_IN_A_THREAD` levels the call moves to a new thread.
+    def within(self, span: Span, function: Callable[..., Any], *given: Any) -> Any:
+        """Call `function` one nesting level deeper. Each `NESTED_IN_A_THREAD` levels start a new thread.
         Error `E0903` above `MAX_NESTED`."""
         self.depth += 1
         try:
@@ -103,9 +103,9 @@ class GraphBuilder:
                     "E0903",
                     span,
                     f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here",
-                    UNENDING,
+                    RECURSION_HELP,
                 )
-            return act(*given) if self.depth % NESTED_IN_A_THREAD else in_thread(act, *given)
+            return function(*given) if self.depth % NESTED_IN_A_THREAD else in_thread(function, *given)
         finally:
             self.depth -= 1
 
@@ -157,7 +157,7 @@ class GraphBuilder:
                 "E0903",
                 use.span,
                 f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here",
-                UNENDING,
+                RECURSION_HELP,
             )
         outer, self.uses = self.uses, (use, *self.uses)
         try:
@@ -176,7 +176,7 @@ class GraphBuilder:
         """A new input of the graph. If it is not a plain input, its kind is part of its name: `y.target`."""
         value = self.value(field if kind == "input" else f"{field}.{kind}", type, span)
         given = GraphInput(value.name, value.type, value.site, kind, field)
-        self.fed.add(given)
+        self.input_dependent.add(given)
         return given
 
     # --- weights ------------------------------------------------------------------------------------------
@@ -206,8 +206,8 @@ class GraphBuilder:
                 f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
             )
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
-        seen, reached = (f if isinstance(f, int) else 1 for f in spec.fans)
-        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (seen, reached), level.net)
+        fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
+        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (fan_in, fan_out), level.net)
         return value
 
     # --- nodes --------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ class GraphBuilder:
     def apply(self, operator: Operator, operands: list[Operand], span: Span,
               spans: Mapping[str, Span] | None = None) -> tuple[Value, ...]:  # fmt: skip
         """Add a node. The operands are converted to the dtypes and ranks that the operator takes."""
-        self.spend(span)
+        self.count_work(span)
         spans = spans or {}
         in_settings = tensors_in(operator)
         operator = operator.with_settings(**dict.fromkeys(in_settings))
@@ -296,11 +296,11 @@ class GraphBuilder:
             return self.fail(
                 reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at])
             )
-        help = shape_hints.pair(operator, operands, self.producers) if len(operands) > 1 else ""
+        help = shape_hints.operand_fix(operator, operands, self.producers) if len(operands) > 1 else ""
         if not help and reject.code == "E0203":
-            help = shape_hints.fix(operator, operands)
+            help = shape_hints.layer_fix(operator, operands)
         if len(operands) == 1 and isinstance(operands[0].value, Value):
-            help = shape_hints.earlier(operator, operands[0].value, self.producers)
+            help = shape_hints.upstream_fix(operator, operands[0].value, self.producers)
         help = help or reject.help
         labels = (
             [Label(o.span, shown(o)) for o in operands if o.span != span]
@@ -322,18 +322,20 @@ class GraphBuilder:
         span: Span,
     ):
         if len(self.nodes) >= MAX_NODES:
-            raise self.stop("E0902", span, f"this spec expands to more than {MAX_NODES:_} operators", ENDLESS)
+            raise self.stop(
+                "E0902", span, f"this spec expands to more than {MAX_NODES:_} operators", LOOP_HELP
+            )
         full = f"{self.level.prefix}{name}"
         results = tuple(self.value(full, type, span) for type in operator.results)
         node = Node(operator, operands, weights, results, results[0].name, self.site(span), self.level.net)
         self.nodes.append(node)
         self.producers.update(dict.fromkeys(results, node))
-        if not self.fed.isdisjoint(operands):
-            self.fed.update(results)
+        if not self.input_dependent.isdisjoint(operands):
+            self.input_dependent.update(results)
         return results
 
     def read(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
-        """The nodes, without unused constants. A constant is unused if all readers convert it to another dtype."""
+        """The nodes, without unused constants. A constant is unused if all its readers cast it."""
         read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
         return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
 
@@ -347,7 +349,7 @@ class GraphBuilder:
         if not operator.batchless or (any(batched) and not all(batched) and alone):
             values = [v if v.type.batched else self._expand(v, span) for v in values]
         if operator.broadcasts and len(values) > 1:
-            operator.bind(*(v.type for v in values))  # checked first, so that an error shows the original ranks
+            operator.bind(*(v.type for v in values))  # so that an error shows the original ranks
             rank = max(v.type.rank for v in values)
             values = [self._raise_rank(v, rank, span) for v in values]
         return values

@@ -31,7 +31,7 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
         if isinstance(target, Template):
             return call_block(ev, target, expr)
     if isinstance(function, syntax.Attribute):
-        raise unknown_names.method(ev, expr, function)
+        raise unknown_names.method_call(ev, expr, function)
     stage = ev.evaluate(function)
     if not isinstance(stage, Stage):
         raise ev.fail("E0401", expr.span, f"{describe(stage)} cannot be called",
@@ -113,8 +113,8 @@ def plain_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
     if name != "zip" and len(values) != 1:
         raise ev.fail("E0404", expr.span, f"`{name}` takes one list, found {len(values)}")
     if name == "zip":
-        return ev.measured([tuple(entry) for entry in zip(*values, strict=False)], expr.span)
-    return len(values[0]) if name == "len" else ev.measured(list(reversed(values[0])), expr.span)
+        return ev.counted([tuple(entry) for entry in zip(*values, strict=False)], expr.span)
+    return len(values[0]) if name == "len" else ev.counted(list(reversed(values[0])), expr.span)
 
 
 def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]:
@@ -134,4 +134,4 @@ def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]
             f"a `range` of {len(numbers):_} entries is too long",
             help=f"at most {MAX_LIST:_} are possible",
         )
-    return ev.measured(list(numbers), expr.span)
+    return ev.counted(list(numbers), expr.span)

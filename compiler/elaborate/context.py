@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import static, syntax
 from dlc.compiler.diagnostics.suggest import Nearest
 from dlc.compiler.elaborate.builder import GraphBuilder
-from dlc.compiler.elaborate.error_recovery import Torn
+from dlc.compiler.elaborate.error_recovery import ErrorRecovery
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir.graph import Graph, Input, Output
 from dlc.compiler.operators.operands import spell_classes
@@ -46,11 +46,11 @@ class Elaboration:
         self.inputs: list[Input] = []
         self.targets: dict[str, GraphInput] = {}
         self.sharing: dict[str, str] = {}  # the field that owns the classes of each `class(auto)` field
-        self.waiting: dict[str, OutputRef] = {}  # outputs without a value so far
+        self.unfilled_outputs: dict[str, OutputRef] = {}  # outputs without a value so far
         self.input_names: frozenset[str] = frozenset()
         self.top: Scope | None = None
-        self.torn = Torn()
-        self.dropped = False  # whether a flow of the file has no output at its end
+        self.recovery = ErrorRecovery()
+        self.has_dangling_flow = False  # whether a flow of the file has no output at its end
         self.file_names: set[str] = set()
         self.imported: dict[str, FileScope | None] = {}  # by source name; `None` while the file is being read
         self.texts: dict[Any, Source] = {}  # imported files, by importing file and path
@@ -63,7 +63,7 @@ class Elaboration:
         """The syntax tree of the main file or of an imported file."""
         before = len(self.problems.found)
         tree = parse(source, self.problems)
-        self.torn.note(tree, [d.span for d in self.problems.found[before:] if d.span])
+        self.recovery.record(tree, [d.span for d in self.problems.found[before:] if d.span])
         self.comments += tree.comments
         self.sources.append(source)
         return tree
@@ -117,7 +117,7 @@ class Evaluator(ABC):
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
         return self.builder.fail(code, span, message, **more)
 
-    def refuse(self, span: Span, reject: Reject) -> Halt:
+    def reject(self, span: Span, reject: Reject) -> Halt:
         """Report the `Reject` of an operator or parameter type at a span. The caller raises the result."""
         return self.fail(reject.code, span, reject.message, help=reject.help)
 
@@ -127,8 +127,8 @@ class Evaluator(ABC):
 
     @abstractmethod
     def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:
-        """The value of a name. `call` is the call of which it is the function. `otherwise` is the help text if
-        no similar name exists."""
+        """The value of a name. `call` is the call of which it is the function. `otherwise` is the help text
+        if no similar name exists."""
 
     @abstractmethod
     def condition(self, expr: syntax.Expr) -> bool:
@@ -152,7 +152,7 @@ class Evaluator(ABC):
             raise Halt
         return values
 
-    def measured(self, value: Any, span: Span) -> Any:
+    def counted(self, value: Any, span: Span) -> Any:
         """The value. The length of a list is counted as work."""
-        self.builder.spend(span, static.measure(value) // ENTRIES_A_STEP)
+        self.builder.count_work(span, static.measure(value) // ENTRIES_A_STEP)
         return value

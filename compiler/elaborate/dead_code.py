@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.elaborate.context import Evaluator
 
-Place = tuple[int, int]
+SpanRange = tuple[int, int]
 DECLARATIONS = (
     syntax.Import,
     syntax.Param,
@@ -42,17 +42,17 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *file.free,
         *FUNCTIONS,
         *later("operator", "loss"),
-        *ev.e.torn.names,
+        *ev.e.recovery.names,
         *words(),
     }
-    told = {
+    reported = {
         (d.span.start, d.span.end) for d in ev.e.problems.found if d.span and d.span.source is tree.source
     }
     body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
-    check_body(ev, body, (common, bound(body)), told)
+    check_body(ev, body, (common, bound(body)), reported)
     for block in (s for s in tree.body if isinstance(s, syntax.Block)):
         own = {i.id for i in (*block.tensors, *(s.name for s in block.settings))}
-        check_body(ev, block.body, (common, own, bound(block.body), ev.e.top_names()), told)
+        check_body(ev, block.body, (common, own, bound(block.body), ev.e.top_names()), reported)
 
 
 def words() -> set[str]:
@@ -77,14 +77,14 @@ def bound(body: Sequence[syntax.Statement]) -> set[str]:
 
 
 def check_body(
-    ev: Evaluator, body: Sequence[syntax.Statement], known: Sequence[set[str]], told: set[Place]
+    ev: Evaluator, body: Sequence[syntax.Statement], known: Sequence[set[str]], reported: set[SpanRange]
 ) -> None:
-    """Check statements against several sets of known names. `told` are the spans of reported errors. A call
-    with an error is not checked further."""
+    """Check statements against several sets of known names. `reported` are the spans of reported errors. The
+    inside of a call with an error is not checked."""
 
     def within(expr: syntax.Expr) -> bool:
         spans = (expr.span, expr.function.span) if isinstance(expr, syntax.Call) else ()
-        return not any((s.start, s.end) in told for s in spans)
+        return not any((s.start, s.end) in reported for s in spans)
 
     for statement in body:
         for expr in syntax.expressions(statement, within):
@@ -92,7 +92,7 @@ def check_body(
                 check_expression(ev, expr, known)
             except Halt:
                 continue
-        check_body(ev, syntax.bodies(statement), known, told)
+        check_body(ev, syntax.bodies(statement), known, reported)
 
 
 def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]) -> None:
@@ -101,7 +101,7 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]
         and not find_operator(expr.id, losses=True)
         and not ev.e.problems.seen_at(expr.span)
     ):
-        raise unknown_names.nothing(ev, expr.id, expr.span, lambda: [*chain(*known), *ev.scope.candidates()])
+        raise unknown_names.unknown(ev, expr.id, expr.span, lambda: [*chain(*known), *ev.scope.candidates()])
     if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
         definition = find_operator(expr.function.id, losses=True)
         for argument in expr.arguments if definition else ():

@@ -50,17 +50,17 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
                       help=stays if name in file.inputs else "choose another name")  # fmt: skip
 
 
-def note(ev: Evaluator, tree: syntax.File) -> None:
+def declare_names(ev: Evaluator, tree: syntax.File) -> None:
     """Record the names that a file declares, in the order of its lines. Each has to be unique."""
     for statement in tree.body:
         for ident in declares(statement):
             try:
-                note_name(ev, ident)
+                declare_name(ev, ident)
             except Halt:
-                ev.scope.file.refused.add(ident)
+                ev.scope.file.rejected.add(ident)
 
 
-def note_name(ev: Evaluator, ident: syntax.Ident) -> None:
+def declare_name(ev: Evaluator, ident: syntax.Ident) -> None:
     check_name(ev, ident)
     first = ev.scope.file.declared.setdefault(ident.id, ident.span)
     if first is not ident.span:
@@ -85,9 +85,9 @@ def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
     )
 
 
-def need_sound(ev: Evaluator, ident: syntax.Ident) -> None:
+def require_valid(ev: Evaluator, ident: syntax.Ident) -> None:
     """Raise `Halt` for a declaration whose name was rejected."""
-    if ident in ev.scope.file.refused:
+    if ident in ev.scope.file.rejected:
         raise Halt
 
 
@@ -120,7 +120,7 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
     arguments = expr.arguments if isinstance(expr, syntax.Call) else None
     for argument in arguments or ():
         if argument.name in later("type"):
-            raise ev.refuse(argument.name_span or argument.value.span, not_built("type", argument.name))
+            raise ev.reject(argument.name_span or argument.value.span, not_built("type", argument.name))
     if head.id == "class":
         return Tensor("class", shape, read_classes(ev, expr, arguments, field))
     if head.id == "binary":
@@ -143,7 +143,7 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
                           f"a dimension is a whole number or a free name, found `{name.id}`",
                           help="a size that is not known has a name, such as `T`")  # fmt: skip
         if name.id[0].isupper() and not ev.scope.file.knows(name.id):
-            if name.id in ev.e.torn.names:
+            if name.id in ev.e.recovery.names:
                 raise Halt
             ev.scope.file.free.add(name.id)
         elif not is_known(ev, name.id):
@@ -164,7 +164,7 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
 def is_known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
     return (
-        any(name in names for names in (ev.scope.names, file.declared, ev.e.torn.names))
+        any(name in names for names in (ev.scope.names, file.declared, ev.e.recovery.names))
         or file.knows(name)
         or find_operator(name, losses=True) is not None
     )
@@ -172,15 +172,15 @@ def is_known(ev: Evaluator, name: str) -> bool:
 
 def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
     """The names in the expression of a dimension."""
-    waiting = [expr]
-    while waiting:
-        expr = waiting.pop()
+    pending = [expr]
+    while pending:
+        expr = pending.pop()
         if isinstance(expr, syntax.Name):
             yield expr
         elif isinstance(expr, syntax.Binary):
-            waiting += (expr.right, expr.left)
+            pending += (expr.right, expr.left)
         elif isinstance(expr, syntax.Unary):
-            waiting.append(expr.operand)
+            pending.append(expr.operand)
 
 
 def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -> Classes:
@@ -193,7 +193,7 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
         )
     first = arguments[0]
     if first.name == "like":
-        return like(ev, first.value)
+        return classes_like(ev, first.value)
     if any(a.name for a in arguments):
         odd = next(a for a in arguments if a.name)
         raise ev.fail(
@@ -252,7 +252,7 @@ def checked_names(ev: Evaluator, names: list[str], places: list[Span]) -> Classe
     return Classes(len(names), tuple(names))
 
 
-def like(ev: Evaluator, expr: syntax.Expr) -> Classes:
+def classes_like(ev: Evaluator, expr: syntax.Expr) -> Classes:
     value = ev.evaluate(expr)
     type = (
         value.declared
@@ -296,11 +296,11 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
     initial = arguments.read(ev, MemberOf("initial"), statement.init)
     if is_numbers(initial):
-        raise ev.refuse(statement.init.span, no_constants())
+        raise ev.reject(statement.init.span, no_constants())
     if not isinstance(initial, Initializer):
         raise ev.fail("E0403", statement.init.span,
                       f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
-                      help=meant_values(ev, initial))  # fmt: skip
+                      help=initializer_fix(ev, initial))  # fmt: skip
     own = ev.builder.level.names.next(name)
     fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
     value = ev.builder.declare_weight(
@@ -314,8 +314,8 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
     return value
 
 
-def meant_values(ev: Evaluator, initial: Any) -> str:
+def initializer_fix(ev: Evaluator, initial: Any) -> str:
     """The fix for a value that is not an initializer."""
     if isinstance(initial, (int, float)) and not isinstance(initial, bool):
         return f"write `full({initial})`"
-    return members.meant(ev, MemberOf("initial"), initial)
+    return members.suggestion(ev, MemberOf("initial"), initial)

@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def in_thread(act: Callable[..., Any], *given: Any) -> Any:
-    """Call `act` in a new thread. Python counts the recursion depth of each thread separately."""
+def in_thread(function: Callable[..., Any], *given: Any) -> Any:
+    """Call `function` in a new thread. Python counts the recursion depth of each thread separately."""
     made: list[Any] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            made.append(act(*given))
+            made.append(function(*given))
         except BaseException as error:  # noqa: BLE001  raised again below
             failed.append(error)
 

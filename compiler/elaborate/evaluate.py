@@ -35,14 +35,14 @@ class ExpressionEvaluator(Evaluator):
     """The evaluator: one method for each class of expression."""
 
     def evaluate(self, expr: syntax.Expr) -> Any:
-        self.builder.spend(expr.span)
+        self.builder.count_work(expr.span)
         return self.builder.within(expr.span, self._evaluate, expr)
 
     def _evaluate(self, expr: syntax.Expr) -> Any:
         try:
             return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
         except Reject as reject:
-            raise self.refuse(expr.span, reject) from None
+            raise self.reject(expr.span, reject) from None
 
     # --- leaves -------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ class ExpressionEvaluator(Evaluator):
 
     def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:
         scope, file = self.scope, self.scope.file
-        if name in scope.names and self.e.torn.rebinds(name, span):
+        if name in scope.names and self.e.recovery.may_rebind(name, span):
             raise Halt
         tables = (scope.names, file.params, file.templates, file.outputs, file.weights)
         if (table := next((t for t in tables if name in t), None)) is not None:
@@ -75,11 +75,11 @@ class ExpressionEvaluator(Evaluator):
         elif name in file.free:
             found = free(name)
         else:
-            raise unknown_names.name(self, name, span, otherwise, call)
+            raise unknown_names.unresolved(self, name, span, otherwise, call)
         return self._weight(found) if isinstance(found, syntax.Weight) else found
 
     def _weight(self, statement: syntax.Weight) -> Value:
-        """A weight of the file. It is created at its first use or at its declaration, whichever comes first."""
+        """A weight of the file, created at its first use if that precedes its declaration."""
         level, self.builder.level = self.builder.level, self.builder.root
         try:
             return declarations.weight(self.within(Scope(self.scope.file, top=True)), statement)
@@ -87,10 +87,10 @@ class ExpressionEvaluator(Evaluator):
             self.builder.level = level
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
-        return self.measured(self.evaluate_all(expr.items), expr.span)
+        return self.counted(self.evaluate_all(expr.items), expr.span)
 
     def _tupleexpr(self, expr: syntax.TupleExpr) -> tuple[Any, ...]:
-        return self.measured(tuple(self.evaluate_all(expr.items)), expr.span)
+        return self.counted(tuple(self.evaluate_all(expr.items)), expr.span)
 
     # --- static control -----------------------------------------------------------------------------------
 
@@ -107,7 +107,7 @@ class ExpressionEvaluator(Evaluator):
         try:
             truth = static.truth(value)
         except Reject as reject:
-            raise self.refuse(expr.span, reject) from None
+            raise self.reject(expr.span, reject) from None
         self.scope.decided.append((expr, truth))
         return truth
 
@@ -229,7 +229,7 @@ class ExpressionEvaluator(Evaluator):
                 "the index of a list is made of known whole numbers, with a step other than 0",
             )
         if isinstance(index, tuple):
-            return self.measured(value[slice(*index)], expr.span)
+            return self.counted(value[slice(*index)], expr.span)
         if not -len(value) <= index < len(value):
             raise self.fail(
                 "E0209", expr.items[0].span, f"the list has {len(value)} entries, there is no number {index}"
@@ -257,11 +257,12 @@ class ExpressionEvaluator(Evaluator):
     def _entry(self, item: syntax.Expr) -> Any:
         if isinstance(item, syntax.Slice):
             return tuple(
-                None if part is None else self._whole(part) for part in (item.start, item.stop, item.step)
+                None if part is None else self._index_value(part)
+                for part in (item.start, item.stop, item.step)
             )
-        return self._whole(item)
+        return self._index_value(item)
 
-    def _whole(self, expr: syntax.Expr) -> Any:
+    def _index_value(self, expr: syntax.Expr) -> Any:
         value = self.evaluate(expr)
         if isinstance(value, bool) or not isinstance(value, (int, Dim)):
             raise self.fail("E0209", expr.span, f"an index is a whole number, found {describe(value)}",

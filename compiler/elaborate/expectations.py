@@ -27,8 +27,8 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 @record
 class MeasuredFigures:
-    """The figures that training measures, and the parts of the split on which it measures them. `uncertain` is
-    true if more figures might exist without errors in the spec."""
+    """The figures that training measures, and the parts of the split on which it measures them. `uncertain`
+    is true if more figures might exist without errors in the spec."""
 
     figures: Mapping[str, Metric | None]
     parts: tuple[str, ...]
@@ -40,30 +40,30 @@ def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigure
     expected = []
     for statement in written.body if written else ():
         try:
-            expected.append(one(ev, statement, measured))
+            expected.append(read_one(ev, statement, measured))
         except Halt:
             continue
     return tuple(expected)
 
 
-def one(ev: Evaluator, statement: syntax.Statement, measured: MeasuredFigures) -> Expectation:
+def read_one(ev: Evaluator, statement: syntax.Statement, measured: MeasuredFigures) -> Expectation:
     if not isinstance(statement, syntax.Evaluate):
         raise no_comparison(ev, statement, "test.accuracy >= 0.9",
                             compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
     return comparison(ev, statement.value, "test.accuracy >= 0.9", measured)
 
 
-def comparison(ev: Evaluator, expr: syntax.Expr, such: str, measured: MeasuredFigures) -> Expectation:
+def comparison(ev: Evaluator, expr: syntax.Expr, example: str, measured: MeasuredFigures) -> Expectation:
     """A comparison of figures. `such` is an example for the error message."""
     if not isinstance(expr, syntax.Binary) or expr.operator not in COMPARISONS:
         joins = isinstance(expr, syntax.Binary) and expr.operator in ("and", "or")
-        raise no_comparison(ev, expr, such, "write one comparison alone" if joins else "")
+        raise no_comparison(ev, expr, example, "write one comparison alone" if joins else "")
     left, right = (side(ev, s, measured) for s in (expr.left, expr.right))
     return Expectation(left, expr.operator, right, expr.span)
 
 
-def no_comparison(ev: Evaluator, found: syntax.Expr | syntax.Statement, such: str, help: str = "") -> Halt:
-    return ev.fail("E0606", found.span, f"expected a comparison, such as `{such}`", help=help)
+def no_comparison(ev: Evaluator, found: syntax.Expr | syntax.Statement, example: str, help: str = "") -> Halt:
+    return ev.fail("E0606", found.span, f"expected a comparison, such as `{example}`", help=help)
 
 
 def until(ev: Evaluator, written: syntax.Expr | None, measured: MeasuredFigures) -> Expectation | None:
@@ -121,7 +121,7 @@ def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt
     figure = spoken(name.id, measured.parts[-1])
     metric = figure.partition(".")[2]
     if metric in later("metric"):
-        return ev.refuse(name.span, not_built("metric", metric, name.id))
+        return ev.reject(name.span, not_built("metric", metric, name.id))
     if metric and not measured.uncertain and find_figure(metric, measured.figures) is None:
         raise unmeasured(ev, name, figure.split("."), measured)
     same = aliases.COUNTS.get(name.id, figure)
@@ -132,7 +132,9 @@ def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt
 
 def known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
-    return any(name in names for names in (ev.scope.names, file.free, ev.e.torn.names)) or file.knows(name)
+    return any(name in names for names in (ev.scope.names, file.free, ev.e.recovery.names)) or file.knows(
+        name
+    )
 
 
 def dotted(expr: syntax.Expr) -> list[str] | None:
@@ -143,15 +145,15 @@ def dotted(expr: syntax.Expr) -> list[str] | None:
         before = dotted(expr.value)
         return None if before is None else [*before, expr.name]
     if isinstance(expr, syntax.Index) and len(expr.items) == 1:
-        before, place = dotted(expr.value), whole_number(expr.items[0])
+        before, place = dotted(expr.value), integer_literal(expr.items[0])
         return None if before is None or place is None else [*before[:-1], f"{before[-1]}[{place}]"]
     return None
 
 
-def whole_number(expr: syntax.Expr) -> int | None:
+def integer_literal(expr: syntax.Expr) -> int | None:
     """The value of a literal `3` or `-3`."""
     if isinstance(expr, syntax.Unary) and expr.operator == "-":
-        number = whole_number(expr.operand)
+        number = integer_literal(expr.operand)
         return None if number is None else -number
     return expr.value if isinstance(expr, syntax.Literal) and type(expr.value) is int else None
 
@@ -175,7 +177,7 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
     known = spoken(figure, path[0])
     metric = known.partition(".")[2]
     if metric in later("metric"):
-        return ev.refuse(expr.span, not_built("metric", metric, figure))
+        return ev.reject(expr.span, not_built("metric", metric, figure))
     same = f"write `{known}`" if metric in figures else ""
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
                    help=same or ev.e.nearest.did_you_mean(figure, lambda: figures)

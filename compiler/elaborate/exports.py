@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.sections import runtime_opset
 from dlc.compiler.diagnostics.quoting import listed
-from dlc.compiler.elaborate.tensor_operands import no_tensor
+from dlc.compiler.elaborate.tensor_operands import not_a_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.output_kinds import kind_of
@@ -44,7 +44,7 @@ def check_opset(e: Elaboration, export: Export) -> None:
     newest = runtime_opset(export.target)
     if export.opset and newest and "target" in export.spans and export.opset > newest[0]:
         e.problems.report("E0403", export.spans["opset"],
-                          f"{export.target} is guaranteed to run opset {newest[0]}, and {export.opset} is newer",
+                          f"{export.target} supports opset {newest[0]} for certain; {export.opset} is newer",
                           help="leave `opset` out: `target` chooses it")  # fmt: skip
 
 
@@ -55,10 +55,10 @@ def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
             raise Halt
         return outputs[value.name]
     if not isinstance(value, Value):
-        raise no_tensor(ev, value, entry.expr.span)
-    if value not in ev.builder.fed:
+        raise not_a_tensor(ev, value, entry.expr.span)
+    if value not in ev.builder.input_dependent:
         message = f"`{entry.name}` is the same for every sample: it depends on no input"
-        raise ev.fail("E0507", entry.expr.span, message, help="the weights are stored beside the model of a run")
+        raise ev.fail("E0507", entry.expr.span, message, help="the weights are stored beside the model")
     return value
 
 
@@ -102,6 +102,6 @@ def check_targets(e: Elaboration, chosen: list[tuple[str, Any]]) -> None:
         target = depends.get(value.flowed if isinstance(value, Output) else value)
         if target is not None:
             e.problems.report("E0608", value.site.span,
-                              f"`{name}` depends on the target `{target.field}`, which is known only in training",
+                              f"`{name}` depends on the target `{target.field}`, known only in training",
                               help="leave it out of `export { outputs = ... }`, or "
                                    "compute it from inputs")  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.elaborate import blocks, loss_operands
 from dlc.compiler.elaborate.outputs import fill
-from dlc.compiler.elaborate.tensor_operands import again, count, flowing, operands, result
+from dlc.compiler.elaborate.tensor_operands import as_operands, count, flowing, operands, result
 from dlc.compiler.elaborate.values import BlockStage, DefinedStage, Halt, Operand, OutputRef, Pipeline, Stage
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.combinators import Combinator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def apply(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:
     """Apply a stage to the tensors that flow into it."""
-    ev.builder.spend(span)
+    ev.builder.count_work(span)
     return ev.builder.within(span, apply_stage, ev, stage, flowing, span)
 
 
@@ -33,7 +33,7 @@ def apply_stage(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: S
     if isinstance(stage, Pipeline):
         value: Any = None
         for index, (step, place) in enumerate(stage.steps):
-            value = apply(ev, step, flowing if index == 0 else again(value, place), place)
+            value = apply(ev, step, flowing if index == 0 else as_operands(value, place), place)
         return value
     if isinstance(stage, DefinedStage):
         return apply_defined(ev, stage, [*flowing, *stage.given], span)
@@ -45,7 +45,7 @@ def apply_stage(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: S
 def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], span: Span) -> Any:
     definition = stage.definition
     if isinstance(definition, Combinator):
-        return definition.flow(Combining(ev), tensors, span)
+        return definition.flow(CombinatorContext(ev), tensors, span)
     assert isinstance(definition, Operator)
     if definition.family == "loss":
         tensors = loss_operands.with_targets(ev, definition, tensors, stage.span)
@@ -59,7 +59,7 @@ def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], sp
     return result(ev.builder.apply(definition, tensors, stage.span, stage.spans))
 
 
-class Combining:
+class CombinatorContext:
     """The interface of the elaborator for combinators."""
 
     def __init__(self, ev: Evaluator):
@@ -72,7 +72,7 @@ class Combining:
         return self.ev.builder.enter_copy(span)
 
     def tensors(self, value: Any, span: Span) -> list[Operand]:
-        return again(value, span)
+        return as_operands(value, span)
 
     def values(self, tensors: list[Operand]) -> Any:
         return result(tuple(self.ev.builder.tensor(t) for t in tensors))
@@ -107,7 +107,7 @@ def is_sink(stage: Any) -> bool:
 
 def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step: syntax.Expr) -> None:
     outputs = sink if isinstance(sink, tuple) else (sink,)
-    if isinstance(value, Stage) and ev.e.dropped:
+    if isinstance(value, Stage) and ev.e.has_dangling_flow:
         raise Halt  # the arrow before it is missing, which is reported already
     if isinstance(value, Stage):
         raise ev.fail("E0501", before.span, "a stage cannot flow into an output: it has no tensor yet",

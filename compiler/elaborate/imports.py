@@ -25,7 +25,7 @@ def run(ev: Evaluator, statement: syntax.Import, declare: Declare) -> None:
     """Bind the imported names. `declare` reads the declarations of the imported file."""
     file = load(ev, statement, declare)
     for ident in statement.names:
-        declarations.need_sound(ev, ident)
+        declarations.require_valid(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
             meant, help = ev.e.nearest.meant(ident.id, lambda: file.templates)

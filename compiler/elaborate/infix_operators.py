@@ -37,11 +37,11 @@ def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
 
 def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
     """A chain of infix operators, `a + b + c`, evaluated from the left without recursion."""
-    check_elsewhere(ev, expr)
+    check_foreign_symbols(ev, expr)
     links = [expr]
     while isinstance(left := links[-1].left, syntax.Binary):
         links.append(left)
-        ev.builder.spend(left.span)
+        ev.builder.count_work(left.span)
     try:
         value = ev.evaluate(links[-1].left)
     except Halt:
@@ -50,7 +50,7 @@ def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
         try:
             value = link(ev, step, value)
         except Reject as reject:
-            ev.refuse(step.span, reject)
+            ev.reject(step.span, reject)
             value = BROKEN
         except Halt:
             value = BROKEN
@@ -59,27 +59,27 @@ def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
     return value
 
 
-def check_elsewhere(ev: Evaluator, expr: syntax.Binary) -> None:
-    """Reject symbols with another meaning in other languages, `x // a comment` and `y <- x`, if the names show it."""
-    sign, text = expr.operator_span, expr.span.source.text
+def check_foreign_symbols(ev: Evaluator, expr: syntax.Binary) -> None:
+    """Reject symbols of other languages, `x // a comment` and `y <- x`, if the names show that intention."""
+    symbol, text = expr.operator_span, expr.span.source.text
     if (
         expr.operator == "//"
         and isinstance(expr.right, syntax.Name)
         and not unknown_names.knows(ev, expr.right.id)
-        and expr.right.id not in {*ev.e.torn.names, *ev.e.top_names()}
+        and expr.right.id not in {*ev.e.recovery.names, *ev.e.top_names()}
     ):
-        ev.e.torn.names.add(expr.right.id)
-        raise ev.fail("E0301", sign, f"`//` divides, and nothing is called `{expr.right.id}` here",
+        ev.e.recovery.names.add(expr.right.id)
+        raise ev.fail("E0301", symbol, f"`//` divides, and nothing is called `{expr.right.id}` here",
                         help="a comment begins with `#`: write `#`")  # fmt: skip
     if (
         expr.operator == "<"
         and isinstance(expr.left, syntax.Name)
-        and re.match("<- ", text[sign.start : sign.end + 2])
+        and re.match("<- ", text[symbol.start : symbol.end + 2])
     ):
         left = ev.scope.file.outputs.get(expr.left.id)
         if not unknown_names.knows(ev, expr.left.id) or (isinstance(left, OutputRef) and left.scores is None):
-            ev.e.torn.names.add(expr.left.id)
-            place = Span(sign.source, sign.start, sign.end + 1)
+            ev.e.recovery.names.add(expr.left.id)
+            place = Span(symbol.source, symbol.start, symbol.end + 1)
             if not isinstance(left, OutputRef):
                 raise ev.fail("E0102", place, "`<-` does not bind a name", help="write `=`")
             raise ev.fail(
@@ -114,6 +114,6 @@ def link(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
                             help=f"`->` binds looser than `{expr.operator}`: put the flow in parentheses, "
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
-        return static.compute(expr.operator, ev.measured(left, expr.span), ev.measured(right, expr.span))
+        return static.compute(expr.operator, ev.counted(left, expr.span), ev.counted(right, expr.span))
     sides = [operand(ev, left, expr.left.span), operand(ev, right, expr.right.span)]
     return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]

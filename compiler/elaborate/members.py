@@ -29,7 +29,7 @@ def named(kind: ParameterType, expr: syntax.Expr) -> type[Definition] | None:
     return next((members[name] for members in families if name in members), None)
 
 
-def meant_by(kind: ParameterType, expr: syntax.Expr) -> list[type[Definition]]:
+def aliased_members(kind: ParameterType, expr: syntax.Expr) -> list[type[Definition]]:
     """The members of the families of a parameter type for which the name of an expression is an alias."""
     head, families = head_of(expr), kind.families()
     word = aliases.named(name_of(head), *families) if isinstance(head, Head) and families else ""
@@ -58,7 +58,7 @@ def check(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
             raise unknown(ev, kind, head)
     if isinstance(expr, syntax.Name) and kind.words and not known(ev, expr.id):
         raise ev.fail("E0403", expr.span, f"expected {kind.describe()}, found `{expr.id}`",
-                      help=worded(kind, expr.id) or did_you_mean(expr.id, kind.words))  # fmt: skip
+                      help=native_word(kind, expr.id) or did_you_mean(expr.id, kind.words))  # fmt: skip
 
 
 def check_head(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
@@ -113,7 +113,7 @@ def unknown(ev: Evaluator, kind: ParameterType, head: Head) -> Halt:
     word = aliases.named(name, *families)
     unbuilt = later(*families)
     if (word or name) in unbuilt:
-        return ev.refuse(head.span, not_built(families[0], word or name, name))
+        return ev.reject(head.span, not_built(families[0], word or name, name))
     what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in families)
     listed = ", ".join(f"`{n}`" for n in names)
     near = "" if name in aliases.ABSENT else did_you_mean(name, [*names, *kind.words, *unbuilt])
@@ -126,18 +126,19 @@ def unknown(ev: Evaluator, kind: ParameterType, head: Head) -> Halt:
 # --- values that were written in place of a member ---------------------------------------------------------
 
 
-def meant(ev: Evaluator, kind: ParameterType, value: Any) -> str:
+def suggestion(ev: Evaluator, kind: ParameterType, value: Any) -> str:
     """The fix for a name in quotes, or for a loss without its output."""
     if isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value):
         words = [aliases.named(v, *kind.families()) for v in value] if kind.families() else []
-        return f"names are written without quotes: write `[{', '.join(words)}]`" if words and all(words) else ""
+        fix = f"names are written without quotes: write `[{', '.join(words)}]`"
+        return fix if words and all(words) else ""
     name = value if isinstance(value, str) else getattr(getattr(value, "definition", None), "name", "")
     loss = aliases.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
     if loss and loss not in later(*kind.of_outputs()):
         return of_output(ev, loss)
     if not isinstance(value, str):
         return ""
-    if word := worded(kind, value):
+    if word := native_word(kind, value):
         return word
     found = aliases.named(value, *kind.families()) if kind.families() else ""
     if found and found not in later(*kind.families()):
@@ -149,7 +150,7 @@ def meant(ev: Evaluator, kind: ParameterType, value: Any) -> str:
     return ""
 
 
-def worded(kind: ParameterType, word: str) -> str:
+def native_word(kind: ParameterType, word: str) -> str:
     """The fix for a word of other libraries. Empty if the parameter type has no equivalent."""
     plain = aliases.WORDS.get(word, aliases.CONSTANTS.get(word, word.lower()))
     if plain in kind.words or (plain == aliases.WORDS["valid"] and "same" in kind.words):

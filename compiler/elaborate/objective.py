@@ -1,4 +1,4 @@
-"""The loss that training minimizes, and the metrics: as written, or as implied by the types of the outputs."""
+"""The loss that training minimizes, and the metrics: as written, or implied by the output types."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, .
 
 
 def chosen_metrics(e: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
-    """The pairs of output and metric: the written metrics that fit the output, or those implied by its type."""
+    """The pairs of output and metric: written metrics that fit, or those implied by the type."""
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
     for metric in train.metrics or ():
         use_targets(e, ev, metric, filled)
@@ -99,7 +99,9 @@ def use_targets(e: Elaboration, ev: Evaluator, metric: Metric, filled: list[Outp
                           help=f"its outputs are {listed(types, '{}', 80)}")  # fmt: skip
 
 
-def refuse_twice(e: Elaboration, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> None:
+def reject_duplicates(
+    e: Elaboration, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]
+) -> None:
     """Reject two metrics that give figures with the same name."""
     seen: set[str] = set()
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):

@@ -28,7 +28,7 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     if not value.type.is_number:
         help = "its input is scores, one per class" if output.declared.element == "class" else ""
         raise ev.fail("E0507", span, f"`{output.name}` takes numbers, found {value.type}", help=help)
-    if value not in ev.builder.fed:
+    if value not in ev.builder.input_dependent:
         raise ev.fail("E0507", span,
                       f"the value of `{output.name}` is the same for every sample: it depends on no input",
                       help="begin its flow with an input")  # fmt: skip
@@ -44,7 +44,7 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     producer = behind_index(value, ev.builder.producers)
     output.flowed = value
     output.scores = value
-    del ev.e.waiting[output.name]
+    del ev.e.unfilled_outputs[output.name]
     if producer is not None and matches(producer, output.declared):
         output.scores = scores_before(ev, producer, value, span)
 
@@ -81,7 +81,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     help = fix(declared, found.shape, wanted)
     if is_decided(ev, declared, value):
         help = f"leave `{kind_of(declared).decides}` out: a {declared.element} takes its scores"
-    help = help or shape_hints.setting(value, ev.builder.producers, lambda made: made.shape == wanted)
+    help = help or shape_hints.setting_fix(value, ev.builder.producers, lambda made: made.shape == wanted)
     return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
 

@@ -56,7 +56,7 @@ def same_kind(own: Any, given: Any) -> bool:
     return own is None or isinstance(given, type(own))
 
 
-def refuse_unknown(ev: Evaluator) -> None:
+def reject_unknown(ev: Evaluator) -> None:
     """Report values that were set for params that the file does not have."""
     known = ev.scope.file.params
     for name in ev.e.overrides:

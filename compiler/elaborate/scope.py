@@ -29,7 +29,7 @@ class FileScope:
         self.weights: dict[str, Any] = {}
         self.free: set[str] = set()
         self.declared: dict[str, Any] = {}  # name -> the span of its declaration
-        self.refused: set[Any] = set()  # declarations whose names were rejected
+        self.rejected: set[Any] = set()  # declarations whose names were rejected
 
     def known(self) -> Iterable[str]:
         return chain(*self._tables())

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 def assemble(e: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledProgram:
     """Read the sections and assemble the program."""
-    written = find(e, tree)
+    written = find_sections(e, tree)
     data = data_section(e, ev, tree, written.get("data"))
     train = section(ev, Train, written.get("train")) or Train()
     export = chosen_outputs(e, ev, section(ev, Export, written.get("export")) or Export())
@@ -46,9 +46,9 @@ def assemble(e: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledProgra
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
     known = figures(metrics, types, losses)
     uncertain = is_uncertain(e, ev, written.get("train"))
-    objective.refuse_twice(e, metrics, types)
+    objective.reject_duplicates(e, metrics, types)
     parts = measured_parts(e, data, written.get("data"))
-    check_together(e, train, written.get("train"), known, "validation" in parts, uncertain)
+    check_train(e, train, written.get("train"), known, "validation" in parts, uncertain)
     check_data(e, ev, data)
     check_weights(e, train, written.get("train"))
     measured = expectations.MeasuredFigures(known, parts, uncertain)
@@ -74,10 +74,10 @@ def is_uncertain(e: Elaboration, ev: Evaluator, train: syntax.Section | None) ->
     """Whether errors in outputs or in `train` may hide figures that would be measured."""
     outputs = ev.scope.file.outputs.values()
     filled = bool(outputs) and all(isinstance(o, OutputRef) and o.scores is not None for o in outputs)
-    return e.problems.failed and (not filled or bool(e.torn.names) or is_wrong(e, train))
+    return e.problems.failed and (not filled or bool(e.recovery.names) or has_error(e, train))
 
 
-def is_wrong(e: Elaboration, section: syntax.Section | None) -> bool:
+def has_error(e: Elaboration, section: syntax.Section | None) -> bool:
     """Whether the section contains an error."""
     places = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
     return section is not None and any(
@@ -87,14 +87,14 @@ def is_wrong(e: Elaboration, section: syntax.Section | None) -> bool:
 
 def measured_parts(e: Elaboration, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
     """The parts of the split that exist; all parts if that is unknown."""
-    if data is None or is_wrong(e, written):
+    if data is None or has_error(e, written):
         return PARTS
     with_source = isinstance(data.source, Idx)  # may have its own test set
     there = {"train": True, "validation": bool(data.validation), "test": bool(data.test) or with_source}
     return tuple(part for part in PARTS if there[part])
 
 
-def find(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section]:
+def find_sections(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section]:
     """The sections of the file by name. Duplicates are reported."""
     written: dict[str, syntax.Section] = {}
     for statement in tree.body:
@@ -130,7 +130,9 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
                 continue
             declared = key_of(ev, definition, statement, values, written.body)
             values[declared.name] = None
-            values[declared.name] = value_of(ev, definition, declared, with_own(statement, written.body))
+            values[declared.name] = value_of(
+                ev, definition, declared, with_optimizer_settings(statement, written.body)
+            )
             places[declared.name] = statement.value.span
         except Halt:
             if len(statement.targets) == 1:
@@ -156,7 +158,7 @@ def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[s
             except Halt:
                 continue
         elif isinstance(statement, syntax.Section) and statement.name.id in later("train"):
-            ev.refuse(statement.name.span, not_built("train", statement.name.id))
+            ev.reject(statement.name.span, not_built("train", statement.name.id))
         else:
             ev.e.problems.report("E0602", statement.span, "expected a setting, `name = value`")
 
@@ -168,7 +170,7 @@ def key_of(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, 
     if len(statement.targets) > 1:
         raise ev.fail("E0602", statement.span, "a setting has one name")
     if key.id in later(definition.name):
-        raise ev.refuse(key.span, not_built(definition.name, key.id))
+        raise ev.reject(key.span, not_built(definition.name, key.id))
     if key.id not in definition.settings:
         raise no_setting(ev, definition, statement, body)
     if key.id in values:
@@ -182,11 +184,11 @@ def no_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bi
     key = statement.targets[0]
     names = [*definition.settings, *later(definition.name)]
     fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
-    own = of_optimizer(key.id, body) if definition is Train else ""
+    own = optimizer_setting(key.id, body) if definition is Train else ""
     help = own or aliases.setting(key.id, names)
     place = statement.span if help.startswith("leave it out") else key.span
     halt = ev.fail("E0601", place, f"`{definition.name}` has no setting `{key.id}`",
-                   help=help or of_another(definition, key.id)
+                   help=help or in_other_section(definition, key.id)
                         or ev.e.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
                         or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
                    )  # fmt: skip
@@ -197,7 +199,7 @@ def no_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bi
     return halt
 
 
-def of_optimizer(name: str, body: Sequence[syntax.Statement]) -> str:
+def optimizer_setting(name: str, body: Sequence[syntax.Statement]) -> str:
     """The fix for a setting of the optimizer that is written beside it."""
     if name not in aliases.OPTIMIZERS_OWN:
         return ""
@@ -220,8 +222,8 @@ def _optimizer(body: Sequence[syntax.Statement]) -> str:
     return ""
 
 
-def with_own(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax.Expr:
-    """The value of a setting. An optimizer includes its settings written beside it, which are reported elsewhere."""
+def with_optimizer_settings(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax.Expr:
+    """The value of a setting. An optimizer includes its settings that are wrongly written beside it."""
     value, chosen = statement.value, Definition.families["optimizer"].get(_optimizer(body))
     if statement.targets[0].id != "optimizer" or chosen is None:
         return value
@@ -234,7 +236,7 @@ def with_own(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax
     return syntax.Call(call.span, call.function, (*call.arguments, *added)) if added else value
 
 
-def of_another(definition: type[Definition] | None, name: str) -> str:
+def in_other_section(definition: type[Definition] | None, name: str) -> str:
     """The fix for a setting, or an alias of a setting, of another section."""
     for section in Definition.families["section"].values():
         words = (name, *aliases.SETTINGS.get(name, ()))
@@ -260,7 +262,7 @@ def data_section(
     data = section(ev, Data, written, read)
     if written is not None and shared_classes.from_data(tree, fields) != e.sharing:
         e.problems.report("E0211", written.name.span,
-                          "fields of one column share its classes, so the columns have to be known before the types",
+                          "fields of one column share its classes, so columns are needed before types",
                           help="write names of columns as texts or params, outside of any `if`")  # fmt: skip
     return data and data.knowing(fields=fields)
 
@@ -297,7 +299,7 @@ def chosen_outputs(e: Elaboration, ev: Evaluator, export: Export) -> Export:
     return Export(**export.values() | {"outputs": outputs}).placed(export.span, places)
 
 
-def check_together(
+def check_train(
     e: Elaboration,
     train: Train,
     written: syntax.Section | None,
@@ -338,7 +340,7 @@ def check_data(e: Elaboration, ev: Evaluator, data: Data | None) -> None:
         return
     file = ev.scope.file
     output = file.outputs.get(data.stratify)
-    lost = output is BROKEN or data.stratify in e.torn.names or e.torn.nameless
+    lost = output is BROKEN or data.stratify in e.recovery.names or e.recovery.name_lost
     if lost or any(d.message == f"nothing is called `{data.stratify}` here" for d in e.problems.found):
         return
     if not isinstance(output, OutputRef) or output.declared.element not in ("class", "binary", "bool"):

@@ -9,7 +9,7 @@ from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import foreign_calls, members
-from dlc.compiler.elaborate.tensor_operands import no_tensor
+from dlc.compiler.elaborate.tensor_operands import not_a_tensor
 from dlc.compiler.elaborate.values import Halt, Stage, is_tensor, is_tensors
 from dlc.compiler.static import is_numbers
 
@@ -78,7 +78,7 @@ def surplus(
 ) -> Halt:
     """The error for a positional value without a setting."""
     if isinstance(value, Stage) or (takes_numbers(definition) and is_numbers(value)):
-        return no_tensor(ev, value, span)
+        return not_a_tensor(ev, value, span)
     usage = f"write `{definition.signature()}`" if definition.settings else ""
     help = of_other_libraries(definition, call) or usage
     return ev.fail("E0404", span, too_many(definition, value), help=help)
@@ -94,7 +94,7 @@ def too_many(definition: type[Definition], value: Any) -> str:
     return f"`{definition.name}` takes {settings} without a name, and {describe(value)} is one too many"
 
 
-def lacking(
+def missing_settings(
     ev: Evaluator,
     definition: type[Definition],
     given: Container[str],
@@ -128,7 +128,7 @@ def rejected(
     call: syntax.Call | None,
 ) -> Halt:
     """The error for a value that a setting rejects. `call` is set if the argument is positional."""
-    help = reject.help or members.meant(ev, setting.kind, value) or of_other_libraries(definition, call)
+    help = reject.help or members.suggestion(ev, setting.kind, value) or of_other_libraries(definition, call)
     message = f"`{setting.name}` of `{definition.name}`: {reject.message}"
     return ev.fail(reject.code, span, message, help=help)
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.types import Tensor
 
-FAR = 20  # maximum number of previous layers to examine
+MAX_LAYERS_BACK = 20  # maximum number of previous layers to examine
 
 
-def fix(operator: Operator, operands: Sequence[Operand]) -> str:
+def layer_fix(operator: Operator, operands: Sequence[Operand]) -> str:
     """One layer that makes the shapes of two operands compatible. Empty if there is none."""
     tensors = [(o.span.text, o.value.type) for o in operands if isinstance(o.value, Value)]
     if len(operands) != 2 or len(tensors) != 2:
@@ -57,33 +57,33 @@ def between(have: Tensor, want: Tensor) -> str:
     return f"conv({new[0]}, 1)" if stride == 1 else f"conv({new[0]}, 1, stride={stride})"
 
 
-def setting(value: Value, producers: Mapping[Value, Node], fits: Callable[[Tensor], bool]) -> str:
+def setting_fix(value: Value, producers: Mapping[Value, Node], fits: Callable[[Tensor], bool]) -> str:
     """One setting of a layer before a value that makes the type of the value fit. Empty if there is none."""
-    behind: list[Node] = []  # nodes after the layer, from the value backwards
+    following: list[Node] = []  # nodes after the layer, from the value backwards
     node = producers.get(value)
-    while node is not None and len(behind) < FAR:
-        for name, operator in () if node.site.entered else others(node.operator):
-            made = remade(operator, node, behind)
+    while node is not None and len(following) < MAX_LAYERS_BACK:
+        for name, operator in () if node.site.entered else adjusted(node.operator):
+            made = type_after(operator, node, following)
             if made is not None and fits(made):
                 written = node.site.span.text if len(node.site.span.text) <= 60 else node.operator.name
                 return f"`{name}={spell_value(getattr(operator, name))}` in `{written}` makes it fit"
-        behind.append(node)
+        following.append(node)
         node = producers.get(node.operands[0]) if node.operands else None
     return ""
 
 
-def others(operator: Operator) -> Iterator[tuple[str, Operator]]:
+def adjusted(operator: Operator) -> Iterator[tuple[str, Operator]]:
     """Variants of the operator with another result size, each with the name of the changed setting."""
     for name, values in operator.adjusts.items():
         for value in values:
             yield name, operator.with_settings(**{name: value})
 
 
-def remade(operator: Operator, node: Node, behind: Sequence[Node]) -> Tensor | None:
+def type_after(operator: Operator, node: Node, following: Sequence[Node]) -> Tensor | None:
     """The type at the end of a chain of nodes if the operator of its first node is replaced."""
     try:
         made = operator.bind(*(o.type for o in node.operands)).results[0]
-        for before, after in zip((node, *reversed(behind)), reversed(behind), strict=False):
+        for before, after in zip((node, *reversed(following)), reversed(following), strict=False):
             types = [made if o in before.results else o.type for o in after.operands]
             made = after.operator.bind(*types).results[0]
     except (Reject, DimError):
@@ -91,7 +91,7 @@ def remade(operator: Operator, node: Node, behind: Sequence[Node]) -> Tensor | N
     return made
 
 
-def pair(operator: Operator, operands: Sequence[Operand], producers: Mapping[Value, Node]) -> str:
+def operand_fix(operator: Operator, operands: Sequence[Operand], producers: Mapping[Value, Node]) -> str:
     """One setting of a layer before one of the operands that makes all operands compatible."""
     values = [o.value for o in operands if isinstance(o.value, Value)]
     for place, value in enumerate(values if len(values) == len(operands) else ()):
@@ -99,17 +99,17 @@ def pair(operator: Operator, operands: Sequence[Operand], producers: Mapping[Val
         def fits(made: Tensor, place: int = place) -> bool:
             return takes(operator, *(made if i == place else v.type for i, v in enumerate(values)))
 
-        if found := setting(value, producers, fits):
+        if found := setting_fix(value, producers, fits):
             return found
     return ""
 
 
-def earlier(operator: Operator, value: Value, producers: Mapping[Value, Node]) -> str:
+def upstream_fix(operator: Operator, value: Value, producers: Mapping[Value, Node]) -> str:
     """A fix earlier in the flow that makes the value valid for the operator. Empty if none is known."""
     node = producers.get(value)
     if getattr(operator, "spatial", False):
-        return channels(value, producers)
-    return unfolded(operator, node) if node is not None and joins_axes(node) else ""
+        return channels_last_fix(value, producers)
+    return flattened_axis_fix(operator, node) if node is not None and joins_axes(node) else ""
 
 
 def joins_axes(node: Node) -> bool:
@@ -121,7 +121,7 @@ def joins_axes(node: Node) -> bool:
     return False
 
 
-def unfolded(operator: Operator, node: Node) -> str:
+def flattened_axis_fix(operator: Operator, node: Node) -> str:
     """The fix for a free dimension that `flatten` joined with the others."""
     x = node.operands[0].type
     free = [axis for axis, size in enumerate(x.shape) if not isinstance(size, int)]
@@ -134,9 +134,9 @@ def unfolded(operator: Operator, node: Node) -> str:
            f"before it makes {left}"  # fmt: skip
 
 
-def channels(value: Value, producers: Mapping[Value, Node]) -> str:
+def channels_last_fix(value: Value, producers: Mapping[Value, Node]) -> str:
     """The fix for an input image with channels last, if the nodes after it keep the order of the axes."""
-    for _ in range(FAR):
+    for _ in range(MAX_LAYERS_BACK):
         node = producers.get(value)
         if node is None:
             return channels_first(value.name, value.type)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.elaborate import declarations
-from dlc.compiler.elaborate.tensor_operands import flowed
+from dlc.compiler.elaborate.tensor_operands import scores_of
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Template, is_tensor, is_tensors
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def run_body(ev: Evaluator, template: Template) -> Any:
     returned = run(ev, template.declaration.body)
     if returned is None:
         name = template.declaration.name
-        if ev.e.torn.within(template.declaration.span):
+        if ev.e.recovery.has_error_in(template.declaration.span):
             raise Halt
         raise ev.fail(
             "E0508",
@@ -42,7 +42,7 @@ def run(ev: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
     statements are run."""
     halted = False
     for statement in body:
-        ev.builder.spend(statement.span)
+        ev.builder.count_work(statement.span)
         try:
             returned = run_one(ev, statement)
         except Halt:
@@ -72,7 +72,7 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         if ev.scope.top:
             raise ev.fail("E0508", statement.span, "`return` is allowed only in a block or net",
                           help="at the top of a file a flow ends in an output: `-> OUTPUT`")  # fmt: skip
-        values = tuple(decay(ev, ev.evaluate(v), v) for v in statement.values)
+        values = tuple(resolve_output(ev, ev.evaluate(v), v) for v in statement.values)
         return Returned(values[0] if len(values) == 1 else values)
     elif isinstance(statement, syntax.Weight):
         declarations.weight(ev, statement)
@@ -80,12 +80,14 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         word = (
             statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
         )
-        raise ev.fail("E0509", statement.span, f"`{word}` is allowed only at the top of the file, not in a block")
+        raise ev.fail(
+            "E0509", statement.span, f"`{word}` is allowed only at the top of a file, not in a block"
+        )
     return None
 
 
-def decay(ev: Evaluator, value: Any, expr: syntax.Expr) -> Any:
-    return flowed(ev, value, expr.span) if isinstance(value, OutputRef) and not ev.losses else value
+def resolve_output(ev: Evaluator, value: Any, expr: syntax.Expr) -> Any:
+    return scores_of(ev, value, expr.span) if isinstance(value, OutputRef) and not ev.losses else value
 
 
 def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
@@ -98,7 +100,7 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
             help=f"write `range({entries})`" if type(entries) is int else "count with `range(n)`",
         )
     for entry in entries:
-        ev.builder.spend(statement.span)
+        ev.builder.count_work(statement.span)
         bind(ev, statement.targets, entry, statement.iterable)
         returned = ev.builder.within(statement.span, run, ev, statement.body)
         if returned is not None:
@@ -142,10 +144,10 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
     if value is None:
         return
     if is_tensor(value) or is_tensors(value):
-        ev.e.dropped = ev.e.dropped or ev.scope.top
+        ev.e.has_dangling_flow = ev.e.has_dangling_flow or ev.scope.top
         raise ev.fail("E0506", statement.span,
                       f"this flow ends nowhere: {shown(value)} is computed and then not used",
-                      help=f"let it flow on, `-> {waiting_output(ev)}`, or give it a "
+                      help=f"let it flow on, `-> {unfilled_output(ev)}`, or give it a "
                            "name, `name = ...`")  # fmt: skip
     raise ev.fail(
         "E0506",
@@ -155,10 +157,10 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
     )
 
 
-def waiting_output(ev: Evaluator) -> str:
+def unfilled_output(ev: Evaluator) -> str:
     """The only output without a value, or a placeholder."""
-    waiting = ev.e.waiting
-    return next(iter(waiting)) if len(waiting) == 1 and ev.scope.top else "OUTPUT"
+    unfilled = ev.e.unfilled_outputs
+    return next(iter(unfilled)) if len(unfilled) == 1 and ev.scope.top else "OUTPUT"
 
 
 def shown(value: Any) -> str:
@@ -185,7 +187,7 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
         if ev.scope.top and isinstance(statement, (syntax.Bind, syntax.Evaluate)):
             mentioned = [e.id for e in syntax.expressions(statement) if isinstance(e, syntax.Name)]
             break_outputs(ev, mentioned)
-            ev.e.dropped = ev.e.dropped or (
+            ev.e.has_dangling_flow = ev.e.has_dangling_flow or (
                 isinstance(statement, syntax.Evaluate) and not fills_output(ev, statement.value)
             )
 

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
     """One operand: a tensor, or a number in place of a tensor."""
     if isinstance(value, OutputRef):
-        return Operand(flowed(ev, value, span), span, value)
+        return Operand(scores_of(ev, value, span), span, value)
     if isinstance(value, (Value, bool, int, float)):
         return Operand(value, span)
     if isinstance(value, InputRef):
         raise ev.fail("E0304", span, f"a block or net does not see the values of the input `{value.name}`",
                       help="pass it as a tensor")  # fmt: skip
-    raise no_tensor(ev, value, span)
+    raise not_a_tensor(ev, value, span)
 
 
-def no_tensor(ev: Evaluator, value: Any, span: Span) -> Halt:
+def not_a_tensor(ev: Evaluator, value: Any, span: Span) -> Halt:
     if is_numbers(value):
-        return ev.refuse(span, no_constants())
+        return ev.reject(span, no_constants())
     help = "give it a tensor first: `x -> f`" if isinstance(value, Stage) else ""
     return ev.fail("E0501", span, f"expected a tensor, found {describe(value)}", help=help)
 
@@ -49,8 +49,10 @@ def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
     return [o for v, item in zip(value, items, strict=True) for o in operands(ev, v, item)]
 
 
-def flowed(ev: Evaluator, output: OutputRef, span: Span) -> Value:
-    if output.broken or (output.scores is None and (ev.e.dropped or output.name in ev.e.torn.names)):
+def scores_of(ev: Evaluator, output: OutputRef, span: Span) -> Value:
+    if output.broken or (
+        output.scores is None and (ev.e.has_dangling_flow or output.name in ev.e.recovery.names)
+    ):
         raise Halt
     if output.scores is None:
         raise ev.fail("E0504", span, f"nothing has flowed into `{output.name}` yet",
@@ -62,7 +64,7 @@ def result(values: tuple[Value, ...]) -> Value | tuple[Value, ...]:
     return values[0] if len(values) == 1 else values
 
 
-def again(value: Any, span: Span) -> list[Operand]:
+def as_operands(value: Any, span: Span) -> list[Operand]:
     """The results of a stage as operands of the next stage."""
     return [Operand(v, span) for v in flat(value)]
 

@@ -25,18 +25,20 @@ MAX_BESIDE = 100  # characters
 UNBUILT = ("operator", "loss", "function")
 
 
-def name(ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Halt:
+def unresolved(
+    ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None
+) -> Halt:
     """The error for a name that is not in scope. `call` is the call of which it is the function. `otherwise`
     is the help text if no similar name exists."""
     if name in later(*UNBUILT):
-        return ev.refuse(span, not_built("operator", name))
+        return ev.reject(span, not_built("operator", name))
     if name in FUNCTIONS:
         return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
-    if ev.e.problems.seen("E0301", span) or name in ev.e.torn.names:
+    if ev.e.problems.seen("E0301", span) or name in ev.e.recovery.names:
         return Halt()
     if find_operator(name, losses=True):
         return ev.fail("E0302", span, f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`",
-                       help="without a `loss` setting, the loss of an output follows from its type")  # fmt: skip
+                       help="without `loss`, the loss of an output follows from its type")  # fmt: skip
     if name in ev.scope.file.declared:
         return ev.fail("E0304", span, f"`{name}` is not known yet when params and types are read",
                        help="a param can use the params above it, a type the params and the inputs "
@@ -44,25 +46,25 @@ def name(ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax
     if not ev.scope.top and name in ev.e.top_names():
         return ev.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
                        help=f"pass `{name}` to it, as a tensor or as a setting")  # fmt: skip
-    return nothing(ev, name, span, ev.scope.candidates, otherwise, call)
+    return unknown(ev, name, span, ev.scope.candidates, otherwise, call)
 
 
-def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Collection[str]],
+def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Collection[str]],
             otherwise: str = "", call: syntax.Call | None = None) -> Halt:  # fmt: skip
     """The error for a name that nothing has, and whose absence is not caused by another error."""
     word = aliases.named(name, *STAGES)
     if word in later(*UNBUILT):
-        return ev.refuse(span, not_built("operator", word, name))
-    place, help = here(span, call)
-    help = help or aliases.operator(name).replace("OUTPUT", output_beside(ev, span)) or for_settings(name)
-    if ev.e.torn.nameless and not help:
+        return ev.reject(span, not_built("operator", word, name))
+    place, help = native_call(span, call)
+    help = help or aliases.operator(name).replace("OUTPUT", adjacent_output(ev, span)) or for_settings(name)
+    if ev.e.recovery.name_lost and not help:
         return Halt()  # a lost declaration may have this name
     near = "" if name in aliases.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
     help = help or near or otherwise
     return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
 
 
-def output_beside(ev: Evaluator, span: Span) -> str:
+def adjacent_output(ev: Evaluator, span: Span) -> str:
     """The output that is an argument next to this span, or the only output of the file."""
     outputs, text = ev.scope.file.outputs, span.source.text
     before = re.search(r"(\w+)\s*,\s*$", text[max(0, span.start - MAX_BESIDE) : span.start])
@@ -71,7 +73,7 @@ def output_beside(ev: Evaluator, span: Span) -> str:
     return next(iter(beside or outputs)) if beside or len(outputs) == 1 else "OUTPUT"
 
 
-def here(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
+def native_call(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
     """The equivalent in this language of a call of another library, with the span to replace."""
     written = foreign_calls.call(call) if call else ""
     if not call or not written:
@@ -83,17 +85,17 @@ def here(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
     return call.span, f"write `{written}`"
 
 
-def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = None) -> Halt | None:
+def foreign_module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = None) -> Halt | None:
     """The error for `nn.Linear` if `nn` is unknown; otherwise `None`."""
     root = root_of(path)
-    if root is None or knows(ev, root.id) or (root.id in ev.e.torn.names and root.id not in MODULES):
+    if root is None or knows(ev, root.id) or (root.id in ev.e.recovery.names and root.id not in MODULES):
         return None
     if ev.e.problems.seen("E0301", root.span):
         return Halt()
     word = aliases.named(path.name, *STAGES)
     if word in later(*UNBUILT):
-        return ev.refuse(path.span, not_built("operator", word, path.span.text))
-    place, help = here(path.span, call)
+        return ev.reject(path.span, not_built("operator", word, path.span.text))
+    place, help = native_call(path.span, call)
     if not help and root.id not in MODULES:
         return None
     own = path.name if find_operator(path.name, losses=True) else word
@@ -103,9 +105,9 @@ def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = Non
                                 "module")  # fmt: skip
 
 
-def method(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) -> Halt:
+def method_call(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) -> Halt:
     """The error for `x.relu()`. Attributes cannot be called."""
-    if halt := module(ev, function, call):
+    if halt := foreign_module(ev, function, call):
         return halt
     value = ev.evaluate(function.value)
     owner, name = function.value.span.text, function.name

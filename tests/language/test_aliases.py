@@ -132,7 +132,7 @@ def test_no_hint_promises_what_is_not_built() -> None:
         ("x -> y\nmodel {\n}", "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
         ("x -> y\nprint x", aliases.PHRASES["print"]),
         ("x -> y\nprint(x)", aliases.PHRASES["print"]),
-        ("os.path -> y", "the words of the language stand by themselves, and need no module"),
+        ("os.path -> y", "the words of the language are written without a module"),
     ],
 )
 def test_words_of_other_languages(text: str, help: str) -> None:

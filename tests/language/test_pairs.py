@@ -1,5 +1,5 @@
-"""Losses written by hand that take every pair of an answer and a target: there is a warning, with a help that
-silences it; matrices of pairs that are meant are silent."""
+"""Hand-written losses that broadcast to every pair of a prediction and a target give a warning, and its help
+removes it. Intended matrices of pairs give none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def train(loss: str) -> str:
     return f"train {{ loss = {loss} }}\n"
 
 
-# Each with what is wrong in it, and the same as the help has it.
+# Each with the wrong text, and the text that the help suggests.
 HARDLY_MEANT = {
     "a difference": (COLUMN + train("mean((column - y.target) ** 2)"), "column -", "reshape(column, 10) -"),
     "the other way round": (
@@ -115,7 +115,7 @@ def test_it_warns_once_and_the_help_silences_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HARDLY_MEANT)
-def test_it_is_allowed_where_it_stands(name: str) -> None:
+def test_it_is_allowed_on_its_line(name: str) -> None:
     text = HARDLY_MEANT[name][0]
     lines = text.splitlines()
     lines[(spec(text).warnings[0].line or 0) - 1] += "  # allow W0413: every pair is meant"

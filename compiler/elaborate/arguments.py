@@ -51,7 +51,7 @@ def bind(
                 tensors += operands(ev, value, expr)
                 continue
             if setting is None:
-                raise settings.surplus(ev, definition, value, expr.span, call)
+                raise settings.surplus_argument(ev, definition, value, expr.span, call)
             entries = entries_of(setting, value) if by_name else (value,)
             unnamed = None if by_name else call
             checked = [check(ev, definition, setting, entry, expr.span, unnamed) for entry in entries]

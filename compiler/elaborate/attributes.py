@@ -16,15 +16,15 @@ from dlc.compiler.ir.graph import Value
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
-OF_TENSORS = ("shape", "rank", "features", "channels", "classes")
-OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")
+TENSOR_ATTRIBUTES = ("shape", "rank", "features", "channels", "classes")
+OUTPUT_ATTRIBUTES = (*TENSOR_ATTRIBUTES, "target", "logits", "probabilities")
 
 
 def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     if halt := unknown_names.foreign_module(ev, expr):
         raise halt
     value = ev.evaluate(expr.value)
-    known = OF_OUTPUTS if isinstance(value, OutputRef) else OF_TENSORS
+    known = OUTPUT_ATTRIBUTES if isinstance(value, OutputRef) else TENSOR_ATTRIBUTES
     if not isinstance(value, (Value, InputRef, OutputRef)):
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`")
     if expr.name in later("attribute"):
@@ -34,13 +34,13 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
                       help=did_you_mean(expr.name, known)
                            or f"its attributes are {', '.join(known)}")  # fmt: skip
     if isinstance(value, OutputRef) and expr.name in ("target", "logits", "probabilities"):
-        return of_output(ev, value, expr)
+        return output_attribute(ev, value, expr)
     if isinstance(value, OutputRef):
         type = value.declared if value.scores is None else value.scores.type
     else:
         type = value.value.type if isinstance(value, InputRef) else value.type
     if expr.name == "classes":
-        return classes(ev, value, expr)
+        return class_count(ev, value, expr)
     if expr.name == "shape":
         return list(type.shape)
     if expr.name == "rank":
@@ -52,7 +52,7 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     return type.shape[-1] if expr.name == "features" else type.shape[0]
 
 
-def classes(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
+def class_count(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
     type = (
         value.declared
         if isinstance(value, OutputRef)
@@ -65,7 +65,7 @@ def classes(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
     return type.classes.count
 
 
-def of_output(ev: Evaluator, output: OutputRef, expr: syntax.Attribute) -> Any:
+def output_attribute(ev: Evaluator, output: OutputRef, expr: syntax.Attribute) -> Any:
     if expr.name == "target":
         return outputs.target(ev, output)
     scores = scores_of(ev, output, expr.span)

@@ -8,7 +8,7 @@ from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.quoting import MAX_LISTED, listed
 from dlc.compiler.elaborate import statements
 from dlc.compiler.elaborate.scope import Scope
-from dlc.compiler.elaborate.tensor_operands import count, flowing, operands
+from dlc.compiler.elaborate.tensor_operands import count_flowing, count_tensors, operands
 from dlc.compiler.elaborate.values import BlockStage, Halt, Operand, Template, is_tensor, is_tensors
 
 if TYPE_CHECKING:
@@ -90,8 +90,9 @@ def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand]) -> Any:
     if len(tensors) != len(declared):
         names = ", ".join(t.id for t in declared)
         raise ev.fail("E0502", stage.span,
-                      f"{template.what} `{template.name}` takes {count(len(declared), len(declared))} "
-                      f"({names}), and {flowing(len(tensors), '')} in")  # fmt: skip
+                      f"{template.what} `{template.name}` takes "
+                      f"{count_tensors(len(declared), len(declared))} ({names}), "
+                      f"and {count_flowing(len(tensors), '')} in")  # fmt: skip
     if stage.settings is None:
         stage = block_stage(ev, template, [], stage.span)
     scope = Scope(template.home.file)

@@ -14,7 +14,7 @@ from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.deep_recursion import in_thread
-from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, tensors_in
+from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.operators.arithmetic import Cast, Constant
@@ -67,7 +67,7 @@ class GraphBuilder:
         self._value_names = UniqueNames()
         self._net_names: dict[Template, str] = {}
         self._open_nets: list[str] = []
-        self._made_nets: set[str] = set()  # nets after their first use: they create no more weights
+        self._complete_nets: set[str] = set()  # nets after their first use: they create no more weights
 
     # --- source locations and limits ----------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class GraphBuilder:
         outer, name = self.level, block.name
         own = outer.names.next(name)
         self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
-        with self._use(used(block, span, self.level.prefix, scope)):
+        with self._use(use_of(block, span, self.level.prefix, scope)):
             try:
                 yield
             finally:
@@ -131,14 +131,14 @@ class GraphBuilder:
         outer, name = self.level, self.net_name(net)
         self.level = Level(f"{name}.", net=name)
         self._open_nets.append(name)
-        with self._use(used(net, span, self.level.prefix, scope)):
+        with self._use(use_of(net, span, self.level.prefix, scope)):
             try:
                 yield
             finally:
                 self._open_nets.pop()
                 self.level = outer
         if name not in self._open_nets:
-            self._made_nets.add(name)
+            self._complete_nets.add(name)
 
     def net_name(self, net: Template) -> str:
         """The prefix of its weights: its own name, made unique if another file has a net of that name."""
@@ -193,7 +193,7 @@ class GraphBuilder:
                                 f"{found.value.type} at its first use, {Tensor('float', spec.shape)} here",
                                 help="use a `block` for new weights at every use")  # fmt: skip
             return found.value
-        if level.net in self._made_nets:
+        if level.net in self._complete_nets:
             raise self.fail("E0505", span,
                             f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
@@ -226,11 +226,11 @@ class GraphBuilder:
         """Add a node. The operands are converted to the dtypes and ranks that the operator takes."""
         self.count_work(span)
         spans = spans or {}
-        in_settings = tensors_in(operator)
+        in_settings = given_tensors(operator)
         operator = operator.with_settings(**dict.fromkeys(in_settings))
         try:
-            taken = self._take(operator, operands, span)
-            given = {name: self._given(operator, name, tensor, spans.get(name, span))
+            taken = self._prepare_operands(operator, operands, span)
+            given = {name: self._setting_value(operator, name, tensor, spans.get(name, span))
                      for name, tensor in in_settings.items()}  # fmt: skip
             typed = operator.with_settings(**{name: value.type for name, value in given.items()})
             taken += [given[name] for name in typed.given]
@@ -250,7 +250,7 @@ class GraphBuilder:
             self.level.names.take(name)
         return name
 
-    def _given(self, operator: Operator, name: str, tensor: Any, place: Span) -> Value:
+    def _setting_value(self, operator: Operator, name: str, tensor: Any, place: Span) -> Value:
         """The tensor or numbers given to a setting, as a value of the element type that the setting takes."""
         takes = operator.tensor_settings()[name].takes
         try:
@@ -294,7 +294,7 @@ class GraphBuilder:
             return self.fail(reject.code, spans[at], reject.message, help=reject.help)
         if isinstance(at, int) and at < len(operands) and len(operands) > 1:
             return self.fail(
-                reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at])
+                reject.code, operands[at].span, reject.message, help=reject.help, label=label_of(operands[at])
             )
         help = shape_hints.operand_fix(operator, operands, self.producers) if len(operands) > 1 else ""
         if not help and reject.code == "E0203":
@@ -303,7 +303,7 @@ class GraphBuilder:
             help = shape_hints.upstream_fix(operator, operands[0].value, self.producers)
         help = help or reject.help
         labels = (
-            [Label(o.span, shown(o)) for o in operands if o.span != span]
+            [Label(o.span, label_of(o)) for o in operands if o.span != span]
             if len(operands) > 1 and at is None
             else []
         )
@@ -334,27 +334,27 @@ class GraphBuilder:
             self.input_dependent.update(results)
         return results
 
-    def read(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
+    def used_nodes(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
         """The nodes, without unused constants. A constant is unused if all its readers cast it."""
         read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
         return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
 
     # --- operands -----------------------------------------------------------------------------------------
 
-    def _take(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
+    def _prepare_operands(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
         values = [self.tensor(o) for o in operands]
-        values = self._convert(operator, values, span)
+        values = self._convert_operands(operator, values, span)
         batched = [v.type.batched for v in values]
         alone = not (operator.broadcasts or operator.mixes)
         if not operator.batchless or (any(batched) and not all(batched) and alone):
-            values = [v if v.type.batched else self._expand(v, span) for v in values]
+            values = [v if v.type.batched else self._expand_batch(v, span) for v in values]
         if operator.broadcasts and len(values) > 1:
             operator.bind(*(v.type for v in values))  # so that an error shows the original ranks
             rank = max(v.type.rank for v in values)
             values = [self._raise_rank(v, rank, span) for v in values]
         return values
 
-    def _convert(self, operator: Operator, values: list[Value], span: Span) -> list[Value]:
+    def _convert_operands(self, operator: Operator, values: list[Value], span: Span) -> list[Value]:
         takes = operator.takes if isinstance(operator.takes, tuple) else (operator.takes,) * len(values)
         takes = (*takes, *takes[-1:] * (len(values) - len(takes)))
         numbers = [v for v, t in zip(values, takes, strict=False) if t == "number"]
@@ -378,7 +378,7 @@ class GraphBuilder:
             return self.constant(converted(constant, CONVERSIONS[to]), span)
         return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
 
-    def _expand(self, value: Value, span: Span) -> Value:
+    def _expand_batch(self, value: Value, span: Span) -> Value:
         return self._node(ExpandBatch().bind(value.type), (value,), {}, "expand_batch", span)[0]
 
     def _raise_rank(self, value: Value, rank: int, span: Span) -> Value:
@@ -389,11 +389,11 @@ class GraphBuilder:
         return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]
 
 
-def used(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
+def use_of(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
     return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
 
 
-def shown(operand: Operand) -> str:
+def label_of(operand: Operand) -> str:
     if not isinstance(operand.value, Value):
         return str(operand.value)
     type = operand.value.type

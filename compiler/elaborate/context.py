@@ -84,7 +84,7 @@ class Elaboration:
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         inputs = (*(i.value for i in self.inputs), *self.targets.values())
-        return Graph(inputs, tuple(self.builder.weights.values()), self.builder.read(outputs), outputs)
+        return Graph(inputs, tuple(self.builder.weights.values()), self.builder.used_nodes(outputs), outputs)
 
     def outputs(self, file: FileScope) -> tuple[Output, ...]:
         made = []

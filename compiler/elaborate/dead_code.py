@@ -43,19 +43,19 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *FUNCTIONS,
         *later("operator", "loss"),
         *ev.e.recovery.names,
-        *words(),
+        *bare_words(),
     }
     reported = {
         (d.span.start, d.span.end) for d in ev.e.problems.found if d.span and d.span.source is tree.source
     }
     body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
-    check_body(ev, body, (common, bound(body)), reported)
+    check_body(ev, body, (common, bound_names(body)), reported)
     for block in (s for s in tree.body if isinstance(s, syntax.Block)):
         own = {i.id for i in (*block.tensors, *(s.name for s in block.settings))}
-        check_body(ev, block.body, (common, own, bound(block.body), ev.e.top_names()), reported)
+        check_body(ev, block.body, (common, own, bound_names(block.body), ev.e.top_names()), reported)
 
 
-def words() -> set[str]:
+def bare_words() -> set[str]:
     """Bare words that any setting takes."""
     found: set[str] = set()
     for members in Definition.families.values():
@@ -65,14 +65,14 @@ def words() -> set[str]:
     return found
 
 
-def bound(body: Sequence[syntax.Statement]) -> set[str]:
+def bound_names(body: Sequence[syntax.Statement]) -> set[str]:
     """All names that the statements bind."""
     names: set[str] = set()
     for statement in body:
         if isinstance(statement, (syntax.Bind, syntax.For)):
             names.update(t.id for t in statement.targets)
         names.update(i.id for i in declares(statement))
-        names |= bound(syntax.bodies(statement))
+        names |= bound_names(syntax.bodies(statement))
     return names
 
 

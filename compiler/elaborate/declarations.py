@@ -203,15 +203,15 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
             help="classes of another field are shared with `class(like=field)`",
         )
     if len(arguments) > 1:
-        return named(ev, [a.value for a in arguments], expr.span)
+        return named_classes(ev, [a.value for a in arguments], expr.span)
     if isinstance(first.value, syntax.ListExpr):
-        return named(ev, list(first.value.items), first.value.span)
+        return named_classes(ev, list(first.value.items), first.value.span)
     if isinstance(first.value, syntax.Name) and first.value.id == "auto":
         owner = ev.e.sharing.get(field, field)
         return ev.e.facts.classes.get(owner) or Classes(class_count(owner), found_in=owner)
     value = ev.evaluate(first.value)
     if isinstance(value, (list, tuple)):
-        return checked_names(ev, [str(v) for v in value], [first.value.span])
+        return classes_with_names(ev, [str(v) for v in value], [first.value.span])
     if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= MAX_CLASSES:
         raise ev.fail(
             "E0211",
@@ -222,7 +222,7 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
     return Classes(value)
 
 
-def named(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
+def named_classes(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
     names = []
     for item in items:
         if isinstance(item, syntax.Name):
@@ -236,10 +236,10 @@ def named(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
                 "a class is a name, bare or in quotes",
                 help=f'write `"{item.span.text}"`' if len(item.span.text) < 20 else "",
             )
-    return checked_names(ev, names, [i.span for i in items] or [whole])
+    return classes_with_names(ev, names, [i.span for i in items] or [whole])
 
 
-def checked_names(ev: Evaluator, names: list[str], places: list[Span]) -> Classes:
+def classes_with_names(ev: Evaluator, names: list[str], places: list[Span]) -> Classes:
     """Classes with these names. `places` holds one span for each name, or one span for all."""
     seen: set[str] = set()
     for number, name in enumerate(names):
@@ -276,7 +276,7 @@ def binary_names(ev: Evaluator, expr: syntax.Expr, arguments: Any) -> tuple[str,
             "`binary` takes two names, the negative one first",
             help='write `binary("no", "yes")`',
         )
-    return named(ev, [a.value for a in arguments], expr.span).names
+    return named_classes(ev, [a.value for a in arguments], expr.span).names
 
 
 # --- declared weights -------------------------------------------------------------------------------------

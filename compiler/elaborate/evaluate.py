@@ -151,13 +151,13 @@ class ExpressionEvaluator(Evaluator):
         if isinstance(stage, Stage) or flow.is_sink(stage):
             return stage
         if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):
-            raise self._applied_already(step, step.function.id)
+            raise self._already_applied(step, step.function.id)
         if isinstance(stage, str) and self.e.problems.seen("E0105", step.span):
             raise Halt
         help = sink_help(stage, step)
         raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}", help=help)
 
-    def _applied_already(self, step: syntax.Call, name: str) -> Halt:
+    def _already_applied(self, step: syntax.Call, name: str) -> Halt:
         """The error for a call after an arrow that has all its tensors already."""
         help = f"write all its tensors before the arrow: `(a, b) -> {name}`"
         operator = Definition.families["operator"].get(name, Definition)

@@ -48,21 +48,23 @@ def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigure
 
 def read_one(ev: Evaluator, statement: syntax.Statement, measured: MeasuredFigures) -> Expectation:
     if not isinstance(statement, syntax.Evaluate):
-        raise no_comparison(ev, statement, "test.accuracy >= 0.9",
-                            compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
+        fix = comparison_fix(statement) if isinstance(statement, syntax.Bind) else ""
+        raise not_a_comparison(ev, statement, "test.accuracy >= 0.9", fix)
     return comparison(ev, statement.value, "test.accuracy >= 0.9", measured)
 
 
 def comparison(ev: Evaluator, expr: syntax.Expr, example: str, measured: MeasuredFigures) -> Expectation:
-    """A comparison of figures. `such` is an example for the error message."""
+    """A comparison of figures. `example` is shown in the error message."""
     if not isinstance(expr, syntax.Binary) or expr.operator not in COMPARISONS:
         joins = isinstance(expr, syntax.Binary) and expr.operator in ("and", "or")
-        raise no_comparison(ev, expr, example, "write one comparison alone" if joins else "")
-    left, right = (side(ev, s, measured) for s in (expr.left, expr.right))
+        raise not_a_comparison(ev, expr, example, "write one comparison alone" if joins else "")
+    left, right = (operand(ev, s, measured) for s in (expr.left, expr.right))
     return Expectation(left, expr.operator, right, expr.span)
 
 
-def no_comparison(ev: Evaluator, found: syntax.Expr | syntax.Statement, example: str, help: str = "") -> Halt:
+def not_a_comparison(
+    ev: Evaluator, found: syntax.Expr | syntax.Statement, example: str, help: str = ""
+) -> Halt:
     return ev.fail("E0606", found.span, f"expected a comparison, such as `{example}`", help=help)
 
 
@@ -85,11 +87,11 @@ def until(ev: Evaluator, written: syntax.Expr | None, measured: MeasuredFigures)
     return found
 
 
-def compared(statement: syntax.Bind) -> str:
+def comparison_fix(statement: syntax.Bind) -> str:
     return f"`==` compares: write `{statement.targets[0].id} == {statement.value.span.text}`"
 
 
-def side(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
+def operand(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
     """One side of a comparison: a static value, or a figure that is measured later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
@@ -102,7 +104,7 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
             raise ev.fail("E0606", expr.span, "`shape` takes one tensor")
         attribute = syntax.Attribute(expr.span, expr.arguments[0].value, "shape", expr.function.span)
         return ev.evaluate(attribute)
-    path = dotted(expr)
+    path = dotted_path(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
         return measure(ev, expr, path, measured)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
@@ -137,15 +139,15 @@ def known(ev: Evaluator, name: str) -> bool:
     )
 
 
-def dotted(expr: syntax.Expr) -> list[str] | None:
+def dotted_path(expr: syntax.Expr) -> list[str] | None:
     """The parts of `test.f1.setosa` or `test.f1[3]`. An index is kept with the last part."""
     if isinstance(expr, syntax.Name):
         return [expr.id]
     if isinstance(expr, syntax.Attribute):
-        before = dotted(expr.value)
+        before = dotted_path(expr.value)
         return None if before is None else [*before, expr.name]
     if isinstance(expr, syntax.Index) and len(expr.items) == 1:
-        before, place = dotted(expr.value), integer_literal(expr.items[0])
+        before, place = dotted_path(expr.value), integer_literal(expr.items[0])
         return None if before is None or place is None else [*before[:-1], f"{before[-1]}[{place}]"]
     return None
 

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.elaborate import blocks, loss_operands
 from dlc.compiler.elaborate.outputs import fill
-from dlc.compiler.elaborate.tensor_operands import as_operands, count, flowing, operands, result
+from dlc.compiler.elaborate.tensor_operands import (
+    as_operands,
+    count_flowing,
+    count_tensors,
+    operands,
+    unpack_single,
+)
 from dlc.compiler.elaborate.values import BlockStage, DefinedStage, Halt, Operand, OutputRef, Pipeline, Stage
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.combinators import Combinator
@@ -53,10 +59,10 @@ def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], sp
     if len(tensors) < low or (high is not None and len(tensors) > high):
         names = ", ".join(definition.operand_names())
         raise ev.fail("E0502", stage.span,
-                      f"`{definition.name}` takes {count(low, high)} ({names}), and "
-                      f"{flowing(len(tensors), '')} in",
+                      f"`{definition.name}` takes {count_tensors(low, high)} ({names}), and "
+                      f"{count_flowing(len(tensors), '')} in",
                       help=arity_help(stage, names, len(tensors), high))  # fmt: skip
-    return result(ev.builder.apply(definition, tensors, stage.span, stage.spans))
+    return unpack_single(ev.builder.apply(definition, tensors, stage.span, stage.spans))
 
 
 class CombinatorContext:
@@ -75,14 +81,14 @@ class CombinatorContext:
         return as_operands(value, span)
 
     def values(self, tensors: list[Operand]) -> Any:
-        return result(tuple(self.ev.builder.tensor(t) for t in tensors))
+        return unpack_single(tuple(self.ev.builder.tensor(t) for t in tensors))
 
     def node(self, operator: Operator, tensors: list[Operand], span: Span) -> Any:
         if len(tensors) != 2:
             raise self.ev.fail(
                 "E0502", span, f"`residual` adds one tensor to one, found {len(tensors)} in all"
             )
-        return result(self.ev.builder.apply(operator, tensors, span))
+        return unpack_single(self.ev.builder.apply(operator, tensors, span))
 
 
 def arity_help(stage: DefinedStage, names: str, found: int, high: int | None) -> str:
@@ -115,7 +121,7 @@ def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step
     tensors = operands(ev, value, before)
     if len(tensors) != len(outputs):
         raise ev.fail("E0502", step.span,
-                      f"{flowing(len(tensors))} into {len(outputs)} output{'s' * (len(outputs) != 1)}",
+                      f"{count_flowing(len(tensors))} into {len(outputs)} output{'s' * (len(outputs) != 1)}",
                       help="`split`, `concat` or indexing changes how many there are")  # fmt: skip
     if not ev.scope.top:
         raise ev.fail("E0503", step.span, "a block or net cannot reach the file's outputs",

@@ -21,16 +21,16 @@ class NoEquivalent(Exception):
     """The call has no known equivalent in this language."""
 
 
-def call(expr: syntax.Call) -> str:
+def translate(expr: syntax.Call) -> str:
     """The call in this language. Empty if there is no known equivalent, or if it is the same text."""
     try:
-        written = stages(expr)
+        written = translate_stages(expr)
     except NoEquivalent:
         return ""
-    return "" if written == expr.span.text else bracketed(written, expr.span)
+    return "" if written == expr.span.text else parenthesized(written, expr.span)
 
 
-def bracketed(written: str, span: Span) -> str:
+def parenthesized(written: str, span: Span) -> str:
     """A flow, in parentheses where it is called or next to an operator symbol of higher precedence."""
     text = span.source.text
     before, after = text[: span.start].rstrip(" "), text[span.end :].lstrip(" ")
@@ -40,7 +40,7 @@ def bracketed(written: str, span: Span) -> str:
     return written
 
 
-def stages(expr: syntax.Expr) -> str:
+def translate_stages(expr: syntax.Expr) -> str:
     """One or several stages in this language."""
     if not isinstance(expr, syntax.Call):
         return (
@@ -51,7 +51,7 @@ def stages(expr: syntax.Expr) -> str:
     if plain in aliases.FLOWS:
         listed = positional[0] if len(positional) == 1 else None
         parts = listed.items if isinstance(listed, (syntax.ListExpr, syntax.TupleExpr)) else positional
-        return " -> ".join(stages(part) for part in parts) or no_equivalent()
+        return " -> ".join(translate_stages(part) for part in parts) or no_equivalent()
     if plain == "activation" and len(positional) == 1 and len(expr.arguments) == 1:
         return activation(positional[0]) or no_equivalent()
     if plain in aliases.SIGNS and len(positional) == len(expr.arguments) == 2:

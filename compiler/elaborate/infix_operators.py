@@ -48,7 +48,7 @@ def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
         value = BROKEN
     for step in reversed(links):
         try:
-            value = link(ev, step, value)
+            value = apply_operator(ev, step, value)
         except Reject as reject:
             ev.reject(step.span, reject)
             value = BROKEN
@@ -90,7 +90,7 @@ def check_foreign_symbols(ev: Evaluator, expr: syntax.Binary) -> None:
             )
 
 
-def link(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
+def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
     """Evaluate one infix operator, given the value of its left side. Errors on the right side are reported
     even if the left side is broken."""
     if expr.operator in ("and", "or"):

@@ -47,7 +47,7 @@ def takes_no_tensor(ev: Evaluator, definition: type[Definition], span: Span) -> 
 def check(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
     """Reject an expression whose names show that it is not a value of the parameter type."""
     head = head_of(expr)
-    if isinstance(kind, Text) and not known(ev, root_of(first(expr))):
+    if isinstance(kind, Text) and not known(ev, root_of(first_part(expr))):
         raise ev.fail("E0403", expr.span, f"expected {kind.describe()}, found `{expr.span.text}`",
                       help=f'write `"{expr.span.text}"`')  # fmt: skip
     if isinstance(expr, syntax.Binary):
@@ -88,7 +88,7 @@ def name_of(head: Head) -> str:
     return head.id if isinstance(head, syntax.Name) else head.name
 
 
-def first(expr: syntax.Expr) -> syntax.Expr:
+def first_part(expr: syntax.Expr) -> syntax.Expr:
     """The first part of a path without quotes: `data` of `data/rows.csv`."""
     while isinstance(expr, syntax.Binary) and expr.operator == "/":
         expr = expr.left
@@ -135,7 +135,7 @@ def suggestion(ev: Evaluator, kind: ParameterType, value: Any) -> str:
     name = value if isinstance(value, str) else getattr(getattr(value, "definition", None), "name", "")
     loss = aliases.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
     if loss and loss not in later(*kind.of_outputs()):
-        return of_output(ev, loss)
+        return loss_fix(ev, loss)
     if not isinstance(value, str):
         return ""
     if word := native_word(kind, value):
@@ -164,7 +164,7 @@ def native_word(kind: ParameterType, word: str) -> str:
     return ""
 
 
-def of_output(ev: Evaluator, loss: str) -> str:
+def loss_fix(ev: Evaluator, loss: str) -> str:
     """The fix that applies a loss to an output of the file."""
     outputs = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)]
     implying = [o for o in outputs if kind_of(o.declared).loss == loss]

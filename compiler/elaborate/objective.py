@@ -77,14 +77,14 @@ def chosen_metrics(e: Elaboration, ev: Evaluator, train: Train) -> Iterator[tupl
     """The pairs of output and metric: written metrics that fit, or those implied by the type."""
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
     for metric in train.metrics or ():
-        use_targets(e, ev, metric, filled)
+        create_targets(e, ev, metric, filled)
     for output in filled:
         if output.target_value is not None:
             wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
             yield from ((output.name, m) for m in wanted if m.fits(output.declared))
 
 
-def use_targets(e: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
+def create_targets(e: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
     """Create the targets of the outputs that a written metric fits, if no loss uses them."""
     fitting = [o for o in filled if metric.fits(o.declared)]
     if not any(o.target_value is not None for o in fitting):

@@ -78,15 +78,15 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     declared, found = output.declared, value.type
     spelled = spell_classes(declared) if declared.element == "class" else declared
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
-    help = fix(declared, found.shape, wanted)
-    if is_decided(ev, declared, value):
+    help = shape_fix(declared, found.shape, wanted)
+    if is_decision(ev, declared, value):
         help = f"leave `{kind_of(declared).decides}` out: a {declared.element} takes its scores"
     help = help or shape_hints.setting_fix(value, ev.builder.producers, lambda made: made.shape == wanted)
     return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
 
 
-def is_decided(ev: Evaluator, declared: Tensor, value: Value) -> bool:
+def is_decision(ev: Evaluator, declared: Tensor, value: Value) -> bool:
     """Whether the value is a decision (`argmax` or similar), where the output takes scores."""
     node = ev.builder.producers.get(value)
     while node is not None and node.operator.converts:
@@ -94,7 +94,7 @@ def is_decided(ev: Evaluator, declared: Tensor, value: Value) -> bool:
     return node is not None and node.operator.name == kind_of(declared).decides
 
 
-def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
+def shape_fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
     """The fix that gives a value the shape that an output takes."""
     if declared.element == "class" and declared.classes is not None and len(found) == len(wanted):
         place = class_axis(len(wanted)) % len(wanted)

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
 
-KINDS = "a param is a number, text, true, false or a list"
+PLAIN = "a param is a number, text, true, false or a list"
 
 
 def value(ev: Evaluator, statement: syntax.Param) -> Any:
     """The value that a command set for the param, or its default."""
     name, value = statement.name.id, ev.evaluate(statement.value)
     help = f"leave `param` out: `{name} = {shown(statement.value)}` gives it a name"
-    own = plain(ev, value, statement.value.span, f"{KINDS}, found ", help)
+    own = plain(ev, value, statement.value.span, f"{PLAIN}, found ", help)
     if not ev.scope.top or ev.scope.file.source is not ev.e.sources[0] or name not in ev.e.overrides:
         return own
-    given = plain(ev, ev.e.overrides[name], statement.name.span, f"{KINDS}, and `{name}` was set to ", "")
+    given = plain(ev, ev.e.overrides[name], statement.name.span, f"{PLAIN}, and `{name}` was set to ", "")
     if not same_kind(own, given):
         raise ev.fail("E0403", statement.name.span,
                       f"`{name}` was set to {describe(given)}, and its own value is {describe(own)}",
@@ -64,12 +64,12 @@ def reject_unknown(ev: Evaluator) -> None:
             name = str(name)
             ev.e.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
                                          help=ev.e.nearest.did_you_mean(name, lambda: known)
-                                              or for_section(name)
+                                              or section_setting_fix(name)
                                               or (f"its params are {listed(known)}" if known
                                                   else "this spec declares no params")))  # fmt: skip
 
 
-def for_section(name: str) -> str:
+def section_setting_fix(name: str) -> str:
     """The fix for a setting of a section that is set as a param. Empty for other names."""
     for section in Definition.families["section"].values():
         if name in section.settings:

@@ -74,17 +74,17 @@ def find_operator(name: str, *, losses: bool) -> type[Definition] | None:
     return None
 
 
-def for_settings(name: str) -> str:
+def settings_only_fix(name: str) -> str:
     """The fix for a name that is valid only in settings, such as `he_normal`. Empty for other names."""
     if name in Definition.families["section"]:
         return f"it is a section: `{name} {{ ... }}`"
     for family, members in Definition.families.items():
         if name in members and family not in STAGES:
-            return f"`{name}` is {Definition.spoken[family]}: {setting_of(family)}"
+            return f"`{name}` is {Definition.spoken[family]}: {location_of(family)}"
     return ""
 
 
-def setting_of(family: str) -> str:
+def location_of(family: str) -> str:
     """The section and setting in which the members of a family are written."""
     for section in Definition.families["section"].values():
         for setting in section.settings.values():

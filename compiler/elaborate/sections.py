@@ -119,7 +119,8 @@ def find_sections(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section
 
 def section(ev: Evaluator, definition: type[Definition], written: syntax.Section | None,
             extra: Callable[[syntax.Bind], bool] | None = None) -> Any:  # fmt: skip
-    """An instance of the section from its settings. `None` if the file does not have the section."""
+    """An instance of the section from its settings. `None` if the file does not have the section.
+    `extra` handles a setting outside of the definition, and returns whether it did."""
     if written is None:
         return None
     values: dict[str, Any] = {}
@@ -128,7 +129,7 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
         try:
             if extra and extra(statement):
                 continue
-            declared = key_of(ev, definition, statement, values, written.body)
+            declared = setting_for(ev, definition, statement, values, written.body)
             values[declared.name] = None
             values[declared.name] = value_of(
                 ev, definition, declared, with_optimizer_settings(statement, written.body)
@@ -163,7 +164,7 @@ def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[s
             ev.e.problems.report("E0602", statement.span, "expected a setting, `name = value`")
 
 
-def key_of(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any],
+def setting_for(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any],
            body: Sequence[syntax.Statement]) -> Any:  # fmt: skip
     """The setting that a statement of a section sets."""
     key = statement.targets[0]
@@ -172,13 +173,13 @@ def key_of(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, 
     if key.id in later(definition.name):
         raise ev.reject(key.span, not_built(definition.name, key.id))
     if key.id not in definition.settings:
-        raise no_setting(ev, definition, statement, body)
+        raise unknown_setting(ev, definition, statement, body)
     if key.id in values:
         raise ev.fail("E0407", key.span, f"`{key.id}` is set twice")
     return definition.settings[key.id]
 
 
-def no_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bind,
+def unknown_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bind,
                body: Sequence[syntax.Statement]) -> Halt:  # fmt: skip
     """The error for an unknown setting. If the name is an alias, the value is checked too."""
     key = statement.targets[0]
@@ -256,7 +257,7 @@ def data_section(
         name, file = statement.targets[0].id, ev.scope.file
         if name in Data.settings or not (name in file.inputs or name in file.outputs):
             return False
-        fields[name] = own_field(ev, name, statement.value)
+        fields[name] = field_definition(ev, name, statement.value)
         return True
 
     data = section(ev, Data, written, read)
@@ -267,7 +268,7 @@ def data_section(
     return data and data.knowing(fields=fields)
 
 
-def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
+def field_definition(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
     """`FIELD = column(...)` of `data`: the origin of an input or a target."""
     value = arguments.read(ev, MemberOf("field"), expr)
     try:
@@ -308,7 +309,7 @@ def check_train(
     uncertain: bool,
 ) -> None:
     """Check settings of `train` against each other and, unless `uncertain`, against the measured figures."""
-    with reported(e, train, written):
+    with report_rejects(e, train, written):
         train.check()
         if not uncertain:
             train.check_watched(measured, validated)
@@ -318,12 +319,12 @@ def check_weights(e: Elaboration, train: Train, written: syntax.Section | None) 
     """Check that weights to freeze, load or regularize exist, unless an error may have removed them."""
     if e.problems.failed:
         return
-    with reported(e, train, written):
+    with report_rejects(e, train, written):
         train.check_weights(tuple(e.builder.weights.values()))
 
 
 @contextmanager
-def reported(e: Elaboration, train: Train, written: syntax.Section | None) -> Iterator[None]:
+def report_rejects(e: Elaboration, train: Train, written: syntax.Section | None) -> Iterator[None]:
     """Report a `Reject` of a check of `train` at the setting that it names."""
     try:
         yield

@@ -55,7 +55,7 @@ def unknown(
     if help.startswith("leave it out"):
         place = place.to(argument.value.span)
     if not help and name == "activation" and call:
-        help = f"write `{written}`" if (written := foreign_calls.call(call)) else ACTIVATION
+        help = f"write `{written}`" if (written := foreign_calls.translate(call)) else ACTIVATION
     if name == "betas" and isinstance(argument.value, (syntax.TupleExpr, syntax.ListExpr)):
         place = place.to(argument.value.span)
         pairs = zip(("beta1", "beta2"), argument.value.items, strict=False)
@@ -73,7 +73,7 @@ def given_twice(
     return ev.fail("E0407", place, f"`{name}` is given twice", help=why)
 
 
-def surplus(
+def surplus_argument(
     ev: Evaluator, definition: type[Definition], value: Any, span: Span, call: syntax.Call | None
 ) -> Halt:
     """The error for a positional value without a setting."""
@@ -135,6 +135,6 @@ def rejected(
 
 def of_other_libraries(definition: type[Definition], call: syntax.Call | None) -> str:
     """The fix for arguments in the style of another library, as in `dense(4, 8)`."""
-    written = foreign_calls.call(call) if call else ""
+    written = foreign_calls.translate(call) if call else ""
     known = aliases.OWN_SIZE.get(definition.name)
     return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""

@@ -26,16 +26,16 @@ def layer_fix(operator: Operator, operands: Sequence[Operand]) -> str:
     tensors = [(o.span.text, o.value.type) for o in operands if isinstance(o.value, Value)]
     if len(operands) != 2 or len(tensors) != 2:
         return ""
-    for (text, have), (_, want) in (tensors, tensors[::-1]):
-        layer = between(have, want) if takes(operator, want, want) else ""
+    for (text, source), (_, target) in (tensors, tensors[::-1]):
+        layer = layer_between(source, target) if accepts(operator, target, target) else ""
         if layer and text == "residual":
             return f"give it `skip={layer}`"
         if layer:
-            return f"`{layer}` would make {f'`{text}`' if text.isidentifier() else have} fit"
+            return f"`{layer}` would make {f'`{text}`' if text.isidentifier() else source} fit"
     return ""
 
 
-def takes(operator: Operator, *types: Tensor) -> bool:
+def accepts(operator: Operator, *types: Tensor) -> bool:
     try:
         operator.bind(*types)
     except (Reject, DimError):
@@ -43,9 +43,9 @@ def takes(operator: Operator, *types: Tensor) -> bool:
     return True
 
 
-def between(have: Tensor, want: Tensor) -> str:
+def layer_between(source: Tensor, target: Tensor) -> str:
     """The layer that maps one shape to the other, if the spatial size stays equal or shrinks."""
-    old, new = fixed(have.shape), fixed(want.shape)
+    old, new = fixed(source.shape), fixed(target.shape)
     if not old or not new or len(old) != len(new):
         return ""
     if len(old) <= 2:
@@ -97,7 +97,7 @@ def operand_fix(operator: Operator, operands: Sequence[Operand], producers: Mapp
     for place, value in enumerate(values if len(values) == len(operands) else ()):
 
         def fits(made: Tensor, place: int = place) -> bool:
-            return takes(operator, *(made if i == place else v.type for i, v in enumerate(values)))
+            return accepts(operator, *(made if i == place else v.type for i, v in enumerate(values)))
 
         if found := setting_fix(value, producers, fits):
             return found
@@ -128,7 +128,7 @@ def flattened_axis_fix(operator: Operator, node: Node) -> str:
     if len(free) != 1:
         return ""
     left = x.with_shape(*(s for axis, s in enumerate(x.shape) if axis != free[0])).with_element("float")
-    if not takes(node.operator, left) or not takes(operator, node.operator.bind(left).results[0]):
+    if not accepts(node.operator, left) or not accepts(operator, node.operator.bind(left).results[0]):
         return ""
     return f"`{node.operator.name}` has joined the free dimension to the others: `mean(axis={free[0]})` " \
            f"before it makes {left}"  # fmt: skip

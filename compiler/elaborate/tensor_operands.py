@@ -60,24 +60,24 @@ def scores_of(ev: Evaluator, output: OutputRef, span: Span) -> Value:
     return output.scores
 
 
-def result(values: tuple[Value, ...]) -> Value | tuple[Value, ...]:
+def unpack_single(values: tuple[Value, ...]) -> Value | tuple[Value, ...]:
     return values[0] if len(values) == 1 else values
 
 
 def as_operands(value: Any, span: Span) -> list[Operand]:
     """The results of a stage as operands of the next stage."""
-    return [Operand(v, span) for v in flat(value)]
+    return [Operand(v, span) for v in flatten(value)]
 
 
-def flat(value: Any) -> list[Any]:
-    return [v for item in value for v in flat(item)] if isinstance(value, (tuple, list)) else [value]
+def flatten(value: Any) -> list[Any]:
+    return [v for item in value for v in flatten(item)] if isinstance(value, (tuple, list)) else [value]
 
 
-def count(low: int, high: int | None) -> str:
+def count_tensors(low: int, high: int | None) -> str:
     amount = str(low) if low == high else f"at least {low}" if high is None else f"{low} to {high}"
     return f"{amount} tensor{'' if amount == '1' else 's'}"
 
 
-def flowing(amount: int, noun: str = " tensor") -> str:
+def count_flowing(amount: int, noun: str = " tensor") -> str:
     """`1 tensor flows`, `2 tensors flow`."""
     return f"{amount}{noun} flows" if amount == 1 else f"{amount}{noun and f'{noun}s'} flow"

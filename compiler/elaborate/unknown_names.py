@@ -12,7 +12,7 @@ from dlc.compiler.definitions.libraries import MODULES
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.definitions.unimplemented import later, not_built
 from dlc.compiler.elaborate import foreign_calls
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, for_settings
+from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, settings_only_fix
 from dlc.compiler.elaborate.values import Halt, is_tensor
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     if word in later(*UNBUILT):
         return ev.reject(span, not_built("operator", word, name))
     place, help = native_call(span, call)
-    help = help or aliases.operator(name).replace("OUTPUT", adjacent_output(ev, span)) or for_settings(name)
+    help = (
+        help or aliases.operator(name).replace("OUTPUT", adjacent_output(ev, span)) or settings_only_fix(name)
+    )
     if ev.e.recovery.name_lost and not help:
         return Halt()  # a lost declaration may have this name
     near = "" if name in aliases.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
@@ -75,7 +77,7 @@ def adjacent_output(ev: Evaluator, span: Span) -> str:
 
 def native_call(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
     """The equivalent in this language of a call of another library, with the span to replace."""
-    written = foreign_calls.call(call) if call else ""
+    written = foreign_calls.translate(call) if call else ""
     if not call or not written:
         return span, ""
     arguments = call.span.text[len(call.function.span.text) :]
@@ -127,7 +129,7 @@ def method_call(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) ->
     )
     word = aliases.named(name, *STAGES)
     if name in aliases.SIGNS and len(plain.arguments) == 2:
-        return ev.fail("E0306", call.span, message, help=f"write `{foreign_calls.call(plain)}`")
+        return ev.fail("E0306", call.span, message, help=f"write `{foreign_calls.translate(plain)}`")
     if find_operator(word, losses=ev.losses):
         return ev.fail("E0306", call.span, message, help=f"write `{word}({arguments})`")
     return ev.fail("E0306", function.name_span, message, help=aliases.operator(name))

@@ -149,7 +149,7 @@ def is_tensors(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and any(is_tensor(v) or is_tensors(v) for v in value)
 
 
-def tensors_in(operator: Operator) -> dict[str, Any]:
+def given_tensors(operator: Operator) -> dict[str, Any]:
     """The tensors, and lists of numbers in place of tensors, that are given in settings, by setting."""
     found = {name: getattr(operator, name) for name in operator.tensor_settings()}
     return {name: tensor for name, tensor in found.items() if isinstance(tensor, (Value, tuple))}

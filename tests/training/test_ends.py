@@ -57,8 +57,8 @@ def test_a_figure_without_its_part_is_that_of_rows_that_training_has():
     ("train.loss", "E0606", "expected a comparison, such as `train.loss <= 0.01`"),
     ("loss", "E0606", "expected a comparison, such as `train.loss <= 0.01`"),
     ("train.loss + 1", "E0606", "expected a comparison"),
-    ("parameters < 10", "E0606", "training does not change what is compared"),
-    ("1 < 2", "E0606", "training does not change what is compared"),
+    ("parameters < 10", "E0606", "training does not change the compared values"),
+    ("1 < 2", "E0606", "training does not change the compared values"),
     ("train.loss < 1 and train.loss > 0", "E0606", "expected a comparison"),
     ("3", "E0403", "or none, found `3`"),
 ])  # fmt: skip

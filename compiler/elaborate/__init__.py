@@ -152,7 +152,7 @@ class Elaborator(Elaboration):
                 type = declarations.read_type(ev, statement.type, field)
                 if type.element == "string":
                     raise ev.fail(
-                        "E0210", statement.type.span, "an output cannot be text; a `class` answers with names"
+                        "E0210", statement.type.span, "an output cannot be text; a `class` output gives names"
                     )
                 file.outputs[name] = OutputRef(name, type, field, statement.name.span)
                 self.unfilled_outputs[name] = file.outputs[name]

@@ -77,9 +77,9 @@ def named_setting(
     call: syntax.Call | None = None,
 ) -> Setting:
     """The setting that a named argument refers to. `given` are the settings that have a value already."""
-    name, place = argument.name or "", argument.name_span or argument.value.span
+    name, span = argument.name or "", argument.name_span or argument.value.span
     if name in later(definition.name):
-        raise ev.reject(place, not_built(definition.name, name))
+        raise ev.reject(span, not_built(definition.name, name))
     if name not in definition.settings:
         halt = settings.unknown(ev, definition, argument, call)
         if meant := aliases.called(name, definition.settings):
@@ -87,7 +87,7 @@ def named_setting(
                 value_of(ev, definition, definition.settings[meant], argument.value)
         raise halt
     if name in given:
-        raise settings.given_twice(ev, definition, name, place, call)
+        raise settings.given_twice(ev, definition, name, span, call)
     return definition.settings[name]
 
 

@@ -99,12 +99,8 @@ class GraphBuilder:
         self.depth += 1
         try:
             if self.depth > MAX_NESTED:
-                raise self.stop(
-                    "E0903",
-                    span,
-                    f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here",
-                    RECURSION_HELP,
-                )
+                message = f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here"
+                raise self.stop("E0903", span, message, RECURSION_HELP)
             return function(*given) if self.depth % NESTED_IN_A_THREAD else in_thread(function, *given)
         finally:
             self.depth -= 1
@@ -153,12 +149,8 @@ class GraphBuilder:
     @contextmanager
     def _use(self, use: Use) -> Iterator[None]:
         if not use.is_copy and sum(not outer.is_copy for outer in self.uses) >= MAX_DEPTH:
-            raise self.stop(
-                "E0903",
-                use.span,
-                f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here",
-                RECURSION_HELP,
-            )
+            message = f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here"
+            raise self.stop("E0903", use.span, message, RECURSION_HELP)
         outer, self.uses = self.uses, (use, *self.uses)
         try:
             yield
@@ -250,13 +242,13 @@ class GraphBuilder:
             self.level.names.take(name)
         return name
 
-    def _setting_value(self, operator: Operator, name: str, tensor: Any, place: Span) -> Value:
+    def _setting_value(self, operator: Operator, name: str, tensor: Any, span: Span) -> Value:
         """The tensor or numbers given to a setting, as a value of the element type that the setting takes."""
         takes = operator.tensor_settings()[name].takes
         try:
             if not isinstance(tensor, Value):
-                tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, lambda n: n)), place)
-            return self._converted(operator, tensor, takes, name, place)
+                tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, lambda n: n)), span)
+            return self._converted(operator, tensor, takes, name, span)
         except Reject as reject:
             reject.at = name
             raise
@@ -273,9 +265,9 @@ class GraphBuilder:
         """The tensor given in place of a weight, or a new weight."""
         if value is None:
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
-        place = spans.get(spec.leaf, span)
+        given_at = spans.get(spec.leaf, span)
         if value.type.shape != spec.shape or value.type.batched:
-            raise self.fail("E0406", place,
+            raise self.fail("E0406", given_at,
                             f"`{spec.leaf}` of `{operator.name}` has to be {Tensor('float', spec.shape)}, "
                             f"found {value.type}"
                             + (", which differs from sample to sample" if value.type.batched

@@ -48,8 +48,8 @@ def _joins(definition: type[Definition], call: syntax.Call, a: syntax.Argument, 
     declared = definition.settings.get(a.name or "")
     if a.name is None:
         unfilled = _positional(definition, call)
-        place = [x for x in call.arguments if x.name is None].index(a)
-        declared = unfilled[place] if place < len(unfilled) else None
+        position = [x for x in call.arguments if x.name is None].index(a)
+        declared = unfilled[position] if position < len(unfilled) else None
     return declared is not None and _takes(declared, float(f"0.{b.value.span.text}"))
 
 

@@ -239,15 +239,15 @@ def named_classes(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Class
     return classes_with_names(ev, names, [i.span for i in items] or [whole])
 
 
-def classes_with_names(ev: Evaluator, names: list[str], places: list[Span]) -> Classes:
-    """Classes with these names. `places` holds one span for each name, or one span for all."""
+def classes_with_names(ev: Evaluator, names: list[str], spans: list[Span]) -> Classes:
+    """Classes with these names. `spans` holds one span for each name, or one span for all."""
     seen: set[str] = set()
     for number, name in enumerate(names):
         if name in seen:
-            raise ev.fail("E0211", places[number % len(places)], f"class `{name}` is named twice")
+            raise ev.fail("E0211", spans[number % len(spans)], f"class `{name}` is named twice")
         seen.add(name)
     if len(names) < 2:
-        raise ev.fail("E0211", places[0], "at least two classes are needed",
+        raise ev.fail("E0211", spans[0], "at least two classes are needed",
                       help="the type of a yes/no value is `binary`")  # fmt: skip
     return Classes(len(names), tuple(names))
 

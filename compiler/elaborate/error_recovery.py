@@ -23,17 +23,17 @@ class ErrorRecovery:
     """The locations of syntax errors, and the names in the statements that the parser skipped."""
 
     def __init__(self) -> None:
-        self.places: dict[Source, list[int]] = {}  # offsets of the errors, sorted
+        self.offsets: dict[Source, list[int]] = {}  # offsets of the errors, sorted
         self.names: set[str] = set()
         self.bound: dict[str, tuple[Source, int]] = {}  # bound by lost statements; first offset
         self.name_lost = False  # whether a lost declaration or binding has no name
         self.flow_end_lost = False  # whether a lost flow has no end
 
-    def record(self, tree: syntax.File, places: list[Span]) -> None:
+    def record(self, tree: syntax.File, spans: list[Span]) -> None:
         """Record the spans of errors that were found while the tree was parsed."""
-        if not places:
+        if not spans:
             return
-        self.places[tree.source] = sorted(p.start for p in places)
+        self.offsets[tree.source] = sorted(span.start for span in spans)
         text = tree.source.text
         for start, end in self._skipped_ranges(tree.body, 0, len(text)):
             lost = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), text[start:end])
@@ -51,9 +51,9 @@ class ErrorRecovery:
 
     def has_error_in(self, span: Span) -> bool:
         """Whether an error begins within the span."""
-        places = self.places.get(span.source, [])
-        first = bisect_left(places, span.start)
-        return first < len(places) and places[first] <= span.end
+        offsets = self.offsets.get(span.source, [])
+        first = bisect_left(offsets, span.start)
+        return first < len(offsets) and offsets[first] <= span.end
 
     def _skipped_ranges(
         self, body: Sequence[syntax.Statement], start: int, end: int

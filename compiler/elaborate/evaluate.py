@@ -120,11 +120,11 @@ class ExpressionEvaluator(Evaluator):
         except Halt:
             self._check_stages(rest)
             raise
-        for place, step in enumerate(rest):
+        for index, step in enumerate(rest):
             try:
-                value = self._step(value, expr.steps[place], step, last=place == len(rest) - 1)
+                value = self._step(value, expr.steps[index], step, last=index == len(rest) - 1)
             except Halt:
-                self._check_stages(rest[place + 1 :])
+                self._check_stages(rest[index + 1 :])
                 raise
         return value
 
@@ -251,8 +251,8 @@ class ExpressionEvaluator(Evaluator):
             raise self.fail("E0209", expr.span,
                             f"{len(entries)} indices for a sample with {rank} "
                             f"{'axis' if rank == 1 else 'axes'}", help=help)  # fmt: skip
-        place = dots[0] if dots else len(entries)
-        return (*entries[:place], *[(None, None, None)] * missing, *entries[place:])
+        position = dots[0] if dots else len(entries)
+        return (*entries[:position], *[(None, None, None)] * missing, *entries[position:])
 
     def _entry(self, item: syntax.Expr) -> Any:
         if isinstance(item, syntax.Slice):

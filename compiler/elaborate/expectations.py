@@ -147,8 +147,8 @@ def dotted_path(expr: syntax.Expr) -> list[str] | None:
         before = dotted_path(expr.value)
         return None if before is None else [*before, expr.name]
     if isinstance(expr, syntax.Index) and len(expr.items) == 1:
-        before, place = dotted_path(expr.value), integer_literal(expr.items[0])
-        return None if before is None or place is None else [*before[:-1], f"{before[-1]}[{place}]"]
+        before, index = dotted_path(expr.value), integer_literal(expr.items[0])
+        return None if before is None or index is None else [*before[:-1], f"{before[-1]}[{index}]"]
     return None
 
 

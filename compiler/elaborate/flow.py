@@ -38,8 +38,8 @@ def apply(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -
 def apply_stage(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:
     if isinstance(stage, Pipeline):
         value: Any = None
-        for index, (step, place) in enumerate(stage.steps):
-            value = apply(ev, step, flowing if index == 0 else as_operands(value, place), place)
+        for index, (step, step_span) in enumerate(stage.steps):
+            value = apply(ev, step, flowing if index == 0 else as_operands(value, step_span), step_span)
         return value
     if isinstance(stage, DefinedStage):
         return apply_defined(ev, stage, [*flowing, *stage.given], span)

@@ -79,12 +79,12 @@ def check_foreign_symbols(ev: Evaluator, expr: syntax.Binary) -> None:
         left = ev.scope.file.outputs.get(expr.left.id)
         if not unknown_names.knows(ev, expr.left.id) or (isinstance(left, OutputRef) and left.scores is None):
             ev.e.recovery.names.add(expr.left.id)
-            place = Span(symbol.source, symbol.start, symbol.end + 1)
+            arrow = Span(symbol.source, symbol.start, symbol.end + 1)
             if not isinstance(left, OutputRef):
-                raise ev.fail("E0102", place, "`<-` does not bind a name", help="write `=`")
+                raise ev.fail("E0102", arrow, "`<-` does not bind a name", help="write `=`")
             raise ev.fail(
                 "E0102",
-                place,
+                arrow,
                 "a flow is written from left to right, with `->`",
                 help=f"write `x -> f -> {expr.left.id}`",
             )

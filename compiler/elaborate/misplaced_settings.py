@@ -20,12 +20,12 @@ def warn(ev: Evaluator, tree: syntax.File) -> None:
     settings = {name: hint for name in bound if (hint := in_other_section(None, name))}
     read = set(_names(tree.body)) if settings else set()
     for name, hint in settings.items():
-        place = bound[name].targets[0].span
+        span = bound[name].targets[0].span
         value = ev.scope.names.get(name, BROKEN)
         known = value is not BROKEN and not is_tensor(value)
         if known and name not in read and name not in ev.e.recovery.names:
             message = f"nothing reads `{name}`, which is a name here, not a setting"
-            ev.e.problems.report("W0414", place, message, help=hint)
+            ev.e.problems.report("W0414", span, message, help=hint)
 
 
 def _names(body: Sequence[syntax.Statement]) -> Iterator[str]:

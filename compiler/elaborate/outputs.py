@@ -97,8 +97,8 @@ def is_decision(ev: Evaluator, declared: Tensor, value: Value) -> bool:
 def shape_fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
     """The fix that gives a value the shape that an output takes."""
     if declared.element == "class" and declared.classes is not None and len(found) == len(wanted):
-        place = class_axis(len(wanted)) % len(wanted)
-        if any(found[axis] != size for axis, size in enumerate(wanted) if axis != place):
+        class_position = class_axis(len(wanted)) % len(wanted)
+        if any(found[axis] != size for axis, size in enumerate(wanted) if axis != class_position):
             return ""
         count, units = declared.classes.count, "channels" if declared.rank >= 2 else "units"
         each = f"of the {count} classes" if isinstance(count, int) else "class that the data has"

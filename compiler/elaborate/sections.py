@@ -79,9 +79,9 @@ def is_uncertain(e: Elaboration, ev: Evaluator, train: syntax.Section | None) ->
 
 def has_error(e: Elaboration, section: syntax.Section | None) -> bool:
     """Whether the section contains an error."""
-    places = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
+    spans = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
     return section is not None and any(
-        p.source is section.span.source and section.span.start <= p.start < section.span.end for p in places
+        p.source is section.span.source and section.span.start <= p.start < section.span.end for p in spans
     )
 
 
@@ -124,7 +124,7 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
     if written is None:
         return None
     values: dict[str, Any] = {}
-    places: dict[str, Any] = {}
+    spans: dict[str, Any] = {}
     for statement in settings_of(ev, written.body):
         try:
             if extra and extra(statement):
@@ -134,11 +134,11 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
             values[declared.name] = value_of(
                 ev, definition, declared, with_optimizer_settings(statement, written.body)
             )
-            places[declared.name] = statement.value.span
+            spans[declared.name] = statement.value.span
         except Halt:
             if len(statement.targets) == 1:
                 values.pop(statement.targets[0].id, None)
-    return definition(**values).placed(written.name.span, places)
+    return definition(**values).placed(written.name.span, spans)
 
 
 def value_of(ev: Evaluator, definition: type[Definition], declared: Setting, value: syntax.Expr) -> Any:
@@ -187,8 +187,8 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
     fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
     own = optimizer_setting(key.id, body) if definition is Train else ""
     help = own or aliases.setting(key.id, names)
-    place = statement.span if help.startswith("leave it out") else key.span
-    halt = ev.fail("E0601", place, f"`{definition.name}` has no setting `{key.id}`",
+    span = statement.span if help.startswith("leave it out") else key.span
+    halt = ev.fail("E0601", span, f"`{definition.name}` has no setting `{key.id}`",
                    help=help or in_other_section(definition, key.id)
                         or ev.e.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
                         or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
@@ -296,8 +296,8 @@ def chosen_outputs(e: Elaboration, ev: Evaluator, export: Export) -> Export:
         outputs = arguments.value_of(ev, Export, Export.settings["outputs"], listed)
     except Halt:
         return export
-    places = {**export.spans, "outputs": listed.span}
-    return Export(**export.values() | {"outputs": outputs}).placed(export.span, places)
+    spans = {**export.spans, "outputs": listed.span}
+    return Export(**export.values() | {"outputs": outputs}).placed(export.span, spans)
 
 
 def check_train(

@@ -48,29 +48,29 @@ def unknown(
     ev: Evaluator, definition: type[Definition], argument: syntax.Argument, call: syntax.Call | None
 ) -> Halt:
     """The error for an unknown setting."""
-    name, place = argument.name or "", argument.name_span or argument.value.span
+    name, span = argument.name or "", argument.name_span or argument.value.span
     in_order = sorted(definition.settings.values(), key=lambda s: s.keyword)
     listed = ", ".join(f"`{s.name}`" for s in in_order)
     help = aliases.setting(name, definition.settings)
     if help.startswith("leave it out"):
-        place = place.to(argument.value.span)
+        span = span.to(argument.value.span)
     if not help and name == "activation" and call:
         help = f"write `{written}`" if (written := foreign_calls.translate(call)) else ACTIVATION
     if name == "betas" and isinstance(argument.value, (syntax.TupleExpr, syntax.ListExpr)):
-        place = place.to(argument.value.span)
+        span = span.to(argument.value.span)
         pairs = zip(("beta1", "beta2"), argument.value.items, strict=False)
         help = f"write `{', '.join(f'{beta}={value.span.text}' for beta, value in pairs)}`"
     help = help or did_you_mean(name, definition.settings)
     otherwise = f"its settings are {listed}" if listed else "it has no settings"
-    return ev.fail("E0402", place, f"`{definition.name}` has no setting `{name}`", help=help or otherwise)
+    return ev.fail("E0402", span, f"`{definition.name}` has no setting `{name}`", help=help or otherwise)
 
 
 def given_twice(
-    ev: Evaluator, definition: type[Definition], name: str, place: Span, call: syntax.Call | None
+    ev: Evaluator, definition: type[Definition], name: str, span: Span, call: syntax.Call | None
 ) -> Halt:
     of_size = call and aliases.OWN_SIZE.get(definition.name)
     why = "if the first number is the input size, remove it" if of_size else ""
-    return ev.fail("E0407", place, f"`{name}` is given twice", help=why)
+    return ev.fail("E0407", span, f"`{name}` is given twice", help=why)
 
 
 def surplus_argument(

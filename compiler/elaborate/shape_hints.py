@@ -94,10 +94,10 @@ def type_after(operator: Operator, node: Node, following: Sequence[Node]) -> Ten
 def operand_fix(operator: Operator, operands: Sequence[Operand], producers: Mapping[Value, Node]) -> str:
     """One setting of a layer before one of the operands that makes all operands compatible."""
     values = [o.value for o in operands if isinstance(o.value, Value)]
-    for place, value in enumerate(values if len(values) == len(operands) else ()):
+    for position, value in enumerate(values if len(values) == len(operands) else ()):
 
-        def fits(made: Tensor, place: int = place) -> bool:
-            return accepts(operator, *(made if i == place else v.type for i, v in enumerate(values)))
+        def fits(made: Tensor, position: int = position) -> bool:
+            return accepts(operator, *(made if i == position else v.type for i, v in enumerate(values)))
 
         if found := setting_fix(value, producers, fits):
             return found

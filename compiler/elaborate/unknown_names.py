@@ -55,7 +55,7 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     word = aliases.named(name, *STAGES)
     if word in later(*UNBUILT):
         return ev.reject(span, not_built("operator", word, name))
-    place, help = native_call(span, call)
+    replaced, help = native_call(span, call)
     help = (
         help or aliases.operator(name).replace("OUTPUT", adjacent_output(ev, span)) or settings_only_fix(name)
     )
@@ -63,7 +63,7 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
         return Halt()  # a lost declaration may have this name
     near = "" if name in aliases.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
     help = help or near or otherwise
-    return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
+    return ev.fail("E0301", replaced, f"nothing is called `{name}` here", help=help)
 
 
 def adjacent_output(ev: Evaluator, span: Span) -> str:
@@ -97,12 +97,12 @@ def foreign_module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | No
     word = aliases.named(path.name, *STAGES)
     if word in later(*UNBUILT):
         return ev.reject(path.span, not_built("operator", word, path.span.text))
-    place, help = native_call(path.span, call)
+    replaced, help = native_call(path.span, call)
     if not help and root.id not in MODULES:
         return None
     own = path.name if find_operator(path.name, losses=True) else word
     help = help or (f"it is written `{own}` here" if own else aliases.operator(path.name))
-    return ev.fail("E0301", place, f"nothing is called `{root.id}` here",
+    return ev.fail("E0301", replaced, f"nothing is called `{root.id}` here",
                    help=help or "the words of the language are written without a "
                                 "module")  # fmt: skip
 

@@ -30,7 +30,7 @@ def trained(text: str) -> str:
     return KIND + "x -> dense(3) -> y\ntrain {\n" + text + "\n}"
 
 
-HARDLY_MEANT = {
+SUSPICIOUS = {
     # --- short ones
     "numbers of scores": ("W0404", SICK + "x -> dense(1) -> y\ntrain { loss = mae(y) }"),
     "scores of numbers": ("W0404", DOSE + "x -> dense(1) -> y\ntrain { loss = bce(y) }"),
@@ -170,7 +170,7 @@ HARDLY_MEANT = {
         "train {\n  optimizer = adamw\n  regularize = l2(1e-4, on=w)\n}"),
 }  # fmt: skip
 
-WELL_MEANT = {
+INTENDED = {
     "a setting of a name": KIND + "epochs = 5\nx -> dense(3) -> y\ntrain { epochs = epochs }",
     "a name as that of a setting": KIND + "batch = 8\nx -> dense(batch) -> relu -> dense(3) -> y",
     "a tensor as a setting is called": KIND + "loss = x -> dense(3)\nloss -> y",
@@ -282,20 +282,20 @@ FIXED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HARDLY_MEANT)
+@pytest.mark.parametrize("name", SUSPICIOUS)
 def test_it_warns_once(name: str) -> None:
-    code, text = HARDLY_MEANT[name]
+    code, text = SUSPICIOUS[name]
     assert codes(text) == [code]
 
 
-@pytest.mark.parametrize("name", WELL_MEANT)
+@pytest.mark.parametrize("name", INTENDED)
 def test_it_is_silent(name: str) -> None:
-    assert codes(WELL_MEANT[name]) == []
+    assert codes(INTENDED[name]) == []
 
 
-@pytest.mark.parametrize("name", HARDLY_MEANT)
+@pytest.mark.parametrize("name", SUSPICIOUS)
 def test_it_is_allowed_on_its_line(name: str) -> None:
-    code, text = HARDLY_MEANT[name]
+    code, text = SUSPICIOUS[name]
     lines = text.splitlines()
     lines[(spec(text).warnings[0].line or 0) - 1] += f"  # allow {code}: it is meant"
     assert codes("\n".join(lines)) == []
@@ -304,7 +304,7 @@ def test_it_is_allowed_on_its_line(name: str) -> None:
 @pytest.mark.parametrize("name", FIXED)
 def test_the_help_silences_it(name: str) -> None:
     old, new = FIXED[name]
-    text = HARDLY_MEANT[name][1]
+    text = SUSPICIOUS[name][1]
     assert old in text
     assert codes(text.replace(old, new)) == []
 

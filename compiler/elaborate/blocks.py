@@ -70,7 +70,7 @@ def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Ar
     names = [s.name.id for s in template.declaration.settings]
     return ev.fail("E0402", argument.name_span or argument.value.span,
                    f"{template.what} `{template.name}` has no setting `{argument.name}`",
-                   help=ev.e.nearest.did_you_mean(argument.name or "", lambda: names)
+                   help=ev.state.nearest.did_you_mean(argument.name or "", lambda: names)
                         or (f"its settings are {listed(names)}" if names
                             else "it has no settings"))  # fmt: skip
 

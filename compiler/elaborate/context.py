@@ -108,11 +108,11 @@ class Evaluator(ABC):
     """Evaluates the expressions of one scope. `losses` is true where losses are allowed."""
 
     def __init__(self, e: Elaboration, scope: Scope, *, losses: bool = False):
-        self.e, self.builder, self.scope, self.losses = e, e.builder, scope, losses
+        self.state, self.builder, self.scope, self.losses = e, e.builder, scope, losses
 
     def within(self, scope: Scope, *, losses: bool = False) -> Evaluator:
         """An evaluator for another scope."""
-        return type(self)(self.e, scope, losses=losses)
+        return type(self)(self.state, scope, losses=losses)
 
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
         return self.builder.fail(code, span, message, **more)

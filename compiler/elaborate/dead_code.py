@@ -42,17 +42,17 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *file.free,
         *FUNCTIONS,
         *later("operator", "loss"),
-        *ev.e.recovery.names,
+        *ev.state.recovery.names,
         *bare_words(),
     }
     reported = {
-        (d.span.start, d.span.end) for d in ev.e.problems.found if d.span and d.span.source is tree.source
+        (d.span.start, d.span.end) for d in ev.state.problems.found if d.span and d.span.source is tree.source
     }
     body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
     check_body(ev, body, (common, bound_names(body)), reported)
     for block in (s for s in tree.body if isinstance(s, syntax.Block)):
         own = {i.id for i in (*block.tensors, *(s.name for s in block.settings))}
-        check_body(ev, block.body, (common, own, bound_names(block.body), ev.e.top_names()), reported)
+        check_body(ev, block.body, (common, own, bound_names(block.body), ev.state.top_names()), reported)
 
 
 def bare_words() -> set[str]:
@@ -99,7 +99,7 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]
     if isinstance(expr, syntax.Name) and (
         not any(expr.id in names for names in known)
         and not find_operator(expr.id, losses=True)
-        and not ev.e.problems.seen_at(expr.span)
+        and not ev.state.problems.seen_at(expr.span)
     ):
         raise unknown_names.unknown(ev, expr.id, expr.span, lambda: [*chain(*known), *ev.scope.candidates()])
     if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
@@ -109,5 +109,5 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]
 
 
 def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument, call: syntax.Call) -> None:
-    if argument.name is not None and not ev.e.problems.seen_at(argument.name_span or argument.value.span):
+    if argument.name is not None and not ev.state.problems.seen_at(argument.name_span or argument.value.span):
         arguments.named_setting(ev, definition, argument, (), call)

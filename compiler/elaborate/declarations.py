@@ -143,12 +143,12 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
                           f"a dimension is a whole number or a free name, found `{name.id}`",
                           help="a size that is not known has a name, such as `T`")  # fmt: skip
         if name.id[0].isupper() and not ev.scope.file.knows(name.id):
-            if name.id in ev.e.recovery.names:
+            if name.id in ev.state.recovery.names:
                 raise Halt
             ev.scope.file.free.add(name.id)
         elif not is_known(ev, name.id):
             raise ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
-                          help=ev.e.nearest.did_you_mean(name.id, lambda: ev.scope.file.params)
+                          help=ev.state.nearest.did_you_mean(name.id, lambda: ev.scope.file.params)
                                or f"declare `param {name.id} = ...` above; a capitalised name, such as `T`, "
                                   "is a free dimension")  # fmt: skip
     size = ev.evaluate(expr)
@@ -164,7 +164,7 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
 def is_known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
     return (
-        any(name in names for names in (ev.scope.names, file.declared, ev.e.recovery.names))
+        any(name in names for names in (ev.scope.names, file.declared, ev.state.recovery.names))
         or file.knows(name)
         or find_operator(name, losses=True) is not None
     )
@@ -207,8 +207,8 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
     if isinstance(first.value, syntax.ListExpr):
         return named_classes(ev, list(first.value.items), first.value.span)
     if isinstance(first.value, syntax.Name) and first.value.id == "auto":
-        owner = ev.e.sharing.get(field, field)
-        return ev.e.facts.classes.get(owner) or Classes(class_count(owner), found_in=owner)
+        owner = ev.state.sharing.get(field, field)
+        return ev.state.facts.classes.get(owner) or Classes(class_count(owner), found_in=owner)
     value = ev.evaluate(first.value)
     if isinstance(value, (list, tuple)):
         return classes_with_names(ev, [str(v) for v in value], [first.value.span])

@@ -61,7 +61,7 @@ class ExpressionEvaluator(Evaluator):
 
     def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:
         scope, file = self.scope, self.scope.file
-        if name in scope.names and self.e.recovery.may_rebind(name, span):
+        if name in scope.names and self.state.recovery.may_rebind(name, span):
             raise Halt
         tables = (scope.names, file.params, file.templates, file.outputs, file.weights)
         if (table := next((t for t in tables if name in t), None)) is not None:
@@ -152,7 +152,7 @@ class ExpressionEvaluator(Evaluator):
             return stage
         if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):
             raise self._already_applied(step, step.function.id)
-        if isinstance(stage, str) and self.e.problems.seen("E0105", step.span):
+        if isinstance(stage, str) and self.state.problems.seen("E0105", step.span):
             raise Halt
         help = sink_help(stage, step)
         raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}", help=help)

@@ -128,13 +128,13 @@ def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt
         raise unmeasured(ev, name, figure.split("."), measured)
     same = aliases.COUNTS.get(name.id, figure)
     return ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
-                   help=f"write `{same}`" if same else ev.e.nearest.did_you_mean(
+                   help=f"write `{same}`" if same else ev.state.nearest.did_you_mean(
                        name.id, lambda: [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
 
 
 def known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
-    return any(name in names for names in (ev.scope.names, file.free, ev.e.recovery.names)) or file.knows(
+    return any(name in names for names in (ev.scope.names, file.free, ev.state.recovery.names)) or file.knows(
         name
     )
 
@@ -182,5 +182,5 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
         return ev.reject(expr.span, not_built("metric", metric, figure))
     same = f"write `{known}`" if metric in figures else ""
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                   help=same or ev.e.nearest.did_you_mean(figure, lambda: figures)
+                   help=same or ev.state.nearest.did_you_mean(figure, lambda: figures)
                         or f"it measures {listed(figures, f'`{path[0]}.{{}}`')}")  # fmt: skip

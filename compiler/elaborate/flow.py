@@ -113,7 +113,7 @@ def is_sink(stage: Any) -> bool:
 
 def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step: syntax.Expr) -> None:
     outputs = sink if isinstance(sink, tuple) else (sink,)
-    if isinstance(value, Stage) and ev.e.has_dangling_flow:
+    if isinstance(value, Stage) and ev.state.has_dangling_flow:
         raise Halt  # the arrow before it is missing, which is reported already
     if isinstance(value, Stage):
         raise ev.fail("E0501", before.span, "a stage cannot flow into an output: it has no tensor yet",

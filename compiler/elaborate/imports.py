@@ -28,20 +28,20 @@ def run(ev: Evaluator, statement: syntax.Import, declare: Declare) -> None:
         declarations.require_valid(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
-            meant, help = ev.e.nearest.meant(ident.id, lambda: file.templates)
+            meant, help = ev.state.nearest.meant(ident.id, lambda: file.templates)
             if meant:
                 ev.scope.file.templates.setdefault(meant, BROKEN)
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",
                           help=help or (f"it has {listed(file.templates)}" if file.templates
                                         else "it has none"))  # fmt: skip
         ev.scope.file.templates[ident.id] = found
-        if found is not BROKEN and found.is_net and ev.scope is ev.e.top:
+        if found is not BROKEN and found.is_net and ev.scope is ev.state.top:
             ev.builder.net_name(found)
 
 
 def load(ev: Evaluator, statement: syntax.Import, declare: Declare) -> FileScope:
     """The declarations of the imported file. Each file is read once."""
-    e, path = ev.e, (ev.scope.file.source.name, statement.path, statement.is_std)
+    e, path = ev.state, (ev.scope.file.source.name, statement.path, statement.is_std)
     if path not in e.texts:
         e.texts[path] = read(ev, statement)
     source, loaded = e.texts[path], e.imported
@@ -73,7 +73,7 @@ def read(ev: Evaluator, statement: syntax.Import) -> Source:
             help=help,
         )
     try:
-        return ev.e.read(ev.scope.file.source, statement.path)
+        return ev.state.read(ev.scope.file.source, statement.path)
     except reading.Unreadable as error:
         help = f"an imported file is a text file of at most {MAX_BYTES:_} bytes, as the spec is"
         raise ev.fail("E0307", statement.path_span, f"{statement.path} {error.strerror}", help=help) from None

@@ -66,9 +66,9 @@ def check_foreign_symbols(ev: Evaluator, expr: syntax.Binary) -> None:
         expr.operator == "//"
         and isinstance(expr.right, syntax.Name)
         and not unknown_names.knows(ev, expr.right.id)
-        and expr.right.id not in {*ev.e.recovery.names, *ev.e.top_names()}
+        and expr.right.id not in {*ev.state.recovery.names, *ev.state.top_names()}
     ):
-        ev.e.recovery.names.add(expr.right.id)
+        ev.state.recovery.names.add(expr.right.id)
         raise ev.fail("E0301", symbol, f"`//` divides, and nothing is called `{expr.right.id}` here",
                         help="a comment begins with `#`: write `#`")  # fmt: skip
     if (
@@ -78,7 +78,7 @@ def check_foreign_symbols(ev: Evaluator, expr: syntax.Binary) -> None:
     ):
         left = ev.scope.file.outputs.get(expr.left.id)
         if not unknown_names.knows(ev, expr.left.id) or (isinstance(left, OutputRef) and left.scores is None):
-            ev.e.recovery.names.add(expr.left.id)
+            ev.state.recovery.names.add(expr.left.id)
             arrow = Span(symbol.source, symbol.start, symbol.end + 1)
             if not isinstance(left, OutputRef):
                 raise ev.fail("E0102", arrow, "`<-` does not bind a name", help="write `=`")

@@ -23,9 +23,9 @@ def warn(ev: Evaluator, tree: syntax.File) -> None:
         span = bound[name].targets[0].span
         value = ev.scope.names.get(name, BROKEN)
         known = value is not BROKEN and not is_tensor(value)
-        if known and name not in read and name not in ev.e.recovery.names:
+        if known and name not in read and name not in ev.state.recovery.names:
             message = f"nothing reads `{name}`, which is a name here, not a setting"
-            ev.e.problems.report("W0414", span, message, help=hint)
+            ev.state.problems.report("W0414", span, message, help=hint)
 
 
 def _names(body: Sequence[syntax.Statement]) -> Iterator[str]:

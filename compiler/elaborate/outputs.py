@@ -44,7 +44,7 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     producer = behind_index(value, ev.builder.producers)
     output.flowed = value
     output.scores = value
-    del ev.e.unfilled_outputs[output.name]
+    del ev.state.unfilled_outputs[output.name]
     if producer is not None and matches(producer, output.declared):
         output.scores = scores_before(ev, producer, value, span)
 
@@ -68,7 +68,7 @@ def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
     """Bind a free dimension that only outputs have to the size of the value."""
     bound = {}
     for wanted, size in zip(kind_of(declared).scores_shape(declared), found.shape, strict=False):
-        if is_free(wanted) and not names(wanted) & ev.e.input_names:
+        if is_free(wanted) and not names(wanted) & ev.state.input_names:
             bound.setdefault(str(wanted), size)
     shape = tuple(substitute(s, bound) for s in declared.shape)
     return replace(declared, shape=shape)
@@ -137,5 +137,5 @@ def target(ev: Evaluator, output: OutputRef) -> GraphInput:
     if output.target_value is None:
         declared = output.declared
         wanted = replace(declared, element=kind_of(declared).target(declared))
-        output.target_value = ev.e.target(output.target, wanted, output.span)
+        output.target_value = ev.state.target(output.target, wanted, output.span)
     return output.target_value

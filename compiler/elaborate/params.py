@@ -22,9 +22,9 @@ def value(ev: Evaluator, statement: syntax.Param) -> Any:
     name, value = statement.name.id, ev.evaluate(statement.value)
     help = f"leave `param` out: `{name} = {shown(statement.value)}` gives it a name"
     own = plain(ev, value, statement.value.span, f"{PLAIN}, found ", help)
-    if not ev.scope.top or ev.scope.file.source is not ev.e.sources[0] or name not in ev.e.overrides:
+    if not ev.scope.top or ev.scope.file.source is not ev.state.sources[0] or name not in ev.state.overrides:
         return own
-    given = plain(ev, ev.e.overrides[name], statement.name.span, f"{PLAIN}, and `{name}` was set to ", "")
+    given = plain(ev, ev.state.overrides[name], statement.name.span, f"{PLAIN}, and `{name}` was set to ", "")
     if not same_kind(own, given):
         raise ev.fail("E0403", statement.name.span,
                       f"`{name}` was set to {describe(given)}, and its own value is {describe(own)}",
@@ -59,11 +59,11 @@ def same_kind(own: Any, given: Any) -> bool:
 def reject_unknown(ev: Evaluator) -> None:
     """Report values that were set for params that the file does not have."""
     known = ev.scope.file.params
-    for name in ev.e.overrides:
+    for name in ev.state.overrides:
         if name not in known:
             name = str(name)
-            ev.e.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
-                                         help=ev.e.nearest.did_you_mean(name, lambda: known)
+            ev.state.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
+                                         help=ev.state.nearest.did_you_mean(name, lambda: known)
                                               or section_setting_fix(name)
                                               or (f"its params are {listed(known)}" if known
                                                   else "this spec declares no params")))  # fmt: skip

@@ -161,7 +161,7 @@ def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[s
         elif isinstance(statement, syntax.Section) and statement.name.id in later("train"):
             ev.reject(statement.name.span, not_built("train", statement.name.id))
         else:
-            ev.e.problems.report("E0602", statement.span, "expected a setting, `name = value`")
+            ev.state.problems.report("E0602", statement.span, "expected a setting, `name = value`")
 
 
 def setting_for(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any],
@@ -190,7 +190,7 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
     span = statement.span if help.startswith("leave it out") else key.span
     halt = ev.fail("E0601", span, f"`{definition.name}` has no setting `{key.id}`",
                    help=help or in_other_section(definition, key.id)
-                        or ev.e.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
+                        or ev.state.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
                         or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
                    )  # fmt: skip
     meant = aliases.called(key.id, definition.settings) if not own else ""

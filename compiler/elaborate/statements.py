@@ -26,7 +26,7 @@ def run_body(ev: Evaluator, template: Template) -> Any:
     returned = run(ev, template.declaration.body)
     if returned is None:
         name = template.declaration.name
-        if ev.e.recovery.has_error_in(template.declaration.span):
+        if ev.state.recovery.has_error_in(template.declaration.span):
             raise Halt
         raise ev.fail(
             "E0508",
@@ -144,7 +144,7 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
     if value is None:
         return
     if is_tensor(value) or is_tensors(value):
-        ev.e.has_dangling_flow = ev.e.has_dangling_flow or ev.scope.top
+        ev.state.has_dangling_flow = ev.state.has_dangling_flow or ev.scope.top
         raise ev.fail("E0506", statement.span,
                       f"this flow ends nowhere: {shown(value)} is computed and then not used",
                       help=f"let it flow on, `-> {unfilled_output(ev)}`, or give it a "
@@ -159,7 +159,7 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
 
 def unfilled_output(ev: Evaluator) -> str:
     """The only output without a value, or a placeholder."""
-    unfilled = ev.e.unfilled_outputs
+    unfilled = ev.state.unfilled_outputs
     return next(iter(unfilled)) if len(unfilled) == 1 and ev.scope.top else "OUTPUT"
 
 
@@ -187,7 +187,7 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
         if ev.scope.top and isinstance(statement, (syntax.Bind, syntax.Evaluate)):
             mentioned = [e.id for e in syntax.expressions(statement) if isinstance(e, syntax.Name)]
             break_outputs(ev, mentioned)
-            ev.e.has_dangling_flow = ev.e.has_dangling_flow or (
+            ev.state.has_dangling_flow = ev.state.has_dangling_flow or (
                 isinstance(statement, syntax.Evaluate) and not fills_output(ev, statement.value)
             )
 

@@ -51,7 +51,7 @@ def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
 
 def scores_of(ev: Evaluator, output: OutputRef, span: Span) -> Value:
     if output.broken or (
-        output.scores is None and (ev.e.has_dangling_flow or output.name in ev.e.recovery.names)
+        output.scores is None and (ev.state.has_dangling_flow or output.name in ev.state.recovery.names)
     ):
         raise Halt
     if output.scores is None:

@@ -34,7 +34,7 @@ def unresolved(
         return ev.reject(span, not_built("operator", name))
     if name in FUNCTIONS:
         return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
-    if ev.e.problems.seen("E0301", span) or name in ev.e.recovery.names:
+    if ev.state.problems.seen("E0301", span) or name in ev.state.recovery.names:
         return Halt()
     if find_operator(name, losses=True):
         return ev.fail("E0302", span, f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`",
@@ -43,7 +43,7 @@ def unresolved(
         return ev.fail("E0304", span, f"`{name}` is not known yet when params and types are read",
                        help="a param can use the params above it, a type the params and the inputs "
                             "above it")  # fmt: skip
-    if not ev.scope.top and name in ev.e.top_names():
+    if not ev.scope.top and name in ev.state.top_names():
         return ev.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
                        help=f"pass `{name}` to it, as a tensor or as a setting")  # fmt: skip
     return unknown(ev, name, span, ev.scope.candidates, otherwise, call)
@@ -59,9 +59,9 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     help = (
         help or aliases.operator(name).replace("OUTPUT", adjacent_output(ev, span)) or settings_only_fix(name)
     )
-    if ev.e.recovery.name_lost and not help:
+    if ev.state.recovery.name_lost and not help:
         return Halt()  # a lost declaration may have this name
-    near = "" if name in aliases.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
+    near = "" if name in aliases.ABSENT else ev.state.nearest.did_you_mean(name, candidates)
     help = help or near or otherwise
     return ev.fail("E0301", replaced, f"nothing is called `{name}` here", help=help)
 
@@ -90,9 +90,9 @@ def native_call(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
 def foreign_module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = None) -> Halt | None:
     """The error for `nn.Linear` if `nn` is unknown; otherwise `None`."""
     root = root_of(path)
-    if root is None or knows(ev, root.id) or (root.id in ev.e.recovery.names and root.id not in MODULES):
+    if root is None or knows(ev, root.id) or (root.id in ev.state.recovery.names and root.id not in MODULES):
         return None
-    if ev.e.problems.seen("E0301", root.span):
+    if ev.state.problems.seen("E0301", root.span):
         return Halt()
     word = aliases.named(path.name, *STAGES)
     if word in later(*UNBUILT):

@@ -107,8 +107,8 @@ class Elaboration:
 class Evaluator(ABC):
     """Evaluates the expressions of one scope. `losses` is true where losses are allowed."""
 
-    def __init__(self, e: Elaboration, scope: Scope, *, losses: bool = False):
-        self.state, self.builder, self.scope, self.losses = e, e.builder, scope, losses
+    def __init__(self, state: Elaboration, scope: Scope, *, losses: bool = False):
+        self.state, self.builder, self.scope, self.losses = state, state.builder, scope, losses
 
     def within(self, scope: Scope, *, losses: bool = False) -> Evaluator:
         """An evaluator for another scope."""

@@ -41,22 +41,22 @@ def run(ev: Evaluator, statement: syntax.Import, declare: Declare) -> None:
 
 def load(ev: Evaluator, statement: syntax.Import, declare: Declare) -> FileScope:
     """The declarations of the imported file. Each file is read once."""
-    e, path = ev.state, (ev.scope.file.source.name, statement.path, statement.is_std)
-    if path not in e.texts:
-        e.texts[path] = read(ev, statement)
-    source, loaded = e.texts[path], e.imported
+    state, path = ev.state, (ev.scope.file.source.name, statement.path, statement.is_std)
+    if path not in state.texts:
+        state.texts[path] = read(ev, statement)
+    source, loaded = state.texts[path], state.imported
     if source.name in loaded:
         known = loaded[source.name]
         if known is None:
             raise ev.fail("E0308", statement.path_span, f"{source.name} imports itself in a circle")
         return known
-    if source.name == e.sources[0].name:
+    if source.name == state.sources[0].name:
         raise ev.fail("E0308", statement.path_span, f"{source.name} imports itself")
     if len(loaded) >= MAX_FILES:
         raise ev.fail("E0902", statement.path_span, f"more than {MAX_FILES} files are imported")
     loaded[source.name] = None
     file = FileScope(source)
-    declare(ev.within(Scope(file, top=True)), e.parse(source))
+    declare(ev.within(Scope(file, top=True)), state.parse(source))
     loaded[source.name] = file
     return file
 

@@ -63,10 +63,10 @@ def reject_unknown(ev: Evaluator) -> None:
         if name not in known:
             name = str(name)
             ev.state.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
-                                         help=ev.state.nearest.did_you_mean(name, lambda: known)
-                                              or section_setting_fix(name)
-                                              or (f"its params are {listed(known)}" if known
-                                                  else "this spec declares no params")))  # fmt: skip
+                                             help=ev.state.nearest.did_you_mean(name, lambda: known)
+                                                  or section_setting_fix(name)
+                                                  or (f"its params are {listed(known)}" if known
+                                                      else "this spec declares no params")))  # fmt: skip
 
 
 def section_setting_fix(name: str) -> str:

@@ -34,67 +34,67 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Metric
 
 
-def assemble(e: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledProgram:
+def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledProgram:
     """Read the sections and assemble the program."""
-    written = find_sections(e, tree)
-    data = data_section(e, ev, tree, written.get("data"))
+    written = find_sections(state, tree)
+    data = data_section(state, ev, tree, written.get("data"))
     train = section(ev, Train, written.get("train")) or Train()
-    export = chosen_outputs(e, ev, section(ev, Export, written.get("export")) or Export())
-    loss = objective.total_loss(e, ev, train, bool(written.get("train") or written.get("data")))
-    metrics = tuple(objective.chosen_metrics(e, ev, train))
-    losses = by_output(e.builder.nodes, loss, e.outputs(ev.scope.file)) if loss else {}
+    export = chosen_outputs(state, ev, section(ev, Export, written.get("export")) or Export())
+    loss = objective.total_loss(state, ev, train, bool(written.get("train") or written.get("data")))
+    metrics = tuple(objective.chosen_metrics(state, ev, train))
+    losses = by_output(state.builder.nodes, loss, state.outputs(ev.scope.file)) if loss else {}
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
     known = figures(metrics, types, losses)
-    uncertain = is_uncertain(e, ev, written.get("train"))
-    objective.reject_duplicates(e, metrics, types)
-    parts = measured_parts(e, data, written.get("data"))
-    check_train(e, train, written.get("train"), known, "validation" in parts, uncertain)
-    check_data(e, ev, data)
-    check_weights(e, train, written.get("train"))
+    uncertain = is_uncertain(state, ev, written.get("train"))
+    objective.reject_duplicates(state, metrics, types)
+    parts = measured_parts(state, data, written.get("data"))
+    check_train(state, train, written.get("train"), known, "validation" in parts, uncertain)
+    check_data(state, ev, data)
+    check_weights(state, train, written.get("train"))
     measured = expectations.MeasuredFigures(known, parts, uncertain)
     expected = expectations.read(ev, written.get("expect"), measured)
     train = train.knowing(until=expectations.until(ev, train.values()["until"], measured))
-    answers = exports.exported(e, ev, export)
-    graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
-    graph_checks.learnt_first(graph, e.problems)
-    graph_checks.derivatives(graph, e.problems)
-    target_augmentation.check(graph, e.problems)
+    answers = exports.exported(state, ev, export)
+    graph = initial_values.choose(state.graph({"loss": loss} if loss else {}))
+    graph_checks.learnt_first(graph, state.problems)
+    graph_checks.derivatives(graph, state.problems)
+    target_augmentation.check(graph, state.problems)
     return CompiledProgram(
-        source=tree.source, sources=tuple(e.sources),
+        source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
-        params=dict(ev.scope.file.params), inputs=tuple(e.inputs),
-        outputs=e.outputs(ev.scope.file), graph=graph, phases=objective.phases(train, loss, losses, graph),
-        data=data, train=train, export=export, exports=answers,
-        expectations=expected, metrics=metrics,
-        warnings=tuple(e.problems.sorted()), bindings={**ev.scope.names}, facts=e.facts,
+        params=dict(ev.scope.file.params), inputs=tuple(state.inputs),
+        outputs=state.outputs(ev.scope.file), graph=graph,
+        phases=objective.phases(train, loss, losses, graph), data=data, train=train,
+        export=export, exports=answers, expectations=expected, metrics=metrics,
+        warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names}, facts=state.facts,
     )  # fmt: skip
 
 
-def is_uncertain(e: Elaboration, ev: Evaluator, train: syntax.Section | None) -> bool:
+def is_uncertain(state: Elaboration, ev: Evaluator, train: syntax.Section | None) -> bool:
     """Whether errors in outputs or in `train` may hide figures that would be measured."""
     outputs = ev.scope.file.outputs.values()
     filled = bool(outputs) and all(isinstance(o, OutputRef) and o.scores is not None for o in outputs)
-    return e.problems.failed and (not filled or bool(e.recovery.names) or has_error(e, train))
+    return state.problems.failed and (not filled or bool(state.recovery.names) or has_error(state, train))
 
 
-def has_error(e: Elaboration, section: syntax.Section | None) -> bool:
+def has_error(state: Elaboration, section: syntax.Section | None) -> bool:
     """Whether the section contains an error."""
-    spans = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
+    spans = [d.span for d in state.problems.found if d.span and d.severity == "error"] if section else ()
     return section is not None and any(
         p.source is section.span.source and section.span.start <= p.start < section.span.end for p in spans
     )
 
 
-def measured_parts(e: Elaboration, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
+def measured_parts(state: Elaboration, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
     """The parts of the split that exist; all parts if that is unknown."""
-    if data is None or has_error(e, written):
+    if data is None or has_error(state, written):
         return PARTS
     with_source = isinstance(data.source, Idx)  # may have its own test set
     there = {"train": True, "validation": bool(data.validation), "test": bool(data.test) or with_source}
     return tuple(part for part in PARTS if there[part])
 
 
-def find_sections(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section]:
+def find_sections(state: Elaboration, tree: syntax.File) -> dict[str, syntax.Section]:
     """The sections of the file by name. Duplicates are reported."""
     written: dict[str, syntax.Section] = {}
     for statement in tree.body:
@@ -102,9 +102,9 @@ def find_sections(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section
             continue
         word = statement.name.id
         if word in ("step", "phase"):
-            e.problems.report("E0509", statement.span, f"`{word}` is allowed only in `train {{ }}`")
+            state.problems.report("E0509", statement.span, f"`{word}` is allowed only in `train {{ }}`")
         elif word in written:
-            e.problems.report(
+            state.problems.report(
                 "E0303",
                 statement.name.span,
                 f"there are two sections `{word}`",
@@ -112,7 +112,7 @@ def find_sections(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section
             )
         elif word in later("section"):
             unbuilt = not_built("section", word)
-            e.problems.report(unbuilt.code, statement.name.span, unbuilt.message, help=unbuilt.help)
+            state.problems.report(unbuilt.code, statement.name.span, unbuilt.message, help=unbuilt.help)
         written.setdefault(word, statement)
     return written
 
@@ -248,7 +248,7 @@ def in_other_section(definition: type[Definition] | None, name: str) -> str:
 
 
 def data_section(
-    e: Elaboration, ev: Evaluator, tree: syntax.File, written: syntax.Section | None
+    state: Elaboration, ev: Evaluator, tree: syntax.File, written: syntax.Section | None
 ) -> Data | None:
     """The `data` section, including its keys that name inputs and targets."""
     fields: dict[str, Field] = {}
@@ -261,10 +261,11 @@ def data_section(
         return True
 
     data = section(ev, Data, written, read)
-    if written is not None and shared_classes.from_data(tree, fields) != e.sharing:
-        e.problems.report("E0211", written.name.span,
-                          "fields of one column share its classes, so columns are needed before types",
-                          help="write names of columns as texts or params, outside of any `if`")  # fmt: skip
+    if written is not None and shared_classes.from_data(tree, fields) != state.sharing:
+        state.problems.report("E0211", written.name.span,
+                              "fields of one column share its classes, so columns are needed before types",
+                              help="write names of columns as texts or params, "
+                                   "outside of any `if`")  # fmt: skip
     return data and data.knowing(fields=fields)
 
 
@@ -279,18 +280,18 @@ def field_definition(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
                            '`normal()` or `uniform()`') from None  # fmt: skip
 
 
-def chosen_outputs(e: Elaboration, ev: Evaluator, export: Export) -> Export:
+def chosen_outputs(state: Elaboration, ev: Evaluator, export: Export) -> Export:
     """The section with the outputs that a command asks for, in the syntax of the file. The brackets of the
     list are optional."""
-    if e.chosen is None:
+    if state.chosen is None:
         return export
-    text, problems = e.chosen.strip(), Problems()
+    text, problems = state.chosen.strip(), Problems()
     source = Source("--outputs", text if text.startswith("[") else f"[{text}]")
     body = parse(source, problems).body
     listed = body[0].value if len(body) == 1 and isinstance(body[0], syntax.Evaluate) else None
     if problems.failed or not isinstance(listed, syntax.ListExpr):
         message = f"expected {ListOf(ExportName()).describe()}, found `{text}`"
-        e.problems.report("E0403", Span(source, 0, len(source.text)), message)
+        state.problems.report("E0403", Span(source, 0, len(source.text)), message)
         return export
     try:
         outputs = arguments.value_of(ev, Export, Export.settings["outputs"], listed)
@@ -301,7 +302,7 @@ def chosen_outputs(e: Elaboration, ev: Evaluator, export: Export) -> Export:
 
 
 def check_train(
-    e: Elaboration,
+    state: Elaboration,
     train: Train,
     written: syntax.Section | None,
     measured: Mapping[str, Metric | None],
@@ -309,22 +310,22 @@ def check_train(
     uncertain: bool,
 ) -> None:
     """Check settings of `train` against each other and, unless `uncertain`, against the measured figures."""
-    with report_rejects(e, train, written):
+    with report_rejects(state, train, written):
         train.check()
         if not uncertain:
             train.check_watched(measured, validated)
 
 
-def check_weights(e: Elaboration, train: Train, written: syntax.Section | None) -> None:
+def check_weights(state: Elaboration, train: Train, written: syntax.Section | None) -> None:
     """Check that weights to freeze, load or regularize exist, unless an error may have removed them."""
-    if e.problems.failed:
+    if state.problems.failed:
         return
-    with report_rejects(e, train, written):
-        train.check_weights(tuple(e.builder.weights.values()))
+    with report_rejects(state, train, written):
+        train.check_weights(tuple(state.builder.weights.values()))
 
 
 @contextmanager
-def report_rejects(e: Elaboration, train: Train, written: syntax.Section | None) -> Iterator[None]:
+def report_rejects(state: Elaboration, train: Train, written: syntax.Section | None) -> Iterator[None]:
     """Report a `Reject` of a check of `train` at the setting that it names."""
     try:
         yield
@@ -332,19 +333,19 @@ def report_rejects(e: Elaboration, train: Train, written: syntax.Section | None)
         own = reject.at.span if isinstance(reject.at, Definition) else train.spans.get(str(reject.at))
         span = own or (written and written.name.span)
         assert span is not None, "a default setting was rejected"
-        e.problems.report(reject.code, span, reject.message, help=reject.help)
+        state.problems.report(reject.code, span, reject.message, help=reject.help)
 
 
-def check_data(e: Elaboration, ev: Evaluator, data: Data | None) -> None:
+def check_data(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
     """Check that `stratify` names an output of the file."""
     if data is None or data.stratify is None:
         return
     file = ev.scope.file
     output = file.outputs.get(data.stratify)
-    lost = output is BROKEN or data.stratify in e.recovery.names or e.recovery.name_lost
-    if lost or any(d.message == f"nothing is called `{data.stratify}` here" for d in e.problems.found):
+    lost = output is BROKEN or data.stratify in state.recovery.names or state.recovery.name_lost
+    if lost or any(d.message == f"nothing is called `{data.stratify}` here" for d in state.problems.found):
         return
     if not isinstance(output, OutputRef) or output.declared.element not in ("class", "binary", "bool"):
-        e.problems.report("E0605", data.spans["stratify"],
-                          f"`stratify` takes a class or binary output, and `{data.stratify}` is not one",
-                          help=did_you_mean(data.stratify, file.outputs))  # fmt: skip
+        state.problems.report("E0605", data.spans["stratify"],
+                              f"`stratify` takes a class or binary output, and `{data.stratify}` is not one",
+                              help=did_you_mean(data.stratify, file.outputs))  # fmt: skip

@@ -7,9 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-ADDRESSES = (
-    20 << 30
-)  # limit of the address space in bytes, so that an archive bomb cannot exhaust memory
+ADDRESSES = 20 << 30  # limit of the address space in bytes, so that an archive bomb cannot exhaust memory
 FREE = 1 << 30  # free memory that the process sees, in bytes
 RESIDENT = 3 << 29  # maximum of the resident memory, in bytes
 SECONDS = 100  # time limit, far above the usual time

@@ -49,7 +49,5 @@ def test_the_commands_of_the_smoke_test_work(tmp_path: Path) -> None:
     there = os.environ | {"PATH": path}
     for command in commands("smoke")[1:]:
         shell = ["bash", "-c", command]
-        done = subprocess.run(
-            shell, cwd=tmp_path, env=there, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(shell, cwd=tmp_path, env=there, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), command

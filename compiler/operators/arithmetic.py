@@ -1,4 +1,4 @@
-"""Arithmetic: what its signs stand for, and constants."""
+"""Arithmetic operators, constants and casts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from dlc.compiler.operators.operands import (
     unify,
 )
 
-EXACT = 2.0**53  # up to here float64 has every whole number
+EXACT = 2.0**53  # float64 represents all integers up to here
 
 
-# --- signs ------------------------------------------------------------------------------------------------
+# --- arithmetic -------------------------------------------------------------------------------------------
 
 
 class SignOperator(Operator, abstract=True):
@@ -136,10 +136,10 @@ class Divide(SignOperator):
 
 
 class Stepping(SignOperator, abstract=True):
-    """What jumps where `a` passes a multiple of `b`."""
+    """An operator that is discontinuous where `a` is a multiple of `b`."""
 
     def slack(self, np):
-        """Any value will do where `a` is as good as a multiple of `b`."""
+        """Any value is accepted where `a` is close to a multiple of `b`."""
         if self.results[0].is_integer:
             return None
 
@@ -152,8 +152,8 @@ class Stepping(SignOperator, abstract=True):
 
 
 class Modulo(Stepping):
-    """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`); of whole numbers it is 0
-    where `b` is, as in NumPy."""
+    """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`). For integers it is 0 where
+    `b` is 0, as in NumPy."""
 
     sign = "%"
     verb = "divided"
@@ -177,8 +177,8 @@ class Modulo(Stepping):
 
 
 class FloorDivide(Stepping):
-    """`a // b`, rounded down as in Python: what is left after `a - a % b` is divided by `b`; of whole numbers
-    it is 0 where `b` is, as in NumPy."""
+    """`a // b`, rounded down as in Python: `(a - a % b) / b`. For integers it is 0 where `b` is 0, as in
+    NumPy."""
 
     sign = "//"
     verb = "divided"
@@ -205,12 +205,13 @@ class FloorDivide(Stepping):
 
 
 def onnx_divisor(op: Any, b: Any) -> Any:
-    """Whole numbers with 1 in the place of 0, by which ONNX Runtime does not divide."""
+    """Integers with 0 replaced by 1, because ONNX Runtime does not divide by 0."""
     return op.Where(op.Equal(b, op.constant(0, "int64")), op.constant(1, "int64"), b)
 
 
 def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
-    """ONNX knows the sign of the divisor for whole numbers alone; a float remainder is fixed by one `b`."""
+    """ONNX `Mod` has the sign of the divisor for integers only. For floats `b` is added where the sign of
+    the remainder is wrong."""
     if whole:
         return op.Mod(a, b, fmod=0)
     rest, zero = op.Mod(a, b, fmod=1), op.constant(0.0, "float32")
@@ -220,8 +221,8 @@ def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
 
 
 class Power(SignOperator):
-    """`a ** b` (torch `pow`, ONNX `Pow`); among whole numbers fractions are cut off, and 0 to a power below 0
-    is 0. Whole numbers past 2 ** 53 may come out as any."""
+    """`a ** b` (torch `pow`, ONNX `Pow`). For integers the fraction is dropped, and 0 to a negative power is
+    0. Integers above 2 ** 53 are not exact."""
 
     sign = "**"
     verb = "raised to a power"
@@ -232,12 +233,12 @@ class Power(SignOperator):
     def onnx(self, op, a, b):
         if self.results[0].is_integer:
             zero = op.constant(0, "int64")
-            endless = op.And(op.Equal(a, zero), op.Less(b, zero))
-            a = op.Where(endless, op.constant(2, "int64"), a)
+            infinite = op.And(op.Equal(a, zero), op.Less(b, zero))
+            a = op.Where(infinite, op.constant(2, "int64"), a)
         return op.Pow(a, b)
 
     def slack(self, np):
-        """Any whole number will do where float64, in which ONNX Runtime computes it, has no digits left."""
+        """Any integer is accepted where the result exceeds 2 ** 53: ONNX Runtime computes it in float64."""
         if not self.results[0].is_integer:
             return None
 
@@ -286,9 +287,9 @@ class Negate(Operator):
 
 
 class Constant(Operator):
-    """Numbers written in the file, the same for every sample.
+    """Numbers of the spec, the same for every sample.
 
-    Whole numbers are `int64`, true and false `bool`; one real number among them makes all of them `float`.
+    Integers are `int64`, true and false are `bool`; one real number makes all of them `float`.
     """
 
     public = False
@@ -298,7 +299,7 @@ class Constant(Operator):
         "another element",
         parameter_types.OneOf(parameter_types.Keyword(*DTYPES), parameter_types.Nothing()),
         None,
-        shown="as said above",
+        shown="see above",
     )
 
     def type(self) -> Tensor:
@@ -329,7 +330,7 @@ class Constant(Operator):
 
 
 class Cast(Operator):
-    """Another element; a float becomes a whole number by dropping its fraction (torch `to`, ONNX `Cast`)."""
+    """A cast to another element; a float becomes an integer without its fraction (torch `to`, ONNX `Cast`)."""
 
     keeps = ("axes", "missing")
     converts = True
@@ -356,7 +357,7 @@ class Cast(Operator):
 
 
 def numbers(value: Any) -> list[Any]:
-    """All numbers of nested tuples."""
+    """The numbers of nested tuples as a flat list."""
     return [n for v in value for n in numbers(v)] if isinstance(value, tuple) else [value]
 
 

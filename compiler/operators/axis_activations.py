@@ -10,12 +10,12 @@ from dlc.compiler.operators.operands import sample_axis
 
 
 class _AxisActivation(Activation, abstract=True):
-    axis: int = setting("axis that adds up to 1", Integer(), -1)
+    axis: int = setting("axis along which the result sums to 1", Integer(), -1)
 
     def type(self, x: Tensor) -> Tensor:
         if not x.rank:
             raise Reject(f"`{self.name}` works over an axis, and a single value, {x}, has none", at="x",
-                         help="`sigmoid` makes a probability of a single score")  # fmt: skip
+                         help="`sigmoid` turns a single score into a probability")  # fmt: skip
         sample_axis(x, self.axis)
         return x
 
@@ -66,12 +66,13 @@ class LogSoftmax(_AxisActivation):
 
 
 class Glu(Activation):
-    """`a * sigmoid(b)`, the halves a, b of the last axis (torch `glu`, ONNX `Split`, `Sigmoid`, `Mul`)."""
+    """`a * sigmoid(b)`, where a, b are the halves of the last axis (torch `glu`, ONNX `Split`, `Sigmoid`,
+    `Mul`)."""
 
     def type(self, x: Tensor) -> Tensor:
         if not x.rank or x.shape[-1] % 2 != 0:
             raise Reject(f"`glu` halves the last axis, which must be of even size, found {x}", at="x",
-                         help="a `dense` of twice the size wanted stands before it")  # fmt: skip
+                         help="put a `dense` of twice the wanted size before it")  # fmt: skip
         return x.with_axis(-1, x.shape[-1] // 2)
 
     def torch(self, F, x):

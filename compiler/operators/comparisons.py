@@ -1,4 +1,4 @@
-"""Comparisons and logic: what their signs and words stand for."""
+"""Comparisons and logical operators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ComparisonOperator(SignOperator, abstract=True):
         return super().type(a, b).with_element("bool")
 
     def slack(self, np):
-        """Either answer will do where two real numbers are as good as equal."""
+        """Either result is accepted where two floats are close."""
         if not any(x.is_float for x in self.operands):
             return None
         return lambda a, b: np.where(close(np, a, b), np.inf, 0)
@@ -88,7 +88,7 @@ class GreaterEqual(ComparisonOperator):
 class Equal(ComparisonOperator):
     """`a == b`, of numbers or of class values (torch `eq`, ONNX `Equal`).
 
-    Beside a number a class value is its own number, where its classes are whole numbers, else its place.
+    A class value that is compared with a number is its label, if its classes are integers, else its index.
     """
 
     sign = "=="
@@ -98,7 +98,7 @@ class Equal(ComparisonOperator):
         for x, other in ((a, b), (b, a)):
             if x.element == "string":
                 raise Reject(
-                    f"text cannot be compared: {a} and {b}", help="`vocabulary` makes classes of text"
+                    f"text cannot be compared: {a} and {b}", help="`vocabulary` turns text into classes"
                 )
             if x.element == "class" and other.element not in ("class", "int64"):
                 raise Reject(f"these two cannot be compared: {spell_classes(a)} and {spell_classes(b)}",
@@ -108,7 +108,7 @@ class Equal(ComparisonOperator):
 
     @staticmethod
     def plain(x: Tensor, other: Tensor) -> Tensor:
-        """A class value beside a class number is that number."""
+        """A class value that is compared with an integer is an int64."""
         return x if x.element == other.element else x.with_element("int64") if x.element == "class" else x
 
     def common(self) -> tuple[str, str, str]:
@@ -116,8 +116,8 @@ class Equal(ComparisonOperator):
         return a.element, b.element, unify((self.plain(a, b), self.plain(b, a)), self.verb).element
 
     def labels(self) -> list[tuple[int, ...] | None]:
-        """For each operand the numbers of its classes by their places, and of class -1 behind them, where
-        they are compared with a number that is no place."""
+        """For each operand that is compared with a label: the integer labels of its classes by index, then
+        that of class -1. None for the others."""
         a, b = self.operands
         pairs = ((a, b), (b, a))
         return [raw_numbers(x) if x.classes and other.classes is None else None for x, other in pairs]
@@ -149,7 +149,7 @@ class Equal(ComparisonOperator):
 
 
 def raw_numbers(x: Tensor) -> tuple[int, ...] | None:
-    """The whole numbers that classes are called by, if they are not their places."""
+    """The integer labels of classes, if they are not the class indices."""
     classes = x.classes
     if classes is None or classes.names or classes.labels is None:
         return None

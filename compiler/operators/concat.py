@@ -1,4 +1,4 @@
-"""Several tensors made one, and one made several."""
+"""Concatenation, stacking and splitting of tensors."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Joining(ShapeOperator, abstract=True):
 
 
 class Concat(Joining):
-    """Tensors one after the other along an axis (torch `cat`, ONNX `Concat`).
+    """Tensors joined along an axis (torch `cat`, ONNX `Concat`).
 
-    Scalars count as vectors of one entry. The axis may be left out where there is only one.
+    Scalars count as vectors of one entry. The axis can be omitted if there is only one.
     """
 
     keeps = ("numbers", "axes", "missing")
@@ -52,9 +52,9 @@ class Concat(Joining):
 
     def check(self, x: Tensor, first: Tensor, axis: int) -> None:
         if x.rank != first.rank:
-            raise Reject(f"only tensors of as many axes can be joined, found {x} beside {first}",
+            raise Reject(f"only tensors with the same number of axes can be joined, found {x} and {first}",
                          code="E0203",
-                         help="`flatten` makes vectors of them, `stack` gives them a new axis")  # fmt: skip
+                         help="`flatten` turns them into vectors, `stack` adds a new axis")  # fmt: skip
         for other in range(x.rank):
             if other != axis and not same(x.shape[other], first.shape[other]):
                 found = mismatch(
@@ -100,16 +100,16 @@ class Concat(Joining):
 
 
 class Stack(Joining):
-    """Tensors of one shape side by side on a new axis (torch `stack`, ONNX `Unsqueeze` and `Concat`)."""
+    """Tensors of the same shape joined along a new axis (torch `stack`, ONNX `Unsqueeze` and `Concat`)."""
 
-    axis: int = setting("the place of the new axis in the result", Integer(), 0)
+    axis: int = setting("the index of the new axis in the result", Integer(), 0)
 
     def type(self, *tensors: Tensor) -> Tensor:
         first = tensors[0]
         for x in tensors[1:]:
             if x.rank != first.rank:
                 raise Reject(
-                    f"only tensors of one shape can be stacked, found {x} beside {first}", code="E0203"
+                    f"only tensors of the same shape can be stacked, found {x} and {first}", code="E0203"
                 )
             for axis, (a, b) in enumerate(zip(first.shape, x.shape, strict=True)):
                 if not same(a, b):
@@ -119,7 +119,7 @@ class Stack(Joining):
         return replace(unify(tensors, "stacked"), shape=tuple(shape))
 
     def place(self, x: Tensor) -> int:
-        """The new axis, counted from the first axis of the result's sample."""
+        """The new axis as an index from 0 among the sample axes of the result."""
         if not -x.rank - 1 <= self.axis <= x.rank:
             raise Reject(f"the result of `stack` has axes 0 to {x.rank}, found {self.axis}", at="axis")
         return self.axis % (x.rank + 1)
@@ -160,7 +160,7 @@ class Split(ShapeOperator):
     """
 
     parts: Any = setting(
-        "how many equal pieces, or a list of their sizes",
+        "number of equal pieces, or a list of their sizes",
         OneOf(Integer(1, 1000), ListOf(Integer(1, symbolic=True))),
     )
     axis: int | None = setting("the axis to split", OneOf(Integer(), Nothing()), None, shown="the only one")
@@ -177,7 +177,7 @@ class Split(ShapeOperator):
             raise self.uneven(x, axis, size, f"into {self.parts} equal parts")
         if not same(total(self.parts), size):
             listed = ", ".join(map(str, self.parts))
-            raise self.uneven(x, axis, size, f"into parts of {listed}, which make {total(self.parts)}")
+            raise self.uneven(x, axis, size, f"into parts of {listed}, which sum to {total(self.parts)}")
         return self.parts
 
     @staticmethod

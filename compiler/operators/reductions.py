@@ -1,4 +1,4 @@
-"""Reductions: sums, means, greatest and least values over axes of the sample; and running sums."""
+"""Reductions over axes of the sample: sum, mean, maximum, minimum, norm, argmax; and cumulative sums."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Reduction(Operator, abstract=True):
         return x.with_shape(*(size for axis, size in enumerate(x.shape) if axis not in axes))
 
     def axes(self, x: Tensor) -> list[int]:
-        """The sample's axes that are reduced."""
+        """The sample axes that are reduced."""
         if self.axis is None:
             return list(range(x.rank))
         given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         axes = [sample_axis(x, axis) for axis in given]
         if len(set(axes)) != len(axes) or not axes:
-            found = "no axis" if not axes else f"one twice in {list(given)}"
+            found = "no axis" if not axes else f"a repeated axis in {list(given)}"
             raise Reject(f"`{self.name}` needs different axes, found {found}", at="axis")
         return sorted(axes)
 
@@ -65,7 +65,7 @@ class Reduction(Operator, abstract=True):
         raise NotImplementedError
 
     def torch_scalar(self, x: Any) -> Any:
-        """Of a sample without axes."""
+        """The result for a sample without axes."""
         return x
 
     def onnx_scalar(self, op: Any, x: Any) -> Any:
@@ -116,14 +116,15 @@ class Mean(Reduction):
 
 
 def onnx_extreme(op: Any, reduce: Any, x: Any, axes: Any, result: Tensor) -> Any:
-    """On x86 ONNX Runtime reduces int64 past 2 ** 31 wrongly; float64 holds whole numbers up to 2 ** 53."""
+    """Maximum or minimum in ONNX. On x86 ONNX Runtime is wrong for int64 above 2 ** 31; float64, which is used
+    instead, represents integers up to 2 ** 53."""
     if not result.is_integer:
         return reduce(x, axes, keepdims=0)
     return onnx_cast(op, reduce(onnx_cast(op, x, "int64", "float64"), axes, keepdims=0), "float64", "int64")
 
 
 class Max(Reduction):
-    """The greatest value over axes (torch `amax`, ONNX `ReduceMax`)."""
+    """The maximum over axes (torch `amax`, ONNX `ReduceMax`)."""
 
     takes = "number"
     differs_on_nan = PASSES_NAN_OVER
@@ -144,7 +145,7 @@ class Max(Reduction):
 
 
 class Min(Reduction):
-    """The least value over axes (torch `amin`, ONNX `ReduceMin`)."""
+    """The minimum over axes (torch `amin`, ONNX `ReduceMin`)."""
 
     takes = "number"
     differs_on_nan = PASSES_NAN_OVER
@@ -165,7 +166,7 @@ class Min(Reduction):
 
 
 class Norm(Reduction):
-    """The Euclidean length, `sqrt(sum(x ** 2))` over axes (torch `norm`, ONNX `ReduceL2`)."""
+    """The Euclidean norm, `sqrt(sum(x ** 2))` over axes (torch `norm`, ONNX `ReduceL2`)."""
 
     def torch_reduced(self, x, axes):
         return x.norm(p=2, dim=axes)
@@ -190,15 +191,15 @@ class Norm(Reduction):
 
 
 class Argmax(Operator):
-    """The place of the greatest value, the first of several (torch `argmax`, ONNX `ArgMax`).
+    """The index of the maximum, the first of equal ones (torch `argmax`, ONNX `ArgMax`).
 
-    Over all axes it counts the values of the sample in order, the last axis fastest.
+    Over all axes it is the index into the flattened sample (row-major order).
     """
 
     takes = "number"
     batchless = True
     differs_on_nan = NAN_IS_GREATEST
-    axis: int | None = setting("the axis to look along", OneOf(Integer(), Nothing()), None,
+    axis: int | None = setting("the axis to search along", OneOf(Integer(), Nothing()), None,
                                shown="all axes of the sample")  # fmt: skip
 
     def type(self, x: Tensor) -> Tensor:
@@ -216,7 +217,7 @@ class Argmax(Operator):
     def onnx(self, op, x):
         have = self.operands[0]
         if have.is_integer:
-            x = onnx_cast(op, x, "int64", "float64")  # ONNX Runtime has none for int64
+            x = onnx_cast(op, x, "int64", "float64")  # ONNX Runtime has no ArgMax for int64
         if self.axis is not None:
             return op.ArgMax(x, axis=have.axis(self.axis), keepdims=0)
         flat = op.Flatten(x, axis=1) if have.batched else op.Reshape(x, op.constant([-1], "int64"))
@@ -240,7 +241,7 @@ class Argmax(Operator):
 
 
 class Cumsum(Operator):
-    """The sum of the entries up to each one (torch `cumsum`, ONNX `CumSum`)."""
+    """The cumulative sum along an axis (torch `cumsum`, ONNX `CumSum`)."""
 
     takes = "number"
     batchless = True

@@ -57,7 +57,7 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> CompiledProgram
     train = train.knowing(until=expectations.until(ev, train.values()["until"], measured))
     answers = exports.exported(e, ev, export)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
-    graph_checks.learnt_first(graph, e.problems)
+    graph_checks.fitted_operators(graph, e.problems)
     graph_checks.derivatives(graph, e.problems)
     target_augmentation.check(graph, e.problems)
     return CompiledProgram(

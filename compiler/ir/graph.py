@@ -101,7 +101,7 @@ class Weight:
     """A stored tensor: a trainable weight, or a buffer.
 
     `role` is `weight` (what regularizers act on), `bias`, `norm` (scale and offset of a normalization),
-    `statistic` (running statistics) or `learnt` (fitted to the training rows before training).
+    `statistic` (running statistics) or `fitted` (fitted to the training rows before training).
     `fans` are the numbers of values that one result depends on, and that one operand acts on.
     """
 

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Value
 
     # An input, the axis of it that is `scale * name + offset`, scale and offset.
-    Place = tuple[Value, int, int, int]
+    DimSource = tuple[Value, int, int, int]
 
 
-def places(inputs: Iterable[Value], known: Mapping[str, Place] | None = None) -> dict[str, Place]:
+def dim_sources(
+    inputs: Iterable[Value], known: Mapping[str, DimSource] | None = None
+) -> dict[str, DimSource]:
     """For each free name that some axis of an input tells, where it is read from, beside what is known."""
     found = dict(known or {})
     for value in inputs:

@@ -46,7 +46,7 @@ def dtype(weight: Weight) -> Any:
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
     """Refuse a graph that waits for the training rows: class counts, and what operators learn."""
     waiting, help = [], HELP_WAITING
-    unknown = {w.value for w in graph.weights if w.role == "learnt" and w.name not in (known or {})}
+    unknown = {w.value for w in graph.weights if w.role == "fitted" and w.name not in (known or {})}
     for node in graph.nodes:
         values = (*node.results, *node.weights.values())
         counts = sorted(count for v in values for size in v.type.shape for count in class_counts(size))

@@ -12,7 +12,7 @@ from dlc.compiler.definitions.unimplemented import NOT_BUILT
 from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.ir.names import UniqueNames, stored_name
-from dlc.compiler.lower.dim_bindings import places
+from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.initial_weights import dtype
 from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.operators.operands import DTYPES
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Node, Site, Value
     from dlc.compiler.ir.types import Tensor
-    from dlc.compiler.lower.dim_bindings import Place
+    from dlc.compiler.lower.dim_bindings import DimSource
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
 TYPES["string"] = ir.DataType.STRING
@@ -123,9 +123,9 @@ class OnnxBuilder:
         self._sizes: dict[str, Any] = {}
 
     @cached_property
-    def places(self) -> dict[str, Place]:
+    def dim_sources(self) -> dict[str, DimSource]:
         """Where free dimensions are read from."""
-        return places(self.inputs)
+        return dim_sources(self.inputs)
 
     def node(
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
@@ -211,7 +211,7 @@ class OnnxBuilder:
 
     def free(self, name: str, op: Operators) -> RuntimeSize:
         if name not in self._sizes:
-            value, axis, scale, offset = self.places[name]
+            value, axis, scale, offset = self.dim_sources[name]
             size = RuntimeSize(
                 op,
                 self.at_top(

@@ -20,6 +20,6 @@ class Draws:
         both = x.new_full((2,), alpha, dtype=self.float32, device="cpu")  # not every device can draw it
         return self._sample_dirichlet(both)[0].to(x.device)
 
-    def places(self, x: Any, size: Any) -> Any:
+    def indices(self, x: Any, size: Any) -> Any:
         """0, 1, 2, ... for an axis of this size, where `x` is."""
         return x.new_ones((size,), dtype=self.float32).cumsum(0) - 1

@@ -12,7 +12,7 @@ import torch.fx.proxy
 from torch import fx, nn
 
 from dlc.compiler.dims.dim import Dim, evaluate
-from dlc.compiler.lower.dim_bindings import places
+from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.precision import wide
 from dlc.compiler.lower.random_draws import Draws
 
@@ -51,7 +51,7 @@ class TorchFunctions(Draws):
 
     def __init__(self, inputs: Mapping[Value, Any]):
         self._inputs = inputs
-        self._places = places(inputs)
+        self._dim_sources = dim_sources(inputs)
         self._sizes: dict[str, Any] = {}
         self._batch: Any = None
 
@@ -82,7 +82,7 @@ class TorchFunctions(Draws):
 
     def _free(self, name: str) -> Any:
         if name not in self._sizes:
-            value, axis, scale, offset = self._places[name]
+            value, axis, scale, offset = self._dim_sources[name]
             size = self._inputs[value].shape[axis]
             size = signs.sub(size, offset) if offset else size
             self._sizes[name] = size // scale if scale != 1 else size

@@ -9,7 +9,7 @@ from dlc.compiler.definitions.initializers import Full
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, Number, OneOf
 from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, WeightSpec, setting
-from dlc.compiler.operators.postprocessing import around
+from dlc.compiler.operators.postprocessing import near_threshold
 
 
 def shapes(call: str, *more: Example) -> tuple[Example, ...]:
@@ -356,7 +356,7 @@ class Threshold(Activation):
         reached = op.GreaterOrEqual(x, op.constant(0.0, "float32"))
         return op.Where(reached, op.constant(1.0, "float32"), op.constant(0.0, "float32"))
 
-    def slack(self, np):
-        return around(np, 0.0)
+    def tolerance(self, np):
+        return near_threshold(np, 0.0)
 
     examples = shapes("threshold", Example("threshold", "int8[8]", "float[8]"))

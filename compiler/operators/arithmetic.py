@@ -12,12 +12,12 @@ from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
     DTYPES,
     broadcast,
+    check_representable,
     close,
-    need_fit,
     onnx_cast,
+    promote_types,
     torch_cast,
     torch_dtype,
-    unify,
 )
 
 EXACT = 2.0**53  # float64 represents all integers up to here
@@ -26,7 +26,7 @@ EXACT = 2.0**53  # float64 represents all integers up to here
 # --- arithmetic -------------------------------------------------------------------------------------------
 
 
-class SignOperator(Operator, abstract=True):
+class BinaryOperator(Operator, abstract=True):
     public = False
     keeps = ("axes",)
     takes = "number"
@@ -36,15 +36,15 @@ class SignOperator(Operator, abstract=True):
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         shape = broadcast((a, b), self.verb)
-        return replace(unify((a, b), self.verb), shape=shape, batched=a.batched or b.batched)
+        return replace(promote_types((a, b), self.verb), shape=shape, batched=a.batched or b.batched)
 
 
-class Add(SignOperator):
+class Add(BinaryOperator):
     """`a + b` (torch `add`, ONNX `Add`)."""
 
     keeps = ("axes", "missing")
     offset = "subtracts"
-    sign = "+"
+    symbol = "+"
     verb = "added"
     sums = True
     linear_in = ((0, 1),)
@@ -69,12 +69,12 @@ class Add(SignOperator):
     )
 
 
-class Subtract(SignOperator):
+class Subtract(BinaryOperator):
     """`a - b` (torch `sub`, ONNX `Sub`)."""
 
     keeps = ("axes", "missing")
     offset = "subtracts"
-    sign = "-"
+    symbol = "-"
     linear_in = ((0, 1),)
     verb = "subtracted"
 
@@ -90,12 +90,12 @@ class Subtract(SignOperator):
     )
 
 
-class Multiply(SignOperator):
+class Multiply(BinaryOperator):
     """`a * b` (torch `mul`, ONNX `Mul`)."""
 
     keeps = ("axes", "missing")
     offset = "keeps"
-    sign = "*"
+    symbol = "*"
     linear_in = (0,), (1,)
     verb = "multiplied"
 
@@ -112,16 +112,16 @@ class Multiply(SignOperator):
     )
 
 
-class Divide(SignOperator):
+class Divide(BinaryOperator):
     """`a / b`, always a float (torch `div`, ONNX `Div`)."""
 
     keeps = ("axes", "missing")
     offset = "keeps"
-    sign = "/"
+    symbol = "/"
     linear_in = ((0,),)
     verb = "divided"
     takes = "float"
-    wants = "a divisor other than 0: `a / (b + 1e-6)`, where `b` is never below 0"
+    domain = "a divisor other than 0: `a / (b + 1e-6)`, where `b` is never below 0"
 
     def torch(self, F, a, b):
         return a / b
@@ -135,10 +135,10 @@ class Divide(SignOperator):
     )
 
 
-class Stepping(SignOperator, abstract=True):
+class Discontinuous(BinaryOperator, abstract=True):
     """An operator that is discontinuous where `a` is a multiple of `b`."""
 
-    def slack(self, np):
+    def tolerance(self, np):
         """Any value is accepted where `a` is close to a multiple of `b`."""
         if self.results[0].is_integer:
             return None
@@ -151,11 +151,11 @@ class Stepping(SignOperator, abstract=True):
         return of
 
 
-class Modulo(Stepping):
+class Modulo(Discontinuous):
     """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`). For integers it is 0 where
     `b` is 0, as in NumPy."""
 
-    sign = "%"
+    symbol = "%"
     verb = "divided"
 
     def torch(self, F, a, b):
@@ -176,11 +176,11 @@ class Modulo(Stepping):
     )
 
 
-class FloorDivide(Stepping):
+class FloorDivide(Discontinuous):
     """`a // b`, rounded down as in Python: `(a - a % b) / b`. For integers it is 0 where `b` is 0, as in
     NumPy."""
 
-    sign = "//"
+    symbol = "//"
     verb = "divided"
 
     def torch(self, F, a, b):
@@ -220,11 +220,11 @@ def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
     return op.Where(wrong, op.Add(rest, b), rest)
 
 
-class Power(SignOperator):
+class Power(BinaryOperator):
     """`a ** b` (torch `pow`, ONNX `Pow`). For integers the fraction is dropped, and 0 to a negative power is
     0. Integers above 2 ** 53 are not exact."""
 
-    sign = "**"
+    symbol = "**"
     verb = "raised to a power"
 
     def torch(self, F, a, b):
@@ -237,7 +237,7 @@ class Power(SignOperator):
             a = op.Where(infinite, op.constant(2, "int64"), a)
         return op.Pow(a, b)
 
-    def slack(self, np):
+    def tolerance(self, np):
         """Any integer is accepted where the result exceeds 2 ** 53: ONNX Runtime computes it in float64."""
         if not self.results[0].is_integer:
             return None
@@ -262,7 +262,7 @@ class Negate(Operator):
 
     keeps = ("axes", "missing")
     offset = "keeps"
-    sign = "-"
+    symbol = "-"
     linear_in = ((0,),)
     public = False
     takes = "number"
@@ -307,7 +307,7 @@ class Constant(Operator):
         element = "float" if float in found else "int64" if int in found else "bool"
         element = self.to or element
         for v in numbers(self.value):
-            need_fit(v, element, "value")
+            check_representable(v, element, "value")
         return Tensor(element, nested_shape(self.value), batched=False)
 
     def constant(self):
@@ -330,7 +330,7 @@ class Constant(Operator):
 
 
 class Cast(Operator):
-    """A cast to another element; a float becomes an integer without its fraction (torch `to`, ONNX `Cast`)."""
+    """A cast to another element; the fraction of a float is dropped (torch `to`, ONNX `Cast`)."""
 
     keeps = ("axes", "missing")
     converts = True

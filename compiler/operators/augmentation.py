@@ -56,7 +56,7 @@ class WithTargets(Operator, abstract=True):
     takes = "any"
 
 
-def behind(drawn: Any, rank: int) -> Any:
+def per_sample(drawn: Any, rank: int) -> Any:
     """One number per sample, with axes of size 1 in place of the sample's axes."""
     return drawn.reshape(-1, *[1] * rank)
 
@@ -103,7 +103,7 @@ class RandomErase(Augmentation):
 
     def act(self, F, x, chosen, top, left, tall, wide):
         rank = self.operands[0].rank
-        rows, columns = (F.places(x, F.size(size)) for size in self.operands[0].shape[-2:])
+        rows, columns = (F.indices(x, F.size(size)) for size in self.operands[0].shape[-2:])
         rows = chosen & (rows >= top) & (rows < top + tall)
         columns = (columns >= left) & (columns < left + wide)
         inside = rows.unsqueeze(2) & columns.unsqueeze(1)
@@ -146,9 +146,7 @@ class ColorJitter(Augmentation):
                 f"`color_jitter` takes uint8 images (0 to 255) or float images (0 to 1), found {x}", at="x"
             )
         if x.rank == 3 and x.shape[0] not in (1, 3):
-            raise Reject(
-                f"`color_jitter` takes images with 1 or 3 channels on axis 0, found {x}", at="x"
-            )
+            raise Reject(f"`color_jitter` takes images with 1 or 3 channels on axis 0, found {x}", at="x")
         return x.with_element("float")
 
     def inference(self) -> Operator:
@@ -168,14 +166,14 @@ class ColorJitter(Augmentation):
         maximum = 255 if self.operands[0].element == "uint8" else 1
         x = torch_cast(F, x, self.operands[0].element, "float")
         if self.brightness:
-            x = (x * behind(brightness, rank)).clamp(0, maximum)
+            x = (x * per_sample(brightness, rank)).clamp(0, maximum)
         if self.contrast:
             mean = self.gray(x).mean([*range(1, rank + 1)], True)
-            x = (mean + (x - mean) * behind(contrast, rank)).clamp(0, maximum)
+            x = (mean + (x - mean) * per_sample(contrast, rank)).clamp(0, maximum)
         if self.saturation and self.colored:
             gray = self.gray(x)
-            x = (gray + (x - gray) * behind(saturation, rank)).clamp(0, maximum)
-        return rotate_hue(F, x, behind(hue, 2)) if self.hue and self.colored else x
+            x = (gray + (x - gray) * per_sample(saturation, rank)).clamp(0, maximum)
+        return rotate_hue(F, x, per_sample(hue, 2)) if self.hue and self.colored else x
 
     def gray(self, x: Any) -> Any:
         if not self.colored:

@@ -19,7 +19,7 @@ class _AxisActivation(Activation, abstract=True):
         sample_axis(x, self.axis)
         return x
 
-    def place(self) -> int:
+    def tensor_axis(self) -> int:
         return self.operands[0].axis(self.axis)
 
 
@@ -45,10 +45,10 @@ class Softmax(_AxisActivation):
         return self.axis % x.rank
 
     def torch(self, F, x):
-        return F.softmax(x, self.place())
+        return F.softmax(x, self.tensor_axis())
 
     def onnx(self, op, x):
-        return op.Softmax(x, axis=self.place())
+        return op.Softmax(x, axis=self.tensor_axis())
 
     examples = (*over_axis("softmax"), Example("softmax", "float[4]", "float[4]", low=-200, high=200))
 
@@ -57,10 +57,10 @@ class LogSoftmax(_AxisActivation):
     """`x - log(sum(exp(x)))` over one axis (torch `log_softmax`, ONNX `LogSoftmax`)."""
 
     def torch(self, F, x):
-        return F.log_softmax(x, self.place())
+        return F.log_softmax(x, self.tensor_axis())
 
     def onnx(self, op, x):
-        return op.LogSoftmax(x, axis=self.place())
+        return op.LogSoftmax(x, axis=self.tensor_axis())
 
     examples = over_axis("log_softmax")
 

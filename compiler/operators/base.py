@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Kept = Literal["numbers", "axes", "missing"]
 
-__all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_sign", "per_axis", "setting"]
+__all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_symbol", "per_axis", "setting"]
 
 
 class Operator(Definition, family="operator", what="an operator"):
@@ -56,8 +56,8 @@ class Operator(Definition, family="operator", what="an operator"):
     # --- properties of the result -------------------------------------------------------------------------
 
     # What it preserves of its operands, so that passes can look through it:
-    # - "numbers": each value of the result is a value of an operand, moved or repeated, or a constant, such as
-    #   a bound.
+    # - "numbers": each value of the result is a value of an operand, moved or repeated, or a constant, such
+    #   as a bound.
     # - "axes": where the result has as many axes as an operand, each axis keeps its meaning.
     # - "missing": a missing number (NaN) gives NaN at its own position of the result and nowhere else, in
     #   every engine.
@@ -106,11 +106,11 @@ class Operator(Definition, family="operator", what="an operator"):
 
     # True if the training form draws random numbers.
     random: ClassVar[bool] = False
-    # True if its training form computes statistics over the batch, which need more than one value per feature.
+    # True if its training form computes statistics over the batch, which need several values per feature.
     needs_many_rows: ClassVar[bool] = False
     # The condition on its operands without which its result or gradient is not finite; empty if only
     # overflow makes them so.
-    wants: ClassVar[str] = ""
+    domain: ClassVar[str] = ""
     # True if no gradient flows back through it.
     detaches: ClassVar[bool] = False
     # Sets of operand indices in which it is jointly linear, the other operands fixed.
@@ -129,7 +129,7 @@ class Operator(Definition, family="operator", what="an operator"):
     # The index of the operand with respect to which it differentiates.
     wrt: ClassVar[int | None] = None
     # True if it mixes targets with others of the batch: the loss is then computed with both.
-    # Augmentations that move or mix targets define `leads`, `check_target` and `with_targets`.
+    # Augmentations that move or mix targets define `augments_target`, `check_target` and `with_targets`.
     mixes_targets: ClassVar[bool] = False
 
     # Settings that change the sizes of the result, with the values that a hint about a wrong size tries, the
@@ -143,7 +143,7 @@ class Operator(Definition, family="operator", what="an operator"):
     # True for inserted casts and reshapes that adapt an operand. They are not displayed.
     glue: ClassVar[bool] = False
     # The operator symbol that a spec writes where the operator has no name: `+`.
-    sign: ClassVar[str] = ""
+    symbol: ClassVar[str] = ""
     # The heading in the reference and the colour in pictures; the name of the file by default.
     # It is for display only: passes ask what an operator does.
     group: ClassVar[str] = ""
@@ -164,10 +164,10 @@ class Operator(Definition, family="operator", what="an operator"):
 
     def bind(self, *operands: Tensor) -> Operator:
         """A copy of the operator with the types of its operands and results. Raises `Reject`."""
-        flowing, given = self.split(operands)
+        positional, given = self.split(operands)
         bound = self.with_settings(**given)
         object.__setattr__(bound, "operands", operands)
-        made = bound.type(*flowing)
+        made = bound.type(*positional)
         object.__setattr__(bound, "results", made if isinstance(made, tuple) else (made,))
         return bound
 
@@ -228,8 +228,8 @@ class Operator(Definition, family="operator", what="an operator"):
         default is the operator itself."""
         return self
 
-    def leads(self, target: Tensor) -> bool:
-        """Whether it augments a target of this type as well, if a loss compares its result with the target."""
+    def augments_target(self, target: Tensor) -> bool:
+        """Whether it also augments a target of this type, if a loss compares its result with the target."""
         return False
 
     def check_target(self, target: Tensor) -> None:
@@ -276,21 +276,21 @@ class Operator(Definition, family="operator", what="an operator"):
         feature on the first axis."""
         raise NotImplementedError
 
-    def slack(self, np: Any) -> Callable[..., Any] | None:
+    def tolerance(self, np: Any) -> Callable[..., Any] | None:
         """The tolerance of each result value to rounding, as a function of the operands and of the weights by
         leaf name; none if the operator is continuous."""
         return None
 
-    def no_number(self, x: Tensor, at: int | str) -> Reject:
+    def number_required(self, x: Tensor, at: int | str) -> Reject:
         """The error for text or classes where it takes numbers."""
         help = {
             "class": "a class is not a number: `embedding` or `one_hot` comes first",
             "string": "a `vocabulary` or `tokenize` turns text into classes",
         }.get(x.element, "")
-        message = f"`{self.sign or self.name}` works on numbers, found {spell_classes(x)}"
+        message = f"`{self.symbol or self.name}` works on numbers, found {spell_classes(x)}"
         return Reject(message, at=at, code="E0202", help=help)
 
-    def most(self) -> Iterable[tuple[Size, int]]:
+    def size_limits(self) -> Iterable[tuple[Size, int]]:
         """Free sizes that are limited at run time, each with its maximum."""
         return ()
 
@@ -332,14 +332,14 @@ class Operator(Definition, family="operator", what="an operator"):
         return operands[:count], dict(zip(self.given, operands[count:], strict=True))
 
     @property
-    def flowing(self) -> Sequence[Tensor]:
+    def positional(self) -> Sequence[Tensor]:
         """The types of the positional operands."""
         return self.split(self.operands)[0]
 
-    def taken_by(self, other: Operator, operands: Sequence[T]) -> tuple[T, ...]:
+    def operands_for(self, other: Operator, operands: Sequence[T]) -> tuple[T, ...]:
         """The operands of its own that another operator takes as its replacement."""
-        flowing, given = self.split(operands)
-        return (*flowing[: other.arity()[1]], *(given[name] for name in other.given))
+        positional, given = self.split(operands)
+        return (*positional[: other.arity()[1]], *(given[name] for name in other.given))
 
     # --- derived ------------------------------------------------------------------------------------------
 
@@ -368,15 +368,15 @@ class Operator(Definition, family="operator", what="an operator"):
         """True if it only scales and shifts each feature on the first axis, by its weights."""
         return type(self).scale_and_offset is not Operator.scale_and_offset
 
-    def learns(self) -> bool:
+    def is_fitted(self) -> bool:
         """True if it has weights that are fitted to the training rows before training."""
         return type(self).fit is not Operator.fit
 
 
-def by_sign() -> dict[str, type[Operator]]:
+def by_symbol() -> dict[str, type[Operator]]:
     """The binary operators by their symbol."""
     operators = (c for c in family("operator").values() if issubclass(c, Operator))
-    return {c.sign: c for c in operators if c.sign and c.arity() == (2, 2)}
+    return {c.symbol: c for c in operators if c.symbol and c.arity() == (2, 2)}
 
 
 def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:

@@ -28,21 +28,21 @@ class Bucketize(Fitted):
         return replace(super().type(x), element="class", classes=Classes(self.n))
 
     def weights(self, x: Tensor):
-        yield WeightSpec("edges", (*self.features(x), self.n - 1), "learnt", Zeros())
+        yield WeightSpec("edges", (*self.features(x), self.n - 1), "fitted", Zeros())
 
     def torch(self, F, x, edges):
-        return F.sum(F.unsqueeze(x, -1) >= self.behind(edges), -1)
+        return F.sum(F.unsqueeze(x, -1) >= self.per_channel(edges), -1)
 
     def onnx(self, op, x, edges):
         last = op.constant([self.operands[0].rank + 1], "int64")
-        reached = op.GreaterOrEqual(op.Unsqueeze(x, last), self.onnx_behind(op, edges))
+        reached = op.GreaterOrEqual(op.Unsqueeze(x, last), self.onnx_per_channel(op, edges))
         return op.ReduceSum(onnx_cast(op, reached, "bool", "int64"), last, keepdims=0)
 
-    def slack(self, np):
+    def tolerance(self, np):
         """Any bin is accepted where a value is close to an edge."""
 
         def of(x: Any, edges: Any) -> Any:
-            edges = self.behind(edges.astype(np.float64))
+            edges = self.per_channel(edges.astype(np.float64))
             tolerance = CLOSE * np.abs(edges).max(-1, keepdims=True)
             return np.where((np.abs(x[..., None] - edges) <= tolerance).any(-1), np.inf, 0)
 

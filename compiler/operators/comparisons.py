@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dlc.compiler.ir.types import Tensor
-from dlc.compiler.operators.arithmetic import SignOperator
+from dlc.compiler.operators.arithmetic import BinaryOperator
 from dlc.compiler.operators.base import Example, Operator, Reject
-from dlc.compiler.operators.operands import close, onnx_cast, spell_classes, torch_cast, unify
+from dlc.compiler.operators.operands import close, onnx_cast, promote_types, spell_classes, torch_cast
 
 
-class ComparisonOperator(SignOperator, abstract=True):
+class ComparisonOperator(BinaryOperator, abstract=True):
     verb = "compared"
     offset = "subtracts"
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         return super().type(a, b).with_element("bool")
 
-    def slack(self, np):
+    def tolerance(self, np):
         """Either result is accepted where two floats are close."""
         if not any(x.is_float for x in self.operands):
             return None
@@ -25,7 +25,7 @@ class ComparisonOperator(SignOperator, abstract=True):
 class Less(ComparisonOperator):
     """`a < b` (torch `lt`, ONNX `Less`)."""
 
-    sign = "<"
+    symbol = "<"
 
     def torch(self, F, a, b):
         return a < b
@@ -43,7 +43,7 @@ class Less(ComparisonOperator):
 class LessEqual(ComparisonOperator):
     """`a <= b` (torch `le`, ONNX `LessOrEqual`)."""
 
-    sign = "<="
+    symbol = "<="
 
     def torch(self, F, a, b):
         return a <= b
@@ -57,7 +57,7 @@ class LessEqual(ComparisonOperator):
 class Greater(ComparisonOperator):
     """`a > b` (torch `gt`, ONNX `Greater`)."""
 
-    sign = ">"
+    symbol = ">"
 
     def torch(self, F, a, b):
         return a > b
@@ -74,7 +74,7 @@ class Greater(ComparisonOperator):
 class GreaterEqual(ComparisonOperator):
     """`a >= b` (torch `ge`, ONNX `GreaterOrEqual`)."""
 
-    sign = ">="
+    symbol = ">="
 
     def torch(self, F, a, b):
         return a >= b
@@ -91,7 +91,7 @@ class Equal(ComparisonOperator):
     A class value that is compared with a number is its label, if its classes are integers, else its index.
     """
 
-    sign = "=="
+    symbol = "=="
     takes = "any"
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class Equal(ComparisonOperator):
 
     def common(self) -> tuple[str, str, str]:
         a, b = self.operands
-        return a.element, b.element, unify((self.plain(a, b), self.plain(b, a)), self.verb).element
+        return a.element, b.element, promote_types((self.plain(a, b), self.plain(b, a)), self.verb).element
 
     def labels(self) -> list[tuple[int, ...] | None]:
         """For each operand that is compared with a label: the integer labels of its classes by index, then
@@ -159,7 +159,7 @@ def raw_numbers(x: Tensor) -> tuple[int, ...] | None:
 class NotEqual(Equal):
     """`a != b`, of numbers or of class values (torch `ne`, ONNX `Equal` and `Not`)."""
 
-    sign = "!="
+    symbol = "!="
 
     def torch(self, F, a, b):
         return F.logical_not(super().torch(F, a, b))
@@ -176,10 +176,10 @@ class NotEqual(Equal):
 # --- logic ------------------------------------------------------------------------------------------------
 
 
-class LogicalAnd(SignOperator):
+class LogicalAnd(BinaryOperator):
     """`a and b` (torch `logical_and`, ONNX `And`)."""
 
-    sign = "and"
+    symbol = "and"
     takes = "bool"
     verb = "joined by `and`"
 
@@ -192,10 +192,10 @@ class LogicalAnd(SignOperator):
     examples = (Example("a and b", ("bool[9]", "bool"), "bool[9]"),)
 
 
-class LogicalOr(SignOperator):
+class LogicalOr(BinaryOperator):
     """`a or b` (torch `logical_or`, ONNX `Or`)."""
 
-    sign = "or"
+    symbol = "or"
     takes = "bool"
     verb = "joined by `or`"
 
@@ -211,7 +211,7 @@ class LogicalOr(SignOperator):
 class LogicalNot(Operator):
     """`not x` (torch `logical_not`, ONNX `Not`)."""
 
-    sign = "not"
+    symbol = "not"
     public = False
     takes = "bool"
     batchless = True

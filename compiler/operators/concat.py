@@ -9,26 +9,26 @@ from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, O
 from dlc.compiler.dims.dim import Dim, Size, same, total
 from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject, setting
-from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, torch_cast, unify
+from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, promote_types, torch_cast
 from dlc.compiler.operators.shape import ShapeOperator
 
 
-class Joining(ShapeOperator, abstract=True):
-    def held(self) -> str:
+class JoinOperator(ShapeOperator, abstract=True):
+    def element(self) -> str:
         return self.results[0].element
 
     def torch_operands(self, F: Any, xs: tuple[Any, ...]) -> list[Any]:
         return [
-            torch_cast(F, x, have.element, self.held()) for x, have in zip(xs, self.operands, strict=True)
+            torch_cast(F, x, have.element, self.element()) for x, have in zip(xs, self.operands, strict=True)
         ]
 
     def onnx_operands(self, op: Any, xs: tuple[Any, ...]) -> list[Any]:
         return [
-            onnx_cast(op, x, have.element, self.held()) for x, have in zip(xs, self.operands, strict=True)
+            onnx_cast(op, x, have.element, self.element()) for x, have in zip(xs, self.operands, strict=True)
         ]
 
 
-class Concat(Joining):
+class Concat(JoinOperator):
     """Tensors joined along an axis (torch `cat`, ONNX `Concat`).
 
     Scalars count as vectors of one entry. The axis can be omitted if there is only one.
@@ -46,7 +46,7 @@ class Concat(Joining):
         axis = only_axis(first, self.axis, "concat")
         for x in vectors:
             self.check(x, first, axis)
-        return replace(unify(tensors, "joined"), shape=first.shape).with_axis(
+        return replace(promote_types(tensors, "joined"), shape=first.shape).with_axis(
             axis, total(x.shape[axis] for x in vectors)
         )
 
@@ -65,21 +65,21 @@ class Concat(Joining):
                     found.help = f"all axes but axis {axis} must agree; axis {other} is {sizes}"
                 raise found
 
-    def place(self) -> int:
+    def tensor_axis(self) -> int:
         return self.results[0].axis(only_axis(self.results[0], self.axis, "concat"))
 
     def torch(self, F, *xs):
         xs = self.torch_operands(F, xs)
         if not any(have.rank for have in self.operands):
-            return F.stack(xs, self.place())
+            return F.stack(xs, self.tensor_axis())
         xs = [x if have.rank else x.unsqueeze(-1) for x, have in zip(xs, self.operands, strict=True)]
-        return F.cat(xs, self.place())
+        return F.cat(xs, self.tensor_axis())
 
     def onnx(self, op, *xs):
         xs = self.onnx_operands(op, xs)
         last = op.constant([-1], "int64") if any(not x.rank for x in self.operands) else None
         xs = [x if have.rank else op.Unsqueeze(x, last) for x, have in zip(xs, self.operands, strict=True)]
-        return op.Concat(*xs, axis=self.place())
+        return op.Concat(*xs, axis=self.tensor_axis())
 
     examples = (
         Example("concat", ("float[3]", "float[2]"), "float[5]"),
@@ -99,7 +99,7 @@ class Concat(Joining):
     )
 
 
-class Stack(Joining):
+class Stack(JoinOperator):
     """Tensors of the same shape joined along a new axis (torch `stack`, ONNX `Unsqueeze` and `Concat`)."""
 
     axis: int = setting("the index of the new axis in the result", Integer(), 0)
@@ -115,10 +115,10 @@ class Stack(Joining):
                 if not same(a, b):
                     raise mismatch((first, x), "stacked", a, b, axis)
         shape = list(first.shape)
-        shape.insert(self.place(first), len(tensors))
-        return replace(unify(tensors, "stacked"), shape=tuple(shape))
+        shape.insert(self.new_axis(first), len(tensors))
+        return replace(promote_types(tensors, "stacked"), shape=tuple(shape))
 
-    def place(self, x: Tensor) -> int:
+    def new_axis(self, x: Tensor) -> int:
         """The new axis as an index from 0 among the sample axes of the result."""
         if not -x.rank - 1 <= self.axis <= x.rank:
             raise Reject(f"the result of `stack` has axes 0 to {x.rank}, found {self.axis}", at="axis")
@@ -126,11 +126,11 @@ class Stack(Joining):
 
     def torch(self, F, *xs):
         x = self.operands[0]
-        return F.stack(self.torch_operands(F, xs), self.place(x) + x.batched)
+        return F.stack(self.torch_operands(F, xs), self.new_axis(x) + x.batched)
 
     def onnx(self, op, *xs):
         x = self.operands[0]
-        axis = self.place(x) + x.batched
+        axis = self.new_axis(x) + x.batched
         new = op.constant([axis], "int64")
         return op.Concat(*(op.Unsqueeze(x, new) for x in self.onnx_operands(op, xs)), axis=axis)
 

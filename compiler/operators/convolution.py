@@ -76,7 +76,9 @@ class Conv(_Convolution):
     channels: Size = setting("channels of the result", Integer(1, symbolic=True))
     kernel: Any = setting("size of the window", ONE_OR_MORE)
     stride: Any = setting("step of the window", ONE_OR_MORE, 1)
-    padding: Any = setting("zeros on both ends of each axis", OneOf(Keyword("same", "causal"), ZERO_OR_MORE), 0)
+    padding: Any = setting(
+        "zeros on both ends of each axis", OneOf(Keyword("same", "causal"), ZERO_OR_MORE), 0
+    )
     dilation: Any = setting("distance between the values of a window", ONE_OR_MORE, 1)
     groups: int = setting("number of groups of channels that are not connected", Integer(1), 1)
     bias: Any = bias_setting()
@@ -236,8 +238,8 @@ class ConvTranspose(_Convolution):
                              f"dilation, {dilation}", at="output_padding", code="E0404")  # fmt: skip
             full = (size - 1) * stride + extent + more
             if isinstance(full, int) and full <= 2 * padding:
-                raise Reject(f"padding {padding} removes {2 * padding} values from an axis of size {full} that "
-                             f"`conv_transpose` computes from {x}", at="padding",
+                raise Reject(f"padding {padding} removes {2 * padding} values, and `conv_transpose` of {x} "
+                             f"has an axis of size {full} before padding", at="padding",
                              help="use less padding")  # fmt: skip
             sizes.append(full - 2 * padding)
         return x.with_shape(self.channels, *sizes)

@@ -11,13 +11,13 @@ from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     WIDER,
     broadcast,
-    need_fit,
+    check_representable,
     onnx_cast,
     onnx_clip,
-    onnx_greatest,
-    onnx_least,
+    onnx_maximum,
+    onnx_minimum,
+    promote_types,
     torch_cast,
-    unify,
 )
 
 
@@ -44,7 +44,7 @@ class Exp(Function):
 class Log(Function):
     """The natural logarithm (torch `log`, ONNX `Log`)."""
 
-    wants = "numbers above 0: `log(x + 1e-6)` is defined from 0 on"
+    domain = "numbers above 0: `log(x + 1e-6)` is defined from 0 on"
 
     def torch(self, F, x):
         return F.log(x)
@@ -58,7 +58,7 @@ class Log(Function):
 class Sqrt(Function):
     """The square root (torch `sqrt`, ONNX `Sqrt`)."""
 
-    wants = "numbers above 0, because the slope at 0 is infinite: `sqrt(x + 1e-6)`"
+    domain = "numbers above 0, because the slope at 0 is infinite: `sqrt(x + 1e-6)`"
 
     def torch(self, F, x):
         return F.sqrt(x)
@@ -164,7 +164,7 @@ class Clip(Operator):
             )
         integer = x.is_integer and all(isinstance(bound, int) for bound in given)
         for bound in given if integer else ():
-            need_fit(bound, "int64", "low" if bound is self.low else "high")
+            check_representable(bound, "int64", "low" if bound is self.low else "high")
         return x if integer or x.is_float else x.with_element("float")
 
     def torch(self, F, x):
@@ -207,7 +207,7 @@ class Where(Operator):
                 )
         shape = broadcast((condition, a, b), "broadcast together")
         batched = condition.batched or a.batched or b.batched
-        return replace(unify((a, b), "combined"), shape=shape, batched=batched)
+        return replace(promote_types((a, b), "combined"), shape=shape, batched=batched)
 
     def torch(self, F, condition, a, b):
         _, left, right = (x.element for x in self.operands)
@@ -243,7 +243,9 @@ class Extreme(Operator, abstract=True):
 
     def type(self, *tensors: Tensor) -> Tensor:
         shape = broadcast(tensors, "compared")
-        return replace(unify(tensors, "compared"), shape=shape, batched=any(x.batched for x in tensors))
+        return replace(
+            promote_types(tensors, "compared"), shape=shape, batched=any(x.batched for x in tensors)
+        )
 
 
 class Minimum(Extreme):
@@ -254,7 +256,7 @@ class Minimum(Extreme):
 
     def onnx(self, op, *xs):
         integer = self.results[0].is_integer
-        return reduce(lambda a, b: onnx_least(op, a, b, integer), xs)
+        return reduce(lambda a, b: onnx_minimum(op, a, b, integer), xs)
 
     examples = (
         Example("minimum", ("float[3]", "float[3]"), "float[3]"),
@@ -272,7 +274,7 @@ class Maximum(Extreme):
 
     def onnx(self, op, *xs):
         integer = self.results[0].is_integer
-        return reduce(lambda a, b: onnx_greatest(op, a, b, integer), xs)
+        return reduce(lambda a, b: onnx_maximum(op, a, b, integer), xs)
 
     examples = (
         Example("maximum", ("float[3]", "float[3]"), "float[3]"),

@@ -33,12 +33,12 @@ class Fitted(Operator, abstract=True):
         """The shape of the statistics, one number per feature."""
         return x.shape[:1] if x.rank > 2 else x.shape[-1:]
 
-    def behind(self, statistic: Any) -> Any:
+    def per_channel(self, statistic: Any) -> Any:
         """A statistic per channel, with axes of size 1 in place of the space axes."""
         rank = self.operands[0].rank
         return statistic[(slice(None), *[None] * (rank - 1))] if rank > 2 else statistic
 
-    def onnx_behind(self, op: Any, statistic: Any) -> Any:
+    def onnx_per_channel(self, op: Any, statistic: Any) -> Any:
         rank = self.operands[0].rank
         axes = list(range(1, rank))
         return op.Unsqueeze(statistic, op.constant(axes, "int64")) if rank > 2 else statistic
@@ -79,14 +79,14 @@ class Standardize(Fitted):
     normalizes = True
 
     def weights(self, x: Tensor):
-        yield WeightSpec("mean", self.features(x), "learnt", Zeros())
-        yield WeightSpec("std", self.features(x), "learnt", Ones())
+        yield WeightSpec("mean", self.features(x), "fitted", Zeros())
+        yield WeightSpec("std", self.features(x), "fitted", Ones())
 
     def torch(self, F, x, mean, std):
-        return (x - self.behind(mean)) / self.behind(std)
+        return (x - self.per_channel(mean)) / self.per_channel(std)
 
     def onnx(self, op, x, mean, std):
-        return op.Div(op.Sub(x, self.onnx_behind(op, mean)), self.onnx_behind(op, std))
+        return op.Div(op.Sub(x, self.onnx_per_channel(op, mean)), self.onnx_per_channel(op, std))
 
     def fit_torch(self, F, x):
         x = self.flat(x)
@@ -112,8 +112,8 @@ class Standardize(Fitted):
 
 
 class Minmax(Fitted):
-    """`(x - min) / range` of each feature, fitted to the training rows: their minimum becomes 0, their maximum
-    1 (ONNX `Sub` and `Div`).
+    """`(x - min) / range` of each feature, fitted to the training rows: their minimum becomes 0 and their
+    maximum 1 (ONNX `Sub` and `Div`).
 
     Features are on the last axis, or on axis 0 (channels) for three or more axes. Missing values (NaN) are
     ignored, and a range of 0 is replaced by 1. Values of other rows may be outside of 0 to 1.
@@ -123,14 +123,14 @@ class Minmax(Fitted):
     normalizes = True
 
     def weights(self, x: Tensor):
-        yield WeightSpec("min", self.features(x), "learnt", Zeros())
-        yield WeightSpec("range", self.features(x), "learnt", Ones())
+        yield WeightSpec("min", self.features(x), "fitted", Zeros())
+        yield WeightSpec("range", self.features(x), "fitted", Ones())
 
     def torch(self, F, x, min, range):
-        return (x - self.behind(min)) / self.behind(range)
+        return (x - self.per_channel(min)) / self.per_channel(range)
 
     def onnx(self, op, x, min, range):
-        return op.Div(op.Sub(x, self.onnx_behind(op, min)), self.onnx_behind(op, range))
+        return op.Div(op.Sub(x, self.onnx_per_channel(op, min)), self.onnx_per_channel(op, range))
 
     def fit_torch(self, F, x):
         low, high = bounds(self.flat(x))

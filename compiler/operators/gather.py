@@ -55,7 +55,7 @@ class Topk(Operator):
     def onnx(self, op, x):
         return op.TopK(x, op.constant([self.k], "int64"), axis=-1, largest=1, sorted=1, outputs=2)
 
-    def slack(self, np):
+    def tolerance(self, np):
         """Any value is accepted where the previous or the next one is close to it."""
 
         def of(x: Any) -> Any:
@@ -112,7 +112,7 @@ class Gather(Operator):
 
     def type(self, x: Tensor, index: Tensor) -> Tensor:
         if x.element == "string":
-            raise self.no_number(x, 0)
+            raise self.number_required(x, 0)
         if not x.rank:
             raise Reject(f"`gather` needs an axis to gather along, found {x}", at="x")
         if index.classes is None and not index.is_integer:

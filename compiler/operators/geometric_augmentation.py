@@ -18,17 +18,17 @@ from dlc.compiler.definitions.parameter_types import (
 from dlc.compiler.dims.dim import Size, same
 from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.augmentation import Augmentation, WithTargets, behind
+from dlc.compiler.operators.augmentation import Augmentation, WithTargets, per_sample
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
 from dlc.compiler.operators.resampling import middle
 
 
-class Motion(Augmentation, abstract=True):
+class GeometricAugmentation(Augmentation, abstract=True):
     """An augmentation that moves pixels. It moves targets that are images with the same random draws."""
 
-    def leads(self, target):
+    def augments_target(self, target):
         return target.rank >= 2
 
     def check_target(self, target):
@@ -51,7 +51,7 @@ class Motion(Augmentation, abstract=True):
         return self.move(F, x, self.operands[0], True, *draws)
 
 
-class RandomFlip(Motion):
+class RandomFlip(GeometricAugmentation):
     """In training each image is flipped along `axis` with probability `p` (torchvision
     `RandomHorizontalFlip`; with `axis=-2` `RandomVerticalFlip`).
 
@@ -59,9 +59,7 @@ class RandomFlip(Motion):
     """
 
     p: float = setting("share of the images that are flipped", Number(0, 1), 0.5)
-    axis: int = setting(
-        "the axis that is flipped: -1 for left and right, -2 for up and down", Integer(), -1
-    )
+    axis: int = setting("the axis that is flipped: -1 for left and right, -2 for up and down", Integer(), -1)
 
     def type(self, x: Tensor) -> Tensor:
         super().type(x)
@@ -75,7 +73,7 @@ class RandomFlip(Motion):
 
     def move(self, F, x, have, smooth, chosen):
         axis = sample_axis(self.operands[0], self.axis) - self.operands[0].rank
-        return F.where(behind(chosen, have.rank), x.flip(axis), x)
+        return F.where(per_sample(chosen, have.rank), x.flip(axis), x)
 
     examples = (
         Example("random_flip", "float[3, 8, 6]", "float[3, 8, 6]"),
@@ -88,7 +86,7 @@ class RandomFlip(Motion):
     )
 
 
-class RandomCrop(Motion):
+class RandomCrop(GeometricAugmentation):
     """In training a window of `h` rows and `w` columns of each image, at a uniform position, after `padding`
     zeros on each side of the image (torchvision `RandomCrop`).
 
@@ -150,7 +148,7 @@ class RandomCrop(Motion):
     def move(self, F, x, have, smooth, top, left):
         x = F.pad(x, [self.padding] * 4) if self.padding else x
         for axis, first, want in zip((-2, -1), (top, left), self.window(), strict=True):
-            entries = behind(first, 1) + F.places(first, F.size(want))
+            entries = per_sample(first, 1) + F.indices(first, F.size(want))
             shape = [1] * (have.rank + 1)
             shape[0], shape[axis] = -1, F.size(want)
             x = F.take_along_dim(x, entries.to(F.int64).reshape(shape), axis)
@@ -171,7 +169,7 @@ class RandomCrop(Motion):
     )
 
 
-class RandomRotate(Motion):
+class RandomRotate(GeometricAugmentation):
     """In training each image is rotated about its centre, counter-clockwise by an angle uniform over
     [-degrees, degrees] (torchvision `RandomRotation`).
 

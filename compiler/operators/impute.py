@@ -44,21 +44,21 @@ class Impute(Fitted):
             raise Reject(f"classes are imputed by `most_frequent` or `own`, and this is {spell_classes(x)}",
                          at="fill", code="E0202",
                          help="`impute(most_frequent)` takes a class, `impute(own)` adds one")  # fmt: skip
-        x = super().type(x) if self.learns() else x
+        x = super().type(x) if self.is_fitted() else x
         return x if self.fill != "own" else replace(x, classes=with_own(x.classes))
 
-    def no_number(self, x: Tensor, at: int) -> Reject:
+    def number_required(self, x: Tensor, at: int) -> Reject:
         if x.element != "string":
-            return super().no_number(x, at)
+            return super().number_required(x, at)
         return Reject("`impute` replaces missing numbers and classes; missing text is not implemented yet",
                       at=at, help="missing text is an empty string", code=NOT_BUILT)  # fmt: skip
 
-    def learns(self) -> bool:
+    def is_fitted(self) -> bool:
         return self.fill in ("mean", "median", "most_frequent")
 
     def weights(self, x: Tensor):
-        if self.learns():
-            yield WeightSpec("value", self.features(x), "learnt", Zeros())
+        if self.is_fitted():
+            yield WeightSpec("value", self.features(x), "fitted", Zeros())
 
     def own(self) -> int:
         """The index of the additional class."""
@@ -66,16 +66,16 @@ class Impute(Fitted):
 
     def torch(self, F, x, value=None):
         if self.operands[0].classes is not None:
-            return F.where(x < 0, self.own() if value is None else self.behind(value).long(), x)
-        return F.where(F.isnan(x), self.fill if value is None else self.behind(value), x)
+            return F.where(x < 0, self.own() if value is None else self.per_channel(value).long(), x)
+        return F.where(F.isnan(x), self.fill if value is None else self.per_channel(value), x)
 
     def onnx(self, op, x, value=None):
         if self.operands[0].classes is not None:
             own = op.constant(self.own(), "int64") if value is None else None
-            value = own or onnx_cast(op, self.onnx_behind(op, value), "float", "int64")
+            value = own or onnx_cast(op, self.onnx_per_channel(op, value), "float", "int64")
             return op.Where(op.Less(x, op.constant(0, "int64")), value, x)
         dtype = DTYPES[self.results[0].element][0]
-        value = op.constant(self.fill, dtype) if value is None else self.onnx_behind(op, value)
+        value = op.constant(self.fill, dtype) if value is None else self.onnx_per_channel(op, value)
         return op.Where(op.IsNaN(x), value, x)
 
     def fit_torch(self, F, x):

@@ -19,7 +19,7 @@ class Matmul(Operator):
     on the left is a row, a vector on the right a column, and that axis is removed from the result.
     """
 
-    sign = "@"
+    symbol = "@"
     public = False
     takes = "number"
     batchless = True

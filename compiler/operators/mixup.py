@@ -25,7 +25,7 @@ class Mixup(Stochastic):
 
     alpha: float = setting("both parameters of the Beta distribution of the share", Number(above=0))
 
-    def leads(self, target):
+    def augments_target(self, target):
         return True
 
     def with_targets(self, smooth):

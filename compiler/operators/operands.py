@@ -24,7 +24,7 @@ DTYPES = {
 }
 # Elements for which ONNX Runtime does not implement `Where` or `Expand`, and wider ones for which it does.
 WIDER = {"bool": "uint8", "int16": "int32", "bfloat16": "float"}
-# The minimum and the maximum of each element. `FLOAT_RANGES` has the nearest float32 numbers within the range.
+# The minimum and the maximum of each element; in `FLOAT_RANGES` the nearest float32 numbers in the range.
 RANGES = {
     "uint8": (0, 255),
     "int8": (-128, 127),
@@ -41,7 +41,7 @@ NAN_IS_GREATEST = "PyTorch treats NaN as the maximum, and ONNX Runtime may ignor
 CLOSE = 1e-4  # relative tolerance below which two values count as equal
 
 
-def need_fit(value: Any, element: str, at: str) -> None:
+def check_representable(value: Any, element: str, at: str) -> None:
     """Reject a number of a setting that the element cannot represent."""
     low, high = RANGES["int64"]
     if element == "int64" and not low <= value <= high:
@@ -85,13 +85,13 @@ def onnx_rows(op: Any, x: Any, have: Tensor) -> Any:
     return op.Reshape(x, op.constant([-1, have.shape[-1]], "int64"))
 
 
-def onnx_least(op: Any, a: Any, b: Any, whole: bool) -> Any:
-    """The elementwise minimum. On x86 ONNX Runtime's `Min`, `Max` and `Clip` of int64 are wrong above 2 ** 31;
-    comparisons are right."""
+def onnx_minimum(op: Any, a: Any, b: Any, whole: bool) -> Any:
+    """The elementwise minimum. On x86 `Min`, `Max` and `Clip` of ONNX Runtime are wrong for int64 above
+    2 ** 31; comparisons are right."""
     return op.Where(op.Less(b, a), b, a) if whole else op.Min(a, b)
 
 
-def onnx_greatest(op: Any, a: Any, b: Any, whole: bool) -> Any:
+def onnx_maximum(op: Any, a: Any, b: Any, whole: bool) -> Any:
     return op.Where(op.Less(a, b), b, a) if whole else op.Max(a, b)
 
 
@@ -101,11 +101,11 @@ def onnx_clip(op: Any, x: Any, low: Any, high: Any, element: str) -> Any:
     least, most = (b if b is None else op.constant(number(b), DTYPES[element][0]) for b in (low, high))
     if element != "int64":
         return op.Clip(x, least) if most is None else op.Clip(x, least, most)
-    x = x if least is None else onnx_greatest(op, x, least, whole=True)
-    return x if most is None else onnx_least(op, x, most, whole=True)
+    x = x if least is None else onnx_maximum(op, x, least, whole=True)
+    return x if most is None else onnx_minimum(op, x, most, whole=True)
 
 
-def unify(operands: tuple[Tensor, ...], verb: str) -> Tensor:
+def promote_types(operands: tuple[Tensor, ...], verb: str) -> Tensor:
     """Type promotion: a tensor of the common element, or of `int64` or `float` where elements differ."""
     first = operands[0]
     for other in operands[1:]:

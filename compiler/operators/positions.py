@@ -48,7 +48,7 @@ class PositionEmbedding(Layer):
                          help="set `max` to the maximum length of a sequence")  # fmt: skip
         return x
 
-    def most(self):
+    def size_limits(self):
         yield self.operands[0].shape[0], self.max
 
     def weights(self, x: Tensor):

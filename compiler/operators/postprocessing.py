@@ -67,8 +67,8 @@ class ClassNumber(OfScores):
     def onnx_float(self, op, x):
         return op.ArgMax(x, axis=self.operands[0].axis(self.axis), keepdims=0)
 
-    def slack(self, np):
-        return among(np, self.operands[0].axis(self.axis))
+    def tolerance(self, np):
+        return near_maximum(np, self.operands[0].axis(self.axis))
 
 
 class LabelPostprocess(Postprocess, abstract=True):
@@ -179,8 +179,8 @@ class BinaryAnswer(OfScores):
     def onnx_float(self, op, x):
         return op.GreaterOrEqual(x, op.constant(0.0, "float32"))
 
-    def slack(self, np):
-        return around(np, 0.0)
+    def tolerance(self, np):
+        return near_threshold(np, 0.0)
 
 
 class BinaryName(LabelPostprocess):
@@ -242,7 +242,7 @@ class RoundTo(Postprocess):
         x = x if wide == "int64" else op.Round(x)
         return onnx_cast(op, onnx_clip(op, x, *self.range(), wide), wide, self.element)
 
-    def slack(self, np):
+    def tolerance(self, np):
         """The next integer is accepted where a value is close to halfway, and any value for NaN."""
 
         def of(value: Any) -> Any:
@@ -267,16 +267,16 @@ class AtLeastHalf(OfScores):
     def onnx_float(self, op, x):
         return op.GreaterOrEqual(x, op.constant(0.5, "float32"))
 
-    def slack(self, np):
-        return around(np, 0.5)
+    def tolerance(self, np):
+        return near_threshold(np, 0.5)
 
 
-def around(np: Any, threshold: float) -> Callable[[Any], Any]:
+def near_threshold(np: Any, threshold: float) -> Callable[[Any], Any]:
     """The tolerance of a threshold: either result is accepted where a score is close to it."""
     return lambda score: np.where(np.abs(score.astype(np.float64) - threshold) > CLOSE, 0, np.inf)
 
 
-def among(np: Any, axis: int) -> Callable[[Any], Any]:
+def near_maximum(np: Any, axis: int) -> Callable[[Any], Any]:
     """The tolerance of an argmax: any index is accepted where the best two scores of the axis are close."""
 
     def of(scores: Any) -> Any:

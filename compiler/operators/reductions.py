@@ -16,7 +16,7 @@ from dlc.compiler.operators.operands import (
     onnx_cast,
     sample_axis,
 )
-from dlc.compiler.operators.postprocessing import among
+from dlc.compiler.operators.postprocessing import near_maximum
 
 
 class Reduction(Operator, abstract=True):
@@ -43,18 +43,18 @@ class Reduction(Operator, abstract=True):
             raise Reject(f"`{self.name}` needs different axes, found {found}", at="axis")
         return sorted(axes)
 
-    def places(self) -> list[int]:
+    def tensor_axes(self) -> list[int]:
         """The reduced axes of the whole tensor."""
         x = self.operands[0]
         return [axis + x.batched for axis in self.axes(x)]
 
     def torch(self, F, x):
-        return self.torch_reduced(x, self.places()) if self.places() else self.torch_scalar(x)
+        return self.torch_reduced(x, self.tensor_axes()) if self.tensor_axes() else self.torch_scalar(x)
 
     def onnx(self, op, x):
-        if not self.places():
+        if not self.tensor_axes():
             return self.onnx_scalar(op, x)
-        return self.onnx_reduced(op, x, op.constant(self.places(), "int64"))
+        return self.onnx_reduced(op, x, op.constant(self.tensor_axes(), "int64"))
 
     @abstractmethod
     def torch_reduced(self, x: Any, axes: list[int]) -> Any:
@@ -116,8 +116,8 @@ class Mean(Reduction):
 
 
 def onnx_extreme(op: Any, reduce: Any, x: Any, axes: Any, result: Tensor) -> Any:
-    """Maximum or minimum in ONNX. On x86 ONNX Runtime is wrong for int64 above 2 ** 31; float64, which is used
-    instead, represents integers up to 2 ** 53."""
+    """Maximum or minimum in ONNX. On x86 ONNX Runtime is wrong for int64 above 2 ** 31. It is computed in
+    float64 instead, which represents integers up to 2 ** 53."""
     if not result.is_integer:
         return reduce(x, axes, keepdims=0)
     return onnx_cast(op, reduce(onnx_cast(op, x, "int64", "float64"), axes, keepdims=0), "float64", "int64")
@@ -223,11 +223,13 @@ class Argmax(Operator):
         flat = op.Flatten(x, axis=1) if have.batched else op.Reshape(x, op.constant([-1], "int64"))
         return op.ArgMax(flat, axis=int(have.batched), keepdims=0)
 
-    def slack(self, np):
+    def tolerance(self, np):
         have = self.operands[0]
         if self.axis is not None:
-            return among(np, have.axis(self.axis))
-        return lambda x: among(np, -1)(x.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :])))
+            return near_maximum(np, have.axis(self.axis))
+        return lambda x: near_maximum(np, -1)(
+            x.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :]))
+        )
 
     examples = (
         Example("argmax", "float[5]", "int64"),
@@ -253,15 +255,15 @@ class Cumsum(Operator):
         only_axis(x, self.axis, "cumsum")
         return x
 
-    def place(self) -> int:
+    def tensor_axis(self) -> int:
         x = self.operands[0]
         return x.axis(only_axis(x, self.axis, "cumsum"))
 
     def torch(self, F, x):
-        return x.cumsum(self.place())
+        return x.cumsum(self.tensor_axis())
 
     def onnx(self, op, x):
-        return op.CumSum(x, op.constant(self.place(), "int64"))
+        return op.CumSum(x, op.constant(self.tensor_axis(), "int64"))
 
     examples = (
         Example("cumsum(axis=0)", "float[T, 4]", "float[T, 4]"),

@@ -47,8 +47,8 @@ class Last(ShapeOperator):
 
 
 class Shift(ShapeOperator):
-    """Moves each step `by` steps later along axis 0, or earlier if `by` is negative (torch `pad` and indexing,
-    ONNX `Concat` and `Slice`).
+    """Moves each step `by` steps later along axis 0, or earlier if `by` is negative (torch `pad` and
+    indexing, ONNX `Concat` and `Slice`).
 
     The number of steps stays the same: steps moved past the end are dropped, and new steps are 0 (false for
     booleans). For class values new steps are a start symbol, an additional class with the last index.
@@ -61,7 +61,7 @@ class Shift(ShapeOperator):
     def type(self, x: Tensor) -> Tensor:
         need_steps(x, self.name)
         if x.element == "string":
-            raise self.no_number(x, 0)
+            raise self.number_required(x, 0)
         steps = x.shape[0]
         if isinstance(steps, int) and abs(self.by) >= steps:
             raise Reject(f"a shift by {self.by} drops all of {x}, which has {steps} steps", at="by",

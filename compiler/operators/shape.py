@@ -9,7 +9,7 @@ from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, N
 from dlc.compiler.dims.dim import Dim, DimError, Size, product, same
 from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import DTYPES, need_fit, only_axis, onnx_reshape, sample_axis
+from dlc.compiler.operators.operands import DTYPES, check_representable, only_axis, onnx_reshape, sample_axis
 
 
 class ShapeOperator(Operator, abstract=True):
@@ -197,7 +197,7 @@ class Pad(ShapeOperator):
         if x.is_integer and self.value != int(self.value):
             raise Reject(f"{x} holds integers and cannot be padded with {self.value}", at="value")
         if x.is_integer:
-            need_fit(self.value, "int64", "value")
+            check_representable(self.value, "int64", "value")
         return x.with_axis(axis, x.shape[axis] + self.before + self.after)
 
     def torch(self, F, x):

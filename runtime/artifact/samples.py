@@ -82,7 +82,7 @@ def free_sizes(graph: Graph) -> list[dict[str, int]]:
     wanted = sorted({n for v in graph.inputs for s in v.type.shape for n in names(s)})
     if not wanted:
         return [{}]
-    most = [bound for node in graph.nodes for bound in node.operator.most()]
+    most = [bound for node in graph.nodes for bound in node.operator.size_limits()]
     tried = 0
     for low, high in CANDIDATES:
         small = within(most, {n: low + i for i, n in enumerate(wanted)})

@@ -90,7 +90,7 @@ class Reference:
             if node is not None and (labels := node.operator.labels()):
                 self.named[name] = tuple(label for label in labels if isinstance(label, str))
                 node = producers.get(node.operands[0])
-            if node is not None and node.operator.slack(np) is not None:
+            if node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node
                 outputs |= {f"{name}{BEHIND}{i}": operand for i, operand in enumerate(node.operands)}
         self.floors = {n: PROBABILITY_FLOOR for n, v in graph.outputs.items() if is_probability(v, producers)}
@@ -113,7 +113,7 @@ class Reference:
         if name not in self.choices:
             return None
         node = self.choices[name]
-        slack = node.operator.slack(np)
+        slack = node.operator.tolerance(np)
         assert slack is not None
         operands = [arrays[f"{name}{BEHIND}{i}"] for i in range(len(node.operands))]
         weights = {leaf: self.weights[value.name] for leaf, value in node.weights.items()}

@@ -22,7 +22,7 @@ def too_long(
 ) -> Iterator[Diagnostic]:
     """A schedule that training ends before."""
     schedule = program.train.schedule
-    name = schedule.awaits
+    name = schedule.delay
     waits = getattr(schedule, name) if name else 0
     if not waits or schedule.span is None:
         return

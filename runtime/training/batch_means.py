@@ -44,7 +44,7 @@ class Means:
         """Whether no more than the weights has to be known of all batches before the first gradient: no
         derivative depends on what the means are. They are computed by themselves where nothing is drawn for
         them, and no statistic moves."""
-        needs_means = not self.cut.is_linear or self.cut.learns_factors
+        needs_means = not self.cut.is_linear or self.cut.has_trainable_factors
         return not needs_means and not self._weights.changes_state()
 
     def sums(self, batch: Batch) -> list[Any]:
@@ -73,9 +73,9 @@ class Means:
 
     def read(self, means: Sequence[float]) -> dict[str, float]:
         """The losses by the names of their figures, of their means, on the CPU in float64."""
-        if not self.cut.behind.nodes:  # each is a mean itself
+        if not self.cut.after.nodes:  # each is a mean itself
             known = dict(zip(self.cut.means, means, strict=True))
-            return {figure: known[self.cut.behind.outputs[name]] for figure, name in self.figures.items()}
+            return {figure: known[self.cut.after.outputs[name]] for figure, name in self.figures.items()}
         module, weights = self._figures
         given = [torch.tensor(mean, dtype=torch.float64) for mean in means]
         with torch.no_grad():
@@ -92,12 +92,12 @@ class Means:
 
     @cached_property
     def _losses(self) -> tuple[Any, list[torch.Tensor]]:
-        return self._form.compiled(self.cut.behind), self._form.held(self.cut.behind)
+        return self._form.compiled(self.cut.after), self._form.held(self.cut.after)
 
     @cached_property
     def _figures(self) -> tuple[Any, list[torch.Tensor]]:
-        told = {figure: self.cut.behind.outputs[name] for figure, name in self.figures.items()}
-        graph = replace(prune(self.cut.behind, told), inputs=self.cut.means)
+        told = {figure: self.cut.after.outputs[name] for figure, name in self.figures.items()}
+        graph = replace(prune(self.cut.after, told), inputs=self.cut.means)
         return trace(graph), self._form.held(graph)
 
 

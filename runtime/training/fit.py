@@ -79,7 +79,7 @@ def computing(graph: Graph, weights: Mapping[str, np.ndarray]) -> Callable[[Batc
 def fields_to_fit(program: CompiledProgram, given: Iterable[str]) -> set[str]:
     """What fitting reads, and what else is there to check: other arrays may be missing."""
     graph = program.graph
-    flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.learns() for v in n.operands}
+    flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.is_fitted() for v in n.operands}
     read = {v.name for v in prune(graph, flowing).inputs}
     read |= {field.name for field in rows_of.wanted_by(program) if field.learns}
     return {*given, *read, *([program.data.stratify] if program.data and program.data.stratify else [])}

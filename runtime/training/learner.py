@@ -9,7 +9,7 @@ import torch
 
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.passes.specialize import matrices
-from dlc.compiler.training.optimizers import leading, shares
+from dlc.compiler.training.optimizers import main_optimizer, shares
 from dlc.runtime.training.batch_losses import divided
 from dlc.runtime.training.batch_means import OBJECTIVE
 from dlc.runtime.training.snapshot import copy, random_states, set_random_states
@@ -48,7 +48,7 @@ class Learner:
     def rate(self, step: int) -> float:
         """The rate that is told of a step."""
         written = [optimizer for turn in self.turns for optimizer in turn.objective.optimizers]
-        return self.rates(step)[written.index(leading(written))]
+        return self.rates(step)[written.index(main_optimizer(written))]
 
     def after_epoch(self, loss: float) -> None:
         """Let the schedules know the loss of an epoch."""
@@ -96,7 +96,7 @@ class Turn:
         self.forms, self.form, self.objective = forms, form, objective
         self._settings, self._steps, self._recomputes = settings, steps, objective.recomputes
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
-        own = objective.learnt(form.graph.weights)
+        own = objective.trained(form.graph.weights)
         self._weights = [forms.weights[w.name] for w in own]
         made = self._make_optimizers(own)
         self.optimizers = [optimizer for of in made for optimizer in of]

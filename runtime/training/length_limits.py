@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
 from dlc.compiler.dims import dim
-from dlc.compiler.lower.dim_bindings import places
+from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.runtime.data.data_errors import SHAPE
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check(program: CompiledProgram, dataset: Dataset) -> None:
 
 def too_long(program: CompiledProgram, part: str, rows: Rows) -> Iterator[Diagnostic]:
     for node in program.graph.nodes:
-        for size, most in node.operator.most():
+        for size, most in node.operator.size_limits():
             found = size_in(program, rows, size)
             if found is None or found <= most:
                 continue
@@ -42,7 +42,7 @@ def size_in(program: CompiledProgram, rows: Rows, size: Size) -> int | None:
     read: dict[Value, tuple[int, ...]] = {
         v: rows.types[v.field].shape for v in program.graph.inputs if v.field in rows.types
     }
-    known, sizes = places(read), {}
+    known, sizes = dim_sources(read), {}
     for name in dim.names(size):
         if name not in known:
             return None

@@ -89,7 +89,7 @@ def diverged(form: TorchForm, batches: list[Batch], step: int, rate: float, note
     bad = "NaN" if bool(torch.isnan(numbers).any()) else "infinite"
     whose = f"what `{name}` makes" if what == "result" else f"the gradient of `{name}`"
     made = next((n for n in form.graph.nodes if n.name == name), None)
-    wanted = f"`{made.operator.name}` wants {made.operator.wants}" if made and made.operator.wants else ""
+    wanted = f"`{made.operator.name}` wants {made.operator.domain}" if made and made.operator.domain else ""
     return told(f"{whose} is {bad} at step {step}", made and made.site.span, note, wanted)
 
 

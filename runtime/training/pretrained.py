@@ -35,7 +35,7 @@ def loaded(program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
 
 def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.ndarray]:
     """The weights of one file of the spec."""
-    places = load.places(program.graph.weights)
+    places = load.weights_in_file(program.graph.weights)
     stored = opened(load, folder)
     net = f"the net `{load.into.net}`" if load.into else ""
     what = f"{load.path} does not hold the weights of {net or 'this spec'}"

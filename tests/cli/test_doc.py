@@ -100,7 +100,7 @@ def test_every_definition_is_a_word() -> None:
     known = {word.of for word in words() if isinstance(word.of, type)}
     for family, members in Definition.families.items():
         for definition in members.values():
-            is_inner = issubclass(definition, Operator) and not (definition.public or definition.sign)
+            is_inner = issubclass(definition, Operator) and not (definition.public or definition.symbol)
             if definition.__module__.startswith("dlc.") and not (family == "operator" and is_inner):
                 assert definition in known
 

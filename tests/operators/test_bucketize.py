@@ -74,6 +74,6 @@ def test_features_are_last_and_channels_first(shape, axes):
 def test_rounding_decides_at_an_edge_and_nowhere_else():
     operator = bind(Bucketize(n=3), (2,))
     edges = np.array([[-1, 1], [0, 0]], np.float32)
-    slack = operator.slack(np)
+    slack = operator.tolerance(np)
     x = np.array([[1 + 1e-6, 0.5], [0.9, 0], [-1, 1e-6]], np.float32)
     assert slack(x, edges).tolist() == [[np.inf, 0], [0, np.inf], [np.inf, 0]]

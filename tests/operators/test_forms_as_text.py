@@ -16,7 +16,7 @@ from dlc.compiler.ir.graph import Node
 from dlc.compiler.lower import onnx
 from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.passes.specialize import fixed, training
+from dlc.compiler.passes.specialize import node_at_inference, training
 from dlc.reference.forms import Unsaid, in_onnx, in_torch
 from dlc.reference.specs import spec
 from dlc.reference.words import words
@@ -92,7 +92,7 @@ def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
     except Unsaid:
         return
     said = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
-    standing = fixed(node)
+    standing = node_at_inference(node)
     builder = onnx.OnnxBuilder(20)
     values = {}
     for value in (*standing.operands, *standing.weights.values()):

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as tv
 from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.geometric_augmentation import (
     Followed,
-    Motion,
+    GeometricAugmentation,
     RandomCrop,
     RandomFlip,
     RandomRotate,
@@ -33,7 +33,7 @@ def images(count: int, *shape: int) -> torch.Tensor:
     return torch.rand((count, *shape), generator=torch.Generator().manual_seed(0))
 
 
-def drawn(operator: Motion, x: torch.Tensor):
+def drawn(operator: GeometricAugmentation, x: torch.Tensor):
     """What the operator makes of images, and what it draws for it."""
     torch.manual_seed(1)
     made = run_torch(operator, x)
@@ -107,7 +107,7 @@ def test_angles_are_uniform():
 # --- what follows it --------------------------------------------------------------------------------------
 
 
-def followed(motion: Motion, x: torch.Tensor, *targets: tuple[str, torch.Tensor, bool]):
+def followed(motion: GeometricAugmentation, x: torch.Tensor, *targets: tuple[str, torch.Tensor, bool]):
     types = [Tensor(element, tuple(t.shape[1:])) for element, t, _ in targets]
     first = Tensor("float", tuple(x.shape[1:]))
     operator = Followed(motion=motion.bind(first), smooth=tuple(s for *_, s in targets)).bind(first, *types)

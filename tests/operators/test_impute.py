@@ -73,7 +73,7 @@ def test_features_are_last_and_channels_first(fill, shape, order):
 def test_a_number_needs_no_rows(fill):
     rows = gaps(20, 3)
     operator = bind(Impute(fill=fill), (3,))
-    assert not operator.learns() and not list(operator.weights(*operator.operands))
+    assert not operator.is_fitted() and not list(operator.weights(*operator.operands))
     made = run_torch(operator, rows).numpy()
     assert np.array_equal(made, oracle(fill, rows).transform(rows))
     assert np.array_equal(run_onnx(operator, rows), made)

@@ -77,7 +77,7 @@ def test_uses_of_a_net_learn_together_in_float64() -> None:
     assert {n.operands[0].type.element for n in p.graph.nodes if n.operator.name == "standardize"} == {
         "float64"
     }
-    (mean, _) = [w for w in p.graph.weights if w.role == "learnt"]
+    (mean, _) = [w for w in p.graph.weights if w.role == "fitted"]
     assert mean.value.type.element == "float64"
 
 

@@ -69,7 +69,7 @@ def of_batches(graph, rows, *parts):
         made = [call(cut.parts(values), rows, part) for part in parts]
         found.append([sum(float(m[str(place)]) for m in made) for place in range(len(values))])
     means = [torch.tensor(s / w, dtype=torch.float64) for s, w in zip(*found, strict=True)]
-    return float(trace(cut.behind).forward(*means)["loss"])
+    return float(trace(cut.after).forward(*means)["loss"])
 
 
 PARTS = slice(0, FIRST), slice(FIRST, None)

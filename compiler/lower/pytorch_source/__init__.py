@@ -93,7 +93,7 @@ def names_of(cls: Class) -> dict[Any, str]:
     own = {key: key[1] if isinstance(key, tuple) else last(key) for key in frame.params}
     given = {value: name for name, value in frame.given.items() if value in own} if frame.use else {}
     if frame.what == "operator":
-        node, count = frame.nodes[0], len(frame.operator.flowing)
+        node, count = frame.nodes[0], len(frame.operator.positional)
         flowing, named = node.operator.split(node.operands)
         given = dict(zip(flowing[:count], type(frame.operator).operand_names(), strict=False))
         given |= {value: value.name.split(".")[0] for value in flowing[count:]}

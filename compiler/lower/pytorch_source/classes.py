@@ -39,7 +39,7 @@ class Class:
     @property
     def learns(self) -> bool:
         """Whether it is an operator that learns from rows before training."""
-        return self.first.what == "operator" and self.first.nodes[0].operator.learns()
+        return self.first.what == "operator" and self.first.nodes[0].operator.is_fitted()
 
     def made(self, frame: Frame) -> Code:
         """How one of its frames is constructed."""

@@ -18,7 +18,7 @@ from dlc.compiler.lower.pytorch_source.parts import parts_of
 from dlc.compiler.lower.pytorch_source.source import list_name
 from dlc.compiler.lower.pytorch_source.writer import CALLED, Shared, parameter, safe, write
 from dlc.compiler.passes import fitting_order
-from dlc.compiler.passes.liveness import needed_values
+from dlc.compiler.passes.liveness import live_values
 
 if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Output, Weight
@@ -280,7 +280,7 @@ def member_of(frame: Frame, weight: str) -> str | None:
 
 def read_alone(program: CompiledProgram) -> CompiledProgram:
     """The program without layers that no answer and no loss needs; declared weights stay."""
-    needed, graph = needed_values(program), program.graph
+    needed, graph = live_values(program), program.graph
     weights = tuple(w for w in graph.weights if w.value in needed or "." not in w.name)
     nodes = tuple(n for n in graph.nodes if not needed.isdisjoint(n.results))
     return replace(program, graph=replace(graph, weights=weights, nodes=nodes))

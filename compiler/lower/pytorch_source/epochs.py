@@ -170,7 +170,7 @@ def begin(e: Emitter) -> list[str]:
     owned = by_net(e.program.graph.weights)
     for load in settings.weights:
         net = load.into.net if load.into is not None else ""
-        places = load.places(owned.get(net, ()) if net else e.program.graph.weights)
+        places = load.weights_in_file(owned.get(net, ()) if net else e.program.graph.weights)
         module = f"model.{safe(net)}" if net else "model"
         if net and any(e.renamed(own[w.name]) != w.name for w in places.values()):
             message = f"the weights of `{net}` have other names in an emitted file"

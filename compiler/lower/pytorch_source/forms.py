@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.lower.dim_bindings import places
+from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.lower.dim_bindings import Place
+    from dlc.compiler.lower.dim_bindings import DimSource
 
 # Methods that say a conversion shorter, and the elements that are of these types.
 SHORT = {"torch.float32": "float", "torch.int64": "long", "torch.bool": "bool", "torch.float64": "double"}
@@ -223,14 +223,14 @@ class Sizes:
 
     def __init__(self, values: Mapping[Any, Written]):
         self.values, self.seen = values, 0
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, DimSource] = {}
         self.batched: Value | None = None  # one with samples
 
     def look(self) -> None:
         """Look at the tensors that are new."""
         new = [v for v in islice(self.values, self.seen, None) if isinstance(v, Value)]
         self.seen = len(self.values)
-        self.places = places(new, self.places) if new else self.places
+        self.places = dim_sources(new, self.places) if new else self.places
         self.batched = self.batched or next((v for v in new if v.type.batched), None)
 
 
@@ -256,7 +256,7 @@ class Functions:
         both = call(text("torch.distributions.Beta"), number(alpha), number(alpha))
         return Written(both).sample().to(x.device)
 
-    def places(self, x: Written, size: Any) -> Written:
+    def indices(self, x: Written, size: Any) -> Written:
         device = Code("attribute", "device", (x._code,))
         return Written(call(text("torch.arange"), argument(size), device=device), "torch.int64")
 

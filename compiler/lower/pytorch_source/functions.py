@@ -124,7 +124,7 @@ def Lets(targets: tuple[Any, ...], code: Code, hints: list[str]) -> Let:
 
 def answers(e: Emitter) -> list[str]:
     """`answers(model, ...)`: what the artifact answers, under its names."""
-    graph = specialize.answering(e.program, specialize.at_inference(e.program.graph))
+    graph = specialize.with_answers(e.program, specialize.at_inference(e.program.graph))
     inputs = {value: e.input_name(value) for value in e.inputs}
     body = Body(e, dict(inputs))
     body.call_model("model.eval()", targets=False)

@@ -46,7 +46,7 @@ def followed(program: CompiledProgram) -> tuple[Graph, dict[Value, Node]]:
     """All that the file computes, with targets that follow what moves them; and `led`."""
     graph, outputs, led = program.graph, wanted(program), {}
     if program.phases:
-        graph = specialize.following(
+        graph = specialize.with_augmented_targets(
             program, replace(graph, outputs={specialize.LOSS: program.objective.loss})
         )
         outputs |= graph.outputs

@@ -52,7 +52,7 @@ def learn_lines(cls: Class) -> list[str]:
     node = cls.first.nodes[0]
     writer = Writer(Shared(Graph((), (), (), {}), ()), cls.first)
     writer.env[node.operands[0]] = local(node.operands[0])
-    made = node.operator.learnt(
+    made = node.operator.fit_torch(
         Functions(Sizes({node.operands[0]: local(node.operands[0])})), local(node.operands[0])
     )
     codes = hoisted([value._code for value in made.values()], writer.body)

@@ -213,13 +213,13 @@ class Writer:
         if instead.identity:
             other = (given[0],)
         else:
-            bound = instead.bind(*alone.operator.taken_by(instead, alone.operator.operands))
+            bound = instead.bind(*alone.operator.operands_for(instead, alone.operator.operands))
             kept = {name: named[name] for name in instead.given}
-            operands = flowing[: len(bound.flowing)]
+            operands = flowing[: len(bound.positional)]
             other = results(bound.torch(functions, *operands, **weights, **kept), len(alone.results))
         if alone is not node:
             share = (Written(number(1.0)),) if alone.operator.mixes_targets else ()
-            other = (*other, *share, *flowing[len(alone.operator.flowing) :])
+            other = (*other, *share, *flowing[len(alone.operator.positional) :])
         if self.frame.what == "operator":
             leaving = [self.shared.leaves(value, {node}) for value in node.results]
             returned = (w._code for w, leaves in zip(other, leaving, strict=True) if leaves)
@@ -247,7 +247,7 @@ class Writer:
 
     def let(self, node: Node, made: tuple[Written, ...]) -> None:
         codes = hoisted([w._code for w in made], self.body)
-        by_sign = node.operator.sign and node.operator.broadcasts
+        by_sign = node.operator.symbol and node.operator.broadcasts
         joins = bool(node.operator.follows or by_sign or node.operator.family == "loss")
         whole = split_at(codes) if len(codes) > 1 else None
         if whole is not None:

@@ -11,7 +11,7 @@ from dlc.compiler.dims.dim import Dim
 from dlc.compiler.ir.names import stored_name
 from dlc.compiler.lower.pytorch_source.functional import FUNCTIONAL
 from dlc.compiler.lower.random_draws import Draws
-from dlc.compiler.passes.specialize import fixed, training
+from dlc.compiler.passes.specialize import node_at_inference, training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,14 +203,14 @@ def in_torch(node: Node) -> list[str]:
 
 def in_onnx(node: Node) -> list[str]:
     """What stands in its place at inference, in ONNX."""
-    standing = fixed(node)
+    standing = node_at_inference(node)
     return run(standing.operator.onnx, InOnnx(), node, standing.operator)
 
 
 def run(form: Callable[..., Any], given: Form, node: Node, standing: Operator) -> list[str]:
-    names, count = type(node.operator).operand_names(), len(node.operator.flowing)
+    names, count = type(node.operator).operand_names(), len(node.operator.positional)
     if len(names) != count:
         names = tuple("abcdefgh"[:count])
-    operands = [given.take(name) for name in names][: len(standing.flowing)]
+    operands = [given.take(name) for name in names][: len(standing.positional)]
     named = {name: given.take(name) for name in (*node.weights, *standing.given)}
     return given.ended(form(given, *operands, **named))

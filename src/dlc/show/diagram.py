@@ -95,7 +95,7 @@ def kind_of(step: OutlineStep) -> str:
 
 
 def sign_of(step: OutlineStep) -> str:
-    return PRINTED.get(step.node.operator.sign, step.node.operator.sign)
+    return PRINTED.get(step.node.operator.symbol, step.node.operator.symbol)
 
 
 class Diagram:

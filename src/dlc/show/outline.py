@@ -49,7 +49,7 @@ class OutlineStep:
     @property
     def initial(self) -> str:
         """How the weights begin, biases at zero left out; what is learnt from the rows says so."""
-        if any(w.role == "learnt" for w in self.weights):
+        if any(w.role == "fitted" for w in self.weights):
             return "from the rows"
         return ", ".join(dict.fromkeys(str(w.initial) for w in self.weights if w.role == "weight"))
 

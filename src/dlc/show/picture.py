@@ -34,7 +34,7 @@ BLUE, GREEN, SAND, ROSE, GREY = (
     ("#f4f5f7", "#8b95a3"),
 )
 FILLS = {
-    "layers": BLUE, "convolution": BLUE, "learnt": ROSE,
+    "layers": BLUE, "convolution": BLUE, "fitted": ROSE,
     "normalization": SAND, "activations": SAND, "regularization": SAND,
     "pooling": GREEN, "shape": GREEN, "joining": GREEN, "indexing": GREEN,
 }  # fmt: skip

@@ -101,7 +101,7 @@ def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> I
     parameters = total(s.parameters for s in steps)
     work = spell(total(s.multiply_adds for s in steps))
     yield f"{spell(parameters)} parameters{memory(parameters)}, {work} multiply-adds for one sample"
-    learnt = [last(s.node.name) for s in steps if any(w.role == "learnt" for w in s.weights)]
+    learnt = [last(s.node.name) for s in steps if any(w.role == "fitted" for w in s.weights)]
     if learnt:
         yield f"learnt from the training rows before training: {', '.join(learnt)}"
     if program.params:

@@ -27,4 +27,4 @@ def weights(program: CompiledProgram) -> str:
 
 
 def initial(weight) -> str:
-    return "from the rows" if weight.role == "learnt" else str(weight.initial)
+    return "from the rows" if weight.role == "fitted" else str(weight.initial)

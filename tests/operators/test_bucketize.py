@@ -1,4 +1,4 @@
-"""`bucketize` against NumPy's quantiles and scikit-learn's bins: exactly, on the edges too."""
+"""`bucketize` compared exactly with NumPy's quantiles and scikit-learn's bins, also at edges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fit(n, rows):
 
 @pytest.mark.parametrize("n", [2, 3, 10])
 @pytest.mark.parametrize("seed", range(3))
-def test_bins_are_scikit_learns(n, seed):
+def test_bins_equal_scikit_learn(n, seed):
     rng = np.random.default_rng(seed)
     rows = (rng.standard_normal((97, 4)) * [1, 1e-4, 1e6, 1] + [0, 0, 0, 0.1]).astype(np.float32)
     operator, learnt = fit(n, rows)
@@ -32,8 +32,8 @@ def test_bins_are_scikit_learns(n, seed):
     assert np.array_equal(run_onnx(operator, others, **learnt), made)
 
 
-def test_an_edge_belongs_to_the_bin_above_it_as_in_numpy():
-    """Whole numbers lie on their quantiles, and thirds between two float32 numbers."""
+def test_an_edge_belongs_to_the_upper_bin_as_in_numpy():
+    """Integers are equal to their quantiles; thirds are between two float32 numbers."""
     for rows in (np.arange(13, dtype=np.float32), np.float32(0.1) * np.arange(14, dtype=np.float32)):
         operator, learnt = fit(6, rows)
         edges = np.quantile(rows.astype(np.float64), np.arange(1, 6) / 6)
@@ -44,14 +44,14 @@ def test_an_edge_belongs_to_the_bin_above_it_as_in_numpy():
         assert np.array_equal(made, wanted) and np.array_equal(run_onnx(operator, others, **learnt), wanted)
 
 
-def test_torch_has_it_under_the_same_name():
+def test_bucketize_equals_torch():
     rows = np.random.default_rng(0).standard_normal((50,)).astype(np.float32)
     operator, learnt = fit(4, rows)
     wanted = torch.bucketize(torch.from_numpy(rows), torch.from_numpy(learnt["edges"]), right=True)
     assert torch.equal(run_torch(operator, rows, **learnt), wanted)
 
 
-def test_bins_between_quantiles_that_coincide_stay_empty():
+def test_bins_between_equal_quantiles_are_empty():
     rows = np.array([0, 0, 0, 0, 0, 1, 2, 3], np.float32)
     operator, learnt = fit(4, rows)
     assert learnt["edges"].tolist() == np.quantile(rows, [0.25, 0.5, 0.75]).tolist() == [0, 0, 1.25]
@@ -71,7 +71,7 @@ def test_features_are_last_and_channels_first(shape, axes):
     assert np.array_equal(run_onnx(operator, rows, **learnt), made)
 
 
-def test_rounding_decides_at_an_edge_and_nowhere_else():
+def test_only_values_at_an_edge_have_a_tolerance():
     operator = bind(Bucketize(n=3), (2,))
     edges = np.array([[-1, 1], [0, 0]], np.float32)
     slack = operator.tolerance(np)

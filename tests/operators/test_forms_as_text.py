@@ -1,5 +1,5 @@
-"""The forms that the reference shows are those that run: the PyTorch one is Python that computes the same,
-the ONNX one names the nodes that are exported."""
+"""The forms in the reference match the operators: the PyTorch form is Python code that computes the same
+result, and the ONNX form names the exported nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 3
 
 
 def uses() -> Iterator[Any]:
-    """The use of every operator in the spec of its page."""
+    """The node of each operator in the spec of its page."""
     for word in words():
         if not (isinstance(word.of, type) and issubclass(word.of, Operator)):
             continue
@@ -41,7 +41,7 @@ USES = list(uses())
 
 
 class Sized(TorchFunctions):
-    """The functions of torch, with numbers for free dimensions."""
+    """torch functions, with numbers for free dimensions."""
 
     batch = BATCH
 
@@ -106,7 +106,7 @@ def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
     assert set(made) - set(said) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Mul", "Cast"}
 
 
-def test_few_forms_cannot_be_said() -> None:
+def test_few_forms_cannot_be_written_as_text() -> None:
     def is_said(write: Any, node: Node) -> bool:
         try:
             return bool(write(node))

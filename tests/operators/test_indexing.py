@@ -1,4 +1,4 @@
-"""Indexing as NumPy has it, at known and at free sizes, and what cannot be proved."""
+"""Indexing compared with NumPy, for known and free sizes, and sizes that cannot be proved."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENTRY = st.one_of(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ENTRY, max_size=3), st.booleans())
-def test_known_sizes_give_what_numpy_gives(entries, batched):
+def test_indexing_known_sizes_equals_numpy(entries, batched):
     x = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)[: 1 + batched]
     sample, keys = x[0], tuple(slice(*e) if isinstance(e, tuple) else e for e in entries)
     type = Tensor("int64", sample.shape, batched=batched)
@@ -47,7 +47,7 @@ def test_known_sizes_give_what_numpy_gives(entries, batched):
 
 @settings(max_examples=200, deadline=None)
 @given(ENTRY, st.integers(0, 5), st.integers(1, 12))
-def test_what_is_proved_of_a_free_size_holds_for_every_length(entry, offset, length):
+def test_proved_sizes_hold_for_every_length(entry, offset, length):
     T = free("T")
     try:
         (made,) = Slice(entries=(entry,)).bind(Tensor("float", (T + offset,))).results
@@ -97,7 +97,7 @@ def test_a_declared_weight_is_indexed_without_a_batch():
     agree(inference(program.graph, (program.bindings["y"],)))
 
 
-def test_places_that_hold_free_names():
+def test_indices_with_free_dimensions():
     text = (
         "input x: float[2 * T, 3]\nbefore = x[:T]\nafter = x[T:, 1:]\nmiddle = x[T]\n"
         "y = (before[:, 1:] - after) * middle[0]\n"

@@ -1,4 +1,4 @@
-"""Every graph of the shipped specs is legal, after every pass; a broken one is refused."""
+"""All graphs of the shipped specs are legal after each pass; a broken graph is rejected."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("case", NAMES)
-def test_names_and_weights_stay_apart_in_every_pass(case):
+def test_passes_keep_names_and_weights_distinct(case):
     text = f"input x: float[4]\noutput y: class(a, b, c)\n{NAMES[case]}\ntrain {{ regularize = l2(0.1) }}\n"
     assert len(list(passed(legal(compile(Source("model.dl", text)))))) == 5
 
@@ -68,13 +68,13 @@ def with_node(graph, place, **changes):
     return replace(graph, nodes=tuple(nodes))
 
 
-def test_what_is_read_is_made_before(graph):
-    assert "which is not made before it" in refused(replace(graph, nodes=graph.nodes[::-1]))
-    assert "which is not made before it" in refused(replace(graph, inputs=()))
+def test_values_are_defined_before_use(graph):
+    assert "which is not defined before it" in refused(replace(graph, nodes=graph.nodes[::-1]))
+    assert "which is not defined before it" in refused(replace(graph, inputs=()))
     assert "`dense` reads %dense.weight" in refused(replace(graph, weights=graph.weights[1:]))
 
 
-def test_a_value_is_made_once(graph):
+def test_values_are_defined_once(graph):
     again = replace(graph.nodes[0], name="again")
     assert "`again` makes %dense: float[8], which is there already" in refused(
         replace(graph, nodes=(*graph.nodes, again))
@@ -82,7 +82,7 @@ def test_a_value_is_made_once(graph):
     assert "is given twice" in refused(replace(graph, inputs=graph.inputs * 2))
 
 
-def test_outputs_are_made(graph):
+def test_outputs_are_defined(graph):
     nowhere = Value("nowhere", Tensor("float"), graph.nodes[0].site)
     assert "the output `loss` is %nowhere: float, which nothing makes" in refused(
         replace(graph, outputs={"loss": nowhere})
@@ -132,7 +132,7 @@ def test_settings_hold_no_values(graph):
     assert "a setting of `dense` holds %x: float[4]" in refused(with_node(graph, 0, operator=listed))
 
 
-def test_a_regularizer_of_a_tensor_holds_no_value():
+def test_a_regularizer_of_a_tensor_has_no_value_in_its_settings():
     text = TEXT.replace("x ->", "h = x ->").replace(" -> relu", " -> relu\nh", 1)
     program = compile(Source("model.dl", text.replace("epochs = 1", "regularize = l1(0.1, on=h)")))
     training = legal(program) and specialize.training(program, program.objective)
@@ -144,11 +144,11 @@ def test_a_regularizer_of_a_tensor_holds_no_value():
     )
 
 
-def test_all_that_is_broken_is_told(graph):
+def test_all_violations_are_listed(graph):
     assert len(refused(replace(graph, inputs=(), weights=())).splitlines()) > 4
 
 
-def test_a_program_names_what_its_graph_makes(program):
+def test_values_of_a_program_are_in_its_graph(program):
     nowhere = Value("nowhere", Tensor("float"), program.graph.nodes[0].site)
     phase = program.phase
     for broken in (
@@ -156,5 +156,5 @@ def test_a_program_names_what_its_graph_makes(program):
         replace(program, exports=(("y", nowhere),)),
         replace(program, outputs=(replace(program.outputs[0], scores=nowhere),)),
     ):
-        with pytest.raises(Illegal, match="nowhere: float, which the graph does not make"):
+        with pytest.raises(Illegal, match="nowhere: float, which is not in the graph"):
             verify_program(broken)

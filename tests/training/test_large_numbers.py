@@ -1,4 +1,4 @@
-"""Times and ids keep their differences: what scikit-learn learns from them in float64 is learnt here too."""
+"""Times and ids keep their differences: fitted statistics are those of scikit-learn in float64."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 MINUTES = RNG.integers(0, 60, ROWS)
 X = RNG.normal(size=ROWS).astype(np.float32)
 
-# Whole numbers around an offset at which float32 goes in steps that are larger than all of their differences.
+# Integers around an offset at which the steps of float32 are larger than all of their differences.
 TIMES = {
     "seconds": 1_700_000_000 + MINUTES,
     "milliseconds": 1_700_000_000_000 + 1000 * MINUTES,
@@ -48,7 +48,7 @@ def spec(type: str, flow: str, offset: int, unit: int) -> str:
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("element", ["int64", "float64"])
 @pytest.mark.parametrize("times", TIMES)
-def test_a_line_through_times_is_found_as_by_scikit_learn(
+def test_a_linear_regression_on_times_equals_scikit_learn(
     times: str, element: str, flow: str, tmp_path: Path
 ) -> None:
     t = TIMES[times]

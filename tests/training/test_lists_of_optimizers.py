@@ -1,4 +1,4 @@
-"""Several optimizers, each with weights of its own, and weights that do not decay: held against PyTorch."""
+"""Several optimizers with their own weights, and weights without decay, compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ MADE = {
 
 
 @pytest.mark.parametrize("settings", MADE)
-def test_each_weight_follows_its_own_optimizer(settings):
-    """The schedule is a factor on every rate, and `clip` is over all weights together."""
+def test_each_weight_is_updated_by_its_own_optimizer(settings):
+    """The schedule is a factor of all rates, and `clip` acts on all weights together."""
     text = spec(f"{settings}\nschedule = step(3, by=0.5)\nbatch = all\nepochs = 8")
     rows, net = points(60), by_hand(text)
     x, y = torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])
@@ -89,8 +89,8 @@ def test_plateau_lowers_every_rate():
 
 
 @pytest.mark.parametrize("name", sorted(family("optimizer")))
-def test_decay_of_weights_leaves_biases_and_norms_as_they_are(name):
-    """Where the loss has no gradient, what decays is all that changes."""
+def test_decay_of_weights_excludes_biases_and_norms(name):
+    """If the loss has no gradient, only decaying weights change."""
     if name == "muon" and not hasattr(torch.optim, "Muon"):
         pytest.skip("this torch has no Muon")
     text = classifier(
@@ -118,12 +118,12 @@ def test_decay_of_weights_leaves_biases_and_norms_as_they_are(name):
      "`peak` of `one_cycle` is one learning rate"),
     ("optimizer = []", "E0403", "`optimizer` of `train`: expected an optimizer"),
 ])  # fmt: skip
-def test_a_list_that_leaves_a_weight_or_an_entry_without_the_other_is_refused(settings, code, words):
+def test_weights_without_an_optimizer_and_the_reverse_are_rejected(settings, code, words):
     found, message = refused(settings)
     assert found == code and words in message
 
 
-def test_what_is_frozen_needs_no_optimizer():
+def test_frozen_weights_need_no_optimizer():
     text = spec("optimizer = adam(on=first)\nfreeze = second\nepochs = 1")
     begin, after = draw(program(text).graph, 0), run(text, points(20)).weights
     changed = {name for name, array in begin.items() if not np.array_equal(array, after[name])}
@@ -133,14 +133,14 @@ def test_what_is_frozen_needs_no_optimizer():
 @pytest.mark.parametrize("settings", [
     "optimizer = [adam(on=first), adam]", "optimizer = adamw(decay=weights)", "until = train.loss < 1",
 ])  # fmt: skip
-def test_an_emitted_file_says_no_rather_than_something_else(settings):
+def test_emit_rejects_unsupported_lists_of_optimizers(settings):
     with pytest.raises(CompileError) as caught:
         emit(program(spec(settings)))
     assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
 def test_objectives_take_turns_each_with_its_own_weights():
-    """As those of an adversarial pair: the first takes two steps, and the second sees what they changed."""
+    """As in adversarial training: the first takes two steps, and the second sees the changed weights."""
     text = spec("optimizer = sgd(lr=0.1)\nbatch = 10")
     p, rows, net = program(text), points(20), by_hand(text)
     of_first = frozenset(name for name in p.objective.learns if name.startswith("first"))

@@ -1,4 +1,4 @@
-"""The folder of a run, and what the screen shows."""
+"""The folder of a run, and the output on the screen."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_run_leaves_spec_weights_and_metrics_and_latest_points_to_it(tmp_path)
     lines = [json.loads(line) for line in run.path("metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["validation"] == result.history[-1].validation
-    assert not [p for p in run.folder.rglob(".*")]  # nothing half-written stays behind
+    assert not [p for p in run.folder.rglob(".*")]  # no temporary files are left
 
 
 def test_the_spec_of_a_run_compiles_to_the_same_program(tmp_path):
@@ -87,7 +87,7 @@ def test_the_spec_of_a_run_compiles_to_the_same_program(tmp_path):
         compile(spec.source, params=spec.params, read=read_spec(run.folder).read)
 
 
-def test_runs_of_the_same_second_do_not_meet(tmp_path):
+def test_runs_of_the_same_second_have_different_folders(tmp_path):
     first, second = Run.create(tmp_path, "net", WHEN), Run.create(tmp_path, "net", WHEN)
     assert first.folder != second.folder
     first.write_weights({"w": np.ones(2, np.float32)})
@@ -103,7 +103,7 @@ def no_links(monkeypatch):
     monkeypatch.setattr(Path, "symlink_to", refuse)
 
 
-def test_where_links_are_not_allowed_latest_is_a_text(no_links, tmp_path):
+def test_without_symlinks_latest_is_a_text_file(no_links, tmp_path):
     run = Run.create(tmp_path, "net", WHEN)
     run.write_weights({"w": np.ones(2, np.float32)})
     latest = tmp_path / "net" / "latest"
@@ -126,8 +126,8 @@ def test_where_links_are_not_allowed_latest_is_a_text(no_links, tmp_path):
         (lambda root: os.mkfifo(root), "runs is no folder", "name another folder with `--out`"),
     ],
 )  # fmt: skip
-def test_what_stands_in_the_way_of_a_run_is_told(make, told, help, tmp_path, monkeypatch):
-    """A link that leads nowhere was tried again for ever."""
+def test_obstacles_of_a_run_folder_are_reported(make, told, help, tmp_path, monkeypatch):
+    """A broken link was retried forever."""
     monkeypatch.chdir(tmp_path)
     make(Path("runs"))
     with pytest.raises(CompileError) as caught:
@@ -145,7 +145,7 @@ def test_what_stands_in_the_way_of_a_run_is_told(make, told, help, tmp_path, mon
         OSError(28, "No space left"),
     ],
 )
-def test_a_folder_that_cannot_be_written_to_is_told(error, tmp_path, monkeypatch):
+def test_an_unwritable_folder_is_reported(error, tmp_path, monkeypatch):
     real = Path.mkdir
 
     def mkdir(self, *args, **kwargs):
@@ -172,7 +172,7 @@ def test_a_folder_called_latest_is_left_alone_and_the_run_is_kept(tmp_path):
     assert {p.name for p in (tmp_path / "net").iterdir()} == {"latest", run.folder.name}
 
 
-def test_a_pointer_that_cannot_be_written_is_told_at_the_end(tmp_path, monkeypatch):
+def test_an_unwritable_latest_is_reported_at_the_end(tmp_path, monkeypatch):
     run = Run.create(tmp_path, "net", WHEN)
     assert run.unpointed is None
 
@@ -186,12 +186,12 @@ def test_a_pointer_that_cannot_be_written_is_told_at_the_end(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("text", ["../../../etc\n", "..\n", "", "/etc", "a\nb\n", "x" * 256, "\0"], ids=repr)
-def test_a_text_that_is_no_name_beside_it_leads_nowhere(text, tmp_path):
+def test_an_invalid_text_in_latest_is_ignored(text, tmp_path):
     (tmp_path / "latest").write_text(text)
     assert run_at(tmp_path / "latest") == tmp_path / "latest"
 
 
-def test_weights_are_saved_as_they_get_better_and_not_too_often(tmp_path, monkeypatch):
+def test_better_weights_are_saved_at_intervals(tmp_path, monkeypatch):
     run, clock, saved = Run.create(tmp_path, "net", WHEN), [100.0], []
     monkeypatch.setattr(run_folder.time, "monotonic", lambda: clock[0])
 
@@ -211,7 +211,7 @@ def test_weights_are_saved_as_they_get_better_and_not_too_often(tmp_path, monkey
     assert Stored(run.path("weights.safetensors"))["w"] == 5
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_files_are_written_atomically(tmp_path, monkeypatch):
     path = run_folder.write(tmp_path / "a", b"old")
 
     def fail(*args):
@@ -251,13 +251,13 @@ def test_without_a_terminal_epochs_are_plain_lines():
     assert lines[0].endswith("left") and not lines[-1].endswith("left")
 
 
-def test_on_a_terminal_there_is_a_bar_and_it_goes_away():
+def test_a_terminal_has_a_progress_bar_that_is_removed():
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     progress = Progress(console)
     trained([progress])
     text = console.file.getvalue()
     assert "epoch 1/3" in text and "\x1b[?25l" in text  # the cursor is hidden
-    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and shown again
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and visible again
 
 
 def test_many_epochs_do_not_fill_the_screen():
@@ -273,7 +273,7 @@ def test_many_epochs_do_not_fill_the_screen():
     assert lines[0].startswith("epoch   1/200") and lines[-1].startswith("epoch 200/200")
 
 
-def test_the_end_is_one_table_and_where_things_are():
+def test_the_end_shows_a_table_and_the_paths():
     console = Console(file=io.StringIO(), width=30)
     figures = {"train": {"loss": 0.25, "accuracy": 0.9}, "test": {"loss": 1234.5, "accuracy": float("nan")}}
     summary(console, Trained({}, (), 3, "done", figures), parity=("1e-07", "3 rows are left out"),
@@ -313,7 +313,7 @@ def test_many_figures_and_classes_do_not_fill_the_screen():
     ("interrupted", 0, "interrupted: the weights as they began are kept"),
     ("done", 3, ""),
 ])  # fmt: skip
-def test_an_end_before_the_last_epoch_is_told(ended, kept, words):
+def test_an_early_end_is_reported(ended, kept, words):
     console = Console(file=io.StringIO(), width=200)
     Progress(console).end(Trained({}, (), kept, ended))
     assert console.file.getvalue().strip() == words

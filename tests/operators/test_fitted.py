@@ -1,4 +1,4 @@
-"""What `standardize` and `minmax` learn from rows."""
+"""The statistics that `standardize` and `minmax` are fitted to."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dlc.compiler.operators.fitted import Minmax, Standardize
 
 
 def fit(shape, rows, sizes=(7, 1, 30), operator=Standardize):
-    """What is learnt from the rows in batches of uneven sizes."""
+    """The statistics fitted to rows in batches of uneven sizes."""
     parts = np.split(rows, np.cumsum(sizes)[: -(-len(rows) // 38) * 3])
     return bind(operator(), shape).fit(np, lambda: iter(parts))
 
 
-def test_it_is_scikit_learns_scaler_missing_values_and_constants_included():
+def test_standardize_equals_scikit_learn_including_missing_values_and_constants():
     rng = np.random.default_rng(0)
     rows = (rng.standard_normal((200, 5)) * [1, 100, 1e-3, 1, 0] + [0, 5000, 1, 7, 0.1]).astype(np.float32)
     rows[rng.random((200, 5)) < 0.1] = np.nan
@@ -28,7 +28,7 @@ def test_it_is_scikit_learns_scaler_missing_values_and_constants_included():
     assert {a.dtype for a in learnt.values()} == {np.dtype(np.float32)}
 
 
-def test_large_numbers_lose_nothing():
+def test_statistics_of_large_numbers_are_precise():
     rows = (np.arange(1000, dtype=np.float64)[:, None] + 1e9).repeat(2, 1)
     learnt = fit((2,), rows)
     np.testing.assert_allclose(learnt["std"], rows.std(0), rtol=1e-6)
@@ -53,12 +53,12 @@ def test_features_are_last_and_channels_first(shape, axes):
     assert np.array_equal(run_onnx(operator, rows, **learnt), made)
 
 
-def test_a_feature_that_is_never_there_stays_as_it_is():
+def test_a_feature_without_values_is_unchanged():
     learnt = fit((2,), np.array([[np.nan, 1], [np.nan, 3]], np.float32))
     assert learnt["mean"].tolist() == [0, 2] and learnt["std"].tolist() == [1, 1]
 
 
-def test_minmax_is_scikit_learns_missing_values_and_constants_included():
+def test_minmax_equals_scikit_learn_including_missing_values_and_constants():
     rng = np.random.default_rng(0)
     rows = (rng.standard_normal((200, 5)) * [1, 100, 1e-3, 1, 0] + [0, 5000, 1, 7, 0.1]).astype(np.float32)
     rows[rng.random((200, 5)) < 0.1] = np.nan
@@ -74,7 +74,7 @@ def test_minmax_is_scikit_learns_missing_values_and_constants_included():
     assert np.nanmin(own, 0).tolist() == [0] * 5 and np.nanmax(own, 0).tolist() == [1, 1, 1, 1, 0]
 
 
-def test_the_range_of_each_channel_and_of_a_feature_that_is_never_there():
+def test_the_range_of_each_channel_and_of_a_feature_without_values():
     rows = np.random.default_rng(0).integers(0, 256, (9, 3, 4, 4)).astype(np.float32)
     learnt = fit((3, 4, 4), rows, operator=Minmax)
     made = run_torch(bind(Minmax(), (3, 4, 4)), rows, **learnt).numpy()

@@ -50,7 +50,7 @@ class Impute(Fitted):
     def number_required(self, x: Tensor, at: int) -> Reject:
         if x.element != "string":
             return super().number_required(x, at)
-        return Reject("`impute` replaces missing numbers and classes; missing text is not implemented yet",
+        return Reject("`impute` replaces missing numbers and classes; `impute` of text is not built yet",
                       at=at, help="missing text is an empty string", code=NOT_BUILT)  # fmt: skip
 
     def is_fitted(self) -> bool:

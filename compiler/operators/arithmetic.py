@@ -164,8 +164,8 @@ class Modulo(Discontinuous):
         return F.remainder(a, b)
 
     def onnx(self, op, a, b):
-        whole = self.results[0].is_integer
-        return onnx_modulo(op, a, onnx_divisor(op, b) if whole else b, whole)
+        integer = self.results[0].is_integer
+        return onnx_modulo(op, a, onnx_divisor(op, b) if integer else b, integer)
 
     examples = (
         Example("a % b", ("float[3]", "float[3]"), "float[3]"),
@@ -190,9 +190,9 @@ class FloorDivide(Discontinuous):
 
     def onnx(self, op, a, b):
         if not self.results[0].is_integer:
-            return op.Round(op.Div(op.Sub(a, onnx_modulo(op, a, b, whole=False)), b))
+            return op.Round(op.Div(op.Sub(a, onnx_modulo(op, a, b, integer=False)), b))
         divisor, zero = onnx_divisor(op, b), op.constant(0, "int64")
-        quotient = op.Div(op.Sub(a, onnx_modulo(op, a, divisor, whole=True)), divisor)
+        quotient = op.Div(op.Sub(a, onnx_modulo(op, a, divisor, integer=True)), divisor)
         return op.Where(op.Equal(b, zero), zero, quotient)
 
     examples = (
@@ -209,10 +209,10 @@ def onnx_divisor(op: Any, b: Any) -> Any:
     return op.Where(op.Equal(b, op.constant(0, "int64")), op.constant(1, "int64"), b)
 
 
-def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
+def onnx_modulo(op: Any, a: Any, b: Any, integer: bool) -> Any:
     """ONNX `Mod` has the sign of the divisor for integers only. For floats `b` is added where the sign of
     the remainder is wrong."""
-    if whole:
+    if integer:
         return op.Mod(a, b, fmod=0)
     rest, zero = op.Mod(a, b, fmod=1), op.constant(0.0, "float32")
     exact = op.Equal(rest, zero)
@@ -344,7 +344,7 @@ class Cast(Operator):
 
     def type(self, x: Tensor) -> Tensor:
         if x.element not in DTYPES:
-            raise Reject(f"{x} cannot be made {self.to}", at="x")
+            raise Reject(f"{x} cannot be cast to {self.to}", at="x")
         return x.with_element(self.to)
 
     def torch(self, F, x):

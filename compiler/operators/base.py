@@ -167,8 +167,8 @@ class Operator(Definition, family="operator", what="an operator"):
         positional, given = self.split(operands)
         bound = self.with_settings(**given)
         object.__setattr__(bound, "operands", operands)
-        made = bound.type(*positional)
-        object.__setattr__(bound, "results", made if isinstance(made, tuple) else (made,))
+        results = bound.type(*positional)
+        object.__setattr__(bound, "results", results if isinstance(results, tuple) else (results,))
         return bound
 
     # --- defined by each operator -------------------------------------------------------------------------

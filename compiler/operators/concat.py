@@ -189,18 +189,18 @@ class Split(ShapeOperator):
         return Reject(message, at="parts", code="E0204" if proved else "E0203")
 
     def torch(self, F, x):
-        made, axis = self.results, only_axis(self.operands[0], self.axis, "split")
-        pieces = x.split([F.size(y.shape[axis]) for y in made], self.operands[0].axis(axis))
-        return tuple(pieces[i] for i in range(len(made)))
+        results, axis = self.results, only_axis(self.operands[0], self.axis, "split")
+        pieces = x.split([F.size(y.shape[axis]) for y in results], self.operands[0].axis(axis))
+        return tuple(pieces[i] for i in range(len(results)))
 
     def onnx(self, op, x):
-        made, axis = self.results, only_axis(self.operands[0], self.axis, "split")
-        if len(made) == 1:
+        results, axis = self.results, only_axis(self.operands[0], self.axis, "split")
+        if len(results) == 1:
             return (op.Identity(x),)
-        sizes = tuple(y.shape[axis] for y in made)
+        sizes = tuple(y.shape[axis] for y in results)
         vector = op.shape(Tensor("float", sizes, batched=False)) if any(isinstance(s, Dim) for s in sizes) \
             else op.constant(list(sizes), "int64")  # fmt: skip
-        return op.Split(x, vector, axis=self.operands[0].axis(axis), outputs=len(made))
+        return op.Split(x, vector, axis=self.operands[0].axis(axis), outputs=len(results))
 
     examples = (
         Example("split(2)", "float[6]", ("float[3]", "float[3]")),

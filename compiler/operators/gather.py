@@ -64,8 +64,8 @@ class Topk(Operator):
                 tied = ordered[..., :-1] - ordered[..., 1:] <= CLOSE * np.maximum(
                     1, np.abs(ordered[..., :-1])
                 )
-            apart = np.zeros((*x.shape[:-1], 1), bool)
-            tied = np.concatenate([apart, tied], -1) | np.concatenate([tied, apart], -1)
+            no_tie = np.zeros((*x.shape[:-1], 1), bool)
+            tied = np.concatenate([no_tie, tied], -1) | np.concatenate([tied, no_tie], -1)
             return np.where(tied, np.inf, 0)[..., : self.k]
 
         return of

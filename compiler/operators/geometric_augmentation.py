@@ -120,10 +120,10 @@ class RandomCrop(GeometricAugmentation):
                       help="at inference the centre is taken, without padding")  # fmt: skip
 
     def check_target(self, target):
-        (x,), (made,) = self.operands, self.results
+        (x,), (result,) = self.operands, self.results
         if not self.keeps_size():
             height, width = x.shape[-2:]
-            raise Reject(f"it crops {x} to {made}, and the target is {spell_classes(target)}", code="E0513",
+            raise Reject(f"it crops {x} to {result}, and the target is {spell_classes(target)}", code="E0513",
                          help="targets keep their size: use a window of the same size, as in "
                               f"`random_crop({height}, {width}, padding=4)`")  # fmt: skip
         super().check_target(target)

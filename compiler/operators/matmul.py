@@ -47,7 +47,7 @@ class Matmul(Operator):
                 f"the rows of the first have {a.shape[-1]} entries, the columns of the second {column(b)}"
             )
             if b.rank > 1 and same(a.shape[-1], b.shape[-1]):
-                found.help += "; `transpose` the second"
+                found.help += "; use the `transpose` of the second"
         return found
 
     @property

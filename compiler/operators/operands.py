@@ -85,24 +85,24 @@ def onnx_rows(op: Any, x: Any, have: Tensor) -> Any:
     return op.Reshape(x, op.constant([-1, have.shape[-1]], "int64"))
 
 
-def onnx_minimum(op: Any, a: Any, b: Any, whole: bool) -> Any:
+def onnx_minimum(op: Any, a: Any, b: Any, integer: bool) -> Any:
     """The elementwise minimum. On x86 `Min`, `Max` and `Clip` of ONNX Runtime are wrong for int64 above
     2 ** 31; comparisons are right."""
-    return op.Where(op.Less(b, a), b, a) if whole else op.Min(a, b)
+    return op.Where(op.Less(b, a), b, a) if integer else op.Min(a, b)
 
 
-def onnx_maximum(op: Any, a: Any, b: Any, whole: bool) -> Any:
-    return op.Where(op.Less(a, b), b, a) if whole else op.Max(a, b)
+def onnx_maximum(op: Any, a: Any, b: Any, integer: bool) -> Any:
+    return op.Where(op.Less(a, b), b, a) if integer else op.Max(a, b)
 
 
 def onnx_clip(op: Any, x: Any, low: Any, high: Any, element: str) -> Any:
     """`x` clipped to two bounds, either of which may be none."""
     number = int if element == "int64" else float
-    least, most = (b if b is None else op.constant(number(b), DTYPES[element][0]) for b in (low, high))
+    low, high = (b if b is None else op.constant(number(b), DTYPES[element][0]) for b in (low, high))
     if element != "int64":
-        return op.Clip(x, least) if most is None else op.Clip(x, least, most)
-    x = x if least is None else onnx_maximum(op, x, least, whole=True)
-    return x if most is None else onnx_minimum(op, x, most, whole=True)
+        return op.Clip(x, low) if high is None else op.Clip(x, low, high)
+    x = x if low is None else onnx_maximum(op, x, low, integer=True)
+    return x if high is None else onnx_minimum(op, x, high, integer=True)
 
 
 def promote_types(operands: tuple[Tensor, ...], verb: str) -> Tensor:

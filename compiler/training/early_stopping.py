@@ -36,7 +36,7 @@ class Figure(ParameterType):
             raise self.mismatch(value)
         part, dot, figure = value.partition(".")
         if part == "test":
-            raise Reject("the test rows are not used in training", code="E0408",
+            raise Reject("the test rows take no part in training", code="E0408",
                          help=f"write `validation.{figure or 'loss'}`")  # fmt: skip
         if part not in WATCHED or not dot:
             intended = figure_of_alias(value, "validation")

@@ -39,7 +39,7 @@ class MaeMetric(_Error):
 
 
 class Rmse(_Error):
-    """Square root of the mean squared error of all entries (scikit-learn `root_mean_squared_error`)."""
+    """Square root of the mean squared error of all entries (scikit-learn `mean_squared_error`, its root)."""
 
     def sklearn(self, metrics, target, answer, probability, **how):
         return metrics.mean_squared_error(target, answer) ** 0.5

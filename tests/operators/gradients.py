@@ -63,9 +63,9 @@ def draw(graph: Graph, bounds: Bounds, seed: int) -> list[torch.Tensor]:
 def prepared(graph: Graph, bounds: Bounds, seed: int = 0) -> tuple[Function, list[torch.Tensor]]:
     """The graph as a function with the same random draws in each call, and a point."""
     module, tensors = wide(trace(graph)), draw(graph, bounds, seed)
-    held = [False] * len(graph.inputs) + [not weight.trainable for weight in graph.weights]
-    for tensor, is_held in zip(tensors, held, strict=True):
-        tensor.requires_grad_(tensor.is_floating_point() and not is_held)
+    fixed = [False] * len(graph.inputs) + [not weight.trainable for weight in graph.weights]
+    for tensor, is_fixed in zip(tensors, fixed, strict=True):
+        tensor.requires_grad_(tensor.is_floating_point() and not is_fixed)
 
     def run(*tensors: torch.Tensor) -> list[torch.Tensor]:
         torch.manual_seed(seed)

@@ -163,8 +163,8 @@ def test_a_scale_and_offset_fold_into_the_layer(layer, shape):
     plain = run_torch(layer, x, **weights)
     features = plain.shape[1]
     scale, offset = np.linspace(-2, 3, features), np.linspace(5, -4, features)
-    behind = (1, -1, *[1] * (plain.ndim - 2))
-    want = plain * torch.tensor(scale).reshape(behind) + torch.tensor(offset).reshape(behind)
+    per_channel = (1, -1, *[1] * (plain.ndim - 2))
+    want = plain * torch.tensor(scale).reshape(per_channel) + torch.tensor(offset).reshape(per_channel)
     folded = layer.scaled(np, weights, scale, offset)
     assert {k: w.dtype for k, w in folded.items()} == {"weight": np.float32, "bias": np.float32}
     assert folded["weight"].shape == weights["weight"].shape
@@ -200,7 +200,7 @@ def test_the_error_for_a_flattened_image_suggests_its_shape():
 
 def test_the_error_for_a_too_large_window_has_the_sizes():
     with pytest.raises(
-        Reject, match=r"reaches over 5, more than an axis of float\[3, 8, 2\] has: 2 with padding 1 and 1"
+        Reject, match=r"has size 5, which is larger than an axis of float\[3, 8, 2\]: 2 with padding 1 and 1"
     ):
         bind(Conv(channels=3, kernel=5, padding=1), (3, 8, 2))
 

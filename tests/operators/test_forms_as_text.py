@@ -91,7 +91,7 @@ def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
         lines = in_onnx(node)
     except Unsaid:
         return
-    said = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
+    named = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
     standing = node_at_inference(node)
     builder = onnx.OnnxBuilder(20)
     values = {}
@@ -102,8 +102,8 @@ def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
     builder.name = "it"
     onnx.run_node(standing, onnx.Operators(builder), values)
     made = [n.op_type for n in builder.nodes if n.name.startswith("it/")]
-    assert set(said) <= set(made)
-    assert set(made) - set(said) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Mul", "Cast"}
+    assert set(named) <= set(made)
+    assert set(made) - set(named) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Mul", "Cast"}
 
 
 def test_few_forms_cannot_be_written_as_text() -> None:

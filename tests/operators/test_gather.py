@@ -93,9 +93,9 @@ def test_the_gradient_of_gather_equals_pytorch():
 
 
 def test_topk_and_gather_of_the_same_indices():
-    scores, beside = drawn(3, 6), drawn(3, 6, 2, seed=1)
+    scores, others = drawn(3, 6), drawn(3, 6, 2, seed=1)
     order = np.argsort(-scores, axis=1)[:, :2]
-    want = np.take_along_axis(beside, order[..., None], 1)
+    want = np.take_along_axis(others, order[..., None], 1)
     flow = "(b, (a -> topk(2))[1]) -> gather(axis=0)"
-    for (found,) in run_all(flow, ("float[6]", "float[6, 2]"), a=scores, b=beside):
+    for (found,) in run_all(flow, ("float[6]", "float[6, 2]"), a=scores, b=others):
         np.testing.assert_array_equal(found, want)

@@ -39,13 +39,13 @@ def test_impute_equals_scikit_learn_including_ties_and_missing_features(fill, se
     rows[:, 2] = np.nan  # missing in all rows
     rows[:, 3] = 0.1
     rows[1:, 4] = np.nan  # present in one row
-    operator, learnt = fit(fill, rows)
+    operator, fitted = fit(fill, rows)
     wanted = oracle(fill, rows)
-    np.testing.assert_allclose(learnt["value"], wanted.statistics_, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(fitted["value"], wanted.statistics_, rtol=1e-6, atol=1e-7)
     others = gaps(50, 6, missing=0.5, seed=9)
-    made = run_torch(operator, others, **learnt).numpy()
+    made = run_torch(operator, others, **fitted).numpy()
     np.testing.assert_allclose(made, wanted.transform(others), rtol=1e-6, atol=1e-7)
-    assert np.array_equal(run_onnx(operator, others, **learnt), made)
+    assert np.array_equal(run_onnx(operator, others, **fitted), made)
 
 
 def test_the_smallest_of_equally_frequent_values_is_taken():
@@ -61,12 +61,12 @@ def test_the_smallest_of_equally_frequent_values_is_taken():
 )
 def test_features_are_last_and_channels_first(fill, shape, order):
     rows = gaps(30, *shape)
-    operator, learnt = fit(fill, rows)
-    flat = (rows if order is ... else rows.transpose(order)).reshape(-1, learnt["value"].size)
-    np.testing.assert_allclose(learnt["value"].ravel(), oracle(fill, flat).statistics_, rtol=1e-6, atol=1e-7)
-    made = run_torch(operator, rows, **learnt).numpy()
+    operator, fitted = fit(fill, rows)
+    flat = (rows if order is ... else rows.transpose(order)).reshape(-1, fitted["value"].size)
+    np.testing.assert_allclose(fitted["value"].ravel(), oracle(fill, flat).statistics_, rtol=1e-6, atol=1e-7)
+    made = run_torch(operator, rows, **fitted).numpy()
     assert np.array_equal(made[~np.isnan(rows)], rows[~np.isnan(rows)])
-    assert np.isfinite(made).all() and np.array_equal(run_onnx(operator, rows, **learnt), made)
+    assert np.isfinite(made).all() and np.array_equal(run_onnx(operator, rows, **fitted), made)
 
 
 @pytest.mark.parametrize("fill", [0, -1.5])

@@ -67,10 +67,10 @@ def test_functions_equal_numpy_at_special_values(name):
 def test_reductions_equal_numpy(name, axis):
     x = draw(2, 4, 5)
     places = (0, 1, 2) if axis is None else (axis,) if isinstance(axis, int) else axis
-    behind = tuple(place % 3 + 1 for place in places)  # the batch axis is first
+    tensor_axes = tuple(place % 3 + 1 for place in places)  # the batch axis is first
     made = both(bind(name, (2, 4, 5), axis=axis), x)
     np.testing.assert_allclose(
-        made, REDUCTIONS[name](x.astype(np.float64), axis=behind), rtol=1e-5, atol=1e-6
+        made, REDUCTIONS[name](x.astype(np.float64), axis=tensor_axes), rtol=1e-5, atol=1e-6
     )
 
 

@@ -77,11 +77,11 @@ def test_any_loss_is_mixed_and_other_terms_count_once():
     )
     mixed = share * X + (1 - share) * X[partner]
 
-    def held(target):
+    def mse_of(target):
         return (mixed - target).abs().mean() + 0.5 * (mixed - 2 * target).abs().mean()
 
     other = functional.mse_loss(scores(weights, "dense_3", X)[:, 0], OTHER)
-    torch.testing.assert_close(made["loss"], share * held(X) + (1 - share) * held(X[partner]) + other)
+    torch.testing.assert_close(made["loss"], share * mse_of(X) + (1 - share) * mse_of(X[partner]) + other)
 
 
 def test_both_targets_are_moved_with_the_mixed_image():

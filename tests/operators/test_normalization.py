@@ -60,11 +60,11 @@ def test_layernorm_over_any_axis(axis):
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
     place = axis % 3 + 1
     mean, variance = x.mean(place, keepdims=True), x.var(place, keepdims=True)
-    behind = [1] * 4
-    behind[place] = -1
-    want = (x - mean) / np.sqrt(variance + 0.01) * weights["weight"].reshape(behind) + weights[
+    broadcast = [1] * 4
+    broadcast[place] = -1
+    want = (x - mean) / np.sqrt(variance + 0.01) * weights["weight"].reshape(broadcast) + weights[
         "bias"
-    ].reshape(behind)
+    ].reshape(broadcast)
     np.testing.assert_allclose(run_torch(norm, x, **weights), want, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(run_onnx(norm, x, **weights), want, rtol=1e-4, atol=1e-5)
 

@@ -64,12 +64,12 @@ def gradient_gap(graph: Graph) -> float | None:
     coarse, fine = (((mixed(step) - mixed(-step)) / (2 * step)).item() for step in STEPS)
     if not abs(coarse - fine) <= ALIKE * size:
         return None
-    held = [(t, w) for t, w in zip(tensors, way, strict=True) if t.requires_grad]
-    leaves = [t for t, _ in held]
+    directions = [(t, w) for t, w in zip(tensors, way, strict=True) if t.requires_grad]
+    leaves = [t for t, _ in directions]
     draws = torch.Generator().manual_seed(1)
     total = sum((v * torch.randn(v.shape, generator=draws, dtype=v.dtype)).sum() for v in made)
     gradients = torch.autograd.grad(total, leaves, materialize_grads=True, allow_unused=True)  # type: ignore
-    analytic = sum((g * w).sum().item() for g, (_, w) in zip(gradients, held, strict=True))
+    analytic = sum((g * w).sum().item() for g, (_, w) in zip(gradients, directions, strict=True))
     if math.isnan(analytic) and ROOTS & {node.operator.name for node in graph.nodes}:
         return None
     return abs(analytic - fine) / size

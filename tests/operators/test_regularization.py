@@ -40,7 +40,7 @@ def test_stochastic_operators_are_removed_at_inference(operator):
     assert np.array_equal(run_onnx(inference, x), x)
 
 
-# --- draws whose mean stands at inference -------------------------------------------------------------------
+# --- draws that are their mean at inference -----------------------------------------------------------------
 
 
 def test_bernoulli_draws_ones_with_the_given_probability():
@@ -72,9 +72,9 @@ def test_gradients_flow_into_mean_and_deviation():
 
 def test_sample_normal_is_the_mean_at_inference():
     mean, stddev = np.array([[1], [2]], np.float32), np.ones((2, 3), np.float32)
-    alike = bind(SampleNormal(), (1,), (3,)).inference().bind(Tensor("float", (1,)), Tensor("float", (3,)))
-    assert run_torch(alike, mean, stddev).tolist() == [[1] * 3, [2] * 3]
-    assert run_onnx(alike, mean, stddev).tolist() == [[1] * 3, [2] * 3]
+    expand = bind(SampleNormal(), (1,), (3,)).inference().bind(Tensor("float", (1,)), Tensor("float", (3,)))
+    assert run_torch(expand, mean, stddev).tolist() == [[1] * 3, [2] * 3]
+    assert run_onnx(expand, mean, stddev).tolist() == [[1] * 3, [2] * 3]
 
 
 def test_the_artifact_does_not_contain_the_deviation():

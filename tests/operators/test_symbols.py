@@ -227,8 +227,7 @@ def test_the_error_for_unequal_matrices_suggests_a_transpose():
         "these two cannot be multiplied as matrices: float[2, 3] and float[4, 3]",
     )
     assert help == (
-        "the rows of the first have 3 entries, the columns of the second 4; `transpose` of the "
-        "second would fit"
+        "the rows of the first have 3 entries, the columns of the second 4; use the `transpose` of the second"
     )
 
 

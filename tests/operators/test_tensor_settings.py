@@ -74,7 +74,7 @@ GIVEN = {
     "in another order": "scores=b, mask=a > b",
     "of another element": "mask=b, scores=b > 0",
     "numbers": "mask=[1, 0, 1], scores=[1, 2, 3]",
-    "numbers beside a tensor": "mask=[true, false, true], scores=b",
+    "numbers and a tensor": "mask=[true, false, true], scores=b",
     "what flows": "mask=a, scores=a",
 }
 

@@ -145,10 +145,10 @@ def torch_rates(make, lr, steps):
     for loss in LOSSES[:steps]:
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        told = (loss,) if isinstance(scheduler, schedulers.ReduceLROnPlateau) else ()
+        losses = (loss,) if isinstance(scheduler, schedulers.ReduceLROnPlateau) else ()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SequentialLR of torch raises warnings about itself
-            scheduler.step(*told)
+            scheduler.step(*losses)
     return rates
 
 

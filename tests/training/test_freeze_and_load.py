@@ -158,10 +158,10 @@ def test_fitted_weights_are_taken_from_the_file_if_it_has_them(tmp_path):
     )
     path = tmp_path / "m.dl"
     path.write_text(text)
-    learnt = {"standardize.mean": np.float32([7, 8]), "standardize.std": np.float32([2, 3])}
-    write(tmp_path, of_encoder() | learnt)
+    fitted = {"standardize.mean": np.float32([7, 8]), "standardize.std": np.float32([2, 3])}
+    write(tmp_path, of_encoder() | fitted)
     result = dlc.train(path, data=data(), out=tmp_path / "runs")
-    for name, array in learnt.items():
+    for name, array in fitted.items():
         np.testing.assert_array_equal(result.weights[f"encoder.{name}"], array)
 
 
@@ -172,7 +172,7 @@ def without(name):
 @pytest.mark.parametrize(("spoil", "message"), [
     (without("dense.weight"),
      r"encoder.safetensors does not hold the weights of the net `encoder`: `dense.weight` is missing"),
-    (lambda a: a | {"extra": np.zeros(3)}, "`extra` is no weight of the net `encoder`"),
+    (lambda a: a | {"extra": np.zeros(3)}, "`extra` is not a weight of the net `encoder`"),
     (lambda a: a | {"dense.weight": np.zeros((6, 3))},
      "`dense.weight` has the shape [6, 3] instead of [6, 2]"),
     (lambda a: a | {"dense.weight": np.full((6, 2), np.nan)}, "`dense.weight` is not finite"),
@@ -202,7 +202,7 @@ def test_integers_are_not_weights(tmp_path):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
     arrays = of_encoder() | {"dense.weight": np.zeros((6, 2), np.int64)}
     save_file(arrays, path.parent / "encoder.safetensors")
-    with pytest.raises(CompileError, match=r"`dense\.weight` holds no floats"):
+    with pytest.raises(CompileError, match=r"`dense\.weight` holds int64 instead of floats"):
         dlc.train(path, data=data(), out=tmp_path / "runs")
 
 

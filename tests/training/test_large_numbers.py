@@ -26,12 +26,12 @@ TIMES = {
 }
 FLOWS = {
     "alone": "standardize(t) -> reshape(1)",
-    "least and greatest": "minmax(t) -> reshape(1)",
-    "behind concat": "(t, x) -> concat -> standardize",
-    "behind stack": "(x, t) -> stack -> standardize",
-    "behind reshape and a slice": "((t, x, t) -> concat -> reshape(3, 1))[:2, 0] -> standardize",
-    "behind an offset of the spec": "((t - {offset}) / {unit}, x) -> concat",
-    "behind two offsets": "((t - {offset}.0 + {unit}) * 1 - {unit}) / {unit} -> reshape(1)",
+    "minimum and maximum": "minmax(t) -> reshape(1)",
+    "after concat": "(t, x) -> concat -> standardize",
+    "after stack": "(x, t) -> stack -> standardize",
+    "after reshape and a slice": "((t, x, t) -> concat -> reshape(3, 1))[:2, 0] -> standardize",
+    "after an offset of the spec": "((t - {offset}) / {unit}, x) -> concat",
+    "after two offsets": "((t - {offset}.0 + {unit}) * 1 - {unit}) / {unit} -> reshape(1)",
     "in other units": "t / {unit} -> standardize -> reshape(1)",
     "its median in place of what is missing": "(t, x) -> concat -> impute(median) -> standardize",
 }

@@ -110,8 +110,8 @@ def test_decay_of_weights_excludes_biases_and_norms(name):
     ("optimizer = adam(on=first)", "E0408", "no optimizer takes `second.dense.weight`"),
     ("optimizer = [adam(on=[first, second]), adam(on=first), adam]", "E0408", "this `adam` gets no weights"),
     ("optimizer = [adam(on=first), adam]\nfreeze = first", "E0408", "gets no weights: they are frozen"),
-    ("optimizer = sgd(lr=1, decay=weights)", "E0408", "`decay` says which weights decay, and none does"),
-    ("optimizer = [lbfgs(on=first), adam]", "E0408", "`lbfgs` computes the loss several times"),
+    ("optimizer = sgd(lr=1, decay=weights)", "E0408", "`decay` has no effect without `weight_decay`"),
+    ("optimizer = [lbfgs(on=first), adam]", "E0408", "`lbfgs` evaluates the loss several times"),
     ("optimizer = [adam(lr=1e-3, on=first), adam(lr=1e-2)]\nschedule = cosine(to=1e-4)", "E0408",
      "`to` of `cosine` is one learning rate"),
     ("optimizer = [adam(lr=1e-3, on=first), adam(lr=1e-2)]\nschedule = one_cycle(peak=1)", "E0408",
@@ -151,7 +151,7 @@ def test_objectives_take_turns_each_with_its_own_weights():
     forms.training *= 2
     x, y = torch.from_numpy(rows["x"]).split(10), torch.from_numpy(rows["y"]).split(10)
     assert phase.batches == 2
-    told = Learner(forms, phase, 1).step([list(batch) for batch in zip(x, y, strict=True)], 0)
+    figures = Learner(forms, phase, 1).step([list(batch) for batch in zip(x, y, strict=True)], 0)
     losses = []
     for layer, place in ((net[0], 0), (net[0], 1), (net[2], 1)):
         net.zero_grad()
@@ -159,7 +159,7 @@ def test_objectives_take_turns_each_with_its_own_weights():
         loss.backward()
         torch.optim.SGD(layer.parameters(), 0.1).step()
         losses.append(loss.item())
-    assert [made["loss"].item() for made in told] == pytest.approx(losses[1:])
+    assert [made["loss"].item() for made in figures] == pytest.approx(losses[1:])
     assert_same(forms.arrays(), net, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="2 objectives"):
         _ = replace(p, phases=(phase,)).objective

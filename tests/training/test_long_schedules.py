@@ -24,7 +24,7 @@ train {{
 
 
 @pytest.mark.parametrize(
-    ("schedule", "told"),
+    ("schedule", "expected"),
     [
         ("cosine(warmup=6)", "`warmup` of `cosine` is 6 steps, and training has 6"),
         ("cosine(warmup=5)", ""),
@@ -36,7 +36,7 @@ train {{
         ("plateau(50, by=0.5)", ""),  # counts epochs without a better loss
     ],
 )
-def test_schedules_longer_than_training_are_reported(schedule: str, told: str, tmp_path: Path) -> None:
+def test_schedules_longer_than_training_are_reported(schedule: str, expected: str, tmp_path: Path) -> None:
     rows = {name: np.arange(12, dtype=np.float32) / 12 for name in ("x", "y")}
     result = dlc.train(text=SPEC.format(schedule), data=rows, out=tmp_path)
-    assert [d.message for d in result.warnings] == ([told] if told else [])
+    assert [d.message for d in result.warnings] == ([expected] if expected else [])

@@ -202,7 +202,7 @@ def test_a_figure_that_is_always_nan_has_no_best_epoch():
     alike = points(20, 1)
     alike["y"][:] = 1  # the area under the curve is undefined for one class
     text = classifier("metrics = auroc\nepochs = 9\nearly_stop = patience(2, on=validation.auroc)")
-    with pytest.raises(CompileError, match=r"`validation\.auroc` was no finite number") as caught:
+    with pytest.raises(CompileError, match=r"`validation\.auroc` was not finite") as caught:
         run(text, points(20), alike)
     assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].line) == ("E0710", 7)
 
@@ -278,7 +278,9 @@ def test_a_nan_gradient_is_traced_to_its_node():
     rows["x"][:] = 0  # the derivative of sqrt is infinite at 0
     problem, _ = fail(BAD.format(line="g = sqrt(h * h)"), rows)
     assert problem.message == "the gradient of `sqrt` is infinite at step 1"
-    assert problem.help == "`sqrt` wants numbers above 0, as it has no slope at 0: `sqrt(x + 1e-6)`"
+    assert (
+        problem.help == "`sqrt` wants numbers above 0, because the slope at 0 is infinite: `sqrt(x + 1e-6)`"
+    )
     assert (problem.line, problem.column) == (4, 5)
 
 

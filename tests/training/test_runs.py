@@ -114,7 +114,7 @@ def test_without_symlinks_latest_is_a_text_file(no_links, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "told", "help"),
+    ("make", "message", "help"),
     [
         (lambda root: root.symlink_to("nowhere"), "runs is a link to nowhere, which is no folder",
          "make the folder that it leads to, or name another folder with `--out`"),
@@ -126,14 +126,14 @@ def test_without_symlinks_latest_is_a_text_file(no_links, tmp_path):
         (lambda root: os.mkfifo(root), "runs is no folder", "name another folder with `--out`"),
     ],
 )  # fmt: skip
-def test_obstacles_of_a_run_folder_are_reported(make, told, help, tmp_path, monkeypatch):
+def test_obstacles_of_a_run_folder_are_reported(make, message, help, tmp_path, monkeypatch):
     """A broken link was retried forever."""
     monkeypatch.chdir(tmp_path)
     make(Path("runs"))
     with pytest.raises(CompileError) as caught:
         Run.create(Path("runs"), "net", WHEN)
     (found,) = caught.value.diagnostics
-    assert (found.code, found.message) == ("E0813", f"no run can be kept here: {told}")
+    assert (found.code, found.message) == ("E0813", f"no run can be kept here: {message}")
     assert found.help == help
 
 

@@ -110,8 +110,8 @@ LOSSES_OF_A_STEP = {
     "a sum of several means": "loss = 2 * cross_entropy(y, weight=[0.2, 3]) + cross_entropy(y) / 4",
     "what is left of the axes": "loss = cross_entropy(y, reduce=none) + 0.1 * mean(square(y))",
     "a regularizer": "loss = cross_entropy(y, weight=[0.2, 3])\nregularize = l2(0.01)",
-    "a factor that is learnt": "loss = cross_entropy(y, weight=[0.2, 3]) * exp(-s) + s",
-    "a divisor that is learnt": "loss = mse(y, 0) / (1 + s * s) + cross_entropy(y)",
+    "a trainable factor": "loss = cross_entropy(y, weight=[0.2, 3]) * exp(-s) + s",
+    "a trainable divisor": "loss = mse(y, 0) / (1 + s * s) + cross_entropy(y)",
     "a product": "loss = cross_entropy(y, weight=[0.2, 3]) * cross_entropy(y)",
 }  # fmt: skip
 
@@ -164,9 +164,9 @@ def test_several_batches_in_float64_have_the_gradients_of_one_to_its_last_digits
     for sizes in ([23], [8, 8, 7]):
         forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
         turn = Learner(forms, p.phase, 1).turns[0]
-        given = [torch.from_numpy(rows[name]).split(sizes) for name in specialize.fields]
+        given = [torch.from_numpy(rows[name]).split(sizes) for name in forms.fields]
         turn._gradients([list(batch) for batch in zip(*given, strict=True)])
-        found.append([weight.grad for weight in specialize.learnt])
+        found.append([weight.grad for weight in forms.learnt])
     for one, several in zip(*found, strict=True):
         torch.testing.assert_close(several, one, rtol=1e-13, atol=1e-15)
 

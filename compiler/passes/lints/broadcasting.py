@@ -42,12 +42,14 @@ def every_pair(program: CompiledProgram) -> Iterator[Diagnostic]:
         if not depends.get(result, 0) & TARGET:
             continue
         values = [written.get(v, v) for v in node.operands]
-        if any(alike(v.type.shape, result.type.shape) for v in values) or not intended.isdisjoint(values):
+        if not intended.isdisjoint(values):
+            continue
+        if any(same_shape(v.type.shape, result.type.shape) for v in values):
             continue
         batched = dict.fromkeys(v for v in values if v.type.batched)
         for a, b in combinations(sorted(batched, key=lambda v: target_rank(depends.get(v, 0))), 2):
             of = {depends.get(a, 0), depends.get(b, 0)}
-            paired = of == {ANSWER, TARGET} or (BOTH in of and alike(large(a), large(b)))
+            paired = of == {ANSWER, TARGET} or (BOTH in of and same_shape(large(a), large(b)))
             if paired and broadcast_each_other(a, b):
                 what = operator.symbol or operator.name
                 types = " and ".join(str(v.type) for v in values if v in (a, b))
@@ -77,7 +79,7 @@ def intended_values(graph: Graph) -> set[Value]:
     found: set[Value] = set()
     for node in graph.nodes:
         for result in (r for r in node.results if any(same(size, 1) for size in r.type.shape)):
-            kept = (v for v in node.operands if alike(v.type.shape, result.type.shape))
+            kept = (v for v in node.operands if same_shape(v.type.shape, result.type.shape))
             keeps_axes = "axes" in node.operator.keeps or node.operator.glue
             if reshapes(node) or (keeps_axes and not found.isdisjoint(kept)):
                 found.add(result)
@@ -92,7 +94,7 @@ def reshapes(node: Node) -> bool:
     return same(product(batched[0].type.shape), product(node.results[0].type.shape))
 
 
-def alike(a: tuple[Size, ...], b: tuple[Size, ...]) -> bool:
+def same_shape(a: tuple[Size, ...], b: tuple[Size, ...]) -> bool:
     return len(a) == len(b) and all(map(same, a, b))
 
 
@@ -113,7 +115,7 @@ def fix(value: Value, to: Value, name: str, other: str) -> str:
     """How to give a value the shape of another. Names are empty for values without a name."""
     wanted, own = (", ".join(map(str, v.type.shape)) for v in (to, value))
     whose = f"`{other}`" if other else f"the {to.type}"
-    if not alike(large(value), large(to)):
+    if not same_shape(large(value), large(to)):
         what, form = (f"`{name}`", f"`reshape({name}, {own})`") if name else (
             f"the {value.type}", f"`reshape({own})` after it")  # fmt: skip
         return f"give {what} the shape of {whose}; {form} says that every pair is intended"

@@ -17,8 +17,8 @@ def inputs(program: CompiledProgram) -> Iterator[Diagnostic]:
     live = live_values(program)
     for input in program.inputs:
         if input.value not in live:
-            yield Diagnostic.at(input.site, "W0403", f"no output and no loss depends on the input `{input.name}`",
-                                "remove it, or connect it to an output")  # fmt: skip
+            message = f"no output and no loss depends on the input `{input.name}`"
+            yield Diagnostic.at(input.site, "W0403", message, "remove it, or connect it to an output")
 
 
 def weights(program: CompiledProgram) -> Iterator[Diagnostic]:

@@ -34,7 +34,7 @@ def test_it_says_how_an_operator_is_written_what_it_does_and_what_it_makes() -> 
     )
     assert "Convolution over one to three space axes" in said
     assert "(torch `conv1d` to `conv3d`, ONNX `Conv`)" in " ".join(said.split())
-    assert "- `kernel`: extent of the window (a whole number of at least 1" in said
+    assert "- `kernel`: size of the window (a whole number of at least 1" in said
     assert "float[2, 8, 7]     -> conv(3, 3, stride=2, padding=1)            : float[3, 4, 4]" in said
     assert "float[784]            -> conv(3, 3)                          E0201" in said
     assert "    F.conv2d(x, weight, bias, (1, 1), (0, 0), (1, 1), 1)\n" in said
@@ -114,7 +114,7 @@ def test_a_code_or_a_name_from_elsewhere_is_told_where_it_belongs() -> None:
 
 def test_settings_of_operators_and_optimizers_are_words_too() -> None:
     said = " ".join(dlc("doc", "kernel").output.split())
-    assert "A setting of `conv`, `conv_transpose`, `maxpool`, `avgpool`: extent of the window" in said
+    assert "A setting of `conv`, `conv_transpose`, `maxpool`, `avgpool`: size of the window" in said
     assert "`dlc doc conv` says more" in said
     assert "avgpool" not in dlc("doc", "conv.kernel").output
     assert dlc("doc", "train.batch").output == dlc("doc", "batch").output

@@ -62,7 +62,7 @@ def test_what_uses_of_a_net_share_is_learnt_of_all_of_them(flow: str) -> None:
 
 @pytest.mark.parametrize("flow", ["a -> repeat(2, f)", "f(g(a)) + g(f(b))"])
 def test_what_waits_for_itself_is_never_learnt(flow: str) -> None:
-    with pytest.raises(dlc.CompileError, match="what it learns itself stands before it") as caught:
+    with pytest.raises(dlc.CompileError, match="it depends on its own fitted weights") as caught:
         dlc.compile(text=f"{TWICE}{flow} -> dense(1) -> y\n")
     assert {d.code for d in caught.value.diagnostics} == {"E0512"}
 

@@ -101,7 +101,7 @@ def written(definition: type[Definition]) -> str:
     """How a spec writes it."""
     if definition.family == "section":
         return f"{definition.name} {{ ... }}"
-    sign = getattr(definition, "sign", "")
+    sign = getattr(definition, "symbol", "")
     if not sign:
         behind = " " * (len(definition.name) + 1)
         return textwrap.fill(

@@ -63,7 +63,7 @@ def test_a_sign_a_section_and_a_block_are_words_too() -> None:
     assert "uint8, int8, int16, int32, int64\n\nA type, listed under Types." in dlc("doc", "int16").output
     assert "\n    train { ... }\n" in dlc("doc", "train").output
     assert "import basic from std\n" in dlc("doc", "basic").output
-    assert "- `batch`: rows in a step" in dlc("doc", "train").output
+    assert "- `batch`: rows per batch" in dlc("doc", "train").output
 
 
 def test_without_a_word_all_are_listed() -> None:

@@ -181,7 +181,7 @@ def test_some_weights_may_be_given() -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"scales": np.ones(4)}, "`scales` is no weight of the spec"),
+        ({"scales": np.ones(4)}, "`scales` is not a weight of the spec"),
         ({"scale": np.ones(5)}, r"`scale` has the shape \[5\] instead of \[4\]"),
     ],
 )
@@ -273,7 +273,7 @@ def test_text_is_given_as_text_or_as_numbers() -> None:
 
 def test_a_wrong_call_of_a_module_is_told(capfd) -> None:
     module = dlc.compile(text=NET).torch()
-    with pytest.raises(KeyError, match="the model wants the inputs x"):
+    with pytest.raises(KeyError, match="the model needs the inputs x"):
         module({"y": torch.ones(1)})
     with pytest.raises(TypeError, match="the model takes a dict of tensors: x"):
         module(torch.ones(1, 1, 8, 8))
@@ -336,7 +336,7 @@ def test_what_waits_for_rows_is_told_with_its_operators() -> None:
             use()
         told = {(d.code, d.line, d.message.split("`")[1]) for d in caught.value.diagnostics}
         assert {("E0801", 5, "standardize"), ("E0801", 5, "dense")} <= told
-        assert all("waits for the training rows" in d.message for d in caught.value.diagnostics)
+        assert all("needs the training rows" in d.message for d in caught.value.diagnostics)
         help, *more = [d.help for d in caught.value.diagnostics]
         assert "fit" in help
         assert not any(more)  # it is the same for all

@@ -1,4 +1,4 @@
-"""Problems as values: what is wrong, where, why, and what to do."""
+"""Diagnostics: the message, the labelled spans, notes and help of an error or a warning."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Site
 
 
-NAMES = ("E0301", "E0901")  # codes of names that stand for nothing, or for nothing yet
-SIGNS = ("E0101", "E0102", "E0105")  # codes of what is written otherwise, told once where its fix is one
-MAX_MARKS = 10  # places of one of these
+NAMES = ("E0301", "E0901")  # unknown and unimplemented names: one diagnostic for each name
+SIGNS = ("E0101", "E0102", "E0105")  # syntax errors: one diagnostic for equal texts with the same help
+MAX_MARKS = 10  # spans of a merged diagnostic
 
 
 @record
 class Label:
-    """A place with a few words drawn under it."""
+    """A span with a short text that is drawn under it."""
 
     span: Span
     text: str = ""
@@ -29,7 +29,7 @@ class Label:
 
 @record
 class Diagnostic:
-    """One problem. The first label is the place of the error; codes that begin with W are warnings."""
+    """An error or a warning. The first label is its primary span; codes of warnings begin with W."""
 
     code: str
     message: str
@@ -40,7 +40,7 @@ class Diagnostic:
     @classmethod
     def at(cls, site: Site, code: str, message: str, help: str = "", *, text: str = "",
            more: Iterable[Label] = ()) -> Diagnostic:  # fmt: skip
-        """The problem of a node or a value, with the uses of blocks that led to it."""
+        """The diagnostic of a node or a value, with the chain of block uses as notes."""
         return cls(code, message, (Label(site.span, text), *more), site.way(), help)
 
     @property
@@ -62,7 +62,7 @@ class Diagnostic:
 
 @record
 class Allowed:
-    """A comment at the end of a line that allows a code there."""
+    """An `allow` comment at the end of a line: it suppresses a warning of that line."""
 
     code: str
     comment: Span
@@ -74,7 +74,7 @@ class Allowed:
 
 
 class CompileError(Exception):
-    """A spec that cannot be compiled; `diagnostics` say why, errors and warnings both, in order of place."""
+    """A spec that cannot be compiled. `diagnostics` are the errors and warnings, in source order."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]):
         self.diagnostics = tuple(diagnostics)
@@ -84,7 +84,7 @@ class CompileError(Exception):
     def of(
         cls, code: str, message: str, span: Span | None = None, *, notes: tuple[str, ...] = (), help: str = ""
     ) -> CompileError:
-        """One problem, at its place if it has one."""
+        """An error of one diagnostic."""
         return cls([Diagnostic(code, message, (Label(span),) if span else (), notes, help)])
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class CompileError(Exception):
 
 
 def together(alike: Sequence[Diagnostic]) -> Diagnostic:
-    """The first of several that are alike but for their places, which it marks."""
+    """One diagnostic for several that differ only in their spans, with the labels of all."""
     first, marked = alike[0], alike[:MAX_MARKS]
     if len(alike) == 1:
         return first
@@ -105,11 +105,11 @@ def together(alike: Sequence[Diagnostic]) -> Diagnostic:
 
 
 class Problems:
-    """Collects diagnostics; the same code at the same place counts once."""
+    """A list of diagnostics without duplicates: one for each code and start position."""
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
-        self.failed = False  # whether an error is among them
+        self.failed = False  # whether there is an error
         self._seen: set[tuple[str, str, int]] = set()
         self._places: set[tuple[str, int]] = set()
 
@@ -140,16 +140,15 @@ class Problems:
         self.add(Diagnostic(code, message, (Label(span, label), *more), tuple(notes), help))
 
     def seen(self, code: str, span: Span) -> bool:
-        """Whether that code is reported at that place already."""
+        """Whether this code is already reported at the start of this span."""
         return (code, span.source.name, span.start) in self._seen
 
     def seen_at(self, span: Span) -> bool:
-        """Whether anything is reported that begins there."""
+        """Whether any diagnostic starts at the start of this span."""
         return (span.source.name, span.start) in self._places
 
     def sorted(self) -> list[Diagnostic]:
-        """All in order of place; of a name that nothing has, and of a sign that is written otherwise, the
-        first, with the other places of it marked."""
+        """All diagnostics in source order. Those of one unknown name, and equal syntax errors, are merged."""
         alike: dict[object, list[Diagnostic]] = {}
         for d in sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)):
             span = d.span if d.code in NAMES or (d.code in SIGNS and d.help) else None
@@ -159,6 +158,6 @@ class Problems:
         return [together(same) for same in alike.values()]
 
     def check(self) -> None:
-        """Raise what was found if an error is among it."""
+        """Raise CompileError if there is an error."""
         if self.failed:
             raise CompileError(self.sorted())

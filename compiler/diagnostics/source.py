@@ -1,4 +1,4 @@
-"""The text of a spec and places in it."""
+"""Source texts and spans in them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import cached_property
 
 from dlc.compiler.record import record
 
-MAX_BYTES = 1_000_000  # of the file of a spec, and of each file that it imports
+MAX_BYTES = 1_000_000  # of a spec file, and of each imported file
 
 
 @record
 class Source:
-    """One `.dl` text under the name that messages show (never an absolute path)."""
+    """The text of a `.dl` file, with the name that messages show (never an absolute path)."""
 
     name: str
     text: str = field(repr=False)
@@ -23,12 +23,12 @@ class Source:
         return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of an offset, both from 1."""
+        """Line and column of an offset, counted from 1."""
         line = bisect_right(self.line_starts, offset)
         return line, offset - self.line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line, counted from 1, without its end."""
+        """The text of a line, counted from 1, without its newline."""
         start = self.line_starts[number - 1]
         end = self.text.find("\n", start)
         return self.text[start : len(self.text) if end < 0 else end]

@@ -1,4 +1,4 @@
-"""The nearest name to a mistyped one."""
+"""Suggestions for misspelled names, by edit distance."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from dlc.compiler.diagnostics.confusables import foreign_letters, latin
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-MAX_WORD = 40  # longer words are compared by their beginning
-MAX_COMPARED = 100_000  # names that one spec may have compared with mistyped ones
+MAX_WORD = 40  # characters of a word that are compared
+MAX_COMPARED = 100_000  # comparisons for one spec
 
 
 class Nearest:
-    """Names the nearest candidates to the mistyped names of one spec.
+    """Suggestions for the misspelled names of one spec, with a bound on the total time.
 
-    The candidates of one name may be all names of the file, and with many errors the time would grow with the
-    square of the file: past a bound on what is compared, errors are told without this fix.
+    The candidates of a name can be all names of the file, so the time for many errors is quadratic in its size.
+    After `MAX_COMPARED` comparisons, errors are reported without a suggestion.
     """
 
     def __init__(self) -> None:
         self.left = MAX_COMPARED
 
     def did_you_mean(self, word: str, candidates: Callable[[], Collection[str]]) -> str:
-        """A sentence that names the nearest candidate, or nothing."""
+        """The help with the nearest candidate; empty if there is none."""
         return self.meant(word, candidates)[1]
 
     def meant(self, word: str, candidates: Callable[[], Collection[str]]) -> tuple[str, str]:
-        """The nearest candidate and a sentence that names it, or nothing of both."""
+        """The nearest candidate and the help that names it; both empty if there is none."""
         if self.left <= 0:
             return "", ""
         found = candidates()
@@ -39,15 +39,15 @@ class Nearest:
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that was probably meant by `word`, if there is one."""
-    from_elsewhere = re.search("[a-z][A-Z]", word)  # no name of the language is written so
+    """The candidate that `word` is probably a misspelling of; None if there is none."""
+    from_elsewhere = re.search("[a-z][A-Z]", word)  # camel case: not a name of the language
     plain = _plain(word)
     letters, steps, best = set(plain), Steps(plain), None
     least = 2 if from_elsewhere else 1 + max(1, min(len(word), MAX_WORD) // 3)
     for other, candidate in sorted((_plain(c), c) for c in set(candidates)):
         if candidate == word or abs(len(other) - len(plain)) > least:
             continue
-        if len(letters.difference(other)) > least:  # each letter that is missing takes a step
+        if len(letters.difference(other)) > least:  # each missing letter costs an edit
             continue
         found = steps.to(other, least)
         if found > least or found >= max(len(word), len(candidate)):
@@ -59,7 +59,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
 
 def shared(a: str, b: str) -> int:
-    """How many letters two words begin with alike."""
+    """The length of the common prefix of two words, without case and `_`."""
     return alike(_plain(a), _plain(b))
 
 
@@ -68,27 +68,27 @@ def alike(a: str, b: str) -> int:
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """A sentence that names the nearest candidate, or nothing."""
+    """The help with the nearest candidate; empty if there is none."""
     return meant(word, candidates)[1]
 
 
 def meant(word: str, candidates: Iterable[str]) -> tuple[str, str]:
-    """The nearest candidate and a sentence that names it, or nothing of both."""
+    """The nearest candidate and the help that names it; both empty if there is none."""
     known = list(candidates)
     found = nearest(word, known) or ""
     return found, look_alike(word, known) or (f"did you mean `{found}`?" if found else "")
 
 
 def look_alike(word: str, candidates: Iterable[str]) -> str:
-    """What to do about a word that differs from a candidate in the alphabet of its letters alone."""
+    """The help for a word that differs from a candidate only in the alphabet of its letters."""
     if not word.isascii():
         twin = next((c for c in candidates if c != word and latin(c) == latin(word)), "")
         other = f", that one {foreign_letters(twin)}" if not twin.isascii() else ""
-        return f"write `{twin}`: it holds {foreign_letters(word)}{other}" if twin else ""
+        return f"write `{twin}`: it contains {foreign_letters(word)}{other}" if twin else ""
     twin = next((c for c in candidates if not c.isascii() and latin(c) == word), "")
     if not twin:
         return ""
-    return f"there is `{twin}`, which holds {foreign_letters(twin)}: write both alike"
+    return f"there is `{twin}`, which contains {foreign_letters(twin)}: write both names with the same letters"
 
 
 def _plain(word: str) -> str:
@@ -96,10 +96,10 @@ def _plain(word: str) -> str:
 
 
 class Steps:
-    """Counts letters to put in, take out, replace or swap with their neighbour to get from a word to others.
+    """Edit distance (Damerau-Levenshtein) from one word to others.
 
-    A row of the table is how many steps each beginning of the word is from one beginning of another word.
-    Words that come in alphabetical order share the rows of what they begin with alike.
+    A row of the table has the distances of all prefixes of the word to one prefix of the other word. Words in
+    alphabetical order reuse the rows of their common prefix.
     """
 
     def __init__(self, word: str) -> None:
@@ -107,7 +107,7 @@ class Steps:
         self.rows = [list(range(len(word) + 1))]
 
     def to(self, other: str, most: int) -> int:
-        """The steps to another word; past `most` they are not counted to the end."""
+        """The distance to another word; at least `most + 1` if it is larger than `most`."""
         same = alike(other, self.other)
         del self.rows[same + 1 :]
         self.other = other[: len(self.rows) - 1]
@@ -119,7 +119,7 @@ class Steps:
         return self.rows[-1][-1]
 
     def _next(self) -> list[int]:
-        """The row behind the last one, of the other word with one letter more."""
+        """The next row: that of the prefix of the other word with one letter more."""
         letter, before = self.other[-1], self.rows[-1]
         swapped = self.rows[-2] if len(self.other) > 1 else None
         row, last = [len(self.other)], ""

@@ -1,4 +1,4 @@
-"""Sums of terms as the language writes them."""
+"""Symbolic dimensions as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def text(terms: Terms) -> str:
-    """As the language writes it; a term that is added comes first."""
+    """The terms as the language writes them; a positive term comes first."""
     ordered = sorted(shorten(terms).items(), key=lambda t: order(t[0]))
     first = next((i for i, (_, c) in enumerate(ordered) if c > 0), 0)
     (monomial, coefficient), *rest = [ordered[first], *ordered[:first], *ordered[first + 1 :]]

@@ -1,8 +1,8 @@
-"""What an output's element means: what flows in as its scores, its loss and metrics,
-what the artifact answers.
+"""Kinds of outputs by element type: shape of the scores, default loss and metrics, postprocessing in the
+artifact.
 
-There is one kind for classes, one for yes or no, and three for numbers;
-all that differs between them stands here.
+There are kinds for classes, for binary outputs and for numbers. All differences between them are in this
+file.
 """
 
 from __future__ import annotations
@@ -22,48 +22,48 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.types import Tensor
     from dlc.compiler.operators.base import Operator
 
-# An answer, or what stands before it: the end of the node's name, and its operator.
+# A step of the postprocessing: the suffix of the node name, and the operator.
 Step = tuple[str, "Operator"]
 
 
 class OutputKind:
-    """What an output of some elements means; `declared` is its type as written."""
+    """An output of certain element types; `declared` is its type as written."""
 
     elements: ClassVar[tuple[str, ...]]
-    word: ClassVar[str]  # what messages call it
-    loss: ClassVar[str] = ""  # what it is trained with unless the file says otherwise; empty for none
+    word: ClassVar[str]  # the name in messages
+    loss: ClassVar[str] = ""  # the default loss; empty if there is none
     metrics: ClassVar[tuple[str, ...]] = ()
-    # Activations that cannot be meant before it, and what is.
+    # Activations that do not fit before the output, and the help for them.
     wrong: ClassVar[frozenset[str]] = frozenset()
     meant: ClassVar[str] = ""
-    # The operator of a spec that decides as the output does by itself, so that no scores are left for it.
+    # The operator that does the same as the postprocessing; after it there are no scores for the output.
     decides: ClassVar[str] = ""
-    # The end of the name under which the artifact tells the probabilities; empty where there are none.
+    # The suffix of the probabilities' name in the artifact; empty if there are none.
     probabilities: ClassVar[str] = ""
 
     def answer_names(self, name: str) -> tuple[str, ...]:
-        """The artifact's names of one output, the answer first."""
+        """The names of the output in the artifact; the prediction first."""
         return (name, f"{name}{self.probabilities}") if self.probabilities else (name,)
 
     def scores_shape(self, declared: Tensor) -> tuple[Size, ...]:
-        """The sample shape of what flows into the output."""
+        """The sample shape of the scores."""
         return declared.shape
 
     def target(self, declared: Tensor) -> str:
-        """The element of the field that it is held against."""
+        """The element type of the target."""
         return declared.element
 
     def activation(self, declared: Tensor) -> Operator | None:
-        """What makes probabilities of the scores."""
+        """The activation from scores to probabilities; None if there is none."""
         return None
 
     def index(self, declared: Tensor) -> postprocessing.OfNames | postprocessing.NumberIndex | None:
-        """What turns the values that an input has in the artifact into what flows; none where they are that.
-        `declared` has its classes known."""
+        """The operator from input values of the artifact to class indices or booleans; None if they are
+        equal. The classes of `declared` have to be known."""
         return None
 
     def steps(self, declared: Tensor, found: Tensor) -> Iterator[Step]:
-        """From what flows in, of the type `found`, to the answer."""
+        """The postprocessing from the value of the output, of type `found`, to the prediction."""
         raise NotImplementedError
 
 
@@ -167,7 +167,7 @@ class WholeKind(OutputKind):
 
 
 class TextKind(OutputKind):
-    """Text comes in and never out."""
+    """Text, which is an input only."""
 
     elements = ("string",)
     word = "string"
@@ -181,10 +181,10 @@ KINDS: dict[str, OutputKind] = {
 
 
 def kind_of(declared: Tensor) -> OutputKind:
-    """What a declared type means."""
+    """The kind of a declared type."""
     return KINDS[declared.element]
 
 
 def class_axis(rank: int) -> int:
-    """The axis of the classes in scores of so many axes: the last, or the first of three and more."""
+    """The class axis of scores with this rank: the first if rank >= 3, else the last."""
     return 0 if rank >= 3 else -1

@@ -1,4 +1,4 @@
-"""Arithmetic on static values: numbers, dimensions, texts and lists, within bounds."""
+"""Arithmetic on static values: numbers, dimensions, strings and lists. Sizes are limited."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.dims.dim import Dim, DimError, minimum
 
 MAX_LIST = 10_000
-MAX_ENTRIES = 100_000  # of a list, lists within it counted with theirs
-MAX_DEPTH = 50  # of lists within lists
+MAX_ENTRIES = 100_000  # of a list, including those of nested lists
+MAX_DEPTH = 50  # of nested lists
 MAX_INTEGER = 2**63
-MAX_NUMBER = 10**30  # the greatest that a spec may write
-PLAIN_KINDS = ("b", "i", "u", "f", "U")  # of NumPy: truths, whole and real numbers, texts
+MAX_NUMBER = 10**30  # maximum literal in a spec
+PLAIN_KINDS = ("b", "i", "u", "f", "U")  # dtype kinds of NumPy: booleans, integers, floats, strings
 
 PLAIN = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
@@ -25,7 +25,7 @@ PLAIN = {
 
 
 def compute(sign: str, left: Any, right: Any) -> Any:
-    """`left sign right`; `Reject` says what does not work."""
+    """The value of `left sign right`; `Reject` if it has none."""
     if sign in ("==", "!="):
         return (equal(left, right)) == (sign == "==")
     if sign == "+" and isinstance(left, list) and isinstance(right, list):
@@ -58,7 +58,7 @@ def bounded(sign: str, left: Any, right: Any) -> Any:
         return result
     too_large = not isinstance(result, complex) and not abs(result) <= MAX_INTEGER
     if isinstance(result, complex) or (too_large and (isinstance(result, int) or not isfinite(result))):
-        raise Reject(f"`{left} {sign} {right}` is too large or no real number", code="E0206")
+        raise Reject(f"`{left} {sign} {right}` is too large or not a real number", code="E0206")
     return result
 
 
@@ -108,7 +108,7 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def is_numbers(value: Any) -> bool:
-    """Whether it is a list of numbers, or of lists of them."""
+    """Whether the value is a list of numbers, also nested."""
     return (
         isinstance(value, list)
         and bool(value)
@@ -117,15 +117,15 @@ def is_numbers(value: Any) -> bool:
 
 
 def measure(value: Any, depth: int = 0) -> int:
-    """How many entries a list has, those of the lists within it too; `Reject` past the bounds."""
+    """The number of entries of a list, including those of nested lists; `Reject` if it exceeds a limit."""
     if not isinstance(value, (list, tuple)):
         return 1
     if depth > MAX_DEPTH:
-        raise Reject(f"lists within lists more than {MAX_DEPTH} levels deep", code="E0904")
+        raise Reject(f"lists are nested more than {MAX_DEPTH} levels deep", code="E0904")
     entries = len(value) + sum(measure(v, depth + 1) for v in value if isinstance(v, (list, tuple)))
     if entries > MAX_ENTRIES:
         raise Reject(
-            f"a list of more than {MAX_ENTRIES:_} entries, those of the lists within it counted", code="E0904"
+            f"a list of more than {MAX_ENTRIES:_} entries, including those of nested lists", code="E0904"
         )
     return entries
 
@@ -137,8 +137,8 @@ def truth(value: Any) -> bool:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A value as specs have it: none, true, false, a number, a text, or a list of these; numbers and arrays
-    of NumPy and torch become plain ones, and paths texts. `Reject` says what another holds."""
+    """The static value of a Python object: None, bool, int, float, str or a list of these. Numbers and arrays
+    of NumPy and torch are converted to numbers and lists, and paths to str. `Reject` for anything else."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -147,7 +147,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return int(value)
     if isinstance(value, float):
         if not isfinite(value):
-            raise no_plain(f"`{float(value)}`, which is no finite number", depth)
+            raise no_plain(f"`{float(value)}`, which is not a finite number", depth)
         return float(value)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
@@ -170,13 +170,14 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def is_array(value: Any) -> bool:
-    """Whether it is an array or a number of NumPy, or a tensor of torch. Neither is imported."""
+    """Whether the value is an array or a number of NumPy, or a tensor of torch. Neither library is
+    imported."""
     module, dtype = type(value).__module__, getattr(value, "dtype", None)
     return module == "torch" or (module == "numpy" and getattr(dtype, "kind", "") in PLAIN_KINDS)
 
 
 def is_text(value: str) -> bool:
-    """Whether it can be written in UTF-8."""
+    """Whether the string can be encoded in UTF-8."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -239,7 +239,7 @@ PHRASES = {
     **dict.fromkeys(("Input", "InputLayer", "placeholder"), "inputs are declared: `input x: float[4]`"),
     **dict.fromkeys(("Parameter", "Variable", "add_weight"),
                     "weights are declared: `weight w: float[4] = zeros`"),
-    "Normalize": "`standardize` fits mean and deviation to the rows; with known ones write `(x - 0.5) / 0.25`",
+    "Normalize": "`standardize` fits mean and deviation to the rows; known ones: `(x - 0.5) / 0.25`",
     **dict.fromkeys(("ToTensor", "PILToTensor", "ToPILImage", "ConvertImageDtype", "ToDtype", "ToImage"),
                     "an input is a tensor already; numbers are scaled by arithmetic, `x / 255`"),
     "Activation": "an activation is a stage of its own: `-> relu`",

@@ -162,7 +162,7 @@ class Definition:
 
     @classmethod
     def signature(cls) -> str:
-        """The signature: `dense(units, bias=true)`. Keyword-only settings are shown if there are no others."""
+        """The signature: `dense(units, bias=true)`. Keyword-only settings are shown if there is no other."""
         settings = [s for s in cls.settings.values() if not s.keyword] or list(cls.settings.values())
         return f"{cls.name}({', '.join(map(spell_setting, settings))})"
 

@@ -58,7 +58,7 @@ class ParameterType:
         return None
 
     def read(self, expr: syntax.Expr) -> Any:
-        """For types of bare names (`stratify = label`): the value of the syntax itself; None to evaluate it."""
+        """The value of the syntax itself, for bare names (`stratify = label`); None to evaluate it."""
         return None
 
     def mismatch(self, value: Any) -> Reject:

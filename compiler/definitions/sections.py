@@ -113,7 +113,7 @@ class Csv(DataSource):
 
     @property
     def marked(self) -> tuple[str, ...]:
-        """The texts that mark a missing value, beside the empty cell; an integer also as it prints as float."""
+        """The texts that mark a missing value, beside the empty cell; integers also in float notation."""
         marks = [mark.strip() for mark in self.missing or ()]
         whole = [mark.removesuffix(".0") for mark in marks if WHOLE.fullmatch(mark)]
         return tuple(dict.fromkeys([*marks, *whole, *(f"{mark}.0" for mark in whole)]))
@@ -136,7 +136,7 @@ class Npz(DataSource):
 
 
 class Idx(DataSource):
-    """A folder in the IDX format of MNIST, with its test set: `train-images-idx3-ubyte`, ... (also gzipped)."""
+    """A folder in the IDX format of MNIST, with its test set: `train-images-idx3-ubyte`, ... or gzipped."""
 
     usage = 'idx("mnist")'
 

@@ -1,4 +1,4 @@
-"""Characters and operator symbols of other alphabets, languages and word processors, and their equivalents."""
+"""Characters and symbols of other alphabets, languages and word processors, and their equivalents."""
 
 # ruff: noqa: RUF001, RUF002
 
@@ -101,7 +101,7 @@ def character_help(character: str) -> str:
     if character == "?":
         return "a choice is written `a if condition else b`"
     if character == "\\":
-        return "a line continues after an operator, a comma or an open bracket, without a continuation character"
+        return "a line continues after an operator, a comma or an open bracket, without a backslash"
     if not character.isascii() and (plain := compatible(character)).isascii():
         return f"write `{plain}`"
     return ""

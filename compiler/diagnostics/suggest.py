@@ -18,8 +18,8 @@ MAX_COMPARED = 100_000  # comparisons for one spec
 class Nearest:
     """Suggestions for the misspelled names of one spec, with a bound on the total time.
 
-    The candidates of a name can be all names of the file, so the time for many errors is quadratic in its size.
-    After `MAX_COMPARED` comparisons, errors are reported without a suggestion.
+    The candidates of a name can be all names of the file, so the time for many errors is quadratic in its
+    size. After `MAX_COMPARED` comparisons, errors are reported without a suggestion.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ def look_alike(word: str, candidates: Iterable[str]) -> str:
     twin = next((c for c in candidates if not c.isascii() and latin(c) == word), "")
     if not twin:
         return ""
-    return f"there is `{twin}`, which contains {foreign_letters(twin)}: write both names with the same letters"
+    return f"there is `{twin}`, which contains {foreign_letters(twin)}: use the same letters in both"
 
 
 def _plain(word: str) -> str:

@@ -1,7 +1,7 @@
 """Normal form of symbolic dimensions: sums of products of symbols and floor divisions.
 
-Multiples of the divisor are moved out of floor divisions, and sums of floor divisions are brought to one form.
-So equal dimensions have equal terms, as far as these rules reach.
+Multiples of the divisor are moved out of floor divisions, and sums of floor divisions are brought to one
+form. So equal dimensions have equal terms, as far as these rules reach.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class DimError(ValueError):
 
 
 class ClassCount(str):
-    """The symbol of a class count, `kind.classes`, whose value comes from the rows of its field. Other symbols
-    are plain `str`: names of free dimensions."""
+    """The symbol of a class count, `kind.classes`, whose value comes from the rows of its field. Other
+    symbols are plain `str`: names of free dimensions."""
 
     field: str
 
@@ -77,13 +77,14 @@ class Floor:
 
     @cached_property
     def frame(self) -> Sum:
-        """The numerator, or that of the complement, without its constant: the one with smaller coefficients."""
+        """The numerator without its constant, or that of the complement if its coefficients are smaller."""
         plain = tuple((m, c) for m, c in self.numerator if m)
         return min(plain, tuple((m, self.divisor - c) for m, c in plain), key=lambda s: [c for _, c in s])
 
     @cached_property
     def complement(self) -> Terms:
-        """The floor division by another one: `T // 2 == T - (T + 1) // 2`, `T // 3 == T - (2 * T + 2) // 3`."""
+        """The equivalent terms with another floor division: `T // 2 == T - (T + 1) // 2`,
+        `T // 3 == T - (2 * T + 2) // 3`."""
         other = floor_divide(_opposite(dict(self.numerator), self.divisor), self.divisor)
         return add({m: 1 for m, _ in self.numerator if m}, other, -1)
 
@@ -96,9 +97,7 @@ Sum = tuple[tuple[Monomial, int], ...]  # the same, hashable and sorted
 
 def bounded(number: int) -> int:
     if abs(number) > MAX_INTEGER:
-        raise DimError(
-            f"a dimension contains a number above the maximum, {MAX_INTEGER:.0e}"
-        )
+        raise DimError(f"a dimension contains a number above the maximum, {MAX_INTEGER:.0e}")
     return number
 
 
@@ -229,7 +228,7 @@ def divide(a: Terms, b: Terms) -> tuple[Terms, Terms]:
 
 
 def _single_floor(monomial: Monomial) -> tuple[Floor | None, Monomial]:
-    """The only floor division in a monomial, and the monomial without it; None if there is not exactly one."""
+    """The only floor division in a monomial, and the other atoms; None if there is not exactly one."""
     found = [(atom, power) for atom, power in monomial if isinstance(atom, Floor)]
     if len(found) != 1 or found[0][1] != 1:
         return None, monomial
@@ -348,8 +347,8 @@ def lowest(terms: Terms) -> int | None:
 
 
 def _lowest_shifted(terms: Terms) -> int | None:
-    """The lower bound by substitution of each atom with its lower bound plus a rest >= 0. The constant term is
-    the bound if no other coefficient is negative."""
+    """The lower bound by substitution of each atom with its lower bound plus a rest >= 0. The constant term
+    is the bound if no other coefficient is negative."""
     shift: dict[Any, int] = {}
     for atom in {atom for m in terms for atom, _ in m}:
         low = 1 if isinstance(atom, str) else atom.lowest

@@ -1,4 +1,4 @@
-"""The graph: values, nodes, inputs, weights and outputs. Immutable and fully typed; the batch axis is implicit."""
+"""The graph: values, nodes, inputs, weights, outputs. Immutable and typed; the batch axis is implicit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Site:
         return tuple(use for use in self.uses if not use.is_copy)
 
     def way(self) -> tuple[str, ...]:
-        """The chain of block uses as notes of a message, innermost first; a long chain is cut in the middle."""
+        """The chain of block uses as notes, innermost first; a long chain is cut in the middle."""
         ways = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
         if len(ways) <= 6:
             return ways
@@ -80,9 +80,9 @@ class Value:
 class GraphInput(Value):
     """An input tensor of a graph.
 
-    `kind` is its role: an `input` of the model; a `target`, with which the loss compares an output; a `length`,
-    the number of steps of a sequence dimension in each sample; a `state`, which a step of the model passes to
-    the next. `field` is the field of the data that provides the values.
+    `kind` is its role: an `input` of the model; a `target`, with which the loss compares an output; a
+    `length`, the number of steps of a sequence dimension in each sample; a `state`, which a step of the model
+    passes to the next. `field` is the field of the data that provides the values.
     """
 
     kind: InputKind
@@ -170,8 +170,8 @@ class Graph:
     def depends(
         self, marks: Mapping[Value, int], held: Mapping[Value, int] | None = None
     ) -> dict[Value, int]:
-        """Forward propagation of marks: for each value the marks of all values that it depends on, including its
-        own. Marks are bits, so one pass propagates many of them. The marks in `held` of a value stop there."""
+        """Forward propagation of marks: for each value the marks of all values that it depends on, and its
+        own. Marks are bits, so one pass propagates many of them. Marks in `held` of a value stop there."""
         found, held = dict(marks), held or {}
         for node in self.nodes if found else ():
             mark = union(found.get(v, 0) for v in node.reads)
@@ -203,8 +203,8 @@ class Output:
     """A declared output with its value.
 
     `flowed` is the value that flows into the output. `scores` is the value for the loss: the same, or the
-    operand of a matching activation. `target` is the name of the target field, and `target_value` that field in
-    the training graph; None if nothing reads it.
+    operand of a matching activation. `target` is the name of the target field, and `target_value` that field
+    in the training graph; None if nothing reads it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Pairs of brackets among tokens, and what is said of those without a partner."""
+"""Matching of brackets, and errors for unmatched ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlc.compiler.parse.tokens import Token
 
 MAX_NESTING = 100
-AHEAD = 200  # tokens that are looked through for a partner on the same line
+AHEAD = 200  # tokens that are searched for the matching bracket on the same line
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
@@ -27,8 +27,8 @@ HEADS = frozenset(
 
 @dataclass
 class Paired:
-    """The tokens, with a `{` that is surely missing; the places of brackets without a partner, and what is
-    said of them."""
+    """The tokens, with a `{` inserted where it is certainly missing; the offsets of unmatched brackets, and
+    their errors."""
 
     items: list[Token]
     errors: list[Diagnostic] = field(default_factory=list)
@@ -37,8 +37,8 @@ class Paired:
 
 
 def pair(items: list[Token], source: Source, open_string_lines: Collection[int]) -> Paired:
-    """Find the brackets without a partner. Nothing is said of those in the lines of strings without an end,
-    which hide the partner."""
+    """Match brackets and report unmatched ones. Lines with an unterminated string are not reported, because
+    the string can contain the matching bracket."""
     return _Pairing(items, source, open_string_lines).run()
 
 
@@ -83,7 +83,7 @@ class _Pairing:
         open_.pop()
 
     def _closes_later(self, at: int, opener: Token) -> bool:
-        """Whether a bracket has its partner behind an odd one, on the same line."""
+        """Whether the matching bracket of an opener follows on the same line, after a wrong one."""
         level = 0
         for token in self.found.items[at + 1 : at + AHEAD]:
             if token.type == "NEWLINE":
@@ -94,10 +94,10 @@ class _Pairing:
                 return True
         return False
 
-    # --- a `{` that is missing ----------------------------------------------------------------------------
+    # --- missing `{` --------------------------------------------------------------------------------------
 
     def _put_in_braces(self) -> None:
-        """Put in the `{` of a head whose body ends in a `}` that no other `{` opens."""
+        """Insert a missing `{` after the head of a statement, if an unmatched `}` ends its body."""
         items, level = self.found.items, 0
         heads: list[tuple[int, int]] = []  # the first and the last token of each head that lacks its `{`
         starts = 0  # the first token of the line
@@ -135,12 +135,12 @@ class _Pairing:
             begin = at + 1
             place, end = (Span(self.source, last.end_pos, last.end_pos),
                           Span(self.source, closer.start_pos, closer.end_pos))  # fmt: skip
-            labels = (Label(place), Label(end, "this closes nothing else"))
+            labels = (Label(place), Label(end, "this `}` has no `{`"))
             message = "a `{` is missing at the end of this line"
             self.found.errors.append(Diagnostic("E0103", message, labels, (), "write ` {`"))
         return [*made, *items[begin:]]
 
-    # --- what is said -------------------------------------------------------------------------------------
+    # --- errors -------------------------------------------------------------------------------------------
 
     def _tell(self, code: str, token: Token, message: str, help: str) -> None:
         place = Label(Span(self.source, token.start_pos, token.end_pos))
@@ -152,7 +152,7 @@ class _Pairing:
                 self._tell("E0103", token, f"this `{token}` is never closed", self._missing(token))
         spare = [token.type for token in self.unclosed]
         for token in self.stray:
-            if CLOSERS[token.type] in spare:  # put in the wrong order: told at the opener
+            if CLOSERS[token.type] in spare:  # in the wrong order: reported at the opener
                 spare.remove(CLOSERS[token.type])
             else:
                 opener = SIGNS[CLOSERS[token.type]]
@@ -162,7 +162,7 @@ class _Pairing:
             self._tell("E0103", opener, f"this `{opener}` is closed by `{closer}`", help)
 
     def _missing(self, opener: Token) -> str:
-        """Where the partner of a bracket may be missing."""
+        """The help for an unclosed bracket: where the closing one is probably missing."""
         closer = SIGNS[OPENERS[opener.type]]
         if opener.type == "LBRACE":
             margin = _indent(self.source.line(opener.line))
@@ -178,7 +178,7 @@ def _indent(line: str) -> int:
 
 
 def partners(items: list[Token], unpaired: Collection[int]) -> dict[int, int]:
-    """Leads from the place of an opening bracket to the index of its partner, or to the end without one."""
+    """By offset of each opening bracket: the token index of the closing one, or the end if there is none."""
     pairs: dict[int, int] = {}
     open_: list[Token] = []
     for i, token in enumerate(items):

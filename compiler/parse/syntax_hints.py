@@ -1,5 +1,4 @@
-"""What to say of a statement that the grammar does not know:
-what was found, what was expected, the likely fix."""
+"""Errors for statements that the grammar does not accept: found and expected tokens, and the likely fix."""
 
 from __future__ import annotations
 
@@ -24,31 +23,31 @@ if TYPE_CHECKING:
 
 TYPES = frozenset(ELEMENTS)
 
-LAYERS = "layers stand in a flow: `x -> dense(8) -> relu -> y`"
-# Words that open a statement in other languages, and that no dialect reads.
+LAYERS = "layers are written in a flow: `x -> dense(8) -> relu -> y`"
+# Words that start a statement in other languages, without a rule in `dialects`.
 FOREIGN_WORDS = {
     **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
-    **dict.fromkeys(("while", "until", "loop", "foreach"), "the one loop is `for x in list { ... }`"),
+    **dict.fromkeys(("while", "until", "loop", "foreach"), "the only loop is `for x in list { ... }`"),
     **dict.fromkeys(("from", "using", "use"),
                     'an import is written `import f, g from "other.dl"`'),
     **dict.fromkeys(("with", "try", "except", "finally", "catch", "raise", "throw"),
-                    "a spec says what is computed, and nothing else runs: take these lines out"),
+                    "a spec only describes a computation: remove these lines"),
     **dict.fromkeys(("switch", "match", "case", "when"),
                     "a choice is written `if c { ... } else if d { ... }`"),
-    **dict.fromkeys(("assert", "test", "check"), "what has to hold is written into `expect { ... }`"),
+    **dict.fromkeys(("assert", "test", "check"), "expectations are written in `expect { ... }`"),
     **dict.fromkeys(("del", "nonlocal", "yield", "await", "defer", "typedef", "package"),
-                    "take the line out"),
+                    "remove the line"),
     **dict.fromkeys(("layers", "architecture", "neural_network"),
-                    f"a file is one model, and nothing stands around it; {LAYERS}"),
+                    f"a file is one model, without a block around it; {LAYERS}"),
     **dict.fromkeys(("inputs", "input_features", "features"), "each input is declared: `input x: float`"),
     **dict.fromkeys(("outputs", "output_features"), "each output is declared: `output y: float`"),
-    **dict.fromkeys(("preprocessing", "transforms"), "preprocessing stands in the flow: `x -> standardize`"),
-    **dict.fromkeys(("dataset", "source", "rows"), "rows are named in `data { source = ... }`"),
+    **dict.fromkeys(("preprocessing", "transforms"), "preprocessing is part of the flow: `x -> standardize`"),
+    **dict.fromkeys(("dataset", "source", "rows"), "the source of rows is given in `data { source = ... }`"),
     **dict.fromkeys(("training", "optimizer", "loss", "trainer", "hyperparameters"),
-                    "settings of training stand in `train { ... }`"),
+                    "settings of training are written in `train { ... }`"),
 }  # fmt: skip
 
-# What the grammar may want next, in the words of the language and in the order they are told.
+# Token types that the grammar may expect, as messages write them, in this order.
 WANTED = {
     "EQUAL": "`=`", "COLON": "`:`", "LPAR": "`(`", "LBRACE": "`{`", "IN": "`in`", "FROM": "`from`",
     "ELSE": "`else`", "COMMA": "`,`", "SEMICOLON": "`;`", "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`",
@@ -61,25 +60,24 @@ _OPERANDS = ("NAME", "NUMBER", "STRING", "LPAR", "LSQB")
 
 @record
 class StatementTokens:
-    """The tokens of one statement; of a body in braces only the braces are among them.
+    """The tokens of one statement, without those of bodies in braces.
 
-    `bodies` leads from the place of a `{` to the first and the last index of its body in the whole text.
+    `bodies` has the range of token indices of a body, by the offset of its `{`.
     """
 
     tokens: list[Token]
     bodies: dict[int, tuple[int, int]]
-    section: str  # the section it opens or stands in
+    section: str  # the section that it opens, or that contains it
 
     @property
     def word(self) -> str:
-        """The first word, if it is a name to the grammar."""
+        """The first word, if it is a NAME token."""
         return str(self.tokens[0]) if self.tokens[0].type == "NAME" else ""
 
 
 @record
 class _Slip:
-    """A token that does not fit, and its surroundings; `found` is `$END` where the
-    statement ends too early."""
+    """An unexpected token with its context; `found` is `$END` if the statement ends too early."""
 
     line: StatementTokens
     found: Token
@@ -100,7 +98,7 @@ class _Slip:
 
     @property
     def opener(self) -> Token | None:
-        """The bracket that is open here."""
+        """The innermost open bracket before the token."""
         open_: list[Token] = []
         for token in self.line.tokens[: self.at]:
             if token.type in OPENERS:
@@ -111,19 +109,19 @@ class _Slip:
 
 
 def leading_sign(line: StatementTokens, source: Source) -> Diagnostic | None:
-    """The diagnostic of a statement that begins with a sign."""
+    """The error for a statement that begins with `+` or `-`."""
     first = line.tokens[0]
     if first.type not in ("PLUS", "MINUS"):
         return None
-    help = f"put it in brackets, `({first}x) -> f`: a line that begins with a sign continues the line before"
+    why = f"a line that begins with `{first}` continues the line before"
+    help = f"put it in brackets, `({first}x) -> f`: {why}"
     return Diagnostic(
-        "E0102", "a statement cannot begin with a sign", (Label(span_of(source, first)),), (), help
+        "E0102", f"a statement cannot begin with `{first}`", (Label(span_of(source, first)),), (), help
     )
 
 
 def explain(line: StatementTokens, found: Token, accepts: Collection[str], source: Source) -> Diagnostic:
-    """The diagnostic of a statement that the grammar leaves at `found`,
-    where it would have gone on with `accepts`."""
+    """The error for a statement with an unexpected token `found`, where `accepts` are the expected types."""
     ends = found.type == "$END"
     at = (
         len(line.tokens)
@@ -133,7 +131,7 @@ def explain(line: StatementTokens, found: Token, accepts: Collection[str], sourc
     slip = _Slip(line, found, at, accepts)
     if fix := _first_word(slip):
         place = Label(span_of(source, line.tokens[0]))
-        return Diagnostic("E0102", f"`{shorten(line.word)}` opens no statement", (place,), (), fix)
+        return Diagnostic("E0102", f"`{shorten(line.word)}` does not start a statement", (place,), (), fix)
     end = line.tokens[-1].end_pos
     labels = [Label(Span(source, end, end) if ends else span_of(source, found))]
     if (opener := slip.opener) is not None and opener.line < (line.tokens[-1] if ends else found).line:
@@ -145,10 +143,10 @@ def explain(line: StatementTokens, found: Token, accepts: Collection[str], sourc
 
 
 def _no_sign(found: Token, labels: tuple[Label, ...], help: str) -> Diagnostic:
-    """A character that means nothing where it stands."""
+    """The error for a character or symbol that the language does not have."""
     if len(found) == 1 and confusables.is_unseen(found):
         message, help = (
-            f"here stands a character that nobody sees: {confusables.named(found)}",
+            f"there is an invisible character here: {confusables.named(found)}",
             "leave it out",
         )
     elif len(found) == 1:
@@ -191,14 +189,14 @@ def _wanted(slip: _Slip) -> str:
 def _unknown_size(slip: _Slip) -> str:
     """`float[?, 4]`."""
     if slip.found == "?" and slip.before is not None and slip.before.type in ("LSQB", "COMMA"):
-        return "the batch is never written, and a size that is not known has a name, such as `T`"
+        return "the batch size is never written; another unknown size has a name, such as `T`"
     return ""
 
 
 def _dollar(slip: _Slip) -> str:
     """`$x`."""
     before_name = slip.found == "$" and slip.after is not None and slip.after.type == "NAME"
-    return "leave it out: a name stands alone" if before_name else ""
+    return "leave it out: a name has no `$`" if before_name else ""
 
 
 def _help(slip: _Slip) -> str:
@@ -206,7 +204,7 @@ def _help(slip: _Slip) -> str:
 
 
 def _first_word(slip: _Slip) -> str:
-    """The fix of a first word that was meant to open a statement."""
+    """The help for a first word that does not start a statement; empty if it is not the error."""
     opens = slip.found.type in (*_OPERANDS, "LBRACE", "NOT", "TRUE", "FALSE", "NONE", "IF", "FOR", "IN")
     ends = slip.after is None or slip.after.line > slip.found.line
     begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and ends)
@@ -221,7 +219,7 @@ def _first_word(slip: _Slip) -> str:
     return did_you_mean(slip.line.word, DECLARATIONS)
 
 
-# --- the likely fixes, the surest first ---------------------------------------------------------------------
+# --- likely fixes, the most certain first -------------------------------------------------------------------
 
 
 def _else_if(slip: _Slip) -> str:
@@ -230,7 +228,7 @@ def _else_if(slip: _Slip) -> str:
 
 def _sign_at_line_start(slip: _Slip) -> str:
     if slip.found.type in ("PLUS", "MINUS") and slip.starts_line:
-        return f"no statement begins with a sign: put it in brackets, `({slip.found}x) -> f`"
+        return f"no statement begins with `{slip.found}`: put it in brackets, `({slip.found}x) -> f`"
     return ""
 
 
@@ -265,7 +263,7 @@ def _body(slip: _Slip) -> str:
         and slip.line.tokens[0].type in ("IF", "FOR")
         and slip.found.type in _OPERANDS
     ):
-        return "a body stands in braces: `{ ... }`"
+        return "a body is written in braces: `{ ... }`"
     return ""
 
 
@@ -276,21 +274,21 @@ def _nothing_between(slip: _Slip) -> str:
         and slip.before is not None
         and slip.before.type == slip.found.type
     ):
-        return f"leave one `{slip.found}` out, or write what is missing between the two"
+        return f"leave one `{slip.found}` out, or write the missing part between the two"
     return ""
 
 
 def _nothing_behind(slip: _Slip) -> str:
     """`x -> dense(3) ->`."""
     if slip.found.type == "$END" and slip.before is not None and slip.before.type == "ARROW":
-        return "a flow goes on behind `->`: with a stage, or into an output"
+        return "a stage or an output has to follow `->`"
     return ""
 
 
 def _lost_name(slip: _Slip) -> str:
     """`output : float`, `= dense(3)`, `{ ... }`."""
     if slip.at == 0 and slip.found.type == "EQUAL":
-        return "the name that is bound is missing: `name = value`"
+        return "the name before `=` is missing: `name = value`"
     if slip.at == 0 and slip.found.type == "LBRACE":
         return f"the word before a `{{` is missing: the sections are {listed(sorted(SECTIONS))}"
     named = slip.line.word if slip.line.word in DECLARATIONS - {"step", "phase", "import"} else ""
@@ -303,7 +301,7 @@ def _colon(slip: _Slip) -> str:
     if slip.found.type != "COLON":
         return ""
     if "LBRACE" in slip.accepts or (slip.line.tokens[0].type in ("IF", "FOR")):
-        return "a body stands in braces: `{ ... }`"
+        return "a body is written in braces: `{ ... }`"
     if slip.before is None or slip.before.type != "NAME":
         return ""
     if slip.at == 1 and slip.after is not None and str(slip.after) in TYPES:
@@ -334,7 +332,7 @@ def _declaration(slip: _Slip) -> str:
     if slip.at != 1:
         return ""
     if slip.line.word in DECLARATIONS:
-        return f"after `{slip.line.word}` comes a name" if slip.found.type in ("NUMBER", "STRING") else ""
+        return f"a name has to follow `{slip.line.word}`" if slip.found.type in ("NUMBER", "STRING") else ""
     return f"a section is written `{slip.line.word} {{ ... }}`" if slip.line.word in SECTIONS else ""
 
 
@@ -350,12 +348,12 @@ def _missing_value(slip: _Slip) -> str:
 
 def _dictionary(slip: _Slip) -> str:
     if slip.found.type == "LBRACE" and "NUMBER" in slip.accepts:
-        return "braces hold statements; lists are written `[a, b]`, tuples `(a, b)`"
+        return "braces are for statements; a list is written `[a, b]`, a tuple `(a, b)`"
     return ""
 
 
 def _continued_line(slip: _Slip) -> str:
-    """A line goes on that was not meant to."""
+    """An unintended continuation of the line before."""
     if slip.opener is not None:
         return ""
     tokens = slip.line.tokens[: slip.at + 1]
@@ -367,7 +365,7 @@ def _continued_line(slip: _Slip) -> str:
 
 def _brace_below(slip: _Slip) -> str:
     if slip.found.type == "$END" and "LBRACE" in slip.accepts:
-        return "the `{` stands at the end of this line"
+        return "write the `{` at the end of this line"
     return ""
 
 
@@ -381,9 +379,9 @@ def _two_values(slip: _Slip) -> str:
 
 def _several_values(slip: _Slip) -> str:
     if slip.found.type == "COMMA" and "$END" in slip.accepts and slip.line.section and slip.opener is None:
-        return "each setting begins a line of its own"
+        return "each setting is written on its own line"
     if slip.found.type == "COMMA" and "$END" in slip.accepts:
-        return "several values stand in brackets: `(a, b)`"
+        return "several values are written in brackets: `(a, b)`"
     return ""
 
 

@@ -62,9 +62,9 @@ def test_did_you_mean() -> None:
 
 def test_letters_that_only_look_right_are_named() -> None:
     twin = "dеnse"  # noqa: RUF001
-    assert did_you_mean(twin, NAMES) == "write `dense`: it holds `е` (CYRILLIC SMALL LETTER IE)"  # noqa: RUF001
+    assert did_you_mean(twin, NAMES) == "write `dense`: it contains `е` (CYRILLIC SMALL LETTER IE)"  # noqa: RUF001
     said = did_you_mean("dense", [twin])
-    assert said == f"there is `{twin}`, which holds `е` (CYRILLIC SMALL LETTER IE): write both alike"  # noqa: RUF001
+    assert said == f"there is `{twin}`, which contains `е` (CYRILLIC SMALL LETTER IE): use the same letters in both"  # noqa: RUF001
     assert did_you_mean("größe", ["grosse"]) == ""  # no two of these look alike
 
 

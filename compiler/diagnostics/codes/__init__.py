@@ -1,5 +1,5 @@
-"""The page of each error and warning code: `E0203.md` has the title, the reason, the fix, a spec with the error
-and the fixed spec. Pages are read on demand.
+"""The page of each error and warning code: `E0203.md` has the title, the reason, the fix, a spec with the
+error and the fixed spec. Pages are read on demand.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FOLDER = os.path.dirname(__file__)
 
 @record
 class Case:
-    """The files by name, the spec first; the commands to run in their folder; and the expected output, for codes
-    that `dlc check` does not report."""
+    """The files by name, the spec first; the commands to run in their folder; and the expected output, for
+    codes that `dlc check` does not report."""
 
     files: dict[str, str]
     commands: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Statements as other languages write them: how each is written here, and what is read in its place."""
+"""Statements of other languages: the error for each, and the equivalent statement to parse in its place."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ _READERS: tuple[Callable[[UnknownStatement], Found | None], ...] = (
 
 
 def explain(tokens: Tokens, source: Source, section: str) -> Found | None:
-    """What is wrong with a statement that the grammar does not know, where it is one of another language."""
+    """The error for a statement that another language has; None if no rule matches."""
     statement = UnknownStatement(tokens, source, section)
     return next((found for reader in _READERS if (found := reader(statement))), None)

@@ -1,4 +1,4 @@
-"""What stands left of a `=`, and in the brackets of a block."""
+"""Left sides of bindings, and heads of blocks, in the syntax of other languages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlc.compiler.parse.tokens import MAX_MARKS, SECTIONS, retyped
 if TYPE_CHECKING:
     from dlc.compiler.parse.tokens import Token
 
-MAX_SEARCHED = 5_000  # characters of a body that are looked through
+MAX_SEARCHED = 5_000  # characters of a body that are searched
 
 
 def typed_names(s: UnknownStatement) -> Found | None:
@@ -36,7 +36,7 @@ def typed_names(s: UnknownStatement) -> Found | None:
         return None
     left_out = {i for a, b in found for i in range(a, b)}
     instead = [t for i, t in enumerate(s.tokens) if i not in left_out]
-    what = "a block takes tensors of any type" if of_block else "a binding says no type"
+    what = "a block takes tensors of any type" if of_block else "a binding has no type"
     return s.tell(what, "leave it out", *(s.tokens[a:b] for a, b in found), instead=[instead])
 
 
@@ -50,9 +50,9 @@ def block_without_brackets(s: UnknownStatement) -> Found | None:
         return None
     end = next((i for i, t in enumerate(s.tokens) if t.type == "LBRACE"), len(s.tokens))
     named = s.tokens[2:end]
-    message = f"a {s.tokens[0]} names in brackets what flows in"
+    message = f"a {s.tokens[0]} names its tensors in brackets"
     if not named or any(t.type not in ("NAME", "COMMA") for t in named):
-        return s.tell(message, f"write it so: `{s.text(s.tokens[:2])}(x) {{ ... }}`", s.tokens[1:2])
+        return s.tell(message, f"write it as `{s.text(s.tokens[:2])}(x) {{ ... }}`", s.tokens[1:2])
     names = [t for t in named if t.type == "NAME"]
     opener, closer = retyped(named[0], "LPAR", "("), retyped(named[-1], "RPAR", ")")
     instead = [*s.tokens[:2], opener, *listed([[name] for name in names], named[0]), closer, *s.tokens[end:]]
@@ -86,7 +86,7 @@ def block_bound(s: UnknownStatement) -> Found | None:
 
 
 def block_settings(s: UnknownStatement) -> Found | None:
-    """`block f(x, n=3)`: settings stand behind `;`."""
+    """`block f(x, n=3)` for `block f(x; n=3)`."""
     if s.tokens[0].type not in ("BLOCK", "NET") or not s.types(s.tokens[0].type, "NAME", "LPAR"):
         return None
     end = closed(s.tokens, 2)
@@ -100,14 +100,14 @@ def block_settings(s: UnknownStatement) -> Found | None:
         flowing = [parts[0]] if len(parts[0]) == 1 else []
     if not flowing:
         head = f"{s.text(s.tokens[:2])}(x; {', '.join(map(s.text, parts))})"
-        return s.tell("a block names the tensors that flow in, before its settings and a `;`",
+        return s.tell("a block names its tensors before a `;` and its settings",
                       f"name them: `{head}`", s.tokens[2 : end + 1])  # fmt: skip
     others = [part for part in parts if part not in flowing]
     written = "; ".join(", ".join(map(s.text, group)) for group in (flowing, others))
     head = [*s.tokens[:3], *listed(flowing, inside[0])]
     head += [retyped(inside[0], "SEMICOLON", ";"), *listed(others, inside[0]), *s.tokens[end:]]
     return s.tell(
-        "settings of a block stand behind `;`, its tensors before it",
+        "the settings of a block are written after `;`, its tensors before it",
         f"write `({written})`",
         s.tokens[2 : end + 1],
         instead=[head],
@@ -115,7 +115,7 @@ def block_settings(s: UnknownStatement) -> Found | None:
 
 
 def _flows(s: UnknownStatement, name: Token, head: int) -> bool:
-    """Whether the body of a block uses a name where a tensor stands: before an arrow, or added to one."""
+    """Whether the body of a block uses a name as a tensor: before an arrow, or as an operand."""
     return flows(s.source.text[s.tokens[head].end_pos : s.tokens[-1].end_pos][:MAX_SEARCHED], name)
 
 
@@ -128,7 +128,7 @@ def flows(body: str, name: str) -> bool:
 
 
 def listed(parts: list[Tokens], place: Token) -> Tokens:
-    """The parts with commas between."""
+    """The parts, separated by commas."""
     made: Tokens = []
     for part in parts:
         made += [retyped(place, "COMMA", ","), *part] if made else part
@@ -141,16 +141,16 @@ def member_bound(s: UnknownStatement) -> Found | None:
     left = s.tokens[:at]
     if s.section == "expect" and at:
         help = "compare with `>=`, `<=` or `==`"
-        return s.tell("what has to hold is a comparison", help, [s.tokens[at]])
+        return s.tell("an expectation is a comparison", help, [s.tokens[at]])
     if at < 3 or any(t.type not in ("NAME", "DOT") for t in left):
         return None
     if str(left[0]) in SECTIONS and len(left) == 3:
         return s.tell(
-            "a setting stands in its section",
-            f"put it there: `{left[0]} {{ {left[2]} = {s.text(s.tokens[at + 1 :])} }}`",
+            "a setting is written in its section",
+            f"move it there: `{left[0]} {{ {left[2]} = {s.text(s.tokens[at + 1 :])} }}`",
             s.tokens,
         )
     instead = [left[-1], *s.tokens[at:]]
     return s.tell(
-        "a name alone can be bound, and no part of it", f"write `{left[-1]}`", left, instead=[instead]
+        "only a name can be bound, not an attribute", f"write `{left[-1]}`", left, instead=[instead]
     )

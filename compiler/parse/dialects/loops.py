@@ -1,4 +1,4 @@
-"""Loops and ranges."""
+"""Loops and ranges in the syntax of other languages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def counted_loop(s: UnknownStatement) -> Found | None:
         return s.tell("a loop has no brackets", f"write `{s.text(head[1:-1])}`", head, instead=[instead])
     if [t.type for t in head[:2]] == ["NAME", "EQUAL"]:
         instead = [*s.tokens[:2], retyped(head[1], "IN", "in"), *s.tokens[3:]]
-        return s.tell("a loop goes over a list", "write `in`", [head[1]], instead=[instead])
+        return s.tell("a loop iterates over a list", "write `in`", [head[1]], instead=[instead])
     names = [t for t in head if t.type == "NAME" and str(t) not in BINDERS]
     inner = [t for t in head if t.type not in ("LPAR", "RPAR")] if head[0].type == "LPAR" else head
     below = [
@@ -38,8 +38,8 @@ def counted_loop(s: UnknownStatement) -> Found | None:
         last = inner[below[0] + 1]
         stop = str(last) if inner[below[0]] == "<" else one_more(last)
         written = f"{names[0]} in range({stop})" if first == "0" else f"{names[0]} in range({first}, {stop})"
-        return s.tell("a loop goes over a list", f"write `{written}`", head)
-    return s.tell("a loop goes over a list", "it is written `for i in range(3) { ... }`", head)
+        return s.tell("a loop iterates over a list", f"write `{written}`", head)
+    return s.tell("a loop iterates over a list", "it is written `for i in range(3) { ... }`", head)
 
 
 def counting(s: UnknownStatement) -> Found | None:
@@ -62,7 +62,7 @@ def counting(s: UnknownStatement) -> Found | None:
             call = [name, opener, low, retyped(token, "COMMA", ","), end, retyped(high, "RPAR", ")")]
             instead = [*s.tokens[: i - 1], *call, *s.tokens[i + 2 :]]
             return s.tell(
-                "a list of numbers is made by `range`, which leaves out its end",
+                "a list of numbers is made by `range`, which excludes its end",
                 f"write `{written}`",
                 s.tokens[i - 1 : i + 2],
                 instead=[instead],

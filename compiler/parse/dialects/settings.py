@@ -1,4 +1,4 @@
-"""Sections and their settings."""
+"""Sections and settings in the syntax of other languages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dlc.compiler.parse.tokens import DECLARATIONS, SECTIONS, retyped
 
 
 def with_colons(s: UnknownStatement) -> Found | None:
-    """`epochs: 3`, also several with commas between."""
+    """`epochs: 3`, also several separated by commas."""
     colons = [i for i, t, level in levels(s.tokens) if t.type == "COLON" and level == 0]
     if not s.section or 1 not in colons or not s.types("NAME", "COLON") or s.tokens[2:3] == []:
         return None
@@ -34,10 +34,10 @@ def several_settings(s: UnknownStatement) -> Found | None:
     parts = [part for part in parts if part]
     what = "setting" if s.section else "statement"
     if all(i + 1 == len(s.tokens) or s.tokens[i + 1].line > s.tokens[i].line for i in cuts):
-        message = f"a {what} ends with its line, and without a comma"
+        message = f"a {what} ends with its line, without a comma"
         return s.tell(message, "leave it out", *([s.tokens[i]] for i in cuts), instead=parts)
     return s.tell(
-        f"each {what} begins a line of its own",
+        f"each {what} is written on its own line",
         "put a new line in place of the comma",
         *([s.tokens[i]] for i in cuts),
         instead=parts,
@@ -79,7 +79,7 @@ def listed_values(s: UnknownStatement) -> Found | None:
     outside = [t for _, t, level in levels(values) if level == 0]
     if len(split(values)) < 2 or values[-1].type == "COMMA" or any(t.type == "EQUAL" for t in outside):
         return None
-    return s.tell("several values stand in a list", f"write `[{s.text(values)}]`", values)
+    return s.tell("several values are written as a list", f"write `[{s.text(values)}]`", values)
 
 
 def beside_its_member(s: UnknownStatement) -> Found | None:
@@ -92,6 +92,6 @@ def beside_its_member(s: UnknownStatement) -> Found | None:
     starts = [i for i, t in enumerate(given) if [b.type for b in given[i : i + 2]] == ["NAME", "EQUAL"]]
     parts = [split(given[a:b])[0] for a, b in pairwise([*starts, len(given)])]
     inside = [retyped(given[0], "LPAR", "("), *listed(parts, given[0]), retyped(given[-1], "RPAR", ")")]
-    message = f"the settings of `{member}` stand in brackets"
+    message = f"the settings of `{member}` are written in brackets"
     help = f"write `{member}({', '.join(map(s.text, parts))})`"
     return s.tell(message, help, s.tokens[2:], instead=[[*s.tokens[:3], *inside]])

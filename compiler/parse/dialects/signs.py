@@ -1,4 +1,4 @@
-"""Signs of other languages, and words with letters of other alphabets."""
+"""Operator symbols and literals of other languages, and keywords with letters of other alphabets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dlc.compiler.diagnostics.confusables import foreign_letters, latin
 from dlc.compiler.parse.dialects.statement import VALUES, Found, Tokens, UnknownStatement, levels, touch
 from dlc.compiler.parse.tokens import DECLARATIONS, RESERVED, SECTIONS, retyped
 
-COMMA = "a number has a decimal point, and no comma"
+COMMA = "a number has a decimal point, not a comma"
 
 
 def disguised_word(s: UnknownStatement) -> Found | None:
-    """A word of the language with a letter of another alphabet in it."""
+    """A keyword that contains a letter of another alphabet."""
     for i, token in enumerate(s.tokens):
         plain = latin(token)
         is_word = plain.upper() in RESERVED or (i == 0 and plain in DECLARATIONS | SECTIONS)
@@ -21,7 +21,7 @@ def disguised_word(s: UnknownStatement) -> Found | None:
             instead = [*s.tokens[:i], retyped(token, kind, plain), *s.tokens[i + 1 :]]
             return s.tell(
                 f"`{token}` is not the word `{plain}`",
-                f"write `{plain}`: it holds {foreign_letters(token)}",
+                f"write `{plain}`: it contains {foreign_letters(token)}",
                 [token],
                 instead=[instead],
             )
@@ -29,7 +29,7 @@ def disguised_word(s: UnknownStatement) -> Found | None:
 
 
 def pipe(s: UnknownStatement) -> Found | None:
-    """`x | f`, and `a | b` of conditions."""
+    """`x | f`; and `a | b` in a condition."""
     bars = [i for i, token in enumerate(s.tokens) if token == "|" and token.type == "UNEXPECTED"]
     if not bars or any(i == 0 or s.tokens[i - 1].type not in (*VALUES, "RPAR", "RSQB") for i in bars):
         return None
@@ -87,7 +87,10 @@ def torn_arrow(s: UnknownStatement) -> Found | None:
     for i in reversed(tears):
         instead[i : i + 2] = [retyped(instead[i], "ARROW", "->")]
     return s.tell(
-        "an arrow is one sign", "write `->`", *(s.tokens[i : i + 2] for i in tears), instead=[instead]
+        "an arrow is written without a space",
+        "write `->`",
+        *(s.tokens[i : i + 2] for i in tears),
+        instead=[instead],
     )
 
 
@@ -124,7 +127,7 @@ def unit(s: UnknownStatement) -> Found | None:
         return None
     if s.tokens[2].line != s.tokens[3].line:
         return None
-    return s.tell("a number stands without a unit", "leave it out", s.tokens[3:], instead=[s.tokens[:3]])
+    return s.tell("a number has no unit", "leave it out", s.tokens[3:], instead=[s.tokens[:3]])
 
 
 def stage_without_brackets(s: UnknownStatement) -> Found | None:
@@ -142,7 +145,7 @@ def stage_without_brackets(s: UnknownStatement) -> Found | None:
         opener, closer = retyped(numbers[0], "LPAR", "("), retyped(numbers[-1], "RPAR", ")")
         instead = [*s.tokens[:begin], opener, *inside, closer, *s.tokens[end:]]
         help = f"write `{name}({', '.join(map(str, numbers))})`"
-        message = "the settings of a stage stand in brackets"
+        message = "the settings of a stage are written in brackets"
         return s.tell(message, help, s.tokens[begin - 1 : end], instead=[instead])
     return None
 
@@ -153,7 +156,7 @@ def stage_with_braces(s: UnknownStatement) -> Found | None:
         types = (arrow.type, name.type, brace.type, closer.type)
         if types == ("ARROW", "NAME", "LBRACE", "RBRACE") and touch(name, brace) and closer.line == name.line:
             given = s.source.text[brace.end_pos : closer.start_pos].strip()
-            message = "the settings of a stage stand in round brackets"
+            message = "the settings of a stage are written in round brackets"
             return s.tell(message, f"write `{name}({given})`", [name, closer])
     return None
 
@@ -180,8 +183,8 @@ def string_with_prefix(s: UnknownStatement) -> Found | None:
             and a.lower() in ("r", "b", "u", "f", "rb")
         ):
             instead = [*s.tokens[:i], *s.tokens[i + 1 :]]
-            help = f"write `{b}`" if "{" not in b else "a text holds no values: `+` joins two texts"
-            return s.tell("a text has nothing before its quotes", help, [a, b], instead=[instead])
+            help = f"write `{b}`" if "{" not in b else "a string has no placeholders: `+` joins two strings"
+            return s.tell("a string has no prefix", help, [a, b], instead=[instead])
     return None
 
 
@@ -193,7 +196,7 @@ def is_none(s: UnknownStatement) -> Found | None:
             sign = "!=" if width == 2 else "=="
             instead = [*s.tokens[:i], retyped(token, "COMPARE", sign), *s.tokens[i + width :]]
             return s.tell(
-                "values are compared with signs",
+                "values are compared with `==` and `!=`",
                 f"write `{sign}`",
                 s.tokens[i : i + width],
                 instead=[instead],

@@ -1,4 +1,4 @@
-"""Words that open statements elsewhere, or stand within them: imports, functions, `let`, `lambda`."""
+"""Keywords of other languages: imports, functions, `let`, `lambda`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from dlc.compiler.parse.dialects.statement import Found, UnknownStatement, close
 from dlc.compiler.parse.syntax_hints import FOREIGN_WORDS, LAYERS
 from dlc.compiler.parse.tokens import DECLARATIONS, SECTIONS, retyped
 
-# What stands before the name in a declaration of a variable.
+# Words before the name in a declaration of a variable.
 BINDERS = frozenset({
     "let", "var", "const", "val", "mut", "auto", "local", "global", "static", "final", "public", "private",
     "set", "int", "float", "double", "bool", "string", "String", "str", "number", "long", "char", "boolean",
     "size_t",
 })  # fmt: skip
-# What declares a template elsewhere, and the word for it here.
+# Words that declare a function or a class, and the equivalent here.
 TEMPLATES = {
     **dict.fromkeys(("def", "function", "func", "fn", "fun", "layer", "sub", "proc", "async", "macro"),
                      "block"),
     **dict.fromkeys(("class", "model", "module", "network", "struct"), "net"),
 }  # fmt: skip
-# What sections are called elsewhere.
+# Names of sections in other libraries.
 SECTIONS_ELSEWHERE = {
     **dict.fromkeys(("trainer", "training", "fit", "hyperparameters", "hparams", "learning"), "train"),
     **dict.fromkeys(("dataset", "datasets", "dataloader", "datamodule"), "data"),
@@ -43,13 +43,14 @@ def python_import(s: UnknownStatement) -> Found | None:
     names = [t for t in s.tokens[1:] if t.type == "NAME"]
     if names and second is names[0] and str(second) in LIBRARIES:
         return s.tell(
-            f"`import` brings blocks of another `.dl` file, and `{second}` is a library",
+            f"`import` is for blocks of another `.dl` file, and `{second}` is a library",
             "leave it out: layers, losses and optimizers are part of the language",
             s.tokens,
             instead=[],
         )
     if second.type == "STRING" and first == "import":
-        return s.tell("an import says what it brings", f"name it: `import f, g from {second}`", s.tokens)
+        message = "an import lists the imported names"
+        return s.tell(message, f"name them: `import f, g from {second}`", s.tokens)
     at = next((i for i, t in enumerate(s.tokens) if t == "import"), 0)
     brought = [t for t in s.tokens[at + 1 :] if t.type == "NAME"]
     plain = all(t.type in ("NAME", "COMMA") for t in s.tokens[at + 1 :])
@@ -59,7 +60,7 @@ def python_import(s: UnknownStatement) -> Found | None:
         instead = [s.tokens[at], *s.tokens[at + 1 :], retyped(first, "NAME", "from"), path]
         listed = ", ".join(map(str, brought))
         return s.tell(
-            "an import begins with what it brings",
+            "an import begins with the imported names",
             f"write `import {listed} from {file}`",
             s.tokens,
             instead=[instead] if plain else None,
@@ -67,7 +68,7 @@ def python_import(s: UnknownStatement) -> Found | None:
     if first == "import" and at == 0 and plain:
         listed = ", ".join(map(str, brought))
         return s.tell(
-            "an import says which file it reads",
+            "an import names its file",
             f'name it: `import {listed} from "other.dl"`, or `from std` for the shipped blocks',
             s.tokens,
         )
@@ -81,7 +82,7 @@ def doubled(s: UnknownStatement) -> Found | None:
         heads = i == 0 and str(a) in SECTIONS | DECLARATIONS
         if str(a) == str(b) and a.line == b.line and (a.type in signs or heads):
             instead = [*s.tokens[: i + 1], *s.tokens[i + 2 :]]
-            return s.tell(f"`{a}` stands here twice", "leave it out", [b], instead=[instead])
+            return s.tell(f"`{a}` is written twice", "leave it out", [b], instead=[instead])
     return None
 
 
@@ -91,7 +92,7 @@ def section_from_elsewhere(s: UnknownStatement) -> Found | None:
     if not meant or not s.types("NAME", "LBRACE"):
         return None
     instead = [retyped(s.tokens[0], "NAME", meant), *s.tokens[1:]]
-    message = f"`{s.tokens[0]}` opens no statement"
+    message = f"`{s.tokens[0]}` does not start a statement"
     return s.tell(message, f"write `{meant}`", s.tokens[:1], instead=[instead])
 
 
@@ -106,8 +107,8 @@ def misspelt(s: UnknownStatement) -> Found | None:
     if meant is None or (s.tokens[1].type == "NAME" and len(s.tokens) == 2):
         return None
     instead = [retyped(s.tokens[0], "NAME", meant), *s.tokens[1:]]
-    return s.tell(f"`{shorten(s.tokens[0])}` opens no statement", f"did you mean `{meant}`?", s.tokens[:1],
-                  instead=[instead])  # fmt: skip
+    message = f"`{shorten(s.tokens[0])}` does not start a statement"
+    return s.tell(message, f"did you mean `{meant}`?", s.tokens[:1], instead=[instead])
 
 
 def _import_of_javascript(s: UnknownStatement) -> Found | None:
@@ -117,7 +118,7 @@ def _import_of_javascript(s: UnknownStatement) -> Found | None:
     if not at or not path:
         return None
     if s.tokens[1].type == "STAR":
-        return s.tell("an import says what it brings", f"name it: `import f, g from {path}`", s.tokens)
+        return s.tell("an import lists the imported names", f"name them: `import f, g from {path}`", s.tokens)
     listed = s.source.text[s.tokens[1].end_pos : s.tokens[at - 1].start_pos].strip()
     return s.tell("an import has no braces", f"write `import {listed} from {path}`", s.tokens)
 
@@ -126,7 +127,7 @@ def template(s: UnknownStatement) -> Found | None:
     """`def f(x, n=3):`, `function f(x) {`, `class Net(nn.Module):`, `model {`."""
     word = TEMPLATES.get(str(s.tokens[0]), "")
     if word == "net" and s.types("NAME", "LBRACE"):
-        return s.tell(f"`{s.tokens[0]}` opens no statement", LAYERS, s.tokens[:1])
+        return s.tell(f"`{s.tokens[0]}` does not start a statement", LAYERS, s.tokens[:1])
     if not word or s.tokens[0].type != "NAME" or len(s.tokens) < 2 or s.tokens[1].type != "NAME":
         return None
     name = s.tokens[1]
@@ -148,14 +149,18 @@ def template(s: UnknownStatement) -> Found | None:
     if s.tokens[-1].type == "RBRACE" and opener == 2 and plain and str(s.tokens[0]) != "class":
         instead = [retyped(s.tokens[0], "NAME", word), *s.tokens[1:]]
         return s.tell(
-            f"`{s.tokens[0]}` opens no statement", f"write `{word}`", s.tokens[:1], instead=[instead]
+            f"`{s.tokens[0]}` does not start a statement",
+            f"write `{word}`",
+            s.tokens[:1],
+            instead=[instead],
         )
     what = "a network" if word == "net" else "a template"
-    return s.tell(f"`{s.tokens[0]}` opens no statement", f"{what} is declared `{written}`", s.tokens[:1])
+    message = f"`{s.tokens[0]}` does not start a statement"
+    return s.tell(message, f"{what} is declared `{written}`", s.tokens[:1])
 
 
 def _body_of_python(s: UnknownStatement) -> str:
-    """The lines further in behind a statement that ends in `:`."""
+    """The indented lines after a statement that ends in `:`."""
     last = s.tokens[-1]
     if last.type != "COLON":
         return ""
@@ -173,12 +178,12 @@ def word_before_binding(s: UnknownStatement) -> Found | None:
     if words and len(rest) > 1 and rest[0].type == "NAME" and rest[1].type == "EQUAL":
         return s.tell("a binding is written `name = value`", "leave it out", s.tokens[:words], instead=[rest])
     if words and rest and rest[0].type == "NAME":
-        message = f"`{s.tokens[0]}` opens no statement"
+        message = f"`{s.tokens[0]}` does not start a statement"
         return s.tell(message, f"a value is given with `=`: `{shorten(rest[0])} = 3`", s.tokens[:1])
     for i, (a, b) in enumerate(pairwise(s.tokens)):
         if a == "new" and a.type == b.type == "NAME":
             return s.tell(
-                "a stage is made by its name alone",
+                "there is no `new`",
                 "leave it out",
                 [a],
                 instead=[[*s.tokens[:i], *s.tokens[i + 1 :]]],
@@ -191,12 +196,12 @@ def lambda_(s: UnknownStatement) -> Found | None:
     at = next((i for i, t in enumerate(s.tokens) if t == "lambda" and t.type == "NAME"), None)
     if at is None:
         return None
-    message = "there is no `lambda`: a stage is a value by itself, and a block gives names to what flows in"
+    message = "there is no `lambda`: a stage is a value itself, and a block has named tensors"
     colon = next((i for i in range(at, len(s.tokens)) if s.tokens[i].type == "COLON"), 0)
     taken, body = s.tokens[at + 1 : colon], s.tokens[colon + 1 :]
     named = s.types("NAME", "EQUAL") and at == 2
     if not colon or not body or not named:
-        return s.tell(message, "declare `block f(x) { return ... }`, and give its name, `f`", [s.tokens[at]])
+        return s.tell(message, "declare `block f(x) { return ... }`, and use its name, `f`", [s.tokens[at]])
     single = len(taken) == 1 and [str(t) for t in body[1:]] == ["(", str(taken[0]), ")"]
     if single and body[0].type == "NAME":
         return s.tell(
@@ -226,7 +231,7 @@ def comprehension(s: UnknownStatement) -> Found | None:
     for i, token, level in levels(s.tokens):
         if token.type == "FOR" and level and i > 1:
             return s.tell(
-                "a list is not made by a `for` within it",
+                "there are no list comprehensions",
                 "begin with `l = []`, and in the body of a `for` write `l = l + [...]`",
                 [token],
             )
@@ -245,7 +250,7 @@ def starred(s: UnknownStatement) -> Found | None:
         if b.type == "STAR":
             instead = [*s.tokens[: i + 1], *s.tokens[i + 2 :]]
             return s.tell(
-                "a tuple flows as several tensors by itself", "leave it out", [b], instead=[instead]
+                "a tuple is passed as several tensors without `*`", "leave it out", [b], instead=[instead]
             )
-        return s.tell("a call names each of its settings", "each is written `name=value`", [b])
+        return s.tell("there is no `**` in a call", "write each setting as `name=value`", [b])
     return None

@@ -121,7 +121,7 @@ def measure(value: Any, depth: int = 0) -> int:
     if not isinstance(value, (list, tuple)):
         return 1
     if depth > MAX_DEPTH:
-        raise Reject(f"lists are nested more than {MAX_DEPTH} levels deep", code="E0904")
+        raise Reject(f"lists nested more than {MAX_DEPTH} levels deep", code="E0904")
     entries = len(value) + sum(measure(v, depth + 1) for v in value if isinstance(v, (list, tuple)))
     if entries > MAX_ENTRIES:
         raise Reject(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.values import Halt
 
 Pair = tuple[syntax.Argument, syntax.Argument]
-MESSAGE = "a number has a decimal point, and no comma"
+MESSAGE = "a number has a decimal point, not a comma"
 
 
 def refuse(ev: Evaluator, definition: type[Definition], call: syntax.Call) -> Halt | None:

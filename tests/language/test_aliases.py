@@ -129,7 +129,7 @@ def test_no_hint_promises_what_is_not_built() -> None:
         ("x -> dense(3, return_sequences=true) -> y", "it goes with `lstm`, which is not built yet"),
         ("input z: uint\nx -> y", "write `int32`"),
         ("x -> y\nset h", "a value is given with `=`: `h = 3`"),
-        ("x -> y\nmodel {\n}", "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
+        ("x -> y\nmodel {\n}", "layers are written in a flow: `x -> dense(8) -> relu -> y`"),
         ("x -> y\nprint x", aliases.PHRASES["print"]),
         ("x -> y\nprint(x)", aliases.PHRASES["print"]),
         ("os.path -> y", "the words of the language stand by themselves, and need no module"),

@@ -55,7 +55,7 @@ def test_values_of_numpy_are_those_of_python(name: str, given: object, taken: ob
     ("name", b"b", "`name` was set to a `bytes` of Python"),
     ("name", NO_TEXT, "`name` was set to text that is not UTF-8"),
     ("sizes", [b"a"], "`sizes` was set to a list that holds a `bytes` of Python"),
-    ("sizes", ENDLESS, "`sizes` was set to lists within lists more than 50 levels deep"),
+    ("sizes", ENDLESS, "`sizes` was set to lists nested more than 50 levels deep"),
     ("anything", {}, "a `dict` of Python"), ("anything", object(), "a `object` of Python"),
     ("anything", 1j, "a `complex` of Python"),
     ("unit", 8, "the spec has no param `unit`"), (3, 8, "the spec has no param `3`"),

@@ -34,10 +34,10 @@ class OutputKind:
     loss: ClassVar[str] = ""  # the default loss; empty if there is none
     metrics: ClassVar[tuple[str, ...]] = ()
     # Activations that do not fit before the output, and the help for them.
-    wrong: ClassVar[frozenset[str]] = frozenset()
-    meant: ClassVar[str] = ""
+    mismatched: ClassVar[frozenset[str]] = frozenset()
+    mismatch_help: ClassVar[str] = ""
     # The operator that does the same as the postprocessing; after it there are no scores for the output.
-    decides: ClassVar[str] = ""
+    equivalent_operator: ClassVar[str] = ""
     # The suffix of the probabilities' name in the artifact; empty if there are none.
     probabilities: ClassVar[str] = ""
 
@@ -72,10 +72,10 @@ class ClassKind(OutputKind):
     word = "class"
     loss = "cross_entropy"
     metrics = ("accuracy",)
-    wrong = frozenset({"sigmoid", "hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign",
+    mismatched = frozenset({"sigmoid", "hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign",
                           "log_softmax", "threshold"})  # fmt: skip
-    meant = "leave it out, so that scores flow in, or end in `softmax`"
-    decides = "argmax"
+    mismatch_help = "leave it out, so that scores flow in, or end in `softmax`"
+    equivalent_operator = "argmax"
     probabilities = "_probabilities"
 
     def scores_shape(self, declared):
@@ -109,9 +109,9 @@ class BinaryKind(OutputKind):
     word = "binary"
     loss = "bce"
     metrics = ("accuracy",)
-    wrong = frozenset({"hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign", "softmax",
+    mismatched = frozenset({"hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign", "softmax",
                           "log_softmax"})  # fmt: skip
-    meant = "leave it out, so that a score flows in, or end in `sigmoid`"
+    mismatch_help = "leave it out, so that a score flows in, or end in `sigmoid`"
     probabilities = "_probability"
 
     def target(self, declared):
@@ -140,13 +140,15 @@ class BoolKind(OutputKind):
             yield "at_least_half", postprocessing.AtLeastHalf()
 
 
-class RealKind(OutputKind):
+class FloatKind(OutputKind):
     elements = FLOATS
     word = "float"
     loss = "mse"
     metrics = ("mae", "r2")
-    wrong = frozenset({"softmax", "log_softmax"})
-    meant = "declare the output as `class(...)` for one of several classes, or leave the activation out"
+    mismatched = frozenset({"softmax", "log_softmax"})
+    mismatch_help = (
+        "declare the output as `class(...)` for one of several classes, or leave the activation out"
+    )
 
     def target(self, declared):
         return "float"
@@ -156,7 +158,7 @@ class RealKind(OutputKind):
             yield "cast", Cast(to=declared.element)
 
 
-class WholeKind(OutputKind):
+class IntegerKind(OutputKind):
     elements = INTEGERS
     word = "int"
     metrics = ("mae", "r2")
@@ -166,7 +168,7 @@ class WholeKind(OutputKind):
             yield "round_to", postprocessing.RoundTo(element=declared.element)
 
 
-class TextKind(OutputKind):
+class StringKind(OutputKind):
     """Text, which is an input only."""
 
     elements = ("string",)
@@ -175,7 +177,7 @@ class TextKind(OutputKind):
 
 KINDS: dict[str, OutputKind] = {
     element: kind
-    for kind in (ClassKind(), BinaryKind(), BoolKind(), RealKind(), WholeKind(), TextKind())
+    for kind in (ClassKind(), BinaryKind(), BoolKind(), FloatKind(), IntegerKind(), StringKind())
     for element in kind.elements
 }
 

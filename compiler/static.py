@@ -15,7 +15,7 @@ MAX_ENTRIES = 100_000  # of a list, including those of nested lists
 MAX_DEPTH = 50  # of nested lists
 MAX_INTEGER = 2**63
 MAX_NUMBER = 10**30  # maximum literal in a spec
-PLAIN_KINDS = ("b", "i", "u", "f", "U")  # dtype kinds of NumPy: booleans, integers, floats, strings
+ARRAY_KINDS = ("b", "i", "u", "f", "U")  # dtype kinds of NumPy: booleans, integers, floats, strings
 
 PLAIN = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
@@ -24,61 +24,61 @@ PLAIN = {
 }  # fmt: skip
 
 
-def compute(sign: str, left: Any, right: Any) -> Any:
-    """The value of `left sign right`; `Reject` if it has none."""
-    if sign in ("==", "!="):
-        return (equal(left, right)) == (sign == "==")
-    if sign == "+" and isinstance(left, list) and isinstance(right, list):
+def compute(symbol: str, left: Any, right: Any) -> Any:
+    """The value of `left symbol right`; `Reject` if it has none."""
+    if symbol in ("==", "!="):
+        return (equal(left, right)) == (symbol == "==")
+    if symbol == "+" and isinstance(left, list) and isinstance(right, list):
         if len(left) + len(right) > MAX_LIST:
             raise Reject(f"a list of more than {MAX_LIST:_} entries", code="E0904")
         return left + right
-    if sign == "+" and isinstance(left, str) and isinstance(right, str):
+    if symbol == "+" and isinstance(left, str) and isinstance(right, str):
         if len(left) + len(right) > MAX_LIST:
             raise Reject(f"a text of more than {MAX_LIST:_} letters", code="E0904")
         return left + right
-    if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or sign == "@":
-        raise Reject(f"`{sign}` does not work between {describe(left)} and {describe(right)}", code="E0205")
-    if sign in ("<", "<=", ">", ">="):
-        return compare(sign, left, right)
-    if sign in ("/", "//", "%") and right == 0:
+    if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or symbol == "@":
+        raise Reject(f"`{symbol}` does not work between {describe(left)} and {describe(right)}", code="E0205")
+    if symbol in ("<", "<=", ">", ">="):
+        return compare(symbol, left, right)
+    if symbol in ("/", "//", "%") and right == 0:
         raise Reject("division by zero", code="E0206")
-    return bounded(sign, left, right)
+    return bounded(symbol, left, right)
 
 
-def bounded(sign: str, left: Any, right: Any) -> Any:
-    if sign == "**" and not isinstance(left, Dim) and not isinstance(right, Dim) and abs(right) > 64:
+def bounded(symbol: str, left: Any, right: Any) -> Any:
+    if symbol == "**" and not isinstance(left, Dim) and not isinstance(right, Dim) and abs(right) > 64:
         raise Reject(f"the exponent {right} is too large", code="E0206")
     try:
-        result = PLAIN[sign](left, right)
+        result = PLAIN[symbol](left, right)
     except DimError as error:
         raise Reject(str(error), code="E0207") from None
     except (OverflowError, ZeroDivisionError, TypeError):
-        raise Reject(f"`{left} {sign} {right}` has no value", code="E0206") from None
+        raise Reject(f"`{left} {symbol} {right}` has no value", code="E0206") from None
     if isinstance(result, Dim):
         return result
     too_large = not isinstance(result, complex) and not abs(result) <= MAX_INTEGER
     if isinstance(result, complex) or (too_large and (isinstance(result, int) or not isfinite(result))):
-        raise Reject(f"`{left} {sign} {right}` is too large or not a real number", code="E0206")
+        raise Reject(f"`{left} {symbol} {right}` is too large or not a real number", code="E0206")
     return result
 
 
-def compare(sign: str, left: Any, right: Any) -> bool:
+def compare(symbol: str, left: Any, right: Any) -> bool:
     if not isinstance(left, Dim) and not isinstance(right, Dim):
-        return PLAIN[sign](left, right)
+        return PLAIN[symbol](left, right)
     if isinstance(left, float) or isinstance(right, float):
         raise Reject(
-            f"whether `{left} {sign} {right}` holds is not known: it depends on a free dimension",
+            f"whether `{left} {symbol} {right}` holds is not known: it depends on a free dimension",
             code="E0207",
         )
     difference = left - right
     low, high = minimum(difference), minimum(right - left)
     if not isinstance(difference, Dim):
-        return PLAIN[sign](difference, 0)
-    if low is not None and PLAIN[sign](low, 0) and sign in (">", ">="):
+        return PLAIN[symbol](difference, 0)
+    if low is not None and PLAIN[symbol](low, 0) and symbol in (">", ">="):
         return True
-    if high is not None and PLAIN[sign](0, high) and sign in ("<", "<="):
+    if high is not None and PLAIN[symbol](0, high) and symbol in ("<", "<="):
         return True
-    raise Reject(f"whether `{left} {sign} {right}` holds is not known: it depends on a free dimension",
+    raise Reject(f"whether `{left} {symbol} {right}` holds is not known: it depends on a free dimension",
                  code="E0207",
                  help="conditions are decided when the file is compiled; give that "
                       "dimension a number")  # fmt: skip
@@ -143,19 +143,19 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, int):
         if abs(value) > MAX_NUMBER:
-            raise no_plain("a whole number of more than 30 digits", depth)
+            raise not_static("a whole number of more than 30 digits", depth)
         return int(value)
     if isinstance(value, float):
         if not isfinite(value):
-            raise no_plain(f"`{float(value)}`, which is not a finite number", depth)
+            raise not_static(f"`{float(value)}`, which is not a finite number", depth)
         return float(value)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, str):
         if not is_text(value):
-            raise no_plain("text that is not UTF-8", depth)
+            raise not_static("text that is not UTF-8", depth)
         if len(value) > MAX_ENTRIES:
-            raise no_plain(f"a text of more than {MAX_ENTRIES:_} letters", depth)
+            raise not_static(f"a text of more than {MAX_ENTRIES:_} letters", depth)
         return str(value)
     if isinstance(value, (list, tuple)):
         measure(value, depth)
@@ -163,17 +163,17 @@ def plain(value: Any, depth: int = 0) -> Any:
         return tuple(entries) if isinstance(value, tuple) else entries
     if is_array(value):
         if getattr(value, "nbytes", 0) > 8 * MAX_ENTRIES:
-            raise no_plain(f"an array of more than {MAX_ENTRIES:_} entries", depth)
+            raise not_static(f"an array of more than {MAX_ENTRIES:_} entries", depth)
         return plain(value.tolist(), depth)
     own = type(value).__module__.startswith("dlc.")
-    raise no_plain(describe(value) if own else f"a `{type(value).__name__}` of Python", depth)
+    raise not_static(describe(value) if own else f"a `{type(value).__name__}` of Python", depth)
 
 
 def is_array(value: Any) -> bool:
     """Whether the value is an array or a number of NumPy, or a tensor of torch. Neither library is
     imported."""
     module, dtype = type(value).__module__, getattr(value, "dtype", None)
-    return module == "torch" or (module == "numpy" and getattr(dtype, "kind", "") in PLAIN_KINDS)
+    return module == "torch" or (module == "numpy" and getattr(dtype, "kind", "") in ARRAY_KINDS)
 
 
 def is_text(value: str) -> bool:
@@ -185,5 +185,5 @@ def is_text(value: str) -> bool:
     return True
 
 
-def no_plain(found: str, depth: int) -> Reject:
+def not_static(found: str, depth: int) -> Reject:
     return Reject(f"a list that holds {found}" if depth else found, code="E0403")

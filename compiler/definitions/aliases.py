@@ -119,18 +119,18 @@ SETTINGS = {
 
 _KNOWN = "the size of the input is known"
 # Operators that take an input size in PyTorch: the position of that argument, and why it is not needed here.
-OWN_SIZE = {
+INPUT_SIZE_ARGUMENTS = {
     **dict.fromkeys(("dense", "conv", "conv_transpose", "batchnorm", "layernorm", "instancenorm", "rmsnorm",
                      "prelu"), (0, _KNOWN)),
     "groupnorm": (1, _KNOWN),
     "embedding": (0, "the table has a row for each class of the input's type, `class(1000)`"),
 }  # fmt: skip
 # Settings of other libraries that are not needed here, and why.
-NEEDLESS = {
+UNNEEDED_SETTINGS = {
     **dict.fromkeys(("in_features", "in_channels", "input_dim", "input_size", "input_shape", "num_features",
                      "normalized_shape", "input_length", "batch_input_shape", "num_channels", "in_dim"),
                      _KNOWN),
-    "num_embeddings": OWN_SIZE["embedding"][1],
+    "num_embeddings": INPUT_SIZE_ARGUMENTS["embedding"][1],
     **dict.fromkeys(("dtype", "param_dtype"),
                     "numbers are float32 here; `train { precision = ... }` trains otherwise"),
     "device": "`dlc train --device` chooses where it runs", "inplace": "nothing is changed in place",
@@ -156,7 +156,7 @@ NEEDLESS = {
 }  # fmt: skip
 REGULARIZE = "weights are regularized by `train { regularize = l2(1e-4) }`"
 # Settings of other libraries that are written in another part of a spec.
-ELSEWHERE = {
+MOVED_SETTINGS = {
     **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
     **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
                     "gradients are clipped by `train { clip = norm(1.0) }`"),
@@ -219,7 +219,7 @@ FLOWS = frozenset(
 _LOOK = "`dlc show` prints the shape of every value, and `dlc check` prints the errors"
 _RETURN = "a body ends with `}`"
 # Names without a counterpart: what to write instead.
-PHRASES = {
+NAME_HELP = {
     **dict.fromkeys(("print", "printf", "println", "echo", "puts", "display", "summary"), _LOOK),
     **dict.fromkeys(("end", "endif", "endfor", "fi", "done", "begin", "do", "then"), _RETURN),
     **dict.fromkeys(("pass", "continue", "break"), "a body may be empty, and a loop always runs to its end"),
@@ -286,7 +286,7 @@ METHODS = {"size": "shape", "dim": "rank", "ndim": "rank", "ndimension": "rank",
 OPTIMIZERS_OWN = {"lr": "lr", "learning_rate": "lr", "momentum": "momentum", "weight_decay": "weight_decay"}
 
 
-def forms(name: str) -> list[str]:
+def normalized(name: str) -> list[str]:
     """The name in the form of the table keys, and without the affixes of other libraries."""
     plain = name.lower().replace("_", "")
     bare = re.sub(r"[123]d", "", plain)
@@ -300,7 +300,7 @@ def named(name: str, *families: str) -> str:
         return ""
     known, plain = _members(families)
     table = OPERATORS if "operator" in families or "loss" in families else MEMBERS
-    for form in forms(name):
+    for form in normalized(name):
         for names in (table, plain, aliases(families)):
             if (found := names.get(form)) and found in known:
                 return found
@@ -340,7 +340,7 @@ def aliases(families: tuple[str, ...]) -> dict[str, str]:
 
 def operator(name: str) -> str:
     """The help for an unknown name of an operator, a loss or another function; empty if there is none."""
-    if phrase := unbuilt(name) or PHRASES.get(name, PHRASES.get(name.lower(), "")):
+    if phrase := unbuilt(name) or NAME_HELP.get(name, NAME_HELP.get(name.lower(), "")):
         return phrase
     if name in CONSTANTS:
         return f"it is written `{CONSTANTS[name]}` here"
@@ -375,9 +375,9 @@ def setting(name: str, known: Container[str]) -> str:
     """The help for an unknown setting, given the names of the known ones; empty if there is none."""
     if found := called(name, known):
         return f"it is called `{found}` here"
-    if name in NEEDLESS:
-        return f"leave it out: {NEEDLESS[name]}"
-    return unbuilt(name) or ELSEWHERE.get(name, "")
+    if name in UNNEEDED_SETTINGS:
+        return f"leave it out: {UNNEEDED_SETTINGS[name]}"
+    return unbuilt(name) or MOVED_SETTINGS.get(name, "")
 
 
 def unbuilt(name: str) -> str:

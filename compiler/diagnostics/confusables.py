@@ -37,7 +37,7 @@ _TYPES = {
 _NUMBER = re.compile(r"[0-9]+(_[0-9]+)*(\.[0-9]+(_[0-9]+)*)?([eE][+-]?[0-9]+)?")
 
 
-def meant(sign: str) -> tuple[str, str] | None:
+def equivalent(sign: str) -> tuple[str, str] | None:
     """The equivalent of a foreign symbol and the type of its token; None if there is none."""
     plain = SIGNS.get(sign)
     if plain is None and len(sign) > 1 and sign.endswith(">"):  # another form of an arrow
@@ -54,7 +54,7 @@ def compatible(text: str) -> str:
     return normalize("NFKC", text)
 
 
-def latin(word: str) -> str:
+def to_latin(word: str) -> str:
     """The word without accents, and with Latin letters in place of those that look like them."""
     if word.isascii():
         return word
@@ -68,11 +68,12 @@ def named(character: str) -> str:
     """The character and its Unicode name: `е` (CYRILLIC SMALL LETTER IE). An invisible one: the name only."""
     from unicodedata import combining, name
 
-    call = name(character, f"U+{ord(character):04X}")
-    return call if combining(character) or not character.isprintable() else f"{shown(character)} ({call})"
+    title = name(character, f"U+{ord(character):04X}")
+    visible = character.isprintable() and not combining(character)
+    return f"{quote_character(character)} ({title})" if visible else title
 
 
-def foreign_letters(word: str) -> str:
+def non_ascii_letters(word: str) -> str:
     """The letters of a word that are not ASCII: "`е` (CYRILLIC SMALL LETTER IE)"."""
     letters = [named(c) for c in dict.fromkeys(word) if not c.isascii()]
     return " and ".join(letters[:2]) + ", ..." * (len(letters) > 2)
@@ -90,7 +91,7 @@ def is_unseen(character: str) -> bool:
     return category(character) in ("Cf", "Cc", "Co")
 
 
-def shown(character: str) -> str:
+def quote_character(character: str) -> str:
     return f"`{character}`" if character.isprintable() and character != "`" else f"U+{ord(character):04X}"
 
 
@@ -107,10 +108,10 @@ def character_help(character: str) -> str:
     return ""
 
 
-def number(text: str) -> str:
+def corrected_number(text: str) -> str:
     """The likely number for a malformed one; empty if it is not clear."""
     if re.fullmatch("0[xXbBoO][0-9a-fA-F]{1,15}", text):
-        return in_tens(text)
+        return to_decimal(text)
     if thousands := re.fullmatch("([1-9][0-9]{0,5})([kKM])", text):
         return thousands[1] + ("_000" if thousands[2] in "kK" else "_000_000")
     for digits in (text, text[:-1] if text[-1] in "fFlLdDuU" else text) if len(text) <= 40 else ():
@@ -121,14 +122,14 @@ def number(text: str) -> str:
 
 
 def number_help(text: str) -> str:
-    if plain := number(text):
+    if plain := corrected_number(text):
         return f"write `{plain}`"
     if re.fullmatch("[0-9]+(?![eE][0-9]*$)[^\\W\\d]\\w*", text):
         return "a name does not begin with a digit"
     return "numbers are written like `3`, `61_706`, `0.5`, `1e-3`"
 
 
-def in_tens(text: str) -> str:
+def to_decimal(text: str) -> str:
     """An integer with a prefix such as `0xff`, in decimal."""
     try:
         return str(int(text, 0))

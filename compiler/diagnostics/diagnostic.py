@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Site
 
 
-NAMES = ("E0301", "E0901")  # unknown and unimplemented names: one diagnostic for each name
-SIGNS = ("E0101", "E0102", "E0105")  # syntax errors: one diagnostic for equal texts with the same help
+UNKNOWN_NAMES = ("E0301", "E0901")  # unknown and unimplemented names: one diagnostic for each name
+SYNTAX = ("E0101", "E0102", "E0105")  # syntax errors: one diagnostic for equal texts with the same help
 MAX_MARKS = 10  # spans of a merged diagnostic
 
 
@@ -67,7 +67,7 @@ class Allowed:
     code: str
     comment: Span
 
-    def silences(self, found: Diagnostic) -> bool:
+    def suppresses(self, found: Diagnostic) -> bool:
         if found.code != self.code or found.span is None or found.span.source is not self.comment.source:
             return False
         return found.line == self.comment.source.position(self.comment.start)[0]
@@ -93,12 +93,12 @@ class CompileError(Exception):
         return "\n".join(render_all(self.diagnostics))
 
 
-def together(alike: Sequence[Diagnostic]) -> Diagnostic:
+def merged(equal: Sequence[Diagnostic]) -> Diagnostic:
     """One diagnostic for several that differ only in their spans, with the labels of all."""
-    first, marked = alike[0], alike[:MAX_MARKS]
-    if len(alike) == 1:
+    first, marked = equal[0], equal[:MAX_MARKS]
+    if len(equal) == 1:
         return first
-    left = len(alike) - len(marked)
+    left = len(equal) - len(marked)
     more = [f"and in {left:_} more {'place' if left == 1 else 'places'}"] if left else []
     labels = tuple(label for d in marked for label in d.labels)
     return replace(first, labels=labels, notes=(*first.notes, *more))
@@ -149,13 +149,13 @@ class Problems:
 
     def sorted(self) -> list[Diagnostic]:
         """All diagnostics in source order. Those of one unknown name, and equal syntax errors, are merged."""
-        alike: dict[object, list[Diagnostic]] = {}
+        equal: dict[object, list[Diagnostic]] = {}
         for d in sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)):
-            span = d.span if d.code in NAMES or (d.code in SIGNS and d.help) else None
-            help = d.help if d.code in SIGNS else ""
+            span = d.span if d.code in UNKNOWN_NAMES or (d.code in SYNTAX and d.help) else None
+            help = d.help if d.code in SYNTAX else ""
             key = (d.code, d.message, help, span.source.name, span.text) if span else id(d)
-            alike.setdefault(key, []).append(d)
-        return [together(same) for same in alike.values()]
+            equal.setdefault(key, []).append(d)
+        return [merged(same) for same in equal.values()]
 
     def check(self) -> None:
         """Raise CompileError if there is an error."""

@@ -6,7 +6,7 @@ import re
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics.confusables import foreign_letters, latin
+from dlc.compiler.diagnostics.confusables import non_ascii_letters, to_latin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -40,30 +40,30 @@ class Nearest:
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` is probably a misspelling of; None if there is none."""
-    from_elsewhere = re.search("[a-z][A-Z]", word)  # camel case: not a name of the language
+    camel_case = re.search("[a-z][A-Z]", word)  # camel case: not a name of the language
     plain = _plain(word)
-    letters, steps, best = set(plain), Steps(plain), None
-    least = 2 if from_elsewhere else 1 + max(1, min(len(word), MAX_WORD) // 3)
+    letters, distances, best = set(plain), EditDistance(plain), None
+    best_distance = 2 if camel_case else 1 + max(1, min(len(word), MAX_WORD) // 3)
     for other, candidate in sorted((_plain(c), c) for c in set(candidates)):
-        if candidate == word or abs(len(other) - len(plain)) > least:
+        if candidate == word or abs(len(other) - len(plain)) > best_distance:
             continue
-        if len(letters.difference(other)) > least:  # each missing letter costs an edit
+        if len(letters.difference(other)) > best_distance:  # each missing letter costs an edit
             continue
-        found = steps.to(other, least)
-        if found > least or found >= max(len(word), len(candidate)):
+        found = distances.to(other, best_distance)
+        if found > best_distance or found >= max(len(word), len(candidate)):
             continue
-        rank = (found, -shared(word, candidate), candidate)
-        if found < least or (best is not None and rank < best):
-            best, least = rank, found
+        rank = (found, -common_prefix_of_words(word, candidate), candidate)
+        if found < best_distance or (best is not None and rank < best):
+            best, best_distance = rank, found
     return best and best[2]
 
 
-def shared(a: str, b: str) -> int:
+def common_prefix_of_words(a: str, b: str) -> int:
     """The length of the common prefix of two words, without case and `_`."""
-    return alike(_plain(a), _plain(b))
+    return common_prefix(_plain(a), _plain(b))
 
 
-def alike(a: str, b: str) -> int:
+def common_prefix(a: str, b: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
@@ -76,26 +76,26 @@ def meant(word: str, candidates: Iterable[str]) -> tuple[str, str]:
     """The nearest candidate and the help that names it; both empty if there is none."""
     known = list(candidates)
     found = nearest(word, known) or ""
-    return found, look_alike(word, known) or (f"did you mean `{found}`?" if found else "")
+    return found, homoglyph_help(word, known) or (f"did you mean `{found}`?" if found else "")
 
 
-def look_alike(word: str, candidates: Iterable[str]) -> str:
+def homoglyph_help(word: str, candidates: Iterable[str]) -> str:
     """The help for a word that differs from a candidate only in the alphabet of its letters."""
     if not word.isascii():
-        twin = next((c for c in candidates if c != word and latin(c) == latin(word)), "")
-        other = f", that one {foreign_letters(twin)}" if not twin.isascii() else ""
-        return f"write `{twin}`: it contains {foreign_letters(word)}{other}" if twin else ""
-    twin = next((c for c in candidates if not c.isascii() and latin(c) == word), "")
+        twin = next((c for c in candidates if c != word and to_latin(c) == to_latin(word)), "")
+        other = f", that one {non_ascii_letters(twin)}" if not twin.isascii() else ""
+        return f"write `{twin}`: it contains {non_ascii_letters(word)}{other}" if twin else ""
+    twin = next((c for c in candidates if not c.isascii() and to_latin(c) == word), "")
     if not twin:
         return ""
-    return f"there is `{twin}`, which contains {foreign_letters(twin)}: use the same letters in both"
+    return f"there is `{twin}`, which contains {non_ascii_letters(twin)}: use the same letters in both"
 
 
 def _plain(word: str) -> str:
     return word[:MAX_WORD].lower().replace("_", "")
 
 
-class Steps:
+class EditDistance:
     """Edit distance (Damerau-Levenshtein) from one word to others.
 
     A row of the table has the distances of all prefixes of the word to one prefix of the other word. Words in
@@ -108,7 +108,7 @@ class Steps:
 
     def to(self, other: str, most: int) -> int:
         """The distance to another word; at least `most + 1` if it is larger than `most`."""
-        same = alike(other, self.other)
+        same = common_prefix(other, self.other)
         del self.rows[same + 1 :]
         self.other = other[: len(self.rows) - 1]
         while len(self.rows) <= len(other):

@@ -23,9 +23,9 @@ from dlc.compiler.dims.terms import (
     floor_divide,
     in_order,
     join_floors,
-    lowest,
+    lower_bound,
     names_of,
-    shorten,
+    shortest,
     times,
     value,
 )
@@ -205,13 +205,13 @@ def evaluate(size: Size, values: Mapping[str, X]) -> X | int:
     known = {n: v for n, v in values.items() if isinstance(v, int) and n in names(size)}
     if known and len(known) < len(names(size)):
         size = substitute(size, known)
-    return value(shorten(_terms(size)), values, {})
+    return value(shortest(_terms(size)), values, {})
 
 
 def minimum(size: Size) -> int | None:
     """A proved lower bound of the size, where every symbol is at least 1; None if none is found."""
     try:
-        return lowest(_terms(size))
+        return lower_bound(_terms(size))
     except DimError:
         return None
 

@@ -71,8 +71,8 @@ class Floor:
         return _size(self.numerator)
 
     @cached_property
-    def lowest(self) -> int | None:
-        low = lowest(dict(self.numerator))
+    def lower_bound(self) -> int | None:
+        low = lower_bound(dict(self.numerator))
         return None if low is None else low // self.divisor
 
     @cached_property
@@ -85,7 +85,7 @@ class Floor:
     def complement(self) -> Terms:
         """The equivalent terms with another floor division: `T // 2 == T - (T + 1) // 2`,
         `T // 3 == T - (2 * T + 2) // 3`."""
-        other = floor_divide(_opposite(dict(self.numerator), self.divisor), self.divisor)
+        other = floor_divide(_complement(dict(self.numerator), self.divisor), self.divisor)
         return add({m: 1 for m, _ in self.numerator if m}, other, -1)
 
 
@@ -235,7 +235,7 @@ def _single_floor(monomial: Monomial) -> tuple[Floor | None, Monomial]:
     return found[0][0], tuple(f for f in monomial if f != found[0])
 
 
-def _opposite(numerator: Terms, k: int) -> Terms:
+def _complement(numerator: Terms, k: int) -> Terms:
     flipped = {m: k - c for m, c in numerator.items() if m}
     return add(flipped, {(): k - 1 - numerator.get((), 0)})
 
@@ -274,22 +274,22 @@ def _join_group(terms: Terms, members: list[Monomial], frame: Sum, k: int, cofac
         else:
             counts[k - 1 - constant] = counts.get(k - 1 - constant, 0) - coefficient
             total = add(total, {_join(m, cofactor): coefficient for m in base})
-    often = Counter(counts.values())
-    often[0] += k - len(counts)
-    common = min(often, key=lambda v: (-often[v], v))
+    frequencies = Counter(counts.values())
+    frequencies[0] += k - len(counts)
+    common = min(frequencies, key=lambda v: (-frequencies[v], v))
     if common:
         total = add(total, times(base, {cofactor: common}))
         counts = {i: counts.get(i, 0) - common for i in range(k)}
     for i, count in counts.items():
         numerator = add(base, {(): i})
         if count < 0:
-            numerator = _opposite(numerator, k)
+            numerator = _complement(numerator, k)
             total = add(total, {_join(m, cofactor): count for m in base})
         total = add(total, times(floor_divide(numerator, k), {cofactor: abs(count)}))
     return total
 
 
-def shorten(terms: Terms) -> Terms:
+def shortest(terms: Terms) -> Terms:
     """The shortest equivalent terms: floor divisions are replaced by their complement if that is shorter."""
     best = terms
     for monomial, coefficient in terms.items():
@@ -336,22 +336,22 @@ def _atom_value(atom: Atom, values: Mapping[str, Any], memo: dict) -> Any:
     if isinstance(atom, str):
         return values[atom]
     if atom not in memo:
-        memo[atom] = value(shorten(dict(atom.numerator)), values, memo) // atom.divisor
+        memo[atom] = value(shortest(dict(atom.numerator)), values, memo) // atom.divisor
     return memo[atom]
 
 
-def lowest(terms: Terms) -> int | None:
+def lower_bound(terms: Terms) -> int | None:
     """A proved lower bound, where every symbol is at least 1; None if none is found."""
-    bounds = [_lowest_shifted(terms), _lowest_relaxed(terms) if floors(terms.items()) else None]
+    bounds = [_bound_by_substitution(terms), _bound_by_relaxation(terms) if floors(terms.items()) else None]
     return max((b for b in bounds if b is not None), default=None)
 
 
-def _lowest_shifted(terms: Terms) -> int | None:
+def _bound_by_substitution(terms: Terms) -> int | None:
     """The lower bound by substitution of each atom with its lower bound plus a rest >= 0. The constant term
     is the bound if no other coefficient is negative."""
     shift: dict[Any, int] = {}
     for atom in {atom for m in terms for atom, _ in m}:
-        low = 1 if isinstance(atom, str) else atom.lowest
+        low = 1 if isinstance(atom, str) else atom.lower_bound
         if low is None:
             return None
         shift[atom] = low
@@ -367,7 +367,7 @@ def _lowest_shifted(terms: Terms) -> int | None:
     return total.get((), 0) if all(c > 0 for m, c in total.items() if m) else None
 
 
-def _lowest_relaxed(terms: Terms) -> int | None:
+def _bound_by_relaxation(terms: Terms) -> int | None:
     """The lower bound with `(p - k + 1) / k <= p // k <= p / k` in place of each floor division."""
     scale = lcm(*(f.divisor for f in (_single_floor(m)[0] for m in terms) if f))
     total: Terms = {}
@@ -379,5 +379,5 @@ def _lowest_relaxed(terms: Terms) -> int | None:
         slack = {(): floor.divisor - 1 if coefficient > 0 else 0}
         edge = add(dict(floor.numerator), slack, -1)
         total = add(total, times(edge, {cofactor: coefficient * (scale // floor.divisor)}))
-    low = _lowest_shifted(total)
+    low = _bound_by_substitution(total)
     return None if low is None else -(-low // scale)

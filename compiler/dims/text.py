@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.terms import Floor, order, shorten
+from dlc.compiler.dims.terms import Floor, order, shortest
 
 if TYPE_CHECKING:
     from dlc.compiler.dims.terms import Atom, Monomial, Terms
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def text(terms: Terms) -> str:
     """The terms as the language writes them; a positive term comes first."""
-    ordered = sorted(shorten(terms).items(), key=lambda t: order(t[0]))
+    ordered = sorted(shortest(terms).items(), key=lambda t: order(t[0]))
     first = next((i for i, (_, c) in enumerate(ordered) if c > 0), 0)
     (monomial, coefficient), *rest = [ordered[first], *ordered[:first], *ordered[first + 1 :]]
     written = _term_text(monomial, coefficient, signed=True)

@@ -189,7 +189,7 @@ class Arguments:
     def _translated(self) -> str:
         """What to write where the settings are those of another library, as in `dense(4, 8)`."""
         written = foreign_calls.call(self.ev, self.call) if self.call else ""
-        known = aliases.OWN_SIZE.get(self.definition.name)
+        known = aliases.INPUT_SIZE_ARGUMENTS.get(self.definition.name)
         return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""
 
     def _usage(self) -> str:

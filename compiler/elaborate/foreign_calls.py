@@ -74,11 +74,11 @@ def settled(expr: syntax.Call, definition: type[Definition]) -> str:
             settings[found.name] = spelled(value, found)
         elif name == "betas" and isinstance(value, syntax.TupleExpr) and len(value.items) == 2:
             settings |= dict(zip(("beta1", "beta2"), (v.span.text for v in value.items), strict=True))
-        elif name not in aliases.NEEDLESS:
+        elif name not in aliases.UNNEEDED_SETTINGS:
             raise Untold
     if len(positional) == 2 and definition.name == "dense" and (found := activation(positional[1], "")):
         positional, behind = positional[:1], found
-    own = aliases.OWN_SIZE.get(definition.name, (len(positional),))[0]
+    own = aliases.INPUT_SIZE_ARGUMENTS.get(definition.name, (len(positional),))[0]
     waiting = [s for s in definition.settings.values() if not s.keyword and s.name not in settings]
     if (
         own < len(positional)

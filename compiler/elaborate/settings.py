@@ -40,7 +40,7 @@ def named_setting(
     if declared is None:
         raise no_setting(ev, definition, argument, call)
     if name in values:
-        of_size = call and aliases.OWN_SIZE.get(definition.name)
+        of_size = call and aliases.INPUT_SIZE_ARGUMENTS.get(definition.name)
         why = "if the first number says how many flow in, take that one out" if of_size else ""
         raise ev.fail("E0407", place, f"`{name}` is given twice", help=why)
     return declared

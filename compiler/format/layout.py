@@ -28,18 +28,18 @@ def arrange(rows: list[Row]) -> tuple[str, set[int]]:
     while True:
         _place(rows, inside)
         # statements with aligned arrows: they can move if an aligned line is broken
-        tied = {id(row.first or row) for row in rows if row.moves_arrows}
+        aligned = {id(row.first or row) for row in rows if row.moves_arrows}
         braces = [(row, brace) for row in rows if row.is_long and (brace := _first_brace(row)) is not None]
         if braces:
-            free = {brace for row, brace in braces if id(row.first or row) not in tied}
+            free = {brace for row, brace in braces if id(row.first or row) not in aligned}
             return "", free or {braces[0][1]}
-        made = _shortened(rows, inside, tied)
+        made = _shortened(rows, inside, aligned)
         if len(made) == len(rows):
             return _text(rows), set()
         rows = made
 
 
-def _shortened(rows: list[Row], inside: Inside, tied: set[int]) -> list[Row]:
+def _shortened(rows: list[Row], inside: Inside, aligned: set[int]) -> list[Row]:
     """The rows, with long ones broken. Rows of the same statement below a broken one are indented again
     before they are checked. Statements in `tied` are broken once per call."""
     made: list[Row] = []
@@ -48,8 +48,8 @@ def _shortened(rows: list[Row], inside: Inside, tied: set[int]) -> list[Row]:
         statement = id(row.first or row)
         if row.first and row.tokens and statement in broken:
             row.indent = _indent(row.tokens[0], inside[id(row)][0], row.first, inside, row.opens_body)
-        pieces = _break(row, inside, once=statement in tied) if row.is_long else [row]
-        if len(pieces) > 1 and statement not in tied:
+        pieces = _break(row, inside, once=statement in aligned) if row.is_long else [row]
+        if len(pieces) > 1 and statement not in aligned:
             broken.add(statement)
         made += pieces
     return made
@@ -220,9 +220,9 @@ def _comment_columns(rows: list[Row]) -> dict[int, int]:
         if column < 0:
             continue
         together = list(run)
-        least = max(row.columns()[-1] for row in together) + 2
+        minimum = max(row.columns()[-1] for row in together) + 2
         widest = max(len(row.comment) for row in together)
-        place = max(column, least) if max(column, least) + widest <= WIDTH else least
+        place = max(column, minimum) if max(column, minimum) + widest <= WIDTH else minimum
         columns |= {id(row): place for row in together}
     return columns
 
@@ -275,17 +275,17 @@ def _break(row: Row, inside: Inside, *, once: bool) -> list[Row]:
         at = places.behind(begin, ends, WIDTH - shift)
         if at is None:
             break
-        _take(pieces[-1], whole, begin, at, inside, around)
+        _move_tokens(pieces[-1], whole, begin, at, inside, around)
         indent = _indent(whole.tokens[at], around[at], first, inside, whole.opens_body)
         pieces.append(Row(row.depth, [], first, made=True, indent=indent))
         begin, ends, shift = at, plain, indent + len(whole.tokens[at]) - plain[at]
     if len(pieces) > 1:
-        _take(pieces[-1], whole, begin, len(whole.tokens), inside, around)
+        _move_tokens(pieces[-1], whole, begin, len(whole.tokens), inside, around)
         row.comment, pieces[-1].comment, row.made = "", whole.comment, True
     return pieces
 
 
-def _take(
+def _move_tokens(
     piece: Row, whole: Row, begin: int, end: int, inside: Inside, around: list[tuple[Bracket, ...]]
 ) -> None:
     """Move the tokens from `begin` to `end` of a row to a piece."""

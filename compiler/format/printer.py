@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from dlc.compiler import syntax
     from dlc.compiler.ir.graph import Graph, Node, Value, Weight
 
-MOST = 16  # numbers of a constant that are printed
+MAX_NUMBERS = 16  # numbers of a constant that are printed
 INDENT = "  "
-DEEPEST = 200  # maximum indentation level of a tree
+MAX_INDENT = 200  # maximum indentation level of a tree
 
 
 # --- the graph --------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def print_call(node: Node, *, short: bool = False) -> str:
 
 def print_value(value: Any) -> str:
     """The value of a setting; a large constant as its shape."""
-    if isinstance(value, (list, tuple)) and size_of(value) > MOST:
+    if isinstance(value, (list, tuple)) and size_of(value) > MAX_NUMBERS:
         return f"constant{shape_of(value)}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(print_value, value))}]"
@@ -119,7 +119,7 @@ def tree(root: Any) -> Iterator[str]:
     while waiting:
         node, depth, label = waiting.pop()
         line, parts = node_line(node)
-        yield f"{INDENT * min(depth, DEEPEST)}{label}{line}"
+        yield f"{INDENT * min(depth, MAX_INDENT)}{label}{line}"
         waiting += [(part, depth + 1, f"{name}: ") for name, part in reversed(parts)]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlc.compiler.parse.tokens import Token
 
 MAX_NESTING = 100
-AHEAD = 200  # tokens that are searched for the matching bracket on the same line
+MAX_LOOKAHEAD = 200  # tokens that are searched for the matching bracket on the same line
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
@@ -52,20 +52,20 @@ class _Pairing:
         self.crossed: list[tuple[Token, Token]] = []
 
     def run(self) -> Paired:
-        self._put_in_braces()
+        self._insert_braces()
         open_: list[Token] = []
         for i, token in enumerate(self.found.items):
             if token.type in OPENERS:
                 open_.append(token)
                 if len(open_) > MAX_NESTING:
                     message = f"brackets are nested more than {MAX_NESTING} levels deep here"
-                    self._tell("E0104", token, message, "give the inner parts names of their own")
+                    self._report("E0104", token, message, "give the inner parts names of their own")
                     self.found.too_deep = True
                     return self.found
             elif token.type in CLOSERS:
                 self._close(i, token, open_)
         self.unclosed += open_
-        self._tell_all()
+        self._report_all()
         pairs = (token for both in self.crossed for token in both)
         self.found.unpaired = {token.start_pos for token in (*self.unclosed, *self.stray, *pairs)}
         return self.found
@@ -85,7 +85,7 @@ class _Pairing:
     def _closes_later(self, at: int, opener: Token) -> bool:
         """Whether the matching bracket of an opener follows on the same line, after a wrong one."""
         level = 0
-        for token in self.found.items[at + 1 : at + AHEAD]:
+        for token in self.found.items[at + 1 : at + MAX_LOOKAHEAD]:
             if token.type == "NEWLINE":
                 return False
             level += token.type == opener.type
@@ -96,7 +96,7 @@ class _Pairing:
 
     # --- missing `{` --------------------------------------------------------------------------------------
 
-    def _put_in_braces(self) -> None:
+    def _insert_braces(self) -> None:
         """Insert a missing `{` after the head of a statement, if an unmatched `}` ends its body."""
         items, level = self.found.items, 0
         heads: list[tuple[int, int]] = []  # the first and the last token of each head that lacks its `{`
@@ -122,9 +122,9 @@ class _Pairing:
                     heads.pop()
                 if heads:
                     missing.append((heads.pop()[1], token))
-        self.found.items = self._with_braces(items, missing)
+        self.found.items = self._with_inserted(items, missing)
 
-    def _with_braces(self, items: list[Token], missing: list[tuple[int, Token]]) -> list[Token]:
+    def _with_inserted(self, items: list[Token], missing: list[tuple[int, Token]]) -> list[Token]:
         made: list[Token] = []
         begin = 0
         for at, closer in sorted(missing, key=lambda found: found[0]):
@@ -142,24 +142,24 @@ class _Pairing:
 
     # --- errors -------------------------------------------------------------------------------------------
 
-    def _tell(self, code: str, token: Token, message: str, help: str) -> None:
+    def _report(self, code: str, token: Token, message: str, help: str) -> None:
         place = Label(Span(self.source, token.start_pos, token.end_pos))
         self.found.errors.append(Diagnostic(code, message, (place,), (), help))
 
-    def _tell_all(self) -> None:
+    def _report_all(self) -> None:
         for token in self.unclosed:
             if token.line not in self.open_string_lines:
-                self._tell("E0103", token, f"this `{token}` is never closed", self._missing(token))
+                self._report("E0103", token, f"this `{token}` is never closed", self._missing(token))
         spare = [token.type for token in self.unclosed]
         for token in self.stray:
             if CLOSERS[token.type] in spare:  # in the wrong order: reported at the opener
                 spare.remove(CLOSERS[token.type])
             else:
                 opener = SIGNS[CLOSERS[token.type]]
-                self._tell("E0103", token, f"this `{token}` closes nothing", f"no `{opener}` is open here")
+                self._report("E0103", token, f"this `{token}` closes nothing", f"no `{opener}` is open here")
         for opener, closer in self.crossed:
             help = f"close it with `{SIGNS[OPENERS[opener.type]]}`"
-            self._tell("E0103", opener, f"this `{opener}` is closed by `{closer}`", help)
+            self._report("E0103", opener, f"this `{opener}` is closed by `{closer}`", help)
 
     def _missing(self, opener: Token) -> str:
         """The help for an unclosed bracket: where the closing one is probably missing."""

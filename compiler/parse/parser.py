@@ -12,13 +12,13 @@ from dlc import grammar
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics.diagnostic import Problems
 from dlc.compiler.diagnostics.source import Source
-from dlc.compiler.parse.syntax_hints import StatementTokens, explain, leading_sign
+from dlc.compiler.parse.syntax_hints import StatementTokens, explain, leading_operator
 from dlc.compiler.parse.tokens import (
     DECLARATIONS,
     MAX_PROBLEMS,
     SECTIONS,
+    LimitExceeded,
     Tokens,
-    TooMuch,
     retyped,
     span_of,
     tokenize,
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
     from dlc.compiler.parse.tokens import Token
 
-MAX_AGAIN = 10  # corrections of one statement, after which it is parsed again
-GO_ON = frozenset({"elif", "except", "finally", "case", "catch"})  # words that continue a Python statement
+MAX_CORRECTIONS = 10  # corrections of one statement, after which it is parsed again
+CONTINUATIONS = frozenset(
+    {"elif", "except", "finally", "case", "catch"}
+)  # words that continue a Python statement
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 _parsing = threading.Lock()  # parser and tree builder are shared, and the builder has state
@@ -43,7 +45,7 @@ def parse(source: Source, problems: Problems) -> syntax.File:
     found = Problems()  # of this text only: their number is limited
     try:
         return _parse(source, found)
-    except TooMuch:
+    except LimitExceeded:
         return syntax.File(source, "", (), ())
     finally:
         for diagnostic in found.found:
@@ -103,11 +105,11 @@ class _Reader:
             column = line.tokens[0].column
             if margin is not None and column > margin:
                 continue
-            if column == margin and str(line.tokens[0]) in GO_ON:
+            if column == margin and str(line.tokens[0]) in CONTINUATIONS:
                 continue
             broken = any(token.start_pos in self.tokens.broken for token in line.tokens)
-            margin = column if broken or _holds_lines(line.tokens) else None
-            found += self._without(line) if broken else self._statement(line)
+            margin = column if broken or _opens_indented_block(line.tokens) else None
+            found += self._skip(line) if broken else self._statement(line)
         return tuple(found)
 
     def _lines(self, start: int, end: int, section: str) -> Iterator[StatementTokens]:
@@ -127,10 +129,10 @@ class _Reader:
                     i = stop
             yield _line(head, bodies, section)
 
-    def _statement(self, line: StatementTokens, again: int = MAX_AGAIN) -> list[syntax.Statement]:
+    def _statement(self, line: StatementTokens, corrections: int = MAX_CORRECTIONS) -> list[syntax.Statement]:
         """The statements of a line. A statement of another language is replaced by the equivalent one."""
-        if sign := leading_sign(line, self.source):
-            return self._without(line, sign)
+        if sign := leading_operator(line, self.source):
+            return self._skip(line, sign)
         parser = self.parser.parse_interactive(start="statement")
         try:
             for token in line.tokens:
@@ -147,18 +149,18 @@ class _Reader:
             diagnostic = (
                 found.diagnostic if found else explain(line, error.token, parser.accepts(), self.source)
             )
-            if found is None and self._told(error.token):
-                return self._without(line)
-            if found is None or found.instead is None or not again:
-                return self._without(line, diagnostic)
+            if found is None and self._is_reported(error.token):
+                return self._skip(line)
+            if found is None or found.replacement is None or not corrections:
+                return self._skip(line, diagnostic)
             self.problems.add(diagnostic)
-            lines = (_line(tokens, line.bodies, line.section) for tokens in found.instead)
-            return [made for meant in lines for made in self._statement(meant, again - 1)]
+            lines = (_line(tokens, line.bodies, line.section) for tokens in found.replacement)
+            return [made for replacement in lines for made in self._statement(replacement, corrections - 1)]
         except RejectedStatement as reject:
-            return self._without(line, reject.diagnostic)
+            return self._skip(line, reject.diagnostic)
         return made if isinstance(made, list) else [made]
 
-    def _told(self, token: Token) -> bool:
+    def _is_reported(self, token: Token) -> bool:
         """Whether an error is already reported for a token, such as a malformed number."""
         return token.type != "$END" and self.problems.seen_at(span_of(self.source, token))
 
@@ -169,7 +171,7 @@ class _Reader:
             self.bodies[first] = self.statements(first, end, line.section)
         return self.bodies[first]
 
-    def _without(self, line: StatementTokens, diagnostic: Diagnostic | None = None) -> list:
+    def _skip(self, line: StatementTokens, diagnostic: Diagnostic | None = None) -> list:
         """Report an error and skip the statement, but parse its bodies to report their errors."""
         if diagnostic:
             self.problems.add(diagnostic)
@@ -203,7 +205,7 @@ class _Reader:
         raise RejectedStatement("E0102", value.operator_span, message, help)
 
 
-def _holds_lines(tokens: list[Token]) -> bool:
+def _opens_indented_block(tokens: list[Token]) -> bool:
     """Whether a statement is Python or YAML with a nested block: its first line ends in `:`."""
     first = next((i for i, t in enumerate(tokens) if t.type == "COLON"), len(tokens))
     behind = tokens[first + 1 : first + 2]

@@ -42,15 +42,15 @@ OPERATORS = frozenset(
     {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR"}
 )
 RESERVED = frozenset({"IF", "ELSE", "FOR", "IN", "RETURN", "AND", "OR", "NOT", "TRUE", "FALSE", "NONE", "AS"})
-GOES_ON_AFTER = OPERATORS | {"ARROW", "EQUAL", "COMMA"}
-GOES_ON_BEFORE = OPERATORS | {"ARROW", "ELSE"}
+CONTINUES_AFTER = OPERATORS | {"ARROW", "EQUAL", "COMMA"}
+CONTINUES_BEFORE = OPERATORS | {"ARROW", "ELSE"}
 
 # Possible beginnings of lines that `pasted_text` checks.
 _PASTED = re.compile(r"^(?:[ \t]*(?:`{3}|~{3}|[0-9])|-(?!>)|[<+@!$%>]|(?:In|Out) ?\[)", re.MULTILINE)
-_UNSEEN = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_INVISIBLE = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-class TooMuch(Exception):
+class LimitExceeded(Exception):
     """The text exceeds a limit, which is already reported; parsing stops."""
 
 
@@ -81,19 +81,19 @@ class _Tokenizer:
         self.comments: list[Token] = []
         self.broken: set[int] = set()
         self.open_string_lines: set[int] = set()
-        self.signs: dict[tuple[int, str], list[Token]] = {}  # foreign symbols and spaces, by line and text
+        self.symbols: dict[tuple[int, str], list[Token]] = {}  # foreign symbols and spaces, by line and text
 
     def run(self) -> Tokens:
         self._check_text()
         items = self._without_percents(list(self._words()))
-        self._report_signs()
+        self._report_symbols()
         found = brackets.pair(items, self.source, self.open_string_lines)
         for diagnostic in found.errors[: MAX_PROBLEMS - len(self.problems.found)]:
             self.problems.add(diagnostic)
         if found.too_deep:
-            raise TooMuch
+            raise LimitExceeded
         self.broken |= found.unpaired
-        items = self._without_idle_newlines(found.items, found.unpaired)
+        items = self._without_inner_newlines(found.items, found.unpaired)
         return Tokens(items, self.comments, brackets.partners(items, found.unpaired), self.broken)
 
     def report(
@@ -109,13 +109,13 @@ class _Tokenizer:
         if len(text) > MAX_TEXT:
             place = Span(self.source, MAX_TEXT, MAX_TEXT + 1)
             self.problems.report("E0104", place, f"this text is longer than {MAX_TEXT:_} characters")
-            raise TooMuch
-        unseen_ones = list(_UNSEEN.finditer(text))
-        for unseen in unseen_ones[:MAX_PROBLEMS]:
+            raise LimitExceeded
+        invisible = list(_INVISIBLE.finditer(text))
+        for unseen in invisible[:MAX_PROBLEMS]:
             message = f"the character U+{ord(unseen[0]):04X} cannot stand in a spec"
             self.problems.report("E0101", Span(self.source, *unseen.span()), message)
-        if unseen_ones:
-            raise TooMuch
+        if invisible:
+            raise LimitExceeded
 
     def _own_text(self) -> str:
         """The text, with spaces in place of text that was copied along with it."""
@@ -132,7 +132,7 @@ class _Tokenizer:
         for count, token in enumerate(words):
             if count >= MAX_TOKENS:
                 self.report("E0104", token, f"this text has more than {MAX_TOKENS:_} tokens")
-                raise TooMuch
+                raise LimitExceeded
             if token.type == "COMMENT":
                 self.comments.append(token)
             elif token.type not in _CHECKS:
@@ -160,7 +160,7 @@ class _Tokenizer:
             odd = "".join(c for c in token if c not in plain)
             fix = f"write `{plain}`: " if len(plain) <= MAX_NAME else ""
             self.report("E0101", token, f"`{shorten(token)}` is not written in plain letters",
-                        f"{fix}it contains {confusables.foreign_letters(odd)}")  # fmt: skip
+                        f"{fix}it contains {confusables.non_ascii_letters(odd)}")  # fmt: skip
             return retyped(
                 token, plain.upper() if plain.upper() in RESERVED and plain.islower() else "NAME", plain
             )
@@ -192,12 +192,12 @@ class _Tokenizer:
 
     def _bad_number(self, token: Token) -> Token:
         self.report("E0105", token, f"`{shorten(token)}` is not a number", confusables.number_help(token))
-        meant = confusables.number(token)
+        meant = confusables.corrected_number(token)
         if not meant:
             self.broken.add(token.start_pos)
         return retyped(token, "NUMBER", meant or "1")
 
-    def _no_comment(self, token: Token) -> None:
+    def _foreign_comment(self, token: Token) -> None:
         """Report and skip a comment of another language."""
         opener = token[:2] if token.startswith("/") else token[:3]
         place = retyped(token, token.type, opener)
@@ -211,20 +211,20 @@ class _Tokenizer:
             help = "leave it out: the size of the input is known"
             self.report("E0101", token, f"`{shorten(token)}` means nothing here", help)
             return None
-        if meant := confusables.meant(token):
-            self.signs.setdefault((token.line, str(token)), []).append(token)
+        if meant := confusables.equivalent(token):
+            self.symbols.setdefault((token.line, str(token)), []).append(token)
             return retyped(token, meant[1], meant[0])
         if confusables.is_space(token):
-            self.signs.setdefault((token.line, str(token)), []).append(token)
+            self.symbols.setdefault((token.line, str(token)), []).append(token)
             return None
         return token
 
-    def _report_signs(self) -> None:
+    def _report_symbols(self) -> None:
         """Report foreign symbols and spaces, each once per line."""
-        for (_, sign), found in self.signs.items():
+        for (_, sign), found in self.symbols.items():
             written = f"`{sign}`" if sign.isascii() or len(sign) > 1 else confusables.named(sign)
             more = [Label(span_of(self.source, token)) for token in found[1:MAX_MARKS]]
-            if meant := confusables.meant(sign):
+            if meant := confusables.equivalent(sign):
                 self.report("E0101", found[0], f"{written} means nothing here", f"write `{meant[0]}`", more)
             else:
                 message = f"this is not a plain space: {written}"
@@ -248,11 +248,11 @@ class _Tokenizer:
 
     # --- brackets and newlines ------------------------------------------------------------------------------
 
-    def _without_idle_newlines(self, items: list[Token], unpaired: set[int]) -> list[Token]:
+    def _without_inner_newlines(self, items: list[Token], unpaired: set[int]) -> list[Token]:
         """Drop newlines inside of statements, and replace `;` at the end of a statement."""
         kept: list[Token] = []
         open_: list[str] = []
-        torn_lines = {token.line for token in items if token.start_pos in unpaired}
+        unmatched_lines = {token.line for token in items if token.start_pos in unpaired}
         followers = _next_words(items)
         opened = _statements_opened(items)
         for i, (token, follower) in enumerate(zip(items, followers, strict=True)):
@@ -261,7 +261,11 @@ class _Tokenizer:
             elif token.type in CLOSERS and token.start_pos not in unpaired:
                 while open_.pop() != CLOSERS[token.type]:
                     pass
-            elif token.type == "SEMICOLON" and token.line not in torn_lines and _ends_statement(kept, open_):
+            elif (
+                token.type == "SEMICOLON"
+                and token.line not in unmatched_lines
+                and _ends_statement(kept, open_)
+            ):
                 ends = i + 1 == len(items) or items[i + 1].type in ("NEWLINE", "RBRACE")
                 message = "a statement ends with its line, not with `;`"
                 self.report(
@@ -273,8 +277,8 @@ class _Tokenizer:
                 if items[i - 1].type != "NEWLINE":
                     self.report("E0102", token, message, "move the `{` of the next line here")
                 continue
-            ends = token.type == "NEWLINE" and _ends_statement(kept, open_, torn=i in opened)
-            if token.type != "NEWLINE" or (ends and follower not in GOES_ON_BEFORE):
+            ends = token.type == "NEWLINE" and _ends_statement(kept, open_, forced=i in opened)
+            if token.type != "NEWLINE" or (ends and follower not in CONTINUES_BEFORE):
                 kept.append(token)
         return kept
 
@@ -294,10 +298,10 @@ def _ends_value(items: list[Token], at: int) -> bool:
     return all(compared)
 
 
-def _ends_statement(kept: list[Token], open_: list[str], *, torn: bool = False) -> bool:
+def _ends_statement(kept: list[Token], open_: list[str], *, forced: bool = False) -> bool:
     """Whether a statement can end after the tokens `kept`; `torn` ends it even after an operator."""
     inside = bool(open_) and open_[-1] != "LBRACE"
-    unfinished = {"NEWLINE"} if torn else GOES_ON_AFTER | {"NEWLINE"}
+    unfinished = {"NEWLINE"} if forced else CONTINUES_AFTER | {"NEWLINE"}
     return not inside and bool(kept) and kept[-1].type not in unfinished
 
 
@@ -357,7 +361,7 @@ _CHECKS = {
     "CURLY": _Tokenizer._curly,
     "BAD_NUMBER": _Tokenizer._bad_number,
     "POINT_NUMBER": _Tokenizer._bad_number,
-    "NO_COMMENT": _Tokenizer._no_comment,
+    "NO_COMMENT": _Tokenizer._foreign_comment,
     "FOREIGN": _Tokenizer._unexpected,
     "UNEXPECTED": _Tokenizer._unexpected,
 }

@@ -55,7 +55,7 @@ class TreeBuilder:
         """Start a new text."""
         self.source = source
         self._depth: dict[Any, int] = {}
-        self._signs: dict[Any, int] = {}  # length of the chain of operators that ends in a `Binary`
+        self._chain_lengths: dict[Any, int] = {}  # length of the chain of operators that ends in a `Binary`
 
     # --- statements -----------------------------------------------------------------------------------------
 
@@ -146,8 +146,8 @@ class TreeBuilder:
         left, sign, right = parts
         span = self._span(left).to(self._span(right))
         node = syntax.Binary(span, str(sign), left, right, self._span(sign))
-        self._signs[node] = 1 + self._signs.get(left, 0)
-        if self._signs[node] >= MAX_STEPS:
+        self._chain_lengths[node] = 1 + self._chain_lengths.get(left, 0)
+        if self._chain_lengths[node] >= MAX_STEPS:
             raise RejectedStatement("E0104", self._span(sign), f"more than {MAX_STEPS:_} terms in a row")
         deeper = self._depth_of(left) - isinstance(left, syntax.Binary)
         self._note_depth(node, parts, max(deeper, self._depth_of(right)))
@@ -157,7 +157,7 @@ class TreeBuilder:
         return self._node(syntax.Unary, parts, str(parts[0]), parts[1])
 
     def call(self, parts: list) -> syntax.Call:
-        return self._node(syntax.Call, parts, parts[0], _without_signs(parts[1:]))
+        return self._node(syntax.Call, parts, parts[0], _nodes(parts[1:]))
 
     def argument(self, parts: list) -> syntax.Argument:
         if len(parts) == 1:
@@ -168,7 +168,7 @@ class TreeBuilder:
         return argument
 
     def index(self, parts: list) -> syntax.Index:
-        return self._node(syntax.Index, parts, parts[0], _without_signs(parts[1:]))
+        return self._node(syntax.Index, parts, parts[0], _nodes(parts[1:]))
 
     def slice(self, parts: list) -> syntax.Slice:
         fields: list[syntax.Expr | None] = [None]
@@ -192,10 +192,10 @@ class TreeBuilder:
         return syntax.Literal(self._span(parts[0]), _CONSTANTS[parts[0].type])
 
     def list_(self, parts: list) -> syntax.ListExpr:
-        return self._node(syntax.ListExpr, parts, _without_signs(parts))
+        return self._node(syntax.ListExpr, parts, _nodes(parts))
 
     def tuple_(self, parts: list) -> syntax.TupleExpr:
-        return self._node(syntax.TupleExpr, parts, _without_signs(parts))
+        return self._node(syntax.TupleExpr, parts, _nodes(parts))
 
     def group(self, parts: list) -> syntax.Expr:
         """Brackets around one expression do not make a node; they only extend its span."""
@@ -266,5 +266,5 @@ class TreeBuilder:
         return tuple(self._ident(token) for token in parts[:end] if token.type == "NAME"), parts[end:]
 
 
-def _without_signs(parts: Iterable) -> tuple:
+def _nodes(parts: Iterable) -> tuple:
     return tuple(part for part in parts if not isinstance(part, Token))

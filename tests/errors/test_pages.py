@@ -13,7 +13,7 @@ from imports import ROOT
 
 from dlc.cli import commands
 from dlc.compiler import compile
-from dlc.compiler.diagnostics.codes import CHECK, GROUPS, SPEC, Case, codes, page, told_by_compiler
+from dlc.compiler.diagnostics.codes import CHECK, GROUPS, SPEC, Case, codes, page, reported_by_check
 from dlc.compiler.diagnostics.source import Source
 from dlc.compiler.format.formatter import format
 
@@ -85,13 +85,13 @@ def run(case: Case, folder: Path) -> tuple[int, str]:
     """The highest exit code and the output of the commands of a case."""
     for name, text in case.files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    ends, said = [], ""
+    ends, output = [], ""
     for line in case.commands:
         _, *arguments = shlex.split(line)
         done = CliRunner().invoke(commands, arguments)
         ends.append(done.exit_code)
-        said += done.output
-    return max(ends), said
+        output += done.output
+    return max(ends), output
 
 
 @pytest.mark.parametrize("code", codes())
@@ -99,35 +99,35 @@ def test_the_wrong_spec_has_only_this_error(
     code: str, here: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     ENVIRONMENTS.get(code, lambda patch: None)(monkeypatch)
-    end, said = run(page(code).wrong, here)
-    assert (end, set(CODE.findall(said))) == (int(code.startswith("E")), {code})
-    if told_by_compiler(code):
+    end, output = run(page(code).wrong, here)
+    assert (end, set(CODE.findall(output))) == (int(code.startswith("E")), {code})
+    if reported_by_check(code):
         return
-    (problem,) = DIAGNOSTIC.findall(said)
+    (problem,) = DIAGNOSTIC.findall(output)
     if request.config.getoption("--update-golden"):
         record(code, problem)
-    assert page(code).wrong.said == problem
+    assert page(code).wrong.output == problem
 
 
-def record(code: str, said: str) -> None:
+def record(code: str, output: str) -> None:
     """Write the output of the commands into a page."""
     path = ROOT / "compiler/diagnostics/codes" / f"{code}.md"
     wrong, fixed = path.read_text("utf-8").split("\n## Fixed\n")
     kept = re.sub(r"\n```text\n.*?^```\n", "", wrong, flags=re.MULTILINE | re.DOTALL)
-    path.write_text(f"{kept}\n```text\n{said}```\n\n## Fixed\n{fixed}", "utf-8")
+    path.write_text(f"{kept}\n```text\n{output}```\n\n## Fixed\n{fixed}", "utf-8")
 
 
 @pytest.mark.parametrize("code", codes())
 def test_the_fixed_spec_has_no_error(code: str, here: Path) -> None:
-    end, said = run(page(code).fixed, here)
-    assert (end, CODE.findall(said)) == (0, [])
+    end, output = run(page(code).fixed, here)
+    assert (end, CODE.findall(output)) == (0, [])
 
 
 @pytest.mark.parametrize("code", codes())
 def test_the_specs_differ_and_are_formatted(code: str) -> None:
     of = page(code)
     assert of.wrong != of.fixed or code in ENVIRONMENTS
-    assert (of.wrong.commands == CHECK) is told_by_compiler(code)
+    assert (of.wrong.commands == CHECK) is reported_by_check(code)
     specs = [case.files[SPEC] for case in (of.wrong, of.fixed)][code.startswith(UNPARSABLE) :]
     assert [format(Source(SPEC, text)) for text in specs] == specs
 

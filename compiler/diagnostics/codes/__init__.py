@@ -30,7 +30,7 @@ class Case:
 
     files: dict[str, str]
     commands: tuple[str, ...]
-    said: str = ""
+    output: str = ""
 
 
 @record
@@ -66,10 +66,10 @@ def case(text: str, before: Case) -> Case:
     blocks = FENCED.findall(text)
     files = {name or SPEC: block for language, name, block in blocks if language not in ("sh", "text")}
     commands = [line for language, _, block in blocks if language == "sh" for line in block.splitlines()]
-    said = "".join(block for language, _, block in blocks if language == "text")
-    return Case(before.files | files, tuple(commands) or before.commands, said)
+    output = "".join(block for language, _, block in blocks if language == "text")
+    return Case(before.files | files, tuple(commands) or before.commands, output)
 
 
-def told_by_compiler(code: str) -> bool:
+def reported_by_check(code: str) -> bool:
     """Whether `dlc check` reports the code, without data, runs or artifacts."""
     return code[:3] not in ("E00", "E07", "E08", "W07", "W08")

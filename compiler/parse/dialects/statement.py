@@ -21,12 +21,12 @@ VALUES = ("NAME", "NUMBER", "STRING")
 
 
 @record
-class Found:
-    """The error for a statement. `instead` are the equivalent statements, as tokens with positions in the
+class DialectHint:
+    """The error for a statement. `replacement` are the equivalent statements, as tokens with positions in the
     text; None if the meaning is not certain."""
 
     diagnostic: Diagnostic
-    instead: tuple[Tokens, ...] | None = None
+    replacement: tuple[Tokens, ...] | None = None
 
 
 @record
@@ -45,13 +45,13 @@ class UnknownStatement:
     def text(self, tokens: Sequence[Token]) -> str:
         return Span(self.source, tokens[0].start_pos, tokens[-1].end_pos).text if tokens else ""
 
-    def tell(self, message: str, help: str, *marked: Sequence[Token], code: str = "E0102",
-             instead: Sequence[Tokens] | None = None) -> Found:  # fmt: skip
+    def error(self, message: str, help: str, *marked: Sequence[Token], code: str = "E0102",
+             replacement: Sequence[Tokens] | None = None) -> DialectHint:  # fmt: skip
         """An error at the marked tokens, at most `MAX_MARKS`."""
         spans = [span_of(self.source, m[0]).to(span_of(self.source, m[-1])) for m in marked[:MAX_MARKS]]
         help = help if len(help) <= MAX_HELP else f"{help[:MAX_HELP]}..."
         diagnostic = Diagnostic(code, message, tuple(map(Label, spans)), (), help)
-        return Found(diagnostic, None if instead is None else tuple(instead))
+        return DialectHint(diagnostic, None if replacement is None else tuple(replacement))
 
 
 def levels(tokens: Tokens) -> Iterator[tuple[int, Token, int]]:
@@ -63,11 +63,11 @@ def levels(tokens: Tokens) -> Iterator[tuple[int, Token, int]]:
         level += token.type in OPENERS
 
 
-def touch(left: Token, right: Token) -> bool:
+def adjacent(left: Token, right: Token) -> bool:
     return left.end_pos == right.start_pos
 
 
-def closed(tokens: Tokens, opener: int) -> int:
+def closing_index(tokens: Tokens, opener: int) -> int:
     """The index of the bracket that closes the one at `opener`."""
     level = 0
     for i in range(opener, len(tokens)):

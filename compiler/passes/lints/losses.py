@@ -26,10 +26,10 @@ def wrong_activations(program: CompiledProgram) -> Iterator[Diagnostic]:
         kind = kind_of(output.declared)
         for value in dict.fromkeys((output.flowed, output.scores)):
             node = made.get(value)
-            if value not in asked and node is not None and node.operator.name in kind.wrong:
+            if value not in asked and node is not None and node.operator.name in kind.mismatched:
                 yield Diagnostic.at(node.site, "W0401",
                                     f"`{node.operator.name}` before the {output.declared.element} output "
-                                    f"`{output.name}` can hardly be meant", kind.meant)  # fmt: skip
+                                    f"`{output.name}` can hardly be meant", kind.mismatch_help)  # fmt: skip
 
 
 def of_another_type(program: CompiledProgram) -> Iterator[Diagnostic]:

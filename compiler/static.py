@@ -67,7 +67,7 @@ def compare(symbol: str, left: Any, right: Any) -> bool:
         return PLAIN[symbol](left, right)
     if isinstance(left, float) or isinstance(right, float):
         raise Reject(
-            f"whether `{left} {symbol} {right}` holds is not known: it depends on a free dimension",
+            f"`{left} {symbol} {right}` cannot be decided: it depends on a free dimension",
             code="E0207",
         )
     difference = left - right
@@ -78,7 +78,7 @@ def compare(symbol: str, left: Any, right: Any) -> bool:
         return True
     if high is not None and PLAIN[symbol](0, high) and symbol in ("<", "<="):
         return True
-    raise Reject(f"whether `{left} {symbol} {right}` holds is not known: it depends on a free dimension",
+    raise Reject(f"`{left} {symbol} {right}` cannot be decided: it depends on a free dimension",
                  code="E0207",
                  help="conditions are decided when the file is compiled; give that "
                       "dimension a number")  # fmt: skip
@@ -92,14 +92,12 @@ def equal(left: Any, right: Any) -> bool:
         low, high = minimum(difference), minimum(-difference)
         if (low is not None and low > 0) or (high is not None and high > 0):
             return False
-        raise Reject(f"whether `{left}` is `{right}` is not known: it depends on a free dimension",
+        raise Reject(f"`{left} == {right}` cannot be decided: it depends on a free dimension",
                      code="E0207",
                      help="conditions are decided when the file is compiled; give that "
                           "dimension a number")  # fmt: skip
     if isinstance(left, Dim) and isinstance(right, Dim) and left != right:
-        raise Reject(
-            f"whether `{left}` is `{right}` is not known: they depend on free dimensions", code="E0207"
-        )
+        raise Reject(f"`{left} == {right}` cannot be decided: it depends on free dimensions", code="E0207")
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
     return (
@@ -186,4 +184,4 @@ def is_text(value: str) -> bool:
 
 
 def not_static(found: str, depth: int) -> Reject:
-    return Reject(f"a list that holds {found}" if depth else found, code="E0403")
+    return Reject(f"a list that contains {found}" if depth else found, code="E0403")

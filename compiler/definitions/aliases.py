@@ -133,7 +133,7 @@ UNNEEDED_SETTINGS = {
     "num_embeddings": INPUT_SIZE_ARGUMENTS["embedding"][1],
     **dict.fromkeys(("dtype", "param_dtype"),
                     "numbers are float32 here; `train { precision = ... }` trains otherwise"),
-    "device": "`dlc train --device` chooses where it runs", "inplace": "nothing is changed in place",
+    "device": "`dlc train --device` chooses the device", "inplace": "no operator works in place",
     "name": "a layer is named after its operator, and a value with `name = ...`",
     **dict.fromkeys(("data_format", "channels_last", "batch_first"),
                     "channels come first, and the batch is never written"),
@@ -169,7 +169,7 @@ MOVED_SETTINGS = {
     "transform": "transforms of the rows are operators of the flow, such as `standardize` and `random_flip`",
     **dict.fromkeys(("target", "label", "labels", "target_column", "y"),
                     "the target of an output is the column with the same name"),
-    **dict.fromkeys(("gpus", "accelerator", "devices", "cuda"), "`dlc train --device` chooses where it runs"),
+    **dict.fromkeys(("gpus", "accelerator", "devices", "cuda"), "`dlc train --device` chooses the device"),
     **dict.fromkeys(("fp16", "amp", "mixed_precision", "half"),
                     "the precision of training is set by `precision = bf16`"),
     **dict.fromkeys(("save_path", "output_dir", "checkpoint_dir", "logdir"),
@@ -384,7 +384,7 @@ def unbuilt(name: str) -> str:
     """The help for a name that belongs to a word that is not implemented yet; empty for all others."""
     if name not in UNBUILT:
         return ""
-    return f"it goes with {not_built(*UNBUILT[name]).message.replace(' is not', ', which is not')}"
+    return f"it belongs to {not_built(*UNBUILT[name]).message.replace(' is not', ', which is not')}"
 
 
 def type_(name: str, *, called: bool = False) -> str:

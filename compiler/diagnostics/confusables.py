@@ -17,7 +17,7 @@ LETTERS = {
 LATIN = str.maketrans({other: latin for others, latin in LETTERS.items() for other in others})
 
 # Symbols of other languages and word processors, and their equivalents.
-SIGNS = {
+SYMBOLS = {
     **dict.fromkeys("→⟶⇒⟹➔➜➝➞⇾↦", "->"), "|>": "->", ">>": "->", "->>": "->", "%>%": "->",
     "&&": "and", "&": "and", "||": "or", "!": "not", "~": "not", "¬": "not", "∧": "and", "∨": "or",
     "===": "==", "!==": "!=", "<>": "!=", "≠": "!=", "≤": "<=", "≥": ">=", ":=": "=",
@@ -37,13 +37,13 @@ _TYPES = {
 _NUMBER = re.compile(r"[0-9]+(_[0-9]+)*(\.[0-9]+(_[0-9]+)*)?([eE][+-]?[0-9]+)?")
 
 
-def equivalent(sign: str) -> tuple[str, str] | None:
+def equivalent(symbol: str) -> tuple[str, str] | None:
     """The equivalent of a foreign symbol and the type of its token; None if there is none."""
-    plain = SIGNS.get(sign)
-    if plain is None and len(sign) > 1 and sign.endswith(">"):  # another form of an arrow
+    plain = SYMBOLS.get(symbol)
+    if plain is None and len(symbol) > 1 and symbol.endswith(">"):  # another form of an arrow
         plain = "->"
-    if plain is None and not sign.isascii():
-        plain = compatible(sign)
+    if plain is None and not symbol.isascii():
+        plain = compatible(symbol)
     return (plain, _TYPES[plain]) if plain in _TYPES else None
 
 

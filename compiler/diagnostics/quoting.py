@@ -24,11 +24,13 @@ def printable(text: str, instead: str = "") -> str:
     """The text with escapes, or with `instead`, in place of characters that are not printable."""
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() else instead or escaped(sign) for sign in text)
+    return "".join(
+        character if character.isprintable() else instead or escaped(character) for character in text
+    )
 
 
-def escaped(sign: str) -> str:
-    return sign.encode("unicode_escape").decode("ascii")
+def escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def listed(names: Collection[str], form: str = "`{}`", most: int = MAX_SHOWN) -> str:

@@ -108,8 +108,8 @@ class _Gutter:
         return f"{self.empty} {text}"
 
     def remark(self, text: str, *, first: bool) -> str:
-        sign = self.paint("blue", "=") if first else " "
-        return f"{' ' * (self.width + 1)}{sign} {text}"
+        symbol = self.paint("blue", "=") if first else " "
+        return f"{' ' * (self.width + 1)}{symbol} {text}"
 
 
 def _places(diagnostic: Diagnostic, gutter: _Gutter, tone: str) -> Iterable[str]:

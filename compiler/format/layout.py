@@ -98,9 +98,9 @@ def _gaps(row: Row, inside: list[tuple[Bracket, ...]], before: Token | None) -> 
     """The spaces before each token of a row; `before` is the last token of the line above."""
     gaps = [0] * len(row.tokens)
     for i in range(1, len(row.tokens)):
-        left, sign = row.tokens[i - 2] if i > 1 else before, row.tokens[i - 1]
-        unary = sign.type in ("PLUS", "MINUS") and left is not None and left.type not in _VALUES
-        gaps[i] = 0 if unary else _gap(sign, row.tokens[i], inside[i])
+        left, symbol = row.tokens[i - 2] if i > 1 else before, row.tokens[i - 1]
+        unary = symbol.type in ("PLUS", "MINUS") and left is not None and left.type not in _VALUES
+        gaps[i] = 0 if unary else _gap(symbol, row.tokens[i], inside[i])
     return gaps
 
 
@@ -268,11 +268,11 @@ def _break(row: Row, inside: Inside, *, once: bool) -> list[Row]:
     """A long row as several rows, broken at its outermost arrows or commas, if there are any. The rest after
     a break is broken again, unless `once`."""
     whole, around, first = replace(row), inside[id(row)], row.first or row
-    places, pieces = _Places(whole.tokens, around), [row]
+    breaks, pieces = _Breaks(whole.tokens, around), [row]
     ends, plain = row.ends(), replace(row, indent=0, pads={}).ends()
     begin, shift = 0, 0
     while ends[-1] + shift > WIDTH and not (once and begin):
-        at = places.behind(begin, ends, WIDTH - shift)
+        at = breaks.choose(begin, ends, WIDTH - shift)
         if at is None:
             break
         _move_tokens(pieces[-1], whole, begin, at, inside, around)
@@ -296,7 +296,7 @@ def _move_tokens(
     inside[id(piece)] = around[begin:end]
 
 
-class _Places:
+class _Breaks:
     """Possible breaks of a row: before arrows and after commas. The outermost are preferred, then arrows."""
 
     def __init__(self, tokens: list[Token], around: list[tuple[Bracket, ...]]) -> None:
@@ -311,7 +311,7 @@ class _Places:
             if self.ranks[self.best[k + 1]] < self.ranks[k]:
                 self.best[k] = self.best[k + 1]
 
-    def behind(self, begin: int, ends: list[int], most: int) -> int | None:
+    def choose(self, begin: int, ends: list[int], most: int) -> int | None:
         """The last best break such that the tokens from `begin` to it end within `most` columns; otherwise
         the first best break."""
         start = found = bisect_right(self.at, begin)

@@ -18,7 +18,7 @@ MAX_LOOKAHEAD = 200  # tokens that are searched for the matching bracket on the 
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
-SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+SYMBOLS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 # Words that open a statement with a body.
 HEADS = frozenset(
     {"if", "else", "for", "block", "net", "step", "phase", "data", "train", "export", "expect", "tune"}
@@ -155,15 +155,15 @@ class _Pairing:
             if CLOSERS[token.type] in spare:  # in the wrong order: reported at the opener
                 spare.remove(CLOSERS[token.type])
             else:
-                opener = SIGNS[CLOSERS[token.type]]
+                opener = SYMBOLS[CLOSERS[token.type]]
                 self._report("E0103", token, f"this `{token}` closes nothing", f"no `{opener}` is open here")
         for opener, closer in self.crossed:
-            help = f"close it with `{SIGNS[OPENERS[opener.type]]}`"
+            help = f"close it with `{SYMBOLS[OPENERS[opener.type]]}`"
             self._report("E0103", opener, f"this `{opener}` is closed by `{closer}`", help)
 
     def _missing(self, opener: Token) -> str:
         """The help for an unclosed bracket: where the closing one is probably missing."""
-        closer = SIGNS[OPENERS[opener.type]]
+        closer = SYMBOLS[OPENERS[opener.type]]
         if opener.type == "LBRACE":
             margin = _indent(self.source.line(opener.line))
             for number in range(opener.line + 1, len(self.source.line_starts) + 1):

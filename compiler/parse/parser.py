@@ -131,8 +131,8 @@ class _Reader:
 
     def _statement(self, line: StatementTokens, corrections: int = MAX_CORRECTIONS) -> list[syntax.Statement]:
         """The statements of a line. A statement of another language is replaced by the equivalent one."""
-        if sign := leading_operator(line, self.source):
-            return self._skip(line, sign)
+        if diagnostic := leading_operator(line, self.source):
+            return self._skip(line, diagnostic)
         parser = self.parser.parse_interactive(start="statement")
         try:
             for token in line.tokens:
@@ -208,8 +208,8 @@ class _Reader:
 def _opens_indented_block(tokens: list[Token]) -> bool:
     """Whether a statement is Python or YAML with a nested block: its first line ends in `:`."""
     first = next((i for i, t in enumerate(tokens) if t.type == "COLON"), len(tokens))
-    behind = tokens[first + 1 : first + 2]
-    return first < len(tokens) and all(t.line > tokens[first].line for t in behind)
+    following = tokens[first + 1 : first + 2]
+    return first < len(tokens) and all(t.line > tokens[first].line for t in following)
 
 
 def _line(tokens: list[Token], bodies: dict[int, tuple[int, int]], section: str) -> StatementTokens:

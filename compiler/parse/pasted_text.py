@@ -68,13 +68,13 @@ def _conflicts(lines: list[str]) -> _Pasted | None:
     left, marks = list(lines), []
     side = ""
     for i, line in enumerate(lines):
-        sign = line[:7]
-        if len(set(sign)) == 1 and len(sign) == 7 and line[7:8] in ("", " ", "\r"):
+        mark = line[:7]
+        if len(set(mark)) == 1 and len(mark) == 7 and line[7:8] in ("", " ", "\r"):
             expected = {"": "<", "<": "|=", "|": "=", "=": ">"}[side]
-            if sign[0] in expected:
+            if mark[0] in expected:
                 marks.append((i, 0, 7))
                 left[i] = _blank(line)
-                side = "" if sign[0] == ">" else sign[0]
+                side = "" if mark[0] == ">" else mark[0]
                 continue
         if side in ("|", "="):
             left[i] = _blank(line)
@@ -110,10 +110,10 @@ def _changes(lines: list[str]) -> _Pasted | None:
         return None
     marks, left = [], []
     for i, (line, header) in enumerate(zip(lines, headers, strict=True)):
-        sign = "@" if header else line[:1]
-        if sign in ("@", "-", "+"):
+        mark = "@" if header else line[:1]
+        if mark in ("@", "-", "+"):
             marks.append((i, 0, len(line.rstrip()) if header else 1))
-        left.append(_blank(line, 0, 1 if sign == "+" else None) if sign in ("@", "-", "+") else line)
+        left.append(_blank(line, 0, 1 if mark == "+" else None) if mark in ("@", "-", "+") else line)
     help = "keep the lines with `+`, without the `+`, and remove the others"
     return _Pasted(marks, "these are lines of a diff", help, left)
 

@@ -231,9 +231,9 @@ def _operator_at_line_start(error: _SyntaxError) -> str:
 def _comment(error: _SyntaxError) -> str:
     """A comment of another language."""
     if error.at == 0 or error.starts_line:
-        signs = ("FLOOR", "PERCENT", "SEMICOLON", "SLASH")
+        symbols = ("FLOOR", "PERCENT", "SEMICOLON", "SLASH")
         dashes = error.found == "-" and error.after == "-" and error.found.end_pos == error.after.start_pos
-        return "a comment begins with `#`" if error.found.type in signs or dashes else ""
+        return "a comment begins with `#`" if error.found.type in symbols or dashes else ""
     line = error.found.line if error.found.type != "$END" else error.line.tokens[-1].line
     if error.found.type not in ("NAME", "NUMBER", "$END"):
         return ""

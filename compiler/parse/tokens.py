@@ -111,9 +111,9 @@ class _Tokenizer:
             self.problems.report("E0104", place, f"this text is longer than {MAX_TEXT:_} characters")
             raise LimitExceeded
         invisible = list(_INVISIBLE.finditer(text))
-        for unseen in invisible[:MAX_PROBLEMS]:
-            message = f"the character U+{ord(unseen[0]):04X} cannot stand in a spec"
-            self.problems.report("E0101", Span(self.source, *unseen.span()), message)
+        for match in invisible[:MAX_PROBLEMS]:
+            message = f"the character U+{ord(match[0]):04X} is not allowed in a spec"
+            self.problems.report("E0101", Span(self.source, *match.span()), message)
         if invisible:
             raise LimitExceeded
 
@@ -221,10 +221,10 @@ class _Tokenizer:
 
     def _report_symbols(self) -> None:
         """Report foreign symbols and spaces, each once per line."""
-        for (_, sign), found in self.symbols.items():
-            written = f"`{sign}`" if sign.isascii() or len(sign) > 1 else confusables.named(sign)
+        for (_, symbol), found in self.symbols.items():
+            written = f"`{symbol}`" if symbol.isascii() or len(symbol) > 1 else confusables.named(symbol)
             more = [Label(span_of(self.source, token)) for token in found[1:MAX_MARKS]]
-            if meant := confusables.equivalent(sign):
+            if meant := confusables.equivalent(symbol):
                 self.report("E0101", found[0], f"{written} means nothing here", f"write `{meant[0]}`", more)
             else:
                 message = f"this is not a plain space: {written}"
@@ -285,17 +285,17 @@ class _Tokenizer:
 
 def _ends_value(items: list[Token], at: int) -> bool:
     """Whether an operator symbol has no right operand: the line ends, and the next is a new statement."""
-    behind = [t for t in items[at + 1 : at + 20] if t.type != "NEWLINE"]
-    if not behind or behind[0].type in (*CLOSERS, "COMMA", "ARROW", "IF", "ELSE", "FOR", "RETURN"):
+    following = [t for t in items[at + 1 : at + 20] if t.type != "NEWLINE"]
+    if not following or following[0].type in (*CLOSERS, "COMMA", "ARROW", "IF", "ELSE", "FOR", "RETURN"):
         return True
-    if behind[0].line == items[at].line or behind[0].type != "NAME":
+    if following[0].line == items[at].line or following[0].type != "NAME":
         return False
-    first, second, *_ = (*behind, behind[0])
+    first, second, *_ = (*following, following[0])
     if second.type in ("EQUAL", "COLON", "LBRACE", "NAME"):
         return True
-    compared = [any(t.type == "COMPARE" and t.line == line for t in (*items[max(0, at - 20) : at], *behind))
-                for line in (items[at].line, first.line)]  # fmt: skip
-    return all(compared)
+    near = (*items[max(0, at - 20) : at], *following)
+    lines = {t.line for t in near if t.type == "COMPARE"}
+    return {items[at].line, first.line} <= lines
 
 
 def _ends_statement(kept: list[Token], open_: list[str], *, forced: bool = False) -> bool:

@@ -143,12 +143,12 @@ class TreeBuilder:
 
     def binary(self, parts: list) -> syntax.Binary:
         """A chain of operators, as in `a + b + c`, counts as one level of nesting."""
-        left, sign, right = parts
+        left, symbol, right = parts
         span = self._span(left).to(self._span(right))
-        node = syntax.Binary(span, str(sign), left, right, self._span(sign))
+        node = syntax.Binary(span, str(symbol), left, right, self._span(symbol))
         self._chain_lengths[node] = 1 + self._chain_lengths.get(left, 0)
         if self._chain_lengths[node] >= MAX_STEPS:
-            raise RejectedStatement("E0104", self._span(sign), f"more than {MAX_STEPS:_} terms in a row")
+            raise RejectedStatement("E0104", self._span(symbol), f"more than {MAX_STEPS:_} terms in a row")
         deeper = self._depth_of(left) - isinstance(left, syntax.Binary)
         self._note_depth(node, parts, max(deeper, self._depth_of(right)))
         return node

@@ -128,9 +128,9 @@ def test_no_hint_promises_what_is_not_built() -> None:
 @pytest.mark.parametrize(
     ("text", "help"),
     [
-        ("x -> Masking -> y", "it goes with `.mask`, which is not built yet"),
-        ("x -> Bidirectional(dense(3)) -> y", "it goes with `lstm`, which is not built yet"),
-        ("x -> dense(3, return_sequences=true) -> y", "it goes with `lstm`, which is not built yet"),
+        ("x -> Masking -> y", "it belongs to `.mask`, which is not built yet"),
+        ("x -> Bidirectional(dense(3)) -> y", "it belongs to `lstm`, which is not built yet"),
+        ("x -> dense(3, return_sequences=true) -> y", "it belongs to `lstm`, which is not built yet"),
         ("input z: uint\nx -> y", "write `int32`"),
         ("x -> y\nset h", "a value is given with `=`: `h = 3`"),
         ("x -> y\nmodel {\n}", "layers are written in a flow: `x -> dense(8) -> relu -> y`"),

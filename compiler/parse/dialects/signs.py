@@ -41,10 +41,10 @@ def pipe(s: UnknownStatement) -> DialectHint | None:
     if not bars or any(i == 0 or s.tokens[i - 1].type not in (*VALUES, "RPAR", "RSQB") for i in bars):
         return None
     logic = any(t.type in ("COMPARE", "AND", "OR", "NOT", "TRUE", "FALSE", "IF") for t in s.tokens)
-    sign, kind = ("or", "OR") if logic else ("->", "ARROW")
+    symbol, kind = ("or", "OR") if logic else ("->", "ARROW")
     indices = set(bars)
-    replacement = [retyped(t, kind, sign) if i in indices else t for i, t in enumerate(s.tokens)]
-    help = f"write `{sign}`" + ("" if logic else " between the stages of a flow")
+    replacement = [retyped(t, kind, symbol) if i in indices else t for i, t in enumerate(s.tokens)]
+    help = f"write `{symbol}`" + ("" if logic else " between the stages of a flow")
     return s.error(
         "`|` means nothing here",
         help,
@@ -56,37 +56,44 @@ def pipe(s: UnknownStatement) -> DialectHint | None:
 
 def left_arrow(s: UnknownStatement) -> DialectHint | None:
     """`y <- f <- x`."""
-    signs = [i for i, (a, b) in enumerate(pairwise(s.tokens)) if a == "<" and b == "-" and adjacent(a, b)]
+    arrows = [i for i, (a, b) in enumerate(pairwise(s.tokens)) if a == "<" and b == "-" and adjacent(a, b)]
     if (
-        not signs
-        or not signs[0]
-        or any(adjacent(*s.tokens[i + 1 : i + 3]) for i in signs if i + 2 < len(s.tokens))
+        not arrows
+        or not arrows[0]
+        or any(adjacent(*s.tokens[i + 1 : i + 3]) for i in arrows if i + 2 < len(s.tokens))
     ):
         return None
-    if signs[-1] + 2 == len(s.tokens):
+    if arrows[-1] + 2 == len(s.tokens):
         return None
     parts = [
-        s.tokens[a:b] for a, b in zip([0, *(i + 2 for i in signs)], [*signs, len(s.tokens)], strict=True)
+        s.tokens[a:b] for a, b in zip([0, *(i + 2 for i in arrows)], [*arrows, len(s.tokens)], strict=True)
     ]
     steps = " -> ".join(s.text(part) for part in reversed(parts))
-    marks = [s.tokens[i : i + 2] for i in signs]
+    marks = [s.tokens[i : i + 2] for i in arrows]
     message = "a flow is written from left to right, with `->`"
     if any(t.type in ("ARROW", "EQUAL") for t in s.tokens):
         return s.error(message, "a value is given a name with `=`: `h = x -> f`", *marks)
     turned: Tokens = []
-    for part, sign in zip(reversed(parts), [*reversed(signs), None], strict=True):
-        turned += part if sign is None else [*part, retyped(s.tokens[sign], "ARROW", "->")]
+    for part, arrow in zip(reversed(parts), [*reversed(arrows), None], strict=True):
+        turned += part if arrow is None else [*part, retyped(s.tokens[arrow], "ARROW", "->")]
     return s.error(message, f"write `{steps}`", s.tokens, replacement=[turned])
 
 
 def greater_for_arrow(s: UnknownStatement) -> DialectHint | None:
     """`x > f > y`."""
-    signs = [i for i, token in enumerate(s.tokens) if token.type == "COMPARE"]
-    if len(signs) < 2 or any(s.tokens[i] != ">" for i in signs) or s.section == "expect" or s.types("IF"):
+    comparisons = [i for i, token in enumerate(s.tokens) if token.type == "COMPARE"]
+    if (
+        len(comparisons) < 2
+        or any(s.tokens[i] != ">" for i in comparisons)
+        or s.section == "expect"
+        or s.types("IF")
+    ):
         return None
-    indices = set(signs)
+    indices = set(comparisons)
     replacement = [retyped(t, "ARROW", "->") if i in indices else t for i, t in enumerate(s.tokens)]
-    return s.error("`>` compares", "write `->`", *([s.tokens[i]] for i in signs), replacement=[replacement])
+    return s.error(
+        "`>` compares", "write `->`", *([s.tokens[i]] for i in comparisons), replacement=[replacement]
+    )
 
 
 def spaced_arrow(s: UnknownStatement) -> DialectHint | None:
@@ -111,12 +118,12 @@ def assigned_in_place(s: UnknownStatement) -> DialectHint | None:
     """`x += 1`, `i++`."""
     if not s.types("NAME", "FOREIGN"):
         return None
-    name, sign, *value = s.tokens
-    if sign in ("++", "--") and not value:
-        rest = f"{sign[0]} 1"
-    elif sign.endswith("=") and len(sign) < 4 and value and sign[:-1] not in ("|", "&", "^", "."):
+    name, symbol, *value = s.tokens
+    if symbol in ("++", "--") and not value:
+        rest = f"{symbol[0]} 1"
+    elif symbol.endswith("=") and len(symbol) < 4 and value and symbol[:-1] not in ("|", "&", "^", "."):
         simple = len(value) == 1 or all(t.type in (*VALUES, "ARROW", "STAR", "SLASH") for t in value)
-        rest = f"{sign[:-1]} {s.text(value) if simple else f'({s.text(value)})'}"
+        rest = f"{symbol[:-1]} {s.text(value) if simple else f'({s.text(value)})'}"
     else:
         return None
     return s.error("a name is bound again with `=`", f"write `{name} = {name} {rest}`", s.tokens)
@@ -210,11 +217,11 @@ def is_none(s: UnknownStatement) -> DialectHint | None:
     for i, token in enumerate(s.tokens):
         if token == "is" and token.type == "NAME" and 0 < i < len(s.tokens) - 1:
             width = 2 if s.tokens[i + 1].type == "NOT" else 1
-            sign = "!=" if width == 2 else "=="
-            replacement = [*s.tokens[:i], retyped(token, "COMPARE", sign), *s.tokens[i + width :]]
+            symbol = "!=" if width == 2 else "=="
+            replacement = [*s.tokens[:i], retyped(token, "COMPARE", symbol), *s.tokens[i + width :]]
             return s.error(
                 "values are compared with `==` and `!=`",
-                f"write `{sign}`",
+                f"write `{symbol}`",
                 s.tokens[i : i + width],
                 replacement=[replacement],
             )

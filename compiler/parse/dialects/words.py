@@ -84,10 +84,10 @@ def python_import(s: UnknownStatement) -> DialectHint | None:
 
 def repeated_token(s: UnknownStatement) -> DialectHint | None:
     """`x = = 3`, `expect expect { ... }`."""
-    signs = ("EQUAL", "COLON", "DOT", "SEMICOLON", "COMPARE")
+    types = ("EQUAL", "COLON", "DOT", "SEMICOLON", "COMPARE")
     for i, (a, b) in enumerate(pairwise(s.tokens)):
         heads = i == 0 and str(a) in SECTIONS | DECLARATIONS
-        if str(a) == str(b) and a.line == b.line and (a.type in signs or heads):
+        if str(a) == str(b) and a.line == b.line and (a.type in types or heads):
             replacement = [*s.tokens[: i + 1], *s.tokens[i + 2 :]]
             return s.error(f"`{a}` is written twice", "leave it out", [b], replacement=[replacement])
     return None
@@ -173,9 +173,9 @@ def _body_of_python(s: UnknownStatement) -> str:
     last = s.tokens[-1]
     if last.type != "COLON":
         return ""
-    behind = s.source.text[last.end_pos : last.end_pos + MAX_SEARCHED].split("\n")[1:]
+    following = s.source.text[last.end_pos : last.end_pos + MAX_SEARCHED].split("\n")[1:]
     margin = " " * s.tokens[0].column
-    return "\n".join(takewhile(lambda line: not line.strip() or line.startswith(margin), behind))
+    return "\n".join(takewhile(lambda line: not line.strip() or line.startswith(margin), following))
 
 
 def word_before_binding(s: UnknownStatement) -> DialectHint | None:

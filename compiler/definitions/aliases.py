@@ -11,7 +11,7 @@ from dlc.compiler.definitions.unimplemented import LATER, not_built
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
 
-# Keys are in lower case, without `_`, `1d` to `3d` and the affixes that `forms` removes. A name that a
+# Keys are in lower case, without `_`, `1d` to `3d` and the affixes that `normalized` removes. A name that a
 # docstring gives, as in "(torch `linear`, ...", needs no entry: see `aliases`.
 OPERATORS = {
     "fullyconnected": "dense", "fc": "dense", "affine": "dense", "convolution": "conv",

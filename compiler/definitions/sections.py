@@ -128,7 +128,7 @@ class Parquet(DataSource):
 
 
 class Npz(DataSource):
-    """A NumPy archive of arrays; the first axis of each counts the rows."""
+    """A NumPy archive of arrays, whose first axis is the row axis."""
 
     usage = 'npz("digits.npz")'
 

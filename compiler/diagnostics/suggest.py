@@ -27,15 +27,15 @@ class Nearest:
 
     def did_you_mean(self, word: str, candidates: Callable[[], Collection[str]]) -> str:
         """The help with the nearest candidate; empty if there is none."""
-        return self.meant(word, candidates)[1]
+        return self.suggestion(word, candidates)[1]
 
-    def meant(self, word: str, candidates: Callable[[], Collection[str]]) -> tuple[str, str]:
+    def suggestion(self, word: str, candidates: Callable[[], Collection[str]]) -> tuple[str, str]:
         """The nearest candidate and the help that names it; both empty if there is none."""
         if self.left <= 0:
             return "", ""
         found = candidates()
         self.left -= len(found)
-        return meant(word, found)
+        return suggestion(word, found)
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
@@ -69,10 +69,10 @@ def common_prefix(a: str, b: str) -> int:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """The help with the nearest candidate; empty if there is none."""
-    return meant(word, candidates)[1]
+    return suggestion(word, candidates)[1]
 
 
-def meant(word: str, candidates: Iterable[str]) -> tuple[str, str]:
+def suggestion(word: str, candidates: Iterable[str]) -> tuple[str, str]:
     """The nearest candidate and the help that names it; both empty if there is none."""
     known = list(candidates)
     found = nearest(word, known) or ""

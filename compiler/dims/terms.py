@@ -319,7 +319,7 @@ def value(terms: Terms, values: Mapping[str, Any], memo: dict) -> Any:
     if key not in memo:
         shared = Counter(atom for m in terms for atom, _ in m)
         atom = min(shared, key=lambda a: (-shared[a], _atom_order(a)))
-        inside = {_lower(m, atom): c for m, c in terms.items() if atom in dict(m)}
+        inside = {_reduce_power(m, atom): c for m, c in terms.items() if atom in dict(m)}
         outside = {m: c for m, c in terms.items() if atom not in dict(m)}
         result = _atom_value(atom, values, memo)
         if inside != {(): 1}:
@@ -328,7 +328,7 @@ def value(terms: Terms, values: Mapping[str, Any], memo: dict) -> Any:
     return memo[key]
 
 
-def _lower(monomial: Monomial, atom: Atom) -> Monomial:
+def _reduce_power(monomial: Monomial, atom: Atom) -> Monomial:
     return tuple((a, p - (a == atom)) for a, p in monomial if a != atom or p > 1)
 
 

@@ -23,7 +23,7 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
         declarations.need_sound(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
-            meant, help = ev.e.nearest.meant(ident.id, lambda: file.templates)
+            meant, help = ev.e.nearest.suggestion(ident.id, lambda: file.templates)
             if meant:
                 ev.scope.file.templates.setdefault(meant, BROKEN)
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",

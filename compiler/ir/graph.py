@@ -58,10 +58,10 @@ class Site:
 
     def way(self) -> tuple[str, ...]:
         """The chain of block uses as notes, innermost first; a long chain is cut in the middle."""
-        ways = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
-        if len(ways) <= 6:
-            return ways
-        return (*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:])
+        chain = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
+        if len(chain) <= 6:
+            return chain
+        return (*chain[:3], f"... and {len(chain) - 5} more uses around it ...", *chain[-2:])
 
 
 @record(eq=False)

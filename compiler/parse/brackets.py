@@ -36,7 +36,7 @@ class Paired:
     too_deep: bool = False
 
 
-def pair(items: list[Token], source: Source, open_string_lines: Collection[int]) -> Paired:
+def match_brackets(items: list[Token], source: Source, open_string_lines: Collection[int]) -> Paired:
     """Match brackets and report unmatched ones. Lines with an unterminated string are not reported, because
     the string can contain the matching bracket."""
     return _Pairing(items, source, open_string_lines).run()
@@ -177,7 +177,7 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def partners(items: list[Token], unpaired: Collection[int]) -> dict[int, int]:
+def closing_indices(items: list[Token], unpaired: Collection[int]) -> dict[int, int]:
     """By offset of each opening bracket: the token index of the closing one, or the end if there is none."""
     pairs: dict[int, int] = {}
     open_: list[Token] = []

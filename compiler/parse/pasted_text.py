@@ -44,7 +44,7 @@ class _Pasted:
     left: list[str]
 
 
-def without(source: Source, problems: Problems) -> str:
+def remove_pasted(source: Source, problems: Problems) -> str:
     """The text with copied text replaced by spaces; each kind is reported."""
     lines = source.text.split("\n")
     for kind in _KINDS:

@@ -87,14 +87,14 @@ class _Tokenizer:
         self._check_text()
         items = self._without_percents(list(self._words()))
         self._report_symbols()
-        found = brackets.pair(items, self.source, self.open_string_lines)
+        found = brackets.match_brackets(items, self.source, self.open_string_lines)
         for diagnostic in found.errors[: MAX_PROBLEMS - len(self.problems.found)]:
             self.problems.add(diagnostic)
         if found.too_deep:
             raise LimitExceeded
         self.broken |= found.unpaired
         items = self._without_inner_newlines(found.items, found.unpaired)
-        return Tokens(items, self.comments, brackets.partners(items, found.unpaired), self.broken)
+        return Tokens(items, self.comments, brackets.closing_indices(items, found.unpaired), self.broken)
 
     def report(
         self, code: str, token: Token, message: str, help: str = "", more: Iterable[Label] = ()
@@ -123,7 +123,7 @@ class _Tokenizer:
             return self.source.text
         from dlc.compiler.parse import pasted_text
 
-        return pasted_text.without(self.source, self.problems)
+        return pasted_text.remove_pasted(self.source, self.problems)
 
     def _words(self) -> Iterable[Token]:
         """The tokens of the lexer; unknown ones are reported and replaced by their equivalents."""

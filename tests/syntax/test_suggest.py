@@ -85,8 +85,8 @@ def test_any_name_of_a_column_can_be_suggested() -> None:
 
 def test_the_number_of_comparisons_is_limited() -> None:
     near = Nearest()
-    assert near.meant("denze", lambda: NAMES) == ("dense", "did you mean `dense`?")
+    assert near.suggestion("denze", lambda: NAMES) == ("dense", "did you mean `dense`?")
     assert near.left == MAX_COMPARED - len(NAMES)
     near.left = 0
-    assert near.meant("denze", lambda: NAMES) == ("", "")
+    assert near.suggestion("denze", lambda: NAMES) == ("", "")
     assert near.did_you_mean("denze", lambda: NAMES) == ""

@@ -45,7 +45,7 @@ LATER: dict[str, tuple[str, ...]] = {
 PLAIN = ("attribute", "function", "type")  # keys that are neither families nor definitions
 # Help for the words of a family, if there is a workaround.
 WITHOUT = {
-    "section": "take the section out; `--set NAME=value` sets a param",
+    "section": "remove the section; `--set NAME=value` sets a param",
 }
 
 

@@ -59,7 +59,7 @@ class _Pairing:
                 open_.append(token)
                 if len(open_) > MAX_NESTING:
                     message = f"brackets are nested more than {MAX_NESTING} levels deep here"
-                    self._report("E0104", token, message, "give the inner parts names of their own")
+                    self._report("E0104", token, message, "give names to the inner parts")
                     self.found.too_deep = True
                     return self.found
             elif token.type in CLOSERS:

@@ -240,9 +240,7 @@ class TreeBuilder:
         depth = 1 + (max(map(self._depth_of, parts)) if inner is None else inner)
         if depth > MAX_NESTING and isinstance(node, (syntax.Expr, syntax.If)):
             message = f"this is nested more than {MAX_NESTING} levels deep"
-            raise RejectedStatement(
-                "E0104", self._span(parts[0]), message, "give the inner parts names of their own"
-            )
+            raise RejectedStatement("E0104", self._span(parts[0]), message, "give names to the inner parts")
         self._depth[node] = depth
 
     def _depth_of(self, part: Any) -> int:

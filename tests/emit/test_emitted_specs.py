@@ -63,7 +63,7 @@ def assert_answers_alike(program: Program, path: Path) -> None:
 )
 def test_answers_as_the_artifact_with_the_weights_of_the_spec(name: str, tmp_path: Path) -> None:
     path = tmp_path / "emitted.py"
-    done = CliRunner().invoke(commands, ["emit", str(SPECS / f"{name}.dl"), "-o", str(path)])
+    done = CliRunner().invoke(commands, ["emit", "--model", str(SPECS / f"{name}.dl"), "-o", str(path)])
     assert done.exit_code == 0, done.output
     assert_answers_alike(program_of(name), path)
 

@@ -150,9 +150,10 @@ STORIES = {
 def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     program = compile(Source("story.dl", STORIES[story]))
     path = tmp_path / "story.py"
-    path.write_text(emit(program), "utf-8")
-    ruff = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", path]
-    assert subprocess.run(ruff, capture_output=True, check=False).returncode == 0
+    path.write_text(emit(program, model_alone=True), "utf-8")
+    ruff = [sys.executable, "-m", "ruff", "format", "--diff", "--isolated", path]
+    done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
     types = {i.name: i.declared for i in program.inputs}
     read = {value.name for value in forms.inference(program).inputs}
     types = {name: type for name, type in types.items() if name in read}
@@ -164,7 +165,7 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
 
 
 def test_a_block_within_itself_is_given_to_itself() -> None:
-    text = emit(compile(Source("story.dl", STORIES["a block within itself"])))
+    text = emit(compile(Source("story.dl", STORIES["a block within itself"])), model_alone=True)
     assert text.count("(nn.Module)") == 3
     assert "self.pyramid = Pyramid2(2, Pyramid2(4, Pyramid2(8, Pyramid())))" in text
 
@@ -229,7 +230,7 @@ def test_modules_are_those_of_torch() -> None:
 def test_a_file_that_answers_nothing_is_refused() -> None:
     program = compile(Source("blocks.dl", "block double(x) { return 2 * x }"))
     with pytest.raises(CompileError, match="has no output"):
-        emit(program)
+        emit(program, model_alone=True)
 
 
 def test_a_layer_of_the_loss_alone_is_refused() -> None:

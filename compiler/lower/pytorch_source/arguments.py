@@ -1,83 +1,77 @@
-"""The arguments of a class: what the numbers in which its uses differ are called."""
+"""The arguments of a class: what the numbers in which its frames differ are called."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.code import Code, number, text
-from dlc.compiler.lower.pytorch_source.writer import safe
+from dlc.compiler.lower.python_code import Code, number, text
+from dlc.compiler.lower.torch_names import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from dlc.compiler.lower.pytorch_source.frames import Frame
 
-FACTORS = (2, 3, 4, 8)
+SIZES = {"channels_in": 0, "features_in": -1}  # the axes of the first tensor that flows in
 
 
-class Apart(Exception):
-    """Frames that are written alike, and cannot be constructed alike."""
+class Unnamed(Exception):
+    """Frames that are written alike, and that no arguments tell apart."""
 
 
-class Known:
-    """What the uses of a block differ in: its settings, the sizes of its tensors, and what else there is."""
+class Arguments:
+    """What the frames of a class differ in: settings of the block, sizes of its tensor, and other numbers.
+    `used` are those that are arguments, with the value in each frame."""
 
     def __init__(self, frames: list[Frame]):
-        self.candidates: dict[str, list[Any]] = {}
-        self.constants: dict[str, Any] = {}
+        self.known: dict[str, list[Any]] = {}
+        for name in frames[0].settings:
+            self.add(safe(name), [frame.settings.get(name) for frame in frames])
+        for name, axis in SIZES.items():
+            self.add(name, [input_size(frame, axis) for frame in frames])
         self.used: dict[str, list[Any]] = {}
-        for name, size in (("channels_in", 0), ("features_in", -1)):
-            self._candidate(name, [input_size(frame, size) for frame in frames])
-        settings = [settings_of(frame) for frame in frames]
-        for name in settings[0]:
-            self._candidate(safe(name), [s.get(name) for s in settings])
 
-    def _candidate(self, name: str, values: list[Any]) -> None:
-        if (
-            all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-            and len({*values}) > 1
-        ):
-            self.candidates[name] = values
-        elif len({*map(str, values)}) == 1 and isinstance(values[0], (int, float)):
-            self.constants[name] = values[0]
+    def add(self, name: str, values: list[Any]) -> None:
+        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+            self.known[name] = values
 
     def name(self, values: Sequence[Any], word: str = "") -> Code | None:
-        """What stands in place of numbers that differ; none where they do not, or are not there.
-        `word` is the name of the argument that they are."""
+        """What is written for a number with these values, none in frames that lack it; none where it never
+        changes. `word` is the name of the argument that it is."""
+        lacks = any(value is None for value in values)
         if len({(v, type(v)) for v in values if v is not None}) <= 1:
-            known = self.candidates.get(word) if None in values else None
-            if known is None or not fits(known, values, lambda k: k):
+            varies = len({*self.known.get(word, ())}) > 1
+            if not (lacks and varies and fits(self.known[word], values, lambda k: k)):
                 return None
-            self.used.setdefault(word, known)
-            return text(word)
-        choices = (*self._settings_first(), *self.used.items())
+            return self.use(word)
+        changing = {name: known for name, known in self.known.items() if len({*known}) > 1}
+        choices = list({**changing, **self.used}.items())
         for simple in (True, False):
             for name, known in choices:
-                for stands, of in list(expressions(name))[: 1 if simple else None]:
+                for written, of in list(expressions(name))[: 1 if simple else None]:
                     if fits(known, values, of):
-                        self.used.setdefault(name, known)
-                        return stands
-        if None in values:
-            raise Apart
-        number = 1
-        while (name := f"size_{number}" if number > 1 else "size") in self.used:
-            number += 1
+                        self.use(name)
+                        return written
+        if lacks:
+            raise Unnamed
+        place = 1
+        while (name := f"size_{place}" if place > 1 else "size") in self.used:
+            place += 1
         self.used[name] = list(values)
         return text(name)
 
-    def stands_for(self, name: str) -> Code | None:
-        """A setting or a size of the block by its name: an argument, or the number that it always is."""
-        if safe(name) in self.candidates:
-            self.used.setdefault(safe(name), self.candidates[safe(name)])
-            return text(safe(name))
-        values = self.constants.get(name)
-        return None if values is None else number(values)
+    def use(self, name: str) -> Code:
+        if name in self.known:
+            self.used.setdefault(name, self.known[name])
+        return text(name)
 
-    def _settings_first(self) -> list[tuple[str, list[Any]]]:
-        sizes = ("channels_in", "features_in")
-        found = list(self.candidates.items())
-        return [f for f in found if f[0] not in sizes] + [f for f in found if f[0] in sizes]
+    def standing_for(self, name: str) -> Code | None:
+        """A setting or a size of the block: an argument, or the number that it always is."""
+        values = self.known.get(safe(name))
+        if values is None:
+            return None
+        return self.use(safe(name)) if len({*values}) > 1 else number(values[0])
 
 
 def fits(known: Sequence[Any], values: Sequence[Any], of: Callable[[Any], Any]) -> bool:
@@ -87,9 +81,9 @@ def fits(known: Sequence[Any], values: Sequence[Any], of: Callable[[Any], Any]) 
 def expressions(name: str) -> Iterable[tuple[Code, Callable[[Any], Any]]]:
     own = text(name)
     yield own, lambda k: k
-    for factor in FACTORS:
+    for factor in (2, 3, 4, 8):
         yield Code("sign", "*", (number(factor), own)), lambda k, f=factor: f * k
-        yield (Code("sign", "//", (own, number(factor))), lambda k, f=factor: k // f if k % f == 0 else None)
+        yield Code("sign", "//", (own, number(factor))), lambda k, f=factor: k // f if k % f == 0 else None
     for more in (1, 2, 3):
         yield Code("sign", "-", (own, number(more))), lambda k, m=more: k - m
         yield Code("sign", "+", (own, number(more))), lambda k, m=more: k + m
@@ -97,10 +91,6 @@ def expressions(name: str) -> Iterable[tuple[Code, Callable[[Any], Any]]]:
 
 def input_size(frame: Frame, axis: int) -> Any:
     """The size of an axis of the first tensor that flows in: channels of images, features of vectors."""
-    shapes = [p.type.shape for p in frame.params if isinstance(p, Value)]
+    shapes = [value.type.shape for value in frame.params.values() if isinstance(value, Value)]
     shape = shapes[0] if shapes else ()
     return shape[axis] if shape and (axis != 0 or len(shape) > 1) else None
-
-
-def settings_of(frame: Frame) -> dict[str, Any]:
-    return frame.operator.values() if frame.what == "operator" else dict(frame.given)

@@ -1,320 +1,357 @@
-"""What stands in the classes: each frame as modules and statements."""
+"""Writes frames: their modules, and their nodes as statements."""
 
 from __future__ import annotations
 
-import keyword
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
-from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Sizes, Unwritten, Written
+from dlc.compiler.lower.dims import places
+from dlc.compiler.lower.python_code import Code, call, number, text
 from dlc.compiler.lower.pytorch_source.frames import (
     Copies,
-    Each,
     Frame,
-    Guard,
-    Let,
     depth_of,
     items_of,
+    nodes_of,
     numbered_name,
 )
-from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
-from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
+from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, Places, Statement, local
+from dlc.compiler.lower.symbolic import (
+    DTYPES,
+    Let,
+    Local,
+    Recorder,
+    Symbol,
+    TorchRecorder,
+    Untraceable,
+    expanded,
+)
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
+    from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Weight
+    from dlc.compiler.lower.dims import Place
+    from dlc.compiler.program import Program
 
-IMPORTED = ("F", "torch", "nn", "np")  # what bodies of classes and functions call
-# What the functions of a file that take rows call, or name by themselves.
-CALLED = (
-    *IMPORTED,
-    "answers",
-    "auroc",
-    "compute_loss",
-    "hooks",
-    "learning",
-    "loss",
-    "made",
-    "metrics",
-    "model",
-    "rows",
-)
-MOST_CALLS = 3  # of what is done in training alone, where it is no class of its own
+MOST_DERIVATIVES = 4  # of one operator
 
 
 class NotEmitted(Exception):
-    """What has no plain PyTorch, with the node that it is of."""
+    """A node that has no plain PyTorch, and why."""
 
     def __init__(self, node: Node, why: str):
         super().__init__(why)
         self.node = node
 
 
+class BodyRecorder(TorchRecorder):
+    """Records the statements of a body. Sizes are read from its tensors, which become more."""
+
+    def __init__(self, values: Mapping[Any, Symbol]):
+        super().__init__()
+        self._values, self._seen = values, 0
+        self._places: dict[str, Place] = {}
+        self._batched: Value | None = None
+        self._derivatives = 0
+
+    def _look(self) -> None:
+        """Look at the tensors that are new."""
+        new = [v for v in islice(self._values, self._seen, None) if isinstance(v, Value)]
+        self._seen = len(self._values)
+        self._places = places(new, self._places) if new else self._places
+        self._batched = self._batched or next((v for v in new if v.type.batched), None)
+
+    @property
+    def batch(self) -> Symbol:
+        self._look()
+        if self._batched is None:
+            raise Untraceable("its form asks for the number of samples, and no tensor at hand has samples")
+        return self._values[self._batched].shape[0]
+
+    def size(self, size: Size) -> Any:
+        if not isinstance(size, Dim):
+            return size
+        return evaluate(size, {name: self._free(name) for name in names(size)})
+
+    def _free(self, name: str) -> Any:
+        self._look()
+        if name not in self._places:
+            raise Untraceable(f"its form asks for the size `{name}`, which no tensor at hand has")
+        value, axis, scale, offset = self._places[name]
+        size: Any = self._values[value].shape[axis]
+        size = size - offset if offset else size
+        return size // scale if scale != 1 else size
+
+    def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
+        self._derivatives += 1
+        if self._derivatives > MOST_DERIVATIVES:
+            raise Untraceable(f"its form takes more than {MOST_DERIVATIVES} derivatives one by one")
+        return super().derivative(of, wrt)
+
+
 class Shared:
     """What all writers of a graph know."""
 
-    def __init__(self, graph: Graph, roots: Iterable[Value], led: Mapping[Value, Node] | None = None):
-        self.graph, self.led = graph, led or {}
-        self.weights: dict[Value, Weight] = {w.value: w for w in graph.weights}
+    def __init__(self, program: Program, graph: Graph, roots: Iterable[Value]):
+        self.weights: dict[Value, Weight] = {w.value: w for w in program.graph.weights}
+        self.spelled = {node.results[0]: node for node in program.graph.nodes}
         self.readers = graph.readers()
-        self.roots = dict.fromkeys(roots)
-        self.nets: dict[str, Frame] = {}  # by name, as it is used first
-        self.frames: list[Frame] = []  # written, inner ones first
+        self.roots = {*roots, *graph.outputs.values()}
+        self.nets: dict[str, Frame] = {}  # the first use of each
+        self.frames: list[Frame] = []  # those that are written, inner ones first
+        self.identities: dict[Any, int] = {}  # by how frames are written
+        self.identity: dict[Frame, int] = {}
 
-    def moved(self) -> set[Value]:
-        """The targets as augmentations have moved them."""
-        return {
-            value
-            for node in self.graph.nodes
-            if node.results[0] in self.led and not self.led[node.results[0]].operator.mixes_targets
-            for value in node.results[1:]
-        }
-
-    def leaves(self, value: Value, inside: Container[Node]) -> bool:
-        """Whether something outside of these nodes reads the value."""
+    def is_read_outside(self, value: Value, inside: Container[Node]) -> bool:
         return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
+
+    def operator_of(self, node: Node) -> Any:
+        """The operator as the spec has it, where targets do not follow it yet."""
+        return self.spelled.get(node.results[0], node).operator
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        key = frame.what, frame.name, frame_key(frame, lambda code: self.key(code) if code.kind == "make" else None)
+        self.identity[frame] = self.identities.setdefault(key, len(self.identities))
+
+    def key(self, code: Code) -> Any:
+        return "make", self.identity[code.value]
+
+
+def frame_key(frame: Frame, of: Any) -> Any:
+    """A key that frames share which are written alike, up to the parts that `of` gives a key of."""
+    seen = Places(tuple(frame.params), of)
+    members = tuple((attr, code.key(of)) for attr, code in frame.members.items())
+    return members, len(frame.params), seen.keys(frame.body), seen.codes(frame.returns), tuple(sorted(frame.lists))
 
 
 class Writer:
-    """Writes the body of one frame, or of one copy within it."""
+    """Writes the body of one method of a frame, or of one copy within it."""
 
-    def __init__(self, shared: Shared, frame: Frame):
+    def __init__(self, shared: Shared, frame: Frame, members: dict[str, Code] | None = None):
         self.shared, self.frame = shared, frame
-        self.env: dict[Any, Written] = {}
-        self.sizes = Sizes(self.env)
-        self.params: list[Any] = []
-        self.members: dict[str, Code] = {}
-        self.body: list[Any] = []
+        self.env: dict[Any, Symbol] = {}
+        self.F = BodyRecorder(self.env)
+        self.params: dict[Any, Local] = {}
+        self.members = {} if members is None else members
         self.hints = frame.names()
-        self.training = text("self.training")
+
+    @property
+    def body(self) -> list[Any]:
+        return self.F.statements
 
     # --- values -------------------------------------------------------------------------------------------
 
-    def value(self, key: Any) -> Written:
-        """A value of the body: made here, a weight of its own, or given to it."""
+    def value(self, key: Any) -> Symbol:
+        """A value of the body, or a net: made here, a member, or given to it."""
         if key not in self.env:
             weight = self.shared.weights.get(key)
             if isinstance(key, tuple) and self.frame.what == "model":
-                self.members[key[1]] = Code("make", self.shared.nets[key[1]])
-                self.env[key] = Written(member(key[1]))
+                self.members.setdefault(key[1], Code("make", self.shared.nets[key[1]]))
+                self.env[key] = Symbol(self.F, Code("member", key[1]))
             elif weight is not None and self.owns(weight.name):
-                self.members.setdefault(self.local_name(weight.name), parameter(weight))
-                self.env[key] = Written(member(self.local_name(weight.name)), DTYPES["float"])
+                attr = weight.name[len(self.frame.prefix) :]
+                self.members.setdefault(attr, parameter(weight))
+                self.env[key] = Symbol(self.F, Code("member", attr), DTYPES["float"])
             else:
-                self.params.append(key)
-                self.env[key] = local(key)
+                self.params[key] = Local()
+                self.give(key, local(self.params[key]))
         return self.env[key]
+
+    def code(self, key: Any) -> Code:
+        return self.value(key)._code
+
+    def give(self, key: Any, code: Code) -> None:
+        """Let an expression be a value."""
+        element = key.type.element if isinstance(key, Value) else ""
+        self.env[key] = Symbol(self.F, code, DTYPES.get(element, ""))
 
     def owns(self, weight: str) -> bool:
         return weight.startswith(self.frame.prefix) and "." not in weight[len(self.frame.prefix) :]
 
-    def local_name(self, name: str) -> str:
-        return name[len(self.frame.prefix) :]
-
     # --- frames -------------------------------------------------------------------------------------------
 
-    def write_items(self: Writer, items: Iterable[Any]) -> None:
+    def write_items(self, items: Iterable[Any]) -> None:
         from dlc.compiler.lower.pytorch_source.loops import write_copies
 
         for item in items:
-            if isinstance(item, Frame):
-                self.write_frame(item)
-            elif isinstance(item, Copies):
-                write_copies(self, item)
-            else:
-                self.write_node(item)
+            try:
+                if isinstance(item, Frame):
+                    self.write_frame(item)
+                elif isinstance(item, Copies):
+                    write_copies(self, item)
+                else:
+                    self.write_node(item)
+            except Untraceable as error:
+                raise NotEmitted(nodes_of([item])[0], str(error)) from None
 
     def write_frame(self, frame: Frame) -> None:
         write(self.shared, frame)
-        arguments = [self.value(key)._code for key in frame.params]
-        if frame.what == "net":
-            function = self.net(frame)
+        arguments = [self.code(key) for key in frame.params.values()]
+        if frame.what == "net" and frame.has_weights:
+            name = frame.prefix[:-1]
+            self.shared.nets.setdefault(name, frame)
+            function = self.code(("net", name))
         else:
-            function = self.member_for(
-                frame.prefix[len(self.frame.prefix) : -1], Code("make", frame), own=frame.has_weights
-            )
-        for value in frame.returns:
-            self.env[value] = local(value)
-        hint = self.hints.get(frame.returns[0], "") if len(frame.returns) == 1 else ""
-        if frame.what == "operator" and len(frame.returns) > 1:
-            hint = ",".join(self.follower(frame, value) for value in frame.returns)
-        self.body.append(Let(tuple(frame.returns), call(function, *arguments), hint=hint))
+            name = frame.prefix[len(self.frame.prefix) : -1]
+            function = self.member_for(name, Code("make", frame), frame.has_weights)
+        made = leaving(self.shared, frame)
+        targets = tuple(Local(hint=self.hint(frame, value, len(made))) for value in made)
+        self.body.append(Let(targets, call(function, *arguments), ends=True))
+        for value, target in zip(made, targets, strict=True):
+            self.give(value, local(target))
 
-    @staticmethod
-    def follower(frame: Frame, value: Value) -> str:
-        """What is called as the target that it is of, if it is one."""
-        if value is frame.nodes[0].results[0]:
-            return ""
-        return value.name.replace(".", "_") if frame.operator.mixes_targets else value.name.split(".")[0]
+    def hint(self, frame: Frame, value: Value, count: int) -> str:
+        """What the spec calls a result; targets that follow an augmentation keep their names."""
+        if frame.what == "operator" and value is not frame.nodes[0].results[0]:
+            partner = frame.operator.mixes_targets
+            return value.name.replace(".", "_") if partner else value.name.split(".")[0]
+        return self.hints.get(value, "") if count == 1 else ""
 
-    def net(self, frame: Frame) -> Code:
-        """A net is one module of the model, which is handed to the blocks that use it."""
-        name = frame.prefix[:-1]
-        self.shared.nets.setdefault(name, frame)
-        return self.value(("net", name))._code
-
-    def member_for(self, name: str, made: Code, own: bool) -> Code:
-        """A module of the class under its name. One without weights may be called otherwise, or be shared."""
-        number, attr = 1, name
-        while not own and attr in self.members and not same(self.members[attr], made):
-            number += 1
-            attr = f"{name}_{number}"
+    def member_for(self, name: str, made: Code, owns: bool) -> Code:
+        """A module of the class under its name. Those without weights may be shared, or have another name."""
+        attr, place = name, 1
+        while attr in self.members and not (self.is_same(self.members[attr], made) and not owns):
+            if owns:
+                why = "its block is used by the network and by the loss, each with weights of it"
+                raise Untraceable(why)
+            place += 1
+            attr = f"{name}_{place}"
         self.members[attr] = made
-        return member(attr)
+        return Code("member", attr)
+
+    def is_same(self, a: Code, b: Code) -> bool:
+        def key(code: Code) -> Any:
+            return self.shared.key(code) if code.kind == "make" else None
+
+        return a.key(key) == b.key(key)
 
     # --- nodes --------------------------------------------------------------------------------------------
 
     def write_node(self, node: Node) -> None:
-        try:
-            self._write_node(node)
-        except Unwritten as error:
-            raise NotEmitted(node, str(error)) from None
+        start = len(self.body)
+        self.run_node(node)
+        own = self.body[start:]
+        joins = bool(node.operator.follows or (node.operator.sign and node.operator.broadcasts)
+                     or node.operator.family == "loss")  # fmt: skip
+        for place, let in enumerate(own, start):
+            if isinstance(let, Let):
+                ends = let.ends or (place == len(self.body) - 1 and not node.operator.glue)
+                self.body[place] = replace(let, ends=ends, joins=joins)
 
-    def _write_node(self, node: Node) -> None:
+    def run_node(self, node: Node) -> None:
         operator, constant = node.operator, node.operator.constant()
         if constant is not None and not isinstance(constant, tuple):
-            self.env[node.results[0]] = Literal(constant)
+            self.env[node.results[0]] = self.F.constant_of(constant)
             return
         owner = owner_of(node)
-        given = [self.value(v) for v in node.operands]
-        complete = len(node.weights) == len(own_leaves(node))
-        module = operator.module(Modules()) if complete and self.frame.what != "function" else None
+        module = module_of(node) if self.frame.what != "operator" else None
+        alone = self.shared.operator_of(node)
         if module is not None and (owner or not node.weights):
-            attr = self.local_name(owner) if owner else operator.name
-            function = self.member_for(attr, module._code, own=bool(owner))
+            attr = owner[len(self.frame.prefix) :] if owner else operator.name
+            function = self.member_for(attr, module, bool(owner))
+            flowing, given = operator.split([self.value(v) for v in node.operands])
 
-            def called(*operands: Any) -> Written:
-                return Written(call(function, *(o._code for o in operands)), DTYPES["float"])
+            def called(*operands: Symbol) -> Symbol:
+                return self.F.record(call(function, *(o._code for o in operands)), operator.name, DTYPES["float"])
 
-            flowing, named = operator.split(given)
-            self.let(node, (operator.call(self.functions(), called, *flowing, **named),))
-        elif self.frame.what not in ("operator", "function") and (owner or self.is_long(node, given)):
-            alone = self.shared.led.get(node.results[0], node).operator
+            self.results(node, operator.call(self.F, called, *flowing, **given))
+        elif self.frame.what != "operator" and (owner or alone.inference() is not alone or alone is not operator):
             frame = Frame("operator", alone.name, f"{owner or self.frame.prefix + alone.name}.", [node])
             frame.operator = alone
             self.write_frame(frame)
         else:
+            given = [self.value(v) for v in node.operands]
             weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
-            self.let(node, self.forms(node, given, weights))
+            flowing, named = operator.split(given)
+            self.results(node, self.forms(node, flowing, weights, named))
 
-    def forms(self, node: Node, given: list[Written], weights: Mapping[str, Written]) -> tuple[Written, ...]:
-        """What a node makes: in training as it says, else as what stands in its place."""
-        functions = self.functions()
-        flowing, named = node.operator.split(given)
-        made = results(node.operator.torch(functions, *flowing, **weights, **named), len(node.results))
-        alone = self.shared.led.get(node.results[0], node)
-        instead = alone.operator.inference()
-        if instead is node.operator:
-            return made
+    def forms(self, node: Node, flowing: Any, weights: Mapping[str, Symbol], named: Mapping[str, Symbol]) -> Any:
+        """What a node makes. If that differs at inference, what it makes there is returned first."""
+        alone = self.shared.operator_of(node)
+        instead = alone.inference()
+        if alone is node.operator and instead is alone:
+            return node.operator.torch(self.F, *flowing, **weights, **named)
+        scratch = BodyRecorder(self.env)
         if instead.identity:
-            other = (given[0],)
+            other: list[Any] = [flowing[0]]
         else:
-            bound = instead.bind(*alone.operator.taken_by(instead, alone.operator.operands))
+            bound = instead.bind(*alone.taken_by(instead, alone.operands))
             kept = {name: named[name] for name in instead.given}
-            operands = flowing[: len(bound.flowing)]
-            other = results(bound.torch(functions, *operands, **weights, **kept), len(alone.results))
-        if alone is not node:
-            share = (Written(number(1.0)),) if alone.operator.mixes_targets else ()
-            other = (*other, *share, *flowing[len(alone.operator.flowing) :])
-        if self.frame.what == "operator":
-            leaving = [self.shared.leaves(value, {node}) for value in node.results]
-            returned = (w._code for w, leaves in zip(other, leaving, strict=True) if leaves)
-            self.body.append(Guard(Code("sign", "not", (self.training,)), tuple(returned)))
-            return made
-        return tuple(
-            Written(Code("choice", None, (self.training, a._code, b._code)))
-            for a, b in zip(made, other, strict=True)
-        )
+            made = bound.torch(scratch, *flowing[: len(bound.flowing)], **weights, **kept)
+            other = as_list(made, len(alone.results))
+        share = [self.F.constant_of(1.0)] if alone.mixes_targets and alone is not node.operator else []
+        other += [*share, *flowing[len(alone.flowing) :]] if alone is not node.operator else []
+        codes = [expanded(made._code, scratch.statements) for made in other]
+        read = leaving(self.shared, self.frame)
+        returned = tuple(c for c, value in zip(codes, node.results, strict=True) if value in read)
+        self.body.append(EvalReturn(returned))
+        return node.operator.torch(self.F, *flowing, **weights, **named)
 
-    def functions(self) -> Functions:
-        """What forms see of torch, sizes included."""
-        return Functions(self.sizes)
-
-    def is_long(self, node: Node, given: list[Written]) -> bool:
-        """Whether what an operator does in training alone is more than a line can hold well."""
-        alone = self.shared.led.get(node.results[0], node).operator
-        if alone is not node.operator:
-            return True
-        if node.weights or alone.inference() is alone:
-            return False
-        flowing, named = node.operator.split(given)
-        made = results(node.operator.torch(self.functions(), *flowing, **named), len(node.results))
-        return sum(part.kind == "call" for written in made for part in written._code.walk()) > MOST_CALLS
-
-    def let(self, node: Node, made: tuple[Written, ...]) -> None:
-        codes = hoisted([w._code for w in made], self.body)
-        by_sign = node.operator.sign and node.operator.broadcasts
-        joins = bool(node.operator.follows or by_sign or node.operator.family == "loss")
-        whole = split_at(codes) if len(codes) > 1 else None
-        if whole is not None:
-            self.body.append(Let(node.results, whole))
-        for value, written, code in zip(node.results, made, codes, strict=True):
-            if whole is None:
-                self.body.append(Let((value,), code, joins, node.operator.glue, self.hints.get(value, "")))
-            self.env[value] = local(value, written._dtype)
+    def results(self, node: Node, made: Any) -> None:
+        for value, symbol in zip(node.results, as_list(made, len(node.results)), strict=True):
+            symbol = symbol if isinstance(symbol, Symbol) else self.F.constant_of(symbol)
+            self.give(value, symbol._code)
+            if symbol._code.kind == "local" and not symbol._code.value.hint:
+                symbol._code.value.hint = self.hints.get(value, "")
 
 
-class Modules:
-    """What `module` calls `nn`."""
+def as_list(made: Any, count: int) -> list[Any]:
+    if count == 1:
+        return [made[0] if isinstance(made, (tuple, list)) else made]
+    return [made[place] for place in range(count)]
 
-    def __getattr__(self, name: str) -> Written:
-        return Written(text(f"nn.{name}"))
+
+def leaving(shared: Shared, frame: Frame) -> list[Value]:
+    """The values of a frame that are read outside of it."""
+    inside = set(frame.nodes)
+    made = (value for node in frame.nodes for value in node.results)
+    return [value for value in made if shared.is_read_outside(value, inside)]
 
 
 def write(shared: Shared, frame: Frame) -> None:
-    """Fill a frame: its modules, its statements, what it is given and what it gives."""
+    """Write the frame of a block, a net or an operator."""
     writer = Writer(shared, frame)
-    inside = set(frame.nodes)
     read = {value for node in frame.nodes for value in node.reads} if frame.given else ()
     for value in frame.given.values():
         if isinstance(value, Value) and value in read:
             writer.value(value)
     if frame.what == "operator":
-        writer.write_node(frame.nodes[0])
+        writer.write_items(frame.nodes)
     else:
         writer.write_items(items_of(frame.nodes, depth_of(frame)))
-    if frame.what == "model":
-        for root in shared.roots:
-            writer.value(root)
-    frame.params, frame.members, frame.body = writer.params, writer.members, writer.body
+    finish(writer, leaving(shared, frame))
+
+
+def finish(writer: Writer, returned: Iterable[Value]) -> None:
+    """Fill in a frame what its writer has written."""
+    frame = writer.frame
+    frame.returns = [writer.code(value) for value in returned]
+    frame.params = {target: key for key, target in writer.params.items()}
+    frame.members, frame.body = writer.members, writer.body
     frame.lists = lists_of(frame)
-    made = [value for node in frame.nodes for value in node.results]
-    frame.returns = [value for value in made if shared.leaves(value, inside)]
-    shared.frames.append(frame)
+    writer.shared.add(frame)
 
 
 def lists_of(frame: Frame) -> set[str]:
-    """The modules that stand in lists: of those that are called alike loops run over half at least."""
+    """The modules that stand in lists: those that loops run over at least half of."""
     looped: dict[str, int] = {}
     for statement in frame.body:
-        for _, base, *_ in statement.members if isinstance(statement, Each) else ():
+        for _, base, *_ in statement.members if isinstance(statement, Loop) else ():
             looped[base] = looped.get(base, 0) + statement.copies
     alike = {base: sum(numbered_name(attr)[0] == base for attr in frame.members) for base in looped}
     return {base for base, count in looped.items() if 2 * count >= alike[base]}
 
 
-def local(key: Any, dtype: str = "") -> Written:
-    element = key.type.element if isinstance(key, Value) else ""
-    return Written(Code("local", key), dtype or DTYPES.get(element, ""))
-
-
-def member(attr: str) -> Code:
-    return Code("member", attr)
-
-
-def results(made: Any, count: int) -> tuple[Written, ...]:
-    if count == 1:
-        made = made[0] if isinstance(made, (tuple, list)) else made
-        return (made if isinstance(made, Written) else Written(literal(made) or text("None")),)
-    return tuple(made[i] for i in range(count))
-
-
 def own_leaves(node: Node) -> list[str]:
-    """The leaves that are the node's own: not given by a setting."""
+    """The weights that are the node's own, and not given by a setting."""
     settings = node.operator.values()
     return [leaf for leaf in node.weights if not isinstance(settings.get(leaf), Tensor)]
 
@@ -323,6 +360,15 @@ def owner_of(node: Node) -> str:
     """What the node's own weights are named after, as `group.conv_2`."""
     own = own_leaves(node)
     return node.weights[own[0]].name[: -len(own[0]) - 1] if own else ""
+
+
+def module_of(node: Node) -> Code | None:
+    """The module of torch.nn that computes the node with the weights that it owns."""
+    if len(node.weights) != len(own_leaves(node)):
+        return None
+    recorder = Recorder()
+    made = node.operator.module(Symbol(recorder, text("nn")))
+    return None if made is None else recorder.statements[-1].code
 
 
 def parameter(weight: Weight) -> Code:
@@ -337,24 +383,3 @@ def parameter(weight: Weight) -> Code:
         else call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value), **dtype)
     )
     return call(text("nn.Parameter"), made) if weight.trainable else Code("buffer", None, (made,))
-
-
-def same(a: Code, b: Code) -> bool:
-    def of(code: Code) -> Any:
-        return ("make", signature(code.value)) if code.kind == "make" else None
-
-    return a is b or a.key(of) == b.key(of)
-
-
-def signature(frame: Frame) -> Any:
-    """What frames have in common that are written alike, numbers and all."""
-    from dlc.compiler.lower.pytorch_source.keys import body_key
-
-    return body_key(frame, lambda code: ("make", signature(code.value)) if code.kind == "make" else None)
-
-
-def safe(name: str, taken: Container[str] = ()) -> str:
-    """A name that Python and modules leave free, and nobody else has."""
-    while keyword.iskeyword(name) or name in MODULE_NAMES or name in taken:
-        name += "_"
-    return name

@@ -1,0 +1,108 @@
+"""Which nodes of a program are the network, and which are the loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dlc.compiler.ir import Value
+from dlc.compiler.passes import forms
+from dlc.compiler.passes.extension import prune, without_identities
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from dlc.compiler.ir import Graph, Node
+    from dlc.compiler.program import Program
+
+
+@record(eq=False)
+class Split:
+    """`forward` are the nodes of the network and `roots` the values that it returns, the `answers` first;
+    `loss` are the nodes behind it. `moved` are the targets as augmentations of the network have moved them."""
+
+    graph: Graph
+    forward: list[Node]
+    loss: list[Node]
+    answers: list[Value]
+    roots: list[Value]
+    moved: set[Value]
+
+
+def split(program: Program) -> Split:
+    """What answers need is the network, all else is the loss. A block stands in one of them as a whole; the few
+    cheap nodes that both read are computed in both."""
+    graph = computed(program)
+    led = following(program, graph)
+    answers = list(dict.fromkeys(v for name, v in graph.outputs.items() if name != forms.LOSS))
+    forward = network(graph, answers, {node.results[0] for node, _ in led})
+    loss = [node for node in graph.nodes if node not in forward]
+    producers = graph.producers()
+    tracked = {node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None}
+    kept = {node for value in tracked for node in cheap(producers, value)}
+    read = dict.fromkeys(value for node in loss for value in node.reads)
+    again = {node for value in read for node in cheap(producers, value) if node not in kept}
+    loss = [node for node in graph.nodes if node not in forward or node in again]
+    own = {value for node in loss for value in node.results}
+    made = {value for node in forward for value in node.results}
+    shared = [v for v in (*read, *graph.outputs.values()) if v in made and v not in own]
+    roots = list(dict.fromkeys([*answers, *shared]))
+    moved = {v for node, count in led if len(node.results) == len(node.operands) for v in node.results[count:]}
+    return Split(graph, [n for n in graph.nodes if n in forward], loss, answers, roots, moved)
+
+
+def computed(program: Program) -> Graph:
+    """All that the file computes: the scores of outputs, other exports, and the loss over targets that follow
+    the augmentations."""
+    outputs: dict[str, Value] = {}
+    for output in program.outputs:
+        outputs[f"{output.name} scores"] = output.scores
+        if output.flowed is not output.scores:
+            outputs[f"{output.name} flowed"] = output.flowed
+    outputs |= {name: value for name, value in program.exports if isinstance(value, Value)}
+    graph = program.graph
+    if program.phases:
+        graph = forms.following(program, replace(graph, outputs={forms.LOSS: program.objective.loss}))
+        outputs |= graph.outputs
+    graph = prune(without_identities(replace(graph, outputs=outputs)))
+    return graph
+
+
+def following(program: Program, graph: Graph) -> list[tuple[Node, int]]:
+    """The augmentations that targets follow, each with how many results it has in the spec."""
+    spelled = {node.results[0]: len(node.results) for node in program.graph.nodes}
+    counted = ((node, spelled.get(node.results[0], len(node.results))) for node in graph.nodes)
+    return [(node, count) for node, count in counted if len(node.results) > count]
+
+
+def network(graph: Graph, answers: Collection[Value], augmented: Collection[Value]) -> set[Node]:
+    """The nodes that answers need, with all of their blocks that depends on no target."""
+    marks = {value: 1 for value in graph.inputs if value.is_target}
+    targets = graph.depends(marks, dict.fromkeys(augmented, 1))
+    forward: set[Node] = set()
+    wanted = set(answers)
+    while True:
+        needed = graph.needed_by(wanted)
+        found = {node for node in graph.nodes if not needed.isdisjoint(node.results)}
+        if len(found) == len(forward):
+            return forward
+        forward = found
+        uses = {node.site.entered[-1] for node in forward if node.site.entered}
+        inside = (n for n in graph.nodes if n.site.entered and n.site.entered[-1] in uses)
+        wanted |= {value for node in inside for value in node.results if not targets.get(value)}
+
+
+def cheap(producers: Mapping[Value, Node], value: Value, most: int = 3) -> list[Node]:
+    """The few nodes that make a value of inputs and constants alone."""
+    found: list[Node] = []
+    waiting = [value]
+    while waiting and len(found) <= most:
+        node = producers.get(waiting.pop())
+        if node is None:
+            continue
+        if node.weights or node.operator.random or node.site.uses or node.operator.training_only:
+            return []
+        found.append(node)
+        waiting += node.operands
+    return found if len(found) <= most else []

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import dis
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.dims import Dim, evaluate, names
+from dlc.compiler.ir import Value
+from dlc.compiler.lower.dims import places
 from dlc.compiler.lower.python_code import Code, attribute, call, literal, number, text
 from dlc.compiler.lower.torch_names import FUNCTIONAL
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from dlc.compiler.dims import Size
+    from dlc.compiler.lower.dims import Place
 
 DTYPES = {
     "float": "torch.float32", "float64": "torch.float64", "int64": "torch.int64", "class": "torch.int64",
@@ -27,6 +34,7 @@ CONVERSIONS: dict[str, tuple[str, Any]] = {
     "torch.float64": ("double", float),
 }  # fmt: skip
 LITERAL_DTYPES = {float: "torch.float32", int: "torch.int64", bool: "torch.bool"}
+MOST_DERIVATIVES = 4  # of one operator
 # Functions that take a Python number where others want a tensor.
 TAKES_NUMBERS = ("torch.remainder", "torch.where", "torch.div")
 
@@ -63,8 +71,16 @@ class Symbol:
     _owner: Symbol | None
     _constant: Any
 
-    def __init__(self, recorder: Recorder, code: Code, dtype: str = "", owner: Any = None, constant: Any = None):
-        known = {"_recorder": recorder, "_code": code, "_dtype": dtype, "_owner": owner, "_constant": constant}
+    def __init__(
+        self, recorder: Recorder, code: Code, dtype: str = "", owner: Any = None, constant: Any = None
+    ):
+        known = {
+            "_recorder": recorder,
+            "_code": code,
+            "_dtype": dtype,
+            "_owner": owner,
+            "_constant": constant,
+        }
         self.__dict__.update(known)
 
     def __getattr__(self, name: str) -> Symbol:
@@ -89,8 +105,10 @@ class Symbol:
 
     def __getitem__(self, key: Any) -> Symbol:
         keys = key if isinstance(key, tuple) else (key,)
-        while keys and isinstance(keys[-1], slice) and all(
-            part is None for part in (keys[-1].start, keys[-1].stop, keys[-1].step)
+        while (
+            keys
+            and isinstance(keys[-1], slice)
+            and all(part is None for part in (keys[-1].start, keys[-1].stop, keys[-1].step))
         ):
             keys = keys[:-1]
         code = Code("index", None, (self._code, *map(argument, keys)))
@@ -125,7 +143,11 @@ class Symbol:
             return self._recorder.constant_of(convert(self._constant))
         if self._dtype == wanted:
             return self
-        return self._recorder.record(call(attribute(self._code, short)), short, wanted) if method == "to" else None
+        return (
+            self._recorder.record(call(attribute(self._code, short)), short, wanted)
+            if method == "to"
+            else None
+        )
 
     def _beside(self, other: Any) -> Code:
         """As an operand of a sign: a constant is a plain number there."""
@@ -164,7 +186,9 @@ def sign(spelled: str, turned: bool = False, dtype: str = "") -> Callable[[Any, 
     def method(self: Symbol, other: Any) -> Symbol:
         codes = self._beside(other), other._beside(self) if isinstance(other, Symbol) else argument(other)
         known = self._dtype if self._dtype == DTYPES["float"] else ""
-        return self._recorder.record(Code("sign", spelled, codes[::-1] if turned else codes), "", dtype or known)
+        return self._recorder.record(
+            Code("sign", spelled, codes[::-1] if turned else codes), "", dtype or known
+        )
 
     return method
 
@@ -249,6 +273,51 @@ class TorchRecorder(Recorder):
             return Symbol(self, call(text("torch.arange"), number(numbers.stop)), "torch.int64")
         kind = dtype._code.value if dtype is not None else ""
         return Symbol(self, call(text("torch.tensor"), argument(numbers)), kind)
+
+
+class BodyRecorder(TorchRecorder):
+    """Records the statements of a body. Sizes are read from its tensors, which become more."""
+
+    def __init__(self, values: Mapping[Any, Symbol]):
+        super().__init__()
+        self._values, self._seen = values, 0
+        self._places: dict[str, Place] = {}
+        self._batched: Value | None = None
+        self._derivatives = 0
+
+    def _look(self) -> None:
+        """Look at the tensors that are new."""
+        new = [v for v in islice(self._values, self._seen, None) if isinstance(v, Value)]
+        self._seen = len(self._values)
+        self._places = places(new, self._places) if new else self._places
+        self._batched = self._batched or next((v for v in new if v.type.batched), None)
+
+    @property
+    def batch(self) -> Symbol:
+        self._look()
+        if self._batched is None:
+            raise Untraceable("its form asks for the number of samples, and no tensor at hand has samples")
+        return self._values[self._batched].shape[0]
+
+    def size(self, size: Size) -> Any:
+        if not isinstance(size, Dim):
+            return size
+        return evaluate(size, {name: self._free(name) for name in names(size)})
+
+    def _free(self, name: str) -> Any:
+        self._look()
+        if name not in self._places:
+            raise Untraceable(f"its form asks for the size `{name}`, which no tensor at hand has")
+        value, axis, scale, offset = self._places[name]
+        size: Any = self._values[value].shape[axis]
+        size = size - offset if offset else size
+        return size // scale if scale != 1 else size
+
+    def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
+        self._derivatives += 1
+        if self._derivatives > MOST_DERIVATIVES:
+            raise Untraceable(f"its form takes more than {MOST_DERIVATIVES} derivatives one by one")
+        return super().derivative(of, wrt)
 
 
 def expanded(code: Code, statements: list[Let]) -> Code:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.pytorch_source.model import Model, refused
+from dlc.compiler.lower.pytorch_source.script import script
 from dlc.compiler.lower.pytorch_source.weights import load_weights
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.program import Program
 
-MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
+PATHS = "Run it in the folder of the spec: its paths are relative to that."
 STANDARD = ("copy", "gzip", "math", "os", "re")
 
 
@@ -30,12 +31,17 @@ def emit(program: Program, *, model_alone: bool = False) -> str:
 
 def whole(program: Program, model_alone: bool) -> str:
     model = Model(program)
-    imports = {"import torch", "from torch import nn"}
     names = {key: weight.name for key, weight in model.weights}
-    loading, table = load_weights(names) if names else ([], [])
-    body = [*model.class_lines(), *loading]
-    text = "\n".join([*description(program, ""), *import_lines(imports, body), *model.constant_lines(), *table, *body])
-    return text.rstrip() + "\n"
+    loading = load_weights(names) if names else []
+    training, imports = ([], set()) if model_alone else script(model)
+    body = [*model.class_lines(), *loading, *training]
+    opens = any("path" in source.settings for source in sources(program)) and training
+    head = [*description(program, PATHS if opens else ""), *import_lines(imports, body)]
+    return "\n".join([*head, *model.constant_lines(), *body]).rstrip() + "\n"
+
+
+def sources(program: Program) -> list[Any]:
+    return [program.data.source] if program.data is not None and program.data.source is not None else []
 
 
 def description(program: Program, more: str) -> list[str]:
@@ -51,7 +57,11 @@ def import_lines(imports: set[str], body: Iterable[str]) -> list[str]:
     text = "\n".join(body)
     used = {"F.": "from torch.nn import functional as F", "np.": "import numpy as np", "re.": "import re",
             "load_file(": "from safetensors.torch import load_file"}  # fmt: skip
-    found = imports | {line for word, line in used.items() if f" {word}" in text or f"({word}" in text}
+    found = imports | {"import torch", "from torch import nn"}
+    found |= {line for word, line in used.items() if f" {word}" in text or f"({word}" in text}
+    utilities = sorted(line.split()[-1] for line in found if "torch.utils.data" in line)
+    found = {line for line in found if "torch.utils.data" not in line}
+    found |= {f"from torch.utils.data import {', '.join(utilities)}"} if utilities else set()
 
     def order(line: str) -> tuple[bool, str]:
         return line.startswith("from"), line.split()[1]

@@ -74,7 +74,7 @@ def names_of(cls: Class) -> dict[Local, str]:
     else:
         own |= {value: name for value, name in frame.given_tensors.items() if value in own}
     taken: list[str] = [*IMPORTED]
-    for target, key in frame.params.items():
+    for key in frame.params.values():
         taken.append(safe(own[key], taken))
     return dict(zip(frame.params, taken[len(IMPORTED) :], strict=True))
 
@@ -96,6 +96,9 @@ def fit_lines(cls: Class) -> list[str]:
     """`fit`: what an operator learns from rows before training, into its buffers."""
     x, recorder = Local(), BodyRecorder({})
     made = cls.first.nodes[0].operator.learnt(recorder, Symbol(recorder, Code("local", x)))
+    for leaf, symbol in made.items():
+        if symbol._code.kind == "local":
+            symbol._code.value.hint = leaf
     copies = [call(text(f"self.{leaf}.copy_"), symbol._code) for leaf, symbol in made.items()]
     namer = Namer({x: "x"}, recorder.statements, copies)
     found = ["    @torch.no_grad()", "    def fit(self, x):", *namer.block(recorder.statements, 8, copies)]
@@ -108,25 +111,16 @@ def fit_lines(cls: Class) -> list[str]:
 
 
 def member_lines(cls: Class) -> list[str]:
-    optional = cls.variant.optional() if cls.variant is not None else []
-    found = assignments(cls, {attr: code for attr, code in cls.members.items() if attr not in optional}, 8)
-    if optional and cls.condition is not None:
-        found += lines(cls.condition, 8, "if ", ":")
-        found += assignments(cls, {attr: cls.members[attr] for attr in optional}, 12)
-    return found
-
-
-def assignments(cls: Class, members: Mapping[str, Code], indent: int) -> list[str]:
     found: list[str] = []
-    for attr, code in members.items():
+    for attr, code in cls.members.items():
         base, place = numbered_name(attr)
         if base in cls.first.lists:
-            found += lines(module_list(cls, base), indent, f"self.{base}s = ") if not place else []
+            found += lines(module_list(cls, base), 8, f"self.{base}s = ") if not place else []
         elif code.kind == "buffer":
             made = call(text("self.register_buffer"), text(f'"{attr}"'), *code.parts)
-            found += lines(made, indent)
+            found += lines(made, 8)
         else:
-            found += lines(code, indent, f"self.{safe(attr)} = ")
+            found += lines(code, 8, f"self.{safe(attr)} = ")
     return found
 
 
@@ -134,7 +128,11 @@ def module_list(cls: Class, base: str) -> Code:
     """The modules of one name in a list; those that are all alike as a comprehension."""
     modules = [code for attr, code in cls.members.items() if numbered_name(attr)[0] == base]
     alike = len({code.key(lambda c: None) for code in modules}) == 1
-    given = Code("copies", None, (modules[0], number(len(modules)))) if alike else Code("list", None, tuple(modules))
+    given = (
+        Code("copies", None, (modules[0], number(len(modules))))
+        if alike
+        else Code("list", None, tuple(modules))
+    )
     return call(text("nn.ModuleList"), given)
 
 

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.ir import Value
 from dlc.compiler.lower.python_code import Code, call, number, text
-from dlc.compiler.lower.pytorch_source.arguments import Arguments, Unnamed
-from dlc.compiler.lower.pytorch_source.statements import Branch, local, mapped
-from dlc.compiler.lower.pytorch_source.variants import Variant, condition, variant_of
+from dlc.compiler.lower.pytorch_source.statements import mapped
 from dlc.compiler.lower.pytorch_source.writer import frame_key
-from dlc.compiler.lower.symbolic import Local
 from dlc.compiler.lower.torch_names import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dlc.compiler.lower.pytorch_source.frames import Frame
     from dlc.compiler.lower.pytorch_source.statements import Statement
 
+SIZES = {"channels_in": 0, "features_in": -1}  # the axes of the first tensor that flows in
+
 
 class Class:
-    """A class of the file: the frames that are uses of it. The first says how it is written, the fullest one
-    where some have something more (`variant`)."""
+    """A class of the file: the frames that are uses of it. The first says how it is written."""
 
-    def __init__(self, frames: list[Frame], variant: Variant | None = None):
-        self.name, self.frames, self.variant = "", frames, variant
+    def __init__(self, name: str):
+        self.name = name
+        self.frames: dict[Frame, int] = {}  # each with its place
         self.params: dict[str, list[Any]] = {}  # each argument, with its value in every frame
         self.kept: set[str] = set()  # arguments that `forward` reads
         self.members: dict[str, Code] = {}
         self.body: list[Statement] = []
         self.returns: list[Code] = []
-        self.condition: Code | None = None  # of what only some frames have
 
     @property
     def first(self) -> Frame:
-        return self.frames[0]
+        return next(iter(self.frames))
 
     @property
     def learns(self) -> bool:
@@ -42,87 +41,41 @@ class Class:
         return self.first.what == "operator" and self.first.operator.learns()
 
     def constructed(self, frame: Frame) -> Code:
-        """How one of its frames is constructed."""
-        place = self.frames.index(frame)
-        given = [(name, number(values[place])) for name, values in self.params.items()]
-        if len(given) <= 3:
-            return call(Code("class", self), *(code for _, code in given))
-        return call(Code("class", self), *(code for _, code in given[:2]), **dict(given[2:]))
+        """How one of its frames is constructed; many arguments by name."""
+        place = self.frames[frame]
+        given = {name: number(values[place]) for name, values in self.params.items()}
+        count = len(given) if len(given) <= 3 else 2
+        positional, named = [*given.values()][:count], dict([*given.items()][count:])
+        return call(Code("class", self), *positional, **named)
 
 
-def classes_of(frames: Iterable[Frame], taken: set[str]) -> list[Class]:
-    """The classes of frames, each behind those that it constructs."""
-    templates: dict[Any, list[Frame]] = {}
-    for frame in frames:
-        templates.setdefault((frame.what, frame.name), []).append(frame)
-    made: list[Class] = []
+def classes_of(frames: Iterable[Frame]) -> list[Class]:
+    """The classes of frames, each behind those that it constructs; frames come inner ones first."""
+    classes: dict[Any, Class] = {}
     by_frame: dict[Frame, Class] = {}
-    for key in in_order(templates):
-        for cls in classes_of_template(templates[key], by_frame):
-            name = camel(key[1])
-            cls.name = class_name("Model" if key[0] == "model" and name in taken else name, taken)
-            made.append(cls)
-    return made
-
-
-def in_order(templates: dict[Any, list[Frame]]) -> list[Any]:
-    """Blocks by name, each behind those that it constructs."""
-    order: list[Any] = []
-    begun: set[Any] = set()
-
-    def visit(key: Any) -> None:
-        if key not in begun:
-            begun.add(key)
-            for inner in (inner for frame in templates[key] for inner in frame.inner()):
-                visit((inner.what, inner.name))
-            order.append(key)
-
-    for key in templates:
-        visit(key)
-    return order
-
-
-def classes_of_template(frames: list[Frame], by_frame: dict[Frame, Class]) -> list[Class]:
-    """One class if all uses of a block are written alike, or with something more in some of them; else one for
-    each way in which they are written."""
-    own = set(frames)
+    taken = {"F"}
 
     def of(code: Code) -> Any:
+        """Numbers may differ between frames of a class, and modules within are of one class."""
         if code.kind == "number":
             return ("number",)
-        if code.kind != "make":
-            return None
-        return ("make", "itself") if code.value in own else ("make", id(by_frame[code.value]))
+        return ("make", by_frame[code.value].name) if code.kind == "make" else None
 
-    groups: dict[Any, list[Frame]] = {}
     for frame in frames:
-        groups.setdefault(frame_key(frame, of), []).append(frame)
-    variant = variant_of([*groups.values()], of) if len(groups) == 2 else None
-    if len(groups) == 1 or variant is not None:
-        cls = Class([*variant.fuller, *variant.plain] if variant else frames, variant)
-        by_frame.update(dict.fromkeys(frames, cls))
-        try:
-            complete(cls, by_frame)
-            return [cls]
-        except Unnamed:
-            pass
-    own.clear()
-    made: dict[Any, Class] = {}
-    for frame in frames:  # inner ones first
-        by_frame[frame] = made.setdefault(frame_key(frame, of), Class([]))
-        by_frame[frame].frames.append(frame)
-    for cls in made.values():
+        key = (frame.what, frame.name, frame_key(frame, of))
+        if key not in classes:
+            name = camel(frame.name)
+            name = "Model" if frame.what == "model" and name in taken else name
+            place = 1
+            while (own := f"{name}{place}" if place > 1 else name) in taken:
+                place += 1
+            taken.add(own)
+            classes[key] = Class(own)
+        classes[key].frames[frame] = len(classes[key].frames)
+        by_frame[frame] = classes[key]
+    for cls in classes.values():
         complete(cls, by_frame)
-    return list(made.values())
-
-
-def class_name(name: str, taken: set[str]) -> str:
-    place, own = 1, name
-    while own in taken:
-        place += 1
-        own = f"{name}{place}"
-    taken.add(own)
-    return own
+    return [*classes.values()]
 
 
 def camel(name: str) -> str:
@@ -131,36 +84,22 @@ def camel(name: str) -> str:
     return joined if joined[:1].isalpha() else f"Model{joined}"
 
 
-# --- arguments --------------------------------------------------------------------------------------------
-
-
 def complete(cls: Class, by_frame: dict[Frame, Class]) -> None:
     """Find the arguments of a class, and write it with their names."""
 
     def construct(code: Code) -> Code | None:
-        inner = by_frame[code.value] if code.kind == "make" else cls
-        return inner.constructed(code.value) if inner is not cls else None
+        return by_frame[code.value].constructed(code.value) if code.kind == "make" else None
 
-    units = [
-        {attr: code.mapped(construct) for attr, code in frame.members.items()} | statements_of(cls, frame)
-        for frame in cls.frames
-    ]
-    arguments = Arguments(cls.frames)
-    names = []
-    for key, unit in units[0].items():
-        found = [numbers(own[key]) if key in own else None for own in units]
-        for place, (_, word) in enumerate(found[0] or ()):
-            names.append(arguments.name([each and each[place][0] for each in found], word))
-    named = iter(names)
-    done = {key: mapped(u, lambda c: next(named) or c if c.kind == "number" else None) for key, u in units[0].items()}
-    if cls.variant is not None:
-        cls.condition = condition(cls.variant, arguments)
+    def parts(frame: Frame) -> list[Any]:
+        return [*(code.mapped(construct) for code in frame.members.values()), *frame.body, *frame.returns]
+
+    columns = zip(
+        *([value for part in parts(frame) for value in numbers(part)] for frame in cls.frames), strict=True
+    )
+    arguments = Arguments([*cls.frames])
+    names = iter([arguments.name(values) for values in columns])
+    done = [mapped(p, lambda c: next(names) or c if c.kind == "number" else None) for p in parts(cls.first)]
     cls.params = arguments.used
-    cls.members = {attr: within_itself(cls, attr, done[attr], arguments) for attr in cls.first.members}
-    body = [done[place] for place in range(len(cls.first.body))]
-    cls.returns = [done[f"return {place}"] for place in range(len(cls.first.returns))]
-    if cls.variant is not None:
-        body = with_branch(cls, cls.variant, body)
 
     def keep(code: Code) -> Code | None:
         if code.kind == "text" and code.value in cls.params:
@@ -168,61 +107,73 @@ def complete(cls: Class, by_frame: dict[Frame, Class]) -> None:
             return text(f"self.{code.value}")
         return None
 
-    cls.body = [mapped(statement, keep) for statement in body]
-    cls.returns = [mapped(code, keep) for code in cls.returns]
+    count = len(cls.first.members)
+    cls.members = dict(zip(cls.first.members, done, strict=False))
+    body = [mapped(part, keep) for part in done[count:]]
+    cls.body, cls.returns = body[: len(cls.first.body)], body[len(cls.first.body) :]
 
 
-def statements_of(cls: Class, frame: Frame) -> dict[Any, Any]:
-    """The statements of a frame by their places in the fullest, and what it returns."""
-    returns = {f"return {place}": code for place, code in enumerate(frame.returns)}
-    variant = cls.variant
-    start, more = (len(frame.body), 0) if variant is None or frame in variant.fuller else \
-        (variant.start, variant.stop - variant.start)  # fmt: skip
-    return {place + more * (place >= start): s for place, s in enumerate(frame.body)} | returns
-
-
-def with_branch(cls: Class, variant: Variant, body: list[Any]) -> list[Any]:
-    """The statements with those that only some frames have under a condition."""
-    optional = variant.optional()
-    test = text(f'hasattr(self, "{safe(optional[0])}")') if optional else cls.condition
-    assert test is not None
-    run, target = tuple(body[variant.start : variant.stop]), Local()
-    result = run[-1].targets[0]
-
-    def renamed(code: Code) -> Code | None:
-        return local(target) if code.kind == "local" and code.value is result else None
-
-    cls.returns = [code.mapped(renamed) for code in cls.returns]
-    branch = Branch(test, target, local(variant.value), run, local(result))
-    return [*body[: variant.start], branch, *(mapped(s, renamed) for s in body[variant.stop :])]
-
-
-def within_itself(cls: Class, attr: str, code: Code, arguments: Arguments) -> Code:
-    """A member; a module of the class within itself has arguments made of those of the class around it."""
-    if not any(part.kind == "make" for part in code.walk()):
-        return code
-    inner = [frame.members[attr].value if attr in frame.members else None for frame in cls.frames]
-    given = []
-    for values in list(arguments.used.values()):
-        wanted = [None if frame is None else values[cls.frames.index(frame)] for frame in inner]
-        before = len(arguments.used)
-        found = arguments.name(wanted) or number(next(value for value in wanted if value is not None))
-        if len(arguments.used) != before:
-            raise Unnamed
-        given.append(found)
-    return call(Code("class", cls), *given)
-
-
-def numbers(unit: Any) -> list[tuple[Any, str]]:
-    """The numbers of a member or a statement, each with the name of the argument that it is."""
-    found: list[tuple[Any, str]] = []
+def numbers(part: Any) -> list[Any]:
+    """The numbers of a member, a statement or an expression."""
+    found: list[Any] = []
 
     def note(code: Code) -> Code | None:
-        is_keyword = code.kind == "keyword" and code.parts[0].kind == "number"
-        if is_keyword or code.kind == "number":
-            found.append((code.parts[0].value, code.value) if is_keyword else (code.value, ""))
-            return code
+        if code.kind == "number":
+            found.append(code.value)
         return None
 
-    mapped(unit, note)
+    mapped(part, note)
     return found
+
+
+class Arguments:
+    """What the frames of a class differ in: settings of the block, sizes of its tensor, and other numbers.
+    `used` are those that are arguments of the class, with the value in each frame."""
+
+    def __init__(self, frames: list[Frame]):
+        self.known: dict[str, list[Any]] = {}
+        for name in frames[0].settings:
+            self.add(safe(name), [frame.settings.get(name) for frame in frames])
+        for name, axis in SIZES.items():
+            self.add(name, [input_size(frame, axis) for frame in frames])
+        self.used: dict[str, list[Any]] = {}
+
+    def add(self, name: str, values: list[Any]) -> None:
+        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+        if numeric and len({*values}) > 1:
+            self.known[name] = values
+
+    def name(self, values: Sequence[Any]) -> Code | None:
+        """What is written for a number with these values in the frames; none where it never changes."""
+        if len({(value, type(value)) for value in values}) <= 1:
+            return None
+        choices = {**self.known, **self.used}
+        for simple in (True, False):
+            for name, known in choices.items():
+                for written, of in [*expressions(name)][: 1 if simple else None]:
+                    if all(of(k) == value for k, value in zip(known, values, strict=True)):
+                        self.used.setdefault(name, known)
+                        return written
+        place = 1
+        while (name := f"size_{place}" if place > 1 else "size") in self.used:
+            place += 1
+        self.used[name] = list(values)
+        return text(name)
+
+
+def expressions(name: str) -> Iterator[tuple[Code, Callable[[Any], Any]]]:
+    own = text(name)
+    yield own, lambda k: k
+    for factor in (2, 3, 4, 8):
+        yield Code("sign", "*", (number(factor), own)), lambda k, f=factor: f * k
+        yield Code("sign", "//", (own, number(factor))), lambda k, f=factor: k // f if k % f == 0 else None
+    for more in (1, 2, 3):
+        yield Code("sign", "-", (own, number(more))), lambda k, m=more: k - m
+        yield Code("sign", "+", (own, number(more))), lambda k, m=more: k + m
+
+
+def input_size(frame: Frame, axis: int) -> Any:
+    """The size of an axis of the first tensor that flows in: channels of images, features of vectors."""
+    shapes = [value.type.shape for value in frame.params.values() if isinstance(value, Value)]
+    shape = shapes[0] if shapes else ()
+    return shape[axis] if shape and (axis != 0 or len(shape) > 1) else None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.lower.python_code import Code
 from dlc.compiler.lower.pytorch_source.frames import nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.statements import Loop, Places, local, mapped
-from dlc.compiler.lower.symbolic import Local
 from dlc.compiler.lower.pytorch_source.writer import Writer
+from dlc.compiler.lower.symbolic import Local
 from dlc.compiler.names import Names
 
 if TYPE_CHECKING:

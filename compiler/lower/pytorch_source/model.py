@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.answers import kind_of
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
-from dlc.compiler.lower.python_code import Code, attribute, call, inline, lines, literal, number, quoted, text
-from dlc.compiler.lower.pytorch_source.class_text import class_lines, names_of, namer_of
+from dlc.compiler.ir import Value
+from dlc.compiler.lower.python_code import Code, attribute, call, inline, lines, literal, number, text
+from dlc.compiler.lower.pytorch_source.class_text import class_lines, namer_of, names_of
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.frames import Frame, items_of
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED
@@ -25,12 +26,12 @@ from dlc.compiler.passes.needed import needed_values
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.compiler.ir import Node, Output, Value
+    from dlc.compiler.ir import Node
     from dlc.compiler.program import Program
 
     Labels = tuple[str, ...] | tuple[int, ...]
 
-ENABLE_GRAD = "    @torch.enable_grad()"
+USED = ("answers", "loss", "rows")  # by functions that name inputs and targets
 
 
 def refused(code: str, span: Any, message: str, help: str = "", way: tuple[str, ...] = ()) -> CompileError:
@@ -50,6 +51,7 @@ class Model:
         self.shared = Shared(program, self.split.graph, self.split.roots)
         self.constants: dict[Labels, str] = {}  # lists of the labels of classes
         self.scored = {output.scores: output for output in reversed(program.outputs)}
+        self.bound = {v: name for name, v in reversed(program.bindings.items()) if isinstance(v, Value)}
         self.fields = self.named_fields()
         forward = Writer(self.shared, frame, frame.members)
         forward.write_items(items_of(self.split.forward, 0))
@@ -63,7 +65,7 @@ class Model:
             if "." not in weight.name and weight.name not in frame.members:  # declared, and never read
                 frame.members[weight.name] = parameter(weight)
         finish(forward, self.split.roots)
-        self.classes = classes_of(self.shared.frames, {"F"})
+        self.classes = classes_of(self.shared.frames)
         keys = ((state_key(frame, weight.name), weight) for weight in program.graph.weights)
         self.weights = [(key, weight) for key, weight in keys if key is not None]
 
@@ -73,13 +75,13 @@ class Model:
 
     def named_fields(self) -> dict[Any, str]:
         """Inputs, then targets, in the order in which methods take them, with their names."""
-        program, taken = self.program, [*IMPORTED]
+        program, taken = self.program, [*IMPORTED, *USED]
         fields: dict[Any, str] = {i.value: i.name for i in program.inputs}
         fields |= {o.target_value: o.target for o in program.outputs
                    if o.target_value is not None and o.target_value not in fields}  # fmt: skip
         for name in fields.values():
             taken.append(safe(name, taken))
-        return dict(zip(fields, taken[len(IMPORTED) :], strict=True))
+        return dict(zip(fields, taken[-len(fields) :], strict=True))
 
     # --- methods ------------------------------------------------------------------------------------------
 
@@ -93,14 +95,14 @@ class Model:
             made = Code("index", None, (made, first))
         for value, target in zip(roots, targets, strict=True):
             writer.give(value, local(target))
-        writer.body.insert(0, Let(targets, made, ends=True))
+        writer.body.insert(0, Let(targets, made))
 
     def hint(self, value: Value) -> str:
         """What a value of `forward` is called outside of it; a field of this name is kept apart."""
         if value in self.split.moved:
             return value.name.split(".")[0]
         output = self.scored.get(value)
-        name = output.name if output is not None else value.name.replace(".", "_")
+        name = output.name if output is not None else self.bound.get(value, value.name.replace(".", "_"))
         if name not in self.fields.values():
             return name
         scores = output is not None and kind_of(output.declared).activation(output.declared)
@@ -149,11 +151,15 @@ class Model:
 
     def label(self, labels: Labels, places: Code) -> Code:
         """The labels of classes by their places (as an index, NumPy takes a tensor of one for a number)."""
+        return call(text("np.take"), text(self.constant(labels)), call(attribute(places, "cpu")))
+
+    def constant(self, labels: Labels) -> str:
+        """The constant of the file that lists these labels."""
         if labels not in self.constants:
             fields: Iterable[Any] = (*self.program.outputs, *self.program.inputs)
             name = next(f.name for f in fields if f.declared.classes and f.declared.classes.labels == labels)
             self.constants[labels] = safe(name.upper(), {f.name for f in fields})
-        return call(text("np.take"), text(self.constants[labels]), call(attribute(places, "cpu")))
+        return self.constants[labels]
 
     # --- text ---------------------------------------------------------------------------------------------
 
@@ -186,7 +192,11 @@ class Model:
         entries = [line for name, code in shown.items() for line in lines(code, 12, f'"{name}": ', ",")]
         whole = ", ".join(f'"{name}": {inline(code)}' for name, code in shown.items())
         short = len(whole) <= 60
-        return [*found, f"        return {{{whole}}}"] if short else [*found, "        return {", *entries, "        }"]
+        return (
+            [*found, f"        return {{{whole}}}"]
+            if short
+            else [*found, "        return {", *entries, "        }"]
+        )
 
     def head(self, name: str, given: Iterable[str], doc: str, grad: str = "") -> list[str]:
         from dlc.compiler.lower.python_code import signature
@@ -221,7 +231,9 @@ def check(program: Program) -> None:
     for weight in program.graph.weights:
         if any(isinstance(size, Dim) for size in weight.value.type.shape):
             message = f"the shape of `{weight.name}` waits for the training rows"
-            raise refused("E0822", weight.value.site.span, message, "write the classes out: `class(a, b, ...)`")
+            raise refused(
+                "E0822", weight.value.site.span, message, "write the classes out: `class(a, b, ...)`"
+            )
     for first, *others in learning.in_order(program.graph)[0]:
         if others:
             message = f"`{first.operator.name}` learns of what flows into `{first.net}` at several places"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.python_code import WIDTH, Code, inline, lines, text
-from dlc.compiler.lower.pytorch_source.statements import Branch, EvalReturn, Loop, codes_of, mapped, reads
+from dlc.compiler.lower.pytorch_source.statements import EvalReturn, codes_of, mapped, reads
 from dlc.compiler.lower.symbolic import Let
 from dlc.compiler.lower.torch_names import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.lower.pytorch_source.statements import Statement
+    from dlc.compiler.lower.pytorch_source.statements import Loop, Statement
     from dlc.compiler.lower.symbolic import Local
 
 FLOW = ("x", "y", "z")
@@ -33,16 +32,13 @@ class Free:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter(IMPORTED)
-        self.next, self.freed = 1, []  # of x1, x2, ...: the first never given, and a heap of free ones
+        self.last = 0  # of x1, x2, ...
 
     def take(self, *names: str) -> None:
         self.counts.update(names)
 
     def release(self, *names: str) -> None:
         self.counts.subtract(names)
-        for name in names:
-            if self.counts[name] <= 0 and name[0] == "x" and name[1:].isdigit():
-                heappush(self.freed, int(name[1:]))
 
     def name(self, hint: str) -> str:
         """A free name: the one of the spec, or one of those that the flow has."""
@@ -50,11 +46,8 @@ class Free:
             return safe(hint, [n for n in (hint, f"{hint}_") if self.counts[n] > 0])
         found = next((name for name in FLOW if self.counts[name] <= 0), "")
         while not found:
-            while self.freed and self.counts[f"x{self.freed[0]}"] > 0:
-                heappop(self.freed)
-            number = heappop(self.freed) if self.freed else self.next
-            self.next += number == self.next
-            found = f"x{number}" if self.counts[f"x{number}"] <= 0 else ""
+            self.last += 1
+            found = f"x{self.last}" if self.counts[f"x{self.last}"] <= 0 else ""
         return found
 
 
@@ -133,10 +126,8 @@ class Namer:
             elif isinstance(statement, EvalReturn):
                 yield f"{' ' * indent}if not self.training:"
                 yield from self.ending(statement.returns, indent + 4)
-            elif isinstance(statement, Loop):
-                yield from self.loop(statement, indent)
             else:
-                yield from self.branch(statement, indent)
+                yield from self.loop(statement, indent)
 
     def waits(self, let: Let, reader: Statement | None, is_next: bool) -> bool:
         """Whether a result is written where it is read: once, by what fits around it; `reader` is none where
@@ -149,7 +140,13 @@ class Namer:
         draws = any(c.kind in ("text", "attribute") and c.value in DRAWING for c in shown.walk())
         if reader is None:
             return let.ends or not (long or draws)
-        if not isinstance(reader, Let) or target.hint or long or depth(shown) > DEEPEST or (draws and not is_next):
+        if (
+            not isinstance(reader, Let)
+            or target.hint
+            or long
+            or depth(shown) > DEEPEST
+            or (draws and not is_next)
+        ):
             return False
         return reader.joins or not let.ends
 
@@ -190,7 +187,10 @@ class Namer:
             if inline(shown) != self.names[cell]:
                 yield from lines(shown, indent, f"{self.names[cell]} = ")
         entries = {name: safe(name, self.free.counts) for name, *_ in loop.members}
-        lists = [self.over(Code("entries", (base, start, step, loop.copies))) for _, base, start, step in loop.members]
+        lists = [
+            self.over(Code("entries", (base, start, step, loop.copies)))
+            for _, base, start, step in loop.members
+        ]
         over = call_zip(lists) if lists else text(f"range({loop.copies})")
         yield from lines(over, indent, f"for {', '.join(entries.values()) or '_'} in ", ":")
         self.free.take(*entries.values())
@@ -201,27 +201,14 @@ class Namer:
         body = [mapped(statement, entered) for statement in loop.body]
         ends = [mapped(update, entered) for *_, update in loop.carried]
         yield from self.block(body, indent + 4, ends)
-        yield from assigned([(n, self.consume(end)) for n, end in zip(carried, ends, strict=True)], indent + 4)
+        yield from assigned(
+            [(n, self.consume(end)) for n, end in zip(carried, ends, strict=True)], indent + 4
+        )
         self.free.release(*entries.values())
         for key in outside:
             self.count(key, -1)
         for (target, *_), name in zip(loop.carried, carried, strict=True):
             self.give(target, name)
-
-    def branch(self, branch: Branch, indent: int) -> Iterator[str]:
-        inside = Counter(key for code in (*codes_of(branch.body), branch.result) for key in reads(code))
-        shown = self.consume(branch.otherwise)
-        own = inline(shown)
-        alone = not any(n == own and self.left[key] > inside[key] for key, n in self.names.items())
-        name = own if own.isidentifier() and alone else self.free.name("")
-        if own != name:
-            yield from lines(shown, indent, f"{name} = ")
-        yield from lines(branch.condition, indent, "if ", ":")
-        self.free.take(name)
-        yield from self.block(branch.body, indent + 4, (branch.result,))
-        yield from assigned([(name, self.consume(branch.result))], indent + 4)
-        self.free.release(name)
-        self.give(branch.target, name)
 
     def ending(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
         yield from self.shorten(returns, indent + 4)
@@ -254,4 +241,6 @@ def depth(code: Code) -> int:
     if code.kind != "call":
         return inner
     function: Any = code.parts[0]
-    return inner + (function.kind != "attribute" or function.value not in ("float", "long", "bool", "unsqueeze"))
+    return inner + (
+        function.kind != "attribute" or function.value not in ("float", "long", "bool", "unsqueeze")
+    )

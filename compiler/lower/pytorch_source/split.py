@@ -11,7 +11,7 @@ from dlc.compiler.passes.extension import prune, without_identities
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator
 
     from dlc.compiler.ir import Graph, Node
     from dlc.compiler.program import Program
@@ -38,17 +38,16 @@ def split(program: Program) -> Split:
     answers = list(dict.fromkeys(v for name, v in graph.outputs.items() if name != forms.LOSS))
     forward = network(graph, answers, {node.results[0] for node, _ in led})
     loss = [node for node in graph.nodes if node not in forward]
-    producers = graph.producers()
-    tracked = {node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None}
-    kept = {node for value in tracked for node in cheap(producers, value)}
-    read = dict.fromkeys(value for node in loss for value in node.reads)
-    again = {node for value in read for node in cheap(producers, value) if node not in kept}
+    again = set(repeated(graph, forward))
     loss = [node for node in graph.nodes if node not in forward or node in again]
     own = {value for node in loss for value in node.results}
     made = {value for node in forward for value in node.results}
+    read = (value for node in loss for value in node.reads)
     shared = [v for v in (*read, *graph.outputs.values()) if v in made and v not in own]
     roots = list(dict.fromkeys([*answers, *shared]))
-    moved = {v for node, count in led if len(node.results) == len(node.operands) for v in node.results[count:]}
+    moved = {
+        v for node, count in led if len(node.results) == len(node.operands) for v in node.results[count:]
+    }
     return Split(graph, [n for n in graph.nodes if n in forward], loss, answers, roots, moved)
 
 
@@ -93,16 +92,22 @@ def network(graph: Graph, answers: Collection[Value], augmented: Collection[Valu
         wanted |= {value for node in inside for value in node.results if not targets.get(value)}
 
 
-def cheap(producers: Mapping[Value, Node], value: Value, most: int = 3) -> list[Node]:
-    """The few nodes that make a value of inputs and constants alone."""
-    found: list[Node] = []
-    waiting = [value]
-    while waiting and len(found) <= most:
-        node = producers.get(waiting.pop())
-        if node is None:
-            continue
-        if node.weights or node.operator.random or node.site.uses or node.operator.training_only:
-            return []
-        found.append(node)
-        waiting += node.operands
-    return found if len(found) <= most else []
+def repeated(graph: Graph, forward: Collection[Node]) -> Iterator[Node]:
+    """The nodes of the network that the loss computes by itself: what it reads that is made of inputs alone,
+    without weights, draws or blocks. What derivatives are taken of has to be the same tensor."""
+    plain = {*graph.inputs}
+    wanted: set[Value] = {value for node in graph.nodes if node not in forward for value in node.reads}
+    tracked = {node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None}
+    for node in graph.nodes:
+        held = node.weights or node.operator.random or node.site.uses or node.operator.training_only
+        if (
+            node in forward
+            and not held
+            and plain.issuperset(node.operands)
+            and tracked.isdisjoint(node.results)
+        ):
+            plain.update(node.results)
+    for node in reversed(graph.nodes):
+        if node in forward and plain.issuperset(node.results) and not wanted.isdisjoint(node.results):
+            wanted.update(node.reads)
+            yield node

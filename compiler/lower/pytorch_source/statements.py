@@ -26,24 +26,13 @@ class Loop:
 
 
 @record(eq=False)
-class Branch:
-    """`target` is `otherwise`, or `result` of the body where the condition holds."""
-
-    condition: Code
-    target: Local
-    otherwise: Code
-    body: tuple[Statement, ...]
-    result: Code
-
-
-@record(eq=False)
 class EvalReturn:
     """What an operator returns at once unless it is in training."""
 
     returns: tuple[Code, ...]
 
 
-Statement = Let | Loop | Branch | EvalReturn
+Statement = Let | Loop | EvalReturn
 
 
 def local(target: Local) -> Code:
@@ -61,14 +50,10 @@ def codes_of(body: Sequence[Statement]) -> Iterator[Code]:
             yield statement.code
         elif isinstance(statement, EvalReturn):
             yield from statement.returns
-        elif isinstance(statement, Loop):
+        else:
             for _, _, begin, update in statement.carried:
                 yield from (begin, update)
             yield from codes_of(statement.body)
-        else:
-            yield from (statement.condition, statement.otherwise)
-            yield from codes_of(statement.body)
-            yield statement.result
 
 
 def mapped(statement: Any, change: Callable[[Code], Code | None]) -> Any:
@@ -79,12 +64,8 @@ def mapped(statement: Any, change: Callable[[Code], Code | None]) -> Any:
         return replace(statement, code=statement.code.mapped(change))
     if isinstance(statement, EvalReturn):
         return EvalReturn(tuple(code.mapped(change) for code in statement.returns))
-    body = tuple(mapped(s, change) for s in statement.body)
-    if isinstance(statement, Loop):
-        carried = tuple((t, c, b.mapped(change), u.mapped(change)) for t, c, b, u in statement.carried)
-        return replace(statement, carried=carried, body=body)
-    condition, otherwise = statement.condition.mapped(change), statement.otherwise.mapped(change)
-    return Branch(condition, statement.target, otherwise, body, statement.result.mapped(change))
+    carried = tuple((t, c, b.mapped(change), u.mapped(change)) for t, c, b, u in statement.carried)
+    return replace(statement, carried=carried, body=tuple(mapped(s, change) for s in statement.body))
 
 
 class Places:
@@ -115,8 +96,6 @@ class Places:
             return "let", len(statement.targets), key
         if isinstance(statement, EvalReturn):
             return "return", self.codes(statement.returns)
-        if isinstance(statement, Branch):
-            raise AssertionError("bodies are compared before branches are made")
         begins = self.codes([begin for _, _, begin, _ in statement.carried])
         self.add(*(cell for _, cell, _, _ in statement.carried))
         body = self.keys(statement.body)

@@ -12,37 +12,14 @@ from dlc.compiler.lower.symbolic import Recorder, Symbol
 from dlc.compiler.lower.torch_names import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir import Weight
     from dlc.compiler.lower.pytorch_source.frames import Frame
 
+ZEROS = "nn.init.zeros_(weight)"
 LISTED = re.compile(r"(\w+)s\.(\d+)")
 
-RENAMED = '''
-
-def load_weights(model, path):
-    """Load weights.safetensors, in which `{spelled}` is called `{spec}`."""
-
-    def numbered(match):
-        name, place = match[1], int(match[2])
-        return f"{{name}}_{{place + 1}}" if place else name
-
-    weights = load_file(path)
-    names = {{key: re.sub(r"_(?=\\.|$)", "", key) for key in model.state_dict()}}
-    names = {{key: re.sub(r"(\\w+)s\\.(\\d+)", numbered, names[key]) for key in names}}
-    known = {{key: name for key, name in names.items() if name in weights}}
-    model.load_state_dict({{key: weights[name] for key, name in known.items()}})
-'''
-TABLE = '''
-
-def load_weights(model, path):
-    """Load weights.safetensors, in which some weights have other names."""
-    weights = load_file(path)
-    names = {key: NAMES.get(key, key) for key in model.state_dict()}
-    known = {key: name for key, name in names.items() if name in weights}
-    model.load_state_dict({key: weights[name] for key, name in known.items()})
-'''
 SAME = '''
 
 def load_weights(model, path):
@@ -50,6 +27,24 @@ def load_weights(model, path):
     weights = load_file(path)
     keys = [key for key in model.state_dict() if key in weights]
     model.load_state_dict({key: weights[key] for key in keys})
+'''
+LOAD = '''
+
+def load_weights(model, path):
+    """{doc}"""
+    weights, known = load_file(path), {{}}
+    for key in model.state_dict():
+        name = {name}
+        if name in weights:
+            known[name] = key
+    model.load_state_dict({{key: weights[name] for name, key in known.items()}})
+'''
+NUMBERED = '''
+
+def numbered(match):
+    """`conv` for `convs.0`, `conv_2` for `convs.1`."""
+    name, place = match[1], int(match[2])
+    return f"{name}_{place + 1}" if place else name
 '''
 
 
@@ -68,23 +63,22 @@ def state_key(model: Frame, weight: str) -> str | None:
         frame = code.value
 
 
-def load_weights(keys: dict[str, str]) -> tuple[list[str], list[str]]:
-    """`load_weights(model, path)`, and `NAMES`, a constant that it needs where no rule tells the names. `keys`
-    are those of the state of the model, with the names of the spec."""
-    changed = {key: name for key, name in keys.items() if key != name}
-    if not changed:
-        return SAME.splitlines(), []
-    if any(by_rule(key) != name for key, name in keys.items()):
-        entries = (f"    {quoted(key)}: {quoted(name)}," for key, name in changed.items())
-        return TABLE.splitlines(), ["", "NAMES = {", *entries, "}"]
-    key = next(iter(changed))
-    return RENAMED.format(spelled=key, spec=changed[key]).splitlines(), []
-
-
-def by_rule(key: str) -> str:
-    """The name that the emitted `load_weights` makes of a key."""
-    plain = re.sub(r"_(?=\.|$)", "", key)
-    return LISTED.sub(lambda m: m[1] + (f"_{int(m[2]) + 1}" if m[2] != "0" else ""), plain)
+def load_weights(keys: Mapping[str, str]) -> list[str]:
+    """`load_weights(model, path)`. `keys` are those of the state of the model, with the names of the spec."""
+    doc, name, found = "Load weights.safetensors.", "key", []
+    endings = {
+        part for key, spelled in keys.items() for part in key.split(".") if f".{part}." not in f".{spelled}."
+    }
+    endings = sorted(part[:-1] for part in endings if part.endswith("_"))
+    if endings:
+        name = f're.sub(r"\\b({"|".join(endings)})_(?=\\.|$)", r"\\1", key)'
+    listed = next((match for key in keys if (match := LISTED.search(key))), None)
+    if listed is not None:
+        doc = f"Load weights.safetensors, whose names count copies: `{listed[1]}` is `{listed[0]}`."
+        name, found = f're.sub(r"(\\w+)s\\.(\\d+)", numbered, {name})', NUMBERED.splitlines()
+    if name == "key":
+        return SAME.splitlines()
+    return [*found, *LOAD.format(doc=doc, name=name).splitlines()]
 
 
 def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
@@ -93,24 +87,26 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     groups: dict[str, list[str]] = {}
     left: list[Weight] = []
     for key, weight in weights:
-        if weight.role == "norm" or weight.initial.name in ("zeros", "ones", "full") and weight.role != "bias":
+        if weight.role == "norm" or (
+            weight.initial.name in ("zeros", "ones", "full") and weight.role != "bias"
+        ):
             left.append(weight)
         else:
             groups.setdefault(initial(weight), []).append(key)
-    by_key = dict(weights)
-    cases = []
-    for place, (made, names) in enumerate(sorted(groups.items(), key=lambda group: len(group[1]))):
-        biases = {key for key in by_key if key.endswith("bias")}
-        zeros = all(by_key[key].initial.name == "zeros" for key in biases)
-        if made == "nn.init.zeros_(weight)" and zeros and biases.issuperset(names):
-            cases.insert(0, ('name.endswith("bias")', made))
-        elif place < len(groups) - 1:
-            cases.append((f"name in {inline(literal(names))}", made))  # type: ignore[arg-type]
-        else:
-            flat = all(by_key[key].value.type.rank > 1 for key in names)
-            others = flat and all(weight.value.type.rank < 2 for weight in left)
-            listed = f"name in {inline(literal(names))}"  # type: ignore[arg-type]
-            cases.append(("" if not left else "weight.ndim > 1" if others else listed, made))
+    by_key, cases = dict(weights), []
+    biases = {key for key in by_key if key.endswith("bias")}
+    zeros = groups.get(ZEROS, ())
+    if biases.issuperset(zeros) and all(by_key[key].initial.name == "zeros" for key in biases) and zeros:
+        cases.append(('name.endswith("bias")', ZEROS))
+        del groups[ZEROS]
+    *few, last = sorted(groups.items(), key=lambda group: len(group[1])) or [("", [])]
+    for made, keys in few:
+        cases.append((within(keys), made))
+    flat = all(by_key[key].value.type.rank > 1 for key in last[1]) and all(
+        w.value.type.rank < 2 for w in left
+    )
+    cases.append(("" if not left else "weight.ndim > 1" if flat else within(last[1]), last[0]))
+    cases = [case for case in cases if case[1]]
     return initialize_lines(cases) if cases else []
 
 
@@ -123,6 +119,10 @@ def initialize_lines(cases: list[tuple[str, str]]) -> list[str]:
         word = f"{'el' * bool(place)}if {condition}:" if condition else "else:"
         found += [*lines(text(word), 8), f"            {made}"]
     return found
+
+
+def within(keys: list[str]) -> str:
+    return f"name == {quoted(keys[0])}" if len(keys) == 1 else f"name in {inline(literal(tuple(keys)))}"  # type: ignore[arg-type]
 
 
 def initial(weight: Weight) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.dims import places
 from dlc.compiler.lower.python_code import Code, call, number, text
 from dlc.compiler.lower.pytorch_source.frames import (
     Copies,
@@ -19,14 +16,14 @@ from dlc.compiler.lower.pytorch_source.frames import (
     nodes_of,
     numbered_name,
 )
-from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, Places, Statement, local
+from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, Places, local
 from dlc.compiler.lower.symbolic import (
     DTYPES,
+    BodyRecorder,
     Let,
     Local,
     Recorder,
     Symbol,
-    TorchRecorder,
     Untraceable,
     expanded,
 )
@@ -35,12 +32,8 @@ from dlc.compiler.types import Tensor
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    from dlc.compiler.dims import Size
     from dlc.compiler.ir import Graph, Node, Weight
-    from dlc.compiler.lower.dims import Place
     from dlc.compiler.program import Program
-
-MOST_DERIVATIVES = 4  # of one operator
 
 
 class NotEmitted(Exception):
@@ -49,51 +42,6 @@ class NotEmitted(Exception):
     def __init__(self, node: Node, why: str):
         super().__init__(why)
         self.node = node
-
-
-class BodyRecorder(TorchRecorder):
-    """Records the statements of a body. Sizes are read from its tensors, which become more."""
-
-    def __init__(self, values: Mapping[Any, Symbol]):
-        super().__init__()
-        self._values, self._seen = values, 0
-        self._places: dict[str, Place] = {}
-        self._batched: Value | None = None
-        self._derivatives = 0
-
-    def _look(self) -> None:
-        """Look at the tensors that are new."""
-        new = [v for v in islice(self._values, self._seen, None) if isinstance(v, Value)]
-        self._seen = len(self._values)
-        self._places = places(new, self._places) if new else self._places
-        self._batched = self._batched or next((v for v in new if v.type.batched), None)
-
-    @property
-    def batch(self) -> Symbol:
-        self._look()
-        if self._batched is None:
-            raise Untraceable("its form asks for the number of samples, and no tensor at hand has samples")
-        return self._values[self._batched].shape[0]
-
-    def size(self, size: Size) -> Any:
-        if not isinstance(size, Dim):
-            return size
-        return evaluate(size, {name: self._free(name) for name in names(size)})
-
-    def _free(self, name: str) -> Any:
-        self._look()
-        if name not in self._places:
-            raise Untraceable(f"its form asks for the size `{name}`, which no tensor at hand has")
-        value, axis, scale, offset = self._places[name]
-        size: Any = self._values[value].shape[axis]
-        size = size - offset if offset else size
-        return size // scale if scale != 1 else size
-
-    def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
-        self._derivatives += 1
-        if self._derivatives > MOST_DERIVATIVES:
-            raise Untraceable(f"its form takes more than {MOST_DERIVATIVES} derivatives one by one")
-        return super().derivative(of, wrt)
 
 
 class Shared:
@@ -118,7 +66,11 @@ class Shared:
 
     def add(self, frame: Frame) -> None:
         self.frames.append(frame)
-        key = frame.what, frame.name, frame_key(frame, lambda code: self.key(code) if code.kind == "make" else None)
+        key = (
+            frame.what,
+            frame.name,
+            frame_key(frame, lambda code: self.key(code) if code.kind == "make" else None),
+        )
         self.identity[frame] = self.identities.setdefault(key, len(self.identities))
 
     def key(self, code: Code) -> Any:
@@ -129,7 +81,13 @@ def frame_key(frame: Frame, of: Any) -> Any:
     """A key that frames share which are written alike, up to the parts that `of` gives a key of."""
     seen = Places(tuple(frame.params), of)
     members = tuple((attr, code.key(of)) for attr, code in frame.members.items())
-    return members, len(frame.params), seen.keys(frame.body), seen.codes(frame.returns), tuple(sorted(frame.lists))
+    return (
+        members,
+        len(frame.params),
+        seen.keys(frame.body),
+        seen.codes(frame.returns),
+        tuple(sorted(frame.lists)),
+    )
 
 
 class Writer:
@@ -260,10 +218,14 @@ class Writer:
             flowing, given = operator.split([self.value(v) for v in node.operands])
 
             def called(*operands: Symbol) -> Symbol:
-                return self.F.record(call(function, *(o._code for o in operands)), operator.name, DTYPES["float"])
+                return self.F.record(
+                    call(function, *(o._code for o in operands)), operator.name, DTYPES["float"]
+                )
 
             self.results(node, operator.call(self.F, called, *flowing, **given))
-        elif self.frame.what != "operator" and (owner or alone.inference() is not alone or alone is not operator):
+        elif self.frame.what != "operator" and (
+            owner or alone.inference() is not alone or alone is not operator
+        ):
             frame = Frame("operator", alone.name, f"{owner or self.frame.prefix + alone.name}.", [node])
             frame.operator = alone
             self.write_frame(frame)
@@ -273,7 +235,9 @@ class Writer:
             flowing, named = operator.split(given)
             self.results(node, self.forms(node, flowing, weights, named))
 
-    def forms(self, node: Node, flowing: Any, weights: Mapping[str, Symbol], named: Mapping[str, Symbol]) -> Any:
+    def forms(
+        self, node: Node, flowing: Any, weights: Mapping[str, Symbol], named: Mapping[str, Symbol]
+    ) -> Any:
         """What a node makes. If that differs at inference, what it makes there is returned first."""
         alone = self.shared.operator_of(node)
         instead = alone.inference()

@@ -1,0 +1,228 @@
+"""The rows of the spec's source, read by pandas or NumPy, and how they are parted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.answers import kind_of
+from dlc.compiler.lower.python_code import Code, call, inline, lines, literal, quoted, text
+from dlc.compiler.lower.pytorch_source.model import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.lower.pytorch_source.model import Model
+    from dlc.compiler.types import Tensor
+
+MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
+TYPES = {"float": "torch.float32", "class": "torch.int64", "binary": "torch.float32"}
+READ_IDX = '''
+def read_idx(path):
+    """A file in the format of MNIST, perhaps gzipped."""
+    file = open(path, "rb") if os.path.exists(path) else gzip.open(path + ".gz")
+    with file:
+        content = file.read()
+    sizes = np.frombuffer(content, ">u4", content[3], 4)
+    values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
+    return values.reshape(*sizes)
+
+
+'''
+
+
+class Rows:
+    """The lines of `load_rows`, which gives what `compute_loss` takes, and of `main` that part the rows; `parts`
+    are those beside `training`."""
+
+    def __init__(self, model: Model, values: list[Any]):
+        self.model, self.values = model, values
+        self.data: Any = model.program.data
+        self.source = self.data.source
+        outputs = {o.target_value: o.declared for o in model.program.outputs}
+        self.declared: dict[Any, Tensor] = {i.value: i.declared for i in model.program.inputs} | outputs  # type: ignore[assignment]
+        self.imports = {"from torch.utils.data import TensorDataset"}
+        reader = getattr(self, f"read_{self.source.name}", None)
+        if reader is None:
+            raise self.cannot(f"the source `{self.source.name}` has no plain reader")
+        self.given, before = "", ""
+        if self.source.name == "idx":
+            self.given, before = "part", READ_IDX
+        self.lists: list[str] = []  # of many columns
+        opening, arrays = reader(self.source)
+        self.loading = [
+            *before.split("\n")[1:-1],
+            f"def load_rows({self.given}):",
+            '    """A tensor for each input and target."""',
+            *self.lists,
+            *lines(opening[1], 4, f"{opening[0]} = "),
+            *lines(call(text("TensorDataset"), *map(self.tensor, values, arrays)), 4, "return "),
+        ]
+        self.parts, self.splitting = self.part()
+
+    def cannot(self, message: str, span: Any = None) -> Exception:
+        return refused("E0822", span or self.source.span, message, MODEL_ALONE)
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    def tensor(self, value: Any, array: str) -> Code:
+        """An array of rows as a tensor in the type and the shape of its field."""
+        declared = self.declared[value]
+        element = kind_of(declared).target(declared) if value.is_target else declared.element
+        dtype = TYPES.get(element, f"torch.{element}")
+        if declared.rank > 1:
+            array += f".reshape({', '.join(map(str, (-1, *declared.shape)))})"
+        return call(text("torch.tensor"), text(array), text(f"dtype={dtype}"))
+
+    def columns(self, value: Any) -> list[str]:
+        """The columns that `data` gives a field, else its own name."""
+        given = self.data.fields.get(value.field)
+        settings = given.values() if given is not None else {"column": value.field}
+        if not settings:
+            raise self.cannot(f"`{value.field}` is drawn for each batch", given.span)
+        return list(settings.get("columns") or [settings["column"]])
+
+    def read_builtin(self, source: Any) -> Any:
+        from sklearn import datasets
+
+        load = f"load_{source.set}"
+        self.imports.add(f"from sklearn.datasets import {load}")
+        bunch = getattr(datasets, load)()
+        known = dict(zip(source.columns(bunch), bunch.feature_names, strict=True))
+        made = self.of_table(known, "target", source.labels(bunch))
+        return ("table", text(f"{load}(as_frame=True).frame")), made
+
+    def read_csv(self, source: Any) -> Any:
+        self.imports.add("import pandas as pd")
+        marks = inline(literal(["", *source.marked]))  # type: ignore[arg-type]
+        given = (quoted(source.path), "keep_default_na=False", f"na_values={marks}")
+        return ("table", call(text("pd.read_csv"), *map(text, given))), self.of_table()
+
+    def read_parquet(self, source: Any) -> Any:
+        self.imports.add("import pandas as pd")
+        return ("table", text(f"pd.read_parquet({quoted(source.path)})")), self.of_table()
+
+    def read_table(self, source: Any) -> Any:
+        self.imports.add("import pandas as pd")
+        sizes = (v.type.shape[0] if v.type.rank else 1 for v in self.values)
+        fields = [v.field for v, size in zip(self.values, sizes, strict=True) for _ in range(size)]
+        rows, names = literal([list(row) for row in source.rows]), list(source.columns or fields)
+        read = call(text("pd.DataFrame"), rows, columns=literal(names))  # type: ignore[arg-type]
+        return ("table", read), self.of_table(dict(zip(names, names, strict=True)))
+
+    def of_table(
+        self, known: Mapping[str, str] | None = None, target: str = "", labels: Any = None
+    ) -> list[str]:
+        """The columns of a table that fill each field. Of some tables the columns are `known`, by the names that
+        the spec has for them: a vector takes those that are left, and a target alone the column `target`."""
+        wanted = {value: self.columns(value) for value in self.values}
+        lacking = [
+            v for v, names in wanted.items() if known is not None and not all(name in known for name in names)
+        ]
+        found = []
+        for value, names in wanted.items():
+            names = [(known or {}).get(name, name) for name in names]
+            if value in lacking and value.is_target and target:
+                found.append(self.cells(value, f"table[{quoted(target)}]", labels))
+            elif value in lacking and value.type.rank and known:
+                taken = {name for v, own in wanted.items() if v not in lacking for name in own}
+                left = [column for name, column in known.items() if name not in taken]
+                whole = f'table.drop(columns="{target}").to_numpy()'
+                found.append(self.several(value, left) if taken or not target else whole)
+            elif value in lacking:
+                raise self.cannot(f"no column of the source fills `{value.field}`")
+            elif len(names) > 1:
+                found.append(self.several(value, names))
+            else:
+                found.append(self.cells(value, f"table[{quoted(names[0])}]", None))
+        return found
+
+    def several(self, value: Any, columns: list[str]) -> str:
+        """Columns as an array, many of them by a list."""
+        listed: Any = literal(columns)
+        if len(inline(listed)) <= 40:
+            return f"table[{inline(listed)}].to_numpy()"
+        self.lists += lines(listed, 4, f"{self.model.fields[value]} = ")
+        return f"table[{self.model.fields[value]}].to_numpy()"
+
+    def cells(self, value: Any, column: str, counted: list[str] | None) -> str:
+        """A column as an array; labels of classes as their places. `counted` are the labels that numbers stand
+        for, perhaps in another order."""
+        classes = self.declared[value].classes
+        if classes is None or not classes.labels or (counted and list(classes.labels) == counted):
+            return f"{column}.to_numpy()"
+        if counted and {*counted} == {*classes.labels}:
+            order = {place: list(classes.labels).index(label) for place, label in enumerate(counted)}
+            return f"{column}.map({order}).to_numpy()"
+        if not classes.names or value.type.rank:
+            raise self.cannot(f"the labels of `{value.field}` are not read")
+        labels = self.model.constant(classes.labels)
+        known = "" if value.is_target else f" if value in {labels} else -1"
+        return f"[{labels}.index(value){known} for value in {column}]"
+
+    def read_npz(self, source: Any) -> Any:
+        self.imports.add("import numpy as np")
+        self.check_places()
+        arrays = [f"arrays[{quoted(self.columns(value)[0])}]" for value in self.values]
+        return ("arrays", text(f"np.load({quoted(source.path)})")), arrays
+
+    def read_idx(self, source: Any) -> Any:
+        self.imports |= {"import gzip", "import os", "import numpy as np"}
+        self.check_places()
+        files = ("images-idx3", "labels-idx1")
+        arrays = [
+            f'read_idx(f"{{folder}}/{{part}}-{name}-ubyte")'
+            for _, name in zip(self.values, files, strict=True)
+        ]
+        return ("folder", text(quoted(source.path))), arrays
+
+    def check_places(self) -> None:
+        """Arrays hold the places of classes, and no labels that the data alone knows."""
+        for value in self.values:
+            classes = self.declared[value].classes
+            if classes is not None and classes.found_in and classes.labels:
+                raise self.cannot(f"the labels of `{value.field}` are not read")
+
+    # --- parting ------------------------------------------------------------------------------------------
+
+    def part(self) -> tuple[list[str], list[str]]:
+        """The parts beside `training`, and the lines that make them."""
+        data, load = self.data, f"load_rows({quoted('train') if self.given else ''})"
+        shares = {name: getattr(data, name) for name in ("validation", "test") if getattr(data, name)}
+        for name, share in shares.items():
+            if not isinstance(share, (int, float)):
+                raise self.cannot(f"`{name}` has a source of its own", data.spans.get(name))
+        if not shares:
+            found = [f"    training = {load}"]
+        else:
+            counts = {
+                n: f"{s}" if isinstance(s, int) else f"round({s} * len(rows))" for n, s in shares.items()
+            }
+            found = [f"    rows = {load}  # parted otherwise than dlc parts them"]
+            found += self.stratified(counts) if data.stratify else self.random(counts)
+        if self.given and not data.test:
+            return [*shares, "test"], [*found, '    test = load_rows("t10k")']
+        return [*shares], found
+
+    def random(self, counts: Mapping[str, str]) -> list[str]:
+        self.imports.add("from torch.utils.data import random_split")
+        sizes = ", ".join([f"len(rows) - {' - '.join(counts.values())}", *counts.values()])
+        made = call(text("random_split"), text("rows"), text(f"[{sizes}]"), text("seed"))
+        seed = f"    seed = torch.Generator().manual_seed({self.data.seed})"
+        return [seed, *lines(made, 4, f"{', '.join(['training', *counts])} = ")]
+
+    def stratified(self, counts: Mapping[str, str]) -> list[str]:
+        """Every part has the classes in the same shares."""
+        data = self.data
+        self.imports |= {
+            "from sklearn.model_selection import train_test_split",
+            "from torch.utils.data import Subset",
+        }
+        place = next((i for i, v in enumerate(self.values) if v.is_target and v.field == data.stratify), None)
+        if place is None:
+            raise self.cannot("`stratify` names no target of the loss", data.spans.get("stratify"))
+        found = [f"    left, classes = range(len(rows)), rows.tensors[{place}]"]
+        for name, count in reversed(counts.items()):
+            given = ("left", f"test_size={count}", "stratify=classes[left]", f"random_state={data.seed}")
+            found += lines(call(text("train_test_split"), *map(text, given)), 4, f"left, {name} = ")
+        found.append("    training = Subset(rows, left)")
+        return [*found, *(f"    {name} = Subset(rows, {name})" for name in counts)]

@@ -34,7 +34,7 @@ class Code:
     body; `member` a module or weight of the class; `entry` a module in a loop; `make` a module of a class of
     the file, by its frame; `class` a class of the file; `call` function and arguments; `keyword` an argument
     by its name; `attribute` what it is of; `sign` operands; `index` what is indexed, and the keys; `slice`;
-    `tuple`, `list`; `copies` an expression, as often as the second part says.
+    `tuple`, `list`, `unpacked` to names; `dict` of `item`s; `copies` an expression, as often as the second part says.
     """
 
     kind: str
@@ -174,6 +174,10 @@ def _call(code: Code) -> str:
     return f"{within(code.parts[0], ATOM)}({', '.join(map(inline, arguments(code)))})"
 
 
+def _tuple(code: Code) -> str:
+    return f"({', '.join(map(inline, code.parts))}{',' * (len(code.parts) == 1)})"
+
+
 SPELLED: dict[str, Callable[[Code], str]] = {
     "text": lambda code: code.value,
     "class": lambda code: code.value.name,
@@ -187,13 +191,19 @@ SPELLED: dict[str, Callable[[Code], str]] = {
     "sign": _sign,
     "index": lambda code: f"{within(code.parts[0], ATOM)}[{', '.join(map(inline, code.parts[1:]))}]",
     "slice": _slice,
-    "tuple": lambda code: f"({', '.join(map(inline, code.parts))}{',' * (len(code.parts) == 1)})",
+    "tuple": _tuple,
+    "unpacked": lambda code: ", ".join(map(inline, code.parts)) if len(code.parts) > 1 else _tuple(code),
     "list": lambda code: f"[{', '.join(map(inline, code.parts))}]",
+    "dict": lambda code: f"{{{', '.join(map(inline, code.parts))}}}",
+    "item": lambda code: f"{quoted(code.value)}: {inline(code.parts[0])}",
     "copies": lambda code: f"{inline(code.parts[0])} for _ in range({inline(code.parts[1])})",
 }
 
 
 # --- several lines ----------------------------------------------------------------------------------------
+
+
+BRACKETS = {"tuple": "()", "unpacked": "()", "list": "[]", "dict": "{}"}
 
 
 def lines(code: Code, indent: int, before: str = "", after: str = "") -> list[str]:
@@ -202,18 +212,21 @@ def lines(code: Code, indent: int, before: str = "", after: str = "") -> list[st
     whole = f"{margin}{before}{inline(code)}{after}"
     if len(whole) <= WIDTH:
         return [whole]
-    if code.kind == "keyword":
-        return lines(code.parts[0], indent, f"{before}{code.value}=", after)
+    if code.kind in ("keyword", "item"):
+        name = f"{code.value}=" if code.kind == "keyword" else f"{quoted(code.value)}: "
+        return lines(code.parts[0], indent, before + name, after)
+    if code.kind == "index" and code.parts[0].kind == "call":
+        return lines(code.parts[0], indent, before, f"[{', '.join(map(inline, code.parts[1:]))}]{after}")
     if code.kind == "call":
         inner, opened, closed = arguments(code), f"{within(code.parts[0], ATOM)}(", ")"
-    elif code.kind in ("tuple", "list"):
-        inner, (opened, closed) = code.parts, "()" if code.kind == "tuple" else "[]"
+    elif code.kind in BRACKETS:
+        inner, (opened, closed) = code.parts, BRACKETS[code.kind]
     else:
         return [whole]
     together = f"{margin}    {', '.join(map(inline, inner))}"
     if len(together) <= WIDTH and (code.kind == "call" or inner[0].kind == "copies"):
         return [f"{margin}{before}{opened}", together, f"{margin}{closed}{after}"]
-    comma = "," if len(inner) > 1 or code.kind == "tuple" else ""
+    comma = "," if len(inner) > 1 or code.kind in ("tuple", "unpacked", "dict") else ""
     body = [line for part in inner for line in lines(part, indent + 4, "", comma)]
     return [f"{margin}{before}{opened}", *body, f"{margin}{closed}{after}"]
 

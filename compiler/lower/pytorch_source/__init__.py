@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
 
 from dlc.compiler.lower.pytorch_source.model import Model, refused
 from dlc.compiler.lower.pytorch_source.script import script
 from dlc.compiler.lower.pytorch_source.weights import load_weights
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted
+from dlc.compiler.sections import BUILTINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 
 PATHS = "Run it in the folder of the spec: its paths are relative to that."
 STANDARD = ("copy", "gzip", "math", "os", "re")
+IMPORTS = {  # by what the file calls
+    "F": "from torch.nn import functional as F", "np": "import numpy as np", "pd": "import pandas as pd",
+    "re": "import re", "os": "import os", "gzip": "import gzip", "cos": "from math import cos, pi",
+    "deepcopy": "from copy import deepcopy", "load_file": "from safetensors.torch import load_file",
+    "train_test_split": "from sklearn.model_selection import train_test_split",
+    **{f"load_{name}": f"from sklearn.datasets import load_{name}" for name in BUILTINS},
+}  # fmt: skip
+UTILITIES = ("DataLoader", "Subset", "TensorDataset", "random_split")  # of torch.utils.data
 
 
 def emit(program: Program, *, model_alone: bool = False) -> str:
@@ -33,15 +43,11 @@ def whole(program: Program, model_alone: bool) -> str:
     model = Model(program)
     names = {key: weight.name for key, weight in model.weights}
     loading = load_weights(names) if names else []
-    training, imports = ([], set()) if model_alone else script(model)
+    training = [] if model_alone else script(model)
     body = [*model.class_lines(), *loading, *training]
-    opens = any("path" in source.settings for source in sources(program)) and training
-    head = [*description(program, PATHS if opens else ""), *import_lines(imports, body)]
+    opens = program.data is not None and "path" in getattr(program.data.source, "settings", ())
+    head = [*description(program, PATHS if opens and training else ""), *import_lines(body)]
     return "\n".join([*head, *model.constant_lines(), *body]).rstrip() + "\n"
-
-
-def sources(program: Program) -> list[Any]:
-    return [program.data.source] if program.data is not None and program.data.source is not None else []
 
 
 def description(program: Program, more: str) -> list[str]:
@@ -52,20 +58,19 @@ def description(program: Program, more: str) -> list[str]:
     return [f'"""{text[0]}', *text[1:], ""]
 
 
-def import_lines(imports: set[str], body: Iterable[str]) -> list[str]:
+def import_lines(body: Iterable[str]) -> list[str]:
     """Imports in the order of isort: the standard library first."""
-    text = "\n".join(body)
-    used = {"F.": "from torch.nn import functional as F", "np.": "import numpy as np", "re.": "import re",
-            "load_file(": "from safetensors.torch import load_file"}  # fmt: skip
-    found = imports | {"import torch", "from torch import nn"}
-    found |= {line for word, line in used.items() if f" {word}" in text or f"({word}" in text}
-    utilities = sorted(line.split()[-1] for line in found if "torch.utils.data" in line)
-    found = {line for line in found if "torch.utils.data" not in line}
-    found |= {f"from torch.utils.data import {', '.join(utilities)}"} if utilities else set()
+    called = set(re.findall(r"(?<![\w.])(\w+)[.(]", "\n".join(body)))
+    found = {
+        "import torch",
+        "from torch import nn",
+        *(line for name, line in IMPORTS.items() if name in called),
+    }
+    utilities = ", ".join(name for name in UTILITIES if name in called)
+    found |= {f"from torch.utils.data import {utilities}"} if utilities else set()
 
     def order(line: str) -> tuple[bool, str]:
         return line.startswith("from"), line.split()[1]
 
-    own = sorted((line for line in found if line.split()[1].split(".")[0] in STANDARD), key=order)
-    others = sorted(found.difference(own), key=order)
-    return [*own, *([""] if own else []), *others]
+    own = sorted((line for line in found if line.split()[1] in STANDARD), key=order)
+    return [*own, *([""] if own else []), *sorted(found.difference(own), key=order)]

@@ -11,7 +11,7 @@ from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED, Namer
 from dlc.compiler.lower.pytorch_source.statements import mapped
 from dlc.compiler.lower.pytorch_source.writer import BodyRecorder
-from dlc.compiler.lower.symbolic import Local, Symbol
+from dlc.compiler.lower.symbolic import Let, Local, Symbol
 from dlc.compiler.lower.torch_names import safe
 
 if TYPE_CHECKING:
@@ -35,18 +35,15 @@ def class_lines(cls: Class, given: Mapping[Local, str], methods: Sequence[str] =
 
 
 def method(
-    cls: Class, name: str, given: Mapping[Local, str], body: Sequence[Statement], ends: Sequence[Code]
+    cls: Class,
+    name: str,
+    given: Mapping[Local, str],
+    body: Sequence[Statement],
+    ends: Sequence[Code],
+    doc: str = "",
 ) -> list[str]:
-    """A method whose parameters are these values; a name may have a default."""
-    head = signature(f"    def {name}", ["self", *given.values()])
-    namer, statements, ends = namer_of(cls, given, body, ends)
-    return [*head, *namer.block(statements, 8, ends), *namer.ending(ends, 8)]
-
-
-def namer_of(
-    cls: Class, given: Mapping[Local, str], body: Sequence[Statement], ends: Sequence[Code]
-) -> tuple[Namer, list[Statement], list[Code]]:
-    """What names the values of a method, whose modules are called as the class has them."""
+    """A method whose parameters are these values; a name may have a default. Modules are called as the class has
+    them."""
 
     def change(code: Code) -> Code | None:
         if code.kind != "member":
@@ -58,7 +55,12 @@ def namer_of(
 
     statements, ends = [mapped(s, change) for s in body], [code.mapped(change) for code in ends]
     names = {key: name.partition("=")[0] for key, name in given.items()}
-    return Namer(names, statements, ends, lambda entries: looped_over(cls, entries)), statements, ends
+    namer = Namer(names, statements, ends, lambda entries: looped_over(cls, entries))
+    head = [
+        *signature(f"    def {name}", ["self", *given.values()]),
+        *([f'        """{doc}"""'] if doc else []),
+    ]
+    return [*head, *namer.block(statements, 8, ends), *namer.ending(ends, 8)]
 
 
 def names_of(cls: Class) -> dict[Local, str]:
@@ -99,12 +101,13 @@ def fit_lines(cls: Class) -> list[str]:
     for leaf, symbol in made.items():
         if symbol._code.kind == "local":
             symbol._code.value.hint = leaf
-    copies = [call(text(f"self.{leaf}.copy_"), symbol._code) for leaf, symbol in made.items()]
-    namer = Namer({x: "x"}, recorder.statements, copies)
-    found = ["    @torch.no_grad()", "    def fit(self, x):", *namer.block(recorder.statements, 8, copies)]
-    for code in copies:
-        found += namer.statement(code, 8)
-    return found
+    copies = [Let((), call(text(f"self.{leaf}.copy_"), symbol._code)) for leaf, symbol in made.items()]
+    statements = [*recorder.statements, *copies]
+    return [
+        "    @torch.no_grad()",
+        "    def fit(self, x):",
+        *Namer({x: "x"}, statements, ()).block(statements, 8),
+    ]
 
 
 # --- members ----------------------------------------------------------------------------------------------

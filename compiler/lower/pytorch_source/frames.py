@@ -65,9 +65,12 @@ class Frame:
     def has_weights(self) -> bool:
         return any(value.name.startswith(self.prefix) for n in self.nodes for value in n.weights.values())
 
-    def inner(self) -> list[Frame]:
-        """The frames whose classes it constructs."""
-        return [c.value for code in self.members.values() for c in code.walk() if c.kind == "make"]
+    def items(self) -> list[Any]:
+        """What stands directly in it: nodes, frames, and copies."""
+        if self.use is None:
+            return [*self.nodes]
+        uses = self.nodes[0].site.uses
+        return items_of(self.nodes, len(uses) - next(i for i, use in enumerate(uses) if use is self.use))
 
 
 def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
@@ -113,14 +116,6 @@ def nodes_of(items: Collection[Any]) -> list[Node]:
         else:
             found += item.nodes if isinstance(item, Frame) else [item]
     return found
-
-
-def depth_of(frame: Frame) -> int:
-    """How many uses lie around what stands directly in a frame."""
-    if frame.use is None:
-        return 0
-    uses = frame.nodes[0].site.uses
-    return len(uses) - next(i for i, use in enumerate(uses) if use is frame.use)
 
 
 def numbered_name(attr: str) -> tuple[str, int]:

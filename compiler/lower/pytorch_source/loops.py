@@ -37,45 +37,34 @@ def write_copies(outer: Writer, copies: Copies) -> None:
 
 
 def as_loop(outer: Writer, writers: list[Writer], copies: Copies) -> Loop | None:
-    """The loop that does what the copies do; none where they differ in more than their modules, or where more
-    than the next copy reads what one makes."""
-    reads = [list(w.params) for w in writers]
+    """The loop that does what the copies do: each makes one value, which the next alone reads. None where they
+    differ in more than their modules."""
+    reads = [list(writer.params) for writer in writers]
     made = [made_by(outer, copies, place) for place in range(len(writers))]
-    if len({*map(len, reads)}) > 1 or len({*map(len, made)}) > 1:
-        return None
-    slots = [i for i, keys in enumerate(zip(*reads, strict=True)) if len({*keys}) > 1]
-    orders = set()
-    for before, keys in zip(made, reads[1:], strict=False):
-        if any(keys[i] not in before for i in slots):
-            return None
-        orders.add(tuple(before.index(keys[i]) for i in slots))
-    if len(orders) != 1 or not only_the_next_reads(outer, copies, made):
-        return None
-    (order,) = orders
-    if sorted(order) != list(range(len(made[0]))):
-        return None
     names = entries(writers)
-    if names is None or len({body_key(*each) for each in zip(writers, made, names, strict=True)}) != 1:
+    if names is None or any(len(values) != 1 for values in made) or len({*map(len, reads)}) > 1:
         return None
-    first = writers[0]
-    cells = {first.params[reads[0][i]]: Local() for i in slots}
+    results = [values[0] for values in made]
+    slots = [i for i, keys in enumerate(zip(*reads, strict=True)) if len({*keys}) > 1]
+    if len(slots) != 1 or [keys[slots[0]] for keys in reads[1:]] != results[:-1]:
+        return None
+    if not only_the_next_reads(outer, copies, results):
+        return None
+    if len({body_key(*each) for each in zip(writers, results, names, strict=True)}) > 1:
+        return None
+    first, begin = writers[0], reads[0][slots[0]]
+    cell, target = Local(), Local(hint=outer.hints.get(results[-1], ""))
     labels, members = labelled(names[0])
+    outside = {first.params[key]: outer.code(key) for key in reads[0]} | {first.params[begin]: local(cell)}
 
     def change(code: Code) -> Code | None:
         if code.kind == "member" and code.value in labels:
             return Code("entry", labels[code.value])
-        if code.kind == "local" and code.value in cells:
-            return local(cells[code.value])
         return outside.get(code.value) if code.kind == "local" else None
 
-    outside = {first.params[key]: outer.code(key) for key in reads[0]}
-    carried = []
-    for i, place in zip(slots, order, strict=True):
-        key, target = reads[0][i], Local(hint=outer.hints.get(made[-1][place], ""))
-        update = first.code(made[0][place]).mapped(change)
-        carried.append((target, cells[first.params[key]], outer.code(key), update))
-        outer.give(made[-1][place], local(target))
-    return Loop(len(writers), members, tuple(carried), tuple(mapped(s, change) for s in first.body))
+    body, update = tuple(mapped(s, change) for s in first.body), first.code(results[0]).mapped(change)
+    outer.give(results[-1], local(target))
+    return Loop(len(writers), members, target, cell, outer.code(begin), update, body)
 
 
 def made_by(outer: Writer, copies: Copies, place: int) -> list[Value]:
@@ -84,16 +73,14 @@ def made_by(outer: Writer, copies: Copies, place: int) -> list[Value]:
     return [v for n in nodes for v in n.results if outer.shared.is_read_outside(v, nodes)]
 
 
-def only_the_next_reads(outer: Writer, copies: Copies, made: list[list[Value]]) -> bool:
-    for place, values in enumerate(made[:-1]):
-        inside = {*nodes_of(copies.copies[place]), *nodes_of(copies.copies[place + 1])}
-        if any(outer.shared.is_read_outside(value, inside) for value in values):
-            return False
-    return True
+def only_the_next_reads(outer: Writer, copies: Copies, results: list[Value]) -> bool:
+    inside = [set(nodes_of(items)) for items in copies.copies]
+    pairs = zip(results, inside, inside[1:], strict=False)
+    return not any(outer.shared.is_read_outside(value, own | following) for value, own, following in pairs)
 
 
 def entries(writers: list[Writer]) -> list[Entries] | None:
-    """For each copy its own modules by their places in lists; none where these are not one behind the other."""
+    """For each copy its modules by their places in lists; none where these are not one behind the other."""
     common = set.intersection(*(set(writer.members) for writer in writers))
     found = [{a: numbered_name(a) for a in writer.members if a not in common} for writer in writers]
     first = list(found[0].values())
@@ -111,14 +98,14 @@ def labelled(first: Entries) -> tuple[dict[str, str], tuple[tuple[str, str, int,
     return labels, tuple((labels[attr], base, start, step[base]) for attr, (base, start) in first.items())
 
 
-def body_key(writer: Writer, made: list[Value], names: Entries) -> Any:
+def body_key(writer: Writer, result: Value, names: Entries) -> Any:
     """What the statements of all copies have in common."""
     order = {attr: place for place, attr in enumerate(names)}
 
     def of(code: Code) -> Any:
-        if code.kind == "make":
-            return writer.shared.key(code)
-        return ("member", order[code.value]) if code.kind == "member" and code.value in order else None
+        if code.kind == "member" and code.value in order:
+            return "member", order[code.value]
+        return writer.shared.key(code)
 
     seen = Places(list(writer.params.values()), of)
-    return seen.keys(writer.body), seen.codes([writer.code(value) for value in made])
+    return seen.keys(writer.body), seen.codes([writer.code(result)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.python_code import WIDTH, Code, inline, lines, text
+from dlc.compiler.lower.python_code import WIDTH, Code, call, inline, lines, text
 from dlc.compiler.lower.pytorch_source.statements import EvalReturn, codes_of, mapped, reads
 from dlc.compiler.lower.symbolic import Let
 from dlc.compiler.lower.torch_names import safe
@@ -52,7 +52,7 @@ class Free:
 
 
 class Namer:
-    """Writes one body, of which the values `given` have names. `over` gives the list that a loop runs over."""
+    """Writes one body, whose values `given` have names. `over` gives the list that a loop runs over."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Namer:
             readers.setdefault(key, len(body))
         for place, statement in enumerate(body):
             if isinstance(statement, Let):
-                at = readers.get(statement.targets[0])
+                at = readers.get(statement.targets[0]) if statement.targets else None
                 reader = body[at] if at is not None and at < len(body) else None
                 if at is not None and self.waits(statement, reader, at == place + 1):
                     self.pending[statement.targets[0]] = statement.code
@@ -151,7 +151,7 @@ class Namer:
         return reader.joins or not let.ends
 
     def let(self, let: Let, indent: int) -> Iterator[str]:
-        if not any(self.left[target] for target in let.targets):
+        if let.targets and not any(self.left[target] for target in let.targets):
             return
         yield from self.shorten([let.code], indent + 4)
         shown = self.consume(let.code)
@@ -162,8 +162,7 @@ class Namer:
             self.free.take(name)
             named.append(name)
         self.free.release(*named)
-        if inline(shown) != named[0]:
-            yield from lines(shown, indent, f"{', '.join(named)} = ")
+        yield from assigned(", ".join(named), shown, indent)
 
     def shorten(self, codes: Sequence[Code], used: int) -> Iterator[str]:
         """Name the longest of what waits in expressions that do not fit on a line."""
@@ -179,36 +178,28 @@ class Namer:
         outside = [key for code in codes_of(loop.body) for key in reads(code) if key in self.names]
         for key in outside:
             self.count(key, 1)
-        carried = []
-        for target, cell, begin, _ in loop.carried:
-            shown = self.consume(begin)
-            self.give(cell, self.free.name(target.hint))
-            carried.append(self.names[cell])
-            if inline(shown) != self.names[cell]:
-                yield from lines(shown, indent, f"{self.names[cell]} = ")
-        entries = {name: safe(name, self.free.counts) for name, *_ in loop.members}
-        lists = [
-            self.over(Code("entries", (base, start, step, loop.copies)))
-            for _, base, start, step in loop.members
-        ]
-        over = call_zip(lists) if lists else text(f"range({loop.copies})")
-        yield from lines(over, indent, f"for {', '.join(entries.values()) or '_'} in ", ":")
+        begin = self.consume(loop.begin)
+        name = self.free.name(loop.target.hint)
+        self.give(loop.cell, name)
+        yield from assigned(name, begin, indent)
+        entries = {entry: safe(entry, self.free.counts) for entry, *_ in loop.members}
+        over = [self.over(Code("entries", (base, *at, loop.copies))) for _, base, *at in loop.members]
+        looped = (
+            over[0] if len(over) == 1 else call(text("zip"), *over) if over else text(f"range({loop.copies})")
+        )
+        yield from lines(looped, indent, f"for {', '.join(entries.values()) or '_'} in ", ":")
         self.free.take(*entries.values())
 
         def entered(code: Code) -> Code | None:
             return text(entries[code.value]) if code.kind == "entry" and code.value in entries else None
 
-        body = [mapped(statement, entered) for statement in loop.body]
-        ends = [mapped(update, entered) for *_, update in loop.carried]
-        yield from self.block(body, indent + 4, ends)
-        yield from assigned(
-            [(n, self.consume(end)) for n, end in zip(carried, ends, strict=True)], indent + 4
-        )
+        update = mapped(loop.update, entered)
+        yield from self.block([mapped(s, entered) for s in loop.body], indent + 4, [update])
+        yield from assigned(name, self.consume(update), indent + 4)
         self.free.release(*entries.values())
         for key in outside:
             self.count(key, -1)
-        for (target, *_), name in zip(loop.carried, carried, strict=True):
-            self.give(target, name)
+        self.give(loop.target, name)
 
     def ending(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
         yield from self.shorten(returns, indent + 4)
@@ -217,22 +208,9 @@ class Namer:
         code = shown[0] if len(shown) == 1 else Code("tuple", None, tuple(shown))
         yield from [whole] if len(whole) <= WIDTH else lines(code, indent, "return ")
 
-    def statement(self, code: Code, indent: int) -> Iterator[str]:
-        """An expression that is a statement by itself."""
-        yield from self.shorten([code], indent)
-        yield from lines(self.consume(code), indent)
 
-
-def call_zip(lists: list[Code]) -> Code:
-    return lists[0] if len(lists) == 1 else Code("call", None, (text("zip"), *lists))
-
-
-def assigned(pairs: list[tuple[str, Code]], indent: int) -> list[str]:
-    pairs = [(name, code) for name, code in pairs if inline(code) != name]
-    if len(pairs) == 1:
-        return lines(pairs[0][1], indent, f"{pairs[0][0]} = ")
-    names, codes = ", ".join(n for n, _ in pairs), ", ".join(inline(c) for _, c in pairs)
-    return [f"{' ' * indent}{names} = {codes}"] if pairs else []
+def assigned(name: str, code: Code, indent: int) -> list[str]:
+    return lines(code, indent, f"{name} = " if name else "") if inline(code) != name else []
 
 
 def depth(code: Code) -> int:

@@ -40,7 +40,6 @@ class Rows:
         self.source = self.data.source
         outputs = {o.target_value: o.declared for o in model.program.outputs}
         self.declared: dict[Any, Tensor] = {i.value: i.declared for i in model.program.inputs} | outputs  # type: ignore[assignment]
-        self.imports = {"from torch.utils.data import TensorDataset"}
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
             raise self.cannot(f"the source `{self.source.name}` has no plain reader")
@@ -84,25 +83,20 @@ class Rows:
     def read_builtin(self, source: Any) -> Any:
         from sklearn import datasets
 
-        load = f"load_{source.set}"
-        self.imports.add(f"from sklearn.datasets import {load}")
-        bunch = getattr(datasets, load)()
+        bunch = getattr(datasets, f"load_{source.set}")()
         known = dict(zip(source.columns(bunch), bunch.feature_names, strict=True))
         made = self.of_table(known, "target", source.labels(bunch))
-        return ("table", text(f"{load}(as_frame=True).frame")), made
+        return ("table", text(f"load_{source.set}(as_frame=True).frame")), made
 
     def read_csv(self, source: Any) -> Any:
-        self.imports.add("import pandas as pd")
         marks = inline(literal(["", *source.marked]))  # type: ignore[arg-type]
         given = (quoted(source.path), "keep_default_na=False", f"na_values={marks}")
         return ("table", call(text("pd.read_csv"), *map(text, given))), self.of_table()
 
     def read_parquet(self, source: Any) -> Any:
-        self.imports.add("import pandas as pd")
         return ("table", text(f"pd.read_parquet({quoted(source.path)})")), self.of_table()
 
     def read_table(self, source: Any) -> Any:
-        self.imports.add("import pandas as pd")
         sizes = (v.type.shape[0] if v.type.rank else 1 for v in self.values)
         fields = [v.field for v, size in zip(self.values, sizes, strict=True) for _ in range(size)]
         rows, names = literal([list(row) for row in source.rows]), list(source.columns or fields)
@@ -155,18 +149,14 @@ class Rows:
             return f"{column}.map({order}).to_numpy()"
         if not classes.names or value.type.rank:
             raise self.cannot(f"the labels of `{value.field}` are not read")
-        labels = self.model.constant(classes.labels)
-        known = "" if value.is_target else f" if value in {labels} else -1"
-        return f"[{labels}.index(value){known} for value in {column}]"
+        return f"pd.Categorical({column}, {self.model.constant(classes.labels)}).codes"
 
     def read_npz(self, source: Any) -> Any:
-        self.imports.add("import numpy as np")
         self.check_places()
         arrays = [f"arrays[{quoted(self.columns(value)[0])}]" for value in self.values]
         return ("arrays", text(f"np.load({quoted(source.path)})")), arrays
 
     def read_idx(self, source: Any) -> Any:
-        self.imports |= {"import gzip", "import os", "import numpy as np"}
         self.check_places()
         files = ("images-idx3", "labels-idx1")
         arrays = [
@@ -191,38 +181,42 @@ class Rows:
         for name, share in shares.items():
             if not isinstance(share, (int, float)):
                 raise self.cannot(f"`{name}` has a source of its own", data.spans.get(name))
-        if not shares:
-            found = [f"    training = {load}"]
-        else:
-            counts = {
-                n: f"{s}" if isinstance(s, int) else f"round({s} * len(rows))" for n, s in shares.items()
-            }
-            found = [f"    rows = {load}  # parted otherwise than dlc parts them"]
-            found += self.stratified(counts) if data.stratify else self.random(counts)
+        found = [f"    {'rows' if shares else 'training'} = {load}"]
+        if shares:
+            found.append("    # dlc parts the rows otherwise: the parts have others.")
+            found += self.stratified(shares) if data.stratify else self.random(shares)
         if self.given and not data.test:
             return [*shares, "test"], [*found, '    test = load_rows("t10k")']
         return [*shares], found
 
-    def random(self, counts: Mapping[str, str]) -> list[str]:
-        self.imports.add("from torch.utils.data import random_split")
-        sizes = ", ".join([f"len(rows) - {' - '.join(counts.values())}", *counts.values()])
-        made = call(text("random_split"), text("rows"), text(f"[{sizes}]"), text("seed"))
+    def random(self, shares: Mapping[str, Any]) -> list[str]:
+        sizes = [text(size) for size in map(counted, shares.values())]
+        sizes = [text(f"len(rows) - {' - '.join(map(inline, sizes))}"), *sizes]
+        if all(isinstance(share, float) for share in shares.values()):
+            sizes = [text(str(share)) for share in (round(1 - sum(shares.values()), 9), *shares.values())]
+        made = call(text("random_split"), text("rows"), Code("list", None, tuple(sizes)), text("seed"))
         seed = f"    seed = torch.Generator().manual_seed({self.data.seed})"
-        return [seed, *lines(made, 4, f"{', '.join(['training', *counts])} = ")]
+        return [seed, *lines(made, 4, f"{', '.join(['training', *shares])} = ")]
 
-    def stratified(self, counts: Mapping[str, str]) -> list[str]:
+    def stratified(self, shares: Mapping[str, Any]) -> list[str]:
         """Every part has the classes in the same shares."""
         data = self.data
-        self.imports |= {
-            "from sklearn.model_selection import train_test_split",
-            "from torch.utils.data import Subset",
-        }
         place = next((i for i, v in enumerate(self.values) if v.is_target and v.field == data.stratify), None)
         if place is None:
             raise self.cannot("`stratify` names no target of the loss", data.spans.get("stratify"))
         found = [f"    left, classes = range(len(rows)), rows.tensors[{place}]"]
-        for name, count in reversed(counts.items()):
-            given = ("left", f"test_size={count}", "stratify=classes[left]", f"random_state={data.seed}")
+        for name, share in reversed(shares.items()):
+            given = (
+                "left",
+                f"test_size={counted(share)}",
+                "stratify=classes[left]",
+                f"random_state={data.seed}",
+            )
             found += lines(call(text("train_test_split"), *map(text, given)), 4, f"left, {name} = ")
         found.append("    training = Subset(rows, left)")
-        return [*found, *(f"    {name} = Subset(rows, {name})" for name in counts)]
+        return [*found, *(f"    {name} = Subset(rows, {name})" for name in shares)]
+
+
+def counted(share: float) -> str:
+    """How many rows a share is."""
+    return str(share) if isinstance(share, int) else f"round({share} * len(rows))"

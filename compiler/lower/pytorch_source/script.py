@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.answers import kind_of
-from dlc.compiler.lower.python_code import attribute, call, inline, lines, text
+from dlc.compiler.lower.python_code import WIDTH, Code, attribute, call, inline, lines, text
 from dlc.compiler.lower.pytorch_source.model import refused
 from dlc.compiler.lower.pytorch_source.rows import MODEL_ALONE, Rows
 from dlc.compiler.lower.pytorch_source.weights import initialize
@@ -85,7 +85,7 @@ stop|    model.load_state_dict(kept)
 def evaluate(model, rows):
     """The loss of rows, and how many classes are right."""
     loss = model.eval().compute_loss(*rows[:])
-accuracy|    {fields} = rows[:]
+accuracy|{fields}
 accuracy|{answers}
 accuracy|    return {
 accuracy|        "loss": loss.item(),
@@ -112,18 +112,19 @@ source|    main()
 '''
 
 
-def script(model: Model) -> tuple[list[str], set[str]]:
-    """The lines of the training script and their imports; nothing for a spec that trains nothing."""
+def script(model: Model) -> list[str]:
+    """The lines of the training script; nothing for a spec that trains nothing."""
     program = model.program
     if not program.phases or (program.data is None and program.train.span is None):
-        return [], set()
+        return []
     check_settings(program)
     if not forms.trained(program):
-        return [], set()
+        return []
     forms.check_reached(program)
     assert model.loss is not None, "there is an objective"
+    fields = [*model.loss.writer.params]
     sourced = program.data is not None and program.data.source is not None
-    rows = Rows(model, [*model.loss.params]) if sourced else None
+    rows = Rows(model, fields) if sourced else None
     parts, loading, split = (rows.parts, rows.loading, rows.splitting) if rows else ([], [], [])
     train, optimizer = program.train, program.train.optimizer[0]
     starts = initialize([(key, weight) for key, weight in model.weights if weight.trainable])
@@ -132,8 +133,9 @@ def script(model: Model) -> tuple[list[str], set[str]]:
     one_row = train.batch != "all" and any(node.operator.needs_many_rows for node in nodes)
     watched = "validation" if stop is not None and stop.part == "validation" else "rows"
     given = "rows" if watched == "rows" else "rows, validation"
-    names = ", ".join(model.fields[value] for value in model.loss.params)
-    taken = (text(model.fields[value]) for value in model.predict[0].params)
+    names = [text(model.fields[value]) for value in fields]
+    unpacked = lines(Code("unpacked", None, tuple(names)), 4, "", " = rows[:]")
+    taken = (text(model.fields[value]) for value in model.predict.writer.params)
     accuracy = [*accuracy_lines(model)]
     marks = {
         "penalty": train.regularize, "schedule": formula, "initialize": starts, "one_row": one_row,
@@ -146,16 +148,12 @@ def script(model: Model) -> tuple[list[str], set[str]]:
         "seed": [train.seed], "optimizer": optimizer_lines(optimizer), "epochs": [train.epochs or EPOCHS],
         "batch": ["len(rows)" if train.batch == "all" else train.batch], "epoch": ["epoch" if stop else "_"],
         "plus": [" + penalty(model)" if train.regularize else ""], "watched": [watched],
-        "patience": [stop.n if stop else 0], "fields": [names if ", " in names else f"({names},)"],
+        "patience": [stop.n if stop else 0], "fields": unpacked,
         "answers": lines(call(text("model.predict"), *taken), 4, "answers = "), "accuracy": accuracy,
         "load_rows": loading, "split": split, "model": [model.name], "name": [program.name],
         "arguments": [given.replace("rows", "training")],
     }  # fmt: skip
-    imports = {"from torch.utils.data import DataLoader"} | (rows.imports if rows else set())
-    imports |= {"from copy import deepcopy"} if stop else set()
-    functions = [name for name in ("cos", "pi") if name in formula]
-    imports |= {f"from math import {', '.join(functions)}"} if functions else set()
-    return [*starts, *filled(marks, holes)], imports
+    return [*starts, *filled(marks, holes)]
 
 
 def filled(marks: Mapping[str, Any], holes: Mapping[str, list[Any]]) -> Iterator[str]:
@@ -246,8 +244,16 @@ def rate_lines(formula: str) -> list[str]:
     """The body of `rate`: a condition of the formula as an `if`."""
     first, condition, rest = formula.partition(" if ")
     test, _, other = rest.partition(" else ")
-    return [f"    if {test}:", f"        return {first}", f"    return {other}"] if condition else \
-        [f"    return {formula}"]  # fmt: skip
+    if condition:
+        return [f"    if {test}:", *returned(first, 8), *returned(other, 4)]
+    return returned(formula, 4)
+
+
+def returned(formula: str, indent: int) -> list[str]:
+    """A formula is returned in brackets where it is too long for a line."""
+    margin = " " * indent
+    whole = f"{margin}return {formula}"
+    return [whole] if len(whole) <= WIDTH else [f"{margin}return (", f"{margin}    {formula}", f"{margin})"]
 
 
 def accuracy_lines(model: Model) -> Iterator[str]:
@@ -257,9 +263,11 @@ def accuracy_lines(model: Model) -> Iterator[str]:
         declared, value = output.declared, output.target_value
         if declared.rank or kind_of(declared).metrics != ("accuracy",) or value not in model.fields:
             continue
-        target, mean = text(model.fields[value]), ".float().mean()"
+        target, mean = text(model.fields[value]), "float().mean"
         if declared.classes and declared.classes.labels:
-            places = attribute(target, "long") if declared.element == "binary" else None
-            target, mean = model.label(declared.classes.labels, call(places) if places else target), ".mean()"
-        made = f'(answers["{output.name}"] == {inline(target)}){mean}.item()'
-        yield from lines(text(made), 8, f'"{output.name} accuracy": ' if several else '"accuracy": ', ",")
+            places = call(attribute(target, "long")) if declared.element == "binary" else target
+            target, mean = model.label(declared.classes.labels, places), "mean"
+        made = text(f'(answers["{output.name}"] == {inline(target)}).{mean}()')
+        yield from lines(
+            call(text("float"), made), 8, f'"{output.name} accuracy": ' if several else '"accuracy": ', ","
+        )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @record(eq=False)
 class Split:
-    """`forward` are the nodes of the network and `roots` the values that it returns, the `answers` first;
-    `loss` are the nodes behind it. `moved` are the targets as augmentations of the network have moved them."""
+    """`forward` are the nodes of the network and `roots` the values that it returns, the `answers` first; `loss`
+    are the nodes behind it. `moved` are the targets as augmentations of the network have moved them."""
 
     graph: Graph
     forward: list[Node]
@@ -31,13 +31,15 @@ class Split:
 
 
 def split(program: Program) -> Split:
-    """What answers need is the network, all else is the loss. A block stands in one of them as a whole; the few
-    cheap nodes that both read are computed in both."""
+    """What answers need is the network, all else is the loss. A block stands in one of them as a whole; what is
+    cheap is computed in both."""
     graph = computed(program)
-    led = following(program, graph)
+    spelled = {node.results[0]: len(node.results) for node in program.graph.nodes}
+    more = {node: node.results[spelled.get(node.results[0], len(node.results)) :] for node in graph.nodes}
+    augmented = [node for node, results in more.items() if results]  # with targets that follow
+    moved = {v for node in augmented if len(node.results) == len(node.operands) for v in more[node]}
     answers = list(dict.fromkeys(v for name, v in graph.outputs.items() if name != forms.LOSS))
-    forward = network(graph, answers, {node.results[0] for node, _ in led})
-    loss = [node for node in graph.nodes if node not in forward]
+    forward = network(graph, answers, [node.results[0] for node in augmented])
     again = set(repeated(graph, forward))
     loss = [node for node in graph.nodes if node not in forward or node in again]
     own = {value for node in loss for value in node.results}
@@ -45,10 +47,7 @@ def split(program: Program) -> Split:
     read = (value for node in loss for value in node.reads)
     shared = [v for v in (*read, *graph.outputs.values()) if v in made and v not in own]
     roots = list(dict.fromkeys([*answers, *shared]))
-    moved = {
-        v for node, count in led if len(node.results) == len(node.operands) for v in node.results[count:]
-    }
-    return Split(graph, [n for n in graph.nodes if n in forward], loss, answers, roots, moved)
+    return Split(graph, [node for node in graph.nodes if node in forward], loss, answers, roots, moved)
 
 
 def computed(program: Program) -> Graph:
@@ -56,23 +55,13 @@ def computed(program: Program) -> Graph:
     the augmentations."""
     outputs: dict[str, Value] = {}
     for output in program.outputs:
-        outputs[f"{output.name} scores"] = output.scores
-        if output.flowed is not output.scores:
-            outputs[f"{output.name} flowed"] = output.flowed
+        outputs |= {f"{output.name} scores": output.scores, f"{output.name} flowed": output.flowed}
     outputs |= {name: value for name, value in program.exports if isinstance(value, Value)}
     graph = program.graph
     if program.phases:
         graph = forms.following(program, replace(graph, outputs={forms.LOSS: program.objective.loss}))
         outputs |= graph.outputs
-    graph = prune(without_identities(replace(graph, outputs=outputs)))
-    return graph
-
-
-def following(program: Program, graph: Graph) -> list[tuple[Node, int]]:
-    """The augmentations that targets follow, each with how many results it has in the spec."""
-    spelled = {node.results[0]: len(node.results) for node in program.graph.nodes}
-    counted = ((node, spelled.get(node.results[0], len(node.results))) for node in graph.nodes)
-    return [(node, count) for node, count in counted if len(node.results) > count]
+    return prune(without_identities(replace(graph, outputs=outputs)))
 
 
 def network(graph: Graph, answers: Collection[Value], augmented: Collection[Value]) -> set[Node]:
@@ -98,15 +87,10 @@ def repeated(graph: Graph, forward: Collection[Node]) -> Iterator[Node]:
     plain = {*graph.inputs}
     wanted: set[Value] = {value for node in graph.nodes if node not in forward for value in node.reads}
     tracked = {node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None}
-    for node in graph.nodes:
+    for node in graph.nodes if forward else ():
         held = node.weights or node.operator.random or node.site.uses or node.operator.training_only
-        if (
-            node in forward
-            and not held
-            and plain.issuperset(node.operands)
-            and tracked.isdisjoint(node.results)
-        ):
-            plain.update(node.results)
+        is_plain = not held and plain.issuperset(node.operands) and tracked.isdisjoint(node.results)
+        plain.update(node.results if is_plain else ())
     for node in reversed(graph.nodes):
         if node in forward and plain.issuperset(node.results) and not wanted.isdisjoint(node.results):
             wanted.update(node.reads)

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 @record(eq=False)
 class Loop:
     """A loop over `copies` modules of lists. `members` are the lists: a name for the entry, the list, where
-    it begins, and the step. `carried` are values: what comes out, what it is called within, what it begins
-    as and what each round makes of it."""
+    it begins, and the step. A value is called `cell` within; it begins as `begin`, each round makes `update` of
+    it, and `target` comes out."""
 
     copies: int
     members: tuple[tuple[str, str, int, int], ...]
-    carried: tuple[tuple[Local, Local, Code, Code], ...]
+    target: Local
+    cell: Local
+    begin: Code
+    update: Code
     body: tuple[Statement, ...]
 
 
@@ -51,8 +54,7 @@ def codes_of(body: Sequence[Statement]) -> Iterator[Code]:
         elif isinstance(statement, EvalReturn):
             yield from statement.returns
         else:
-            for _, _, begin, update in statement.carried:
-                yield from (begin, update)
+            yield from (statement.begin, statement.update)
             yield from codes_of(statement.body)
 
 
@@ -64,8 +66,9 @@ def mapped(statement: Any, change: Callable[[Code], Code | None]) -> Any:
         return replace(statement, code=statement.code.mapped(change))
     if isinstance(statement, EvalReturn):
         return EvalReturn(tuple(code.mapped(change) for code in statement.returns))
-    carried = tuple((t, c, b.mapped(change), u.mapped(change)) for t, c, b, u in statement.carried)
-    return replace(statement, carried=carried, body=tuple(mapped(s, change) for s in statement.body))
+    begin, update = statement.begin.mapped(change), statement.update.mapped(change)
+    body = tuple(mapped(s, change) for s in statement.body)
+    return replace(statement, begin=begin, update=update, body=body)
 
 
 class Places:
@@ -96,9 +99,8 @@ class Places:
             return "let", len(statement.targets), key
         if isinstance(statement, EvalReturn):
             return "return", self.codes(statement.returns)
-        begins = self.codes([begin for _, _, begin, _ in statement.carried])
-        self.add(*(cell for _, cell, _, _ in statement.carried))
-        body = self.keys(statement.body)
-        updates = self.codes([update for *_, update in statement.carried])
-        self.add(*(target for target, *_ in statement.carried))
-        return "loop", statement.members, begins, body, updates
+        begin = statement.begin.key(self.leaf)
+        self.add(statement.cell)
+        body, update = self.keys(statement.body), statement.update.key(self.leaf)
+        self.add(statement.target)
+        return "loop", statement.members, begin, body, update

@@ -6,7 +6,7 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from dlc.compiler.lower.python_code import inline, lines, literal, quoted, text
+from dlc.compiler.lower.python_code import inline, lines, literal, text
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.symbolic import Recorder, Symbol
 from dlc.compiler.lower.torch_names import safe
@@ -34,7 +34,7 @@ def load_weights(model, path):
     """{doc}"""
     weights, known = load_file(path), {{}}
     for key in model.state_dict():
-        name = {name}
+{renamed}
         if name in weights:
             known[name] = key
     model.load_state_dict({{key: weights[name] for name, key in known.items()}})
@@ -65,64 +65,50 @@ def state_key(model: Frame, weight: str) -> str | None:
 
 def load_weights(keys: Mapping[str, str]) -> list[str]:
     """`load_weights(model, path)`. `keys` are those of the state of the model, with the names of the spec."""
-    doc, name, found = "Load weights.safetensors.", "key", []
-    endings = {
-        part for key, spelled in keys.items() for part in key.split(".") if f".{part}." not in f".{spelled}."
+    doc, renamed, found = "Load weights.safetensors.", [], []
+    parts = {
+        part for key, spelled in keys.items() for part in {*key.split(".")}.difference(spelled.split("."))
     }
-    endings = sorted(part[:-1] for part in endings if part.endswith("_"))
+    endings = sorted(part[:-1] for part in parts if part.endswith("_"))
     if endings:
-        name = f're.sub(r"\\b({"|".join(endings)})_(?=\\.|$)", r"\\1", key)'
+        renamed.append(f'        name = re.sub(r"\\b({"|".join(endings)})_(?=\\.|$)", r"\\1", key)')
     listed = next((match for key in keys if (match := LISTED.search(key))), None)
     if listed is not None:
         doc = f"Load weights.safetensors, whose names count copies: `{listed[1]}` is `{listed[0]}`."
-        name, found = f're.sub(r"(\\w+)s\\.(\\d+)", numbered, {name})', NUMBERED.splitlines()
-    if name == "key":
-        return SAME.splitlines()
-    return [*found, *LOAD.format(doc=doc, name=name).splitlines()]
+        before, found = "name" if renamed else "key", NUMBERED.splitlines()
+        renamed.append(f'        name = re.sub(r"(\\w+)s\\.(\\d+)", numbered, {before})')
+    text = LOAD.format(doc=doc, renamed="\n".join(renamed)) if renamed else SAME
+    return [*found, *text.splitlines()]
 
 
 def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
-    """`initialize(model)`: the initial values of the spec, for trainable weights by their keys. Norms, and the
-    parameters that the file declares, begin so already where these are constants."""
+    """`initialize(model)`: the initial values of the spec, for trainable weights by their keys. Norms begin with
+    those of PyTorch."""
     groups: dict[str, list[str]] = {}
-    left: list[Weight] = []
     for key, weight in weights:
-        if weight.role == "norm" or (
-            weight.initial.name in ("zeros", "ones", "full") and weight.role != "bias"
-        ):
-            left.append(weight)
-        else:
+        if weight.role != "norm":
             groups.setdefault(initial(weight), []).append(key)
-    by_key, cases = dict(weights), []
-    biases = {key for key in by_key if key.endswith("bias")}
-    zeros = groups.get(ZEROS, ())
-    if biases.issuperset(zeros) and all(by_key[key].initial.name == "zeros" for key in biases) and zeros:
-        cases.append(('name.endswith("bias")', ZEROS))
-        del groups[ZEROS]
-    *few, last = sorted(groups.items(), key=lambda group: len(group[1])) or [("", [])]
-    for made, keys in few:
-        cases.append((within(keys), made))
-    flat = all(by_key[key].value.type.rank > 1 for key in last[1]) and all(
-        w.value.type.rank < 2 for w in left
-    )
-    cases.append(("" if not left else "weight.ndim > 1" if flat else within(last[1]), last[0]))
-    cases = [case for case in cases if case[1]]
-    return initialize_lines(cases) if cases else []
-
-
-def initialize_lines(cases: list[tuple[str, str]]) -> list[str]:
-    found = ["", "", "def initialize(model):", '    """Set the initial values of the spec."""',
-             "    for name, weight in model.named_parameters():"]  # fmt: skip
-    for place, (condition, made) in enumerate(cases):
-        if not condition and not place:
-            return [*found[:-1], "    for weight in model.parameters():", f"        {made}"]
-        word = f"{'el' * bool(place)}if {condition}:" if condition else "else:"
-        found += [*lines(text(word), 8), f"            {made}"]
-    return found
-
-
-def within(keys: list[str]) -> str:
-    return f"name == {quoted(keys[0])}" if len(keys) == 1 else f"name in {inline(literal(tuple(keys)))}"  # type: ignore[arg-type]
+    by_key = dict(weights)
+    biases = [key for key in by_key if key.endswith("bias")]
+    zeros = all(by_key[key].initial.name == "zeros" for key in biases)
+    by_ending = zeros and {*biases}.issuperset(groups.get(ZEROS, ())) and groups.pop(ZEROS, ())
+    cases = [("if name.endswith(", text('"bias"'), "):", ZEROS)] if by_ending else []
+    for made, keys in sorted(groups.items(), key=lambda group: len(group[1])):
+        cases.append(("if name in ", literal(tuple(keys)), ":", made))  # type: ignore[arg-type]
+    norms = any(weight.role == "norm" for _, weight in weights)
+    matrices = groups and all(by_key[key].value.type.rank > 1 for key in [*groups.values()][-1])
+    if cases and not norms:
+        cases[-1] = ("", text(""), "", cases[-1][-1])
+    elif matrices and all(weight.value.type.rank < 2 for _, weight in weights if weight.role == "norm"):
+        cases[-1] = ("if weight.ndim > ", text("1"), ":", cases[-1][-1])
+    found = ["", "", "def initialize(model):", '    """Set the initial values of the spec."""']
+    if len(cases) == 1 and not norms:
+        return [*found, "    for weight in model.parameters():", f"        {cases[0][-1]}"]
+    found.append("    for name, weight in model.named_parameters():")
+    for place, (before, condition, after, made) in enumerate(cases):
+        word = lines(condition, 8, "el" * bool(place) + before, after) if before else ["        else:"]
+        found += [*word, f"            {made}"]
+    return found if cases else []
 
 
 def initial(weight: Weight) -> str:

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.python_code import Code, call, number, text
-from dlc.compiler.lower.pytorch_source.frames import (
-    Copies,
-    Frame,
-    depth_of,
-    items_of,
-    nodes_of,
-    numbered_name,
-)
+from dlc.compiler.lower.pytorch_source.frames import Copies, Frame, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, Places, local
 from dlc.compiler.lower.symbolic import (
     DTYPES,
@@ -30,7 +23,7 @@ from dlc.compiler.lower.symbolic import (
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from dlc.compiler.ir import Graph, Node, Weight
     from dlc.compiler.program import Program
@@ -66,28 +59,20 @@ class Shared:
 
     def add(self, frame: Frame) -> None:
         self.frames.append(frame)
-        key = (
-            frame.what,
-            frame.name,
-            frame_key(frame, lambda code: self.key(code) if code.kind == "make" else None),
-        )
+        key = (frame.what, frame.name, frame_key(frame, self.key))
         self.identity[frame] = self.identities.setdefault(key, len(self.identities))
 
     def key(self, code: Code) -> Any:
-        return "make", self.identity[code.value]
+        """A key that modules share which are written alike, numbers and all."""
+        return ("make", self.identity[code.value]) if code.kind == "make" else None
 
 
-def frame_key(frame: Frame, of: Any) -> Any:
+def frame_key(frame: Frame, of: Callable[[Code], Any]) -> Any:
     """A key that frames share which are written alike, up to the parts that `of` gives a key of."""
     seen = Places(tuple(frame.params), of)
     members = tuple((attr, code.key(of)) for attr, code in frame.members.items())
-    return (
-        members,
-        len(frame.params),
-        seen.keys(frame.body),
-        seen.codes(frame.returns),
-        tuple(sorted(frame.lists)),
-    )
+    lists = tuple(sorted(frame.lists))
+    return members, lists, len(frame.params), seen.keys(frame.body), seen.codes(frame.returns)
 
 
 class Writer:
@@ -175,96 +160,83 @@ class Writer:
 
     def member_for(self, name: str, made: Code, owns: bool) -> Code:
         """A module of the class under its name. Those without weights may be shared, or have another name."""
-        attr, place = name, 1
-        while attr in self.members and not (self.is_same(self.members[attr], made) and not owns):
-            if owns:
-                why = "its block is used by the network and by the loss, each with weights of it"
-                raise Untraceable(why)
+        attr, place, key = name, 1, made.key(self.shared.key)
+        if owns and name in self.members:
+            raise Untraceable("its block is used by the network and by the loss, each with weights of it")
+        while attr in self.members and self.members[attr].key(self.shared.key) != key:
             place += 1
             attr = f"{name}_{place}"
         self.members[attr] = made
         return Code("member", attr)
 
-    def is_same(self, a: Code, b: Code) -> bool:
-        def key(code: Code) -> Any:
-            return self.shared.key(code) if code.kind == "make" else None
-
-        return a.key(key) == b.key(key)
-
     # --- nodes --------------------------------------------------------------------------------------------
 
     def write_node(self, node: Node) -> None:
-        start = len(self.body)
-        self.run_node(node)
-        own = self.body[start:]
-        joins = bool(node.operator.follows or (node.operator.sign and node.operator.broadcasts)
-                     or node.operator.family == "loss")  # fmt: skip
-        for place, let in enumerate(own, start):
-            if isinstance(let, Let):
-                ends = let.ends or (place == len(self.body) - 1 and not node.operator.glue)
-                self.body[place] = replace(let, ends=ends, joins=joins)
-
-    def run_node(self, node: Node) -> None:
-        operator, constant = node.operator, node.operator.constant()
+        operator, start = node.operator, len(self.body)
+        constant = operator.constant()
         if constant is not None and not isinstance(constant, tuple):
             self.env[node.results[0]] = self.F.constant_of(constant)
             return
-        owner = owner_of(node)
-        module = module_of(node) if self.frame.what != "operator" else None
-        alone = self.shared.operator_of(node)
-        if module is not None and (owner or not node.weights):
-            attr = owner[len(self.frame.prefix) :] if owner else operator.name
-            function = self.member_for(attr, module, bool(owner))
-            flowing, given = operator.split([self.value(v) for v in node.operands])
-
-            def called(*operands: Symbol) -> Symbol:
-                return self.F.record(
-                    call(function, *(o._code for o in operands)), operator.name, DTYPES["float"]
-                )
-
-            self.results(node, operator.call(self.F, called, *flowing, **given))
-        elif self.frame.what != "operator" and (
-            owner or alone.inference() is not alone or alone is not operator
-        ):
-            frame = Frame("operator", alone.name, f"{owner or self.frame.prefix + alone.name}.", [node])
-            frame.operator = alone
-            self.write_frame(frame)
-        else:
-            given = [self.value(v) for v in node.operands]
-            weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
-            flowing, named = operator.split(given)
-            self.results(node, self.forms(node, flowing, weights, named))
-
-    def forms(
-        self, node: Node, flowing: Any, weights: Mapping[str, Symbol], named: Mapping[str, Symbol]
-    ) -> Any:
-        """What a node makes. If that differs at inference, what it makes there is returned first."""
-        alone = self.shared.operator_of(node)
-        instead = alone.inference()
-        if alone is node.operator and instead is alone:
-            return node.operator.torch(self.F, *flowing, **weights, **named)
-        scratch = BodyRecorder(self.env)
-        if instead.identity:
-            other: list[Any] = [flowing[0]]
-        else:
-            bound = instead.bind(*alone.taken_by(instead, alone.operands))
-            kept = {name: named[name] for name in instead.given}
-            made = bound.torch(scratch, *flowing[: len(bound.flowing)], **weights, **kept)
-            other = as_list(made, len(alone.results))
-        share = [self.F.constant_of(1.0)] if alone.mixes_targets and alone is not node.operator else []
-        other += [*share, *flowing[len(alone.flowing) :]] if alone is not node.operator else []
-        codes = [expanded(made._code, scratch.statements) for made in other]
-        read = leaving(self.shared, self.frame)
-        returned = tuple(c for c, value in zip(codes, node.results, strict=True) if value in read)
-        self.body.append(EvalReturn(returned))
-        return node.operator.torch(self.F, *flowing, **weights, **named)
-
-    def results(self, node: Node, made: Any) -> None:
+        made = self.run_node(node)
+        if made is None:
+            return
         for value, symbol in zip(node.results, as_list(made, len(node.results)), strict=True):
-            symbol = symbol if isinstance(symbol, Symbol) else self.F.constant_of(symbol)
-            self.give(value, symbol._code)
-            if symbol._code.kind == "local" and not symbol._code.value.hint:
-                symbol._code.value.hint = self.hints.get(value, "")
+            code = symbol._code if isinstance(symbol, Symbol) else self.F.constant_of(symbol)._code
+            self.give(value, code)
+            if code.kind == "local" and not code.value.hint:
+                code.value.hint = self.hints.get(value, "")
+        by_sign = operator.sign and operator.broadcasts
+        joins = bool(operator.follows or by_sign or operator.family == "loss")
+        for place, let in enumerate(self.body[start:], start):
+            if isinstance(let, Let):
+                ends = let.ends or (place == len(self.body) - 1 and not operator.glue)
+                self.body[place] = replace(let, ends=ends, joins=joins)
+
+    def run_node(self, node: Node) -> Any:
+        """What a node makes, by a module of torch.nn or by its PyTorch form; none if a class of its own is called
+        for it."""
+        operator, spelled, owner = node.operator, self.shared.operator_of(node), owner_of(node)
+        own_class = self.frame.what == "operator"
+        module = None if own_class or (node.weights and not owner) else module_of(node)
+        differs = spelled.inference() is not spelled or spelled is not operator
+        if module is None and not own_class and (owner or differs):
+            frame = Frame("operator", spelled.name, f"{owner or self.frame.prefix + spelled.name}.", [node])
+            frame.operator = spelled
+            self.write_frame(frame)
+            return None
+        flowing, given = operator.split([self.value(v) for v in node.operands])
+        if module is not None:
+            attr = owner[len(self.frame.prefix) :] if owner else operator.name
+            function = Symbol(self.F, self.member_for(attr, module, bool(owner)))
+            return operator.call(self.F, function, *flowing, **given)
+        weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
+        if differs:
+            returned = self.at_inference(node, flowing, weights, given)
+            read = leaving(self.shared, self.frame)
+            kept = (c for c, value in zip(returned, node.results, strict=True) if value in read)
+            self.body.append(EvalReturn(tuple(kept)))
+        return operator.torch(self.F, *flowing, **weights, **given)
+
+    def at_inference(
+        self,
+        node: Node,
+        flowing: Sequence[Symbol],
+        weights: Mapping[str, Symbol],
+        given: Mapping[str, Symbol],
+    ) -> list[Code]:
+        """What a node makes at inference, without statements; targets that follow it stay as they are."""
+        spelled, recorder = self.shared.operator_of(node), BodyRecorder(self.env)
+        instead = spelled.inference()
+        if spelled is not node.operator:
+            share = [self.F.constant_of(1.0)] if spelled.mixes_targets else []
+            made: Any = [flowing[0], *share, *flowing[1:]]
+        elif instead.identity:
+            made = flowing[0]
+        else:
+            bound = instead.bind(*spelled.taken_by(instead, spelled.operands))
+            kept = {name: given[name] for name in instead.given}
+            made = bound.torch(recorder, *flowing[: len(bound.flowing)], **weights, **kept)
+        return [expanded(each._code, recorder.statements) for each in as_list(made, len(node.results))]
 
 
 def as_list(made: Any, count: int) -> list[Any]:
@@ -283,14 +255,11 @@ def leaving(shared: Shared, frame: Frame) -> list[Value]:
 def write(shared: Shared, frame: Frame) -> None:
     """Write the frame of a block, a net or an operator."""
     writer = Writer(shared, frame)
-    read = {value for node in frame.nodes for value in node.reads} if frame.given else ()
-    for value in frame.given.values():
-        if isinstance(value, Value) and value in read:
+    read = {value for node in frame.nodes for value in node.reads}
+    for value in frame.given_tensors:
+        if value in read:
             writer.value(value)
-    if frame.what == "operator":
-        writer.write_items(frame.nodes)
-    else:
-        writer.write_items(items_of(frame.nodes, depth_of(frame)))
+    writer.write_items(frame.items())
     finish(writer, leaving(shared, frame))
 
 
@@ -341,9 +310,7 @@ def parameter(weight: Weight) -> Code:
     fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
     sizes = [number(known(size)) for size in weight.value.type.shape] or [text("()")]
     dtype = {"dtype": text("torch.float64")} if weight.value.type.element == "float64" else {}
-    made = (
-        call(text(f"torch.{fill}"), *sizes, **dtype)
-        if value is None
-        else call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value), **dtype)
-    )
+    made = call(text(f"torch.{fill}"), *sizes, **dtype)
+    if value is not None:
+        made = call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value), **dtype)
     return call(text("nn.Parameter"), made) if weight.trainable else Code("buffer", None, (made,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -164,12 +164,6 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
 
 
-def test_a_block_within_itself_is_given_to_itself() -> None:
-    text = emit(compile(Source("story.dl", STORIES["a block within itself"])), model_alone=True)
-    assert text.count("(nn.Module)") == 3
-    assert "self.pyramid = Pyramid2(2, Pyramid2(4, Pyramid2(8, Pyramid())))" in text
-
-
 def test_what_is_computed_for_the_loss_stands_in_the_loss() -> None:
     text = """
         input x: float[4]
@@ -179,10 +173,10 @@ def test_what_is_computed_for_the_loss_stands_in_the_loss() -> None:
         train { loss = mse(y) + 0.01 * mean(square(h)) }
     """
     tree = ast.parse(emit(compile(Source("story.dl", text))))
-    loss = next(f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "compute_loss")
     model = next(c for c in tree.body if isinstance(c, ast.ClassDef))
-    assert "square(h)" in ast.unparse(loss)
-    assert "square" not in ast.unparse(model)
+    methods = {f.name: ast.unparse(f) for f in model.body if isinstance(f, ast.FunctionDef)}
+    assert "square(h)" in methods["compute_loss"]
+    assert "square" not in methods["forward"]
 
 
 def test_loops_run_over_lists_of_what_is_mostly_looped_over() -> None:
@@ -233,7 +227,7 @@ def test_a_file_that_answers_nothing_is_refused() -> None:
         emit(program, model_alone=True)
 
 
-def test_a_layer_of_the_loss_alone_is_refused() -> None:
+def test_layers_of_the_loss_alone_are_layers_of_the_model() -> None:
     text = """
         input x: float[4]
         output y: float[4]
@@ -241,6 +235,23 @@ def test_a_layer_of_the_loss_alone_is_refused() -> None:
         x -> dense(4) -> y
         train { loss = mse(seen(y), seen(y.target)) }
     """
-    with pytest.raises(CompileError, match="`dense` is a layer of the loss") as caught:
-        emit(compile(Source("story.dl", text)))
-    assert [d.code for d in caught.value.diagnostics] == ["E0821"]
+    program = compile(Source("story.dl", text))
+    written = emit(program, model_alone=True)
+    assert "self.seen_2(y)" in written
+    module: dict[str, Any] = {}
+    exec(written, module)  # noqa: S102
+    assert {*module["Story"]().state_dict()} == {weight.name for weight in program.graph.weights}
+
+
+def test_a_block_whose_layers_the_network_and_the_loss_share_out_is_refused() -> None:
+    text = """
+        input x: float[4]
+        output y: float[4]
+        block both(x, t) { return dense(x, 4), dense(t, 4) }
+        h, side = both(x, y.target)
+        h -> y
+        train { loss = mse(y, side) }
+    """
+    with pytest.raises(CompileError, match="by the network and by the loss") as caught:
+        emit(compile(Source("story.dl", text)), model_alone=True)
+    assert [d.code for d in caught.value.diagnostics] == ["E0820"]

@@ -112,7 +112,7 @@ def test_an_emitted_file_hands_it_over() -> None:
     module: dict[str, Any] = {}
     exec(written, module)  # noqa: S102
     a, b = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.5, 4.0, 2.0]])
-    assert module["answers"](module["M"](), a, b)["y"].tolist() == [[1.5, 0.0, 5.0]]
+    assert module["M"]().predict(a, b)["y"].tolist() == [[1.5, 0.0, 5.0]]
 
 
 def test_the_reference_shows_it_in_both_forms() -> None:

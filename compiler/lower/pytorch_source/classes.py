@@ -25,7 +25,7 @@ class Class:
     def __init__(self, name: str):
         self.name = name
         self.frames: dict[Frame, int] = {}  # each with its place
-        self.params: dict[str, list[Any]] = {}  # each argument, with its value in every frame
+        self.params: dict[str, list[Code]] = {}  # each argument, with its value in every frame
         self.kept: set[str] = set()  # arguments that `forward` reads
         self.members: dict[str, Code] = {}
         self.body: list[Statement] = []
@@ -43,7 +43,7 @@ class Class:
     def constructed(self, frame: Frame) -> Code:
         """How one of its frames is constructed; many arguments by name."""
         place = self.frames[frame]
-        given = {name: number(values[place]) for name, values in self.params.items()}
+        given = {name: values[place] for name, values in self.params.items()}
         count = len(given) if len(given) <= 3 else 2
         positional, named = [*given.values()][:count], dict([*given.items()][count:])
         return call(Code("class", self), *positional, **named)
@@ -55,14 +55,20 @@ def classes_of(frames: Iterable[Frame]) -> list[Class]:
     by_frame: dict[Frame, Class] = {}
     taken = {"F"}
 
-    def of(code: Code) -> Any:
-        """Numbers may differ between frames of a class, and modules within are of one class."""
-        if code.kind == "number":
-            return ("number",)
-        return ("make", by_frame[code.value].name) if code.kind == "make" else None
+    def key_of(frame: Frame) -> Any:
+        """Numbers may differ between frames of a class, and which frames of the block are within it."""
+
+        def of(code: Code) -> Any:
+            if code.kind == "number":
+                return ("number",)
+            if code.kind != "make":
+                return None
+            return "make", "itself" if frame.is_within_itself(code) else by_frame[code.value].name
+
+        return frame.what, frame.name, frame_key(frame, of)
 
     for frame in frames:
-        key = (frame.what, frame.name, frame_key(frame, of))
+        key = key_of(frame)
         if key not in classes:
             name = camel(frame.name)
             name = "Model" if frame.what == "model" and name in taken else name
@@ -91,15 +97,20 @@ def complete(cls: Class, by_frame: dict[Frame, Class]) -> None:
         return by_frame[code.value].constructed(code.value) if code.kind == "make" else None
 
     def parts(frame: Frame) -> list[Any]:
-        return [*(code.mapped(construct) for code in frame.members.values()), *frame.body, *frame.returns]
+        members = (text(safe(attr)) if frame.is_within_itself(code) else code.mapped(construct)
+                   for attr, code in frame.members.items())  # fmt: skip
+        return [*members, *frame.body, *frame.returns]
 
-    columns = zip(
-        *([value for part in parts(frame) for value in numbers(part)] for frame in cls.frames), strict=True
-    )
+    written = [parts(frame) for frame in cls.frames]
+    columns = zip(*([value for part in unit for value in numbers(part)] for unit in written), strict=True)
     arguments = Arguments([*cls.frames])
     names = iter([arguments.name(values) for values in columns])
-    done = [mapped(p, lambda c: next(names) or c if c.kind == "number" else None) for p in parts(cls.first)]
-    cls.params = arguments.used
+    done = [mapped(p, lambda c: next(names) or c if c.kind == "number" else None) for p in written[0]]
+    cls.params = {name: [*map(number, values)] for name, values in arguments.used.items()}
+    for frame in cls.frames:  # inner ones first: those of the block itself are given to it
+        for attr, code in frame.members.items():
+            if frame.is_within_itself(code):
+                cls.params.setdefault(safe(attr), []).append(by_frame[code.value].constructed(code.value))
 
     def keep(code: Code) -> Code | None:
         if code.kind == "text" and code.value in cls.params:

@@ -65,6 +65,10 @@ class Frame:
     def has_weights(self) -> bool:
         return any(value.name.startswith(self.prefix) for n in self.nodes for value in n.weights.values())
 
+    def is_within_itself(self, code: Code) -> bool:
+        """Whether a member is a use of the same block."""
+        return code.kind == "make" and (code.value.what, code.value.name) == (self.what, self.name)
+
     def items(self) -> list[Any]:
         """What stands directly in it: nodes, frames, and copies."""
         if self.use is None:

@@ -202,7 +202,8 @@ class Namer:
         self.give(loop.target, name)
 
     def ending(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
-        yield from self.shorten(returns, indent + 4)
+        if returns[0].kind != "dict":
+            yield from self.shorten(returns, indent + 4)
         shown = [self.consume(code) for code in returns]
         whole = f"{' ' * indent}return {', '.join(map(inline, shown))}"
         code = shown[0] if len(shown) == 1 else Code("tuple", None, tuple(shown))

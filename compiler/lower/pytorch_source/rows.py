@@ -76,8 +76,6 @@ class Rows:
         """The columns that `data` gives a field, else its own name."""
         given = self.data.fields.get(value.field)
         settings = given.values() if given is not None else {"column": value.field}
-        if not settings:
-            raise self.cannot(f"`{value.field}` is drawn for each batch", given.span)
         return list(settings.get("columns") or [settings["column"]])
 
     def read_builtin(self, source: Any) -> Any:
@@ -90,8 +88,11 @@ class Rows:
 
     def read_csv(self, source: Any) -> Any:
         marks = inline(literal(["", *source.marked]))  # type: ignore[arg-type]
+        texts = {self.columns(v)[0]: text("str") for v in self.values if is_parsed(self.declared[v].classes)}
+        entries = tuple(Code("item", name, (code,)) for name, code in texts.items())
+        dtype = {"dtype": Code("dict", None, entries)} if texts else {}
         given = (quoted(source.path), "keep_default_na=False", f"na_values={marks}")
-        return ("table", call(text("pd.read_csv"), *map(text, given))), self.of_table()
+        return ("table", call(text("pd.read_csv"), *map(text, given), **dtype)), self.of_table()
 
     def read_parquet(self, source: Any) -> Any:
         return ("table", text(f"pd.read_parquet({quoted(source.path)})")), self.of_table()
@@ -126,6 +127,8 @@ class Rows:
                 raise self.cannot(f"no column of the source fills `{value.field}`")
             elif len(names) > 1:
                 found.append(self.several(value, names))
+            elif value.type.rank and known is None:
+                found.append(f"np.stack(table[{quoted(names[0])}])")
             else:
                 found.append(self.cells(value, f"table[{quoted(names[0])}]", None))
         return found
@@ -147,9 +150,10 @@ class Rows:
         if counted and {*counted} == {*classes.labels}:
             order = {place: list(classes.labels).index(label) for place, label in enumerate(counted)}
             return f"{column}.map({order}).to_numpy()"
-        if not classes.names or value.type.rank:
+        if value.type.rank:
             raise self.cannot(f"the labels of `{value.field}` are not read")
-        return f"pd.Categorical({column}, {self.model.constant(classes.labels)}).codes"
+        texts = ".astype(str)" if is_parsed(classes) and self.source.name != "csv" else ""
+        return f"pd.Categorical({column}{texts}, {self.model.constant(classes.labels)}).codes"
 
     def read_npz(self, source: Any) -> Any:
         self.check_places()
@@ -215,6 +219,12 @@ class Rows:
             found += lines(call(text("train_test_split"), *map(text, given)), 4, f"left, {name} = ")
         found.append("    training = Subset(rows, left)")
         return [*found, *(f"    {name} = Subset(rows, {name})" for name in shares)]
+
+
+def is_parsed(classes: Any) -> bool:
+    """Whether pandas would take names of classes for numbers or for booleans."""
+    names = classes.names or () if classes is not None else ()
+    return any(name.lower() in ("true", "false") or name.replace(".", "").isdigit() for name in names)
 
 
 def counted(share: float) -> str:

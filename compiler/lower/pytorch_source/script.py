@@ -177,6 +177,9 @@ def check_settings(program: Program) -> None:
     layers = {w.name for w in program.graph.weights if w.trainable and w.value.type.rank > 1}
     kept_small = [{w.name for w in program.graph.weights if r.acts_on(w)} for r in train.regularize]
     stop, phases = train.early_stop, program.phases
+    for name, field in (program.data.fields if program.data is not None else {}).items():
+        if not field.values():
+            raise refused("E0822", field.span, f"`{name}` is drawn for each batch", MODEL_ALONE)
     refusals = {name: (name not in SETTINGS and value != train.settings[name].default, f"`{name}`")
                 for name, value in train.values().items()}  # fmt: skip
     refusals |= {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.python_code import inline, lines, literal, text
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
@@ -94,7 +94,8 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     by_ending = zeros and {*biases}.issuperset(groups.get(ZEROS, ())) and groups.pop(ZEROS, ())
     cases = [("if name.endswith(", text('"bias"'), "):", ZEROS)] if by_ending else []
     for made, keys in sorted(groups.items(), key=lambda group: len(group[1])):
-        cases.append(("if name in ", literal(tuple(keys)), ":", made))  # type: ignore[arg-type]
+        listed: Any = literal(tuple(keys) if len(keys) > 1 else keys[0])
+        cases.append(("if name in " if len(keys) > 1 else "if name == ", listed, ":", made))
     norms = any(weight.role == "norm" for _, weight in weights)
     matrices = groups and all(by_key[key].value.type.rank > 1 for key in [*groups.values()][-1])
     if cases and not norms:

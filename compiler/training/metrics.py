@@ -90,11 +90,6 @@ class Metric(Definition, family="metric", what="a metric"):
     def update(self, np: Any, state: State, answer: Answer, target: Any) -> None:
         raise NotImplementedError
 
-    def sklearn(self, metrics: Any, target: Any, answer: Any, probability: Any, **how: Any) -> Any:
-        """The same with `sklearn.metrics`, which emitted files measure with, none where it has no such;
-        `how` are the settings that precision and its like take for classes and names."""
-        return None
-
     @abstractmethod
     def value(self, np: Any, state: State) -> Any:
         """The metric of all that was counted; not a number where it has no meaning."""

@@ -164,6 +164,12 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
 
 
+def test_a_block_within_itself_is_given_to_itself() -> None:
+    text = emit(compile(Source("story.dl", STORIES["a block within itself"])), model_alone=True)
+    assert text.count("(nn.Module)") == 3
+    assert "self.pyramid = Pyramid2(2, Pyramid2(4, Pyramid2(8, Pyramid())))" in text
+
+
 def test_what_is_computed_for_the_loss_stands_in_the_loss() -> None:
     text = """
         input x: float[4]

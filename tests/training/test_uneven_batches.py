@@ -17,7 +17,6 @@ from trainings import classifier, points, program, run
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definition import family
 from dlc.compiler.dims import Dim, evaluate, names
-from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
@@ -207,15 +206,6 @@ def test_what_no_batch_has_a_part_in_is_learnt_too():
     np.testing.assert_allclose(both["w"], 0.8, rtol=1e-6)
     alone = run(text.format("mse(y)"), rows).weights
     np.testing.assert_allclose(both["dense.weight"], alone["dense.weight"], rtol=1e-6)
-
-
-def test_an_emitted_file_takes_several_batches_of_means_over_rows_alone():
-    settings = f"{SGD}batch = 8\naccumulate = 4\nloss = "
-    assert "together" in emit(program(classifier(settings + "2 * cross_entropy(y)")))
-    for loss in ("cross_entropy(y, weight=[0.2, 3])", "sqrt(cross_entropy(y))"):
-        with pytest.raises(CompileError) as caught:
-            emit(program(classifier(settings + loss)))
-        assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
 def test_graphs_know_whether_their_derivatives_depend_on_the_means():

@@ -34,7 +34,8 @@ class Code:
     body; `member` a module or weight of the class; `entry` a module in a loop; `make` a module of a class of
     the file, by its frame; `class` a class of the file; `call` function and arguments; `keyword` an argument
     by its name; `attribute` what it is of; `sign` operands; `index` what is indexed, and the keys; `slice`;
-    `tuple`, `list`, `unpacked` to names; `dict` of `item`s; `copies` an expression, as often as the second part says.
+    `tuple`, `list`, `dict` of `item`s; `unpacked`, a tuple without brackets; `copies` an expression, as often
+    as the second part says.
     """
 
     kind: str

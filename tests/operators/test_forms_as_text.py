@@ -14,10 +14,10 @@ from dlc.compiler import Source, compile
 from dlc.compiler.dims import evaluate, names
 from dlc.compiler.ir import Node
 from dlc.compiler.lower import onnx
+from dlc.compiler.lower.symbolic import Untraceable
 from dlc.compiler.lower.torch import Functions
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.passes.forms import fixed, training
-from dlc.compiler.lower.symbolic import Untraceable
 from dlc.reference.forms import in_onnx, in_torch
 from dlc.reference.specs import spec
 from dlc.reference.words import words

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 from trainings import classifier, points, program, run
 
-from dlc.compiler import CompileError, Source, compile
+from dlc.compiler import Source, compile
 from dlc.compiler.definition import family
 from dlc.compiler.dims import Dim, evaluate, names
 from dlc.compiler.lower.torch import trace

@@ -10,40 +10,36 @@ from dlc.compiler.lower.python_code import Code, call, lines, number, signature,
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED, Namer
 from dlc.compiler.lower.pytorch_source.statements import mapped
-from dlc.compiler.lower.pytorch_source.writer import BodyRecorder
-from dlc.compiler.lower.symbolic import Let, Local, Symbol
+from dlc.compiler.lower.symbolic import BodyRecorder, Let, Local, Symbol
 from dlc.compiler.lower.torch_names import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dlc.compiler.lower.pytorch_source.classes import Class
     from dlc.compiler.lower.pytorch_source.statements import Statement
 
 
-def class_lines(cls: Class, given: Mapping[Local, str], methods: Sequence[str] = ()) -> list[str]:
-    """A class: its constructor, `forward` over what has these names, and other methods."""
+def class_lines(
+    cls: Class, given: Mapping[Local, str], optional: Collection[Local] = (), methods: Sequence[str] = ()
+) -> list[str]:
+    """A class: its constructor, `forward` over values with these names, of which some are optional, and other
+    methods."""
     found = [f"class {cls.name}(nn.Module):", *doc(cls)]
     body = [*(f"        self.{name} = {name}" for name in cls.params if name in cls.kept), *member_lines(cls)]
     if body:
         head = signature("    def __init__", ["self", *cls.params])
         found += [*head, "        super().__init__()", *body, ""]
-    found += method(cls, "forward", given, cls.body, cls.returns)
+    named = [f"{name}=None" if key in optional else name for key, name in given.items()]
+    found += method(cls, signature("    def forward", ["self", *named]), given, cls.body, cls.returns)
     if cls.learns:
         found += ["", *fit_lines(cls)]
     return [line.rstrip() for line in (*found, *methods)]
 
 
-def method(
-    cls: Class,
-    name: str,
-    given: Mapping[Local, str],
-    body: Sequence[Statement],
-    ends: Sequence[Code],
-    doc: str = "",
-) -> list[str]:
-    """A method whose parameters are these values; a name may have a default. Modules are called as the class has
-    them."""
+def method(cls: Class, head: list[str], given: Mapping[Local, str], body: Sequence[Statement],
+           ends: Sequence[Code]) -> list[str]:  # fmt: skip
+    """A method with its head, over values with these names. Modules are called as the class has them."""
 
     def change(code: Code) -> Code | None:
         if code.kind != "member":
@@ -54,12 +50,7 @@ def method(
         return text(f"self.{safe(code.value)}")
 
     statements, ends = [mapped(s, change) for s in body], [code.mapped(change) for code in ends]
-    names = {key: name.partition("=")[0] for key, name in given.items()}
-    namer = Namer(names, statements, ends, lambda entries: looped_over(cls, entries))
-    head = [
-        *signature(f"    def {name}", ["self", *given.values()]),
-        *([f'        """{doc}"""'] if doc else []),
-    ]
+    namer = Namer(given, statements, ends, lambda entries: looped_over(cls, entries))
     return [*head, *namer.block(statements, 8, ends), *namer.ending(ends, 8)]
 
 
@@ -103,11 +94,8 @@ def fit_lines(cls: Class) -> list[str]:
             symbol._code.value.hint = leaf
     copies = [Let((), call(text(f"self.{leaf}.copy_"), symbol._code)) for leaf, symbol in made.items()]
     statements = [*recorder.statements, *copies]
-    return [
-        "    @torch.no_grad()",
-        "    def fit(self, x):",
-        *Namer({x: "x"}, statements, ()).block(statements, 8),
-    ]
+    head = ["    @torch.no_grad()", "    def fit(self, x):"]
+    return [*head, *Namer({x: "x"}, statements, ()).block(statements, 8)]
 
 
 # --- members ----------------------------------------------------------------------------------------------
@@ -130,13 +118,9 @@ def member_lines(cls: Class) -> list[str]:
 def module_list(cls: Class, base: str) -> Code:
     """The modules of one name in a list; those that are all alike as a comprehension."""
     modules = [code for attr, code in cls.members.items() if numbered_name(attr)[0] == base]
-    alike = len({code.key(lambda c: None) for code in modules}) == 1
-    given = (
-        Code("copies", None, (modules[0], number(len(modules))))
-        if alike
-        else Code("list", None, tuple(modules))
-    )
-    return call(text("nn.ModuleList"), given)
+    if len({code.key(lambda c: None) for code in modules}) == 1:
+        return call(text("nn.ModuleList"), Code("copies", None, (modules[0], number(len(modules)))))
+    return call(text("nn.ModuleList"), Code("list", None, tuple(modules)))
 
 
 def looped_over(cls: Class, entries: Code) -> Code:
@@ -147,11 +131,5 @@ def looped_over(cls: Class, entries: Code) -> Code:
         names = (safe(base if place == 0 else f"{base}_{place + 1}") for place in range(start, end, step))
         return Code("tuple", None, tuple(text(f"self.{name}") for name in names))
     count = sum(numbered_name(attr)[0] == base for attr in cls.members)
-    part = Code("slice", None, (
-        number(start) if start else text("None"),
-        number(end) if end < count - step + 1 else text("None"),
-        number(step) if step > 1 else text("None"),
-    ))  # fmt: skip
-    whole = all(p.kind == "text" for p in part.parts)
-    over = text(f"self.{base}s")
-    return over if whole else Code("index", None, (over, part))
+    part = f"{start or ''}:{end if end < count - step + 1 else ''}" + (f":{step}" if step > 1 else "")
+    return text(f"self.{base}s" + (f"[{part}]" if part != ":" else ""))

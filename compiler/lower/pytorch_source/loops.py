@@ -37,8 +37,8 @@ def write_copies(outer: Writer, copies: Copies) -> None:
 
 
 def as_loop(outer: Writer, writers: list[Writer], copies: Copies) -> Loop | None:
-    """The loop that does what the copies do: each makes one value, which the next alone reads. None where they
-    differ in more than their modules."""
+    """The loop that does what the copies do: each makes one value, which the next alone reads. None where
+    they differ in more than their modules."""
     reads = [list(writer.params) for writer in writers]
     made = [made_by(outer, copies, place) for place in range(len(writers))]
     names = entries(writers)

@@ -8,7 +8,7 @@ from dlc.compiler.answers import kind_of
 from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
 from dlc.compiler.dims import Dim
 from dlc.compiler.ir import Value
-from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, text
+from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
 from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, names_of
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.frames import Frame, items_of
@@ -60,7 +60,7 @@ class Model:
         self.shared = Shared(program, self.split.graph, self.split.roots)
         self.constants: dict[Labels, str] = {}  # lists of the labels of classes
         self.scored = {output.scores: output for output in reversed(program.outputs)}
-        self.bound = {v: name for name, v in reversed(program.bindings.items()) if isinstance(v, Value)}
+        self.bound = {v: name for name, v in reversed([*program.bindings.items()]) if isinstance(v, Value)}
         self.fields = self.named_fields()
         self.forward = self.method(self.split.forward)
         for root in self.split.roots:
@@ -90,8 +90,8 @@ class Model:
     # --- methods ------------------------------------------------------------------------------------------
 
     def method(self, nodes: Sequence[Node], roots: Sequence[Value] = (), forward: str = "") -> Writer:
-        """The writer of a method over these nodes, which begins with a call of `forward` that gives the roots, or
-        the first of them."""
+        """The writer of a method over these nodes, which begins with a call of `forward` that gives the
+        roots, or the first of them."""
         writer = Writer(self.shared, self.frame, self.frame.members)
         if roots:
             given = [v for v in self.forward.params if roots is self.split.roots or not v.is_target]
@@ -169,18 +169,19 @@ class Model:
         found: list[str] = []
         for cls in self.classes[:-1]:
             found += ["", "", *class_lines(cls, names_of(cls))]
-        given = {t: self.fields[key] + "=None" * key.is_target for key, t in self.forward.params.items()}
-        methods = [self.predict, self.loss] if self.loss else [self.predict]
-        more = [line for each in methods for line in self.method_lines(each)]
-        return [*found, "", "", *class_lines(self.classes[-1], given, more)]
+        more = [line for each in (self.predict, self.loss) if each for line in self.method_lines(each)]
+        targets = [target for key, target in self.forward.params.items() if key.is_target]
+        given = self.names(self.forward)
+        return [*found, "", "", *class_lines(self.classes[-1], given, targets, more)]
+
+    def names(self, writer: Writer) -> dict[Local, str]:
+        return {target: self.fields[key] for key, target in writer.params.items()}
 
     def method_lines(self, each: Method) -> list[str]:
-        given = {target: self.fields[key] for key, target in each.writer.params.items()}
-        head = ["", *([f"    @torch.{each.grad}()"] if each.grad else [])]
-        return [
-            *head,
-            *method(self.classes[-1], each.name, given, each.writer.body, [each.returned], each.doc),
-        ]
+        given = self.names(each.writer)
+        head = ["", f"    @torch.{each.grad}()"] if each.grad else [""]
+        head += [*signature(f"    def {each.name}", ["self", *given.values()]), f'        """{each.doc}"""']
+        return method(self.classes[-1], head, given, each.writer.body, [each.returned])
 
     def constant_lines(self) -> list[str]:
         found = []

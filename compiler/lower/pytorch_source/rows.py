@@ -31,15 +31,15 @@ def read_idx(path):
 
 
 class Rows:
-    """The lines of `load_rows`, which gives what `compute_loss` takes, and of `main` that part the rows; `parts`
-    are those beside `training`."""
+    """The lines of `load_rows`, which gives what `compute_loss` takes, and of `main` that part the rows;
+    `parts` are those beside `training`."""
 
     def __init__(self, model: Model, values: list[Any]):
         self.model, self.values = model, values
         self.data: Any = model.program.data
         self.source = self.data.source
         outputs = {o.target_value: o.declared for o in model.program.outputs}
-        self.declared: dict[Any, Tensor] = {i.value: i.declared for i in model.program.inputs} | outputs  # type: ignore[assignment]
+        self.declared: dict[Any, Tensor] = {i.value: i.declared for i in model.program.inputs} | outputs
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
             raise self.cannot(f"the source `{self.source.name}` has no plain reader")
@@ -107,8 +107,8 @@ class Rows:
     def of_table(
         self, known: Mapping[str, str] | None = None, target: str = "", labels: Any = None
     ) -> list[str]:
-        """The columns of a table that fill each field. Of some tables the columns are `known`, by the names that
-        the spec has for them: a vector takes those that are left, and a target alone the column `target`."""
+        """The columns of a table that fill each field. Of some tables the columns are `known`, by the names
+        that the spec has for them: a vector takes those that are left, and a target the column `target`."""
         wanted = {value: self.columns(value) for value in self.values}
         lacking = [
             v for v, names in wanted.items() if known is not None and not all(name in known for name in names)
@@ -142,8 +142,8 @@ class Rows:
         return f"table[{self.model.fields[value]}].to_numpy()"
 
     def cells(self, value: Any, column: str, counted: list[str] | None) -> str:
-        """A column as an array; labels of classes as their places. `counted` are the labels that numbers stand
-        for, perhaps in another order."""
+        """A column as an array; labels of classes as their places. `counted` are the labels that numbers
+        stand for, perhaps in another order."""
         classes = self.declared[value].classes
         if classes is None or not classes.labels or (counted and list(classes.labels) == counted):
             return f"{column}.to_numpy()"
@@ -209,7 +209,7 @@ class Rows:
         if place is None:
             raise self.cannot("`stratify` names no target of the loss", data.spans.get("stratify"))
         found = [f"    left, classes = range(len(rows)), rows.tensors[{place}]"]
-        for name, share in reversed(shares.items()):
+        for name, share in reversed([*shares.items()]):
             given = (
                 "left",
                 f"test_size={counted(share)}",

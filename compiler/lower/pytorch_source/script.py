@@ -139,8 +139,8 @@ def script(model: Model) -> list[str]:
     accuracy = [*accuracy_lines(model)]
     marks = {
         "penalty": train.regularize, "schedule": formula, "initialize": starts, "one_row": one_row,
-        "many_rows": not one_row, "fit": any(cls.learns for cls in model.classes), "stop": stop, "source": rows,
-        "accuracy": accuracy, "loss_alone": not accuracy, "validation": "validation" in parts,
+        "many_rows": not one_row, "fit": any(cls.learns for cls in model.classes), "stop": stop,
+        "source": rows, "accuracy": accuracy, "loss_alone": not accuracy, "validation": "validation" in parts,
         "test": "test" in parts,
     }  # fmt: skip
     holes = {
@@ -175,7 +175,7 @@ def check_settings(program: Program) -> None:
     """Refuse settings that the script has no words for, rather than leave them out."""
     train, (optimizer, *others) = program.train, program.train.optimizer
     layers = {w.name for w in program.graph.weights if w.trainable and w.value.type.rank > 1}
-    kept_small = [{w.name for w in program.graph.weights if r.acts_on(w)} for r in train.regularize]
+    small = [{w.name for w in program.graph.weights if r.acts_on(w)} for r in train.regularize]
     stop, phases = train.early_stop, program.phases
     for name, field in (program.data.fields if program.data is not None else {}).items():
         if not field.values():
@@ -183,14 +183,14 @@ def check_settings(program: Program) -> None:
     refusals = {name: (name not in SETTINGS and value != train.settings[name].default, f"`{name}`")
                 for name, value in train.values().items()}  # fmt: skip
     refusals |= {
-        "loss": (len(phases) > 1 or len(phases[0].objectives) > 1, "more than one objective"),
+        "loss": ([len(phase.objectives) for phase in phases] != [1], "more than one objective"),
         "optimizer": (
-            bool(others) or bool(optimizer.on) or optimizer.decay != "all" or len(optim_calls(optimizer)) != 1,
+            others or optimizer.on or optimizer.decay != "all" or len(optim_calls(optimizer)) != 1,
             "an optimizer that is not one call of `torch.optim` over all weights",
         ),
         "schedule": (train.schedule.formula(optimizer.lr) is None, f"the schedule `{train.schedule.name}`"),
-        "regularize": (any(names != layers for names in kept_small), "a regularizer of some weights or of a tensor"),
-        "early_stop": (bool(stop) and (stop.figure != "loss" or stop.min_delta > 0), "a figure beside the loss"),
+        "regularize": (any(names != layers for names in small), "a regularizer that is not of all layers"),
+        "early_stop": (stop and (stop.figure != "loss" or stop.min_delta), "a metric, or `min_delta`,"),
     }  # fmt: skip
     for name, (is_refused, what) in refusals.items():
         if is_refused:
@@ -199,7 +199,8 @@ def check_settings(program: Program) -> None:
 
 
 def optim_calls(optimizer: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The calls of torch.optim that an optimizer of the spec is, with keyword arguments; none where it is more."""
+    """The calls of torch.optim that an optimizer of the spec is, with their keyword arguments; none where it
+    is more."""
     calls: list[tuple[str, dict[str, Any]]] = []
 
     class Optim:
@@ -248,15 +249,9 @@ def rate_lines(formula: str) -> list[str]:
     first, condition, rest = formula.partition(" if ")
     test, _, other = rest.partition(" else ")
     if condition:
-        return [f"    if {test}:", *returned(first, 8), *returned(other, 4)]
-    return returned(formula, 4)
-
-
-def returned(formula: str, indent: int) -> list[str]:
-    """A formula is returned in brackets where it is too long for a line."""
-    margin = " " * indent
-    whole = f"{margin}return {formula}"
-    return [whole] if len(whole) <= WIDTH else [f"{margin}return (", f"{margin}    {formula}", f"{margin})"]
+        return [f"    if {test}:", *lines(text(first), 8, "return "), *rate_lines(other)]
+    whole = f"    return {formula}"
+    return [whole] if len(whole) <= WIDTH else ["    return (", f"        {formula}", "    )"]
 
 
 def accuracy_lines(model: Model) -> Iterator[str]:
@@ -271,6 +266,5 @@ def accuracy_lines(model: Model) -> Iterator[str]:
             places = call(attribute(target, "long")) if declared.element == "binary" else target
             target, mean = model.label(declared.classes.labels, places), "mean"
         made = text(f'(answers["{output.name}"] == {inline(target)}).{mean}()')
-        yield from lines(
-            call(text("float"), made), 8, f'"{output.name} accuracy": ' if several else '"accuracy": ', ","
-        )
+        name = f"{output.name} accuracy" if several else "accuracy"
+        yield from lines(call(text("float"), made), 8, f'"{name}": ', ",")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @record(eq=False)
 class Split:
-    """`forward` are the nodes of the network and `roots` the values that it returns, the `answers` first; `loss`
-    are the nodes behind it. `moved` are the targets as augmentations of the network have moved them."""
+    """`forward` are the nodes of the network and `roots` the values that it returns, the `answers` first;
+    `loss` are the nodes behind it. `moved` are the targets as augmentations of the network move them."""
 
     graph: Graph
     forward: list[Node]
@@ -31,8 +31,8 @@ class Split:
 
 
 def split(program: Program) -> Split:
-    """What answers need is the network, all else is the loss. A block stands in one of them as a whole; what is
-    cheap is computed in both."""
+    """What answers need is the network, all else is the loss. A block stands in one of them as a whole; what
+    is made of inputs alone is computed in both."""
     graph = computed(program)
     spelled = {node.results[0]: len(node.results) for node in program.graph.nodes}
     more = {node: node.results[spelled.get(node.results[0], len(node.results)) :] for node in graph.nodes}
@@ -66,7 +66,7 @@ def computed(program: Program) -> Graph:
 
 def network(graph: Graph, answers: Collection[Value], augmented: Collection[Value]) -> set[Node]:
     """The nodes that answers need, with all of their blocks that depends on no target."""
-    marks = {value: 1 for value in graph.inputs if value.is_target}
+    marks: dict[Value, int] = {value: 1 for value in graph.inputs if value.is_target}
     targets = graph.depends(marks, dict.fromkeys(augmented, 1))
     forward: set[Node] = set()
     wanted = set(answers)
@@ -84,7 +84,7 @@ def network(graph: Graph, answers: Collection[Value], augmented: Collection[Valu
 def repeated(graph: Graph, forward: Collection[Node]) -> Iterator[Node]:
     """The nodes of the network that the loss computes by itself: what it reads that is made of inputs alone,
     without weights, draws or blocks. What derivatives are taken of has to be the same tensor."""
-    plain = {*graph.inputs}
+    plain: set[Value] = {*graph.inputs}
     wanted: set[Value] = {value for node in graph.nodes if node not in forward for value in node.reads}
     tracked = {node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None}
     for node in graph.nodes if forward else ():

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @record(eq=False)
 class Loop:
     """A loop over `copies` modules of lists. `members` are the lists: a name for the entry, the list, where
-    it begins, and the step. A value is called `cell` within; it begins as `begin`, each round makes `update` of
-    it, and `target` comes out."""
+    it begins, and the step. A value is called `cell` within; it begins as `begin`, each round makes `update`
+    of it, and `target` comes out."""
 
     copies: int
     members: tuple[tuple[str, str, int, int], ...]

@@ -82,8 +82,8 @@ def load_weights(keys: Mapping[str, str]) -> list[str]:
 
 
 def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
-    """`initialize(model)`: the initial values of the spec, for trainable weights by their keys. Norms begin with
-    those of PyTorch."""
+    """`initialize(model)`: the initial values of the spec, for trainable weights by their keys. Norms begin
+    with those of PyTorch."""
     groups: dict[str, list[str]] = {}
     for key, weight in weights:
         if weight.role != "norm":

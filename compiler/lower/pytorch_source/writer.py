@@ -193,8 +193,8 @@ class Writer:
                 self.body[place] = replace(let, ends=ends, joins=joins)
 
     def run_node(self, node: Node) -> Any:
-        """What a node makes, by a module of torch.nn or by its PyTorch form; none if a class of its own is called
-        for it."""
+        """What a node makes, by a module of torch.nn or by its PyTorch form; none if a class of its own is
+        called for it."""
         operator, spelled, owner = node.operator, self.shared.operator_of(node), owner_of(node)
         own_class = self.frame.what == "operator"
         module = None if own_class or (node.weights and not owner) else module_of(node)
@@ -276,9 +276,9 @@ def finish(writer: Writer, returned: Iterable[Value]) -> None:
 def lists_of(frame: Frame) -> set[str]:
     """The modules that stand in lists: those that loops run over at least half of."""
     looped: dict[str, int] = {}
-    for statement in frame.body:
-        for _, base, *_ in statement.members if isinstance(statement, Loop) else ():
-            looped[base] = looped.get(base, 0) + statement.copies
+    for loop in (statement for statement in frame.body if isinstance(statement, Loop)):
+        for _, base, *_ in loop.members:
+            looped[base] = looped.get(base, 0) + loop.copies
     alike = {base: sum(numbered_name(attr)[0] == base for attr in frame.members) for base in looped}
     return {base for base, count in looped.items() if 2 * count >= alike[base]}
 

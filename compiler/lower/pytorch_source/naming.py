@@ -153,7 +153,7 @@ class Namer:
     def let(self, let: Let, indent: int) -> Iterator[str]:
         if let.targets and not any(self.left[target] for target in let.targets):
             return
-        yield from self.shorten([let.code], indent + 4)
+        yield from self.shorten(let.code, indent, 5)
         shown = self.consume(let.code)
         named = []
         for target in let.targets:
@@ -164,15 +164,15 @@ class Namer:
         self.free.release(*named)
         yield from assigned(", ".join(named), shown, indent)
 
-    def shorten(self, codes: Sequence[Code], used: int) -> Iterator[str]:
-        """Name the longest of what waits in expressions that do not fit on a line."""
-        while sum(len(inline(self.shown(code))) + 2 for code in codes) + used > WIDTH:
-            held = [key for code in codes for key in reads(code) if key in self.pending]
-            held = [key for key in held if len(inline(self.shown(self.pending[key]))) > 8]
-            if not held:
+    def shorten(self, code: Code, indent: int, used: int) -> Iterator[str]:
+        """Name the longest of what waits in an expression that neither fits on a line nor breaks well."""
+        breaks = code.kind == "dict" or (code.kind == "call" and code.parts[0].kind != "attribute")
+        while not breaks and len(inline(self.shown(code))) + indent + used > WIDTH:
+            held = [key for key in reads(code) if key in self.pending]
+            longest = max(held, key=lambda key: len(inline(self.shown(self.pending[key]))), default=None)
+            if longest is None:
                 return
-            longest = max(held, key=lambda key: len(inline(self.shown(self.pending[key]))))
-            yield from self.let(Let((longest,), self.pending.pop(longest)), used - 4)
+            yield from self.let(Let((longest,), self.pending.pop(longest)), indent)
 
     def loop(self, loop: Loop, indent: int) -> Iterator[str]:
         outside = [key for code in codes_of(loop.body) for key in reads(code) if key in self.names]
@@ -202,12 +202,11 @@ class Namer:
         self.give(loop.target, name)
 
     def ending(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
-        if returns[0].kind != "dict":
-            yield from self.shorten(returns, indent + 4)
+        for code in returns:
+            yield from self.shorten(code, indent, len("return "))
         shown = [self.consume(code) for code in returns]
-        whole = f"{' ' * indent}return {', '.join(map(inline, shown))}"
-        code = shown[0] if len(shown) == 1 else Code("tuple", None, tuple(shown))
-        yield from [whole] if len(whole) <= WIDTH else lines(code, indent, "return ")
+        code = shown[0] if len(shown) == 1 else Code("unpacked", None, tuple(shown))
+        yield from lines(code, indent, "return ")
 
 
 def assigned(name: str, code: Code, indent: int) -> list[str]:

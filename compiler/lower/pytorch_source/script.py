@@ -175,7 +175,8 @@ def check_settings(program: Program) -> None:
     """Refuse settings that the script has no words for, rather than leave them out."""
     train, (optimizer, *others) = program.train, program.train.optimizer
     layers = {w.name for w in program.graph.weights if w.trainable and w.value.type.rank > 1}
-    small = [{w.name for w in program.graph.weights if r.acts_on(w)} for r in train.regularize]
+    acted_on = {w.name for w in program.graph.weights if train.regularize and train.regularize[0].acts_on(w)}
+    parts = any(regularizer.on is not None for regularizer in train.regularize)
     stop, phases = train.early_stop, program.phases
     for name, field in (program.data.fields if program.data is not None else {}).items():
         if not field.values():
@@ -189,7 +190,7 @@ def check_settings(program: Program) -> None:
             "an optimizer that is not one call of `torch.optim` over all weights",
         ),
         "schedule": (train.schedule.formula(optimizer.lr) is None, f"the schedule `{train.schedule.name}`"),
-        "regularize": (any(names != layers for names in small), "a regularizer that is not of all layers"),
+        "regularize": (parts or (train.regularize and acted_on != layers), "a regularizer of some weights"),
         "early_stop": (stop and (stop.figure != "loss" or stop.min_delta), "a metric, or `min_delta`,"),
     }  # fmt: skip
     for name, (is_refused, what) in refusals.items():

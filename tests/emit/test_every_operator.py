@@ -19,6 +19,7 @@ from dlc.compiler.dims import names
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import Model
+from dlc.compiler.lower.torch_names import FUNCTIONAL, MODULE_NAMES
 from dlc.compiler.lower.weights import draw
 from dlc.compiler.passes import forms
 from dlc.runtime.artifact.samples import sample, sized
@@ -154,3 +155,10 @@ def test_row_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
         wanted = module(numbers)[forms.LOSS]
         found = model.eval().compute_loss(*(numbers[field] for field in read))
     torch.testing.assert_close(found.mean(), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_names_of_torch_are_those_that_torch_has() -> None:
+    """The emitter never imports torch, and holds what it asks of it in tables."""
+    assert all(hasattr(torch.nn.functional, name) for name in FUNCTIONAL)
+    own = {name for name in dir(torch.nn.Module()) if not name.startswith("_")}
+    assert own <= MODULE_NAMES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dlc.compiler.lower.pytorch_source.model import Model, refused
+from dlc.compiler.lower.pytorch_source.model import EmittedModel, refused
 from dlc.compiler.lower.pytorch_source.script import script
 from dlc.compiler.lower.pytorch_source.weights import load_weights
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted
@@ -40,7 +40,7 @@ def emit(program: Program, *, model_alone: bool = False) -> str:
 
 
 def whole(program: Program, model_alone: bool) -> str:
-    model = Model(program)
+    model = EmittedModel(program)
     names = {key: weight.name for key, weight in model.weights}
     loading = load_weights(names) if names else []
     training = [] if model_alone else script(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir import Value
@@ -13,7 +14,7 @@ from dlc.compiler.lower.torch_names import safe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from dlc.compiler.lower.pytorch_source.frames import Frame
+    from dlc.compiler.lower.pytorch_source.frames import BlockFrame
     from dlc.compiler.lower.pytorch_source.statements import Statement
 
 SIZES = {"channels_in": 0, "features_in": -1}  # the axes of the first tensor that flows in
@@ -24,7 +25,7 @@ class Class:
 
     def __init__(self, name: str):
         self.name = name
-        self.frames: dict[Frame, int] = {}  # each with its place
+        self.frames: dict[BlockFrame, int] = {}  # each with its place
         self.params: dict[str, list[Code]] = {}  # each argument, with its value in every frame
         self.kept: set[str] = set()  # arguments that `forward` reads
         self.members: dict[str, Code] = {}
@@ -32,7 +33,7 @@ class Class:
         self.returns: list[Code] = []
 
     @property
-    def first(self) -> Frame:
+    def first(self) -> BlockFrame:
         return next(iter(self.frames))
 
     @property
@@ -40,7 +41,7 @@ class Class:
         """Whether it is an operator that is fitted to rows before training."""
         return self.first.what == "operator" and self.first.operator.learns()
 
-    def constructed(self, frame: Frame) -> Code:
+    def constructed(self, frame: BlockFrame) -> Code:
         """How one of its frames is constructed; many arguments by name."""
         place = self.frames[frame]
         given = {name: values[place] for name, values in self.params.items()}
@@ -49,13 +50,13 @@ class Class:
         return call(Code("class", self), *positional, **named)
 
 
-def classes_of(frames: Iterable[Frame]) -> list[Class]:
+def classes_of(frames: Iterable[BlockFrame]) -> list[Class]:
     """The classes of frames, each behind those that it constructs; frames come inner ones first."""
     classes: dict[Any, Class] = {}
-    by_frame: dict[Frame, Class] = {}
-    taken = {"F"}
+    by_frame: dict[BlockFrame, Class] = {}
+    taken, numbered = {"F", "DataLoader", "Subset", "TensorDataset"}, Counter[str]()
 
-    def key_of(frame: Frame) -> Any:
+    def key_of(frame: BlockFrame) -> Any:
         """Numbers may differ between frames of a class, and which frames of the block are within it."""
 
         def of(code: Code) -> Any:
@@ -72,9 +73,8 @@ def classes_of(frames: Iterable[Frame]) -> list[Class]:
         if key not in classes:
             name = camel(frame.name)
             name = "Model" if frame.what == "model" and name in taken else name
-            place = 1
-            while (own := f"{name}{place}" if place > 1 else name) in taken:
-                place += 1
+            while (own := f"{name}{numbered[name] or ''}") in taken:
+                numbered[name] = max(numbered[name], 1) + 1
             taken.add(own)
             classes[key] = Class(own)
         classes[key].frames[frame] = len(classes[key].frames)
@@ -90,20 +90,20 @@ def camel(name: str) -> str:
     return joined if joined[:1].isalpha() else f"Model{joined}"
 
 
-def complete(cls: Class, by_frame: dict[Frame, Class]) -> None:
+def complete(cls: Class, by_frame: dict[BlockFrame, Class]) -> None:
     """Find the arguments of a class, and write it with their names."""
 
     def construct(code: Code) -> Code | None:
         return by_frame[code.value].constructed(code.value) if code.kind == "make" else None
 
-    def parts(frame: Frame) -> list[Any]:
+    def parts(frame: BlockFrame) -> list[Any]:
         members = (text(safe(attr)) if frame.is_within_itself(code) else code.mapped(construct)
                    for attr, code in frame.members.items())  # fmt: skip
         return [*members, *frame.body, *frame.returns]
 
     written = [parts(frame) for frame in cls.frames]
     columns = zip(*([value for part in unit for value in numbers(part)] for unit in written), strict=True)
-    arguments = Arguments([*cls.frames])
+    arguments = ClassArguments([*cls.frames])
     names = iter([arguments.name(values) for values in columns])
     done = [mapped(p, lambda c: next(names) or c if c.kind == "number" else None) for p in written[0]]
     cls.params = {name: [*map(number, values)] for name, values in arguments.used.items()}
@@ -137,11 +137,11 @@ def numbers(part: Any) -> list[Any]:
     return found
 
 
-class Arguments:
+class ClassArguments:
     """What the frames of a class differ in: settings of the block, sizes of its tensor, and other numbers.
     `used` are those that are arguments of the class, with the value in each frame."""
 
-    def __init__(self, frames: list[Frame]):
+    def __init__(self, frames: list[BlockFrame]):
         self.known: dict[str, list[Any]] = {}
         for name in frames[0].settings:
             self.add(safe(name), [frame.settings.get(name) for frame in frames])
@@ -183,7 +183,7 @@ def expressions(name: str) -> Iterator[tuple[Code, Callable[[Any], Any]]]:
         yield Code("sign", "+", (own, number(more))), lambda k, m=more: k + m
 
 
-def input_size(frame: Frame, axis: int) -> Any:
+def input_size(frame: BlockFrame, axis: int) -> Any:
     """The size of an axis of the first tensor that flows in: channels of images, features of vectors."""
     shapes = [value.type.shape for value in frame.params.values() if isinstance(value, Value)]
     shape = shapes[0] if shapes else ()

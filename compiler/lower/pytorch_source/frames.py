@@ -27,7 +27,7 @@ class Copies:
     copies: tuple[tuple[Any, ...], ...]
 
 
-class Frame:
+class BlockFrame:
     """One use of a block or net, an operator that is a class of its own, or the whole model. `prefix` is what
     the names of its weights begin with. The writer fills in what it is given (`params`), its modules and
     weights (`members`), which of them stand in lists, its statements, and what it returns."""
@@ -91,7 +91,7 @@ def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
             items += inside
         elif not use.is_copy:
             what, name = use.what.split(maxsplit=1)
-            items.append(Frame(what, name, use.prefix, inside, use))
+            items.append(BlockFrame(what, name, use.prefix, inside, use))
         else:
             copy = tuple(items_of(inside, depth + 1))
             before = items[-1] if items else None
@@ -118,7 +118,7 @@ def nodes_of(items: Collection[Any]) -> list[Node]:
         if isinstance(item, Copies):
             found += [node for copy in item.copies for node in nodes_of(copy)]
         else:
-            found += item.nodes if isinstance(item, Frame) else [item]
+            found += item.nodes if isinstance(item, BlockFrame) else [item]
     return found
 
 

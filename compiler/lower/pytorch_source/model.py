@@ -11,7 +11,7 @@ from dlc.compiler.ir import Value
 from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
 from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, names_of
 from dlc.compiler.lower.pytorch_source.classes import classes_of
-from dlc.compiler.lower.pytorch_source.frames import Frame, items_of
+from dlc.compiler.lower.pytorch_source.frames import BlockFrame, items_of
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED
 from dlc.compiler.lower.pytorch_source.split import split
 from dlc.compiler.lower.pytorch_source.statements import local
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Labels = tuple[str, ...] | tuple[int, ...]
 
-USED = ("answers", "loss", "rows")  # by functions that name inputs and targets
+USED = ("answers", "loss", "rows", "table")  # by functions that name inputs and targets
 
 
 def refused(code: str, span: Any, message: str, help: str = "", way: tuple[str, ...] = ()) -> CompileError:
@@ -50,13 +50,13 @@ class Method:
     returned: Code
 
 
-class Model:
+class EmittedModel:
     """The classes of a file, and the names of inputs, targets and weights in it."""
 
     def __init__(self, program: Program):
         check(program)
         self.program, self.split = program, split(program)
-        self.frame = Frame("model", program.name, "", self.split.forward)
+        self.frame = BlockFrame("model", program.name, "", self.split.forward)
         self.shared = Shared(program, self.split.graph, self.split.roots)
         self.constants: dict[Labels, str] = {}  # lists of the labels of classes
         self.scored = {output.scores: output for output in reversed(program.outputs)}

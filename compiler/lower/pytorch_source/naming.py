@@ -109,12 +109,9 @@ class Namer:
     def block(self, body: Sequence[Statement], indent: int, ends: Sequence[Code] = ()) -> Iterator[str]:
         """The lines of statements; `ends` is what is read behind them."""
         readers: dict[Local, int] = {}
-        for place, statement in enumerate(body):
-            for code in codes_of([statement]):
-                for key in reads(code):
-                    readers.setdefault(key, place)
-        for key in (key for code in ends for key in reads(code)):
-            readers.setdefault(key, len(body))
+        for place, codes in enumerate([*(codes_of([statement]) for statement in body), ends]):
+            for key in (key for code in codes for key in reads(code)):
+                readers.setdefault(key, place)
         for place, statement in enumerate(body):
             if isinstance(statement, Let):
                 at = readers.get(statement.targets[0]) if statement.targets else None

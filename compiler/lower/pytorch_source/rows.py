@@ -11,7 +11,7 @@ from dlc.compiler.lower.pytorch_source.model import refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.lower.pytorch_source.model import Model
+    from dlc.compiler.lower.pytorch_source.model import EmittedModel
     from dlc.compiler.types import Tensor
 
 MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
@@ -30,11 +30,11 @@ def read_idx(path):
 '''
 
 
-class Rows:
+class SourceReader:
     """The lines of `load_rows`, which gives what `compute_loss` takes, and of `main` that part the rows;
     `parts` are those beside `training`."""
 
-    def __init__(self, model: Model, values: list[Any]):
+    def __init__(self, model: EmittedModel, values: list[Any]):
         self.model, self.values = model, values
         self.data: Any = model.program.data
         self.source = self.data.source
@@ -43,13 +43,11 @@ class Rows:
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
             raise self.cannot(f"the source `{self.source.name}` has no plain reader")
-        self.given, before = "", ""
-        if self.source.name == "idx":
-            self.given, before = "part", READ_IDX
+        self.given = "part" if self.source.name == "idx" else ""
         self.lists: list[str] = []  # of many columns
         opening, arrays = reader(self.source)
         self.loading = [
-            *before.split("\n")[1:-1],
+            *(READ_IDX.split("\n")[1:-1] if self.given else []),
             f"def load_rows({self.given}):",
             '    """A tensor for each input and target."""',
             *self.lists,
@@ -66,6 +64,9 @@ class Rows:
     def tensor(self, value: Any, array: str) -> Code:
         """An array of rows as a tensor in the type and the shape of its field."""
         declared = self.declared[value]
+        classes = declared.classes  # of which arrays hold the places
+        if self.source.name in ("npz", "idx") and classes and classes.found_in and classes.labels:
+            raise self.cannot(f"the labels of `{value.field}` are not read")
         element = kind_of(declared).target(declared) if value.is_target else declared.element
         dtype = TYPES.get(element, f"torch.{element}")
         if declared.rank > 1:
@@ -156,25 +157,13 @@ class Rows:
         return f"pd.Categorical({column}{texts}, {self.model.constant(classes.labels)}).codes"
 
     def read_npz(self, source: Any) -> Any:
-        self.check_places()
         arrays = [f"arrays[{quoted(self.columns(value)[0])}]" for value in self.values]
         return ("arrays", text(f"np.load({quoted(source.path)})")), arrays
 
     def read_idx(self, source: Any) -> Any:
-        self.check_places()
         files = ("images-idx3", "labels-idx1")
-        arrays = [
-            f'read_idx(f"{{folder}}/{{part}}-{name}-ubyte")'
-            for _, name in zip(self.values, files, strict=True)
-        ]
+        arrays = [f'read_idx(f"{{folder}}/{{part}}-{name}-ubyte")' for name in files[: len(self.values)]]
         return ("folder", text(quoted(source.path))), arrays
-
-    def check_places(self) -> None:
-        """Arrays hold the places of classes, and no labels that the data alone knows."""
-        for value in self.values:
-            classes = self.declared[value].classes
-            if classes is not None and classes.found_in and classes.labels:
-                raise self.cannot(f"the labels of `{value.field}` are not read")
 
     # --- parting ------------------------------------------------------------------------------------------
 

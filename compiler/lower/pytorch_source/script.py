@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.answers import kind_of
 from dlc.compiler.lower.python_code import WIDTH, Code, attribute, call, inline, lines, text
 from dlc.compiler.lower.pytorch_source.model import refused
-from dlc.compiler.lower.pytorch_source.rows import MODEL_ALONE, Rows
+from dlc.compiler.lower.pytorch_source.rows import MODEL_ALONE, SourceReader
 from dlc.compiler.lower.pytorch_source.weights import initialize
 from dlc.compiler.lower.symbolic import Symbol, TorchRecorder, argument, expanded
 from dlc.compiler.passes import forms
@@ -17,7 +17,7 @@ from dlc.compiler.training.section import EPOCHS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from dlc.compiler.lower.pytorch_source.model import Model
+    from dlc.compiler.lower.pytorch_source.model import EmittedModel
     from dlc.compiler.program import Program
 
 # Settings of `train` that the script follows; metrics beside the accuracy change nothing of the training.
@@ -112,7 +112,7 @@ source|    main()
 '''
 
 
-def script(model: Model) -> list[str]:
+def script(model: EmittedModel) -> list[str]:
     """The lines of the training script; nothing for a spec that trains nothing."""
     program = model.program
     if not program.phases or (program.data is None and program.train.span is None):
@@ -124,7 +124,7 @@ def script(model: Model) -> list[str]:
     assert model.loss is not None, "there is an objective"
     fields = [*model.loss.writer.params]
     sourced = program.data is not None and program.data.source is not None
-    rows = Rows(model, fields) if sourced else None
+    rows = SourceReader(model, fields) if sourced else None
     parts, loading, split = (rows.parts, rows.loading, rows.splitting) if rows else ([], [], [])
     train, optimizer = program.train, program.train.optimizer[0]
     starts = initialize([(key, weight) for key, weight in model.weights if weight.trainable])
@@ -255,7 +255,7 @@ def rate_lines(formula: str) -> list[str]:
     return [whole] if len(whole) <= WIDTH else ["    return (", f"        {formula}", "    )"]
 
 
-def accuracy_lines(model: Model) -> Iterator[str]:
+def accuracy_lines(model: EmittedModel) -> Iterator[str]:
     """The accuracy of each output that answers one class a row."""
     several = len(model.program.outputs) > 1
     for output in model.program.outputs:

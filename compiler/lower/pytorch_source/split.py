@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @record(eq=False)
-class Split:
+class NetworkAndLoss:
     """`forward` are the nodes of the network and `roots` the values that it returns, the `answers` first;
     `loss` are the nodes behind it. `moved` are the targets as augmentations of the network move them."""
 
@@ -30,7 +30,7 @@ class Split:
     moved: set[Value]
 
 
-def split(program: Program) -> Split:
+def split(program: Program) -> NetworkAndLoss:
     """What answers need is the network, all else is the loss. A block stands in one of them as a whole; what
     is made of inputs alone is computed in both."""
     graph = computed(program)
@@ -47,7 +47,9 @@ def split(program: Program) -> Split:
     read = (value for node in loss for value in node.reads)
     shared = [v for v in (*read, *graph.outputs.values()) if v in made and v not in own]
     roots = list(dict.fromkeys([*answers, *shared]))
-    return Split(graph, [node for node in graph.nodes if node in forward], loss, answers, roots, moved)
+    return NetworkAndLoss(
+        graph, [node for node in graph.nodes if node in forward], loss, answers, roots, moved
+    )
 
 
 def computed(program: Program) -> Graph:

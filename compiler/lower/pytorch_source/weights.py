@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir import Weight
-    from dlc.compiler.lower.pytorch_source.frames import Frame
+    from dlc.compiler.lower.pytorch_source.frames import BlockFrame
 
 ZEROS = "nn.init.zeros_(weight)"
 LISTED = re.compile(r"(\w+)s\.(\d+)")
@@ -48,7 +48,7 @@ def numbered(match):
 '''
 
 
-def state_key(model: Frame, weight: str) -> str | None:
+def state_key(model: BlockFrame, weight: str) -> str | None:
     """The key in the state of the model of a weight of the spec; none if the model has no such weight."""
     frame, rest, found = model, weight, []
     while True:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims import number as known
 from dlc.compiler.ir import Value
 from dlc.compiler.lower.python_code import Code, call, number, text
-from dlc.compiler.lower.pytorch_source.frames import Copies, Frame, nodes_of, numbered_name
+from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, Places, local
 from dlc.compiler.lower.symbolic import (
     DTYPES,
@@ -45,10 +45,10 @@ class Shared:
         self.spelled = {node.results[0]: node for node in program.graph.nodes}
         self.readers = graph.readers()
         self.roots = {*roots, *graph.outputs.values()}
-        self.nets: dict[str, Frame] = {}  # the first use of each
-        self.frames: list[Frame] = []  # those that are written, inner ones first
+        self.nets: dict[str, BlockFrame] = {}  # the first use of each
+        self.frames: list[BlockFrame] = []  # those that are written, inner ones first
         self.identities: dict[Any, int] = {}  # by how frames are written
-        self.identity: dict[Frame, int] = {}
+        self.identity: dict[BlockFrame, int] = {}
 
     def is_read_outside(self, value: Value, inside: Container[Node]) -> bool:
         return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
@@ -57,7 +57,7 @@ class Shared:
         """The operator as the spec has it, where targets do not follow it yet."""
         return self.spelled.get(node.results[0], node).operator
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: BlockFrame) -> None:
         self.frames.append(frame)
         key = (frame.what, frame.name, frame_key(frame, self.key))
         self.identity[frame] = self.identities.setdefault(key, len(self.identities))
@@ -67,7 +67,7 @@ class Shared:
         return ("make", self.identity[code.value]) if code.kind == "make" else None
 
 
-def frame_key(frame: Frame, of: Callable[[Code], Any]) -> Any:
+def frame_key(frame: BlockFrame, of: Callable[[Code], Any]) -> Any:
     """A key that frames share which are written alike, up to the parts that `of` gives a key of."""
     seen = Places(tuple(frame.params), of)
     members = tuple((attr, code.key(of)) for attr, code in frame.members.items())
@@ -78,7 +78,7 @@ def frame_key(frame: Frame, of: Callable[[Code], Any]) -> Any:
 class Writer:
     """Writes the body of one method of a frame, or of one copy within it."""
 
-    def __init__(self, shared: Shared, frame: Frame, members: dict[str, Code] | None = None):
+    def __init__(self, shared: Shared, frame: BlockFrame, members: dict[str, Code] | None = None):
         self.shared, self.frame = shared, frame
         self.env: dict[Any, Symbol] = {}
         self.F = BodyRecorder(self.env)
@@ -126,7 +126,7 @@ class Writer:
 
         for item in items:
             try:
-                if isinstance(item, Frame):
+                if isinstance(item, BlockFrame):
                     self.write_frame(item)
                 elif isinstance(item, Copies):
                     write_copies(self, item)
@@ -135,7 +135,7 @@ class Writer:
             except Untraceable as error:
                 raise NotEmitted(nodes_of([item])[0], str(error)) from None
 
-    def write_frame(self, frame: Frame) -> None:
+    def write_frame(self, frame: BlockFrame) -> None:
         write(self.shared, frame)
         arguments = [self.code(key) for key in frame.params.values()]
         if frame.what == "net" and frame.has_weights:
@@ -151,7 +151,7 @@ class Writer:
         for value, target in zip(made, targets, strict=True):
             self.give(value, local(target))
 
-    def hint(self, frame: Frame, value: Value, count: int) -> str:
+    def hint(self, frame: BlockFrame, value: Value, count: int) -> str:
         """What the spec calls a result; targets that follow an augmentation keep their names."""
         if frame.what == "operator" and value is not frame.nodes[0].results[0]:
             partner = frame.operator.mixes_targets
@@ -200,7 +200,9 @@ class Writer:
         module = None if own_class or (node.weights and not owner) else module_of(node)
         differs = spelled.inference() is not spelled or spelled is not operator
         if module is None and not own_class and (owner or differs):
-            frame = Frame("operator", spelled.name, f"{owner or self.frame.prefix + spelled.name}.", [node])
+            frame = BlockFrame(
+                "operator", spelled.name, f"{owner or self.frame.prefix + spelled.name}.", [node]
+            )
             frame.operator = spelled
             self.write_frame(frame)
             return None
@@ -245,14 +247,14 @@ def as_list(made: Any, count: int) -> list[Any]:
     return [made[place] for place in range(count)]
 
 
-def leaving(shared: Shared, frame: Frame) -> list[Value]:
+def leaving(shared: Shared, frame: BlockFrame) -> list[Value]:
     """The values of a frame that are read outside of it."""
     inside = set(frame.nodes)
     made = (value for node in frame.nodes for value in node.results)
     return [value for value in made if shared.is_read_outside(value, inside)]
 
 
-def write(shared: Shared, frame: Frame) -> None:
+def write(shared: Shared, frame: BlockFrame) -> None:
     """Write the frame of a block, a net or an operator."""
     writer = Writer(shared, frame)
     read = {value for node in frame.nodes for value in node.reads}
@@ -273,7 +275,7 @@ def finish(writer: Writer, returned: Iterable[Value]) -> None:
     writer.shared.add(frame)
 
 
-def lists_of(frame: Frame) -> set[str]:
+def lists_of(frame: BlockFrame) -> set[str]:
     """The modules that stand in lists: those that loops run over at least half of."""
     looped: dict[str, int] = {}
     for loop in (statement for statement in frame.body if isinstance(statement, Loop)):

@@ -34,12 +34,6 @@ class Free:
         self.counts: Counter[str] = Counter(IMPORTED)
         self.last = 0  # of x1, x2, ...
 
-    def take(self, *names: str) -> None:
-        self.counts.update(names)
-
-    def release(self, *names: str) -> None:
-        self.counts.subtract(names)
-
     def name(self, hint: str) -> str:
         """A free name: the one of the spec, or one of those that the flow has."""
         if hint:
@@ -72,14 +66,14 @@ class Namer:
     def give(self, key: Local, name: str) -> None:
         self.names[key] = name
         if self.left[key] > 0:
-            self.free.take(name)
+            self.free.counts[name] += 1
 
     def count(self, key: Local, times: int) -> None:
         """So often more, or less, a value is still read."""
         before = self.left[key] > 0
         self.left[key] += times
         if key in self.names and before != (self.left[key] > 0):
-            (self.free.release if before else self.free.take)(self.names[key])
+            self.free.counts[self.names[key]] += -1 if before else 1
 
     # --- expressions --------------------------------------------------------------------------------------
 
@@ -156,9 +150,9 @@ class Namer:
         for target in let.targets:
             name = self.free.name(target.hint) if self.left[target] else "_"
             self.give(target, name)
-            self.free.take(name)
+            self.free.counts[name] += 1
             named.append(name)
-        self.free.release(*named)
+        self.free.counts.subtract(named)
         yield from assigned(", ".join(named), shown, indent)
 
     def shorten(self, code: Code, indent: int, used: int) -> Iterator[str]:
@@ -185,7 +179,7 @@ class Namer:
             over[0] if len(over) == 1 else call(text("zip"), *over) if over else text(f"range({loop.copies})")
         )
         yield from lines(looped, indent, f"for {', '.join(entries.values()) or '_'} in ", ":")
-        self.free.take(*entries.values())
+        self.free.counts.update(entries.values())
 
         def entered(code: Code) -> Code | None:
             return text(entries[code.value]) if code.kind == "entry" and code.value in entries else None
@@ -193,7 +187,7 @@ class Namer:
         update = mapped(loop.update, entered)
         yield from self.block([mapped(s, entered) for s in loop.body], indent + 4, [update])
         yield from assigned(name, self.consume(update), indent + 4)
-        self.free.release(*entries.values())
+        self.free.counts.subtract(entries.values())
         for key in outside:
             self.count(key, -1)
         self.give(loop.target, name)

@@ -261,3 +261,20 @@ def test_a_block_whose_layers_the_network_and_the_loss_share_out_is_refused() ->
     with pytest.raises(CompileError, match="by the network and by the loss") as caught:
         emit(compile(Source("story.dl", text)), model_alone=True)
     assert [d.code for d in caught.value.diagnostics] == ["E0820"]
+
+
+def test_a_weight_of_a_block_that_is_used_outside_of_it_is_refused() -> None:
+    text = """
+        block embed(x) {
+          weight table: float[4, 3] = normal(0.5)
+          return x @ table, table
+        }
+        input x: float[4]
+        output y: float[4]
+        h, table = embed(x)
+        h @ transpose(table) -> y
+    """
+    with pytest.raises(CompileError, match=r"`embed.table` is a weight of a block") as caught:
+        emit(compile(Source("story.dl", text)), model_alone=True)
+    (found,) = caught.value.diagnostics
+    assert (found.code, bool(found.span), bool(found.help)) == ("E0820", True, True)

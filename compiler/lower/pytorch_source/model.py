@@ -108,7 +108,10 @@ class EmittedModel:
         return writer
 
     def order(self, writer: Writer) -> None:
-        """Let a method take inputs, then targets."""
+        """Let a method take inputs, then targets, and nothing else."""
+        for value in (value for value in writer.params if value not in self.fields):
+            message = f"`{value.name}` is a weight of a block, and is used outside of it"
+            raise refused("E0820", value.site.span, message, "declare the weight outside of the block")
         writer.params = {key: writer.params[key] for key in self.fields if key in writer.params}
 
     def hint(self, value: Value) -> str:

@@ -14,16 +14,16 @@ import torch
 import dlc
 from benchmarks import rivals
 from benchmarks.timing import Comparison, Effort, seconds
-from dlc.compiler.lower.weights import draw
-from dlc.runtime import opening
-from dlc.runtime.train import train
+from dlc.compiler.lower.initial_weights import draw
+from dlc.runtime import open_rows
+from dlc.runtime.training.loop import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import nn
 
-    from dlc.runtime.history import Trained
+    from dlc.runtime.training.history import Trained
 
 SPECS = Path(__file__).parent / "specs"
 QUICK = 320  # rows of a quick run, for one epoch
@@ -76,7 +76,7 @@ def compare(effort: Effort) -> Iterator[Comparison]:
 def ours(work: Workload, file: Path, epochs: int) -> Trained:
     """From the spec and the file of the rows to trained weights, measured on these rows at the end."""
     program = dlc.compile(work.spec, params={"epochs": epochs})
-    data = opening.open_data(program, file)
+    data = open_rows.open_data(program, file)
     return train(program.compiled, data, draw(program.compiled.graph, 0), on="cpu")
 
 

@@ -8,21 +8,21 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Problems
-from dlc.compiler.source import MAX_BYTES, Source
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Problems
+from dlc.compiler.diagnostics.source import MAX_BYTES, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from dlc.compiler.program import Facts, Program
+    from dlc.compiler.program import CompiledProgram, Facts
 
 __all__ = ["MAX_BYTES", "CompileError", "Diagnostic", "Problems", "Source", "compile", "read_source"]
 
 
 def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: Facts | None = None,
             read: Callable[[Source, str], Source] | None = None,
-            outputs: str | None = None) -> Program:  # fmt: skip
-    """Compile a spec; `CompileError` lists every mistake that can be told apart.
+            outputs: str | None = None) -> CompiledProgram:  # fmt: skip
+    """Compile a spec; `CompileError` lists every error that can be told apart.
 
     `params` are values for the spec's params, `facts` what the data told, `read` gives the source of an
     imported path (nothing can be imported without it), `outputs` stands in place of the setting of `export`,

@@ -6,21 +6,21 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.diagnostics.diagnostic import CompileError
 from dlc.compiler.record import record
 from dlc.compiler.static import compute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.diagnostics import Allowed, Diagnostic
-    from dlc.compiler.ir import Graph, Input, Output, Value
-    from dlc.compiler.sections import Data, Export
-    from dlc.compiler.source import Source, Span
+    from dlc.compiler.definitions.sections import Data, Export
+    from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic
+    from dlc.compiler.diagnostics.source import Source, Span
+    from dlc.compiler.ir.graph import Graph, Input, Output, Value
+    from dlc.compiler.ir.types import Classes
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.phases import Objective, Phase
-    from dlc.compiler.training.section import Train
-    from dlc.compiler.types import Classes
+    from dlc.compiler.training.train_section import Train
 
 
 @record
@@ -64,7 +64,7 @@ class Expectation:
 
 
 @record(eq=False)
-class Program:
+class CompiledProgram:
     """A spec, checked to the last shape.
 
     `graph` is everything as written: the flow, and the losses behind it; passes make the training and the

@@ -7,8 +7,8 @@ import os
 from math import isfinite
 from typing import Any
 
-from dlc.compiler.dims import Dim, DimError, minimum
-from dlc.compiler.kinds import Reject, describe
+from dlc.compiler.definitions.parameter_types import Reject, describe
+from dlc.compiler.dims.dim import Dim, DimError, minimum
 
 MAX_LIST = 10_000
 MAX_ENTRIES = 100_000  # of a list, lists within it counted with theirs

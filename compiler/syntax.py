@@ -10,7 +10,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dlc.compiler.source import Source, Span
+    from dlc.compiler.diagnostics.source import Source, Span
 
 # --- expressions ------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dlc.compiler.codes import codes
-from dlc.compiler.later import LATER
+from dlc.compiler.definitions.unimplemented import LATER
+from dlc.compiler.diagnostics.codes import codes
 from dlc.reference import errors
 from dlc.reference.pages import listed, page
 from dlc.reference.words import Word, words
@@ -19,7 +19,7 @@ REFERENCE = """# Reference
 
 Every word of the language that is built, made from the definitions by `python docs/write_reference.py`;
 `dlc doc WORD` says the same. What the language is as a whole says [language.md](language.md), what its
-mistakes mean [errors](errors/README.md).
+errors mean [errors](errors/README.md).
 
 Settings are given in the order shown or by name; those after `*` by name alone. One without `=` has to be
 given. A loss, `loss = mse(price)` in `train`, holds an output against its target, `mse(prediction, target)` a
@@ -28,9 +28,9 @@ tensor against another; it is an expression: `mse(a) + 0.1 * mae(b)`. `expect` h
 `shape(h) == [16, 5, 5]`, `test.accuracy >= 0.98`; with several outputs `test.OUTPUT.accuracy`.
 """
 
-MISTAKES = """# Errors and warnings
+CODES = """# Errors and warnings
 
-What every code means, with a spec that has it and the same spec mended; `dlc explain CODE` says the same.
+What every code means, with a spec that has it and the same spec fixed; `dlc explain CODE` says the same.
 Codes that begin with W are warnings: `# allow W0410: why` at the end of a line silences one there.
 """
 
@@ -63,7 +63,7 @@ def pages() -> dict[Path, str]:
     made = {
         "reference.md": reference(),
         **{f"{PAGES}/{name}.md": page(found) for name, found in by_page().items()},
-        f"{ERRORS}/README.md": f"{MISTAKES}\n{errors.listed('[{0}]({0}.md):')}",
+        f"{ERRORS}/README.md": f"{CODES}\n{errors.listed('[{0}]({0}.md):')}",
         **{f"{ERRORS}/{code}.md": errors.explained(code) for code in codes()},
     }
     return {DOCS / name: text for name, text in made.items()}

@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.answers import class_axis, kind_of
-from dlc.compiler.definition import Definition, Reject
-from dlc.compiler.quoting import listed, shorten
-from dlc.compiler.sections import Column, Columns
+from dlc.compiler.definitions.definition import Definition, Reject
+from dlc.compiler.definitions.sections import ColumnField, Columns
+from dlc.compiler.diagnostics.quoting import listed, shorten
+from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
 from dlc.runtime.artifact.metadata import type_from_json
 from dlc.runtime.data import Wanted, read_rows
 from dlc.runtime.data.rows import cut
 from dlc.runtime.errors import ArtifactError
-from dlc.runtime.meter import Measured, Meter
+from dlc.runtime.training.meter import Meter, OutputMetric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.training.metrics import Table
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.training.metrics import CountTable
     from dlc.runtime.artifact import Artifact
     from dlc.runtime.data import Rows
-    from dlc.runtime.data.outside import Outside
     from dlc.runtime.data.rows import Batch
-    from dlc.runtime.history import Figures
+    from dlc.runtime.data.unknown_classes import Outside
+    from dlc.runtime.training.history import Figures
 
 CHUNK = 1024
 OF_COUNT = 64  # bytes that a count takes at most
@@ -45,7 +45,7 @@ def wanted(artifact: Artifact, name: str, type: Tensor, role: str = "input") -> 
     source = (
         Columns(columns=tuple(columns))
         if len(columns) > 1
-        else Column(column=columns[0])
+        else ColumnField(column=columns[0])
         if columns
         else None
     )
@@ -83,7 +83,7 @@ class Evaluated:
 
     rows: int
     figures: Figures
-    tables: dict[str, Table]
+    tables: dict[str, CountTable]
     outside: list[Outside]
 
 
@@ -120,7 +120,7 @@ def evaluate(artifact: Artifact, source: Any) -> Evaluated:
 
 
 def check_answers(
-    artifact: Artifact, measured: Measured, answers: Mapping[str, np.ndarray], target: np.ndarray
+    artifact: Artifact, measured: OutputMetric, answers: Mapping[str, np.ndarray], target: np.ndarray
 ) -> None:
     """Refuse answers that are not of the type which the artifact tells: an answer for each target, one of the
     classes that there are, and a probability for each of these."""
@@ -150,7 +150,7 @@ def is_numeric(values: np.ndarray) -> bool:
     return values.dtype.kind in "fiub" or values.dtype.name == "bfloat16"
 
 
-def measured_of(artifact: Artifact) -> list[Measured]:
+def measured_of(artifact: Artifact) -> list[OutputMetric]:
     """The metrics recorded in the artifact. `ArtifactError` if there are none or if they are not known."""
     outputs = artifact.metadata.outputs
     pairs = [
@@ -177,7 +177,7 @@ def measured_of(artifact: Artifact) -> list[Measured]:
         raise ArtifactError(f"{artifact.path} measures {counts} counts, which takes more memory than is free")
     names = titles(tuple(pairs))
     return [
-        Measured(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)
+        OutputMetric(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)
         for name, (output, metric) in zip(names, pairs, strict=True)
     ]
 

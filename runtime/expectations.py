@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import figures as costs
-from dlc.compiler.dims import names
+from dlc.compiler.dims.dim import names
+from dlc.compiler.passes import cost as costs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.program import Expectation, Program
+    from dlc.compiler.program import CompiledProgram, Expectation
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Judged:
     found: Mapping[str, Any]
 
 
-def static_measures(program: Program) -> dict[str, Any]:
+def static_measures(program: CompiledProgram) -> dict[str, Any]:
     """What is known without training; counts of classes may wait for the data."""
     costs_of = {"parameters": costs.parameters(program.graph), "flops": costs.flops(program)}
     return {name: cost for name, cost in costs_of.items() if not names(cost)}
@@ -33,7 +33,7 @@ def trained_measures(figures: Mapping[str, Mapping[str, float]]) -> dict[str, An
     return {f"{part}.{name}": value for part, of in figures.items() for name, value in of.items()}
 
 
-def judge(program: Program, measured: Mapping[str, Any]) -> list[Judged]:
+def judge(program: CompiledProgram, measured: Mapping[str, Any]) -> list[Judged]:
     """Every expectation held against what was measured."""
     judged = []
     for expectation in program.expectations:
@@ -43,7 +43,7 @@ def judge(program: Program, measured: Mapping[str, Any]) -> list[Judged]:
     return judged
 
 
-def needs_training(program: Program) -> bool:
+def needs_training(program: CompiledProgram) -> bool:
     """Whether an expectation is about figures that only training, or its data, gives."""
     known = static_measures(program)
     return any(path not in known for e in program.expectations for path in e.measures())

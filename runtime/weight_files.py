@@ -6,8 +6,8 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
-from dlc.compiler.lower.given import Given
-from dlc.compiler.quoting import shorten
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.lower.given_weights import Given
 from dlc.runtime import memory
 
 if TYPE_CHECKING:

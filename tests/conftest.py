@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from dlc.compiler.definition import Definition
+from dlc.compiler.definitions.definition import Definition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.compiler.passes.folding import fold
-from dlc.compiler.verify import verify, verify_program
+from dlc.compiler.passes.verify import verify, verify_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.compiler.ir import Graph
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.program import CompiledProgram
 
 
-def legal(program: Program) -> Program:
+def legal(program: CompiledProgram) -> CompiledProgram:
     """The program, whose graph is legal, and stays so in every form."""
     verify_program(program)
     for _, graph in passed(program):
@@ -25,15 +25,15 @@ def legal(program: Program) -> Program:
     return program
 
 
-def passed(program: Program) -> Iterator[tuple[str, Graph]]:
+def passed(program: CompiledProgram) -> Iterator[tuple[str, Graph]]:
     """What every pass makes of the program."""
-    inference = forms.inference(program)
+    inference = specialize.inference(program)
     yield "inference", inference
     yield "folded", fold(inference, ones(inference))[0]
-    yield "answers in training", forms.training_answers(program)
+    yield "answers in training", specialize.training_answers(program)
     if program.phases:
-        yield "inference with the loss", forms.validation(program)
-        yield "training", forms.training(program, program.objective)
+        yield "inference with the loss", specialize.validation(program)
+        yield "training", specialize.training(program, program.objective)
 
 
 def ones(graph: Graph) -> dict[str, np.ndarray]:

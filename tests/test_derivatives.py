@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.definition import family
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.train import train
+from dlc.runtime.training.loop import train
 
 ROWS = [(name, row) for name in ("gradient", "jacobian") for row in family("loss")[name].examples]
 SPEC = """input  x: float[3]
@@ -40,7 +40,7 @@ def modules(program):
 def loss_of(text: str, x: torch.Tensor):
     """The loss of the spec for these rows, and the program."""
     program = compile(Source("model.dl", SPEC.format(text)))
-    form = forms.training(program, program.objective)
+    form = specialize.training(program, program.objective)
     model = Model(form, program.graph.weights, draw(program.graph, 0))
     return model({"x": x, "y": torch.zeros(len(x)), "z": torch.zeros(len(x), 2)})["loss"], program, model
 
@@ -84,7 +84,9 @@ def test_a_jacobian_is_that_of_autograd():
 def test_a_gradient_of_a_loss_with_respect_to_a_weight():
     text = "input x: float[3]\noutput y: float\nweight w: float[3] = ones\nsum(x * w) -> y\n"
     program = compile(Source("model.dl", f"{text}train {{ loss = norm(gradient(mse(y), w)) }}\n"))
-    model = Model(forms.training(program, program.objective), program.graph.weights, draw(program.graph, 0))
+    model = Model(
+        specialize.training(program, program.objective), program.graph.weights, draw(program.graph, 0)
+    )
     w = torch.ones(3, requires_grad=True)
     (wanted,) = torch.autograd.grad((X * w).sum(1).square().mean(), w)
     torch.testing.assert_close(model({"x": X, "y": torch.zeros(5)})["loss"], wanted.norm())
@@ -130,7 +132,7 @@ def test_a_network_solves_a_differential_equation(precision):
     t = np.linspace(0, 2, 40, dtype=np.float32)
     rows = InMemoryRows({"t": t}, len(t))
     trained = train(program, Dataset(rows, rows), draw(program.graph, 0), on="cpu")
-    answer = Model(forms.inference(program), program.graph.weights, trained.weights)
+    answer = Model(specialize.inference(program), program.graph.weights, trained.weights)
     with torch.no_grad():
         made = answer({"t": torch.from_numpy(t)})["u"].numpy()
     np.testing.assert_allclose(made, np.exp(-t), atol=0.02)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import dlc
-from dlc.runtime import device
 from dlc.runtime.errors import DeviceError
+from dlc.runtime.training import device
 
 GATES = (
     "input a, b: bool\noutput both: bool\n"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlc.compiler.dims import (
+from dlc.compiler.dims.dim import (
     MAX_INTEGER,
     Dim,
     DimError,
@@ -419,7 +419,7 @@ def test_product():
 
 def test_nothing_but_the_standard_library_is_loaded():
     code = (
-        "import sys, dlc.compiler.dims; print(*(m for m in ('torch', 'numpy', 'onnx', 'lark') if m in "
+        "import sys, dlc.compiler.dims.dim; print(*(m for m in ('torch', 'numpy', 'onnx', 'lark') if m in "
         "sys.modules))"
     )
     done = subprocess.run(

@@ -16,12 +16,12 @@ from imports import ROOT
 
 import dlc
 from dlc.cli import COMMANDS
-from dlc.compiler import codes
-from dlc.compiler.sections import RUNTIMES
+from dlc.compiler.definitions.sections import RUNTIMES
+from dlc.compiler.diagnostics import codes
 from dlc.runtime.artifact.metadata import Metadata
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-SOUND = [p for p in PAGES if p.parent != ROOT and p.parent.name != "errors"]  # the specs are no mistakes
+SOUND = [p for p in PAGES if p.parent != ROOT and p.parent.name != "errors"]  # the specs are no errors
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:[-:.T]\d+)*(?:e[-+]\d+)?")
 
@@ -31,7 +31,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 README = ROOT / "README.md"
-TRAINED, MISTAKE = blocks(README, "text")
+TRAINED, ERROR = blocks(README, "text")
 FROM_ONNX_RUNTIME, FROM_PYTHON = blocks(README, "python")
 
 
@@ -90,10 +90,10 @@ def test_the_python_of_the_readme_says_what_its_comments_say(clone: Path, snippe
     assert set(said) <= set(done.stdout.splitlines())
 
 
-def test_the_readme_shows_a_mistake_as_it_is_told(tmp_path: Path) -> None:
+def test_the_readme_shows_an_error_as_it_is_told(tmp_path: Path) -> None:
     (tmp_path / "digit.dl").write_text(blocks(README, "dl")[1], encoding="utf-8")
     done = run("-m", "dlc", "check", "digit.dl", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (1, MISTAKE)
+    assert (done.returncode, done.stdout) == (1, ERROR)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -108,17 +108,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
-    from dlc.compiler import types
+    from dlc.compiler.diagnostics.source import MAX_BYTES
     from dlc.compiler.elaborate.imports import MAX_FILES
-    from dlc.compiler.source import MAX_BYTES
+    from dlc.compiler.ir import types
     from dlc.runtime import strict_json, weight_files
-    from dlc.runtime.artifact import contents, proof
+    from dlc.runtime.artifact import model_scan, proof
     from dlc.runtime.data import bounds
     from dlc.runtime.data.sources import npz, parquet_pages
 
     told = {
         "artifact.md": [
-            f"{contents.MAX_FILE} bytes", f"{contents.MAX_PARTS} fields", f"{contents.MAX_ITEMS} numbers",
+            f"{model_scan.MAX_FILE} bytes", f"{model_scan.MAX_PARTS} fields", f"{model_scan.MAX_ITEMS} numbers",
             f"{strict_json.MAX_TEXT} bytes (64 MiB)", f"{strict_json.MAX_VALUES} JSON values",
             f"{types.MAX_CLASSES} classes", f"{types.MAX_RANK} axes", f"{proof.MAX_VALUES} values",
             f"{proof.BATCH} rows",
@@ -175,7 +175,7 @@ def test_the_error_of_the_guide_is_as_it_says() -> None:
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=page.wrong.files[codes.SPEC])
     assert [d.code for d in caught.value.diagnostics] == ["E0203"]
-    assert dlc.compile(text=page.mended.files[codes.SPEC]).compiled.warnings == ()
+    assert dlc.compile(text=page.fixed.files[codes.SPEC]).compiled.warnings == ()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from imports import LAYERS, PRODUCT, ROOT, all_imports, files, imports, walk
 
-from dlc.compiler.codes import codes
+from dlc.compiler.diagnostics.codes import codes
 from dlc.compiler.operators.base import Operator
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ METHODS = {
 # Files that open something else than a path that somebody gave, or a path that was looked at.
 OPENED_ELSEWHERE = {
     "grammar/__init__.py": {"open"},  # its own tables: it stands below the compiler
-    "runtime/artifact/contents.py": {"mmap.mmap"},  # an open file
-    "runtime/artifact/seal.py": {"mmap", "open"},  # an open file; and the artifact that is being written
+    "runtime/artifact/model_scan.py": {"mmap.mmap"},  # an open file
+    "runtime/artifact/digest.py": {"mmap", "open"},  # an open file; and the artifact that is being written
     "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # what `contents.look_at` has passed
     "runtime/data/sources/__init__.py": {"ParquetFile"},  # that of dlc
     "runtime/data/sources/csv.py": {"arrow_csv.read_csv", "pa.input_stream"},
@@ -71,10 +71,14 @@ OF_DLC = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/so
 WRITER, LOOPS = (f"dlc.compiler.lower.pytorch_source.{name}" for name in ("writer", "loops"))
 # Parameters that nothing reads, as others call the function with them.
 CALLED_ALIKE = {
-    "forms of definitions": ("compiler/operators/", "compiler/training/", "compiler/initial.py"),
-    "kinds of answers": ("compiler/answers.py",),
-    "lints and listeners": ("runtime/lints/", "runtime/progress.py", "runtime/runs.py"),
-    "callbacks": ("runtime/interrupt.py", "src/dlc/cli/__init__.py"),
+    "forms of definitions": (
+        "compiler/operators/",
+        "compiler/training/",
+        "compiler/definitions/initializers.py",
+    ),
+    "kinds of answers": ("compiler/output_kinds.py",),
+    "lints and listeners": ("runtime/lints/", "runtime/training/progress.py", "runtime/run_folder.py"),
+    "callbacks": ("runtime/training/interrupt.py", "src/dlc/cli/__init__.py"),
 }
 # Where operators, losses and the rest are defined, and what asks for a class.
 DEFINITIONS = ("dlc.compiler.operators.", "dlc.compiler.training.")

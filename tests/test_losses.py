@@ -14,16 +14,16 @@ from torchvision.ops import sigmoid_focal_loss
 
 import dlc.compiler.training  # noqa: F401  (defines the losses)
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.definition import family
-from dlc.compiler.dims import free
-from dlc.compiler.kinds import Reject
-from dlc.compiler.lower.torch import Functions, Model
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.definitions.parameter_types import Reject
+from dlc.compiler.dims.dim import free
+from dlc.compiler.ir.types import Classes, Tensor
+from dlc.compiler.lower.torch import Model, TorchFunctions
 from dlc.compiler.operators.operands import torch_dtype
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.compiler.training.class_losses import CrossEntropy, Dice
 from dlc.compiler.training.losses import Loss
 from dlc.compiler.training.pointwise import Bce, Mae, Mse, Perceptron
-from dlc.compiler.types import Classes, Tensor
 
 BATCH = 6
 LOSSES = {name: loss for name, loss in family("loss").items() if issubclass(loss, Loss)}
@@ -51,7 +51,7 @@ def classes(count: int, *shape: int) -> Tensor:
 
 def run(loss, types: tuple[Tensor, ...], *operands: torch.Tensor) -> torch.Tensor:
     bound = loss.bind(*types)
-    made = bound.torch(Functions({}), *operands)
+    made = bound.torch(TorchFunctions({}), *operands)
     (type,) = bound.results
     assert made.shape == ((BATCH,) * type.batched + type.shape)
     assert made.dtype == torch_dtype(torch, type.element)
@@ -280,8 +280,8 @@ def test_the_threshold_of_a_perceptron_is_held_still():
     s = torch.tensor([[-1.0], [2.0], [-3.0], [4.0]], requires_grad=True)
     t = torch.tensor([[True], [True], [False], [False]])
     bound = Perceptron(reduce="sum").bind(floats(1), Tensor("bool", (1,)))
-    bound.torch(Functions({}), s, t).backward()
-    assert (s.grad * 4).flatten().tolist() == [-1, 0, 0, 1]  # only mistakes move weights, by one step each
+    bound.torch(TorchFunctions({}), s, t).backward()
+    assert (s.grad * 4).flatten().tolist() == [-1, 0, 0, 1]  # only errors move weights, by one step each
 
 
 def test_bce_of_extreme_scores_is_finite():
@@ -420,7 +420,7 @@ def test_dice_of_yes_or_no():
         (Dice(), (floats(3), Tensor("string", (3,))), "E0201", "takes classes, or yes and no"),
     ],
 )  # fmt: skip
-def test_mistakes(loss, types, code, words):
+def test_errors(loss, types, code, words):
     with pytest.raises(Reject) as caught:
         loss.bind(*types)
     assert caught.value.code == code
@@ -464,7 +464,7 @@ LAYERS = {"float": "x -> dense(3) -> y", "class": "x -> dense(3) -> softmax -> y
 def test_in_training(head, loss, reference):
     text = f"input x: float[8]\n{HEADS[head]}\n{LAYERS[head]}\ntrain {{ loss = {loss} }}\n"
     program = compile(Source("loss.dl", text))
-    graph = forms.training(program, program.objective)
+    graph = specialize.training(program, program.objective)
     rng = np.random.default_rng(0)
     values = {w.name: rng.standard_normal(w.value.type.shape).astype(np.float32) for w in graph.weights}
     target = {

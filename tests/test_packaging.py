@@ -141,7 +141,12 @@ def test_the_wheel_holds_the_whole_package_and_nothing_generic(built: Path) -> N
         f"dlc/{file}" if file.split("/")[0] in LAYERS[:3] else file.removeprefix("src/") for file in PRODUCT
     }
     assert code == {name for name in found if name.endswith(".py")}
-    read = ("compiler/std.dl", "compiler/codes/E0203.md", "reference/language.md", "grammar/dl.lark")
+    read = (
+        "compiler/std.dl",
+        "compiler/diagnostics/codes/E0203.md",
+        "reference/language.md",
+        "grammar/dl.lark",
+    )
     assert {f"dlc/{file}" for file in (*read, "grammar/tables.json")} <= set(found)
     assert any(name.endswith("/licenses/LICENSE") for name in found)
     assert not [name for name in found if "__pycache__" in name or name.startswith(("tests", "specs"))]
@@ -172,7 +177,7 @@ def test_an_editable_install_follows_the_sources(sources: Path, tmp_path: Path) 
     edited = sources / "compiler" / "suggest.py"
     edited.write_text(edited.read_text(encoding="utf-8") + "\nEDITED = True\n", encoding="utf-8")
     show = (
-        "import dlc.compiler.suggest as s, dlc.runtime, dlc.grammar, importlib.util as u; "
+        "import dlc.compiler.diagnostics.suggest as s, dlc.runtime, dlc.grammar, importlib.util as u; "
         "print(s.EDITED, s.__file__); "
     )
     generic = "print([n for n in ('compiler', 'runtime', 'grammar', 'src') if u.find_spec(n)])"
@@ -251,7 +256,7 @@ def dlc_without_torch(bare: Path, desk: Path, *arguments: str) -> subprocess.Com
 
 
 WITHOUT_TORCH = [
-    ("check iris.dl", "no mistakes in iris.dl: 131 parameters"),
+    ("check iris.dl", "no errors in iris.dl: 131 parameters"),
     ("show iris.dl", "dense"),
     ("show iris.dl --weights", "dense.weight"),
     ("show iris.dl --stage syntax", "sepal_length"),

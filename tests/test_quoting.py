@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dlc.cli.saying import plain
-from dlc.compiler.quoting import listed, printable, shorten
-from dlc.runtime.progress import aligned
+from dlc.cli.terminal_text import plain
+from dlc.compiler.diagnostics.quoting import listed, printable, shorten
+from dlc.runtime.training.progress import aligned
 
 
 def test_a_text_in_a_message_is_short_and_shows_what_is_not_seen() -> None:

@@ -6,36 +6,36 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
+from dlc.compiler.diagnostics.suggest import Nearest
 from dlc.compiler.elaborate import (
-    allowances,
-    declared,
+    allowed_warnings,
+    dead_code,
+    declarations,
     imports,
-    outside,
+    misplaced_settings,
     params,
     sections,
     shared_classes,
     statements,
-    unknown,
-    unreached,
+    unknown_names,
 )
-from dlc.compiler.elaborate.builder import Builder
+from dlc.compiler.elaborate.builder import GraphBuilder
+from dlc.compiler.elaborate.error_recovery import Torn
 from dlc.compiler.elaborate.evaluate import Evaluator
-from dlc.compiler.elaborate.scope import File, Scope
-from dlc.compiler.elaborate.torn import Torn
+from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
-from dlc.compiler.ir import Graph, GraphInput, Input, Output, Value
+from dlc.compiler.ir.graph import Graph, GraphInput, Input, Output, Value
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.parse import parse
-from dlc.compiler.passes import lints, missing, offsets
-from dlc.compiler.program import Facts, Program
-from dlc.compiler.suggest import Nearest
+from dlc.compiler.parse.parser import parse
+from dlc.compiler.passes import lints, missing_values, offsets
+from dlc.compiler.program import CompiledProgram, Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dlc.compiler.diagnostics import Problems
-    from dlc.compiler.source import Source, Span
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.source import Source, Span
+    from dlc.compiler.ir.types import Tensor
 
 
 class Elaborator:
@@ -45,7 +45,7 @@ class Elaborator:
                  read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
         self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
         self.chosen = chosen  # the outputs that a command asks for
-        self.builder = Builder(problems)
+        self.builder = GraphBuilder(problems)
         self.nearest = Nearest()
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []
@@ -58,20 +58,20 @@ class Elaborator:
         self.torn = Torn()
         self.dropped = False  # whether a flow of the file ended nowhere
         self.file_names: set[str] = set()
-        self.imported: dict[str, File | None] = {}  # by source; none while it is being read
+        self.imported: dict[str, FileScope | None] = {}  # by source; none while it is being read
         self.texts: dict[Any, Source] = {}  # of imported files, by the file that imports and the path there
 
     def top_names(self) -> set[str]:
         """The bindings of the main file, which blocks do not see."""
         return self.file_names
 
-    def run(self, source: Source) -> Program:
-        """The program of a spec; `CompileError` if there are mistakes in it."""
+    def run(self, source: Source) -> CompiledProgram:
+        """The program of a spec; `CompileError` if there are errors in it."""
         try:
             program = self._run(self.parse(source))
         except Stop:
             program = None
-        allowed = allowances.apply(self.problems, self.comments)
+        allowed = allowed_warnings.apply(self.problems, self.comments)
         self.problems.check()
         assert program is not None
         return replace(program, warnings=tuple(self.problems.sorted()), allowed=allowed)
@@ -85,8 +85,8 @@ class Elaborator:
         self.sources.append(source)
         return tree
 
-    def _run(self, tree: syntax.File) -> Program:
-        file = File(tree.source)
+    def _run(self, tree: syntax.File) -> CompiledProgram:
+        file = FileScope(tree.source)
         scope = self.top = Scope(file, top=True)
         ev = Evaluator(self, scope)
         self.file_names = {t.id for s in tree.body if isinstance(s, syntax.Bind) for t in s.targets}
@@ -106,10 +106,10 @@ class Elaborator:
         with_halt(lambda: statements.run(ev, [s for s in tree.body if not isinstance(s, declarations)]))
         self._check_outputs(ev)
         program = sections.assemble(self, ev, tree)
-        unreached.check(ev, tree)
-        outside.warn(ev, tree)
+        dead_code.check(ev, tree)
+        misplaced_settings.warn(ev, tree)
         if not self.problems.failed:
-            program = missing.note(offsets.keep(program))
+            program = missing_values.note(offsets.keep(program))
         lints.look(program, self.problems)
         return program
 
@@ -118,22 +118,22 @@ class Elaborator:
     def declare(self, ev: Evaluator, tree: syntax.File) -> None:
         """What any place of the file may use: imports, params, blocks, nets, weights."""
         file = ev.scope.file
-        declared.note(ev, tree)
+        declarations.note(ev, tree)
         for statement in tree.body:
             try:
                 if isinstance(statement, syntax.Import):
                     imports.run(ev, statement)
                 elif isinstance(statement, syntax.Param):
-                    declared.need_sound(ev, statement.name)
+                    declarations.need_sound(ev, statement.name)
                     file.params[statement.name.id] = params.value(ev, statement)
                 elif isinstance(statement, syntax.Block):
-                    declared.need_sound(ev, statement.name)
+                    declarations.need_sound(ev, statement.name)
                     self._check_block(ev, statement)
                     template = file.templates[statement.name.id] = Template(statement, ev.scope)
                     if statement.is_net and ev.scope is self.top:
                         self.builder.net_name(template)
                 elif isinstance(statement, syntax.Weight):
-                    declared.need_sound(ev, statement.name)
+                    declarations.need_sound(ev, statement.name)
                     file.weights[statement.name.id] = statement
             except Halt:
                 statements.break_names(ev, [statement])
@@ -142,7 +142,7 @@ class Elaborator:
     def _check_block(self, ev: Evaluator, block: syntax.Block) -> None:
         seen: set[str] = set()
         for ident in (*block.tensors, *(s.name for s in block.settings)):
-            declared.check_name(ev, ident)
+            declarations.check_name(ev, ident)
             if ident.id in seen:
                 raise ev.fail("E0303", ident.span, f"`{ident.id}` is declared twice")
             seen.add(ident.id)
@@ -155,20 +155,20 @@ class Elaborator:
             group: list[Value] = []
             for ident in statement.names:
                 try:
-                    declared.need_sound(ev, ident)
+                    declarations.need_sound(ev, ident)
                     group.append(self._input(ev, ident, statement.type))
                 except Halt:
                     imports.break_declared(file, statement)
             if statement.group is not None:
                 try:
-                    declared.need_sound(ev, statement.group)
+                    declarations.need_sound(ev, statement.group)
                     file.groups[statement.group.id] = tuple(group)
                 except Halt:
                     imports.break_declared(file, statement)
         self.input_names = frozenset(file.free)
 
     def _input(self, ev: Evaluator, ident: syntax.Ident, type: syntax.Expr) -> Value:
-        wanted = declared.read_type(ev, type, ident.id)
+        wanted = declarations.read_type(ev, type, ident.id)
         flows = wanted.with_element("bool") if wanted.element == "binary" else wanted
         value = self.builder.input("input", ident.id, flows, ident.span)
         self.inputs.append(Input(ident.id, wanted, value, self.builder.site(ident.span)))
@@ -182,9 +182,9 @@ class Elaborator:
                 continue
             name = statement.name.id
             try:
-                declared.need_sound(ev, statement.name)
+                declarations.need_sound(ev, statement.name)
                 field = statement.target.id if statement.target else name
-                type = declared.read_type(ev, statement.type, field)
+                type = declarations.read_type(ev, statement.type, field)
                 if type.element == "string":
                     raise ev.fail(
                         "E0210", statement.type.span, "an output cannot be text; a `class` answers with names"
@@ -206,7 +206,7 @@ class Elaborator:
         name, other = output.name.id, output.target
         assert other is not None
         if other.id not in ev.scope.file.inputs:
-            return unknown.name(ev, other.id, other.span)
+            return unknown_names.name(ev, other.id, other.span)
         message = f"`{other.id}` is an input, and `{name}` can share the target of another output alone"
         raise ev.fail("E0302", other.span, message,
                       help=f"hold them together in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip
@@ -232,7 +232,7 @@ class Elaborator:
         """A weight of a file, made where it is first wanted if its line has not been reached."""
         level, self.builder.level = self.builder.level, self.builder.root
         try:
-            return declared.weight(Evaluator(self, Scope(scope.file, top=True)), statement)
+            return declarations.weight(Evaluator(self, Scope(scope.file, top=True)), statement)
         finally:
             self.builder.level = level
 
@@ -254,7 +254,7 @@ class Elaborator:
         inputs = (*(i.value for i in self.inputs), *self.targets.values())
         return Graph(inputs, tuple(self.builder.weights.values()), self.builder.read(outputs), outputs)
 
-    def outputs(self, file: File) -> tuple[Output, ...]:
+    def outputs(self, file: FileScope) -> tuple[Output, ...]:
         made = []
         for o in file.outputs.values():
             if isinstance(o, OutputRef) and o.scores is not None and o.flowed is not None:
@@ -273,7 +273,7 @@ class Elaborator:
 
 
 def with_halt(report: Callable[[], Any]) -> None:
-    """Report a mistake and go on."""
+    """Report an error and go on."""
     try:
         report()
     except Halt:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate import outputs, unknown
-from dlc.compiler.elaborate.tensors import flowed
+from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.elaborate import outputs, unknown_names
+from dlc.compiler.elaborate.tensor_operands import flowed
 from dlc.compiler.elaborate.values import InputRef, OutputRef
-from dlc.compiler.ir import Value
-from dlc.compiler.kinds import describe
-from dlc.compiler.later import later, not_built
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.ir.graph import Value
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -21,7 +21,7 @@ OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")
 
 
 def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
-    if halt := unknown.module(ev, expr):
+    if halt := unknown_names.module(ev, expr):
         raise halt
     value = ev.evaluate(expr.value)
     known = OF_OUTPUTS if isinstance(value, OutputRef) else OF_TENSORS

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.diagnostics.quoting import MAX_LISTED, listed
 from dlc.compiler.elaborate import statements
 from dlc.compiler.elaborate.scope import Scope
-from dlc.compiler.elaborate.tensors import count, flowing, operands
+from dlc.compiler.elaborate.tensor_operands import count, flowing, operands
 from dlc.compiler.elaborate.values import BlockStage, Halt, Operand, Template, is_tensor, is_tensors
-from dlc.compiler.kinds import describe
-from dlc.compiler.quoting import MAX_LISTED, listed
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.source import Span
 
 
 def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -> BlockStage:

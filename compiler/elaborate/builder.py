@@ -6,30 +6,30 @@ from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.diagnostics import Label
-from dlc.compiler.dims import DimError, fixed
-from dlc.compiler.elaborate import fits
-from dlc.compiler.elaborate.threads import in_thread
+from dlc.compiler.definitions.initializers import Auto
+from dlc.compiler.definitions.parameter_types import Reject
+from dlc.compiler.definitions.tensor_parameter_types import CONVERSIONS, converted
+from dlc.compiler.diagnostics.diagnostic import Label
+from dlc.compiler.dims.dim import DimError, fixed
+from dlc.compiler.elaborate import shape_hints
+from dlc.compiler.elaborate.deep_recursion import in_thread
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, tensors_in
-from dlc.compiler.initial import Auto
-from dlc.compiler.ir import COPY, GraphInput, Node, Site, Use, Value, Weight
-from dlc.compiler.kinds import Reject
-from dlc.compiler.names import Names
+from dlc.compiler.ir.graph import COPY, GraphInput, Node, Site, Use, Value, Weight
+from dlc.compiler.ir.names import UniqueNames
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
-from dlc.compiler.tensor_kinds import CONVERSIONS, converted
-from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from dlc.compiler.diagnostics import Problems
+    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.scope import Scope
-    from dlc.compiler.ir import InputKind
+    from dlc.compiler.ir.graph import InputKind
     from dlc.compiler.operators.base import Operator, WeightSpec
-    from dlc.compiler.source import Span
 
 MAX_NODES = 10_000
 MAX_WORK = 100_000
@@ -48,10 +48,10 @@ class Level:
 
     def __init__(self, prefix: str = "", *, net: str | None = None):
         self.prefix, self.net = prefix, net
-        self.names = Names()
+        self.names = UniqueNames()
 
 
-class Builder:
+class GraphBuilder:
     def __init__(self, problems: Problems):
         self.problems = problems
         self.nodes: list[Node] = []
@@ -63,7 +63,7 @@ class Builder:
         self.depth = 0  # of expressions and stages within others
         self.size = 0
         self.fed: set[Value] = set()  # what depends on an input or a target
-        self._value_names = Names()
+        self._value_names = UniqueNames()
         self._net_names: dict[Template, str] = {}
         self._open_nets: list[str] = []
         self._made_nets: set[str] = set()  # nets whose first use is over: they make no more weights
@@ -74,7 +74,7 @@ class Builder:
         return Site(span, self.uses)
 
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
-        """Report a mistake at a place, with the blocks that led there; to be raised."""
+        """Report an error at a place, with the blocks that led there; to be raised."""
         notes = (*more.pop("notes", ()), *self.site(span).way())
         self.problems.report(code, span, message, notes=notes, **more)
         return Halt()
@@ -295,11 +295,11 @@ class Builder:
             return self.fail(
                 reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at])
             )
-        help = fits.pair(operator, operands, self.producers) if len(operands) > 1 else ""
+        help = shape_hints.pair(operator, operands, self.producers) if len(operands) > 1 else ""
         if not help and reject.code == "E0203":
-            help = fits.mend(operator, operands)
+            help = shape_hints.fix(operator, operands)
         if len(operands) == 1 and isinstance(operands[0].value, Value):
-            help = fits.earlier(operator, operands[0].value, self.producers)
+            help = shape_hints.earlier(operator, operands[0].value, self.producers)
         help = help or reject.help
         labels = (
             [Label(o.span, shown(o)) for o in operands if o.span != span]
@@ -346,7 +346,7 @@ class Builder:
         if not operator.batchless or (any(batched) and not all(batched) and alone):
             values = [v if v.type.batched else self._expand(v, span) for v in values]
         if operator.broadcasts and len(values) > 1:
-            operator.bind(*(v.type for v in values))  # a mistake shows the ranks as they are written
+            operator.bind(*(v.type for v in values))  # an error shows the ranks as they are written
             rank = max(v.type.rank for v in values)
             values = [self._raise_rank(v, rank, span) for v in values]
         return values

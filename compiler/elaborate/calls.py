@@ -5,27 +5,20 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
-from dlc.compiler.definition import Definition
-from dlc.compiler.elaborate import blocks, commas, flow, settings, translated, unknown
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.elaborate import blocks, decimal_commas, flow, foreign_calls, settings, unknown_names
 from dlc.compiler.elaborate.scope import FUNCTIONS
-from dlc.compiler.elaborate.tensors import no_tensor, operands
-from dlc.compiler.elaborate.values import (
-    DefinedStage,
-    Halt,
-    Operand,
-    Stage,
-    Template,
-    is_tensor,
-    is_tensors,
-)
-from dlc.compiler.kinds import describe
+from dlc.compiler.elaborate.tensor_operands import no_tensor, operands
+from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template, is_tensor, is_tensors
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.static import MAX_LIST, is_numbers
 
 if TYPE_CHECKING:
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.source import Span
 
 
 def call(ev: Evaluator, expr: syntax.Call) -> Any:
@@ -39,7 +32,7 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
         if isinstance(target, Template):
             return call_block(ev, target, expr)
     if isinstance(function, syntax.Attribute):
-        raise unknown.method(ev, expr, function)
+        raise unknown_names.method(ev, expr, function)
     stage = ev.evaluate(function)
     if not isinstance(stage, Stage):
         raise ev.fail("E0401", expr.span, f"{describe(stage)} cannot be called",
@@ -101,7 +94,7 @@ def fill(
     ev: Evaluator, definition: type[Definition], call: syntax.Call | None, span: Span
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
     """An instance of the definition from the arguments of a call, and the tensors among them."""
-    if call and (halt := commas.refuse(ev, definition, call)):
+    if call and (halt := decimal_commas.refuse(ev, definition, call)):
         raise halt
     taken = Arguments(ev, definition, call)
     failed = lost = False
@@ -195,8 +188,8 @@ class Arguments:
 
     def _translated(self) -> str:
         """What to write where the settings are those of another library, as in `dense(4, 8)`."""
-        written = translated.call(self.ev, self.call) if self.call else ""
-        known = foreign.OWN_SIZE.get(self.definition.name)
+        written = foreign_calls.call(self.ev, self.call) if self.call else ""
+        known = aliases.OWN_SIZE.get(self.definition.name)
         return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""
 
     def _usage(self) -> str:

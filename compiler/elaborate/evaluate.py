@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, static, syntax
-from dlc.compiler.definition import STAGES, Definition
-from dlc.compiler.dims import Dim, free
-from dlc.compiler.elaborate import attributes, calls, flow, signs, unknown
+from dlc.compiler import static, syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import STAGES, Definition
+from dlc.compiler.definitions.parameter_types import Reject, describe
+from dlc.compiler.dims.dim import Dim, free
+from dlc.compiler.elaborate import attributes, calls, flow, infix_operators, unknown_names
 from dlc.compiler.elaborate.scope import find_operator
-from dlc.compiler.elaborate.tensors import operand, operands
+from dlc.compiler.elaborate.tensor_operands import operand, operands
 from dlc.compiler.elaborate.values import (
     BlockStage,
     Broken,
@@ -19,18 +21,17 @@ from dlc.compiler.elaborate.values import (
     Stage,
     Template,
     is_tensor,
-)  # fmt: skip
-from dlc.compiler.ir import Value
-from dlc.compiler.kinds import Reject, describe
+)
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.indexing import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.scope import Scope
-    from dlc.compiler.source import Span
 
 ENTRIES_A_STEP = 20  # of a list, that count as one step of work
 
@@ -97,7 +98,7 @@ class Evaluator:
             return found
         if name in file.free:
             return free(name)
-        raise unknown.name(self, name, span, otherwise, call)
+        raise unknown_names.name(self, name, span, otherwise, call)
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
         return self.measured(self.evaluate_all(expr.items), expr.span)
@@ -218,10 +219,10 @@ class Evaluator:
     # --- signs --------------------------------------------------------------------------------------------
 
     def _unary(self, expr: syntax.Unary) -> Any:
-        return signs.unary(self, expr)
+        return infix_operators.unary(self, expr)
 
     def _binary(self, expr: syntax.Binary) -> Any:
-        return signs.binary(self, expr)
+        return infix_operators.binary(self, expr)
 
     # --- calls, attributes, indexing ----------------------------------------------------------------------
 
@@ -313,10 +314,10 @@ class Evaluator:
 
 
 def sink_help(found: Any, step: syntax.Expr) -> str:
-    """The mend for what cannot stand behind an arrow."""
+    """The fix for what cannot stand behind an arrow."""
     if isinstance(found, (list, tuple)) and found and all(isinstance(s, Stage) for s in found):
         return "stages stand one behind the other, `x -> f -> g`; `branch(f, g)` gives what each makes of `x`"
-    if isinstance(found, str) and (word := foreign.named(found, *STAGES)):
+    if isinstance(found, str) and (word := aliases.named(found, *STAGES)):
         return f"names stand without quotes: write `{word}`"
     if is_tensor(found) and isinstance(step, syntax.Name):
         return f"a flow ends in an output; a name is given with `=`: `{step.id} = ...`"

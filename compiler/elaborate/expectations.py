@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
-from dlc.compiler.definition import family
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.definitions.sections import PARTS
+from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate.values import Halt
-from dlc.compiler.later import later, not_built
 from dlc.compiler.program import Expectation, Measure
-from dlc.compiler.quoting import listed
 from dlc.compiler.record import record
-from dlc.compiler.sections import PARTS
 from dlc.compiler.training.figures import find_figure, spoken
 
 if TYPE_CHECKING:
@@ -26,16 +27,16 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
 @record
-class Measured:
+class MeasuredFigures:
     """The figures of training, and the parts of the rows that it measures them on; `uncertain` says that
-    mistakes may have kept more from being measured."""
+    errors may have kept more from being measured."""
 
     figures: Mapping[str, Metric | None]
     parts: tuple[str, ...]
     uncertain: bool
 
 
-def read(ev: Evaluator, written: syntax.Section | None, measured: Measured) -> tuple[Expectation, ...]:
+def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigures) -> tuple[Expectation, ...]:
     """What is expected."""
     expected = []
     for statement in written.body if written else ():
@@ -46,14 +47,14 @@ def read(ev: Evaluator, written: syntax.Section | None, measured: Measured) -> t
     return tuple(expected)
 
 
-def one(ev: Evaluator, statement: syntax.Statement, measured: Measured) -> Expectation:
+def one(ev: Evaluator, statement: syntax.Statement, measured: MeasuredFigures) -> Expectation:
     if not isinstance(statement, syntax.Evaluate):
         raise no_comparison(ev, statement, "test.accuracy >= 0.9",
                             compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
     return comparison(ev, statement.value, "test.accuracy >= 0.9", measured)
 
 
-def comparison(ev: Evaluator, expr: syntax.Expr, such: str, measured: Measured) -> Expectation:
+def comparison(ev: Evaluator, expr: syntax.Expr, such: str, measured: MeasuredFigures) -> Expectation:
     """A comparison of figures; `such` is one."""
     if not isinstance(expr, syntax.Binary) or expr.operator not in COMPARISONS:
         joins = isinstance(expr, syntax.Binary) and expr.operator in ("and", "or")
@@ -66,7 +67,7 @@ def no_comparison(ev: Evaluator, found: syntax.Expr | syntax.Statement, such: st
     return ev.fail("E0606", found.span, f"expected a comparison, such as `{such}`", help=help)
 
 
-def until(ev: Evaluator, written: syntax.Expr | None, measured: Measured) -> Expectation | None:
+def until(ev: Evaluator, written: syntax.Expr | None, measured: MeasuredFigures) -> Expectation | None:
     """What ends training where it holds: a comparison of what is measured after an epoch."""
     if written is None:
         return None
@@ -89,7 +90,7 @@ def compared(statement: syntax.Bind) -> str:
     return f"`==` compares: write `{statement.targets[0].id} == {statement.value.span.text}`"
 
 
-def side(ev: Evaluator, expr: syntax.Expr, measured: Measured) -> Any:
+def side(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
     """One side: a static value, or a measure that comes later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
@@ -117,14 +118,14 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: Measured) -> Any:
     return value
 
 
-def unknown(ev: Evaluator, name: syntax.Name, measured: Measured) -> Halt:
+def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt:
     figure = spoken(name.id, measured.parts[-1])
     metric = figure.partition(".")[2]
     if metric in later("metric"):
         return ev.refuse(name.span, not_built("metric", metric, name.id))
     if metric and not measured.uncertain and find_figure(metric, measured.figures) is None:
         raise unmeasured(ev, name, figure.split("."), measured)
-    same = foreign.COUNTS.get(name.id, figure)
+    same = aliases.COUNTS.get(name.id, figure)
     return ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
                    help=f"write `{same}`" if same else ev.e.nearest.did_you_mean(
                        name.id, lambda: [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
@@ -156,7 +157,7 @@ def whole_number(expr: syntax.Expr) -> int | None:
     return expr.value if isinstance(expr, syntax.Literal) and type(expr.value) is int else None
 
 
-def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measured) -> Measure:
+def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Measure:
     """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
     figure = ".".join(path[1:])
     if find_figure(figure, measured.figures) is None:
@@ -167,7 +168,7 @@ def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measure
     return Measure(".".join(path))
 
 
-def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measured) -> Halt:
+def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Halt:
     """No figure of that name."""
     figure, figures = ".".join(path[1:]), measured.figures
     if measured.uncertain and set(path[1:]) & {"loss", *family("metric")}:

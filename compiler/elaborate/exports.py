@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.answers import kind_of
-from dlc.compiler.elaborate.tensors import no_tensor
+from dlc.compiler.definitions.sections import runtime_opset
+from dlc.compiler.diagnostics.quoting import listed
+from dlc.compiler.elaborate.tensor_operands import no_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.ir import Output, Value
-from dlc.compiler.quoting import listed
-from dlc.compiler.sections import runtime_opset
+from dlc.compiler.ir.graph import Output, Value
+from dlc.compiler.output_kinds import kind_of
 
 if TYPE_CHECKING:
+    from dlc.compiler.definitions.sections import Export
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.ir import GraphInput
-    from dlc.compiler.sections import Export
+    from dlc.compiler.ir.graph import GraphInput
 
 
 def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, Output | Value], ...]:

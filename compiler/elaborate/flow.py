@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.elaborate import blocks, losses
+from dlc.compiler.elaborate import blocks, loss_operands
 from dlc.compiler.elaborate.outputs import fill
-from dlc.compiler.elaborate.tensors import again, count, flowing, operands, result
+from dlc.compiler.elaborate.tensor_operands import again, count, flowing, operands, result
 from dlc.compiler.elaborate.values import BlockStage, DefinedStage, Halt, Operand, OutputRef, Pipeline, Stage
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.combinators import Combinator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dlc.compiler import syntax
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.source import Span
 
 
 # --- stages -----------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], sp
         return definition.flow(Combining(ev), tensors, span)
     assert isinstance(definition, Operator)
     if definition.family == "loss":
-        tensors = losses.with_targets(ev, definition, tensors, stage.span)
+        tensors = loss_operands.with_targets(ev, definition, tensors, stage.span)
     low, high = definition.arity()
     if len(tensors) < low or (high is not None and len(tensors) > high):
         names = ", ".join(definition.operand_names())

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import reading, syntax
-from dlc.compiler.elaborate import declared
-from dlc.compiler.elaborate.scope import File, Scope
+from dlc.compiler.diagnostics.quoting import listed
+from dlc.compiler.diagnostics.source import MAX_BYTES, Source
+from dlc.compiler.elaborate import declarations
+from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import BROKEN
-from dlc.compiler.quoting import listed
-from dlc.compiler.source import MAX_BYTES, Source
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.evaluate import Evaluator
@@ -20,7 +20,7 @@ MAX_FILES = 50
 def run(ev: Evaluator, statement: syntax.Import) -> None:
     file = load(ev, statement)
     for ident in statement.names:
-        declared.need_sound(ev, ident)
+        declarations.need_sound(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
             meant, help = ev.e.nearest.meant(ident.id, lambda: file.templates)
@@ -34,7 +34,7 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
             ev.builder.net_name(found)
 
 
-def load(ev: Evaluator, statement: syntax.Import) -> File:
+def load(ev: Evaluator, statement: syntax.Import) -> FileScope:
     """The declarations of the file, read once however often it is imported."""
     e, path = ev.e, (ev.scope.file.source.name, statement.path, statement.is_std)
     if path not in e.texts:
@@ -50,7 +50,7 @@ def load(ev: Evaluator, statement: syntax.Import) -> File:
     if len(loaded) >= MAX_FILES:
         raise ev.fail("E0902", statement.path_span, f"more than {MAX_FILES} files are imported")
     loaded[source.name] = None
-    file = File(source)
+    file = FileScope(source)
     e.declare(ev.within(Scope(file, top=True)), e.parse(source))
     loaded[source.name] = file
     return file
@@ -78,7 +78,7 @@ def read(ev: Evaluator, statement: syntax.Import) -> Source:
                       help="the path is relative to this file") from None  # fmt: skip
 
 
-def break_declared(file: File, statement: syntax.Statement) -> None:
+def break_declared(file: FileScope, statement: syntax.Statement) -> None:
     """What a failed declaration would have declared is broken."""
     if isinstance(statement, syntax.Param):
         file.params.setdefault(statement.name.id, BROKEN)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
-from dlc.compiler.answers import kind_of
-from dlc.compiler.definition import Definition, Reject
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import Definition, Reject
+from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.later import later, not_built
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.output_kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dlc.compiler.definition import Setting
+    from dlc.compiler.definitions.definition import Setting
+    from dlc.compiler.definitions.parameter_types import ParameterType
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.kinds import Kind
 
     Named = Callable[[Evaluator, type[Definition], syntax.Argument, dict[str, Any]], Setting]
 
 Head = syntax.Name | syntax.Attribute
 
 
-def read(ev: Evaluator, kind: Kind, expr: syntax.Expr, named: Named) -> Any:
+def read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr, named: Named) -> Any:
     """`adam`, `adam(lr=0.1)` where an optimizer is wanted; none for what is no member. `named` finds a
     setting, or tells that there is none."""
     head = expr.function if isinstance(expr, syntax.Call) else expr
@@ -49,7 +50,7 @@ def read(ev: Evaluator, kind: Kind, expr: syntax.Expr, named: Named) -> Any:
     return None
 
 
-def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr, named: Named) -> None:
+def check_unchosen(ev: Evaluator, kind: ParameterType, expr: syntax.Expr, named: Named) -> None:
     """The side of a conditional that is not compiled has to name something all the same."""
     if isinstance(expr, syntax.Conditional):
         check_unchosen(ev, kind, expr.value, named)
@@ -62,7 +63,7 @@ def check_unchosen(ev: Evaluator, kind: Kind, expr: syntax.Expr, named: Named) -
     return None
 
 
-def check_no_member(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> None:
+def check_no_member(ev: Evaluator, kind: ParameterType, expr: syntax.Binary) -> None:
     """`l1(1) + l2(1)`, where a list is meant."""
     for side in (expr.left, expr.right):
         head = side.function if isinstance(side, syntax.Call) else side
@@ -83,21 +84,21 @@ def known(ev: Evaluator, name: str) -> bool:
     return not name or name in ev.scope.names or name in set(ev.scope.file.known())
 
 
-def unknown(ev: Evaluator, kind: Kind, head: Head, expr: syntax.Expr, named: Named) -> Halt:
+def unknown(ev: Evaluator, kind: ParameterType, head: Head, expr: syntax.Expr, named: Named) -> Halt:
     """No member of the families has this name."""
     families = kind.families()
     name = head.id if isinstance(head, syntax.Name) else head.name
     names = [n for f in families for n in Definition.families[f]]
-    word = foreign.named(name, *families)
+    word = aliases.named(name, *families)
     unbuilt = later(*families)
     if (word or name) in unbuilt:
         return ev.refuse(head.span, not_built(families[0], word or name, name))
     check_settings(ev, families, word, expr, named)
     what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in families)
     listed = ", ".join(f"`{n}`" for n in names)
-    near = "" if name in foreign.ABSENT else did_you_mean(name, [*names, *kind.words, *unbuilt])
+    near = "" if name in aliases.ABSENT else did_you_mean(name, [*names, *kind.words, *unbuilt])
     return ev.fail("E0305", head.span, f"there is no {what} `{head.span.text}`",
-                   help=foreign.member(name, *families)
+                   help=aliases.member(name, *families)
                         or near
                         or f"there {'is' if len(names) == 1 else 'are'} {listed}")  # fmt: skip
 
@@ -119,20 +120,20 @@ def check_settings(
 # --- values that stand for a member -----------------------------------------------------------------------
 
 
-def meant(ev: Evaluator, kind: Kind, value: Any) -> str:
+def meant(ev: Evaluator, kind: ParameterType, value: Any) -> str:
     """What to write where a text stands for a name, or a loss without its output."""
     if isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value):
-        words = [foreign.named(v, *kind.families()) for v in value] if kind.families() else []
+        words = [aliases.named(v, *kind.families()) for v in value] if kind.families() else []
         return f"names stand without quotes: write `[{', '.join(words)}]`" if words and all(words) else ""
     name = value if isinstance(value, str) else getattr(getattr(value, "definition", None), "name", "")
-    loss = foreign.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
+    loss = aliases.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
     if loss and loss not in later(*kind.of_outputs()):
         return of_output(ev, loss)
     if not isinstance(value, str):
         return ""
     if word := worded(kind, value):
         return word
-    found = foreign.named(value, *kind.families()) if kind.families() else ""
+    found = aliases.named(value, *kind.families()) if kind.families() else ""
     if found and found not in later(*kind.families()):
         families = (Definition.families[f] for f in kind.families())
         member = next(family[found] for family in families if found in family)
@@ -142,10 +143,10 @@ def meant(ev: Evaluator, kind: Kind, value: Any) -> str:
     return ""
 
 
-def worded(kind: Kind, word: str) -> str:
+def worded(kind: ParameterType, word: str) -> str:
     """What to write for a word as other libraries have it; empty where the kind takes none like it."""
-    plain = foreign.WORDS.get(word, foreign.CONSTANTS.get(word, word.lower()))
-    if plain in kind.words or (plain == foreign.WORDS["valid"] and "same" in kind.words):
+    plain = aliases.WORDS.get(word, aliases.CONSTANTS.get(word, word.lower()))
+    if plain in kind.words or (plain == aliases.WORDS["valid"] and "same" in kind.words):
         return f"write `{plain}`"
     if plain in ("true", "false", "none"):
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.answers import KINDS, kind_of
-from dlc.compiler.definition import family
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate import flow, outputs
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.quoting import listed
+from dlc.compiler.output_kinds import KINDS, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean
 from dlc.compiler.training.phases import Objective, Phase
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.ir import Graph, Value
+    from dlc.compiler.ir.graph import Graph, Value
+    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.training.metrics import Metric
-    from dlc.compiler.training.section import Train
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.training.train_section import Train
 
 
 def total_loss(e: Elaborator, ev: Evaluator, train: Train, wanted: bool) -> Value | None:

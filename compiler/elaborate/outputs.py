@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.answers import class_axis, kind_of
-from dlc.compiler.diagnostics import Label
-from dlc.compiler.dims import is_free, names, substitute
-from dlc.compiler.elaborate import fits
+from dlc.compiler.diagnostics.diagnostic import Label
+from dlc.compiler.dims.dim import is_free, names, substitute
+from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.values import Operand, OutputRef
-from dlc.compiler.ir import Value
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.indexing import Slice, behind_index
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.types import Tensor
+from dlc.compiler.output_kinds import class_axis, kind_of
 
 if TYPE_CHECKING:
-    from dlc.compiler.dims import Size
+    from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.dims.dim import Size
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.ir import GraphInput, Node
-    from dlc.compiler.source import Span
+    from dlc.compiler.ir.graph import GraphInput, Node
 
 
 def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
@@ -78,10 +78,10 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     declared, found = output.declared, value.type
     spelled = spell_classes(declared) if declared.element == "class" else declared
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
-    help = mend(declared, found.shape, wanted)
+    help = fix(declared, found.shape, wanted)
     if is_decided(ev, declared, value):
         help = f"leave `{kind_of(declared).decides}` out: a {declared.element} takes its scores"
-    help = help or fits.setting(value, ev.builder.producers, lambda made: made.shape == wanted)
+    help = help or shape_hints.setting(value, ev.builder.producers, lambda made: made.shape == wanted)
     return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
 
@@ -94,7 +94,7 @@ def is_decided(ev: Evaluator, declared: Tensor, value: Value) -> bool:
     return node is not None and node.operator.name == kind_of(declared).decides
 
 
-def mend(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
+def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
     """What would give a value the shape that an output takes."""
     if declared.element == "class" and declared.classes is not None and len(found) == len(wanted):
         place = class_axis(len(wanted)) % len(wanted)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
-from dlc.compiler.definition import Definition
-from dlc.compiler.diagnostics import Diagnostic
-from dlc.compiler.kinds import Reject, describe
-from dlc.compiler.quoting import listed
+from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.parameter_types import Reject, describe
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.quoting import listed
 
 if TYPE_CHECKING:
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.source import Span
 
 KINDS = "a param is a number, text, true, false or a list"
 
@@ -70,7 +70,7 @@ def refuse_unknown(ev: Evaluator) -> None:
 
 
 def for_section(name: str) -> str:
-    """The mend for a setting of a section that is given as a param; empty for another name."""
+    """The fix for a setting of a section that is given as a param; empty for another name."""
     for section in Definition.families["section"].values():
         if name in section.settings:
             return f"declare `param {name} = ...` and write `{name} = {name}` in `{section.name}`"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definition import STAGES, Definition
+from dlc.compiler.definitions.definition import STAGES, Definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.compiler.source import Source
+    from dlc.compiler.diagnostics.source import Source
 
 # Plain functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
 
 
-class File:
+class FileScope:
     """What one file declares. Blocks and nets see all of it but `bindings`."""
 
     def __init__(self, source: Source):
@@ -44,7 +44,7 @@ class File:
 class Scope:
     """The names of one body: the file's statements, or one use of a block."""
 
-    def __init__(self, file: File, *, top: bool = False):
+    def __init__(self, file: FileScope, *, top: bool = False):
         self.file = file
         self.top = top
         self.names: dict[str, Any] = {}
@@ -75,7 +75,7 @@ def find_operator(name: str, *, losses: bool) -> type[Definition] | None:
 
 
 def for_settings(name: str) -> str:
-    """The mend for a name that settings alone know, as `he_normal`; empty for another."""
+    """The fix for a name that settings alone know, as `he_normal`; empty for another."""
     if name in Definition.families["section"]:
         return f"it is a section: `{name} {{ ... }}`"
     for family, members in Definition.families.items():

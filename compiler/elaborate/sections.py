@@ -7,34 +7,35 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
-from dlc.compiler.definition import Definition
-from dlc.compiler.diagnostics import Problems
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
+from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx
+from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.source import Source, Span
+from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import expectations, exports, objective, settings, shared_classes
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
-from dlc.compiler.kinds import Defined, ListOf, Reject
-from dlc.compiler.later import later, not_built
-from dlc.compiler.parse import parse
-from dlc.compiler.passes import checks, following, initial_values
-from dlc.compiler.passes.terms import by_output
-from dlc.compiler.program import Program
-from dlc.compiler.sections import PARTS, Data, Export, ExportName, Idx
-from dlc.compiler.source import Source, Span
-from dlc.compiler.suggest import did_you_mean
+from dlc.compiler.parse.parser import parse
+from dlc.compiler.passes import graph_checks, initial_values, target_augmentation
+from dlc.compiler.passes.loss_terms import by_output
+from dlc.compiler.program import CompiledProgram
 from dlc.compiler.training.figures import figures
-from dlc.compiler.training.section import Train
+from dlc.compiler.training.train_section import Train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.definition import Setting
+    from dlc.compiler.definitions.definition import Setting
+    from dlc.compiler.definitions.sections import Field
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.sections import Field
     from dlc.compiler.training.metrics import Metric
 
 
-def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
+def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> CompiledProgram:
     """Read the sections and put the program together."""
     written = find(e, tree)
     data = data_section(e, ev, tree, written.get("data"))
@@ -51,15 +52,15 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
     check_together(e, train, written.get("train"), known, "validation" in parts, uncertain)
     check_data(e, ev, data)
     check_weights(e, train, written.get("train"))
-    measured = expectations.Measured(known, parts, uncertain)
+    measured = expectations.MeasuredFigures(known, parts, uncertain)
     expected = expectations.read(ev, written.get("expect"), measured)
     train = train.knowing(until=expectations.until(ev, train.values()["until"], measured))
     answers = exports.exported(e, ev, export)
     graph = initial_values.choose(e.graph({"loss": loss} if loss else {}))
-    checks.learnt_first(graph, e.problems)
-    checks.derivatives(graph, e.problems)
-    following.check(graph, e.problems)
-    return Program(
+    graph_checks.learnt_first(graph, e.problems)
+    graph_checks.derivatives(graph, e.problems)
+    target_augmentation.check(graph, e.problems)
+    return CompiledProgram(
         source=tree.source, sources=tuple(e.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), inputs=tuple(e.inputs),
@@ -71,14 +72,14 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> Program:
 
 
 def is_uncertain(e: Elaborator, ev: Evaluator, train: syntax.Section | None) -> bool:
-    """Whether more would be measured, but for mistakes in outputs or in `train`."""
+    """Whether more would be measured, but for errors in outputs or in `train`."""
     outputs = ev.scope.file.outputs.values()
     filled = bool(outputs) and all(isinstance(o, OutputRef) and o.scores is not None for o in outputs)
     return e.problems.failed and (not filled or bool(e.torn.names) or is_wrong(e, train))
 
 
 def is_wrong(e: Elaborator, section: syntax.Section | None) -> bool:
-    """Whether there is a mistake in the section."""
+    """Whether there is an error in the section."""
     places = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
     return section is not None and any(
         p.source is section.span.source and section.span.start <= p.start < section.span.end for p in places
@@ -183,14 +184,14 @@ def no_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bi
     names = [*definition.settings, *later(definition.name)]
     fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
     own = of_optimizer(key.id, body) if definition is Train else ""
-    help = own or foreign.setting(key.id, names)
+    help = own or aliases.setting(key.id, names)
     place = statement.span if help.startswith("leave it out") else key.span
     halt = ev.fail("E0601", place, f"`{definition.name}` has no setting `{key.id}`",
                    help=help or of_another(definition, key.id)
                         or ev.e.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
                         or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
                    )  # fmt: skip
-    meant = foreign.called(key.id, definition.settings) if not own else ""
+    meant = aliases.called(key.id, definition.settings) if not own else ""
     if meant:
         with suppress(Halt):
             value_of(ev, definition, definition.settings[meant], statement.value)
@@ -199,13 +200,13 @@ def no_setting(ev: Evaluator, definition: type[Definition], statement: syntax.Bi
 
 def of_optimizer(name: str, body: Sequence[syntax.Statement]) -> str:
     """What to do about a setting of the optimizer that stands beside it."""
-    if name not in foreign.OPTIMIZERS_OWN:
+    if name not in aliases.OPTIMIZERS_OWN:
         return ""
     known = Definition.families["optimizer"]
-    own = foreign.OPTIMIZERS_OWN[name]
+    own = aliases.OPTIMIZERS_OWN[name]
     chosen = known.get(_optimizer(body)) or known["sgd" if own == "momentum" else "adam"]
     if own not in chosen.settings:
-        return f"`{chosen.name}` has none; {foreign.REGULARIZE}"
+        return f"`{chosen.name}` has none; {aliases.REGULARIZE}"
     given = f"{own}=..." if own == "lr" or not chosen.settings["lr"].required else f"lr=..., {own}=..."
     return f"it belongs to the optimizer: `optimizer = {chosen.name}({given})`"
 
@@ -216,7 +217,7 @@ def _optimizer(body: Sequence[syntax.Statement]) -> str:
         if isinstance(statement, syntax.Bind) and statement.targets[0].id == "optimizer":
             head = statement.value.function if isinstance(statement.value, syntax.Call) else statement.value
             name = head.id if isinstance(head, syntax.Name) else getattr(head, "name", "")
-            return name if name in Definition.families["optimizer"] else foreign.named(name, "optimizer")
+            return name if name in Definition.families["optimizer"] else aliases.named(name, "optimizer")
     return ""
 
 
@@ -228,7 +229,7 @@ def with_own(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax
     call = value if isinstance(value, syntax.Call) else syntax.Call(value.span, value, ())
     in_order = [s.name for s in chosen.settings.values() if not s.keyword]
     given = {a.name or in_order[i] for i, a in enumerate(call.arguments) if a.name or i < len(in_order)}
-    beside = [(foreign.OPTIMIZERS_OWN.get(s.targets[0].id), s) for s in body if isinstance(s, syntax.Bind)]
+    beside = [(aliases.OPTIMIZERS_OWN.get(s.targets[0].id), s) for s in body if isinstance(s, syntax.Bind)]
     added = [syntax.Argument(s.value, name, s.targets[0].span) for name, s in beside
              if name in chosen.settings and name not in given]  # fmt: skip
     return syntax.Call(call.span, call.function, (*call.arguments, *added)) if added else value
@@ -237,7 +238,7 @@ def with_own(statement: syntax.Bind, body: Sequence[syntax.Statement]) -> syntax
 def of_another(definition: type[Definition] | None, name: str) -> str:
     """Which other section has a setting of that name, or of what it is called here."""
     for section in Definition.families["section"].values():
-        words = (name, *foreign.SETTINGS.get(name, ()))
+        words = (name, *aliases.SETTINGS.get(name, ()))
         found = next((word for word in words if word in section.settings), "")
         if found and section is not definition:
             return f"it stands in `{section.name}`: `{section.name} {{ {found} = ... }}`"
@@ -267,9 +268,9 @@ def data_section(
 
 def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
     """`FIELD = column(...)` of `data`: where an input or a target comes from."""
-    value = settings.directed_value(ev, Defined("field"), expr)
+    value = settings.directed_value(ev, MemberOf("field"), expr)
     try:
-        return Defined("field").accept(value)
+        return MemberOf("field").accept(value)
     except Reject as reject:
         raise ev.fail(reject.code, expr.span, f"`{name}` of `data`: {reject.message}",
                       help='write `column("name")`, `columns("a", "b")`, '
@@ -313,7 +314,7 @@ def check_together(
 
 
 def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -> None:
-    """What is frozen, loaded into or kept small has to be there, unless a mistake kept it from being made."""
+    """What is frozen, loaded into or kept small has to be there, unless an error kept it from being made."""
     if e.problems.failed:
         return
     with reported(e, train, written):
@@ -322,7 +323,7 @@ def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -
 
 @contextmanager
 def reported(e: Elaborator, train: Train, written: syntax.Section | None) -> Iterator[None]:
-    """What a check of `train` rejects, as a mistake at the setting that it is about."""
+    """What a check of `train` rejects, as an error at the setting that it is about."""
     try:
         yield
     except Reject as reject:

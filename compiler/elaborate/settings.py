@@ -5,20 +5,21 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import foreign, syntax
-from dlc.compiler.definition import Definition, Setting
-from dlc.compiler.elaborate import members, translated
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import Definition, Setting
+from dlc.compiler.definitions.parameter_types import OneOf, ParameterType, Reject, Text, describe
+from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.elaborate import foreign_calls, members
 from dlc.compiler.elaborate.values import Halt, OutputRef
-from dlc.compiler.kinds import Kind, OneOf, Reject, Text, describe
-from dlc.compiler.later import later, not_built
-from dlc.compiler.suggest import did_you_mean
-from dlc.compiler.tensor_kinds import TensorValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.source import Span
 
 
 ACTIVATION = "an activation is a stage of its own, behind it: `-> relu`"
@@ -39,7 +40,7 @@ def named_setting(
     if declared is None:
         raise no_setting(ev, definition, argument, call)
     if name in values:
-        of_size = call and foreign.OWN_SIZE.get(definition.name)
+        of_size = call and aliases.OWN_SIZE.get(definition.name)
         why = "if the first number says how many flow in, take that one out" if of_size else ""
         raise ev.fail("E0407", place, f"`{name}` is given twice", help=why)
     return declared
@@ -51,11 +52,11 @@ def no_setting(
     name, place = argument.name or "", argument.name_span or argument.value.span
     in_order = sorted(definition.settings.values(), key=lambda s: s.keyword)
     listed = ", ".join(f"`{s.name}`" for s in in_order)
-    help = foreign.setting(name, definition.settings)
+    help = aliases.setting(name, definition.settings)
     if help.startswith("leave it out"):
         place = place.to(argument.value.span)
     if not help and name == "activation" and call:
-        help = f"write `{written}`" if (written := translated.call(ev, call)) else ACTIVATION
+        help = f"write `{written}`" if (written := foreign_calls.call(ev, call)) else ACTIVATION
     if name == "betas" and isinstance(argument.value, (syntax.TupleExpr, syntax.ListExpr)):
         place = place.to(argument.value.span)
         pairs = zip(("beta1", "beta2"), argument.value.items, strict=False)
@@ -64,7 +65,7 @@ def no_setting(
     otherwise = f"its settings are {listed}" if listed else "it has no settings"
     message = f"`{definition.name}` has no setting `{name}`"
     halt = ev.fail("E0402", place, message, help=help or otherwise)
-    if meant := foreign.called(name, definition.settings):
+    if meant := aliases.called(name, definition.settings):
         with suppress(Halt):  # its value is looked at as that of the one that is meant
             setting_value(ev, definition, definition.settings[meant], argument.value)
     return halt
@@ -96,13 +97,13 @@ def setting_value(ev: Evaluator, definition: type[Definition], declared: Setting
     return check(ev, definition, declared, value, expr.span)
 
 
-def directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
+def directed_value(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
     """An expression where a kind is wanted: bare words and members of families come before
     the file's names. Of `a if condition else b` it is the chosen side that stands there."""
     return ev.builder.within(expr.span, _directed_value, ev, kind, expr)
 
 
-def _directed_value(ev: Evaluator, kind: Kind, expr: syntax.Expr) -> Any:
+def _directed_value(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
     if isinstance(expr, syntax.Conditional):
         chosen = ev.chosen(expr)
         members.check_unchosen(ev, kind, expr.other if chosen is expr.value else expr.value, named_setting)
@@ -147,7 +148,7 @@ def _first(expr: syntax.Expr) -> syntax.Expr:
     return expr
 
 
-def joined_lists(ev: Evaluator, kind: Kind, expr: syntax.Binary) -> list[Any] | None:
+def joined_lists(ev: Evaluator, kind: ParameterType, expr: syntax.Binary) -> list[Any] | None:
     """The entries of `[a] + [b]`; none where it is another sum."""
     sides = (expr.left, expr.right)
     if expr.operator != "+" or kind.item() is None or not any(isinstance(s, syntax.ListExpr) for s in sides):

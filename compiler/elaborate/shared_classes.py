@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
-from dlc.compiler.sections import Column, Columns
+from dlc.compiler.definitions.sections import ColumnField, Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from dlc.compiler.definitions.sections import Field
     from dlc.compiler.elaborate.evaluate import Evaluator
-    from dlc.compiler.sections import Field
 
 Owners = dict[str, str]  # the field that the classes of each field are called after
 
@@ -29,7 +29,7 @@ def from_syntax(ev: Evaluator, tree: syntax.File) -> Owners:
 def from_data(tree: syntax.File, fields: Mapping[str, Field]) -> Owners:
     """The owners by the `data` section as it was read."""
     columns = {name: f.columns for name, f in fields.items() if isinstance(f, Columns)}
-    columns |= {name: (f.column,) for name, f in fields.items() if isinstance(f, Column)}
+    columns |= {name: (f.column,) for name, f in fields.items() if isinstance(f, ColumnField)}
     return owners(auto_fields(tree), columns)
 
 
@@ -76,7 +76,7 @@ def written_columns(ev: Evaluator, body: Iterable[syntax.Statement]) -> Iterator
         if not isinstance(statement, syntax.Bind) or not isinstance(statement.value, syntax.Call):
             continue
         call = statement.value
-        if isinstance(call.function, syntax.Name) and call.function.id in (Column.name, Columns.name):
+        if isinstance(call.function, syntax.Name) and call.function.id in (ColumnField.name, Columns.name):
             found = [text_of(ev, argument.value) for argument in call.arguments]
             yield statement.targets[0].id, tuple(text for text in found if text is not None)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate import declared
-from dlc.compiler.elaborate.tensors import flowed
+from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.elaborate import declarations
+from dlc.compiler.elaborate.tensor_operands import flowed
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Template, is_tensor, is_tensors
-from dlc.compiler.kinds import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,7 +75,7 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         values = tuple(decay(ev, ev.evaluate(v), v) for v in statement.values)
         return Returned(values[0] if len(values) == 1 else values)
     elif isinstance(statement, syntax.Weight):
-        declared.weight(ev, statement)
+        declarations.weight(ev, statement)
     elif not ev.scope.top:
         word = (
             statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
@@ -110,7 +110,7 @@ def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: synta
     for target in targets:
         if ev.scope.top and isinstance(ev.scope.file.outputs.get(target.id), OutputRef):
             raise bound_output(ev, targets, expr)
-        declared.check_name(ev, target, binding=True)
+        declarations.check_name(ev, target, binding=True)
     if value is None and isinstance(expr, syntax.Flow):
         raise ev.fail(
             "E0503",
@@ -167,7 +167,7 @@ def shown(value: Any) -> str:
     return describe(value)
 
 
-# --- after a mistake --------------------------------------------------------------------------------------
+# --- after an error --------------------------------------------------------------------------------------
 
 
 def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
@@ -177,7 +177,7 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
             ev.scope.names.update({t.id: BROKEN for t in statement.targets})
             break_outputs(ev, [t.id for t in statement.targets])
         if not ev.scope.top:
-            ev.scope.names.update({i.id: BROKEN for i in declared.declares(statement)})
+            ev.scope.names.update({i.id: BROKEN for i in declarations.declares(statement)})
         if isinstance(statement, syntax.If):
             break_names(ev, (*statement.then, *statement.otherwise))
         if isinstance(statement, syntax.For):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definition import Definition
-from dlc.compiler.ir import Value
+from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.operators.combinators import Stage
 from dlc.compiler.record import record
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlc.compiler import syntax
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.scope import Scope
-    from dlc.compiler.ir import GraphInput
+    from dlc.compiler.ir.graph import GraphInput
+    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.operators.base import Operator
-    from dlc.compiler.source import Span
-    from dlc.compiler.types import Tensor
 
 
 class Halt(Exception):

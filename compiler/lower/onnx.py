@@ -8,56 +8,56 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic
-from dlc.compiler.dims import Dim, evaluate, names
-from dlc.compiler.later import NOT_BUILT
-from dlc.compiler.lower.dims import places
+from dlc.compiler.definitions.unimplemented import NOT_BUILT
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.dims.dim import Dim, evaluate, names
+from dlc.compiler.ir.names import UniqueNames, stored_name
+from dlc.compiler.lower.dim_bindings import places
+from dlc.compiler.lower.initial_weights import dtype
 from dlc.compiler.lower.onnx_operators import ML
-from dlc.compiler.lower.weights import dtype
-from dlc.compiler.names import Names, stored_name
 from dlc.compiler.operators.operands import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Node, Site, Value
-    from dlc.compiler.lower.dims import Place
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Graph, Node, Site, Value
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.lower.dim_bindings import Place
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
 TYPES["string"] = ir.DataType.STRING
 BATCH = "batch"
 
 
-class Shape:
+class RuntimeSize:
     """A size that is known when the model runs: an int64 scalar, with the arithmetic of dimensions."""
 
     def __init__(self, op: Operators, value: ir.Value):
         self.op, self.value = op, value
 
-    def __add__(self, other: Any) -> Shape:
-        return Shape(self.op, self.op.Add(self.value, self.op.scalar(other)))
+    def __add__(self, other: Any) -> RuntimeSize:
+        return RuntimeSize(self.op, self.op.Add(self.value, self.op.scalar(other)))
 
-    def __mul__(self, other: Any) -> Shape:
-        return Shape(self.op, self.op.Mul(self.value, self.op.scalar(other)))
+    def __mul__(self, other: Any) -> RuntimeSize:
+        return RuntimeSize(self.op, self.op.Mul(self.value, self.op.scalar(other)))
 
-    def __sub__(self, other: Any) -> Shape:
-        return Shape(self.op, self.op.Sub(self.value, self.op.scalar(other)))
+    def __sub__(self, other: Any) -> RuntimeSize:
+        return RuntimeSize(self.op, self.op.Sub(self.value, self.op.scalar(other)))
 
-    def __floordiv__(self, other: Any) -> Shape:
-        return Shape(self.op, self.op.Div(self.value, self.op.scalar(other)))
+    def __floordiv__(self, other: Any) -> RuntimeSize:
+        return RuntimeSize(self.op, self.op.Div(self.value, self.op.scalar(other)))
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __rsub__(self, other: Any) -> Shape:
-        return Shape(self.op, self.op.Sub(self.op.scalar(other), self.value))
+    def __rsub__(self, other: Any) -> RuntimeSize:
+        return RuntimeSize(self.op, self.op.Sub(self.op.scalar(other), self.value))
 
 
 class Operators:
     """What operators see of ONNX: `op.Relu(x)` makes a node of the opset."""
 
-    def __init__(self, builder: Builder, domain: str = ""):
+    def __init__(self, builder: OnnxBuilder, domain: str = ""):
         self._builder, self._domain = builder, domain
         self.opset = builder.opset
 
@@ -83,7 +83,7 @@ class Operators:
         return self._builder.stored(name, function, weights)
 
     def scalar(self, value: Any) -> ir.Value:
-        return value.value if isinstance(value, Shape) else self.constant(value, "int64")
+        return value.value if isinstance(value, RuntimeSize) else self.constant(value, "int64")
 
     def size(self, size: Size) -> ir.Value:
         """A dimension as an int64 scalar."""
@@ -105,14 +105,14 @@ class Operators:
         return self.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
 
 
-class Builder:
+class OnnxBuilder:
     """Collects nodes, constants and initializers under unique names."""
 
     def __init__(self, opset: int, taken: Iterable[str] = ()):
         self.opset = opset
         self.nodes: list[ir.Node] = []
         self.initializers: dict[str, ir.Value] = {}
-        self.names = Names(taken)
+        self.names = UniqueNames(taken)
         self.inputs: dict[Value, ir.Value] = {}
         self.name = ""
         self.site: Site | None = None
@@ -209,10 +209,10 @@ class Builder:
             return size
         return evaluate(size, {name: self.free(name, op) for name in sorted(names(size))})
 
-    def free(self, name: str, op: Operators) -> Shape:
+    def free(self, name: str, op: Operators) -> RuntimeSize:
         if name not in self._sizes:
             value, axis, scale, offset = self.places[name]
-            size = Shape(
+            size = RuntimeSize(
                 op,
                 self.at_top(
                     lambda: op.Gather(op.Shape(self.inputs[value]), op.constant(axis, "int64"), axis=0), name
@@ -236,7 +236,7 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
           metadata: Mapping[str, str] | None = None) -> ir.Model:  # fmt: skip
     """The graph, in its inference form, as a model that takes raw inputs and answers under
     the outputs' names."""
-    builder = Builder(opset, (*graph.outputs, *(value.name for value in graph.inputs)))
+    builder = OnnxBuilder(opset, (*graph.outputs, *(value.name for value in graph.inputs)))
     values: dict[Value, ir.Value] = {}
     for value in graph.inputs:
         values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)
@@ -271,7 +271,7 @@ def run_node(node: Node, op: Operators, values: Mapping[Value, ir.Value]) -> tup
     return made if isinstance(made, tuple) else (made,)
 
 
-def answer(builder: Builder, op: Operators, name: str, value: Value, made: ir.Value) -> ir.Value:
+def answer(builder: OnnxBuilder, op: Operators, name: str, value: Value, made: ir.Value) -> ir.Value:
     """The output under its own name: the value that was made, or a copy of one that bears another name."""
     builder.name, builder.site = name, value.site
     if made.producer() is None or made in builder.answers:

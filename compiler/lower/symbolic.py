@@ -11,9 +11,9 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import Dim, evaluate, names
-from dlc.compiler.ir import Value
-from dlc.compiler.lower.dims import places
+from dlc.compiler.dims.dim import Dim, evaluate, names
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.lower.dim_bindings import places
 from dlc.compiler.lower.python_code import Code, attribute, call, literal, number, text
 from dlc.compiler.lower.torch_names import FUNCTIONAL
 from dlc.compiler.record import record
@@ -21,8 +21,8 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.lower.dims import Place
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.lower.dim_bindings import Place
 
 DTYPES = {
     "float": "torch.float32", "float64": "torch.float64", "int64": "torch.int64", "class": "torch.int64",

@@ -11,16 +11,16 @@ import torch
 import torch.fx.proxy
 from torch import fx, nn
 
-from dlc.compiler.dims import Dim, evaluate
-from dlc.compiler.lower.dims import places
-from dlc.compiler.lower.draws import Draws
+from dlc.compiler.dims.dim import Dim, evaluate
+from dlc.compiler.lower.dim_bindings import places
 from dlc.compiler.lower.precision import wide
+from dlc.compiler.lower.random_draws import Draws
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Node, Value, Weight
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Graph, Node, Value, Weight
 
 
 class Tracer(torch.fx.proxy.GraphAppendingTracer):
@@ -46,7 +46,7 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
         return super().create_arg(a)
 
 
-class Functions(Draws):
+class TorchFunctions(Draws):
     """What operators see of torch: functions by name, and sizes."""
 
     def __init__(self, inputs: Mapping[Value, Any]):
@@ -76,7 +76,7 @@ class Functions(Draws):
         """A dimension as a number, or as one that is known when the module runs."""
         if not isinstance(size, Dim):
             return size
-        from dlc.compiler.dims import names
+        from dlc.compiler.dims.dim import names
 
         return evaluate(size, {name: self._free(name) for name in names(size)})
 
@@ -174,7 +174,7 @@ def trace(graph: Graph) -> fx.GraphModule:
         values[value] = fx.Proxy(node, tracer)
     tracked = {n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None}
     track(values, tracked.intersection(values), tracer)
-    functions = Functions({v: values[v] for v in graph.inputs})
+    functions = TorchFunctions({v: values[v] for v in graph.inputs})
     for node in graph.nodes:
         tracer.meta = {"name": node.name, "place": node.site.place}
         if node.operator.training_only and node.operator.wrt is None:
@@ -208,7 +208,7 @@ def is_impure(node: fx.Node) -> bool:
     return node.op in ("placeholder", "output")
 
 
-def run_node(node: Node, functions: Functions, values: Mapping[Value, Any]) -> tuple[Any, ...]:
+def run_node(node: Node, functions: TorchFunctions, values: Mapping[Value, Any]) -> tuple[Any, ...]:
     operands, given = node.operator.split([values[v] for v in node.operands])
     weights = {leaf: values[v] for leaf, v in node.weights.items()}
     made = node.operator.torch(functions, *operands, **weights, **given)

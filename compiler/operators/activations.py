@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import Any
 
-from dlc.compiler.initial import Full
-from dlc.compiler.kinds import Nothing, Number, OneOf, Word
-from dlc.compiler.operators.answers import around
+from dlc.compiler.definitions.initializers import Full
+from dlc.compiler.definitions.parameter_types import Keyword, Nothing, Number, OneOf
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, WeightSpec, setting
-from dlc.compiler.types import Tensor
+from dlc.compiler.operators.postprocessing import around
 
 
 def shapes(call: str, *more: Example) -> tuple[Example, ...]:
@@ -222,7 +222,9 @@ class Gelu(Activation):
 
     initial = "he"
 
-    approximate: Any = setting("formula to use", OneOf(Nothing(), Word("tanh")), None, shown="the exact one")
+    approximate: Any = setting(
+        "formula to use", OneOf(Nothing(), Keyword("tanh")), None, shown="the exact one"
+    )
 
     def torch(self, F, x):
         return F.gelu(x, approximate=self.approximate or "none")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from dlc.compiler import kinds
+from dlc.compiler.definitions import parameter_types
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
@@ -18,7 +19,6 @@ from dlc.compiler.operators.operands import (
     torch_dtype,
     unify,
 )
-from dlc.compiler.types import Tensor
 
 EXACT = 2.0**53  # up to here float64 has every whole number
 
@@ -26,7 +26,7 @@ EXACT = 2.0**53  # up to here float64 has every whole number
 # --- signs ------------------------------------------------------------------------------------------------
 
 
-class Sign(Operator, abstract=True):
+class SignOperator(Operator, abstract=True):
     public = False
     keeps = ("axes",)
     takes = "number"
@@ -39,7 +39,7 @@ class Sign(Operator, abstract=True):
         return replace(unify((a, b), self.verb), shape=shape, batched=a.batched or b.batched)
 
 
-class Add(Sign):
+class Add(SignOperator):
     """`a + b` (torch `add`, ONNX `Add`)."""
 
     keeps = ("axes", "missing")
@@ -69,7 +69,7 @@ class Add(Sign):
     )
 
 
-class Subtract(Sign):
+class Subtract(SignOperator):
     """`a - b` (torch `sub`, ONNX `Sub`)."""
 
     keeps = ("axes", "missing")
@@ -90,7 +90,7 @@ class Subtract(Sign):
     )
 
 
-class Multiply(Sign):
+class Multiply(SignOperator):
     """`a * b` (torch `mul`, ONNX `Mul`)."""
 
     keeps = ("axes", "missing")
@@ -112,7 +112,7 @@ class Multiply(Sign):
     )
 
 
-class Divide(Sign):
+class Divide(SignOperator):
     """`a / b`, always a float (torch `div`, ONNX `Div`)."""
 
     keeps = ("axes", "missing")
@@ -135,7 +135,7 @@ class Divide(Sign):
     )
 
 
-class Stepping(Sign, abstract=True):
+class Stepping(SignOperator, abstract=True):
     """What jumps where `a` passes a multiple of `b`."""
 
     def slack(self, np):
@@ -210,7 +210,7 @@ def onnx_divisor(op: Any, b: Any) -> Any:
 
 
 def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
-    """ONNX knows the sign of the divisor for whole numbers alone; a float remainder is mended by one `b`."""
+    """ONNX knows the sign of the divisor for whole numbers alone; a float remainder is fixed by one `b`."""
     if whole:
         return op.Mod(a, b, fmod=0)
     rest, zero = op.Mod(a, b, fmod=1), op.constant(0.0, "float32")
@@ -219,7 +219,7 @@ def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
     return op.Where(wrong, op.Add(rest, b), rest)
 
 
-class Power(Sign):
+class Power(SignOperator):
     """`a ** b` (torch `pow`, ONNX `Pow`); among whole numbers fractions are cut off, and 0 to a power below 0
     is 0. Whole numbers past 2 ** 53 may come out as any."""
 
@@ -293,9 +293,13 @@ class Constant(Operator):
 
     public = False
     batchless = True
-    value: Any = setting("a number, or lists of lists of numbers", kinds.Constant())
-    to: str | None = setting("another element", kinds.OneOf(kinds.Word(*DTYPES), kinds.Nothing()), None,
-                             shown="as said above")  # fmt: skip
+    value: Any = setting("a number, or lists of lists of numbers", parameter_types.ConstantTensor())
+    to: str | None = setting(
+        "another element",
+        parameter_types.OneOf(parameter_types.Keyword(*DTYPES), parameter_types.Nothing()),
+        None,
+        shown="as said above",
+    )
 
     def type(self) -> Tensor:
         found = {type(v) for v in numbers(self.value)}
@@ -333,7 +337,9 @@ class Cast(Operator):
     glue = True
     takes = "any"
     batchless = True
-    to: str = setting("the element of the result", kinds.Word(*(e for e in DTYPES if e != "class")))
+    to: str = setting(
+        "the element of the result", parameter_types.Keyword(*(e for e in DTYPES if e != "class"))
+    )
 
     def type(self, x: Tensor) -> Tensor:
         if x.element not in DTYPES:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dlc.compiler.kinds import Whole
+from dlc.compiler.definitions.parameter_types import Integer
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.activations import Activation
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import sample_axis
-from dlc.compiler.types import Tensor
 
 
-class _OverAxis(Activation, abstract=True):
-    axis: int = setting("axis that adds up to 1", Whole(), -1)
+class _AxisActivation(Activation, abstract=True):
+    axis: int = setting("axis that adds up to 1", Integer(), -1)
 
     def type(self, x: Tensor) -> Tensor:
         if not x.rank:
@@ -36,7 +36,7 @@ def over_axis(name: str) -> tuple[Example, ...]:
     )
 
 
-class Softmax(_OverAxis):
+class Softmax(_AxisActivation):
     """`exp(x) / sum(exp(x))` over one axis (torch `softmax`, ONNX `Softmax`)."""
 
     matches = "class"
@@ -53,7 +53,7 @@ class Softmax(_OverAxis):
     examples = (*over_axis("softmax"), Example("softmax", "float[4]", "float[4]", low=-200, high=200))
 
 
-class LogSoftmax(_OverAxis):
+class LogSoftmax(_AxisActivation):
     """`x - log(sum(exp(x)))` over one axis (torch `log_softmax`, ONNX `LogSoftmax`)."""
 
     def torch(self, F, x):

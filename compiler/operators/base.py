@@ -16,19 +16,19 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from dlc.compiler.definition import Definition, Reject, family, setting
+from dlc.compiler.definitions.definition import Definition, Reject, family, setting
+from dlc.compiler.definitions.tensor_parameter_types import WeightTensor
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.weight_spec import WeightSpec
-from dlc.compiler.tensor_kinds import WeightTensor
-from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.initial import Initial
-    from dlc.compiler.tensor_kinds import TensorValue
+    from dlc.compiler.definitions.initializers import Initializer
+    from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+    from dlc.compiler.dims.dim import Size
 
 T = TypeVar("T")
 Kept = Literal["numbers", "axes", "missing"]
@@ -99,7 +99,7 @@ class Operator(Definition, family="operator", what="an operator"):
     # none for other operators.
     initial: ClassVar[str | None] = None
     # What `auto` stands for as the initial values of its weights; none where what follows decides.
-    auto: ClassVar[Initial | None] = None
+    auto: ClassVar[Initializer | None] = None
 
     # --- training -----------------------------------------------------------------------------------------
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dlc.compiler.initial import Zeros
-from dlc.compiler.kinds import Whole
+from dlc.compiler.definitions.initializers import Zeros
+from dlc.compiler.definitions.parameter_types import Integer
+from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.operators.base import Example, WeightSpec, setting
-from dlc.compiler.operators.learnt import Learnt
+from dlc.compiler.operators.fitted import Fitted
 from dlc.compiler.operators.operands import CLOSE, onnx_cast
-from dlc.compiler.types import Classes, Tensor
 
 
-class Bucketize(Learnt):
+class Bucketize(Fitted):
     """The bin of each value as a class: bins that hold equally many of the training rows, `n` a feature
     (torch `bucketize` with `right=True`, ONNX `GreaterOrEqual` and `ReduceSum`).
 
@@ -22,7 +22,7 @@ class Bucketize(Learnt):
     Features stand on the last axis, or on axis 0 (channels) from three axes up.
     """
 
-    n: int = setting("how many bins", Whole(2, 10_000))
+    n: int = setting("how many bins", Integer(2, 10_000))
 
     def type(self, x: Tensor) -> Tensor:
         return replace(super().type(x), element="class", classes=Classes(self.n))

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
-from dlc.compiler.definition import Definition, setting
-from dlc.compiler.kinds import Kind, Whole
+from dlc.compiler.definitions.definition import Definition, setting
+from dlc.compiler.definitions.parameter_types import Integer, ParameterType
 from dlc.compiler.operators.arithmetic import Add
 
 
@@ -18,7 +18,7 @@ class Stage:
         return "a stage"
 
 
-class StageValue(Kind):
+class StageValue(ParameterType):
     """A stage: an operator, a block, a net or a pipeline of them."""
 
     def describe(self) -> str:
@@ -45,7 +45,7 @@ class Repeat(Combinator):
 
     usage = "repeat(3, dense(8) -> relu)"
 
-    n: int = setting("how many", Whole(0, 10_000))
+    n: int = setting("how many", Integer(0, 10_000))
     stage: Any = setting("what is repeated", StageValue())
 
     def flow(self, ev, tensors, span):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dlc.compiler.operators.arithmetic import Sign
+from dlc.compiler.ir.types import Tensor
+from dlc.compiler.operators.arithmetic import SignOperator
 from dlc.compiler.operators.base import Example, Operator, Reject
 from dlc.compiler.operators.operands import close, onnx_cast, spell_classes, torch_cast, unify
-from dlc.compiler.types import Tensor
 
 
-class Comparison(Sign, abstract=True):
+class ComparisonOperator(SignOperator, abstract=True):
     verb = "compared"
     offset = "subtracts"
 
@@ -22,7 +22,7 @@ class Comparison(Sign, abstract=True):
         return lambda a, b: np.where(close(np, a, b), np.inf, 0)
 
 
-class Less(Comparison):
+class Less(ComparisonOperator):
     """`a < b` (torch `lt`, ONNX `Less`)."""
 
     sign = "<"
@@ -40,7 +40,7 @@ class Less(Comparison):
     )
 
 
-class LessEqual(Comparison):
+class LessEqual(ComparisonOperator):
     """`a <= b` (torch `le`, ONNX `LessOrEqual`)."""
 
     sign = "<="
@@ -54,7 +54,7 @@ class LessEqual(Comparison):
     examples = (Example("a <= b", ("int64[9]", "int64[9]"), "bool[9]"),)
 
 
-class Greater(Comparison):
+class Greater(ComparisonOperator):
     """`a > b` (torch `gt`, ONNX `Greater`)."""
 
     sign = ">"
@@ -71,7 +71,7 @@ class Greater(Comparison):
     )
 
 
-class GreaterEqual(Comparison):
+class GreaterEqual(ComparisonOperator):
     """`a >= b` (torch `ge`, ONNX `GreaterOrEqual`)."""
 
     sign = ">="
@@ -85,7 +85,7 @@ class GreaterEqual(Comparison):
     examples = (Example("a >= b", ("int64[9]", "int64[9]"), "bool[9]"),)
 
 
-class Equal(Comparison):
+class Equal(ComparisonOperator):
     """`a == b`, of numbers or of class values (torch `eq`, ONNX `Equal`).
 
     Beside a number a class value is its own number, where its classes are whole numbers, else its place.
@@ -176,7 +176,7 @@ class NotEqual(Equal):
 # --- logic ------------------------------------------------------------------------------------------------
 
 
-class LogicalAnd(Sign):
+class LogicalAnd(SignOperator):
     """`a and b` (torch `logical_and`, ONNX `And`)."""
 
     sign = "and"
@@ -192,7 +192,7 @@ class LogicalAnd(Sign):
     examples = (Example("a and b", ("bool[9]", "bool"), "bool[9]"),)
 
 
-class LogicalOr(Sign):
+class LogicalOr(SignOperator):
     """`a or b` (torch `logical_or`, ONNX `Or`)."""
 
     sign = "or"

@@ -7,12 +7,13 @@ from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from dlc.compiler.dims import Size, product
-from dlc.compiler.initial import Zeros
-from dlc.compiler.kinds import OneOf, PerAxis, Whole, Word
+from dlc.compiler.definitions.initializers import Zeros
+from dlc.compiler.definitions.parameter_types import Integer, Keyword, OneOf, PerAxis
+from dlc.compiler.dims.dim import Size, product
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, per_axis, setting
 from dlc.compiler.operators.layers import Layer, bias_setting
-from dlc.compiler.operators.window import (
+from dlc.compiler.operators.sliding_window import (
     Pads,
     are_even,
     extents,
@@ -25,10 +26,9 @@ from dlc.compiler.operators.window import (
     same_pads,
     slide,
 )
-from dlc.compiler.types import Tensor
 
-ONE_OR_MORE = PerAxis(Whole(1))
-ZERO_OR_MORE = PerAxis(Whole(0))
+ONE_OR_MORE = PerAxis(Integer(1))
+ZERO_OR_MORE = PerAxis(Integer(0))
 
 
 class _Convolution(Layer, abstract=True):
@@ -74,12 +74,12 @@ class Conv(_Convolution):
     """
 
     adjusts = MappingProxyType({"padding": ("same", 0, 1, 2, 3)})
-    channels: Size = setting("channels of the result", Whole(1, symbolic=True))
+    channels: Size = setting("channels of the result", Integer(1, symbolic=True))
     kernel: Any = setting("extent of the window", ONE_OR_MORE)
     stride: Any = setting("step of the window", ONE_OR_MORE, 1)
-    padding: Any = setting("zeros around each axis", OneOf(Word("same", "causal"), ZERO_OR_MORE), 0)
+    padding: Any = setting("zeros around each axis", OneOf(Keyword("same", "causal"), ZERO_OR_MORE), 0)
     dilation: Any = setting("distance between the values of a window", ONE_OR_MORE, 1)
-    groups: int = setting("groups of channels that do not see each other", Whole(1), 1)
+    groups: int = setting("groups of channels that do not see each other", Integer(1), 1)
     bias: Any = bias_setting()
 
     def type(self, x: Tensor) -> Tensor:
@@ -215,13 +215,13 @@ class ConvTranspose(_Convolution):
     """
 
     adjusts = MappingProxyType({"output_padding": (1, 2, 3, 0), "padding": (0, 1, 2, 3)})
-    channels: Size = setting("channels of the result", Whole(1, symbolic=True))
+    channels: Size = setting("channels of the result", Integer(1, symbolic=True))
     kernel: Any = setting("extent of the window", ONE_OR_MORE)
     stride: Any = setting("step of the window in the result", ONE_OR_MORE, 1)
     padding: Any = setting("values taken off both ends of each axis of the result", ZERO_OR_MORE, 0)
     output_padding: Any = setting("values added to the end of each axis of the result", ZERO_OR_MORE, 0)
     dilation: Any = setting("distance between the values of a window", ONE_OR_MORE, 1)
-    groups: int = setting("groups of channels that do not see each other", Whole(1), 1)
+    groups: int = setting("groups of channels that do not see each other", Integer(1), 1)
     bias: Any = bias_setting()
 
     def type(self, x: Tensor) -> Tensor:

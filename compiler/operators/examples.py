@@ -9,7 +9,7 @@ from dlc.compiler.record import record
 class Example:
     """A row of the tests and of the documentation: a call, the types that flow in, the type that comes out.
 
-    `low` and `high` bound the random values that flow in. A row with `rejects` shows a mistake: the call must
+    `low` and `high` bound the random values that flow in. A row with `rejects` shows an error: the call must
     be refused with that code.
     """
 

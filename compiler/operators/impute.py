@@ -6,17 +6,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from dlc.compiler.dims import number
-from dlc.compiler.initial import Zeros
-from dlc.compiler.kinds import Number, OneOf, Word
-from dlc.compiler.later import NOT_BUILT
+from dlc.compiler.definitions.initializers import Zeros
+from dlc.compiler.definitions.parameter_types import Keyword, Number, OneOf
+from dlc.compiler.definitions.unimplemented import NOT_BUILT
+from dlc.compiler.dims.dim import number
+from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, setting
-from dlc.compiler.operators.learnt import Learnt, spread_of
+from dlc.compiler.operators.fitted import Fitted, spread_of
 from dlc.compiler.operators.operands import DTYPES, onnx_cast, spell_classes
-from dlc.compiler.types import Classes, Tensor
 
 
-class Impute(Learnt):
+class Impute(Fitted):
     """Something in place of what is missing. Of numbers (NaN): what each feature has in the training rows, or
     a number given (torch and ONNX `where` `isnan`). Of classes (class -1, which also stands for a value that
     training has not seen): the most frequent class of each feature, or a class of its own, the last
@@ -33,7 +33,7 @@ class Impute(Learnt):
     fill: str | float = setting(
         "what to take: the `mean`, `median` or `most_frequent` value of the feature, or a number; of classes "
         "`most_frequent`, or `own` for one more class",
-        OneOf(Word("mean", "median", "most_frequent", "own"), Number()),
+        OneOf(Keyword("mean", "median", "most_frequent", "own"), Number()),
     )
 
     def type(self, x: Tensor) -> Tensor:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import Dim, Size, at_least, ceil_div
-from dlc.compiler.kinds import Kind, Whole
+from dlc.compiler.definitions.parameter_types import Integer, ParameterType
+from dlc.compiler.dims.dim import Dim, Size, at_least, ceil_div
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.ir import Node, Value
+    from dlc.compiler.ir.graph import Node, Value
 
 END = 2**63 - 1  # ONNX's word for the end of an axis
 
 
-class Entries(Kind):
+class Entries(ParameterType):
     """What stands in the brackets: for each axis an index, or (start, stop,
     step) with `none` for what is left out."""
 
@@ -25,7 +25,7 @@ class Entries(Kind):
         return "an index or a slice for each axis"
 
     def accept(self, value: Any) -> Any:
-        whole = Whole(-END, END, symbolic=True)
+        whole = Integer(-END, END, symbolic=True)
         if not isinstance(value, (list, tuple)):
             raise self.mismatch(value)
         return tuple(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.dims import Size, has_free, product
-from dlc.compiler.initial import Zeros
-from dlc.compiler.kinds import Constants, Defined, Flag, OneOf, Whole
+from dlc.compiler.definitions.initializers import Zeros
+from dlc.compiler.definitions.parameter_types import Boolean, ConstantTensors, Integer, MemberOf, OneOf
+from dlc.compiler.definitions.tensor_parameter_types import WeightTensor
+from dlc.compiler.dims.dim import Size, has_free, product
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape, onnx_rows
-from dlc.compiler.operators.window import need_known
-from dlc.compiler.tensor_kinds import WeightTensor
-from dlc.compiler.types import Tensor
+from dlc.compiler.operators.sliding_window import need_known
 
 
 class Layer(Operator, abstract=True):
@@ -19,14 +19,14 @@ class Layer(Operator, abstract=True):
 
     init: Any = setting(
         "initial values of `weight`",
-        Defined("initial", "a name such as `he_normal`, or `normal(0.02)`"),
+        MemberOf("initial", "a name such as `he_normal`, or `normal(0.02)`"),
         None,
         keyword=True,
         shown="auto",
     )
     weight: Any = setting(
         "constant or declared weight in place of an own one",
-        OneOf(WeightTensor(), Constants()),
+        OneOf(WeightTensor(), ConstantTensors()),
         None,
         keyword=True,
         shown="own",
@@ -50,7 +50,7 @@ class Layer(Operator, abstract=True):
 def bias_setting() -> Any:
     return setting(
         "add a learnt offset; or a constant or declared weight to add",
-        OneOf(Flag(), WeightTensor(), Constants()),
+        OneOf(Boolean(), WeightTensor(), ConstantTensors()),
         True,
     )
 
@@ -61,7 +61,7 @@ class Dense(Layer):
     The other axes pass through unchanged. A single value per sample counts as one feature.
     """
 
-    units: Size = setting("size of the last axis of the result", Whole(1, symbolic=True))
+    units: Size = setting("size of the last axis of the result", Integer(1, symbolic=True))
     bias: Any = bias_setting()
 
     def type(self, x: Tensor) -> Tensor:

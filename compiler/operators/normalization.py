@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from dlc.compiler.dims import Size, has_free
-from dlc.compiler.initial import Ones, Zeros
-from dlc.compiler.kinds import Number, Whole
+from dlc.compiler.definitions.initializers import Ones, Zeros
+from dlc.compiler.definitions.parameter_types import Integer, Number
+from dlc.compiler.dims.dim import Size, has_free
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import sample_axis
-from dlc.compiler.types import Tensor
 
 
 class _OverBatch(Operator, abstract=True):
@@ -101,7 +101,7 @@ class BatchnormInference(_OverBatch):
         return op.BatchNormalization(x, weight, bias, running_mean, running_var, epsilon=self.eps)
 
 
-class _OverAxis(Operator, abstract=True):
+class _AxisNormalization(Operator, abstract=True):
     """Each sample over one axis, which is brought to the end where it is not there."""
 
     keeps = ("axes",)
@@ -111,7 +111,7 @@ class _OverAxis(Operator, abstract=True):
     eps: float = setting(
         "added to what is divided by, under the root", Number(minimum=0), 1e-5, usual=(1e-12, 0.1)
     )
-    axis: int = setting("axis to normalize over", Whole(), -1)
+    axis: int = setting("axis to normalize over", Integer(), -1)
 
     def type(self, x: Tensor) -> Tensor:
         sample_axis(x, self.axis)
@@ -172,7 +172,7 @@ def over_axis(name: str) -> tuple[Example, ...]:
     )
 
 
-class Layernorm(_OverAxis):
+class Layernorm(_AxisNormalization):
     """Normalization of each sample over one axis (torch `layer_norm`, ONNX `LayerNormalization`).
 
     `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and variance over the axis.
@@ -194,7 +194,7 @@ class Layernorm(_OverAxis):
     examples = over_axis("layernorm")
 
 
-class Rmsnorm(_OverAxis):
+class Rmsnorm(_AxisNormalization):
     """Values over their root mean square (Zhang and Sennrich 2019; torch `rms_norm`, ONNX `ReduceMean`,
     `Sqrt` and `Div`).
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.dims import Size, same
-from dlc.compiler.kinds import LARGEST_FLOAT, Reject
-from dlc.compiler.types import INTEGERS, Tensor
+from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT, Reject
+from dlc.compiler.dims.dim import Size, same
+from dlc.compiler.ir.types import INTEGERS, Tensor
 
 # name of the torch dtype, number of the ONNX one (TensorProto.DataType)
 DTYPES = {
@@ -169,7 +169,7 @@ def mismatch(operands: tuple[Tensor, ...], verb: str, a: Size, b: Size, axis: in
 
 
 def axis_help(operands: tuple[Tensor, ...]) -> str:
-    """The mend where the shorter shape fits the other's first axes instead of its last ones."""
+    """The fix where the shorter shape fits the other's first axes instead of its last ones."""
     low, high = sorted(operands[:2], key=lambda x: x.rank)
     if not 0 < low.rank < high.rank or high.shape[: low.rank] != low.shape:
         return ""

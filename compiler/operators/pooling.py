@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from dlc.compiler.dims import number
-from dlc.compiler.kinds import PerAxis, Whole
+from dlc.compiler.definitions.parameter_types import Integer, PerAxis
+from dlc.compiler.dims.dim import number
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_reshape, onnx_rows
-from dlc.compiler.operators.window import Pads, reshape_hint, slide
-from dlc.compiler.types import Tensor
+from dlc.compiler.operators.sliding_window import Pads, reshape_hint, slide
 
 
 def need_space(x: Tensor, what: str) -> None:
@@ -22,9 +22,9 @@ def need_space(x: Tensor, what: str) -> None:
 class _Pool(Operator, abstract=True):
     spatial = True
     adjusts = MappingProxyType({"padding": (0, 1, 2, 3)})
-    kernel: Any = setting("extent of the window", PerAxis(Whole(1)))
-    stride: Any = setting("step of the window", PerAxis(Whole(1)), None, shown="kernel")
-    padding: Any = setting("values added around each axis, at most half the kernel", PerAxis(Whole(0)), 0)
+    kernel: Any = setting("extent of the window", PerAxis(Integer(1)))
+    stride: Any = setting("step of the window", PerAxis(Integer(1)), None, shown="kernel")
+    padding: Any = setting("values added around each axis, at most half the kernel", PerAxis(Integer(0)), 0)
 
     def type(self, x: Tensor) -> Tensor:
         need_space(x, self.name)
@@ -164,7 +164,7 @@ class AdaptiveAvgpool(Operator):
     differs_on_nan = "In ONNX Runtime a NaN may be in the means of other windows too."
 
     size: Any = setting(
-        "size of each space axis of the result, one number or one per axis", PerAxis(Whole(1))
+        "size of each space axis of the result, one number or one per axis", PerAxis(Integer(1))
     )
 
     def type(self, x: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dlc.compiler.dims import has_free, minimum, number
-from dlc.compiler.initial import Normal
-from dlc.compiler.kinds import Whole
+from dlc.compiler.definitions.initializers import NormalInitial
+from dlc.compiler.definitions.parameter_types import Integer
+from dlc.compiler.dims.dim import has_free, minimum, number
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
-from dlc.compiler.types import Tensor
 
 LONGEST = 10_000.0  # the wave lengths grow from 2 pi to this many times as much
 
@@ -31,9 +31,9 @@ class PositionEmbedding(Layer):
     """
 
     group = "layers"
-    auto = Normal(stddev=0.02)
+    auto = NormalInitial(stddev=0.02)
     keeps = ("axes", "missing")
-    max: int = setting("how many positions the table has, the greatest length of a sequence", Whole(1))
+    max: int = setting("how many positions the table has, the greatest length of a sequence", Integer(1))
 
     def type(self, x: Tensor) -> Tensor:
         steps = need_sequence(x, self.name).shape[0]

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from math import prod
 from typing import Any
 
-from dlc.compiler.kinds import ListOf, Nothing, OneOf, Whole
-from dlc.compiler.operators.answers import among
+from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, OneOf
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     NAN_IS_GREATEST,
@@ -16,14 +16,14 @@ from dlc.compiler.operators.operands import (
     onnx_cast,
     sample_axis,
 )
-from dlc.compiler.types import Tensor
+from dlc.compiler.operators.postprocessing import among
 
 
 class Reduction(Operator, abstract=True):
     batchless = True
     axis: int | tuple[int, ...] | None = setting(
         "the axis to reduce, or a list of them",
-        OneOf(Whole(), ListOf(Whole()), Nothing()),
+        OneOf(Integer(), ListOf(Integer()), Nothing()),
         None,
         shown="all axes of the sample",
     )
@@ -198,7 +198,7 @@ class Argmax(Operator):
     takes = "number"
     batchless = True
     differs_on_nan = NAN_IS_GREATEST
-    axis: int | None = setting("the axis to look along", OneOf(Whole(), Nothing()), None,
+    axis: int | None = setting("the axis to look along", OneOf(Integer(), Nothing()), None,
                                shown="all axes of the sample")  # fmt: skip
 
     def type(self, x: Tensor) -> Tensor:
@@ -244,7 +244,9 @@ class Cumsum(Operator):
 
     takes = "number"
     batchless = True
-    axis: int | None = setting("the axis to sum along", OneOf(Whole(), Nothing()), None, shown="the only one")
+    axis: int | None = setting(
+        "the axis to sum along", OneOf(Integer(), Nothing()), None, shown="the only one"
+    )
 
     def type(self, x: Tensor) -> Tensor:
         only_axis(x, self.axis, "cumsum")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.dims import Size
-from dlc.compiler.kinds import PerAxis, Whole, Word
+from dlc.compiler.definitions.parameter_types import Integer, Keyword, PerAxis
+from dlc.compiler.dims.dim import Size
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.pooling import need_space
-from dlc.compiler.types import Tensor
 
 # How each number of space axes calls the straight line between two values.
 STRAIGHT = ("linear", "bilinear", "trilinear")
@@ -36,8 +36,8 @@ class Upsample(Operator):
     spatial = True
     differs_on_nan = NAN_SPREADS
 
-    scale: Any = setting("how many times as long, one number or one per axis", PerAxis(Whole(1)))
-    mode: str = setting("how values between are found", Word("nearest", *STRAIGHT, "bicubic"), "nearest")
+    scale: Any = setting("how many times as long, one number or one per axis", PerAxis(Integer(1)))
+    mode: str = setting("how values between are found", Keyword("nearest", *STRAIGHT, "bicubic"), "nearest")
 
     def type(self, x: Tensor) -> Tensor:
         need_space(x, self.name)
@@ -92,9 +92,9 @@ class Resize(Operator):
     spatial = True
     differs_on_nan = NAN_SPREADS
 
-    h: int = setting("height of the result", Whole(1))
-    w: int = setting("width of the result", Whole(1))
-    mode: str = setting("how values between are found", Word("nearest", "bilinear", "bicubic"), "bilinear")
+    h: int = setting("height of the result", Integer(1))
+    w: int = setting("width of the result", Integer(1))
+    mode: str = setting("how values between are found", Keyword("nearest", "bilinear", "bicubic"), "bilinear")
 
     def type(self, x: Tensor) -> Tensor:
         need_image(x, self.name)
@@ -143,7 +143,7 @@ class PixelShuffle(Operator):
 
     spatial = True
 
-    r: int = setting("how many times as high and wide", Whole(1))
+    r: int = setting("how many times as high and wide", Integer(1))
 
     def type(self, x: Tensor) -> Tensor:
         need_image(x, self.name)
@@ -182,8 +182,8 @@ class Crop(Operator):
     batchless = True
     keeps = ("numbers", "axes", "missing")
 
-    h: int = setting("height of the result", Whole(1))
-    w: int = setting("width of the result", Whole(1))
+    h: int = setting("height of the result", Integer(1))
+    w: int = setting("width of the result", Integer(1))
 
     def type(self, x: Tensor) -> Tensor:
         if x.rank < 2:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dlc.compiler.dims import number
-from dlc.compiler.kinds import Whole
+from dlc.compiler.definitions.parameter_types import Integer
+from dlc.compiler.dims.dim import number
+from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.indexing import END
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast
-from dlc.compiler.operators.shape import Shape
-from dlc.compiler.types import Classes, Tensor
+from dlc.compiler.operators.shape import ShapeOperator
 
 FARTHEST = 10**6
 
@@ -20,7 +20,7 @@ def need_steps(x: Tensor, what: str) -> None:
         raise Reject(f"`{what}` needs a sequence, with its steps on axis 0, found {x}", at="x")
 
 
-class Last(Shape):
+class Last(ShapeOperator):
     """The last step, on axis 0 of the sample (torch `select`, ONNX `Gather`)."""
 
     group = "shape"
@@ -46,7 +46,7 @@ class Last(Shape):
     )
 
 
-class Shift(Shape):
+class Shift(ShapeOperator):
     """Every step moved `by` places on along axis 0, to later ones, or with a negative number to earlier ones
     (torch `pad` and indexing, ONNX `Concat` and `Slice`).
 
@@ -57,7 +57,7 @@ class Shift(Shape):
 
     keeps = ("numbers", "axes", "missing")
     group = "shape"
-    by: int = setting("how many places", Whole(-FARTHEST, FARTHEST), 1)
+    by: int = setting("how many places", Integer(-FARTHEST, FARTHEST), 1)
 
     def type(self, x: Tensor) -> Tensor:
         need_steps(x, self.name)

@@ -5,26 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dlc.compiler.dims import Dim, DimError, Size, product, same
-from dlc.compiler.kinds import ListOf, Nothing, Number, OneOf, Whole
+from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, Number, OneOf
+from dlc.compiler.dims.dim import Dim, DimError, Size, product, same
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import (
-    DTYPES,
-    need_fit,
-    only_axis,
-    onnx_reshape,
-    sample_axis,
-)
-from dlc.compiler.types import Tensor
+from dlc.compiler.operators.operands import DTYPES, need_fit, only_axis, onnx_reshape, sample_axis
 
 
-class Shape(Operator, abstract=True):
+class ShapeOperator(Operator, abstract=True):
     keeps = ("numbers", "missing")
     takes = "any"
     batchless = True
 
 
-class Flatten(Shape):
+class Flatten(ShapeOperator):
     """All axes of the sample as one (torch `flatten`, ONNX `Flatten`)."""
 
     def type(self, x: Tensor) -> Tensor:
@@ -49,13 +43,13 @@ class Flatten(Shape):
     )
 
 
-class Reshape(Shape):
+class Reshape(ShapeOperator):
     """The same values in another shape; one size may be -1 and follows from the others
     (torch `reshape`, ONNX `Reshape`)."""
 
     sizes: tuple[Any, ...] = setting(
         "sizes of the result's axes, or a list of them; -1 for what is left",
-        OneOf(Whole(-1, symbolic=True), ListOf(Whole(-1, symbolic=True))),
+        OneOf(Integer(-1, symbolic=True), ListOf(Integer(-1, symbolic=True))),
         rest=True,
     )
 
@@ -125,7 +119,7 @@ class Reshape(Shape):
     )
 
 
-class Transpose(Shape):
+class Transpose(ShapeOperator):
     """The axes of the sample in another order; bare, the last two change places (torch `permute`,
     ONNX `Transpose`)."""
 
@@ -138,7 +132,7 @@ class Transpose(Shape):
 
     axes: tuple[Any, ...] = setting(
         "all axes of the sample in their new order, or a list of them",
-        OneOf(Whole(), ListOf(Whole())),
+        OneOf(Integer(), ListOf(Integer())),
         (),
         rest=True,
         shown="the last two change places",
@@ -185,15 +179,15 @@ class Transpose(Shape):
     )
 
 
-class Pad(Shape):
+class Pad(ShapeOperator):
     """More entries before and after those of an axis (torch `pad`, ONNX `Pad`)."""
 
     keeps = ("numbers", "axes", "missing")
     takes = "number"
-    before: int = setting("how many entries before", Whole(0))
-    after: int = setting("how many entries after", Whole(0))
+    before: int = setting("how many entries before", Integer(0))
+    after: int = setting("how many entries after", Integer(0))
     axis: int | None = setting(
-        "the axis to make longer", OneOf(Whole(), Nothing()), None, shown="the only one"
+        "the axis to make longer", OneOf(Integer(), Nothing()), None, shown="the only one"
     )
     value: float = setting("what the new entries hold", Number(keeps_whole=True), 0)
 
@@ -235,12 +229,12 @@ class Pad(Shape):
 # --- put in by the compiler -------------------------------------------------------------------------------
 
 
-class Unsqueeze(Shape):
+class Unsqueeze(ShapeOperator):
     """Axes of size 1 before those of the sample, behind the batch (torch `unsqueeze`, ONNX `Unsqueeze`)."""
 
     public = False
     glue = True
-    axes: int = setting("how many", Whole(1))
+    axes: int = setting("how many", Integer(1))
 
     def type(self, x: Tensor) -> Tensor:
         return x.with_shape(*[1] * self.axes, *x.shape)
@@ -255,7 +249,7 @@ class Unsqueeze(Shape):
         return op.Unsqueeze(x, op.constant(list(range(first, first + self.axes)), "int64"))
 
 
-class ExpandBatch(Shape):
+class ExpandBatch(ShapeOperator):
     """The same value for every sample of the batch (torch `expand`, ONNX `Expand`)."""
 
     public = False

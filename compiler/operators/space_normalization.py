@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dlc.compiler.dims import Size, product
-from dlc.compiler.initial import Ones, Zeros
-from dlc.compiler.kinds import Number, Whole
+from dlc.compiler.definitions.initializers import Ones, Zeros
+from dlc.compiler.definitions.parameter_types import Integer, Number
+from dlc.compiler.dims.dim import Size, product
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape
-from dlc.compiler.types import Tensor
 
 LEAST = 2.0**-126  # the least number of float32 that has all its digits
 
@@ -38,7 +38,7 @@ class Groupnorm(_OverSpace):
     the group and all space axes; weight and bias are per channel.
     """
 
-    groups: int = setting("how many groups the channels come in", Whole(1))
+    groups: int = setting("how many groups the channels come in", Integer(1))
     eps: float = setting("added to the variance", Number(minimum=0), 1e-5, usual=(1e-12, 0.1))
 
     def type(self, x: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ class LocalResponseNorm(_OverSpace):
 
     normalizes = False
 
-    size: int = setting("how many channels count", Whole(1))
+    size: int = setting("how many channels count", Integer(1))
     alpha: float = setting("how much their squares count", Number(minimum=0), 1e-4)
     beta: float = setting("exponent", Number(), 0.75)
     k: float = setting("added to the sum", Number(above=0), 1.0)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from dlc.compiler.dims import Size
-    from dlc.compiler.initial import Initial
+    from dlc.compiler.definitions.initializers import Initializer
+    from dlc.compiler.dims.dim import Size
 
 
 @record
@@ -22,5 +22,5 @@ class WeightSpec:
     leaf: str
     shape: tuple[Size, ...]
     role: str = "weight"
-    initial: Initial | None = None
+    initial: Initializer | None = None
     fans: tuple[Size, Size] = (1, 1)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.initial import Zeros
-from dlc.compiler.ir import Graph, Node, Value, Weight
+from dlc.compiler.definitions.initializers import Zeros
+from dlc.compiler.ir.graph import Graph, Node, Value, Weight
 from dlc.compiler.operators.arithmetic import nested_list
 
 if TYPE_CHECKING:

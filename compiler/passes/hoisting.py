@@ -6,14 +6,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims import Dim
-from dlc.compiler.ir import Graph, GraphInput
-from dlc.compiler.passes.extension import prune, rewired
+from dlc.compiler.dims.dim import Dim
+from dlc.compiler.ir.graph import Graph, GraphInput
+from dlc.compiler.passes.graph_rewrite import prune, rewired
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from dlc.compiler.ir import Node, Value
+    from dlc.compiler.ir.graph import Node, Value
 
 EARLY = "early/"  # before the name of what is handed over: no field of the data has such a name
 

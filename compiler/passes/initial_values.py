@@ -6,14 +6,14 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from dlc.compiler.initial import Auto, HeNormal, Initial, LecunNormal, XavierNormal
+from dlc.compiler.definitions.initializers import Auto, HeNormal, Initializer, LecunNormal, XavierNormal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.ir import Graph, Node, Value
+    from dlc.compiler.ir.graph import Graph, Node, Value
 
-BY_ACTIVATION: dict[str, Initial] = {"he": HeNormal(), "lecun": LecunNormal(), "": XavierNormal()}
+BY_ACTIVATION: dict[str, Initializer] = {"he": HeNormal(), "lecun": LecunNormal(), "": XavierNormal()}
 
 
 def choose(graph: Graph) -> Graph:
@@ -21,7 +21,7 @@ def choose(graph: Graph) -> Graph:
     readers = graph.readers()
     wanted = wanted_starts(graph, readers)
 
-    def pick(value: Value) -> Initial:
+    def pick(value: Value) -> Initializer:
         node = next((n for n in readers.get(value, ()) if value in n.weights.values()), None)
         if node is None:
             return XavierNormal()

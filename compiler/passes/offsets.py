@@ -10,20 +10,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.ir import Node, Value
-from dlc.compiler.names import Names
+from dlc.compiler.ir.graph import Node, Value
+from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.operators.arithmetic import Cast, Constant
-from dlc.compiler.passes.needed import ends
+from dlc.compiler.passes.liveness import ends
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir import Graph
+    from dlc.compiler.ir.graph import Graph
     from dlc.compiler.operators.base import Operator
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 EXACT = ("int32", "int64", "float64")  # elements with numbers that float32 does not hold
 
 
-def keep(program: Program) -> Program:
+def keep(program: CompiledProgram) -> CompiledProgram:
     """The program with offsets subtracted in float64."""
     wide = wide_nodes(program.graph)
     if not wide:
@@ -83,7 +83,7 @@ class Widening:
     def __init__(self, graph: Graph, wide: set[Node]) -> None:
         self.nodes: list[Node] = []
         self.producers = graph.producers()
-        self.names = Names(x.name for x in (*graph.values(), *graph.nodes))
+        self.names = UniqueNames(x.name for x in (*graph.values(), *graph.nodes))
         self.wide: dict[Value, Value] = {}  # float64 values by what they stand for
         self.weights: dict[Value, Value] = {}
         for node in graph.nodes:

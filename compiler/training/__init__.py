@@ -1,10 +1,11 @@
 from dlc.compiler.training import (  # noqa: F401
     adam,
-    beginning,
     class_losses,
     class_metrics,
-    clipping,
     derivatives,
+    early_stopping,
+    gradient_clipping,
+    initial_state,
     lbfgs,
     muon,
     number_metrics,
@@ -14,6 +15,5 @@ from dlc.compiler.training import (  # noqa: F401
     schedules,
     score_losses,
     sequence_losses,
-    stopping,
     tensor_losses,
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dlc.compiler.definition import setting
-from dlc.compiler.kinds import Number
+from dlc.compiler.definitions.definition import setting
+from dlc.compiler.definitions.parameter_types import Number
 from dlc.compiler.training.optimizers import Optimizer, fused
 
 

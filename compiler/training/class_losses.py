@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler import answers
-from dlc.compiler.kinds import ListOf, Nothing, Number, OneOf
+from dlc.compiler import output_kinds
+from dlc.compiler.definitions.parameter_types import ListOf, Nothing, Number, OneOf
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.training.losses import Loss, agree, check_number, clash, is_number, torch_agree
-from dlc.compiler.types import Tensor
 
 LEAST = 1e-30  # what counts, at least, where a mean is taken of it
 
@@ -151,7 +151,7 @@ class Dice(Loss):
 
 def class_axis(scores: Tensor) -> int:
     """The axis of the classes in a sample of scores, counted from its first."""
-    return answers.class_axis(scores.rank) % scores.rank
+    return output_kinds.class_axis(scores.rank) % scores.rank
 
 
 def of_places(scores: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
         return
     wanted = [] if target.shape == (1,) and prediction.rank == 1 else list(target.shape)
     count = target.classes.count if target.classes else prediction.shape[class_axis(prediction)]
-    wanted.insert(answers.class_axis(len(wanted) + 1) % (len(wanted) + 1), count)
+    wanted.insert(output_kinds.class_axis(len(wanted) + 1) % (len(wanted) + 1), count)
     code = clash(prediction.shape, tuple(wanted))
     if code:
         raise Reject(f"for the target {spell_classes(target)}, `{loss.name}` takes scores "

@@ -11,12 +11,12 @@ import re
 from abc import abstractmethod
 from typing import Any
 
-from dlc.compiler.definition import setting
-from dlc.compiler.dims import number
-from dlc.compiler.kinds import Nothing, OneOf, Word
-from dlc.compiler.training.counts import area, confusion, pooled, tallies
-from dlc.compiler.training.metrics import Metric, State, Table
-from dlc.compiler.types import Tensor
+from dlc.compiler.definitions.definition import setting
+from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
+from dlc.compiler.dims.dim import number
+from dlc.compiler.ir.types import Tensor
+from dlc.compiler.training.metric_counts import area, confusion, pooled, tallies
+from dlc.compiler.training.metrics import CountTable, Metric, State
 
 CLASSIFIED = ("class", "binary")
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -45,7 +45,7 @@ class _PerClass(Metric, abstract=True):
     average: str | None = setting(
         "how classes are put together: `macro` all alike, `weighted` by their rows, `micro` all rows alike; "
         "`none` gives a figure for each class",
-        OneOf(Word("macro", "weighted", "micro"), Nothing()),
+        OneOf(Keyword("macro", "weighted", "micro"), Nothing()),
         "macro",
         keyword=True,
     )
@@ -149,7 +149,7 @@ class ConfusionMatrix(Metric):
         names = ("no", "yes")
         if classes and (state.type.element == "class" or classes.names):
             names = classes.texts
-        return Table(names, tuple(tuple(map(int, row)) for row in matrix))
+        return CountTable(names, tuple(tuple(map(int, row)) for row in matrix))
 
 
 class Perplexity(Metric):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler import foreign
-from dlc.compiler.definition import family
-from dlc.compiler.suggest import nearest
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.diagnostics.suggest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.training.metrics import Metric
-    from dlc.compiler.types import Tensor
 
 # What the parts of the rows are called elsewhere.
 PARTS = {"val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
@@ -62,5 +62,5 @@ def spoken(name: str, part: str) -> str:
     if first in PARTS and rest:
         part, name = PARTS[first], rest
     known = ("loss", *family("metric"))
-    metric = name if name in known else foreign.named(name, "metric") or nearest(name, known) or ""
+    metric = name if name in known else aliases.named(name, "metric") or nearest(name, known) or ""
     return f"{part}.{metric}" if metric else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definition import setting
-from dlc.compiler.kinds import Nothing, Number, OneOf, Whole, Word
+from dlc.compiler.definitions.definition import setting
+from dlc.compiler.definitions.parameter_types import Integer, Keyword, Nothing, Number, OneOf
 from dlc.compiler.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ class Lbfgs(Optimizer):
     recomputes = True
 
     lr: float = setting("learning rate", Number(above=0), 1.0, usual=(1e-3, 2))
-    max_iter: int = setting("changes of the weights in a step", Whole(1), 20)
-    max_eval: int | None = setting("computations of the loss in a step", OneOf(Whole(1), Nothing()), None,
+    max_iter: int = setting("changes of the weights in a step", Integer(1), 20)
+    max_eval: int | None = setting("computations of the loss in a step", OneOf(Integer(1), Nothing()), None,
                                    shown="5 / 4 of `max_iter`")  # fmt: skip
     tolerance_grad: float = setting("gradient at which a step ends", Number(minimum=0), 1e-7)
     tolerance_change: float = setting("change of loss or weights at which a step ends",
                                       Number(minimum=0), 1e-9)  # fmt: skip
-    history_size: int = setting("gradients that are remembered", Whole(1, 10_000), 100)
+    history_size: int = setting("gradients that are remembered", Integer(1, 10_000), 100)
     line_search: str | None = setting("how far to go; torch calls it `line_search_fn`",
-                                      OneOf(Word("strong_wolfe"), Nothing()), None,
+                                      OneOf(Keyword("strong_wolfe"), Nothing()), None,
                                       shown="`lr` as it is")  # fmt: skip
 
     def torch(self, optim, weights):

@@ -8,11 +8,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from dlc.compiler.dims import Size, product, same
-from dlc.compiler.kinds import Nothing, OneOf, Word
+from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
+from dlc.compiler.dims.dim import Size, product, same
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.types import Tensor
 
 
 class InLosses(Operator, family="loss", what="a loss"):
@@ -37,7 +37,7 @@ class Loss(InLosses, abstract=True):
     reduce: str | None = setting(
         "`mean` over the batch, `sum` over a sample and then the mean over the batch, `none` to keep "
         "the sample's axes",
-        OneOf(Word("mean", "sum"), Nothing()),
+        OneOf(Keyword("mean", "sum"), Nothing()),
         "mean",
         keyword=True,
     )

@@ -7,17 +7,17 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dlc.compiler.definition import Definition
+from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.ir.types import Tensor
 
 
 @record
-class Answer:
+class Prediction:
     """What the artifact says of an output, for a batch, as arrays: the value (class numbers, booleans,
     numbers), and for a class the probabilities of all classes, for a binary that of yes."""
 
@@ -26,7 +26,7 @@ class Answer:
 
 
 @record
-class Table:
+class CountTable:
     """Counts: a row for what was true, a column for what was answered."""
 
     labels: tuple[str, ...]
@@ -87,7 +87,7 @@ class Metric(Definition, family="metric", what="a metric"):
         return State(type)
 
     @abstractmethod
-    def update(self, np: Any, state: State, answer: Answer, target: Any) -> None:
+    def update(self, np: Any, state: State, answer: Prediction, target: Any) -> None:
         raise NotImplementedError
 
     @abstractmethod

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dlc.compiler.definition import Reject, setting
-from dlc.compiler.kinds import Flag, Number, Whole, Word
+from dlc.compiler.definitions.definition import Reject, setting
+from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, Number
 from dlc.compiler.training.optimizers import Optimizer, fused
 
 MISSING = "E0807"
@@ -20,12 +20,12 @@ class Muon(Optimizer):
     lr: float = setting("learning rate, also of what follows `adamw`", Number(above=0), 1e-3,
                         usual=(1e-6, 0.2))  # fmt: skip
     momentum: float = setting("share of the last change that is kept", Number(minimum=0, below=1), 0.95)
-    nesterov: bool = setting("look ahead along the momentum", Flag(), True)
+    nesterov: bool = setting("look ahead along the momentum", Boolean(), True)
     eps: float = setting("added to the norm", Number(above=0), 1e-7)
-    ns_steps: int = setting("steps of Newton and Schulz", Whole(1, 99), 5)
+    ns_steps: int = setting("steps of Newton and Schulz", Integer(1, 99), 5)
     adjust_lr_fn: str = setting("how the learning rate follows the shape of a matrix; `match_rms_adamw` lets "
                                 "one rate suit both kinds of weights",
-                                Word("original", "match_rms_adamw"), "original")  # fmt: skip
+                                Keyword("original", "match_rms_adamw"), "original")  # fmt: skip
     weight_decay: float = setting("decay of the weights at every step, times the learning rate",
                                   Number(minimum=0), 0.1, keyword=True)  # fmt: skip
 

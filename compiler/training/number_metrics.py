@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from dlc.compiler.training.counts import Moments
+from dlc.compiler.ir.types import FLOATS, INTEGERS
+from dlc.compiler.training.metric_counts import Moments
 from dlc.compiler.training.metrics import Metric
-from dlc.compiler.types import FLOATS, INTEGERS
 
 
 class _Error(Metric, abstract=True):
@@ -28,7 +28,7 @@ class _Error(Metric, abstract=True):
         return state.mean()
 
 
-class Mae(_Error):
+class MaeMetric(_Error):
     """Mean absolute error (scikit-learn `mean_absolute_error`)."""
 
     def of(self, np, difference):

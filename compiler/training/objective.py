@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.definition import setting
-from dlc.compiler.dims import product
-from dlc.compiler.kinds import Defined, Nothing, OneOf
+from dlc.compiler.definitions.definition import setting
+from dlc.compiler.definitions.parameter_types import MemberOf, Nothing, OneOf
+from dlc.compiler.dims.dim import product
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.types import Tensor
 
 
 class BatchMean(Operator):
@@ -41,7 +41,7 @@ class Penalty(Operator):
     takes = "any"
     batchless = True
 
-    regularizer: Any = setting("the regularizer", Defined("regularizer"))
+    regularizer: Any = setting("the regularizer", MemberOf("regularizer"))
 
     def type(self, *tensors: Tensor) -> Tensor:
         return Tensor("float", batched=False)
@@ -68,7 +68,7 @@ class SumAndWeight(Operator):
     mixes = True
 
     of: Any = setting("what makes the mean; none for a number of the whole batch",
-                      OneOf(Defined("operator"), Nothing()), None)  # fmt: skip
+                      OneOf(MemberOf("operator"), Nothing()), None)  # fmt: skip
 
     def type(self, *operands: Tensor) -> tuple[Tensor, Tensor]:
         return Tensor("float", batched=False), Tensor("float", batched=False)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dlc.compiler.definition import Definition, setting
-from dlc.compiler.kinds import Defined, Flag, ListOf, Number, Reject, Word
-from dlc.compiler.training.beginning import Meant, NetOrWeight
+from dlc.compiler.definitions.definition import Definition, setting
+from dlc.compiler.definitions.parameter_types import Boolean, Keyword, ListOf, MemberOf, Number, Reject
+from dlc.compiler.training.initial_state import Meant, NetOrWeight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Self
 
-    from dlc.compiler.ir import Weight
+    from dlc.compiler.ir.graph import Weight
 
 # Where torch has kernels that update all weights in one call.
 FUSED_ON = ("cpu", "cuda", "mps")
@@ -31,7 +31,7 @@ class Optimizer(Definition, family="optimizer", what="an optimizer"):
         keyword=True,
     )
     decay: str = setting("which weights `weight_decay` acts on; `weights` are those of layers, without "
-                         "biases and norms", Word("all", "weights"), "all", keyword=True)  # fmt: skip
+                         "biases and norms", Keyword("all", "weights"), "all", keyword=True)  # fmt: skip
     on: tuple[Any, ...] = setting(
         "the nets and declared weights that it changes; without, what no other entry of a list takes",
         ListOf(NetOrWeight()), (), keyword=True,
@@ -68,7 +68,7 @@ class Optimizers(ListOf):
     """An optimizer, or a list of them, each for weights of its own."""
 
     def __init__(self) -> None:
-        super().__init__(Defined("optimizer"))
+        super().__init__(MemberOf("optimizer"))
 
     def describe(self) -> str:
         return f"{self.each.describe()}, or a list of them with `on=`"
@@ -108,7 +108,7 @@ class Sgd(Optimizer):
 
     lr: float = setting("learning rate", Number(above=0), usual=(1e-5, 1))
     momentum: float = setting("share of the last change that is kept", Number(minimum=0, below=1), 0)
-    nesterov: bool = setting("look ahead along the momentum", Flag(), False)
+    nesterov: bool = setting("look ahead along the momentum", Boolean(), False)
 
     def check(self):
         super().check()
@@ -131,7 +131,7 @@ class Rmsprop(Optimizer):
     alpha: float = setting("decay of the running mean square", Number(minimum=0, below=1), 0.99)
     eps: float = setting("added to the root", Number(above=0), 1e-8)
     momentum: float = setting("share of the last change that is kept", Number(minimum=0, below=1), 0)
-    centered: bool = setting("divide by the running deviation instead", Flag(), False)
+    centered: bool = setting("divide by the running deviation instead", Boolean(), False)
 
     def torch(self, optim, weights):
         return optim.RMSprop(weights, self.lr, alpha=self.alpha, eps=self.eps, momentum=self.momentum,

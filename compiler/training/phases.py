@@ -9,12 +9,12 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.ir import Value, Weight
-    from dlc.compiler.training.clipping import Clip
+    from dlc.compiler.ir.graph import Value, Weight
+    from dlc.compiler.training.gradient_clipping import GradientClip
     from dlc.compiler.training.optimizers import Optimizer
     from dlc.compiler.training.regularizers import Regularizer
     from dlc.compiler.training.schedules import Schedule
-    from dlc.compiler.training.section import Train
+    from dlc.compiler.training.train_section import Train
 
 
 @record(eq=False)
@@ -31,7 +31,7 @@ class Objective:
     optimizers: tuple[Optimizer, ...]
     schedule: Schedule
     regularize: tuple[Regularizer, ...]
-    clip: Clip | None
+    clip: GradientClip | None
     times: int = 1
 
     def learnt(self, weights: tuple[Weight, ...]) -> list[Weight]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from dlc.compiler.kinds import Flag, Number
+from dlc.compiler.definitions.parameter_types import Boolean, Number
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, setting
 from dlc.compiler.training.losses import Loss, agree, check_number, reduced, torch_agree
-from dlc.compiler.types import Tensor
 
 
 class Pointwise(Loss, abstract=True):
@@ -116,7 +116,9 @@ class Poisson(Pointwise):
     """
 
     wants = "predictions above 0, as `exp` and `softplus` make them; with `log=true` small ones"
-    log: bool = setting("whether the prediction is the logarithm of the count", Flag(), False, keyword=True)
+    log: bool = setting(
+        "whether the prediction is the logarithm of the count", Boolean(), False, keyword=True
+    )
 
     def takes_only(self):
         return None if self.log else ("counts above 0", "`exp` or `softplus`")

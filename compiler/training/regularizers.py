@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from dlc.compiler.definition import Definition, setting
-from dlc.compiler.kinds import Nothing, Number, OneOf
-from dlc.compiler.training.beginning import NetOrWeight
+from dlc.compiler.definitions.definition import Definition, setting
+from dlc.compiler.definitions.parameter_types import Nothing, Number, OneOf
+from dlc.compiler.training.initial_state import NetOrWeight
 
 
 class NetOrTensor(NetOrWeight):
@@ -30,7 +30,7 @@ class Regularizer(Definition, family="regularizer", what="a regularizer"):
     @property
     def value(self) -> Any:
         """The tensor it acts on, an `ir.Value`, or none where it acts on weights."""
-        from dlc.compiler.ir import Value
+        from dlc.compiler.ir.graph import Value
 
         return self.on if isinstance(self.on, Value) else None
 

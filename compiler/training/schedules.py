@@ -7,8 +7,8 @@ from abc import abstractmethod
 from math import cos, inf, pi
 from typing import Any, ClassVar
 
-from dlc.compiler.definition import Definition, setting
-from dlc.compiler.kinds import Number, Reject, Whole
+from dlc.compiler.definitions.definition import Definition, setting
+from dlc.compiler.definitions.parameter_types import Integer, Number, Reject
 from dlc.compiler.record import record
 
 
@@ -42,7 +42,7 @@ class Schedule(Definition, family="schedule", what="a schedule"):
         return None
 
 
-class Constant(Schedule):
+class ConstantSchedule(Schedule):
     """The same learning rate throughout."""
 
     def rate(self, lr, step, steps, seen=None):
@@ -52,13 +52,13 @@ class Constant(Schedule):
         return ""
 
 
-class Step(Schedule):
+class StepSchedule(Schedule):
     """The learning rate times `by` after every `every` steps (torch `StepLR`)."""
 
     usage = "step(every=1000, by=0.5)"
     awaits = "every"
 
-    every: int = setting("steps between two changes", Whole(1))
+    every: int = setting("steps between two changes", Integer(1))
     by: float = setting("factor of each change", Number(above=0))
 
     def rate(self, lr, step, steps, seen=None):
@@ -82,7 +82,7 @@ class Exponential(Schedule):
         return f"{lr} * {self.by}**step"
 
 
-class Cosine(Schedule):
+class CosineSchedule(Schedule):
     """Half a cosine from the learning rate down to `to`, after a linear warm-up
     (torch `CosineAnnealingLR`).
 
@@ -91,7 +91,7 @@ class Cosine(Schedule):
 
     awaits = "warmup"
 
-    warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
+    warmup: int = setting("steps in which the rate rises to its full value", Integer(0), 0)
     to: float = setting("learning rate at the end", Number(minimum=0), 0)
 
     def check(self, lr):
@@ -120,7 +120,7 @@ class Linear(Schedule):
 
     awaits = "warmup"
 
-    warmup: int = setting("steps in which the rate rises to its full value", Whole(0), 0)
+    warmup: int = setting("steps in which the rate rises to its full value", Integer(0), 0)
 
     def rate(self, lr, step, steps, seen=None):
         if step < self.warmup:
@@ -182,7 +182,7 @@ class Plateau(Schedule):
     epochs, where the other schedules count in steps.
     """
 
-    patience: int = setting("epochs to wait for a better loss", Whole(0), 10)
+    patience: int = setting("epochs to wait for a better loss", Integer(0), 10)
     by: float = setting("factor of each change", Number(above=0, below=1), 0.1)
 
     better = 1e-4  # the share of the least loss by which a better one is less

@@ -9,35 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError
-from dlc.compiler.format import laid_out
-from dlc.compiler.lower.given import accept, weights_of
-from dlc.compiler.lower.weights import check_known
-from dlc.compiler.passes import forms
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.format.formatter import laid_out
+from dlc.compiler.lower.given_weights import accept, weights_of
+from dlc.compiler.lower.initial_weights import check_known
+from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.compare import TOLERANCE
-from dlc.runtime.artifact.contents import look_at
+from dlc.runtime.artifact.digest import seal
 from dlc.runtime.artifact.metadata import UNSEALED, describe
+from dlc.runtime.artifact.model_scan import look_at
 from dlc.runtime.artifact.parity import Comparison, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
 from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
-from dlc.runtime.artifact.seal import seal
 from dlc.runtime.artifact.write import in_memory, onnx_model, raw_types, save, staged
+from dlc.runtime.class_labels import raw_labels
 from dlc.runtime.errors import ArtifactError
-from dlc.runtime.labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from dlc.compiler.ir import Graph
-    from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.program import CompiledProgram
 
 BATCHES = (1, 2, 7, 0)  # of none last: what fails for all is blamed where there are numbers to look at
 REAL_ROWS = 64
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What was written: the path, its size, the worst difference from torch, on how many batches they were
     compared, and which rows were left out of the comparison, in words."""
 
@@ -48,9 +48,9 @@ class Exported:
     excused: tuple[str, ...] = ()
 
 
-def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
+def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Path, *,
            rows: Mapping[str, np.ndarray] | None = None, figures: Mapping[str, Any] | None = None,
-           fingerprint: str = "", columns: Mapping[str, Any] | None = None) -> Exported:  # fmt: skip
+           fingerprint: str = "", columns: Mapping[str, Any] | None = None) -> ExportResult:  # fmt: skip
     """Prove the artifact equal to the torch module on random and on real rows, then write it.
 
     `rows` are raw rows of the data, `figures` what training measured,
@@ -59,7 +59,7 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
     program.check_answers()
     check_known(program.graph, weights)
     weights = accept(weights_of(program.graph), weights)
-    graph = forms.inference(program)
+    graph = specialize.inference(program)
     types = raw_types(program, graph)
     metadata = describe(program, laid_out(program.source), types, columns)
     metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
@@ -81,14 +81,14 @@ def export(program: Program, weights: Mapping[str, np.ndarray], path: Path, *,
         seal(place)
         check_openable(place, program)
         size = sum(file.stat().st_size for file in place.parent.iterdir())
-    return Exported(path, size, worst, len(batches), excused)
+    return ExportResult(path, size, worst, len(batches), excused)
 
 
-def rehearse(program: Program, weights: Mapping[str, np.ndarray]) -> None:
+def rehearse(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> None:
     """Make the artifact of these weights and hold it against torch on one row, before time is spent on
     training them. Raises what `export` would; nothing is left behind."""
     program.check_answers()
-    graph = forms.inference(program)
+    graph = specialize.inference(program)
     what, raw = next(comparisons(graph, raw_types(program, graph), None, program.train.seed))
     with in_memory(onnx_model(program, graph, weights, {})) as model:
         Parity(program, graph, weights, model).hold(f"{what}, before training", raw)
@@ -100,7 +100,7 @@ def told(held: Iterable[Comparison], rows: int) -> tuple[str, ...]:
     return tuple(f"{count} of {rows} rows are left out: {excuse}" for excuse, count in counts.most_common())
 
 
-def check_openable(place: Path, program: Program) -> None:
+def check_openable(place: Path, program: CompiledProgram) -> None:
     """Refuse to write what `dlc.load` would not open."""
     try:
         look_at(place)

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import ml_dtypes
 import numpy as np
 
-from dlc.compiler.quoting import listed, shorten
-from dlc.runtime.data import outside
+from dlc.compiler.diagnostics.quoting import listed, shorten
+from dlc.runtime.data import unknown_classes
+from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.encode import Purpose, encode
-from dlc.runtime.data.given import as_array, column_of
-from dlc.runtime.data.mistakes import Refused
 from dlc.runtime.data.numerals import help_for
+from dlc.runtime.data.python_columns import as_array, column_of
 from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.types import Tensor
-    from dlc.runtime.data.outside import Outside
+    from dlc.compiler.ir.types import Tensor
     from dlc.runtime.data.source import Column
+    from dlc.runtime.data.unknown_classes import Outside
 
 BFLOAT16 = "tensor(bfloat16)"
 
@@ -57,10 +57,10 @@ def array(wanted: Any, type: Tensor, given: Any, found: list[Outside]) -> np.nda
     except Refused as refused:
         raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {told(refused, type)}") from None
     if type.element == "class" and type.classes is not None:
-        lost = outside.lost(made, type)
-        some = outside.count(wanted.name, lost, outside.examples([column], [made]))
+        lost = unknown_classes.lost(made, type)
+        some = unknown_classes.count(wanted.name, lost, unknown_classes.examples([column], [made]))
         found += [some] if some else []
-        return outside.counted(made, type.classes)
+        return unknown_classes.counted(made, type.classes)
     return made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
 
 

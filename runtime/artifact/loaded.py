@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.answers import kind_of
-from dlc.compiler.quoting import shorten
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.output_kinds import kind_of
 from dlc.runtime import memory
-from dlc.runtime.arguments import path_of
-from dlc.runtime.artifact.contents import Contents, look_at, no_artifact
 from dlc.runtime.artifact.inputs import arrays
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
+from dlc.runtime.artifact.model_scan import Contents, look_at, no_artifact
 from dlc.runtime.artifact.proof import proved_types
 from dlc.runtime.artifact.session import BATCH, OF_PYTHON, open_session, run
 from dlc.runtime.data.sources.frames import frame_help, is_frame, open_frame
 from dlc.runtime.errors import ArtifactError, DeviceError
-from dlc.runtime.runs import model_at
+from dlc.runtime.python_arguments import path_of
+from dlc.runtime.run_folder import model_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.compiler.types import Tensor
-    from dlc.runtime.data.outside import Outside
+    from dlc.compiler.ir.types import Tensor
     from dlc.runtime.data.source import Opened
+    from dlc.runtime.data.unknown_classes import Outside
 
 COPIES = 2  # of the weights, while ONNX Runtime opens them
 SHARE = 0.75  # of the memory that is free besides goes to the tensors of a run

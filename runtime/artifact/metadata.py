@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import free, number
-from dlc.compiler.ir import Output, Value
-from dlc.compiler.quoting import shorten
-from dlc.compiler.sections import Column, Columns
-from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
-from dlc.runtime.labels import classes_from_json
+from dlc.compiler.definitions.sections import ColumnField, Columns
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.dims.dim import free, number
+from dlc.compiler.ir.graph import Output, Value
+from dlc.compiler.ir.types import ELEMENTS, MAX_RANK, Classes, Tensor
+from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 PREFIX = "dlc."
 FORMAT = 1
@@ -178,7 +178,10 @@ def is_size(value: Any) -> bool:
 
 
 def describe(
-    program: Program, spec: str, inputs: Mapping[str, Tensor], columns: Mapping[str, Any] | None = None
+    program: CompiledProgram,
+    spec: str,
+    inputs: Mapping[str, Tensor],
+    columns: Mapping[str, Any] | None = None,
 ) -> Metadata:
     """What is known of a program before it was trained; `inputs` are those that the artifact takes,
     `columns` what the data filled fields from, in place of what the `data` section says of it."""
@@ -199,11 +202,11 @@ def describe(
     )
 
 
-def other_columns(program: Program, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """The columns of each field that has not one column of its own name."""
     fields = program.data.fields if program.data is not None else {}
     written = {n: f.columns for n, f in fields.items() if isinstance(f, Columns)}
-    written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, Column)}
+    written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
     once = {n: list(dict.fromkeys(columns)) for n, columns in {**written, **filled}.items()}
     return {n: columns for n, columns in once.items() if columns != [n]}
 

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
 from dlc.runtime.artifact.compare import TOLERANCE
-from dlc.runtime.artifact.reference import Answer, Reference
+from dlc.runtime.artifact.divergence import TIE, Batch, Excuse, Excuses, Stages
 from dlc.runtime.artifact.session import open_session, run
-from dlc.runtime.artifact.stages import TIE, Batch, Excuse, Excuses, Stages
+from dlc.runtime.artifact.torch_reference import Reference, ReferenceOutput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dlc.compiler.ir import Graph, Node
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Graph, Node
+    from dlc.compiler.program import CompiledProgram
 
 PARTED = "E0811"
-HELP = "the artifact was not written; please report the spec as a mistake in dlc"
+HELP = "the artifact was not written; please report the spec as an error in dlc"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Comparison:
     """What torch answers on a batch, with the slack that the artifact has, the worst difference, and how many
     rows are out of the comparison, by their excuse."""
 
-    answers: dict[str, Answer]
+    answers: dict[str, ReferenceOutput]
     worst: float
     excused: Mapping[Excuse, int]
 
@@ -39,7 +39,11 @@ class Parity:
     """An artifact, held against the torch module of the same graph."""
 
     def __init__(
-        self, program: Program, graph: Graph, weights: Mapping[str, np.ndarray], artifact: bytes | Path
+        self,
+        program: CompiledProgram,
+        graph: Graph,
+        weights: Mapping[str, np.ndarray],
+        artifact: bytes | Path,
     ) -> None:
         self.graph, self.artifact = graph, artifact
         self.stages = Stages(program, graph, weights)
@@ -66,7 +70,7 @@ class Parity:
             raise CompileError([parted(self.graph, wrong[0], what, apart, node)])
         return self.held(allowed, found, answers, excuses)
 
-    def held(self, allowed: dict[str, Answer], found: Batch, answers: dict[str, Answer],
+    def held(self, allowed: dict[str, ReferenceOutput], found: Batch, answers: dict[str, ReferenceOutput],
              excuses: Excuses) -> Comparison:  # fmt: skip
         """The comparison, with every row counted in which an answer is another than torch's."""
         worst = max((a.differs(found[n]) for n, a in allowed.items()), default=0.0)
@@ -91,7 +95,7 @@ class Parity:
             raise CompileError([refused(on, self.stages.first_refused(raw), error)]) from error
 
 
-def differing(answers: dict[str, Answer], found: Batch) -> list[str]:
+def differing(answers: dict[str, ReferenceOutput], found: Batch) -> list[str]:
     return [name for name, answer in answers.items() if not answer.differs(found[name]) <= TOLERANCE]
 
 

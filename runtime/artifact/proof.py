@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.dims import number
-from dlc.compiler.quoting import shorten
-from dlc.compiler.types import MAX_CLASSES, MAX_RANK
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.dims.dim import number
+from dlc.compiler.ir.types import MAX_CLASSES, MAX_RANK
 from dlc.runtime import memory
 from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference
 from dlc.runtime.artifact.metadata import type_from_json, type_to_json
@@ -21,10 +21,10 @@ from dlc.runtime.strict_json import all_are, is_table, is_whole
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.ir.types import Tensor
     from dlc.runtime.artifact.metadata import Metadata
     from dlc.runtime.artifact.parity import Parity
-    from dlc.runtime.artifact.reference import Answer
+    from dlc.runtime.artifact.torch_reference import ReferenceOutput
 
 BATCH = 2
 PROOF = "the rows of the recorded proof"
@@ -56,7 +56,7 @@ def is_finite(values: np.ndarray) -> bool:
     return values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
-def recorded(answer: Answer) -> dict[str, Any]:
+def recorded(answer: ReferenceOutput) -> dict[str, Any]:
     """The values, and where rounding may move them, how far."""
     packed: dict[str, Any] = {"floor": answer.floor} | ({"names": list(answer.names)} if answer.names else {})
     if answer.slack is not None and answer.slack.any():

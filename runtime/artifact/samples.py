@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 
-from dlc.compiler.diagnostics import CompileError
-from dlc.compiler.dims import names, number, substitute
-from dlc.runtime.labels import raw_labels
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.dims.dim import names, number, substitute
+from dlc.runtime.class_labels import raw_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.types import Tensor
 
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
 UNPROVED = "E0812"

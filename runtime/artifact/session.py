@@ -28,7 +28,7 @@ OUT_OF_MEMORY = re.compile("available memory of|failed to allocate|bad.?alloc|ou
 ALLOCATORS = Lock()
 BATCH = "batch"  # the first axis of what is given and answered row by row
 DEVICES = ("cpu", "cuda")
-QUIET = 4  # fatal mistakes alone; others come as exceptions
+QUIET = 4  # fatal errors alone; others come as exceptions
 
 
 def open_session(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.runtime.arguments import path_of
 from dlc.runtime.artifact import proof
 from dlc.runtime.artifact.compare import TOLERANCE
+from dlc.runtime.artifact.digest import is_sealed
 from dlc.runtime.artifact.loaded import first_line, open_artifact
-from dlc.runtime.artifact.seal import is_sealed
 from dlc.runtime.artifact.session import run
 from dlc.runtime.errors import ArtifactError
-from dlc.runtime.runs import model_at
+from dlc.runtime.python_arguments import path_of
+from dlc.runtime.run_folder import model_at
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import onnx_ir
 
-from dlc.compiler.format import laid_out
+from dlc.compiler.definitions.sections import RUNTIMES, runtime_opset
+from dlc.compiler.format.formatter import laid_out
 from dlc.compiler.lower import onnx
-from dlc.compiler.lower.weights import check_known
-from dlc.compiler.passes import forms
+from dlc.compiler.lower.initial_weights import check_known
+from dlc.compiler.passes import specialize
 from dlc.compiler.passes.folding import fold
-from dlc.compiler.sections import RUNTIMES, runtime_opset
 from dlc.runtime.artifact.metadata import describe
 from dlc.runtime.files import telling, writable
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
-    from dlc.compiler.ir import Graph
-    from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.program import CompiledProgram
 
 MAX_BYTES = 2_000_000_000  # protobuf ends here; larger weights lie beside the file
 
 
-def opsets(program: Program) -> tuple[int, int, int]:
+def opsets(program: CompiledProgram) -> tuple[int, int, int]:
     """Opset of ai.onnx, opset of ai.onnx.ml, and IR version."""
     target = runtime_opset(program.export.target)
     assert target is not None, "checked with the section"
@@ -41,8 +41,14 @@ def opsets(program: Program) -> tuple[int, int, int]:
     return next(r[1:] for r in RUNTIMES if r[1] == program.export.opset)
 
 
-def onnx_model(program: Program, graph: Graph, weights: Mapping[str, np.ndarray], metadata: Mapping[str, str],
-               *, folded: bool = True) -> ir.Model:  # fmt: skip
+def onnx_model(
+    program: CompiledProgram,
+    graph: Graph,
+    weights: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str],
+    *,
+    folded: bool = True,
+) -> ir.Model:
     """The model of an inference graph, normalization folded."""
     if folded:
         graph, weights = fold(graph, weights)
@@ -51,15 +57,15 @@ def onnx_model(program: Program, graph: Graph, weights: Mapping[str, np.ndarray]
                       name=program.name, description=program.description, metadata=metadata)  # fmt: skip
 
 
-def untrained(program: Program, weights: Mapping[str, np.ndarray]) -> ir.Model:
+def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir.Model:
     """The model with these weights as an ONNX model in memory, without a proof."""
     check_known(program.graph, weights)
-    graph = forms.inference(program)
+    graph = specialize.inference(program)
     metadata = describe(program, laid_out(program.source), raw_types(program, graph))
     return onnx_model(program, graph, weights, metadata.texts())
 
 
-def raw_types(program: Program, graph: Graph) -> dict[str, Tensor]:
+def raw_types(program: CompiledProgram, graph: Graph) -> dict[str, Tensor]:
     """The raw types of the inputs that the graph reads."""
     read = {v.name for v in graph.inputs}
     return {i.name: i.declared for i in program.inputs if i.name in read}

@@ -12,37 +12,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler import sections
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.definitions import sections
+from dlc.compiler.definitions.sections import PARTS
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.ir.types import Classes
 from dlc.compiler.program import Facts
-from dlc.compiler.sections import PARTS
-from dlc.compiler.types import Classes
-from dlc.runtime.data import mistakes
+from dlc.runtime.data import data_errors
 from dlc.runtime.data.classes import ColumnValues, labels_of
+from dlc.runtime.data.data_errors import error, fail
 from dlc.runtime.data.decode import Filled, arrays, drawn, fill, told
-from dlc.runtime.data.mistakes import fail, mistake
+from dlc.runtime.data.requirements import Wanted, wanted_by
 from dlc.runtime.data.rows import Dataset, InMemoryRows, Rows
 from dlc.runtime.data.sources import open_source, source_of
 from dlc.runtime.data.split import part
-from dlc.runtime.data.wanted import Wanted, wanted_by
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
-    from dlc.compiler.program import Program
-    from dlc.compiler.sections import Data
-    from dlc.runtime.data.match import Match
+    from dlc.compiler.definitions.sections import Data
+    from dlc.compiler.program import CompiledProgram
+    from dlc.runtime.data.column_match import Match
     from dlc.runtime.data.source import Opened
 
 __all__ = ["Dataset", "InMemoryRows", "Rows", "Wanted", "facts", "gather", "load", "read_rows", "wanted_by"]
 
 
 def load(
-    program: Program,
+    program: CompiledProgram,
     folder: Path,
     *,
     splits: Sequence[str] = PARTS,
-    source: Path | sections.Source | Opened | None = None,
+    source: Path | sections.DataSource | Opened | None = None,
     fields: Container[str] | None = None,
 ) -> Dataset:
     """The rows of a program whose spec lies in `folder`; `source` is read in place of the
@@ -51,10 +51,10 @@ def load(
 
 
 def facts(
-    program: Program,
+    program: CompiledProgram,
     folder: Path,
     *,
-    source: Path | sections.Source | Opened | None = None,
+    source: Path | sections.DataSource | Opened | None = None,
     fields: Container[str] | None = None,
 ) -> Facts:
     """What only the data can tell about a program, without decoding more than that takes."""
@@ -64,7 +64,7 @@ def facts(
     return Facts(gather(_data_of(program, source), wanted, folder, ()).classes)
 
 
-def read_rows(source: Path | sections.Source | Opened, wanted: Sequence[Wanted],
+def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[Wanted],
               missing: Sequence[str] = (), *, empty: bool = False) -> InMemoryRows:  # fmt: skip
     """All rows of one file or set as an artifact takes them: classes with names as text, targets as numbers.
 
@@ -87,7 +87,7 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
         lacking = [w for w in wanted if not w.drawn]
         places = [(w.place, "has no rows to come from") for w in lacking]
         message = f"the `data` section names no source for {', '.join(map(str, lacking))}"
-        raise fail(mistakes.NO_SOURCE, message, *places, help='give it one: source = csv("...")')
+        raise fail(data_errors.NO_SOURCE, message, *places, help='give it one: source = csv("...")')
     main = fill(open_source(data.source, folder), wanted)
     parts = part(main.opened.count, data, _labels(data, main), main.opened.file)
     classes = _learn(main, parts.train)
@@ -103,11 +103,11 @@ def gather(data: Data, wanted: Sequence[Wanted], folder: Path, splits: Sequence[
     return Dataset(**dataset, classes=classes, columns=columns)
 
 
-def _wanted(program: Program, fields: Container[str] | None) -> list[Wanted]:
+def _wanted(program: CompiledProgram, fields: Container[str] | None) -> list[Wanted]:
     return [w for w in wanted_by(program) if fields is None or w.name in fields]
 
 
-def _data_of(program: Program, source: Path | sections.Source | Opened | None) -> Data:
+def _data_of(program: CompiledProgram, source: Path | sections.DataSource | Opened | None) -> Data:
     """The `data` section, with another source in place of its own where one is given."""
     data = program.data or sections.Data()
     if source is None:
@@ -119,8 +119,10 @@ def _data_of(program: Program, source: Path | sections.Source | Opened | None) -
 def _check_drawn(wanted: Sequence[Wanted]) -> None:
     """Only real numbers can be drawn."""
     problems = [
-        mistake(
-            mistakes.DRAWN, f"{w} is {w.declared}, and only a float can be drawn", (w.source or w.place, "")
+        error(
+            data_errors.DRAWN,
+            f"{w} is {w.declared}, and only a float can be drawn",
+            (w.source or w.place, ""),
         )
         for w in wanted
         if w.drawn and not w.declared.is_float
@@ -134,18 +136,18 @@ def _labels(data: Data, filled: Filled) -> np.ndarray | None:
     if data.stratify is None:
         return None
     found = next((m for m in filled.matches if m.wanted.name == data.stratify), None)
-    place = (mistakes.place_of(data, "stratify"), "")
+    place = (data_errors.place_of(data, "stratify"), "")
     if found is None:
-        from dlc.compiler.suggest import did_you_mean
+        from dlc.compiler.diagnostics.suggest import did_you_mean
 
         help = did_you_mean(data.stratify, [m.wanted.name for m in filled.matches])
         message = f"the rows cannot be stratified by `{data.stratify}`, which is no field of the data"
-        raise fail(mistakes.PARTING, message, place, help=help)
+        raise fail(data_errors.PARTING, message, place, help=help)
     declared = found.wanted.declared
     column = filled.columns[data.stratify][0]
     if declared.element not in ("class", "binary", "bool", "string") or declared.rank:
         message = f"the rows cannot be stratified by {found.wanted}, which is {declared} and not one class"
-        raise fail(mistakes.PARTING, message, place)
+        raise fail(data_errors.PARTING, message, place)
     if column.is_text:
         return column.values.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return column.values.reshape(filled.opened.count)
@@ -166,21 +168,21 @@ def _learn(filled: Filled, train: np.ndarray) -> dict[str, Classes]:
             rows = np.arange(filled.opened.count) if m.wanted.is_target else train
             try:
                 held.append(ColumnValues.of(column, rows))
-            except mistakes.Refused as refused:
+            except data_errors.Refused as refused:
                 problems.append(told(filled.opened, m.wanted, place, refused))
         try:
             if len(held) == len(sources):
                 classes[owner] = Classes.found(labels_of(held), owner)
-        except mistakes.Refused as refused:
+        except data_errors.Refused as refused:
             problems.append(told(filled.opened, sources[0][0].wanted, sources[0][1], refused))
     if problems:
         raise CompileError(problems)
     return classes
 
 
-def _own_sources(data: Data, folder: Path) -> dict[str, sections.Source]:
+def _own_sources(data: Data, folder: Path) -> dict[str, sections.DataSource]:
     """Parts with a source of their own; a folder in the format of MNIST has its test set with it."""
-    own = {n: s for n in ("validation", "test") if isinstance(s := getattr(data, n), sections.Source)}
+    own = {n: s for n in ("validation", "test") if isinstance(s := getattr(data, n), sections.DataSource)}
     if isinstance(data.source, sections.Idx) and not data.test:
         from dlc.runtime.data.sources.idx import has_test
 
@@ -189,7 +191,7 @@ def _own_sources(data: Data, folder: Path) -> dict[str, sections.Source]:
     return own
 
 
-def _decode(source: sections.Source, name: str, wanted: Sequence[Wanted], folder: Path,
+def _decode(source: sections.DataSource, name: str, wanted: Sequence[Wanted], folder: Path,
             classes: Mapping[str, Classes]) -> InMemoryRows:  # fmt: skip
     return arrays(fill(open_source(source, folder, name), wanted), classes)
 

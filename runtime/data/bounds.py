@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 from dlc.runtime import memory
-from dlc.runtime.data import mistakes
+from dlc.runtime.data import data_errors
 
 SHARE = 2  # a source takes at most one part in so many of the memory that is free
 RATIO = 2_000  # how many times its size a packed file unfolds to at most; gzip reaches half of that
@@ -29,7 +29,7 @@ def check(size: int, bound: int, what: str, definition: Any) -> None:
     """Refuse what takes more bytes than the bound, which is what `most` said before it was read."""
     if size > bound:
         said = f"{what} takes {memory.spell(size)} of memory, and {memory.spell(bound)} may be taken for it"
-        raise mistakes.fail(mistakes.TOO_LARGE, said, (definition, "read here"), help=FEWER)
+        raise data_errors.fail(data_errors.TOO_LARGE, said, (definition, "read here"), help=FEWER)
 
 
 def check_ratio(size: int, packed: int, what: str, definition: Any, help: str = UNPACKED) -> None:
@@ -38,7 +38,7 @@ def check_ratio(size: int, packed: int, what: str, definition: Any, help: str = 
         message = (
             f"{what} unfolds to more than {RATIO:_} times its {memory.spell(packed)}, as no real data does"
         )
-        raise mistakes.fail(mistakes.TOO_LARGE, message, (definition, "read here"), help=help)
+        raise data_errors.fail(data_errors.TOO_LARGE, message, (definition, "read here"), help=help)
 
 
 def unpack(stream: Any, packed: int, what: str, definition: Any) -> bytes:

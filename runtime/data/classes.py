@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.dims import number
-from dlc.compiler.quoting import VALUES, listed, shorten
-from dlc.compiler.types import MAX_CLASSES
-from dlc.runtime.data import mistakes
-from dlc.runtime.data.convert import (
+from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
+from dlc.compiler.dims.dim import number
+from dlc.compiler.ir.types import MAX_CLASSES
+from dlc.runtime.data import data_errors
+from dlc.runtime.data.conversion import (
     LARGEST,
     MISSING_HELP,
     among,
@@ -25,13 +25,13 @@ from dlc.runtime.data.convert import (
     printed,
     refusal,
 )
-from dlc.runtime.data.mistakes import Refused
+from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.numerals import QUOTES, is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.types import Classes
+    from dlc.compiler.ir.types import Classes
     from dlc.runtime.data.encode import Purpose
     from dlc.runtime.data.source import Column
 
@@ -54,7 +54,7 @@ class ColumnValues:
     """A column, its whole numbers if it holds those, and the rows whose values count."""
 
     column: Column
-    numbers: Whole | None
+    numbers: IntegerValues | None
     rows: np.ndarray
 
     @classmethod
@@ -68,9 +68,9 @@ def labels_of(held: Sequence[ColumnValues]) -> set[str] | set[int]:
     found: set[Any] = set().union(*((distinct if whole else distinct_texts)(some) for some in held))
     if not found:
         what, help = "all values are missing, so there is no class", "take the column out"
-        raise Refused(mistakes.MISSING_VALUE, what, [0], help)
+        raise Refused(data_errors.MISSING_VALUE, what, [0], help)
     if len(found) > MAX_CLASSES:
-        raise Refused(mistakes.CLASS, f"there are more than {MAX_CLASSES:_} different classes", [0])
+        raise Refused(data_errors.CLASS, f"there are more than {MAX_CLASSES:_} different classes", [0])
     return found
 
 
@@ -85,7 +85,7 @@ def distinct_texts(held: ColumnValues) -> set[str]:
     column = held.column
     if column.labels:
         return {column.labels[code] for code in np.unique(column.values[held.rows])}
-    from dlc.runtime.data.compute import pc
+    from dlc.runtime.data.arrow_compute import pc
 
     cells, gone = (column.values, column.blank) if column.is_text else (printed(column), column.gaps.ravel())
     places = np.arange(len(gone)).reshape(-1, *column.shape)[held.rows].ravel()
@@ -96,7 +96,7 @@ def distinct_texts(held: ColumnValues) -> set[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class IntegerValues:
     """The whole numbers of a column, with 0 where there is none: the value is `missing`, or `other`."""
 
     values: np.ndarray
@@ -104,7 +104,7 @@ class Whole:
     other: np.ndarray
 
 
-def whole_numbers(column: Column) -> Whole | None:
+def whole_numbers(column: Column) -> IntegerValues | None:
     """The numbers of a column that holds whole numbers; none for a column of text.
 
     Booleans are text. So is text, but in a file that does not tell it from numbers: there a column holds
@@ -119,18 +119,20 @@ def whole_numbers(column: Column) -> Whole | None:
     if found.other.any():
         word = first_text(column, found.other)
         help = "classes are text or whole numbers; `bucketize` makes classes of a `float` input"
-        raise refusal(mistakes.VALUE, f"{shorten(word)} is not a whole number of 64 bits", found.other, help)
+        raise refusal(
+            data_errors.VALUE, f"{shorten(word)} is not a whole number of 64 bits", found.other, help
+        )
     return found
 
 
 def all_printed(column: Column) -> bool:
-    from dlc.runtime.data.compute import pc
+    from dlc.runtime.data.arrow_compute import pc
 
     matched = (pc.match_substring_regex(column.trimmed, pattern) for pattern in (WHOLE, DOTTED))
     return any(pc.all(found).as_py() is not False for found in matched)
 
 
-def numbers_in(column: Column) -> Whole:
+def numbers_in(column: Column) -> IntegerValues:
     """The whole numbers among the values of a column."""
     if column.is_text:
         return printed_numbers(column)
@@ -140,11 +142,11 @@ def numbers_in(column: Column) -> Whole:
             whole = (values == np.floor(values)) & (np.abs(values) < LARGEST)
     else:
         whole = values <= np.iinfo(np.int64).max if values.dtype == np.uint64 else ~missing
-    return Whole(np.where(whole & ~missing, values, 0).astype(np.int64), missing, ~missing & ~whole)
+    return IntegerValues(np.where(whole & ~missing, values, 0).astype(np.int64), missing, ~missing & ~whole)
 
 
-def printed_numbers(column: Column) -> Whole:
-    from dlc.runtime.data.compute import pc
+def printed_numbers(column: Column) -> IntegerValues:
+    from dlc.runtime.data.arrow_compute import pc
 
     cells, shape = column.trimmed, (-1, *column.shape)
     printed = pc.or_(pc.match_substring_regex(cells, WHOLE), pc.match_substring_regex(cells, DOTTED))
@@ -153,7 +155,7 @@ def printed_numbers(column: Column) -> Whole:
     values, large = as_int64(plain)
     printed = printed.to_numpy(zero_copy_only=False) & ~large
     missing = column.blank
-    return Whole(*(array.reshape(shape) for array in (values, missing, ~printed & ~missing)))
+    return IntegerValues(*(array.reshape(shape) for array in (values, missing, ~printed & ~missing)))
 
 
 def as_int64(cells: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -192,7 +194,7 @@ def counts_places(column: Column) -> bool:
     return not column.is_text or (column.untyped and not column.blank.all() and all_printed(column))
 
 
-def places_of_numbers(numbers: Whole, classes: Classes) -> np.ndarray:
+def places_of_numbers(numbers: IntegerValues, classes: Classes) -> np.ndarray:
     count = number(classes.count)
     if classes.labels is None:
         found = np.where((numbers.values >= 0) & (numbers.values < count), numbers.values, UNKNOWN)
@@ -217,7 +219,7 @@ def places_of_names(column: Column, names: tuple[str, ...]) -> np.ndarray:
 
 def refuse_missing_class(found: np.ndarray) -> None:
     if (found == MISSING).any():
-        raise refusal(mistakes.MISSING_VALUE, "the value is missing", found == MISSING, MISSING_HELP)
+        raise refusal(data_errors.MISSING_VALUE, "the value is missing", found == MISSING, MISSING_HELP)
 
 
 def refuse_unknown_class(column: Column, classes: Classes, found: np.ndarray, purpose: Purpose) -> None:
@@ -231,7 +233,7 @@ def refuse_unknown_class(column: Column, classes: Classes, found: np.ndarray, pu
     else:
         what = f'"{shorten(word)}" is not one of the {classes.count} classes'
         help = near_names(word, classes.names)
-    raise refusal(mistakes.CLASS, what, bad, help)
+    raise refusal(data_errors.CLASS, what, bad, help)
 
 
 def no_class_number(
@@ -256,7 +258,7 @@ def no_class_number(
 
 
 def near_names(word: str, names: tuple[str, ...], called: str = "classes") -> str:
-    from dlc.compiler.suggest import did_you_mean
+    from dlc.compiler.diagnostics.suggest import did_you_mean
 
     if (plain := word.strip()) in names and plain != word:
         return f'{called} are compared as they stand: take away the white space around "{plain}"'

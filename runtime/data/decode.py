@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler import dims
-from dlc.compiler.diagnostics import CompileError, Diagnostic
-from dlc.compiler.types import spell
-from dlc.runtime.data import mistakes, outside
-from dlc.runtime.data.coarse import Coarse, coarse
-from dlc.runtime.data.convert import as_numbers
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.dims import dim
+from dlc.compiler.ir.types import spell
+from dlc.runtime.data import data_errors, unknown_classes
+from dlc.runtime.data.column_match import Match, columns_help, match
+from dlc.runtime.data.conversion import as_numbers
+from dlc.runtime.data.data_errors import Refused, error
 from dlc.runtime.data.encode import Purpose, encode
-from dlc.runtime.data.match import Match, columns_help, match
-from dlc.runtime.data.mistakes import Refused, mistake
+from dlc.runtime.data.float32_precision import Coarse, coarse
 from dlc.runtime.data.rows import InMemoryRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.sections import Field
-    from dlc.compiler.types import Classes
+    from dlc.compiler.definitions.sections import Field
+    from dlc.compiler.ir.types import Classes
+    from dlc.runtime.data.requirements import Wanted
     from dlc.runtime.data.source import Column, Opened
-    from dlc.runtime.data.wanted import Wanted
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def fill(opened: Opened, wanted: Sequence[Wanted], *, empty: bool = False) -> Fi
     places = sorted({place for m in matches for place in m.places})
     read = dict(zip(places, opened.read(places), strict=True))
     if not (opened.count or empty):
-        raise mistakes.fail(
-            mistakes.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
+        raise data_errors.fail(
+            data_errors.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
         )
     columns = {m.wanted.name: [read[place] for place in m.places] for m in matches}
     sizes: dict[str, int] = {}
@@ -92,10 +92,10 @@ def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({})
             fine[wanted.name] = tuple(s for column, name in named for s in coarse_columns(column, name))
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
-        made[wanted.name] = outside.counted(joined, known if raw else None)
-        if (lost := outside.lost(joined, wanted.declared)).min(initial=0) < 0:
+        made[wanted.name] = unknown_classes.counted(joined, known if raw else None)
+        if (lost := unknown_classes.lost(joined, wanted.declared)).min(initial=0) < 0:
             places[wanted.name] = lost
-            examples[wanted.name] = outside.examples(filled.columns[wanted.name], pieces)
+            examples[wanted.name] = unknown_classes.examples(filled.columns[wanted.name], pieces)
     if problems:
         raise CompileError(problems)
     fields = drawn(filled.wanted)
@@ -107,7 +107,7 @@ def odd_marks(filled: Filled) -> tuple[str, ...]:
     one setting names them all."""
     import pyarrow as pa
 
-    from dlc.runtime.data.compute import pc
+    from dlc.runtime.data.arrow_compute import pc
     from dlc.runtime.data.numerals import MARKS
 
     found: dict[str, None] = {}
@@ -135,7 +135,7 @@ def drawn(wanted: Sequence[Wanted]) -> dict[str, Field]:
 def told(opened: Opened, wanted: Wanted, place: int, refused: Refused) -> Diagnostic:
     what, help = opened.no_row(refused.rows)
     if what:
-        none = Refused(mistakes.VALUE, what, refused.rows, help)
+        none = Refused(data_errors.VALUE, what, refused.rows, help)
         return none.diagnostic(opened.file, opened.row, "", (opened.definition, "read here"))
     at = (
         (wanted.source or wanted.place, f"`{wanted.name}` is {wanted.declared}"),
@@ -181,7 +181,7 @@ def _free_problem(
     if len(found) != len(declared):
         return _complain(opened, m, found, "")
     for size, here in zip(declared, found, strict=True):
-        if not isinstance(size, int) and dims.is_free(size):
+        if not isinstance(size, int) and dim.is_free(size):
             known = sizes.setdefault(str(size), here)
             if known != here:
                 return _complain(opened, m, found, f"`{size}` is {known} in the fields before it")
@@ -189,8 +189,8 @@ def _free_problem(
         if isinstance(size, int):
             if size != here:
                 return _complain(opened, m, found, "")
-        elif dims.names(size) <= sizes.keys() and dims.evaluate(size, sizes) != here:
-            return _complain(opened, m, found, f"`{size}` is {dims.evaluate(size, sizes)} here")
+        elif dim.names(size) <= sizes.keys() and dim.evaluate(size, sizes) != here:
+            return _complain(opened, m, found, f"`{size}` is {dim.evaluate(size, sizes)} here")
     return None
 
 
@@ -213,4 +213,4 @@ def _complain(opened: Opened, m: Match, found: tuple[int, ...], help: str) -> Di
         f"{opened.file}, {named}: found {have}, and {m.wanted} is {spell(declared.element, declared.shape)}"
     )
     at = ((m.wanted.source or m.wanted.place, "wanted here"), (opened.definition, "read here"))
-    return mistake(mistakes.SHAPE, message, *at, help=help)
+    return error(data_errors.SHAPE, message, *at, help=help)

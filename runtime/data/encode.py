@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.quoting import shorten
-from dlc.runtime.data import mistakes
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.runtime.data import data_errors
 from dlc.runtime.data.classes import near_names, places, refuse_missing_class, refuse_unknown_class
-from dlc.runtime.data.convert import (
+from dlc.runtime.data.conversion import (
     FLOAT_HELP,
     IMPUTE_HELP,
     MISSING_HELP,
@@ -30,14 +30,14 @@ from dlc.runtime.data.convert import (
     truth_words,
     unparsable,
 )
-from dlc.runtime.data.mistakes import Refused
+from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.numerals import PAIRS, is_decimal
 from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.types import Classes, Tensor
+    from dlc.compiler.ir.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
 # NumPy has no bfloat16; training narrows what it gets as float32. A class is its place.
@@ -88,7 +88,7 @@ def floats(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     bad = np.isinf(made)
     if bad.any():
         what = "infinite" if np.isinf(first(values, bad)) else f"too large for {dtype.name}"
-        raise refusal(mistakes.VALUE, f"the value is {what}", bad)
+        raise refusal(data_errors.VALUE, f"the value is {what}", bad)
     return made
 
 
@@ -100,7 +100,7 @@ def wholes(column: Column, dtype: np.dtype) -> np.ndarray:
     bad = (values < low) | (values > high)
     if bad.any():
         what = f"{first(values, bad)} does not fit {dtype.name}, which holds {low} to {high}"
-        raise refusal(mistakes.VALUE, what, bad)
+        raise refusal(data_errors.VALUE, what, bad)
     return values.astype(dtype)
 
 
@@ -109,7 +109,7 @@ def text_values(column: Column) -> np.ndarray:
     if column.labels:
         return np.array(column.labels, object)[column.values]
     if not column.is_text:
-        raise Refused(mistakes.VALUE, "the column holds numbers, and text is wanted", [0])
+        raise Refused(data_errors.VALUE, "the column holds numbers, and text is wanted", [0])
     return column.values.fill_null("").to_numpy(zero_copy_only=False).reshape(-1, *column.shape)
 
 
@@ -136,7 +136,7 @@ def truths(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> n
     if bad.any():
         wanted = "0, 1 or a probability between them" if purpose.target else "0 or 1"
         raise refusal(
-            mistakes.VALUE,
+            data_errors.VALUE,
             f"{spelled(first(values, bad))} is not {wanted}",
             bad,
             two_numbers(column, names, purpose),
@@ -180,12 +180,12 @@ def refuse_names(column: Column, names: tuple[str, ...] | None, bad: np.ndarray,
         word = first_text(column, bad)
         what = f'"{shorten(word)}" is neither {alternatives(names or (*WORDS, "0", "1"))}'
         help = near_names(word, names, "names") if names else "" if raw else name_them(column)
-        raise refusal(mistakes.CLASS, what, bad, help)
+        raise refusal(data_errors.CLASS, what, bad, help)
 
 
 def name_them(column: Column) -> str:
     """How the texts that stand for no and yes are named in the type."""
-    from dlc.runtime.data.compute import pc
+    from dlc.runtime.data.arrow_compute import pc
 
     found = pc.unique(column.values.filter(pc.invert(column.trimmed.is_null()))).to_pylist()
     meant: dict[str, str] = {}

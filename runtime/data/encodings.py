@@ -25,11 +25,11 @@ def no_utf8(data: bytes) -> str:
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        return mend(data, error.start)
+        return fix(data, error.start)
     return ""
 
 
-def mend(data: bytes, place: int) -> str:
+def fix(data: bytes, place: int) -> str:
     byte = data[place : place + 1]
     where = f"line {line_of(data, place)} holds the byte 0x{byte.hex().upper()}"
     words = [found[0] for found in itertools.islice(WORD.finditer(data), WORDS)]

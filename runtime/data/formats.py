@@ -57,7 +57,7 @@ def of_another_kind(head: bytes, path: str, *, in_spec: bool) -> tuple[str, str]
     return "", ""
 
 
-def mend(head: bytes, path: str, begins: bytes, *, in_spec: bool) -> str:
+def fix(head: bytes, path: str, begins: bytes, *, in_spec: bool) -> str:
     """What a file is that should be one that `begins` otherwise, or was cut off, and what to do; nothing if
     that is not known."""
     if head.startswith(begins):

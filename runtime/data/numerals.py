@@ -7,8 +7,8 @@ import unicodedata
 from datetime import date
 from typing import TYPE_CHECKING
 
-from dlc.compiler.characters import is_unseen, named
-from dlc.compiler.printer import spell_text
+from dlc.compiler.diagnostics.confusables import is_unseen, named
+from dlc.compiler.format.printer import spell_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ def help_for(
     if text.lower() in MARKS:
         return missing_help([text], marks)
     if text.upper() in ERRORS:
-        return "a spreadsheet leaves this where a formula fails: mend the formula, or leave the cell empty"
+        return "a spreadsheet leaves this where a formula fails: fix the formula, or leave the cell empty"
     if re.fullmatch("#{2,}", text):
         return (
             "a spreadsheet shows this where its column is too narrow: widen the column there, and save anew"

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dlc.compiler.sections import PARTS
-from dlc.runtime.data import outside
+from dlc.compiler.definitions.sections import PARTS
+from dlc.runtime.data import unknown_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.sections import Field
-    from dlc.compiler.types import Classes
-    from dlc.runtime.data.coarse import Coarse
-    from dlc.runtime.data.outside import Outside
+    from dlc.compiler.definitions.sections import Field
+    from dlc.compiler.ir.types import Classes
+    from dlc.runtime.data.float32_precision import Coarse
     from dlc.runtime.data.source import Opened
+    from dlc.runtime.data.unknown_classes import Outside
 
     Batch = dict[str, np.ndarray]  # arrays by field, rows along the first axis
 
@@ -150,7 +150,7 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
         return InMemoryRows(arrays, len(index), self._origin, numbers, self.drawn, places, None, self.coarse)
 
     def outside(self) -> list[Outside]:
-        found = (outside.count(n, p, self._examples.get(n, ())) for n, p in self._places.items())
+        found = (unknown_classes.count(n, p, self._examples.get(n, ())) for n, p in self._places.items())
         return [some for some in found if some]
 
     def place(self, row: int) -> str:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler import reading
-from dlc.runtime.data import mistakes
+from dlc.runtime.data import data_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.sections import Csv, Npz, Parquet, Source
+    from dlc.compiler.definitions.sections import Csv, DataSource, Npz, Parquet
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Column:
         """Text without white space around it; what is empty is missing."""
         import pyarrow as pa
 
-        from dlc.runtime.data.compute import pc
+        from dlc.runtime.data.arrow_compute import pc
 
         cells = pc.utf8_trim_whitespace(self.values)
         empty = pc.equal(cells, "")
@@ -120,7 +120,7 @@ class Opened:
     sizes: tuple[int, ...] = ()
     remaining: bool = False
     target: int | None = None
-    definition: Source | None = None
+    definition: DataSource | None = None
     free_layout: bool = False  # an array fills any shape of as many values
     marks: tuple[str, ...] | None = None  # of missing values; none where a source has no such setting
     odd: tuple[str, ...] = ()  # more marks that stand in place of numbers, once one was refused
@@ -173,30 +173,30 @@ def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
         reading.check(path)
     except (FileNotFoundError, NotADirectoryError):
         help = _nearest_file(path) or relative(source)
-        raise mistakes.fail(mistakes.NO_FILE, f"there is no file {name}", place, help=help) from None
+        raise data_errors.fail(data_errors.NO_FILE, f"there is no file {name}", place, help=help) from None
     except OSError as error:
-        raise mistakes.fail(mistakes.NO_FILE, f"{name} {reading.why(error)}", place) from None
+        raise data_errors.fail(data_errors.NO_FILE, f"{name} {reading.why(error)}", place) from None
     return path
 
 
-def relative(source: Source | None) -> str:
+def relative(source: DataSource | None) -> str:
     """Where the path of a source begins, if the spec gives it: others begin at the current folder."""
-    return "paths are relative to the spec" if mistakes.span_of(source) else ""
+    return "paths are relative to the spec" if data_errors.span_of(source) else ""
 
 
-def mend_of(path: Path, source: Parquet | Npz, begins: bytes) -> str:
+def fix_of(path: Path, source: Parquet | Npz, begins: bytes) -> str:
     """What to do about a file that is not what its source reads, or whose end is missing."""
     from dlc.runtime.data import formats
 
     with reading.open_file(path) as file:
         head = file.read(4096)
-    return formats.mend(head, source.path, begins, in_spec=mistakes.span_of(source) is not None)
+    return formats.fix(head, source.path, begins, in_spec=data_errors.span_of(source) is not None)
 
 
 def _nearest_file(path: Path) -> str:
     from itertools import islice
 
-    from dlc.compiler.suggest import did_you_mean
+    from dlc.compiler.diagnostics.suggest import did_you_mean
 
     if not path.parent.is_dir():
         return ""

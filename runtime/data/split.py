@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlc.compiler.sections import Data, Source
-from dlc.runtime.data import mistakes
-from dlc.runtime.data.mistakes import counted
+from dlc.compiler.definitions.sections import Data, DataSource
+from dlc.runtime.data import data_errors
+from dlc.runtime.data.data_errors import counted
 
 
 @dataclass(frozen=True)
-class Parts:
+class RowSplit:
     """Row numbers of each part, in the order of the file."""
 
     train: np.ndarray
@@ -20,20 +20,20 @@ class Parts:
     test: np.ndarray
 
 
-def share(amount: float | Source, rows: int) -> int:
+def share(amount: float | DataSource, rows: int) -> int:
     """How many of the rows a fraction or a count means; at least one if it is not 0."""
-    if isinstance(amount, Source) or not amount:
+    if isinstance(amount, DataSource) or not amount:
         return 0
     return amount if isinstance(amount, int) else max(1, round(amount * rows))
 
 
-def part(rows: int, data: Data, labels: np.ndarray | None, file: str) -> Parts:
+def part(rows: int, data: Data, labels: np.ndarray | None, file: str) -> RowSplit:
     """Part the rows as `data` asks. Test rows are drawn first, so that they do not depend on `validation`."""
     test, validation = share(data.test, rows), share(data.validation, rows)
     if test + validation >= rows:
         asked = {"validation": validation, "test": test}
         shares = " and ".join(f"{n} for {part}" for part, n in asked.items() if n)
-        places = [(mistakes.place_of(data, part), counted(n, "row")) for part, n in asked.items() if n]
+        places = [(data_errors.place_of(data, part), counted(n, "row")) for part, n in asked.items() if n]
         message = f"{file} has {counted(rows, 'row')}, and {shares} leave none for training"
         few = rows <= len(places)
         help = (
@@ -41,15 +41,15 @@ def part(rows: int, data: Data, labels: np.ndarray | None, file: str) -> Parts:
             if few
             else "ask for a smaller fraction or count"
         )
-        raise mistakes.fail(mistakes.PARTING, message, *places, help=help)
+        raise data_errors.fail(data_errors.PARTING, message, *places, help=help)
     if not test + validation:
         nothing = np.arange(0)
-        return Parts(np.arange(rows), nothing, nothing)
+        return RowSplit(np.arange(rows), nothing, nothing)
     order = shuffled(rows, data.seed)
     if labels is not None:
         order = spread(order, labels)
     ends = np.split(order, [test, test + validation])
-    return Parts(np.sort(ends[2]), np.sort(ends[1]), np.sort(ends[0]))
+    return RowSplit(np.sort(ends[2]), np.sort(ends[1]), np.sort(ends[0]))
 
 
 def shuffled(rows: int, seed: int) -> np.ndarray:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from dlc.compiler.diagnostics import Diagnostic
-    from dlc.compiler.program import Program
+    from dlc.compiler.diagnostics.diagnostic import Diagnostic
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset
 
 LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, classes.no_rows,
@@ -23,7 +23,7 @@ LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, c
          scales.differing, schedules.too_long)  # fmt: skip
 
 
-def look(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:
+def look(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:
     """All warnings but those that the file allows."""
     found = [diagnostic for lint in LINTS for diagnostic in lint(program, data, weights)]
     return [d for d in found if not any(a.silences(d) for a in program.allowed)]

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.quoting import VALUES, listed
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.quoting import VALUES, listed
 from dlc.runtime.data import wanted_by
-from dlc.runtime.data.alike import skeleton
+from dlc.runtime.data.confusable_names import skeleton
 from dlc.runtime.data.numerals import MARKS, is_decimal, missing_help
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.program import Program
-    from dlc.compiler.types import Classes
+    from dlc.compiler.ir.types import Classes
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset, Rows, Wanted
 
 # How the last row of a report is called, in small letters.
@@ -25,7 +25,9 @@ TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "average", "mean"
           "insgesamt", "somme", "suma", "totale"}  # fmt: skip
 
 
-def single(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def single(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """A column with the same class in all training rows tells nothing, and teaches nothing."""
     for field, classes, counts in counted(program, data):
         (there,) = np.nonzero(counts)
@@ -36,7 +38,9 @@ def single(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -
             yield warning(field, "W0702", message, help)
 
 
-def without_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def without_rows(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """A class that no training row has is never learnt. The spec may count more classes of an input than the
     rows have, as there are 256 bytes; it names them for their own sake."""
     for field, classes, counts in counted(program, data):
@@ -50,7 +54,7 @@ def without_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarr
         yield warning(field, "W0703", message, help_rows(program, data, field, absent))
 
 
-def help_rows(program: Program, data: Dataset, field: Wanted, absent: np.ndarray) -> str:
+def help_rows(program: CompiledProgram, data: Dataset, field: Wanted, absent: np.ndarray) -> str:
     """Rows of the class may be there, and stand in another part."""
     elsewhere = replace(data, train=None)
     if field.is_target and any(np.isin(absent, places).any() for places in values(field.name, elsewhere)):
@@ -63,7 +67,9 @@ def help_rows(program: Program, data: Dataset, field: Wanted, absent: np.ndarray
     return "add rows of them, or leave them out of the type"
 
 
-def markers(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def markers(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """A found class that stands for a missing value in other files."""
     for field, found in found_names(program, data):
         odd = [name for name in found if name.strip().lower() in MARKS]
@@ -75,7 +81,7 @@ def markers(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) 
             yield warning(field, "W0704", message, missing_help(odd, marks_of(program)))
 
 
-def marks_of(program: Program) -> tuple[str, ...] | None:
+def marks_of(program: CompiledProgram) -> tuple[str, ...] | None:
     """The texts that stand for a missing value; none where the source has no such setting."""
     source = program.data and program.data.source
     if program.data is None or source is None or "missing" not in source.settings:
@@ -83,7 +89,7 @@ def marks_of(program: Program) -> tuple[str, ...] | None:
     return program.data.marks
 
 
-def alike(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def alike(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """Found classes that differ only in white space, the case of letters, or what the eye does not see."""
     for field, found in found_names(program, data):
         groups: dict[str, list[str]] = {}
@@ -97,7 +103,9 @@ def alike(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) ->
             yield warning(field, "W0705", message, help)
 
 
-def no_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def no_rows(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """A found class that is the name of its column, or of a single row and called as sums are."""
     for field, found in found_names(program, data):
         headings = data.columns.get(field.name, ())
@@ -113,7 +121,9 @@ def no_rows(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) 
                 yield warning(field, "W0707", message, "if that row sums up the others, take it out")
 
 
-def fractions(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def fractions(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """Found classes that all are numbers, some of them with a fraction."""
     for field, found in found_names(program, data):
         numbers = [name.strip() for name in found]
@@ -125,7 +135,7 @@ def fractions(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]
             yield warning(field, "W0708", message, help)
 
 
-def fields(program: Program, rows: Rows | None) -> Iterator[tuple[Wanted, Classes]]:
+def fields(program: CompiledProgram, rows: Rows | None) -> Iterator[tuple[Wanted, Classes]]:
     """The class fields that rows have, with their classes."""
     for field in wanted_by(program):
         classes = field.declared.classes
@@ -135,7 +145,7 @@ def fields(program: Program, rows: Rows | None) -> Iterator[tuple[Wanted, Classe
             yield field, classes
 
 
-def counted(program: Program, data: Dataset) -> Iterator[tuple[Wanted, Classes, np.ndarray]]:
+def counted(program: CompiledProgram, data: Dataset) -> Iterator[tuple[Wanted, Classes, np.ndarray]]:
     """The class fields of the training rows, with their classes and how many values are of each."""
     rows = data.train
     for field, classes in fields(program, rows):
@@ -146,7 +156,7 @@ def counted(program: Program, data: Dataset) -> Iterator[tuple[Wanted, Classes, 
         yield field, classes, counts
 
 
-def found_names(program: Program, data: Dataset) -> Iterator[tuple[Wanted, tuple[str, ...]]]:
+def found_names(program: CompiledProgram, data: Dataset) -> Iterator[tuple[Wanted, tuple[str, ...]]]:
     """The fields of `class(auto)` whose classes are text, the first of those that share them."""
     seen = set()
     for field, classes in fields(program, data.train):

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.quoting import VALUES, listed
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.quoting import VALUES, listed
 from dlc.runtime.data import wanted_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset
 
 
-def empty(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def empty(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """A column without any value: what `impute` puts in its place is made up."""
     for field in wanted_by(program):
         rows = data.train

@@ -6,25 +6,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.extension import prune
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.offsets import EXACT
 from dlc.runtime.data import wanted_by
-from dlc.runtime.data.coarse import coarse
-from dlc.runtime.fit import flowing_into
+from dlc.runtime.data.float32_precision import coarse
+from dlc.runtime.training.fit import flowing_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir import Graph, Node
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Graph, Node
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset, Rows
 
 ROWS = 10_000  # that are looked at
 
 
-def coarse_fields(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def coarse_fields(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """A `float` field that deviates by little more than the step between two float32 numbers of its size."""
     found = data.train.coarse if data.train is not None else {}
     for field in wanted_by(program):
@@ -39,9 +41,11 @@ def coarse_fields(program: Program, data: Dataset, weights: Mapping[str, np.ndar
             yield Diagnostic("W0706", f"{some}: `{field.name}` loses digits", labels, (), help)
 
 
-def coarse_casts(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def coarse_casts(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """Numbers of a wider input that are made float32 with their offset."""
-    graph = forms.at_inference(program.graph)
+    graph = specialize.at_inference(program.graph)
     if data.train is None:
         return
     for node in graph.nodes:

@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.diagnostics import Diagnostic
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.extension import prune
-from dlc.runtime.fit import flowing_into
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_rewrite import prune
+from dlc.runtime.training.fit import flowing_into
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
-    from dlc.compiler.ir import Graph, Node, Value
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Graph, Node, Value
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset, Rows
 
 APART = 100  # times that one feature deviates as a rule more than another ever does
 ROWS, FEWEST, VALUES = 10_000, 100, 10**7  # rows that are looked at, and numbers in them
 
 
-def differing(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def differing(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """A warning for each layer that takes features of the data on very different scales."""
-    graph = forms.at_inference(program.graph)
+    graph = specialize.at_inference(program.graph)
     if data.train is None:
         return
     for node in first_layers(graph, data.train.types):

@@ -5,19 +5,21 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
-from dlc.runtime import plans
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.runtime.training import training_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import numpy as np
 
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset
 
 
-def too_long(program: Program, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+def too_long(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
     """A schedule that training ends before."""
     schedule = program.train.schedule
     name = schedule.awaits
@@ -25,7 +27,7 @@ def too_long(program: Program, data: Dataset, weights: Mapping[str, np.ndarray])
     if not waits or schedule.span is None:
         return
     with suppress(CompileError):  # which is told as training begins
-        plan = plans.make(program, data)
+        plan = training_plan.make(program, data)
         if waits >= plan.steps:
             place = Label(schedule.spans.get(name, schedule.span))
             message = f"`{name}` of `{schedule.name}` is {waits} steps, and training has {plan.steps}"

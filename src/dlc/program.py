@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc import compiler
-from dlc.compiler.quoting import shorten
-from dlc.compiler.source import Source
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.diagnostics.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
+    from dlc.compiler.program import CompiledProgram as Compiled
     from dlc.compiler.program import Facts
-    from dlc.compiler.program import Program as Compiled
-    from dlc.runtime.job import Result
+    from dlc.runtime.pipeline import Result
 
 
 class Program:
@@ -57,11 +57,11 @@ class Program:
         `data` is a dict of arrays by name, rows first, or a frame, with what is learnt from at least; the
         path of a file or folder; or none for the source that the spec names. Gives the program itself.
         """
-        from dlc.compiler.lower.weights import draw
+        from dlc.compiler.lower.initial_weights import draw
         from dlc.compiler.program import Facts
         from dlc.runtime.data.source import Opened
-        from dlc.runtime.fit import fields_to_fit, fit
-        from dlc.runtime.opening import open_data, source_from
+        from dlc.runtime.open_rows import open_data, source_from
+        from dlc.runtime.training.fit import fields_to_fit, fit
 
         self.learn(Facts())
         source = source_from(data)
@@ -77,8 +77,8 @@ class Program:
         arrays or tensors."""
         from collections.abc import Mapping
 
-        from dlc.compiler.lower.given import accept, weights_of
-        from dlc.compiler.lower.weights import check_known, draw
+        from dlc.compiler.lower.given_weights import accept, weights_of
+        from dlc.compiler.lower.initial_weights import check_known, draw
 
         if not (given is None or isinstance(given, Mapping)):
             kind = type(given).__name__
@@ -97,11 +97,11 @@ class Program:
         training rows are waited for, ValueError for another mode.
         """
         from dlc.compiler.lower.torch import Model
-        from dlc.compiler.passes import forms
+        from dlc.compiler.passes import specialize
 
         if mode not in ("infer", "train"):
             raise ValueError(f'the mode is "infer" or "train", not {mode!r}')
-        form = forms.inference if mode == "infer" else forms.training_answers
+        form = specialize.inference if mode == "infer" else specialize.training_answers
         values = self.weights(weights)
         return Model(form(self.compiled), self.compiled.graph.weights, values)
 
@@ -127,9 +127,9 @@ def rebuild(source: Source, folder: Path, params: Mapping[str, Any], facts: Fact
 def compile(
     path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None
 ) -> Program:
-    """Check the spec at a path, or a text; `CompileError` lists every mistake.
+    """Check the spec at a path, or a text; `CompileError` lists every error.
     `params` are values for its params."""
-    from dlc.runtime.arguments import params_of, path_of
+    from dlc.runtime.python_arguments import params_of, path_of
 
     if path is not None and text is None:
         place = path_of(path, "the path of a spec")
@@ -156,9 +156,9 @@ def train(path: str | Path | None = None, *, text: str | None = None, params: Ma
     """Train a spec, export it and prove the artifact; the result says where everything is and
     what was measured. `data` is read in place of the source that the spec names: a path, a dict of arrays,
     or a frame of pandas, polars or Arrow, whose columns stand for those of a file."""
-    from dlc.runtime import job
-    from dlc.runtime.arguments import path_of
+    from dlc.runtime import pipeline
+    from dlc.runtime.python_arguments import path_of
 
     program = compile(path, text=text, params=params)
     folder = None if out is None else path_of(out, "the folder of runs")
-    return job.train(program, data=data, out=folder, device="auto" if device is None else str(device))
+    return pipeline.train(program, data=data, out=folder, device="auto" if device is None else str(device))

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import dlc
 from dlc.cli import commands
 from dlc.compiler.operators.activations import Relu, Tanh
-from dlc.compiler.operators.mathematics import Cos, Log
+from dlc.compiler.operators.elementwise import Cos, Log
 from dlc.compiler.operators.reductions import Argmax, Max
 from dlc.runtime.artifact import verify
 from dlc.runtime.artifact.export import export
@@ -63,7 +63,7 @@ def test_a_choice_among_what_is_nought_but_for_rounding_makes_no_false_alarm(tmp
     assert verify(tmp_path / "m.onnx").holds
 
 
-MISTAKES = {
+ERRORS = {
     "the place of the least": (
         "input x: float[5]\noutput y: float\nlog(x + 1) -> argmax -> y\n",
         Argmax,
@@ -99,9 +99,9 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_it_hides_no_mistake(mistake: str, tmp_path: Path, monkeypatch) -> None:
-    text, operator, form = MISTAKES[mistake]
+@pytest.mark.parametrize("error", ERRORS)
+def test_it_hides_no_error(error: str, tmp_path: Path, monkeypatch) -> None:
+    text, operator, form = ERRORS[error]
     monkeypatch.setattr(operator, "onnx", form)
     face = dlc.compile(text=text)
     with pytest.raises(dlc.CompileError) as caught:
@@ -112,7 +112,7 @@ def test_it_hides_no_mistake(mistake: str, tmp_path: Path, monkeypatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_grows_from_more_than_rounding_is_a_mistake(tmp_path: Path, monkeypatch) -> None:
+def test_what_grows_from_more_than_rounding_is_an_error(tmp_path: Path, monkeypatch) -> None:
     """Each stage by itself is within the tolerance."""
     form = Tanh.onnx
     monkeypatch.setattr(

@@ -231,7 +231,7 @@ def test_a_class_of_no_name_is_minus_one_in_the_artifact(tmp_path: Path) -> None
         ('target = "tflite"', "E0403"),
     ],
 )
-def test_what_cannot_be_exported_is_a_mistake(export: str, code: str) -> None:
+def test_what_cannot_be_exported_is_an_error(export: str, code: str) -> None:
     text = (
         "input x: float[3]\noutput y: class(3)\nweight w: float[3] = ones\ndouble_w = w * 2\n"
         "x * double_w -> dense(3) -> y\n"

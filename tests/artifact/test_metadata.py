@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 import dlc
 from dlc.cli import commands
-from dlc.compiler.source import Source
+from dlc.compiler.diagnostics.source import Source
 from dlc.program import Program
 from dlc.runtime.artifact import ArtifactError, verify
 from dlc.runtime.artifact.metadata import from_texts

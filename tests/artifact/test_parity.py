@@ -15,14 +15,14 @@ from artifacts import agree, make, random_weights
 
 import dlc
 from dlc.compiler.operators.activations import Gelu, Relu, Tanh, Threshold
-from dlc.compiler.operators.answers import ClassNumber, RoundTo
 from dlc.compiler.operators.arithmetic import Add, Multiply
 from dlc.compiler.operators.axis_activations import Softmax
-from dlc.compiler.operators.classes import Embedding
+from dlc.compiler.operators.concat import Split
 from dlc.compiler.operators.convolution import Conv
+from dlc.compiler.operators.elementwise import Log
+from dlc.compiler.operators.embedding import Embedding
 from dlc.compiler.operators.impute import Impute
-from dlc.compiler.operators.joining import Split
-from dlc.compiler.operators.mathematics import Log
+from dlc.compiler.operators.postprocessing import ClassNumber, RoundTo
 from dlc.runtime.artifact import parity, verify, write
 from dlc.runtime.artifact.compare import TOLERANCE, difference
 from dlc.runtime.artifact.export import export

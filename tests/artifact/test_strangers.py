@@ -25,7 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 import dlc
 from dlc.cli import show
 from dlc.runtime import memory
-from dlc.runtime.artifact import ArtifactError, contents, loaded, verify
+from dlc.runtime.artifact import ArtifactError, loaded, model_scan, verify
 from dlc.runtime.artifact.session import run
 
 SPEC = """input x: float[3]
@@ -228,16 +228,16 @@ def test_what_dlc_does_not_write_is_not_opened(kind: str, plain: Made, tmp_path:
 def test_the_table_of_messages_is_that_of_onnx() -> None:
     """The names and numbers of the fields, held against the definition of the format itself."""
     known = {"ModelProto": onnx.ModelProto.DESCRIPTOR}
-    for kind, layout in contents.LAYOUT.items():
+    for kind, layout in model_scan.LAYOUT.items():
         for number, (name, what) in layout.items():
             field = known[kind].fields_by_number[number]
             assert field.name == name
             assert (field.message_type.name if field.message_type else what.islower()) in (what, True)
             if field.message_type:
                 known[what] = field.message_type
-    assert known.keys() == contents.LAYOUT.keys()
+    assert known.keys() == model_scan.LAYOUT.keys()
     sizes = {n: np.dtype(t.np_dtype).itemsize for n, t in onnx._mapping.TENSOR_TYPE_MAP.items()}
-    assert {n: sizes[n] for n in contents.SIZES} == contents.SIZES
+    assert {n: sizes[n] for n in model_scan.SIZES} == model_scan.SIZES
 
 
 # --- other files ------------------------------------------------------------------------------------------
@@ -565,7 +565,7 @@ def strange(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def use(content: bytes, folder: Path) -> None:
     """All that is done with an artifact; only errors that dlc knows may come of it."""
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.diagnostics.diagnostic import CompileError
     from dlc.runtime import evaluate
     from dlc.show.stored import read_metadata
 

@@ -17,11 +17,11 @@ from benchmarks.rivals import train as train_by_hand
 from benchmarks.timing import Comparison, Effort, Timing, interleave
 
 import dlc
-from dlc.compiler.lower.weights import draw
-from dlc.runtime.forms import Forms
-from dlc.runtime.learner import Learner
-from dlc.runtime.opening import open_data
-from dlc.runtime.train import train
+from dlc.compiler.lower.initial_weights import draw
+from dlc.runtime.open_rows import open_data
+from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.loop import train
+from dlc.runtime.training.torch_forms import Forms
 
 NAMES = [work.title for work in training.WORKLOADS]
 

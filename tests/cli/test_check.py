@@ -1,4 +1,4 @@
-"""`dlc check`: every mistake, its place, and an exit code."""
+"""`dlc check`: every error, its place, and an exit code."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def test_a_sound_spec_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     write(tmp_path, "iris.dl", IRIS)
     monkeypatch.chdir(tmp_path)
     done = dlc("check", "iris.dl")
-    assert (done.exit_code, done.output) == (0, "no mistakes in iris.dl: 67 parameters\n")
+    assert (done.exit_code, done.output) == (0, "no errors in iris.dl: 67 parameters\n")
 
 
-def test_mistakes_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "specs").mkdir()
     write(
         tmp_path / "specs", "iris.dl", IRIS.replace("relu", "rellu").replace("dense(3)", "dense(3, uints=1)")
@@ -33,24 +33,24 @@ def test_mistakes_are_drawn_and_counted(tmp_path: Path, monkeypatch: pytest.Monk
     assert done.exit_code == 1
     assert " --> specs/iris.dl:7:47\n" in done.output, "the path leads there from the working folder"
     assert "help: did you mean `relu`?" in done.output
-    end = "2 mistakes in specs/iris.dl\n`dlc explain E0301` explains it, with a corrected spec\n"
+    end = "2 errors in specs/iris.dl\n`dlc explain E0301` explains it, with a corrected spec\n"
     assert done.output.endswith(end)
 
 
-def test_a_warning_is_no_mistake(tmp_path: Path) -> None:
+def test_a_warning_is_no_error(tmp_path: Path) -> None:
     text = "input x: float[4]\noutput y: float[3]\nx -> dense(3) -> softmax -> y\n"
     done = dlc("check", write(tmp_path, "warned.dl", text))
     assert done.exit_code == 0
     assert "warning[W0401]" in done.output
-    assert "no mistakes and 1 warning in " in done.output
+    assert "no errors and 1 warning in " in done.output
 
 
 def test_many_files_and_one_answer(tmp_path: Path) -> None:
     good, bad = write(tmp_path, "good.dl", IRIS), write(tmp_path, "bad.dl", "input x: flaot\n")
     done = dlc("check", bad, good)
     assert done.exit_code == 1
-    assert f"1 mistake in {bad}" in done.output
-    assert f"no mistakes in {good}" in done.output
+    assert f"1 error in {bad}" in done.output
+    assert f"no errors in {good}" in done.output
     assert dlc("check", good, good).exit_code == 0
 
 
@@ -121,7 +121,7 @@ def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_colours_are_for_terminals_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlc.cli.mistakes import colored
+    from dlc.cli.command_errors import colored
 
     class Terminal:
         def isatty(self) -> bool:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from stories import dlc
 
-from dlc.compiler.codes import codes, page
+from dlc.compiler.diagnostics.codes import codes, page
 from dlc.reference import terminal
 
 
-def test_it_says_what_why_and_how_to_mend() -> None:
+def test_it_says_what_why_and_how_to_fix() -> None:
     done = dlc("explain", "E0203")
     of = page("E0203")
     assert done.exit_code == 0
     assert done.output.startswith("E0203: shapes that do not fit\n\nShapes are matched from the last axis")
-    wrong, mended = done.output.split("\nMended\n")
+    wrong, fixed = done.output.split("\nFixed\n")
     assert "error[E0203]: these two cannot be added: float[128, 14, 14] and float[64, 28, 28]" in wrong
-    assert "skip=conv(128, 1, stride=2)" in mended
-    for case, said in ((of.wrong, wrong), (of.mended, mended)):
+    assert "skip=conv(128, 1, stride=2)" in fixed
+    for case, said in ((of.wrong, wrong), (of.fixed, fixed)):
         shown = [line.removeprefix("    ") for line in said.splitlines()]
         assert set(case.files["model.dl"].splitlines()) <= set(shown)
 

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from stories import IRIS, dlc, write
 
 import dlc as face
-from dlc.runtime import runs
+from dlc.runtime import run_folder
 from dlc.runtime.artifact import verify
 
 if TYPE_CHECKING:
@@ -389,7 +389,7 @@ def test_a_full_disk_is_to_be_made_room_on_first(
 ) -> None:
     write(tmp_path, "iris.dl", IRIS + TRAIN)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "SAVED", 0.0)
+    monkeypatch.setattr(run_folder, "SAVED", 0.0)
     written: list[str] = []
 
     def filling(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -401,8 +401,8 @@ def test_a_full_disk_is_to_be_made_room_on_first(
 
         return put
 
-    monkeypatch.setattr(runs, "write", filling(runs.write))
-    monkeypatch.setattr(runs, "append", filling(runs.append))
+    monkeypatch.setattr(run_folder, "write", filling(run_folder.write))
+    monkeypatch.setattr(run_folder, "append", filling(run_folder.append))
     said = dlc("train", "iris.dl").stderr
     run = (tmp_path / "runs" / "iris" / "latest").resolve().relative_to(tmp_path)
     assert said == (
@@ -440,7 +440,7 @@ def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 @pytest.mark.parametrize("spec", ["good.dl", "bad.dl"])
-def test_a_closed_output_is_no_mistake_of_dlc(closed: str, spec: str, tmp_path: Path) -> None:
+def test_a_closed_output_is_no_error_of_dlc(closed: str, spec: str, tmp_path: Path) -> None:
     write(tmp_path, "good.dl", IRIS)
     write(tmp_path, "bad.dl", "input x: flaot\n")
     command = f"{sys.executable} -m dlc check {spec} {closed}"

@@ -32,7 +32,7 @@ def test_check_changes_nothing(tmp_path: Path) -> None:
     assert loose.read_text("utf-8") == LOOSE
 
 
-def test_a_spec_with_mistakes_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_spec_with_errors_stays_as_it_is(tmp_path: Path) -> None:
     bad, loose = write(tmp_path, "bad.dl", "x -> (dense(2\n"), write(tmp_path, "loose.dl", LOOSE)
     done = dlc("fmt", bad, loose)
     assert done.exit_code == 1

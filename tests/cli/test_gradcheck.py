@@ -60,7 +60,7 @@ def test_the_table_says_what_was_looked_at() -> None:
     assert re.search(r"^the gradients of all 4 weights are right, to \d\.\de-1\d$", done.stdout, re.MULTILINE)
 
 
-def test_kinks_of_a_convolutional_network_are_no_mistakes() -> None:
+def test_kinks_of_a_convolutional_network_are_no_errors() -> None:
     done = check(SPECS / "digits_cnn.dl", "--format", "json")
     assert done.exit_code == 0
     assert sum(w["kinks"] for w in weights_of(done).values()) > 0
@@ -94,7 +94,7 @@ def test_one_weight_is_told_as_one(tmp_path: Path) -> None:
 
 
 def test_a_check_that_takes_long_says_how_long(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("dlc.runtime.progress.QUIET", 0)
+    monkeypatch.setattr("dlc.runtime.training.progress.QUIET", 0)
     lines = [line for line in check(NET + DATA, folder=tmp_path).stdout.splitlines() if "dense" in line]
     assert ["left" in line for line in lines] == [True, True, True, False]
     done = check(NET + DATA, "--format", "json", folder=tmp_path)
@@ -147,7 +147,7 @@ def test_derivatives_within_the_loss_are_taken_too(tmp_path: Path) -> None:
     assert max(w["error"] for w in weights_of(done).values()) < 1e-7
 
 
-def test_an_exact_kink_is_told_from_a_mistake(tmp_path: Path) -> None:
+def test_an_exact_kink_is_told_from_an_error(tmp_path: Path) -> None:
     text = (
         "input x: float[2]\noutput y: float\nweight w: float[2] = ones\n"
         "sum(x * relu(w - detach(w))) + sum(abs(w - detach(w)) * x) -> y\n"

@@ -13,8 +13,8 @@ from stories import dlc, write
 
 from dlc.compiler import compile, read_source
 from dlc.show import picture
-from dlc.show.diagram import Box, Frame, Sign, Tag, diagram
-from dlc.show.layers import Item, Line, arrange
+from dlc.show.diagram import Box, DrawnFrame, DrawnSign, Tag, diagram
+from dlc.show.layers import Item, LayoutEdge, arrange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ output y: float
 block basic(x) { return x -> residual(dense(8) -> relu) }
 x -> repeat(5, basic) -> repeat(3, dense(8) -> tanh) -> dense(1) -> y
 """
-    frames = [part for part in parts_of(write(tmp_path, "x.dl", text)) if isinstance(part, (Frame, Box))]
+    frames = [part for part in parts_of(write(tmp_path, "x.dl", text)) if isinstance(part, (DrawnFrame, Box))]
     assert [(type(part).__name__, part.times) for part in frames] == [("Frame", 5), ("Box", 3), ("Box", 1)]
     assert dlc("show", tmp_path / "x.dl", "--svg", tmp_path / "x.svg").exit_code == 0
     assert "basic  \u00d7 5" in (tmp_path / "x.svg").read_text("utf-8")
@@ -91,7 +91,7 @@ def test_a_neighbour_that_others_read_is_drawn_by_itself(tmp_path: Path) -> None
     text = "input x: float[8]\noutput y: float[8]\na = x -> dense(8)\nb = a -> dense(8)\na + b -> y\n"
     found = parts_of(write(tmp_path, "x.dl", text))
     assert [part.times for part in found if isinstance(part, Box)] == [1, 1]
-    assert [part.sign for part in found if isinstance(part, Sign)] == ["+"]
+    assert [part.sign for part in found if isinstance(part, DrawnSign)] == ["+"]
 
 
 def test_a_declared_weight_that_flows_is_a_source(tmp_path: Path) -> None:
@@ -131,18 +131,18 @@ def test_a_picture_of_very_many_long_lines_is_refused(tmp_path: Path) -> None:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[list[Item], list[Line]]:
+def graphs(draw: st.DrawFn) -> tuple[list[Item], list[LayoutEdge]]:
     """Items with random sizes, and lines that lead forward."""
     sizes = draw(st.lists(st.tuples(st.integers(20, 300), st.integers(10, 90)), min_size=1, max_size=16))
     items = [Item(float(w), float(h)) for w, h in sizes]
     pairs = st.tuples(st.integers(0, len(items) - 1), st.integers(0, len(items) - 1))
     found = draw(st.lists(pairs, max_size=30))
-    return items, [Line(items[a], items[b]) for a, b in found if a < b]
+    return items, [LayoutEdge(items[a], items[b]) for a, b in found if a < b]
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(graphs())
-def test_layers_of_any_graph(graph: tuple[list[Item], list[Line]]) -> None:
+def test_layers_of_any_graph(graph: tuple[list[Item], list[LayoutEdge]]) -> None:
     items, lines = graph
     width, height = arrange(items, lines)
     for item in items:

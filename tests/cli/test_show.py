@@ -10,7 +10,7 @@ import pytest
 from stories import IRIS, dlc, write
 
 from dlc.compiler import compile, read_source
-from dlc.compiler.figures import flops, parameters
+from dlc.compiler.passes.cost import flops, parameters
 from dlc.show.columns import columns
 
 if TYPE_CHECKING:

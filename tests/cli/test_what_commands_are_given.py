@@ -102,7 +102,7 @@ def shown(said: str) -> str:
     """The message, without what other libraries say and what `dlc check` adds."""
     said = re.sub(r"(ONNX Runtime can run): .*", r"\1: ...", said)
     lines = [line for line in said.splitlines() if line and not line.startswith("`dlc explain")]
-    return "\n".join(line for line in lines if not re.match(r"\S+$|\d+ mistake|the spec is not", line))
+    return "\n".join(line for line in lines if not re.match(r"\S+$|\d+ error|the spec is not", line))
 
 
 @pytest.mark.parametrize(("command", "given"), sorted(TAKEN))

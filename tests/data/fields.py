@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from dlc.compiler.dims import free
-from dlc.compiler.sections import Csv, Data, Source, Table
-from dlc.compiler.types import Classes, Tensor
+from dlc.compiler.definitions.sections import Csv, Data, DataSource, TableSource
+from dlc.compiler.dims.dim import free
+from dlc.compiler.ir.types import Classes, Tensor
 from dlc.runtime.data import Dataset, Wanted, gather
 
 AUTO = Classes(free("found"), found_in="found")
@@ -36,26 +36,26 @@ def csv_of(folder: Path, text: str, name: str = "rows.csv", **settings: Any) -> 
     return Csv(path=name, **settings)
 
 
-def read(source: Source, *fields: Wanted, folder: Path = Path(), **settings: Any) -> Dataset:
+def read(source: DataSource, *fields: Wanted, folder: Path = Path(), **settings: Any) -> Dataset:
     return gather(Data(source=source, **settings), fields, folder)
 
 
-def table(*rows: Any, columns: tuple[str, ...] | None = None) -> Table:
-    return Table(rows=tuple(tuple(row) for row in rows), columns=columns)
+def table(*rows: Any, columns: tuple[str, ...] | None = None) -> TableSource:
+    return TableSource(rows=tuple(tuple(row) for row in rows), columns=columns)
 
 
-def mistakes_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> list[tuple[str, str]]:
+def errors_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> list[tuple[str, str]]:
     """The codes and messages of everything found wrong."""
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.diagnostics.diagnostic import CompileError
 
     with pytest.raises(CompileError) as caught:
         act(*arguments, **settings)
     return [(d.code, d.message) for d in caught.value.diagnostics]
 
 
-def mistake_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
+def error_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
     """The one thing that is wrong."""
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.diagnostics.diagnostic import CompileError
 
     with pytest.raises(CompileError) as caught:
         act(*arguments, **settings)

@@ -7,13 +7,13 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
-from fields import AUTO, mistake_of, mistakes_of, read, table, target, wanted
+from fields import AUTO, error_of, errors_of, read, table, target, wanted
 from pyarrow import parquet
 
-from dlc.compiler.dims import free
-from dlc.compiler.kinds import Reject
-from dlc.compiler.sections import Column, Columns, Idx, Npz, Parquet, Table
-from dlc.compiler.types import Classes
+from dlc.compiler.definitions.parameter_types import Reject
+from dlc.compiler.definitions.sections import ColumnField, Columns, Idx, Npz, Parquet, TableSource
+from dlc.compiler.dims.dim import free
+from dlc.compiler.ir.types import Classes
 
 T = free("T")
 
@@ -77,7 +77,7 @@ def test_parquet_columns_of_every_kind(tmp_path):
     assert rows["text"].tolist() == ["x", "", "z"]
     assert rows["vector"].tolist() == [[1, 2], [3, 4], [5, 6]]
     assert rows["image"].tolist() == [[[[1, 2], [3, 4]]]] * 3 and rows["image"].dtype == np.uint8
-    found = mistake_of(read, source, wanted("when"), folder=tmp_path)
+    found = error_of(read, source, wanted("when"), folder=tmp_path)
     assert (
         found.message == 'rows.parquet, column "when": a column of timestamp[ms] is neither numbers nor text'
     )
@@ -85,7 +85,7 @@ def test_parquet_columns_of_every_kind(tmp_path):
 
 @pytest.mark.parametrize("values", [[1, None, 3], [1.0, None, 3.0], [True, None, False]])
 def test_a_missing_value_in_parquet(tmp_path, values):
-    found = mistake_of(read, parquet_of(tmp_path, x=values), wanted("x"), folder=tmp_path)
+    found = error_of(read, parquet_of(tmp_path, x=values), wanted("x"), folder=tmp_path)
     assert (found.code, found.message) == ("E0706", 'rows.parquet, row 2, column "x": the value is missing')
 
 
@@ -97,7 +97,7 @@ def test_a_missing_value_in_parquet(tmp_path, values):
     ([[1, 2], [None, 4]], "E0706", "row 2, column \"x\": the value is missing"),
 ])  # fmt: skip
 def test_lists_that_are_no_vector(tmp_path, lists, code, said):
-    found = mistake_of(read, parquet_of(tmp_path, x=lists), wanted("x", "float", 2), folder=tmp_path)
+    found = error_of(read, parquet_of(tmp_path, x=lists), wanted("x", "float", 2), folder=tmp_path)
     assert (found.code, found.message) == (code, f"rows.parquet, {said}")
 
 
@@ -116,14 +116,14 @@ def test_a_parquet_file_of_several_row_groups(tmp_path):
 
 def test_an_empty_and_a_broken_parquet_file(tmp_path):
     assert (
-        mistake_of(read, parquet_of(tmp_path, x=pa.array([], pa.int64())), wanted("x"), folder=tmp_path).code
+        error_of(read, parquet_of(tmp_path, x=pa.array([], pa.int64())), wanted("x"), folder=tmp_path).code
         == "E0708"
     )
     parquet_of(tmp_path, x=list(range(1000)))
     whole = (tmp_path / "rows.parquet").read_bytes()
     for broken in (b"", b"PAR1", whole[:-20], b"no parquet at all" * 9):
         (tmp_path / "rows.parquet").write_bytes(broken)
-        assert mistake_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path).code == "E0702"
+        assert error_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path).code == "E0702"
 
 
 # --- npz --------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_text_in_parquet_that_is_not_in_utf8(tmp_path, kind, element):
     parquet.write_table(pa.table({"x": NO_UTF8[kind]}), path, compression="none")
     path.write_bytes(path.read_bytes().replace(b"XX", b"\xff\xfe"))
     field = wanted("x", element, classes=AUTO if element == "class" else None)
-    found = mistake_of(read, Parquet(path="rows.parquet"), field, folder=tmp_path)
+    found = error_of(read, Parquet(path="rows.parquet"), field, folder=tmp_path)
     assert (found.code, found.message) == (
         "E0702", 'rows.parquet, column "x": it holds bytes that are no text in UTF-8',
     )  # fmt: skip
@@ -155,7 +155,7 @@ def test_names_in_parquet_that_are_not_in_utf8(tmp_path):
     path = tmp_path / "rows.parquet"
     parquet.write_table(pa.table({"XX": WORDS}), path, store_schema=False)
     path.write_bytes(path.read_bytes().replace(b"XX", b"\xff\xfe"))
-    found = mistake_of(read, Parquet(path="rows.parquet"), wanted("x", "string"), folder=tmp_path)
+    found = error_of(read, Parquet(path="rows.parquet"), wanted("x", "string"), folder=tmp_path)
     assert found.message.endswith("cannot be read as a Parquet file: a name in it is no text in UTF-8")
 
 
@@ -187,7 +187,7 @@ def test_axes_of_one_are_added_and_dropped_and_flat_arrays_folded(tmp_path):
 
 def test_images_with_their_channels_last_are_not_just_folded(tmp_path):
     source = npz_of(tmp_path, photo=np.zeros((2, 4, 4, 3)))
-    found = mistake_of(read, source, wanted("photo", "float", 3, 4, 4), folder=tmp_path)
+    found = error_of(read, source, wanted("photo", "float", 3, 4, 4), folder=tmp_path)
     assert found.message == (
         'rows.npz, array "photo": found values of shape [4, 4, 3], and input `photo` is float[3, 4, 4]'
     )
@@ -198,22 +198,22 @@ def test_free_dimensions_take_what_is_there_but_one_size(tmp_path):
     source = npz_of(tmp_path, x=np.zeros((2, 7, 3)), y=np.zeros((2, 7)), z=np.zeros((2, 6)))
     fields = wanted("x", "float", T, 3), wanted("y", "float", T), wanted("z", "float", T - 1)
     assert read(source, *fields, folder=tmp_path).train["x"].shape == (2, 7, 3)
-    found = mistake_of(read, source, *fields[:2], wanted("z", "float", T), folder=tmp_path)
+    found = error_of(read, source, *fields[:2], wanted("z", "float", T), folder=tmp_path)
     assert (found.code, found.help) == ("E0704", "`T` is 7 in the fields before it")
-    found = mistake_of(read, source, wanted("y", "float", T), wanted("z", "float", T + 1), folder=tmp_path)
+    found = error_of(read, source, wanted("y", "float", T), wanted("z", "float", T + 1), folder=tmp_path)
     assert found.help == "`T + 1` is 8 here"
 
 
 def test_a_bad_value_within_an_array_names_its_row(tmp_path):
     values = np.zeros((4, 2, 2))
     values[2, 1, 0] = np.nan
-    found = mistake_of(read, npz_of(tmp_path, x=values), wanted("x", "float", 2, 2), folder=tmp_path)
+    found = error_of(read, npz_of(tmp_path, x=values), wanted("x", "float", 2, 2), folder=tmp_path)
     assert found.message == 'rows.npz, row 3, array "x": the value is missing'
 
 
 def test_arrays_of_different_lengths(tmp_path):
     source = npz_of(tmp_path, x=np.zeros(3), y=np.zeros(4))
-    found = mistake_of(read, source, wanted("x"), wanted("y"), folder=tmp_path)
+    found = error_of(read, source, wanted("x"), wanted("y"), folder=tmp_path)
     assert found.message == 'rows.npz: the arrays have different numbers of rows: 3 in "x", 4 in "y"'
 
 
@@ -225,7 +225,7 @@ def test_arrays_of_different_lengths(tmp_path):
     (np.zeros(0), "E0708"),
 ])  # fmt: skip
 def test_arrays_that_are_not_read(tmp_path, array, code):
-    assert mistake_of(read, npz_of(tmp_path, x=array), wanted("x"), folder=tmp_path).code == code
+    assert error_of(read, npz_of(tmp_path, x=array), wanted("x"), folder=tmp_path).code == code
 
 
 def test_broken_archives(tmp_path):
@@ -233,7 +233,7 @@ def test_broken_archives(tmp_path):
     whole = (tmp_path / "rows.npz").read_bytes()
     for broken in (b"", b"PK", whole[:-30], b"\x93NUMPY" + b"x" * 99):
         (tmp_path / "rows.npz").write_bytes(broken)
-        assert mistake_of(read, Npz(path="rows.npz"), wanted("x"), folder=tmp_path).code == "E0702"
+        assert error_of(read, Npz(path="rows.npz"), wanted("x"), folder=tmp_path).code == "E0702"
 
 
 def test_an_array_that_announces_more_than_there_is(tmp_path):
@@ -243,7 +243,7 @@ def test_an_array_that_announces_more_than_there_is(tmp_path):
     (tmp_path / "rows.npz").write_bytes(
         whole.replace(b"(1000,), ", b"(10**9,),").replace(b"(10**9,)", b"(99999,)")
     )
-    assert mistake_of(read, Npz(path="rows.npz"), wanted("x"), folder=tmp_path).code == "E0702"
+    assert error_of(read, Npz(path="rows.npz"), wanted("x"), folder=tmp_path).code == "E0702"
 
 
 # --- idx --------------------------------------------------------------------------------------------------
@@ -274,25 +274,23 @@ def test_only_images_are_wanted(tmp_path):
 
 
 def test_an_image_of_another_size(tmp_path):
-    found = mistake_of(
-        read, idx_of(tmp_path, IMAGES, LABELS), wanted("x", "uint8", 1, 32, 32), folder=tmp_path
-    )
+    found = error_of(read, idx_of(tmp_path, IMAGES, LABELS), wanted("x", "uint8", 1, 32, 32), folder=tmp_path)
     assert found.message == "., images: found values of shape [28, 28], and input `x` is uint8[1, 32, 32]"
 
 
 def test_labels_that_are_no_class(tmp_path):
     source = idx_of(tmp_path, IMAGES, LABELS)
-    found = mistake_of(read, source, DIGITS[0], target("y", "class", classes=4), folder=tmp_path)
+    found = error_of(read, source, DIGITS[0], target("y", "class", classes=4), folder=tmp_path)
     assert found.message == "., row 3, labels: there is no class 4: the 4 classes are 0 to 3"
 
 
 def test_names_for_what_has_none(tmp_path):
     source = idx_of(tmp_path, IMAGES, LABELS)
-    found = mistakes_of(
-        read, source, wanted("x", "uint8", 28, 28, source=Column(column="images")), folder=tmp_path
+    found = errors_of(
+        read, source, wanted("x", "uint8", 28, 28, source=ColumnField(column="images")), folder=tmp_path
     )
     assert found == [("E0703", ". has no names, so `x` cannot be told which column to take")]
-    found = mistake_of(read, source, *DIGITS, target("z", "class", classes=2), folder=tmp_path)
+    found = error_of(read, source, *DIGITS, target("z", "class", classes=2), folder=tmp_path)
     assert found.message == ". has 2 fields, and nothing is left for target `z`"
 
 
@@ -307,19 +305,19 @@ def test_broken_idx_files(tmp_path, data, pack):
     source = idx_of(tmp_path, IMAGES, LABELS, pack=pack)
     name = tmp_path / f"train-images-idx3-ubyte{'.gz' if pack else ''}"
     name.write_bytes(gzip.compress(data) if pack else data)
-    assert mistake_of(read, source, wanted("x", "uint8", 28, 28), folder=tmp_path).code in ("E0702", "E0704")
+    assert error_of(read, source, wanted("x", "uint8", 28, 28), folder=tmp_path).code in ("E0702", "E0704")
 
 
 def test_a_folder_that_lacks_something(tmp_path):
-    found = mistake_of(read, Idx(path="mnist"), *DIGITS, folder=tmp_path)
+    found = error_of(read, Idx(path="mnist"), *DIGITS, folder=tmp_path)
     assert (found.code, found.message) == ("E0701", "there is no folder mnist")
     idx_of(tmp_path, IMAGES, LABELS)
     (tmp_path / "train-labels-idx1-ubyte").unlink()
-    found = mistake_of(read, Idx(path="."), *DIGITS, folder=tmp_path)
+    found = error_of(read, Idx(path="."), *DIGITS, folder=tmp_path)
     assert found.message == "the folder . has no file train-labels-idx1-ubyte"
     idx_of(tmp_path, IMAGES, LABELS[:4])
     assert (
-        mistake_of(read, Idx(path="."), *DIGITS, folder=tmp_path).message
+        error_of(read, Idx(path="."), *DIGITS, folder=tmp_path).message
         == ".: there are 5 images and 4 labels"
     )
 
@@ -361,26 +359,26 @@ def test_a_table_holds_vectors_booleans_and_classes():
 def test_columns_of_a_table_under_other_names():
     fields = (
         wanted("pair", "float", 2, source=Columns(columns=("b", "a"))),
-        wanted("z", source=Column(column="a")),
+        wanted("z", source=ColumnField(column="a")),
     )
     rows = read(table([1, 2], columns=("a", "b")), *fields).train
     assert (rows["pair"].tolist(), rows["z"].tolist()) == ([[2, 1]], [1])
 
 
 def test_tables_that_do_not_fit_their_columns():
-    found = mistake_of(read, table([1, 2], columns=("x",)), wanted("x"))
+    found = error_of(read, table([1, 2], columns=("x",)), wanted("x"))
     assert found.message == "the table's rows have 2 entries, and 1 columns are named"
-    found = mistake_of(read, table([(1, 2)], [(1,)], columns=("x",)), wanted("x", "float", 2))
+    found = error_of(read, table([(1, 2)], [(1,)], columns=("x",)), wanted("x", "float", 2))
     assert found.message == 'the table, column "x": the entries are lists of different lengths'
-    assert mistake_of(read, table([]), wanted("x")).code == "E0708"
-    assert mistake_of(read, table([1]), wanted("x"), target("y")).message == (
+    assert error_of(read, table([]), wanted("x")).code == "E0708"
+    assert error_of(read, table([1]), wanted("x"), target("y")).message == (
         "the table has 1 fields, and nothing is left for target `y`"
     )
 
 
 def test_a_ragged_table_is_known_before_anything_runs():
     with pytest.raises(Reject) as caught:
-        Table.settings["rows"].kind.accept([[0, 0, 0], [0, 1]])
+        TableSource.settings["rows"].kind.accept([[0, 0, 0], [0, 1]])
     assert str(caught.value) == "row 2 of the table has 2 entries, and row 1 has 3"
     with pytest.raises(Reject):
-        Table.settings["rows"].kind.accept(3)
+        TableSource.settings["rows"].kind.accept(3)

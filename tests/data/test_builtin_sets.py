@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from fields import AUTO, mistake_of, mistakes_of, read, target, wanted
+from fields import AUTO, error_of, errors_of, read, target, wanted
 from sklearn import datasets
 
-from dlc.compiler.kinds import Reject
-from dlc.compiler.sections import Builtin, Column, Columns
-from dlc.compiler.types import Classes
+from dlc.compiler.definitions.parameter_types import Reject
+from dlc.compiler.definitions.sections import Builtin, ColumnField, Columns
+from dlc.compiler.ir.types import Classes
 
 FLOWERS = ("setosa", "versicolor", "virginica")
 MEASURES = [wanted(name) for name in ("sepal_length", "sepal_width", "petal_length", "petal_width")]
@@ -45,7 +45,7 @@ def test_wine_fills_a_vector_with_its_remaining_columns():
 
 
 def test_a_vector_that_is_too_short_for_the_set_is_told_both_lengths():
-    found = mistake_of(read, Builtin(set="wine"), wanted("x", "float", 5))
+    found = error_of(read, Builtin(set="wine"), wanted("x", "float", 5))
     assert found.code == "E0704"
     assert found.message == "wine, 13 columns: found [13], and input `x` is float[5]"
 
@@ -75,9 +75,9 @@ def test_diabetes_is_a_regression():
 def test_columns_under_other_names():
     data = read(
         Builtin(set="iris"),
-        wanted("wide", source=Column(column="sepal_width")),
+        wanted("wide", source=ColumnField(column="sepal_width")),
         wanted("petal", "float", 2, source=Columns(columns=("petal_width", "petal_length"))),
-        target("kind", "class", classes=3, source=Column(column="target")),
+        target("kind", "class", classes=3, source=ColumnField(column="target")),
     )
     iris = datasets.load_iris().data.astype(np.float32)
     np.testing.assert_array_equal(data.train["wide"], iris[:, 1])
@@ -85,7 +85,7 @@ def test_columns_under_other_names():
 
 
 def test_a_typo_in_a_column_gets_the_nearest_name():
-    found = mistake_of(read, Builtin(set="iris"), wanted("petal_lenght"), target("y", "class", classes=3))
+    found = error_of(read, Builtin(set="iris"), wanted("petal_lenght"), target("y", "class", classes=3))
     assert (found.code, found.message) == (
         "E0703",
         'iris has no column "petal_lenght", which input `petal_lenght` takes',
@@ -95,11 +95,11 @@ def test_a_typo_in_a_column_gets_the_nearest_name():
 
 def test_two_outputs_cannot_both_be_the_target():
     outputs = [target("a", "class", classes=3), target("b", "class", classes=3)]
-    assert [code for code, _ in mistakes_of(read, Builtin(set="iris"), *outputs)] == ["E0703", "E0703"]
+    assert [code for code, _ in errors_of(read, Builtin(set="iris"), *outputs)] == ["E0703", "E0703"]
 
 
 def test_a_class_that_the_spec_does_not_declare():
-    found = mistake_of(
+    found = error_of(
         read, Builtin(set="iris"), target("y", "class", classes=("setosa", "versicolour", "virginica"))
     )
     assert found.code == "E0707"
@@ -111,4 +111,4 @@ def test_an_unknown_set_is_known_before_anything_runs():
     with pytest.raises(Reject) as caught:
         Builtin.settings["set"].kind.accept("irsi")
     assert caught.value.help == "did you mean `iris`?"
-    assert mistake_of(read, Builtin(set="mnist"), wanted("x")).code == "E0701"
+    assert error_of(read, Builtin(set="mnist"), wanted("x")).code == "E0701"

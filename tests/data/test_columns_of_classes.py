@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from fields import AUTO, csv_of, mistake_of, read, table, target, wanted
+from fields import AUTO, csv_of, error_of, read, table, target, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from dlc.compiler.sections import Csv, Npz, Parquet
-from dlc.compiler.types import Classes
+from dlc.compiler.definitions.sections import Csv, Npz, Parquet
+from dlc.compiler.ir.types import Classes
 from dlc.runtime.data import read_rows
-from dlc.runtime.data.sources.arrays import Arrays
+from dlc.runtime.data.sources.arrays import ArraySource
 from dlc.runtime.data.sources.frames import PandasFrame, open_frame
 
 FIELD = wanted("c", "class", classes=AUTO)
@@ -74,7 +74,7 @@ def test_a_cell_of_any_number_of_digits_is_text(tmp_path: Path) -> None:
     assert found(source, tmp_path)[0].labels == ("1", long)
     rows = read_rows(tmp_path / "rows.csv", [wanted("c", "class", classes=3)])
     assert rows["c"].tolist() == [-1, 1]
-    told = mistake_of(read, source, wanted("c", "class", classes=3), folder=tmp_path)
+    told = error_of(read, source, wanted("c", "class", classes=3), folder=tmp_path)
     assert told.message == f'rows.csv, row 1 (line 2), column "c": there is no class {"9" * 37}...: ' \
                            "the 3 classes are 0 to 2"  # fmt: skip
 
@@ -99,20 +99,20 @@ def test_text_of_a_typed_file_stays_text_though_it_looks_like_numbers(tmp_path: 
     assert found(Parquet(path="rows.parquet"), tmp_path) == wanted
     assert found(Npz(path="rows.npz"), tmp_path) == wanted
     assert found(table(["501"], ["00501"], ["10"], columns=("c",)), tmp_path) == wanted
-    assert found(Arrays({"c": ["501", "00501", "10"]}), tmp_path) == wanted
+    assert found(ArraySource({"c": ["501", "00501", "10"]}), tmp_path) == wanted
 
 
 @pytest.mark.parametrize("values", [[1.5, 2.0], [float("inf"), 1.0], [1e19, 1.0]], ids=str)
 def test_floats_that_are_not_whole_are_no_classes(values: Values, tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", c=np.array(values))
-    problem = mistake_of(read, Npz(path="rows.npz"), FIELD, folder=tmp_path)
+    problem = error_of(read, Npz(path="rows.npz"), FIELD, folder=tmp_path)
     assert problem.code == "E0705"
     assert problem.message.startswith('rows.npz, row 1, array "c": ')
     assert "is not a whole number" in problem.message and "`bucketize`" in problem.help
 
 
 def test_a_column_of_nothing_has_no_class(tmp_path: Path) -> None:
-    problem = mistake_of(read, csv_of(tmp_path, "c,x\n,1\n,2\n"), FIELD, folder=tmp_path)
+    problem = error_of(read, csv_of(tmp_path, "c,x\n,1\n,2\n"), FIELD, folder=tmp_path)
     assert (problem.code, problem.message) == (
         "E0706",
         'rows.csv, row 1 (line 2), column "c": all values are missing, so there is no class',
@@ -124,7 +124,7 @@ def test_large_numbers_with_missing_ones_beside_them_keep_their_digits(tmp_path:
     parquet.write_table(pa.table({"c": pa.array(ids, pa.int64())}), tmp_path / "rows.parquet")
     wanted = Classes(2, (2**60, 2**60 + 1), "found"), [0, -1, 1]
     assert found(Parquet(path="rows.parquet"), tmp_path) == wanted
-    assert found(Arrays({"c": ids}), tmp_path) == wanted
+    assert found(ArraySource({"c": ids}), tmp_path) == wanted
     assert found(csv_of(tmp_path, f"c,x\n{2**60},1\n,1\n{2**60 + 1},1\n"), tmp_path) == wanted
 
 
@@ -160,20 +160,20 @@ def sources(values: Values, folder: Path, kind: pa.DataType):
     parquet.write_table(pa.table({"c": pa.array(values, kind).dictionary_encode()}), folder / "rows.parquet")
     yield Parquet(path="rows.parquet")
     yield table(*([v, 1] for v in values), columns=("c", "x"))
-    yield Arrays({"c": values})
-    yield Arrays({"c": np.array(values, object)})
+    yield ArraySource({"c": values})
+    yield ArraySource({"c": np.array(values, object)})
     yield PandasFrame(pd.DataFrame({"c": pd.Series(values, dtype=object)}))
     yield open_frame(pa.table({"c": pa.array(values, kind)}))
     if kind == pa.bool_():
         yield PandasFrame(pd.DataFrame({"c": pd.array(values, "boolean")}))
         if None not in values:
-            yield Arrays({"c": np.array(values)})
+            yield ArraySource({"c": np.array(values)})
             np.savez(folder / "rows.npz", c=np.array(values))
             yield Npz(path="rows.npz")
     elif kind == pa.string():
-        yield Arrays({"c": np.array(["" if v is None else v for v in values])})
+        yield ArraySource({"c": np.array(["" if v is None else v for v in values])})
     elif all(v is None or abs(v) < 2**53 for v in values):
-        yield Arrays({"c": np.array([np.nan if v is None else v for v in values])})
+        yield ArraySource({"c": np.array([np.nan if v is None else v for v in values])})
 
 
 @given(NUMBERS)
@@ -217,7 +217,7 @@ def test_all_sources_agree_on_booleans(values: Values) -> None:
 
 def test_a_column_of_booleans_shares_classes_with_text_beside_it() -> None:
     fields = wanted("c", "class", classes=AUTO), wanted("d", "class", classes=AUTO)
-    data = read(Arrays({"c": [True, False], "d": ["no", "True"]}), *fields)
+    data = read(ArraySource({"c": [True, False], "d": ["no", "True"]}), *fields)
     assert data.classes["found"].labels == ("False", "True", "no")
     assert [data.train[name].tolist() for name in "cd"] == [[1, 0], [2, 1]]
 
@@ -266,7 +266,7 @@ def test_booleans_among_classes_that_are_known(classes: Any, places: list[int], 
     known = Classes(classes) if isinstance(classes, int) else Classes(len(classes), classes, "found")
     column = pa.table({"c": pa.array([False, True, None])})
     parquet.write_table(column, tmp_path / "rows.parquet")
-    for source in (tmp_path / "rows.parquet", Arrays({"c": [False, True, None]}), open_frame(column)):
+    for source in (tmp_path / "rows.parquet", ArraySource({"c": [False, True, None]}), open_frame(column)):
         rows = read_rows(source, [wanted("c", "class", classes=known)])
         labels = known.texts if known.names else known.numbers
         assert labels is not None
@@ -288,19 +288,19 @@ LONG = ("0.1234567", "0.123457", "12345678.5", "abc", "0.1", "115292150460684697
 )
 def test_numbers_are_compared_with_names_in_all_their_digits(values: Any, places: list[int]) -> None:
     field = wanted("c", "class", classes=Classes(len(LONG), LONG, "c"))
-    rows = read_rows(Arrays({"c": values}), [field])
+    rows = read_rows(ArraySource({"c": values}), [field])
     assert rows["c"].tolist() == [LONG[place] if place >= 0 else "" for place in places]
 
 
 def test_a_missing_number_is_not_the_class_named_zero() -> None:
     field = wanted("c", "class", classes=Classes(3, ("0", "1", "x"), "c"))
-    assert read_rows(Arrays({"c": [1, None, 0]}), [field])["c"].tolist() == ["1", "", "0"]
+    assert read_rows(ArraySource({"c": [1, None, 0]}), [field])["c"].tolist() == ["1", "", "0"]
 
 
 @pytest.mark.parametrize("last", ["mid", "nan", "inf", "1_0", "infinity"])
 def test_whole_numbers_are_places_among_words_whatever_python_reads_as_a_number(last: str) -> None:
     names = ("low", "high", last)
-    rows = read(Arrays({"c": [0, 1, 2]}), wanted("c", "class", classes=names)).train
+    rows = read(ArraySource({"c": [0, 1, 2]}), wanted("c", "class", classes=names)).train
     assert rows["c"].tolist() == [0, 1, 2]
 
 
@@ -322,7 +322,7 @@ def test_values_outside_of_declared_classes_are_an_error_in_the_rows_of_the_spec
     source = csv_of(tmp_path, "c,x\nred,1\nblue,1\n,1\n")
     data = read(source, COLOURS, folder=tmp_path, test=Csv(path="test.csv"))
     assert (data.train["c"].tolist(), data.test["c"].tolist()) == ([0, 1, -1], [0, -1, -1])
-    problem = mistake_of(read, Csv(path="test.csv"), COLOURS, folder=tmp_path)
+    problem = error_of(read, Csv(path="test.csv"), COLOURS, folder=tmp_path)
     assert (problem.code, problem.message) == (
         "E0707",
         'test.csv, row 2 (line 3), column "c": "green" is not one of the 2 classes',
@@ -330,5 +330,5 @@ def test_values_outside_of_declared_classes_are_an_error_in_the_rows_of_the_spec
 
 
 def test_white_space_around_a_name_is_told(tmp_path: Path) -> None:
-    problem = mistake_of(read, csv_of(tmp_path, "c,x\nred,1\n blue,1\n"), COLOURS, folder=tmp_path)
+    problem = error_of(read, csv_of(tmp_path, "c,x\nred,1\n blue,1\n"), COLOURS, folder=tmp_path)
     assert problem.help == 'classes are compared as they stand: take away the white space around "blue"'

@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from fields import AUTO, csv_of, mistake_of, mistakes_of, read, table, target, wanted
+from fields import AUTO, csv_of, error_of, errors_of, read, table, target, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlc.compiler.dims import free
-from dlc.compiler.sections import Column, Columns, Csv, Npz
-from dlc.compiler.types import Classes
+from dlc.compiler.definitions.sections import ColumnField, Columns, Csv, Npz
+from dlc.compiler.dims.dim import free
+from dlc.compiler.ir.types import Classes
 
 PEOPLE = """age,income,city,member
 39,<=50K,Bonn,true
@@ -68,7 +68,7 @@ def test_a_byte_order_mark_windows_lines_quotes_and_blank_lines(tmp_path):
     (tmp_path / "rows.csv").write_bytes(
         b'\xef\xbb\xbf\r\n"a","b c"\r\n1,"two\r\nlines, ""quoted"""\r\n\r\n3,four\r\n'
     )
-    fields = wanted("a"), wanted("b", "string", source=Column(column="b c"))
+    fields = wanted("a"), wanted("b", "string", source=ColumnField(column="b c"))
     rows = read(Csv(path="rows.csv"), *fields, folder=tmp_path).train
     assert rows["a"].tolist() == [1, 3]
     assert rows["b"].tolist() == ['two\r\nlines, "quoted"', "four"]
@@ -121,7 +121,7 @@ def test_fields_that_share_their_classes_have_those_of_both(tmp_path):
 def test_the_field_that_is_to_blame_is_named_among_those_that_share(tmp_path):
     np.savez(tmp_path / "rows.npz", said=np.array([0, 1]), next=np.array([1, 2.5]))
     fields = wanted("said", "class", classes=AUTO), target("next", "class", classes=AUTO)
-    found = mistake_of(read, Npz(path="rows.npz"), *fields, folder=tmp_path)
+    found = error_of(read, Npz(path="rows.npz"), *fields, folder=tmp_path)
     assert found.message == 'rows.npz, row 2, array "next": 2.5 is not a whole number of 64 bits'
 
 
@@ -135,7 +135,7 @@ def test_numbers_stand_for_named_classes_unless_the_names_are_numbers(tmp_path):
 def test_targets_may_be_probabilities_inputs_not(tmp_path):
     source = csv_of(tmp_path, "p\n0.25\n1\n")
     assert read(source, target("p", "binary"), folder=tmp_path).train["p"].tolist() == [0.25, 1]
-    found = mistake_of(read, source, wanted("p", "binary"), folder=tmp_path)
+    found = error_of(read, source, wanted("p", "binary"), folder=tmp_path)
     assert found.message == 'rows.csv, row 1 (line 2), column "p": 0.25 is not 0 or 1'
 
 
@@ -153,7 +153,7 @@ def test_a_missing_text_is_empty(tmp_path):
 @pytest.mark.parametrize("cell", ["", "?"])
 def test_a_missing_value_is_told_with_its_row(tmp_path, field, cell):
     source = csv_of(tmp_path, f"a,b\n1,1\n2,{cell}\n3,0\n", missing=("?",))
-    found = mistake_of(read, source, field, folder=tmp_path)
+    found = error_of(read, source, field, folder=tmp_path)
     assert (found.code, found.message) == (
         "E0706",
         'rows.csv, row 2 (line 3), column "b": the value is missing',
@@ -161,7 +161,7 @@ def test_a_missing_value_is_told_with_its_row(tmp_path, field, cell):
 
 
 def test_nan_is_a_missing_value_and_more_rows_are_named(tmp_path):
-    found = mistake_of(read, csv_of(tmp_path, "x\nnan\n1\nNaN\n\nnan\n"), wanted("x"), folder=tmp_path)
+    found = error_of(read, csv_of(tmp_path, "x\nnan\n1\nNaN\n\nnan\n"), wanted("x"), folder=tmp_path)
     assert found.message == 'rows.csv, row 1 (line 2), column "x": the value is missing'
     assert found.notes == ("also in rows 3, 4",)
 
@@ -190,24 +190,22 @@ def test_nan_is_a_missing_value_and_more_rows_are_named(tmp_path):
 ])  # fmt: skip
 def test_values_that_do_not_fit(tmp_path, field, cell, said):
     good = "cat" if cell == "cow" else "0"
-    found = mistake_of(read, csv_of(tmp_path, f'x\n{good}\n{good}\n"{cell}"\n'), field, folder=tmp_path)
+    found = error_of(read, csv_of(tmp_path, f'x\n{good}\n{good}\n"{cell}"\n'), field, folder=tmp_path)
     assert found.message == f'rows.csv, row 3 (line 4), column "x": {said}'
 
 
-def test_classes_counted_from_one_get_the_mend(tmp_path):
-    found = mistake_of(
-        read, csv_of(tmp_path, "x\n1\n2\n3\n"), wanted("x", "class", classes=3), folder=tmp_path
-    )
+def test_classes_counted_from_one_get_the_fix(tmp_path):
+    found = error_of(read, csv_of(tmp_path, "x\n1\n2\n3\n"), wanted("x", "class", classes=3), folder=tmp_path)
     assert found.help == "classes are counted from 0; `class(auto)` takes them as they are"
 
 
-def test_a_mark_for_missing_values_gets_the_mend(tmp_path):
-    found = mistake_of(read, csv_of(tmp_path, "x\n1\n?\n"), wanted("x"), folder=tmp_path)
+def test_a_mark_for_missing_values_gets_the_fix(tmp_path):
+    found = error_of(read, csv_of(tmp_path, "x\n1\n?\n"), wanted("x"), folder=tmp_path)
     assert found.help == 'if it stands for a missing value, say so: csv(..., missing="?")'
 
 
 def test_every_missing_column_is_told(tmp_path):
-    found = mistakes_of(
+    found = errors_of(
         read, csv_of(tmp_path, "Age,b\n1,2\n"), wanted("age"), wanted("c"), wanted("b"), folder=tmp_path
     )
     assert found == [
@@ -219,7 +217,7 @@ def test_every_missing_column_is_told(tmp_path):
 def test_bad_values_of_several_columns_are_told_together(tmp_path):
     source = csv_of(tmp_path, "a,b,c\n1,2,3\nx,y,4\n")
     assert [
-        m for _, m in mistakes_of(read, source, wanted("a"), wanted("b"), wanted("c"), folder=tmp_path)
+        m for _, m in errors_of(read, source, wanted("a"), wanted("b"), wanted("c"), folder=tmp_path)
     ] == [
         'rows.csv, row 2 (line 3), column "a": "x" is not a number',
         'rows.csv, row 2 (line 3), column "b": "y" is not a number',
@@ -227,9 +225,7 @@ def test_bad_values_of_several_columns_are_told_together(tmp_path):
 
 
 def test_a_table_without_a_heading(tmp_path):
-    found = mistake_of(
-        read, csv_of(tmp_path, "5.1,3.5\n4.9,3.0\n"), wanted("a"), wanted("b"), folder=tmp_path
-    )
+    found = error_of(read, csv_of(tmp_path, "5.1,3.5\n4.9,3.0\n"), wanted("a"), wanted("b"), folder=tmp_path)
     assert found.message == "rows.csv has none of the columns wanted"
     assert (
         found.help == "the first line looks like data; a csv file has a heading with the names of the columns"
@@ -239,7 +235,7 @@ def test_a_table_without_a_heading(tmp_path):
 def test_a_name_twice_in_the_heading(tmp_path):
     source = csv_of(tmp_path, "x,y,x\n1,2,3\n")
     assert read(source, wanted("y"), folder=tmp_path).train["y"].tolist() == [2]
-    found = mistake_of(read, source, wanted("x"), folder=tmp_path)
+    found = error_of(read, source, wanted("x"), folder=tmp_path)
     assert (found.code, found.message) == (
         "E0712",
         'rows.csv has 2 columns named "x", and input `x` takes one',
@@ -247,7 +243,7 @@ def test_a_name_twice_in_the_heading(tmp_path):
 
 
 def test_too_few_columns_for_a_vector(tmp_path):
-    found = mistake_of(read, csv_of(tmp_path, "x\n1\n"), wanted("x", "float", 3), folder=tmp_path)
+    found = error_of(read, csv_of(tmp_path, "x\n1\n"), wanted("x", "float", 3), folder=tmp_path)
     assert found.message == 'rows.csv, column "x": found single values, and input `x` is float[3]'
     assert found.help == 'name its 3 columns: x = columns("...", "...", "...") in `data`'
 
@@ -258,7 +254,7 @@ def test_too_few_columns_for_a_vector(tmp_path):
     ('"a\n",b\n1,2\n3\n', "row 2 (line 4): found 1 cell"),
 ])  # fmt: skip
 def test_rows_of_a_wrong_length(tmp_path, text, row):
-    found = mistake_of(read, csv_of(tmp_path, text), wanted("b"), folder=tmp_path)
+    found = error_of(read, csv_of(tmp_path, text), wanted("b"), folder=tmp_path)
     assert (found.code, found.message) == ("E0711", f"rows.csv, {row}, and the heading has 2 columns")
 
 
@@ -269,7 +265,7 @@ def test_rows_of_a_wrong_length(tmp_path, text, row):
     ("a,b", "rows.csv has a heading and no rows"),
 ])  # fmt: skip
 def test_files_without_rows(tmp_path, text, said):
-    found = mistake_of(read, csv_of(tmp_path, text), wanted("a"), folder=tmp_path)
+    found = error_of(read, csv_of(tmp_path, text), wanted("a"), folder=tmp_path)
     assert (found.code, found.message) == ("E0708", said)
 
 
@@ -290,30 +286,30 @@ def test_what_a_spreadsheet_writes_is_read_back(rows):
 
 def test_other_encodings_are_refused(tmp_path):
     (tmp_path / "rows.csv").write_bytes(b"a\nK\xf6ln\n")
-    found = mistake_of(read, Csv(path="rows.csv"), wanted("a", "string"), folder=tmp_path)
+    found = error_of(read, Csv(path="rows.csv"), wanted("a", "string"), folder=tmp_path)
     assert found.message == "rows.csv cannot be read as a csv file: it holds bytes that are no UTF-8 text"
 
 
 @pytest.mark.parametrize("content", ["a\nx\n".encode("utf-16"), b"PAR1\x15\x00\x15\x00"])
 def test_what_is_no_text_is_refused(tmp_path, content):
     (tmp_path / "rows.csv").write_bytes(content)
-    found = mistake_of(read, Csv(path="rows.csv"), wanted("a"), folder=tmp_path)
+    found = error_of(read, Csv(path="rows.csv"), wanted("a"), folder=tmp_path)
     assert found.message == "rows.csv cannot be read as a csv file: it is no text"
 
 
 def test_a_broken_archive_is_refused(tmp_path):
     (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(b"a\n1\n" * 999)[:40])
-    assert mistake_of(read, Csv(path="rows.csv.gz"), wanted("a"), folder=tmp_path).code == "E0702"
+    assert error_of(read, Csv(path="rows.csv.gz"), wanted("a"), folder=tmp_path).code == "E0702"
 
 
 def test_a_file_that_is_not_there(tmp_path):
     csv_of(tmp_path, "x\n1\n", "people.csv")
-    found = mistake_of(read, Csv(path="peple.csv"), wanted("x"), folder=tmp_path)
+    found = error_of(read, Csv(path="peple.csv"), wanted("x"), folder=tmp_path)
     assert (found.code, found.message, found.help) == (
         "E0701", "there is no file peple.csv", "did you mean `people.csv`?"
     )  # fmt: skip
     (tmp_path / "folder.csv").mkdir()
-    assert "is a folder" in mistake_of(read, Csv(path="folder.csv"), wanted("x"), folder=tmp_path).message
+    assert "is a folder" in error_of(read, Csv(path="folder.csv"), wanted("x"), folder=tmp_path).message
 
 
 def test_a_million_rows_in_about_a_second(tmp_path):
@@ -330,11 +326,11 @@ def test_a_million_rows_in_about_a_second(tmp_path):
 def test_one_bad_cell_in_a_million_is_soon_found(tmp_path):
     source = csv_of(tmp_path, "a\n" + "1\n" * 700_000 + "x\n" + "2\n" * 300_000)
     start = time.perf_counter()
-    found = mistake_of(read, source, wanted("a"), folder=tmp_path)
+    found = error_of(read, source, wanted("a"), folder=tmp_path)
     assert time.perf_counter() - start < 5
     assert found.message == 'rows.csv, row 700001 (line 700002), column "a": "x" is not a number'
 
 
 def test_text_where_a_table_in_the_spec_has_numbers():
-    found = mistake_of(read, table([1, 2], columns=("a", "b")), wanted("a", "string"))
+    found = error_of(read, table([1, 2], columns=("a", "b")), wanted("a", "string"))
     assert found.message == 'the table, row 1, column "a": the column holds numbers, and text is wanted'

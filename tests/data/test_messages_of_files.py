@@ -1,4 +1,4 @@
-"""What is wrong with a file of rows is told as what it is, and the mend that is told works."""
+"""What is wrong with a file of rows is told as what it is, and the fix that is told works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 import dlc
 from dlc.cli import commands
-from dlc.runtime.data.alike import difference
+from dlc.runtime.data.confusable_names import difference
 from dlc.runtime.data.encodings import no_utf8
 from dlc.runtime.data.numerals import help_for, is_decimal
 
@@ -66,9 +66,9 @@ def test_a_class_that_marks_a_missing_value_is_told_as_it_is_written(missing, cl
     Path("rows.csv").write_text("k,y\n" + "".join(f"{name},{i}\n" for i, name in enumerate(classes.split())))
     (warning,) = [w for w in dlc.train("m.dl").warnings if w.code == "W0704"]
     assert warning.help == f"if {stand}, say so: csv(..., missing={marks})"
-    mended = dlc.compile(text=re.sub(r'"rows.csv"[^)]*', lambda _: f'"rows.csv", missing={marks}', spec))
-    assert mended.compiled.data is not None
-    assert {*classes.split()} & {*mended.compiled.data.marks}
+    fixed = dlc.compile(text=re.sub(r'"rows.csv"[^)]*', lambda _: f'"rows.csv", missing={marks}', spec))
+    assert fixed.compiled.data is not None
+    assert {*classes.split()} & {*fixed.compiled.data.marks}
 
 
 def trained(content: str | bytes, spec: str = SPEC) -> str:
@@ -161,10 +161,10 @@ def test_a_yes_or_a_no_is_taken_as_what_it_is_said_to_be(cell: str) -> None:
 def test_a_mark_for_missing_values_is_taken_as_one(cell: str, marks: str) -> None:
     spec = SPEC.replace('"rows.csv"', f'"rows.csv"{marks}')
     (setting,) = re.findall(r"csv\(\.\.\., (missing=.*?)\)(?:;|$)", help_of(trained(with_cell(cell), spec)))
-    mended = SPEC.replace('"rows.csv"', f'"rows.csv", {setting}').replace(
+    fixed = SPEC.replace('"rows.csv"', f'"rows.csv", {setting}').replace(
         "concat(a", "concat(a -> impute(mean)"
     )
-    assert trained(with_cell(cell), mended) == ""
+    assert trained(with_cell(cell), fixed) == ""
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_headings(golden: Callable[[Path, str], None], model: Path) -> None:
     ("caf\u00e9", NFD), ("price", "pr\u0456ce"), ("a", "\u0430"), ("size", "\uff53ize"),
     ("unit_cost", "unit_\u0441ost"), ("time", "ti\u043ce"), ("Yield", "\u0423ield"),
 ])  # fmt: skip
-def test_a_name_that_looks_the_same_is_told_and_both_mends_work(wanted: str, found: str) -> None:
+def test_a_name_that_looks_the_same_is_told_and_both_fixes_work(wanted: str, found: str) -> None:
     spec = SPEC.replace("a, b", f"{wanted}, b").replace("concat(a", f"concat({wanted}")
     content = f"{found},b,kind\n{GOOD}"
     said = help_in(trained(content, spec))
@@ -443,7 +443,7 @@ def test_other_files_that_are_not_what_their_names_say(
     np.array(["x", "y"], object), np.ones(2, complex), np.zeros(2, [("a", "f4")]),
     np.array(["2024-01-01"] * 2, "M8[D]"), np.array([b"x", b"y"]),
 ])  # fmt: skip
-def test_arrays_that_are_neither_numbers_nor_text_get_a_mend(array: np.ndarray) -> None:
+def test_arrays_that_are_neither_numbers_nor_text_get_a_fix(array: np.ndarray) -> None:
     np.savez("rows.npz", a=array, b=np.ones(2), kind=np.array(["x", "y"]))
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=SPEC).fit("rows.npz")
@@ -474,8 +474,8 @@ def test_a_vector_is_filled_from_the_columns_that_are_told(heading: str) -> None
     names = ", ".join(f'"{name}"' for name in heading.split(",")[:3])
     written = f"x = columns({names})"
     assert f"help: name its 3 columns: {written} in `data`" in said
-    mended = VECTOR + f'data {{ source = csv("rows.csv")\n{written} }}\n'
-    assert not trained(Path("rows.csv").read_text(), mended)
+    fixed = VECTOR + f'data {{ source = csv("rows.csv")\n{written} }}\n'
+    assert not trained(Path("rows.csv").read_text(), fixed)
 
 
 def test_a_model_has_no_section_for_its_data() -> None:

@@ -1,15 +1,15 @@
-"""Missing numbers in data: taken where the spec fills them in, and told with their mend elsewhere."""
+"""Missing numbers in data: taken where the spec fills them in, and told with their fix elsewhere."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from fields import csv_of, mistake_of
+from fields import csv_of, error_of
 from test_programs import program_of
 
-from dlc.compiler.sections import Npz, Parquet, Table
+from dlc.compiler.definitions.sections import Npz, Parquet, TableSource
 from dlc.runtime.data import load, read_rows, wanted_by
-from dlc.runtime.data.sources.arrays import Arrays
+from dlc.runtime.data.sources.arrays import ArraySource
 
 FLOW = "input age: float\ninput pay: float\noutput y: float\n{} -> dense(1) -> y\ndata {{ source = {} }}\n"
 FILLED = "concat(age, pay) -> impute(mean)"
@@ -32,8 +32,8 @@ def sources(folder):
         "csv with marks": csv_of(folder, marked, "marked.csv", missing=("?", "NA")),
         "parquet": Parquet(path="rows.parquet"),
         "npz": Npz(path="rows.npz"),
-        "table": Table(rows=((1.5, None, 1), (None, 5, 2), (3, 6, 3)), columns=("age", "pay", "y")),
-        "arrays": Arrays({"age": [1.5, None, 3], "pay": np.array(PAYS), "y": [1, 2, 3]}),
+        "table": TableSource(rows=((1.5, None, 1), (None, 5, 2), (3, 6, 3)), columns=("age", "pay", "y")),
+        "arrays": ArraySource({"age": [1.5, None, 3], "pay": np.array(PAYS), "y": [1, 2, 3]}),
     }
 
 
@@ -45,10 +45,10 @@ def test_what_is_filled_in_is_read_as_nan(tmp_path, source):
     np.testing.assert_array_equal(rows["pay"], np.array(PAYS, np.float32))
 
 
-def test_what_is_not_filled_in_is_told_with_its_mend(tmp_path):
+def test_what_is_not_filled_in_is_told_with_its_fix(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,2,1\n,5,2\n")
     program = program_of(FLOW.format("concat(impute(age, 0), age, pay)", 'csv("rows.csv")'))
-    found = mistake_of(load, program, tmp_path)
+    found = error_of(load, program, tmp_path)
     message = 'rows.csv, row 2 (line 3), column "age": the value is missing'
     assert (found.code, found.message) == ("E0706", message)
     assert "`impute`" in found.help and "before anything else" in found.help
@@ -57,20 +57,20 @@ def test_what_is_not_filled_in_is_told_with_its_mend(tmp_path):
 def test_a_whole_number_cannot_be_missing(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,2,1\n,5,2\n")
     text = FLOW.format(FILLED, 'csv("rows.csv")').replace("age: float", "age: int64")
-    found = mistake_of(load, program_of(text), tmp_path)
+    found = error_of(load, program_of(text), tmp_path)
     assert found.code == "E0706" and "declare the input as `float`" in found.help
 
 
 def test_a_target_cannot_be_missing(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,2,1\n,5,\n")
-    found = mistake_of(load, program_of(FLOW.format(FILLED, 'csv("rows.csv")')), tmp_path)
+    found = error_of(load, program_of(FLOW.format(FILLED, 'csv("rows.csv")')), tmp_path)
     assert found.message == 'rows.csv, row 2 (line 3), column "y": the value is missing'
     assert found.help == "fill it in, or take the row out"
 
 
 def test_an_infinite_number_is_no_missing_one(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,inf,1\n,5,1\n")
-    found = mistake_of(load, program_of(FLOW.format(FILLED, 'csv("rows.csv")')), tmp_path)
+    found = error_of(load, program_of(FLOW.format(FILLED, 'csv("rows.csv")')), tmp_path)
     assert (found.code, found.message) == (
         "E0705",
         'rows.csv, row 1 (line 2), column "pay": the value is infinite',

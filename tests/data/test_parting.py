@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from fields import AUTO, csv_of, mistake_of, read, table, target, wanted
+from fields import AUTO, csv_of, error_of, read, table, target, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlc.compiler.dims import free
-from dlc.compiler.sections import Builtin, Csv, Data, Normal, Uniform
-from dlc.compiler.types import Classes
+from dlc.compiler.definitions.sections import Builtin, Csv, Data, NormalField, UniformField
+from dlc.compiler.dims.dim import free
+from dlc.compiler.ir.types import Classes
 from dlc.runtime.data import gather
 from dlc.runtime.data.split import part, shuffled, spread
 
@@ -81,7 +81,7 @@ def test_every_beginning_of_a_spread_order_has_the_shares_of_the_whole(labels, d
 
 @given(st.integers(1, 200), st.floats(0, 0.999), st.integers(0, 250))
 def test_parting_never_loses_a_row(rows, fraction, count):
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.diagnostics.diagnostic import CompileError
 
     try:
         parts = part(rows, Data(validation=fraction, test=count), None, "rows.csv")
@@ -94,7 +94,7 @@ def test_parting_never_loses_a_row(rows, fraction, count):
 
 
 def test_shares_that_leave_nothing_for_training():
-    found = mistake_of(read, numbered(10), wanted("x"), validation=6, test=0.4)
+    found = error_of(read, numbered(10), wanted("x"), validation=6, test=0.4)
     assert (
         found.message == "the table has 10 rows, and 6 for validation and 4 for test leave none for training"
     )
@@ -106,7 +106,7 @@ def test_parts_with_a_source_of_their_own(tmp_path):
     data = read(source, *fields, validation=other, test=other, folder=tmp_path)
     assert (data.train.count, data.validation["x"].tolist(), data.test["y"].tolist()) == (2, [7], [1])
     assert data.test.place(0) == "other.csv, row 1 (line 2)"
-    assert mistake_of(read, source, *fields, test=Csv(path="none.csv"), folder=tmp_path).code == "E0701"
+    assert error_of(read, source, *fields, test=Csv(path="none.csv"), folder=tmp_path).code == "E0701"
 
 
 def test_only_the_parts_that_are_asked_for():
@@ -119,37 +119,37 @@ def test_a_class_that_only_the_test_has(tmp_path):
     inputs = read(train, wanted("x", "class", classes=AUTO), test=test, folder=tmp_path)
     assert inputs.classes == {"found": Classes(2, ("a", "b"), "found")}
     assert inputs.test["x"].tolist() == [1, -1]
-    found = mistake_of(read, train, target("x", "class", classes=AUTO), test=test, folder=tmp_path)
+    found = error_of(read, train, target("x", "class", classes=AUTO), test=test, folder=tmp_path)
     assert found.message == 'test.csv, row 2 (line 3), column "x": "c" is not one of the 2 classes'
 
 
 def test_what_rows_cannot_be_stratified_by():
     fields = LENGTH, SPECIES
-    found = mistake_of(read, Builtin(set="iris"), *fields, test=0.2, stratify="specie")
+    found = error_of(read, Builtin(set="iris"), *fields, test=0.2, stratify="specie")
     assert (found.code, found.help) == ("E0709", "did you mean `species`?")
-    found = mistake_of(read, Builtin(set="iris"), *fields, test=0.2, stratify="sepal_length")
+    found = error_of(read, Builtin(set="iris"), *fields, test=0.2, stratify="sepal_length")
     assert found.message == (
         "the rows cannot be stratified by input `sepal_length`, which is float and not one class"
     )
 
 
 def test_fields_that_are_drawn_take_no_column():
-    data = read(numbered(4), wanted("x"), wanted("noise", "float", 8, source=Normal()), validation=1)
-    assert list(data.train) == ["x"] and data.train.drawn == {"noise": Normal()} == data.validation.drawn
+    data = read(numbered(4), wanted("x"), wanted("noise", "float", 8, source=NormalField()), validation=1)
+    assert list(data.train) == ["x"] and data.train.drawn == {"noise": NormalField()} == data.validation.drawn
 
 
 def test_everything_may_be_drawn():
-    data = gather(Data(), [wanted("x", source=Uniform())], None)
-    assert data.train.count is None and data.train.drawn == {"x": Uniform()}
+    data = gather(Data(), [wanted("x", source=UniformField())], None)
+    assert data.train.count is None and data.train.drawn == {"x": UniformField()}
 
 
 def test_only_floats_are_drawn():
-    found = mistake_of(read, numbered(4), wanted("x"), wanted("k", "class", classes=3, source=Normal()))
+    found = error_of(read, numbered(4), wanted("x"), wanted("k", "class", classes=3, source=NormalField()))
     assert (found.code, found.message) == ("E0713", "input `k` is class, and only a float can be drawn")
 
 
 def test_no_source_at_all():
-    found = mistake_of(gather, Data(), [wanted("x"), target("y")], None)
+    found = error_of(gather, Data(), [wanted("x"), target("y")], None)
     assert found.message == "the `data` section names no source for input `x`, target `y`"
 
 

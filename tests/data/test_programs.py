@@ -1,15 +1,15 @@
-"""Data as a compiled spec asks for it, mistakes drawn in the spec, and rows for an artifact."""
+"""Data as a compiled spec asks for it, errors drawn in the spec, and rows for an artifact."""
 
 import numpy as np
 import pytest
-from fields import AUTO, csv_of, mistake_of, target, wanted
+from fields import AUTO, csv_of, error_of, target, wanted
 
 from dlc.compiler import Source, compile
-from dlc.compiler.diagnostics import CompileError
-from dlc.compiler.sections import Columns, Normal
-from dlc.compiler.types import Classes
+from dlc.compiler.definitions.sections import Columns, NormalField
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.ir.types import Classes
 from dlc.runtime.data import facts, load, read_rows, wanted_by
-from dlc.runtime.data.sources.arrays import Arrays
+from dlc.runtime.data.sources.arrays import ArraySource
 
 IRIS = """\
 input  sepal_length, sepal_width, petal_length, petal_width: float as measures
@@ -83,7 +83,7 @@ def test_another_file_in_place_of_the_one_in_the_spec(tmp_path):
 
 
 def test_arrays_in_memory_in_place_of_a_file(tmp_path):
-    given = Arrays({"age": [1, 2.5], "income": ["low", "high"]})
+    given = ArraySource({"age": [1, 2.5], "income": ["low", "high"]})
     program = program_of(PEOPLE)
     assert facts(program, tmp_path, source=given).classes["income"].names == ("high", "low")
     data = load(program, tmp_path, source=given)
@@ -108,10 +108,10 @@ def test_arrays_in_memory_that_do_not_fit(tmp_path, arrays, code):
         load(
             program_of(PEOPLE.replace("income: class(auto)", "income: class(low, high)")),
             tmp_path,
-            source=Arrays(arrays),
+            source=ArraySource(arrays),
         )
 
-    assert mistake_of(act).code == code
+    assert error_of(act).code == code
 
 
 def test_fields_with_a_source_of_their_own(tmp_path):
@@ -131,7 +131,7 @@ data {
 """
     csv_of(tmp_path, "a,b,the answer\n1,2,3\n")
     rows = load(program_of(text), tmp_path).train
-    assert (rows["x"].tolist(), rows["y"].tolist(), rows.drawn) == ([[2, 1]], [3], {"noise": Normal()})
+    assert (rows["x"].tolist(), rows["y"].tolist(), rows.drawn) == ([[2, 1]], [3], {"noise": NormalField()})
 
 
 def test_a_missing_column_is_shown_where_it_is_wanted_and_where_it_was_sought(tmp_path):
@@ -161,7 +161,7 @@ def test_a_bad_value_is_shown_with_the_type_that_it_does_not_fit(tmp_path):
 
 
 def test_shares_and_strata_are_shown_at_their_settings(tmp_path):
-    found = mistake_of(load, program_of(IRIS.replace("0.2", "200")), tmp_path)
+    found = error_of(load, program_of(IRIS.replace("0.2", "200")), tmp_path)
     assert (found.line, found.message) == (
         8,
         "iris has 150 rows, and 200 for validation leave none for training",
@@ -169,19 +169,19 @@ def test_shares_and_strata_are_shown_at_their_settings(tmp_path):
 
 
 def test_no_path_of_the_machine_is_told(tmp_path):
-    found = mistake_of(load, program_of(PEOPLE), tmp_path)
+    found = error_of(load, program_of(PEOPLE), tmp_path)
     assert found.message == "there is no file people.csv"
     spec = PEOPLE.replace("people.csv", str(tmp_path / "elsewhere.csv"))
-    assert mistake_of(load, program_of(spec), tmp_path).message == "there is no file elsewhere.csv"
+    assert error_of(load, program_of(spec), tmp_path).message == "there is no file elsewhere.csv"
 
 
 def test_sources_of_later_are_not_built_yet():
-    found = mistake_of(program_of, IRIS.replace('builtin("iris")', 'images("flowers")'))
+    found = error_of(program_of, IRIS.replace('builtin("iris")', 'images("flowers")'))
     assert (found.code, found.message) == ("E0901", "`images` is not built yet")
 
 
 def test_an_unknown_set_is_told_by_the_compiler():
-    found = mistake_of(program_of, IRIS.replace('"iris"', '"irsi"'))
+    found = error_of(program_of, IRIS.replace('"iris"', '"irsi"'))
     assert (found.code, found.help, found.line) == ("E0403", "did you mean `iris`?", 7)
 
 
@@ -224,7 +224,7 @@ def test_names_that_training_has_not_seen_and_missing_ones_are_counted(tmp_path)
 
 def test_a_target_that_is_none_of_the_classes_is_an_error(tmp_path):
     csv_of(tmp_path, GOOD.replace("high", "hihg"))
-    found = mistake_of(read_rows, tmp_path / "rows.csv", ARTIFACT)
+    found = error_of(read_rows, tmp_path / "rows.csv", ARTIFACT)
     assert found.message.endswith(
         'rows.csv, row 2 (line 3), column "income": "hihg" is not one of the 2 classes'
     )
@@ -233,18 +233,18 @@ def test_a_target_that_is_none_of_the_classes_is_an_error(tmp_path):
 
 def test_rows_from_arrays_and_for_what_was_drawn_in_training(tmp_path):
     np.savez(tmp_path / "rows.npz", noise=np.ones((2, 3)))
-    rows = read_rows(tmp_path / "rows.npz", [wanted("noise", "float", 3, source=Normal())])
+    rows = read_rows(tmp_path / "rows.npz", [wanted("noise", "float", 3, source=NormalField())])
     assert rows["noise"].shape == (2, 3) and rows.drawn == {}
 
 
 @pytest.mark.parametrize("name", ["rows", "rows.txt", "rows.json"])
 def test_a_file_of_an_unknown_kind(tmp_path, name):
     (tmp_path / name).write_text("x\n1\n")
-    assert mistake_of(read_rows, tmp_path / name, [wanted("x")]).code == "E0701"
+    assert error_of(read_rows, tmp_path / name, [wanted("x")]).code == "E0701"
 
 
 def test_nothing_but_diagnostics_comes_of_broken_files(tmp_path):
-    """Every cut and many flips of good files: rows, or a mistake that is told."""
+    """Every cut and many flips of good files: rows, or an error that is told."""
     import pyarrow as pa
     from pyarrow import parquet
 

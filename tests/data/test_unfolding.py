@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from fields import mistake_of, read, target, wanted
+from fields import error_of, read, target, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from dlc.compiler.diagnostics import CompileError
-from dlc.compiler.sections import Csv, Idx, Npz, Parquet
+from dlc.compiler.definitions.sections import Csv, Idx, Npz, Parquet
+from dlc.compiler.diagnostics.diagnostic import CompileError
 from dlc.runtime import memory
 from dlc.runtime.data import bounds
 from dlc.runtime.data.sources import npz, parquet_pages
@@ -45,7 +45,7 @@ def test_a_packed_csv_file_takes_no_more_than_its_share(little: int, tmp_path: P
     with gzip.open(tmp_path / "rows.csv.gz", "wb", compresslevel=1) as file:
         for _ in range(40):
             file.write(b"1,2\n" * (MIB // 4))
-    found = mistake_of(read, Csv(path="rows.csv.gz"), wanted("x"), folder=tmp_path)
+    found = error_of(read, Csv(path="rows.csv.gz"), wanted("x"), folder=tmp_path)
     assert found.code == "E0716"
     assert found.message.startswith("rows.csv.gz takes ")
     assert found.message.endswith(" of memory, and 33.6 MB may be taken for it")
@@ -56,7 +56,7 @@ def test_a_csv_file_that_no_memory_holds_is_not_read(little: int, tmp_path: Path
         file.write(b"x,y\n")
         file.truncate(10**12)  # zeros, which take no place on the disk
     begun = time.monotonic()
-    found = mistake_of(read, Csv(path="rows.csv"), wanted("x"), folder=tmp_path)
+    found = error_of(read, Csv(path="rows.csv"), wanted("x"), folder=tmp_path)
     assert (found.code, found.message) == (
         "E0716", "rows.csv takes 1 TB of memory, and 33.6 MB may be taken for it",
     )  # fmt: skip
@@ -70,7 +70,7 @@ def test_short_cells_take_more_than_their_bytes(cell: str, little: int, tmp_path
     line = ",".join([cell] * 20) + "\n"
     (tmp_path / "rows.csv").write_text(",".join(names) + "\n" + line * 100_000)
     fields = [wanted(name, "string") for name in names]
-    found = mistake_of(read, Csv(path="rows.csv"), *fields, folder=tmp_path)
+    found = error_of(read, Csv(path="rows.csv"), *fields, folder=tmp_path)
     assert (found.code, found.message[:15]) == ("E0716", "rows.csv takes ")
     assert read(Csv(path="rows.csv"), *fields[:2], folder=tmp_path).train.count == 100_000
 
@@ -78,7 +78,7 @@ def test_short_cells_take_more_than_their_bytes(cell: str, little: int, tmp_path
 def test_long_cells_are_counted_once_they_are_read(little: int, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("x,y\n" + f"{'a' * 1000},1\n" * 10_000)
     assert read(Csv(path="rows.csv"), wanted("y"), folder=tmp_path).train.count == 10_000
-    found = mistake_of(read, Csv(path="rows.csv"), wanted("x", "string"), folder=tmp_path)
+    found = error_of(read, Csv(path="rows.csv"), wanted("x", "string"), folder=tmp_path)
     assert found.message == "rows.csv takes 40.4 MB of memory, and 33.6 MB may be taken for it"
 
 
@@ -89,7 +89,7 @@ def test_what_unfolds_further_than_real_data_is_refused_early(tmp_path: Path) ->
         for _ in range(300):
             stream.write(b"0,0\n" * 250_000)
     packed = memory.spell((tmp_path / "rows.csv.zst").stat().st_size)
-    found = mistake_of(read, Csv(path="rows.csv.zst"), wanted("x"), folder=tmp_path)
+    found = error_of(read, Csv(path="rows.csv.zst"), wanted("x"), folder=tmp_path)
     assert (found.code, found.help) == ("E0716", "unpack it, and name the unpacked file")
     assert (
         found.message == f"rows.csv.zst unfolds to more than 2_000 times its {packed}, as no real data does"
@@ -126,7 +126,7 @@ def archive(folder: Path, content: bytes, **how: int) -> Npz:
 @pytest.mark.filterwarnings("error")
 def test_a_shape_that_is_none_is_told(shape: str, tmp_path: Path) -> None:
     """`(True,)` gave a traceback."""
-    found = mistake_of(read, archive(tmp_path, header(shape) + bytes(800)), wanted("x"), folder=tmp_path)
+    found = error_of(read, archive(tmp_path, header(shape) + bytes(800)), wanted("x"), folder=tmp_path)
     assert found.code == "E0702"
     assert found.message.startswith("rows.npz cannot be read as an npz file: ")
 
@@ -136,14 +136,14 @@ def test_arrays_take_no_more_than_their_share_together(little: int, tmp_path: Pa
     np.savez_compressed(tmp_path / "rows.npz", x=half, y=half[:-1000], z=half)
     source = Npz(path="rows.npz")
     assert len(NpzFile(source, tmp_path).read([0])[0].values) == len(half)
-    found = mistake_of(read, source, wanted("x"), wanted("y"), wanted("z"), folder=tmp_path)
+    found = error_of(read, source, wanted("x"), wanted("y"), wanted("z"), folder=tmp_path)
     assert found.code == "E0716"
     assert found.message == "rows.npz takes 50.3 MB of memory, and 33.6 MB may be taken for it"
 
 
 def test_texts_of_an_archive_count_as_text(little: int, tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "rows.npz", x=np.full(600_000, "a"))
-    assert mistake_of(read, Npz(path="rows.npz"), wanted("x", "string"), folder=tmp_path).code == "E0716"
+    assert error_of(read, Npz(path="rows.npz"), wanted("x", "string"), folder=tmp_path).code == "E0716"
 
 
 def test_an_array_of_a_false_size_is_not_made(tmp_path: Path) -> None:
@@ -153,14 +153,14 @@ def test_an_array_of_a_false_size_is_not_made(tmp_path: Path) -> None:
     entry = content.index(b"PK\1\2")
     content[entry + 24 : entry + 28] = b"\xff\xff\xff\xfe"
     (tmp_path / "rows.npz").write_bytes(content)
-    assert mistake_of(read, Npz(path="rows.npz"), wanted("x"), folder=tmp_path).code == "E0702"
+    assert error_of(read, Npz(path="rows.npz"), wanted("x"), folder=tmp_path).code == "E0702"
 
 
 def test_a_member_that_unfolds_further_than_real_data_is_refused(tmp_path: Path) -> None:
     """`bzip2` and the like, which NumPy does not write, have no bound of their own."""
     content = header("(100_000,)") + bytes(800_000)
     for kind in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        found = mistake_of(read, archive(tmp_path, content, compression=kind), wanted("x"), folder=tmp_path)
+        found = error_of(read, archive(tmp_path, content, compression=kind), wanted("x"), folder=tmp_path)
         assert found.message == (
             'rows.npz cannot be read as an npz file: the array "x" is packed as NumPy packs none'
         )
@@ -174,15 +174,13 @@ def test_a_list_of_members_without_measure_is_not_read(
             file.writestr(f"{i}.npy", header("(1,)") + bytes(8))
     assert read(Npz(path="rows.npz"), wanted("3"), folder=tmp_path).train.count == 1
     monkeypatch.setattr(npz, "LISTED", 1 << 15)
-    found = mistake_of(read, Npz(path="rows.npz"), wanted("3"), folder=tmp_path)
+    found = error_of(read, Npz(path="rows.npz"), wanted("3"), folder=tmp_path)
     assert found.message == "rows.npz cannot be read as an npz file: its list of members is too long"
 
 
 def test_texts_of_characters_that_there_are_not(tmp_path: Path) -> None:
     content = header("(2,)", "'<U1'") + b"\xff" * 8
-    assert (
-        mistake_of(read, archive(tmp_path, content), wanted("x", "string"), folder=tmp_path).code == "E0702"
-    )
+    assert error_of(read, archive(tmp_path, content), wanted("x", "string"), folder=tmp_path).code == "E0702"
 
 
 # --- idx --------------------------------------------------------------------------------------------------
@@ -204,14 +202,14 @@ def test_a_header_that_announces_more_than_there_is(
     shape: tuple[int, ...], pack: bool, tmp_path: Path
 ) -> None:
     source = idx(tmp_path, shape, b"", pack=pack)
-    found = mistake_of(read, source, wanted("x", "uint8", *(s or 1 for s in shape[1:])), folder=tmp_path)
+    found = error_of(read, source, wanted("x", "uint8", *(s or 1 for s in shape[1:])), folder=tmp_path)
     assert found.code in ("E0702", "E0704")
 
 
 def test_images_take_no_more_than_their_share(little: int, tmp_path: Path) -> None:
     pixels = bytes(40 * MIB)
     source = idx(tmp_path, (40, 1024, 1024), pixels, pack=True)
-    found = mistake_of(read, source, wanted("x", "uint8", 1024, 1024), folder=tmp_path)
+    found = error_of(read, source, wanted("x", "uint8", 1024, 1024), folder=tmp_path)
     assert (found.code, found.message) == (
         "E0716",
         "./train-images-idx3-ubyte.gz takes 41.9 MB of memory, and 33.6 MB may be taken for it",
@@ -255,7 +253,7 @@ def test_one_text_for_all_rows_is_refused_early(stored: bool, tmp_path: Path) ->
         pa.table({"x": text}), tmp_path / "rows.parquet", compression="zstd", store_schema=stored
     )
     assert (tmp_path / "rows.parquet").stat().st_size < 5000
-    found = mistake_of(read, Parquet(path="rows.parquet"), wanted("x", "string"), folder=tmp_path)
+    found = error_of(read, Parquet(path="rows.parquet"), wanted("x", "string"), folder=tmp_path)
     assert (found.code, found.help) == ("E0716", "write it anew with fewer rows, or as csv")
 
 
@@ -266,7 +264,7 @@ def test_values_without_measure_are_not_read(nested: bool, little: int, tmp_path
     column = pa.ListArray.from_arrays(pa.array([0, len(zeros)], pa.int32()), zeros) if nested else zeros
     parquet.write_table(pa.table({"x": column}), tmp_path / "rows.parquet", compression="zstd")
     assert (tmp_path / "rows.parquet").stat().st_size < 100_000
-    found = mistake_of(read, Parquet(path="rows.parquet"), wanted("x", "uint8"), folder=tmp_path)
+    found = error_of(read, Parquet(path="rows.parquet"), wanted("x", "uint8"), folder=tmp_path)
     assert (found.code, found.message) == (
         "E0716",
         "rows.parquet takes 120 MB of memory, and 33.6 MB may be taken for it",
@@ -294,7 +292,7 @@ def test_a_row_count_that_is_none(tmp_path: Path) -> None:
 
 def test_a_footer_without_measure(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"PAR1" + bytes(100) + struct.pack("<I", 2**31) + b"PAR1")
-    found = mistake_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path)
+    found = error_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path)
     assert "its footer is longer than 33_554_432 bytes" in found.message
 
 
@@ -363,7 +361,7 @@ def test_a_footer_that_unfolds_without_measure(told: str, little: int, tmp_path:
     """Lists in lists were a traceback, and an empty struct took 70 bytes for each of the file."""
     footer = FOOTERS[told]
     (tmp_path / "rows.parquet").write_bytes(b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1")
-    found = mistake_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path)
+    found = error_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path)
     assert (found.code, found.message) == (
         "E0702", f"rows.parquet cannot be read as a Parquet file: {told}",
     )  # fmt: skip

@@ -18,17 +18,17 @@ from emitted import answers_of, assert_alike, opened, scattered
 
 from dlc.cli import commands
 from dlc.compiler import CompileError, compile, read_source, reader
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.onnx import serialize
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.samples import sample, sized
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model
 
 if TYPE_CHECKING:
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
@@ -55,13 +55,13 @@ MODEL_ALONE = {
 KNOWN = {"copy", "gzip", "math", "numpy", "os", "pandas", "re", "safetensors", "sklearn", "torch"}
 
 
-def program_of(name: str) -> Program:
+def program_of(name: str) -> CompiledProgram:
     path = SPECS / f"{name}.dl"
     return compile(read_source(path), read=reader(path.parent))
 
 
-def assert_answers_alike(program: Program, path: Path) -> None:
-    weights, graph = scattered(draw(program.graph, seed=0)), forms.inference(program)
+def assert_answers_alike(program: CompiledProgram, path: Path) -> None:
+    weights, graph = scattered(draw(program.graph, seed=0)), specialize.inference(program)
     read = {value.name for value in graph.inputs}
     declared = {i.name: i.declared for i in program.inputs if i.name in read}
     inputs = sample(sized(declared, {"T": 5, "H": 6, "W": 4}), 3, 0)
@@ -91,7 +91,7 @@ def test_has_the_loss_of_the_spec(name: str, tmp_path: Path) -> None:
     if not program.phases:
         assert "compute_loss" not in path.read_text("utf-8")
         return
-    graph, weights = forms.validation(program), scattered(draw(program.graph, seed=0))
+    graph, weights = specialize.validation(program), scattered(draw(program.graph, seed=0))
     targets = {v.field: v.type for v in graph.inputs if v.is_target}
     types = {i.name: i.declared for i in program.inputs} | targets
     drawn = sample(sized(types, {"T": 5, "H": 6, "W": 4}), 3, 0)
@@ -103,7 +103,7 @@ def test_has_the_loss_of_the_spec(name: str, tmp_path: Path) -> None:
     _, model = opened(path, weights)
     read = inspect.signature(model.compute_loss).parameters
     with torch.no_grad():
-        wanted = Model(graph, program.graph.weights, weights)(given)[forms.LOSS]
+        wanted = Model(graph, program.graph.weights, weights)(given)[specialize.LOSS]
         found = model.eval().compute_loss(*(given[field] for field in read))
     torch.testing.assert_close(found.mean(), wanted, rtol=1e-4, atol=1e-5)
 

@@ -12,18 +12,18 @@ from safetensors.numpy import save_file
 from torch.utils.data import TensorDataset
 
 from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.pytorch_source import emit
-from dlc.compiler.lower.weights import draw
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.fit import fit
-from dlc.runtime.forms import Forms
-from dlc.runtime.train import train
+from dlc.runtime.training.fit import fit
+from dlc.runtime.training.loop import train
+from dlc.runtime.training.torch_forms import Forms
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 PLAIN = "x -> dense(6) -> tanh -> dense(1) -> y"
 NORM = "x -> dense(6) -> batchnorm -> relu -> dense(1) -> y"
@@ -51,13 +51,13 @@ def rows(count: int) -> tuple[np.ndarray, np.ndarray]:
     return x, np.sin(x).sum(axis=1)
 
 
-def program_of(flow: str, settings: str) -> Program:
+def program_of(flow: str, settings: str) -> CompiledProgram:
     text = f"input x: float[4]\noutput y: float\n{flow}\ntrain {{\n{settings}\n}}\n"
     return compile(Source("story.dl", text))
 
 
 def emitted(
-    program: Program, begun: dict[str, np.ndarray], folder: Path, *, model_alone: bool = False
+    program: CompiledProgram, begun: dict[str, np.ndarray], folder: Path, *, model_alone: bool = False
 ) -> tuple[ModuleType, torch.nn.Module]:
     """The file of a program, and its model with these weights, which training begins with."""
     path = folder / "story.py"

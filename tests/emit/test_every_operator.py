@@ -14,23 +14,23 @@ from emitted import answers_of, as_tensor, assert_alike, opened, scattered
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
 from dlc.compiler import Source, compile
-from dlc.compiler.definition import family
-from dlc.compiler.dims import names
-from dlc.compiler.ir import Value
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.dims.dim import names
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.lower.torch_names import FUNCTIONAL, MODULE_NAMES
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.samples import sample, sized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.operators.base import Example
-    from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.program import CompiledProgram
 
 OPERATORS = family("operator")
 ROWS = [
@@ -41,7 +41,7 @@ ROWS = [
 ]
 
 
-def program_of(name: str, row: Example) -> Program:
+def program_of(name: str, row: Example) -> CompiledProgram:
     """What flows through a row, as a program that answers it."""
     operands = ", ".join("abcdefgh"[: len(row.operands)])
     flow = f"({operands}) -> {row.call}" if len(row.operands) > 1 else f"a -> {row.call}"
@@ -81,7 +81,7 @@ def test_row(name: str, row: Example, tmp_path: Path) -> None:
     types = {i.name: i.declared for i in program.inputs}
     inputs, weights = rows_of(types, row, 3), scattered(draw(program.graph, seed=0))
     with torch.no_grad():
-        module = Model(forms.inference(program), program.graph.weights, weights)
+        module = Model(specialize.inference(program), program.graph.weights, weights)
         wanted = module({n: as_given(rows) for n, rows in inputs.items()})
     assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
 
@@ -96,7 +96,7 @@ def test_row_in_training(name: str, row: Example, tmp_path: Path) -> None:
     inputs = {n: torch.from_numpy(x) for n, x in rows_of(types, row, 6).items()}
     weights = scattered(draw(program.graph, seed=0))
     torch.manual_seed(0)
-    wanted = Model(forms.training_answers(program), program.graph.weights, weights)(inputs)
+    wanted = Model(specialize.training_answers(program), program.graph.weights, weights)(inputs)
     _, model = opened(path, weights)
     torch.manual_seed(0)
     torch.testing.assert_close(model.train()(*inputs.values()), wanted["y0"])
@@ -148,11 +148,11 @@ def test_row_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
     targets = {v.field: v.type for v in program.graph.inputs if v.is_target}
     rows, weights = rows_of(types | targets, row, 3), scattered(draw(program.graph, seed=0))
     numbers = {field: as_tensor((types | targets)[field], given) for field, given in rows.items()}
-    module = Model(forms.validation(program), program.graph.weights, weights)
+    module = Model(specialize.validation(program), program.graph.weights, weights)
     _, model = opened(path, weights)
     read = inspect.signature(model.compute_loss).parameters
     with torch.no_grad():
-        wanted = module(numbers)[forms.LOSS]
+        wanted = module(numbers)[specialize.LOSS]
         found = model.eval().compute_loss(*(numbers[field] for field in read))
     torch.testing.assert_close(found.mean(), wanted, rtol=1e-4, atol=1e-5)
 

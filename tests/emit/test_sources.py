@@ -16,11 +16,11 @@ from pyarrow import parquet
 
 from dlc.cli import commands
 from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.pytorch_source import emit
-from dlc.compiler.lower.weights import draw
 from dlc.runtime import data as rows_of
 from dlc.runtime.data import InMemoryRows
-from dlc.runtime.fit import fit
+from dlc.runtime.training.fit import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,10 @@ import torch
 from emitted import answers_of, assert_alike, scattered
 
 from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.samples import sample
 
 if TYPE_CHECKING:
@@ -155,11 +155,11 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     done = subprocess.run(ruff, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     types = {i.name: i.declared for i in program.inputs}
-    read = {value.name for value in forms.inference(program).inputs}
+    read = {value.name for value in specialize.inference(program).inputs}
     types = {name: type for name, type in types.items() if name in read}
     inputs, weights = sample(types, 4, 0), scattered(draw(program.graph, seed=0))
     with torch.no_grad():
-        module = Model(forms.inference(program), program.graph.weights, weights)
+        module = Model(specialize.inference(program), program.graph.weights, weights)
         wanted = module({name: torch.from_numpy(rows) for name, rows in inputs.items()})
     assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
 

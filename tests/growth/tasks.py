@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import CompileError, Problems, Source, compile
-from dlc.compiler.figures import parameters
-from dlc.compiler.format import format
+from dlc.compiler.diagnostics.render import render_all, to_json
+from dlc.compiler.format.formatter import format
+from dlc.compiler.format.printer import print_syntax
 from dlc.compiler.lower.pytorch_source import emit
-from dlc.compiler.parse import parse
-from dlc.compiler.passes import forms
-from dlc.compiler.printer import print_syntax
-from dlc.compiler.render import render_all, to_json
+from dlc.compiler.parse.parser import parse
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.cost import parameters
 from dlc.program import Program
 from dlc.show import stages, table, weights
 from dlc.show.layers import TooLarge
@@ -43,9 +43,9 @@ def train(program: Program) -> None:
     """The forms that training asks for."""
     compiled = program.compiled
     if compiled.phases:
-        forms.matrices(forms.training(compiled, compiled.objective))
-        forms.check_reached(compiled)
-        forms.validation(compiled)
+        specialize.matrices(specialize.training(compiled, compiled.objective))
+        specialize.check_reached(compiled)
+        specialize.validation(compiled)
 
 
 def draw(program: Program) -> None:

@@ -16,14 +16,15 @@ from counting import faster, steps
 from shapes import grown, shapes
 from tasks import TASKS, check, done, opened
 
-from dlc.compiler import CompileError, Source, compile, suggest
-from dlc.compiler.render import MOST
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.diagnostics import suggest
+from dlc.compiler.diagnostics.render import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOUND, MISTAKEN = shapes("shapes.txt"), shapes("mistaken.txt")
-ALL = SOUND | MISTAKEN
+SOUND, WRONG = shapes("shapes.txt"), shapes("errors.txt")
+ALL = SOUND | WRONG
 USUAL = (
     "outputs with losses",
     "inputs that are learnt from",
@@ -108,11 +109,11 @@ def test_seconds_of_tasks(title: str, task: str) -> None:
     assert_linear(*(seconds(partial(done, task, program)) for program in programs))
 
 
-# --- many mistakes ----------------------------------------------------------------------------------------
+# --- many errors ----------------------------------------------------------------------------------------
 
 
-def test_of_many_mistakes_all_are_found_and_the_first_are_told_in_full() -> None:
-    text = grown(MISTAKEN["one operator mistyped"], 3200)
+def test_of_many_errors_all_are_found_and_the_first_are_told_in_full() -> None:
+    text = grown(WRONG["one operator mistyped"], 3200)
     with pytest.raises(CompileError) as caught:
         compile(Source("errors.dl", text))
     (found,) = caught.value.diagnostics
@@ -121,8 +122,8 @@ def test_of_many_mistakes_all_are_found_and_the_first_are_told_in_full() -> None
     assert found.notes == ("and in 3_190 more places",)
 
 
-def test_of_many_different_mistakes_all_are_found_and_the_first_are_told_in_full() -> None:
-    text = grown(MISTAKEN["operators mistyped"], 3200)
+def test_of_many_different_errors_all_are_found_and_the_first_are_told_in_full() -> None:
+    text = grown(WRONG["operators mistyped"], 3200)
     with pytest.raises(CompileError) as caught:
         compile(Source("errors.dl", text))
     found = caught.value.diagnostics
@@ -135,8 +136,8 @@ def test_of_many_different_mistakes_all_are_found_and_the_first_are_told_in_full
     assert drawn.endswith(f"... and {3200 - MOST:_} more")
 
 
-def test_of_many_warnings_and_a_late_mistake_the_mistake_is_told() -> None:
-    text = grown(MISTAKEN["layers that nothing reads"], 300) + "z = x -> dense(1) -> softmaxx\n"
+def test_of_many_warnings_and_a_late_error_the_error_is_told() -> None:
+    text = grown(WRONG["layers that nothing reads"], 300) + "z = x -> dense(1) -> softmaxx\n"
     text = text.replace("-> y\n", "-> dropout(0.99) -> y\n").replace("dense(2)", "dropout(0.99)")
     with pytest.raises(CompileError) as caught:
         compile(Source("late.dl", text))

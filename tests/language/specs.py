@@ -9,12 +9,12 @@ from legal import legal
 from dlc.compiler import CompileError, Source, compile
 
 if TYPE_CHECKING:
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 VECTOR = "input x: float[4]\noutput y: float[4]\n"
 
 
-def spec(text: str, **more: Any) -> Program:
+def spec(text: str, **more: Any) -> CompiledProgram:
     return legal(compile(Source("model.dl", text), **more))
 
 
@@ -55,7 +55,7 @@ def operators(text: str) -> list[str]:
 
 
 def codes(text: str, **more: Any) -> list[str]:
-    """The codes of the mistakes and warnings in a spec, in order of place."""
+    """The codes of the errors and warnings in a spec, in order of place."""
     try:
         return [d.code for d in spec(text, **more).warnings]
     except CompileError as error:

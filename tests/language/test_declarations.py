@@ -217,7 +217,7 @@ def test_the_side_that_is_not_chosen_has_a_name_all_the_same(fast):
     assert [d.help for d in caught.value.diagnostics] == ["did you mean `sgd`?"]
 
 
-def test_weights_that_a_mistake_keeps_from_being_made_are_not_missed():
+def test_weights_that_an_error_keeps_from_being_made_are_not_missed():
     with pytest.raises(CompileError) as caught:
         spec("input x: float[4]\noutput y: float\nx -> dense(q) -> y\ntrain { regularize = l2(1e-3) }")
     assert [d.code for d in caught.value.diagnostics] == ["E0301"]
@@ -239,7 +239,7 @@ def test_none_of_them_is_an_empty_list(setting):
     ('weights = load("f.safetensors", into=f)',
      "a block makes new weights at every use: declare it as a `net`"),
 ])  # fmt: skip
-def test_where_there_are_several_kinds_the_mend_of_one_is_told(setting, help):
+def test_where_there_are_several_kinds_the_fix_of_one_is_told(setting, help):
     block = "block f(a) { return a -> dense(3) }\n"
     with pytest.raises(CompileError) as caught:
         spec(f"{block}{CLASSES}x -> f -> y\ntrain {{ {setting} }}")

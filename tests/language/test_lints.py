@@ -10,7 +10,7 @@ import pytest
 from specs import codes, spec
 
 from dlc.compiler import compile, read_source, reader
-from dlc.compiler.definition import family
+from dlc.compiler.definitions.definition import family
 from dlc.compiler.training.optimizers import Optimizer
 
 ROOT = Path(__file__).parents[2]
@@ -261,7 +261,7 @@ WELL_MEANT = {
 }  # fmt: skip
 
 # What the help of a warning says, done.
-MENDED = {
+FIXED = {
     "relu before softmax": ("relu -> ", ""),
     "scores against classes in a row": ("mse(y, one", "mse(y.probabilities, one"),
     "scores in a loss of probabilities": (", y)", ", y.probabilities)"),
@@ -301,9 +301,9 @@ def test_it_is_allowed_where_it_stands(name: str) -> None:
     assert codes("\n".join(lines)) == []
 
 
-@pytest.mark.parametrize("name", MENDED)
+@pytest.mark.parametrize("name", FIXED)
 def test_the_help_silences_it(name: str) -> None:
-    old, new = MENDED[name]
+    old, new = FIXED[name]
     text = HARDLY_MEANT[name][1]
     assert old in text
     assert codes(text.replace(old, new)) == []
@@ -324,13 +324,13 @@ def test_numbers_are_told_as_they_are_written() -> None:
     assert "`batch` of `train` is 1234567, above what is usual: 1 to 8192" in found.message
 
 
-def test_beside_mistakes_what_is_sound_is_told_all_the_same() -> None:
+def test_beside_errors_what_is_sound_is_told_all_the_same() -> None:
     text = KIND + "h = x -> dense(4, init=xavier_normal) -> relu\nh -> dense(3) -> dropout(0.5) -> y\n"
     train = "train {\n  optimizer = adam(lr=3)\n  epohcs = 2\n}\n"
     assert codes(text + train) == ["W0409", "W0407", "W0410", "E0601"]
 
 
-def test_a_mistake_is_not_told_twice_and_leaves_nothing_unused() -> None:
+def test_an_error_is_not_told_twice_and_leaves_nothing_unused() -> None:
     assert codes(IMAGE + "h = x / 255 -> conv(8, 3)\nh -> dense(5) -> y") == ["E0507"]
     assert codes(KIND + "input spare: float\nh = x -> dense(4)\nh -> dens(3) -> y") == ["E0301"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from specs import codes, spec
 
-from dlc.compiler.answers import KINDS, class_axis, kind_of
-from dlc.compiler.definition import family
-from dlc.compiler.passes import forms
-from dlc.compiler.types import ELEMENTS, FLOATS, INTEGERS, Classes, Tensor
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.ir.types import ELEMENTS, FLOATS, INTEGERS, Classes, Tensor
+from dlc.compiler.output_kinds import KINDS, class_axis, kind_of
+from dlc.compiler.passes import specialize
 
 OUTPUTS = ("class", "binary", "bool", *FLOATS, *INTEGERS)
 
@@ -24,7 +24,7 @@ def test_what_a_type_implies_is_there_and_fits(element):
     assert all(family("metric")[name]().fits(Tensor(element)) for name in kind.metrics)
     assert not kind.loss or kind.loss in family("loss")
     decides = {kind.decides} if kind.decides else set()
-    assert family("operator").keys() >= kind.mistaken | decides
+    assert family("operator").keys() >= kind.wrong | decides
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_what_a_graph_is_given_says_what_it_is_and_which_field_feeds_it():
     program = spec(f"{text}train {{ epochs = 1 }}")
     given = [(v.name, v.kind, v.field) for v in program.graph.inputs]
     assert given == [("x", "input", "x"), ("y.target", "target", "y")]
-    assert [(v.kind, v.field) for v in forms.inference(program).inputs] == [("input", "x")]
+    assert [(v.kind, v.field) for v in specialize.inference(program).inputs] == [("input", "x")]
 
 
 @pytest.mark.parametrize("element", FLOATS)
@@ -66,7 +66,7 @@ def test_classes_are_the_last_axis_or_the_first_of_images(shape, scores):
 def test_the_artifact_answers_in_the_declared_element(element, flow):
     type = {"class": "class(3)"}.get(element, f"{element}[3]")
     program = spec(f"input x: float[4]\noutput y: {type}\nx -> dense(3) -> {flow}")
-    answers = forms.inference(program).outputs
+    answers = specialize.inference(program).outputs
     assert tuple(answers) == KINDS[element].answer_names("y")
     assert answers["y"].type.element == ("bool" if element == "binary" else element)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from specs import codes, spec
 
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 
 ROW = "input x: float[10, 4]\noutput y: float[10]\nx -> flatten -> dense(10) -> y\n"
 COLUMN = ROW + "column = x -> dense(1)\n"
@@ -139,16 +139,16 @@ def test_the_help_has_the_name_and_the_shape() -> None:
     )
 
 
-def test_the_mended_loss_is_that_of_numpy() -> None:
+def test_the_fixed_loss_is_that_of_numpy() -> None:
     text, old, new = HARDLY_MEANT["a difference"]
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((5, 10, 4), np.float32), rng.standard_normal((5, 10), np.float32)
     losses = {}
-    for name, own in (("pairs", text), ("mended", text.replace(old, new))):
+    for name, own in (("pairs", text), ("fixed", text.replace(old, new))):
         program = spec(own)
         weights = draw(program.graph, seed=0)
-        module = Model(forms.validation(program), program.graph.weights, weights)
-        losses[name] = module({"x": torch.from_numpy(x), "y": torch.from_numpy(y)})[forms.LOSS].item()
+        module = Model(specialize.validation(program), program.graph.weights, weights)
+        losses[name] = module({"x": torch.from_numpy(x), "y": torch.from_numpy(y)})[specialize.LOSS].item()
     column = x @ weights["dense_2.weight"].T + weights["dense_2.bias"]
-    assert losses["mended"] == pytest.approx(np.mean((column[..., 0] - y) ** 2), rel=1e-5)
+    assert losses["fixed"] == pytest.approx(np.mean((column[..., 0] - y) ** 2), rel=1e-5)
     assert losses["pairs"] == pytest.approx(np.mean((column - y[:, None]) ** 2), rel=1e-5)

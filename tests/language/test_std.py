@@ -60,7 +60,7 @@ def test_a_shortcut_that_fits_is_the_identity():
     assert names(text.format("4, 4, 4", "4, stride=2"))[0] == "shortcut.conv"
 
 
-def test_a_mistake_in_the_use_is_told_with_its_place():
+def test_an_error_in_the_use_is_told_with_its_place():
     assert codes("import basic from std\ninput x: float[4]\noutput y: float[4]\nx -> basic(4) -> y") == [
         "E0201"
     ]

@@ -15,15 +15,15 @@ from onnx.reference import ReferenceEvaluator
 from reference import REPAIRED
 
 from dlc.compiler import Source, compile
-from dlc.compiler.dims import evaluate, names
-from dlc.compiler.ir import Graph, Value
+from dlc.compiler.dims.dim import evaluate, names
+from dlc.compiler.ir.graph import Graph, Value
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower import torch as to_torch
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.extension import prune
-from dlc.compiler.types import Tensor
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_rewrite import prune
 from dlc.runtime.artifact import session as onnxruntime_session
-from dlc.runtime.artifact.contents import Look
+from dlc.runtime.artifact.model_scan import ModelScan
 
 OPSETS = (18, 21)
 BATCHES = (0, 1, 2, 7)
@@ -50,7 +50,7 @@ def compile_flow(flow: str, takes: tuple[str, ...]) -> tuple[tuple[Value, ...], 
 def inference(graph: Graph, values: tuple[Value, ...]) -> Graph:
     """The inference form, with these values as outputs `y0`, `y1`, ..."""
     outputs = {f"y{i}": value for i, value in enumerate(values)}
-    return prune(forms.at_inference(graph), outputs)
+    return prune(specialize.at_inference(graph), outputs)
 
 
 def sizes(graph: Graph) -> Iterator[dict[str, int]]:
@@ -90,7 +90,7 @@ def models(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
     for opset in OPSETS:
         written = to_onnx.model(graph, weights, opset=opset, ml_opset=3, ir_version=8, name="example")
         content = to_onnx.serialize(written)
-        Look(content, Path()).graph()  # nothing that an artifact may not hold
+        ModelScan(content, Path()).graph()  # nothing that an artifact may not hold
         proto = onnx.load_model_from_string(content)
         onnx.checker.check_model(proto, full_check=True)
         engines[f"ONNX Runtime, opset {opset}"] = run_onnxruntime(proto)

@@ -10,13 +10,13 @@ import onnxruntime
 import torch
 from onnx import helper, numpy_helper
 
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower import torch as torch_form
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.operands import DTYPES
-from dlc.compiler.types import Tensor
 
 
-class Functions(torch_form.Functions):
+class Functions(torch_form.TorchFunctions):
     """What the torch forms call `F`, for tensors of known size."""
 
     def __init__(self, batch: int = 1):

@@ -10,14 +10,14 @@ from engines import Bounds, compile_flow, draw_input, draw_weights
 from test_examples import flow
 
 from dlc.compiler import Source, compile
-from dlc.compiler.definition import family
-from dlc.compiler.dims import evaluate
-from dlc.compiler.ir import Graph
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.dims.dim import evaluate
+from dlc.compiler.ir.graph import Graph
 from dlc.compiler.lower.precision import wide
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.operators.base import Example
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.extension import prune
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_rewrite import prune
 from dlc.runtime.artifact.samples import free_sizes
 
 BATCH, STEP = 3, 1e-6
@@ -44,7 +44,7 @@ def loss_in_training(row: Example, wrt: int | None) -> Graph:
     call = f"{called}({', '.join(filter(None, (*operands, settings.removesuffix(')'))))})"
     call = call if row.gives == "float" else f"mean({call})"
     program = compile(Source("row.dl", f"{inputs}\ntrain {{ loss = {call} }}\n"))
-    return forms.training(program, program.objective)
+    return specialize.training(program, program.objective)
 
 
 def draw(graph: Graph, bounds: Bounds, seed: int) -> list[torch.Tensor]:

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 from engines import draw_weights
 
-from dlc.compiler.passes import forms
-from dlc.compiler.program import Program
+from dlc.compiler.passes import specialize
+from dlc.compiler.program import CompiledProgram
+from dlc.runtime.artifact.divergence import Batch
 from dlc.runtime.artifact.export import comparisons
 from dlc.runtime.artifact.parity import Parity
-from dlc.runtime.artifact.stages import Batch
 from dlc.runtime.artifact.write import onnx_model, raw_types, save
 
 
 @contextmanager
-def proof_of(program: Program) -> Iterator[tuple[Parity, list[tuple[str, Batch]]]]:
+def proof_of(program: CompiledProgram) -> Iterator[tuple[Parity, list[tuple[str, Batch]]]]:
     """What compares the two, and batches of every size to compare them on, with a word on each."""
-    graph, weights = forms.inference(program), draw_weights(np.random.default_rng(0), program.graph)
+    graph, weights = specialize.inference(program), draw_weights(np.random.default_rng(0), program.graph)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "program.onnx"
         save(onnx_model(program, graph, weights, {}), artifact)

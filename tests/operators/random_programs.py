@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 import dlc.compiler.operators
 import dlc.compiler.training  # noqa: F401
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.definition import Definition, family, spell_value
-from dlc.compiler.dims import free
-from dlc.compiler.ir import Value
-from dlc.compiler.kinds import Kind, Reject
+from dlc.compiler.definitions.definition import Definition, family, spell_value
+from dlc.compiler.definitions.parameter_types import ParameterType, Reject
+from dlc.compiler.dims.dim import free
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.types import FLOATS, INTEGERS, spell
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.operators.combinators import Stage
-from dlc.compiler.program import Program
-from dlc.compiler.types import FLOATS, INTEGERS, spell
+from dlc.compiler.program import CompiledProgram
 
 # Values for settings: each kind says which of them it takes.
 VALUES = (0, 1, 2, 3, 4, -1, -2, True, False, None, 0.5, 1.0, 2.0, 0.1, 1e-3, -0.5, "a", "b", free("T"))
@@ -49,7 +49,7 @@ class Writer:
         self.draw = draw
         self.lines: list[str] = []
         self.values: dict[str, Value] = {}
-        self.program: Program | None = None
+        self.program: CompiledProgram | None = None
         self.counts: dict[str, int] = {}
 
     def choose(self, *options: Any) -> Any:
@@ -169,7 +169,7 @@ class Writer:
         given.sort(key=lambda argument: "=" in re.sub(r"\(.*\)", "", argument))
         return f"{definition.name}({', '.join(given)})" if given else definition.name
 
-    def value(self, kind: Kind, depth: int) -> str:
+    def value(self, kind: ParameterType, depth: int) -> str:
         """A value that a kind takes, as the language writes it."""
         if takes(kind, Stage()):
             return self.stage(depth - 1)
@@ -184,7 +184,7 @@ class Writer:
         return self.choose(*options)() if options else "none"
 
 
-def named_values(program: Program) -> Iterator[tuple[str, Value]]:
+def named_values(program: CompiledProgram) -> Iterator[tuple[str, Value]]:
     """The values of a program as a line of it can name them: `h0`, or `h1[0]` where there are several."""
     for name, made in program.bindings.items():
         if isinstance(made, Value):
@@ -198,7 +198,7 @@ def answer_of(name: str) -> str:
     return "y" + name[1:].replace("[", "_").rstrip("]")
 
 
-def takes(kind: Kind, value: Any) -> bool:
+def takes(kind: ParameterType, value: Any) -> bool:
     try:
         kind.accept(value)
     except Reject:

@@ -8,7 +8,7 @@ import torch
 from forms import bind, draw_weights, run_onnx, run_torch
 from torch import nn
 
-from dlc.compiler.definition import family
+from dlc.compiler.definitions.definition import family
 from dlc.compiler.operators import activations
 
 MODULES = {

@@ -11,7 +11,7 @@ from engines import Bounds, agree, compile_flow, inference
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
 from dlc.compiler import CompileError
-from dlc.compiler.definition import family
+from dlc.compiler.definitions.definition import family
 from dlc.compiler.operators.base import Example
 
 OPERATORS = family("operator")

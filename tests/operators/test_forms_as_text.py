@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from dlc.compiler import Source, compile
-from dlc.compiler.dims import evaluate, names
-from dlc.compiler.ir import Node
+from dlc.compiler.dims.dim import evaluate, names
+from dlc.compiler.ir.graph import Node
 from dlc.compiler.lower import onnx
 from dlc.compiler.lower.symbolic import Untraceable
-from dlc.compiler.lower.torch import Functions
+from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.passes.forms import fixed, training
+from dlc.compiler.passes.specialize import fixed, training
 from dlc.reference.forms import in_onnx, in_torch
 from dlc.reference.specs import spec
 from dlc.reference.words import words
@@ -41,7 +41,7 @@ def uses() -> Iterator[Any]:
 USES = list(uses())
 
 
-class Sized(Functions):
+class Sized(TorchFunctions):
     """The functions of torch, with numbers for free dimensions."""
 
     batch = BATCH
@@ -94,7 +94,7 @@ def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
         return
     said = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
     standing = fixed(node)
-    builder = onnx.Builder(20)
+    builder = onnx.OnnxBuilder(20)
     values = {}
     for value in (*standing.operands, *standing.weights.values()):
         values[value] = onnx.typed(onnx.ir.Value(name=value.name), value.type)

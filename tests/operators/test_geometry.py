@@ -11,8 +11,14 @@ from forms import Functions, at_inference, bind, run_onnx, run_torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from dlc.compiler.operators.geometry import Followed, Motion, RandomCrop, RandomFlip, RandomRotate
-from dlc.compiler.types import Tensor
+from dlc.compiler.ir.types import Tensor
+from dlc.compiler.operators.geometric_augmentation import (
+    Followed,
+    Motion,
+    RandomCrop,
+    RandomFlip,
+    RandomRotate,
+)
 
 SHAPES = [(3, 12, 9), (12, 9)]
 FLIP, UP, CROP, TURN = (

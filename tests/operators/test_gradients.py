@@ -9,7 +9,7 @@ from engines import Bounds
 from gradients import LOSSES, STEP, in_training, prepared
 from test_examples import OPERATORS, label
 
-from dlc.compiler.ir import Graph
+from dlc.compiler.ir.graph import Graph
 from dlc.compiler.operators.activations import Tanh
 from dlc.compiler.operators.base import Example
 

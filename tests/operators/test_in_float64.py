@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from engines import Bounds, agree, compile_flow, inference
 
-from dlc.compiler.definition import family
+from dlc.compiler.definitions.definition import family
 
 OPERATORS = {name: c for name, c in sorted(family("operator").items()) if getattr(c, "offset", "")}
 

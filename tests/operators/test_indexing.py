@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.dims import free, same, substitute
-from dlc.compiler.kinds import Reject
-from dlc.compiler.lower.torch import Functions
+from dlc.compiler.definitions.parameter_types import Reject
+from dlc.compiler.dims.dim import free, same, substitute
+from dlc.compiler.ir.types import Tensor
+from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators.indexing import Slice
-from dlc.compiler.types import Tensor
 
 ENTRY = st.one_of(
     st.integers(-4, 4),
@@ -41,7 +41,7 @@ def test_known_sizes_give_what_numpy_gives(entries, batched):
     bound = Slice(entries=tuple(entries)).bind(type)
     assert bound.results[0].shape == wanted.shape
     whole = x if batched else sample
-    made = bound.torch(Functions({}), torch.from_numpy(whole)).numpy()
+    made = bound.torch(TorchFunctions({}), torch.from_numpy(whole)).numpy()
     np.testing.assert_array_equal(made, x[(slice(None), *keys)] if batched else wanted)
 
 
@@ -83,7 +83,7 @@ def test_sizes_of_slices_of_a_free_axis(index, size):
         ("float[T + 3]", "2:1", "E0204", "whether the slice ends before it begins depends on `T + 3`"),
     ],
 )
-def test_mistakes(type, index, code, words):
+def test_errors(type, index, code, words):
     with pytest.raises(CompileError) as caught:
         compile(Source("slices.dl", f"input a: {type}\ny = a[{index}]\n"))
     (found,) = caught.value.diagnostics

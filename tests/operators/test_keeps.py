@@ -9,7 +9,7 @@ import torch
 from engines import Bounds, compile_flow, draw_input, draw_weights, inference, models, sizes
 from test_examples import OPERATORS, flow, label
 
-from dlc.compiler.dims import evaluate
+from dlc.compiler.dims.dim import evaluate
 from dlc.compiler.lower.onnx import model, serialize
 from dlc.compiler.lower.torch import Model
 from dlc.runtime.artifact.session import open_session

@@ -7,7 +7,7 @@ import pytest
 from forms import bind, run_onnx, run_torch
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from dlc.compiler.operators.learnt import Minmax, Standardize
+from dlc.compiler.operators.fitted import Minmax, Standardize
 
 
 def fit(shape, rows, sizes=(7, 1, 30), operator=Standardize):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from forms import Functions, run_onnx, run_torch
 
-from dlc.compiler.definition import family
-from dlc.compiler.operators import mathematics, reductions
-from dlc.compiler.types import Tensor
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.ir.types import Tensor
+from dlc.compiler.operators import elementwise, reductions
 
 FUNCTIONS = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "square": np.square, "sin": np.sin,
              "cos": np.cos}  # fmt: skip
@@ -38,7 +38,7 @@ def draw(*shape, low=-2.0, high=2.0, seed=0):
 
 
 def test_each_has_an_oracle():
-    declared = {n for n, c in family("operator").items() if issubclass(c, mathematics.Function)}
+    declared = {n for n, c in family("operator").items() if issubclass(c, elementwise.Function)}
     assert declared == set(FUNCTIONS)
     assert {n for n, c in family("operator").items() if issubclass(c, reductions.Reduction)} == set(
         REDUCTIONS

@@ -10,10 +10,10 @@ from torch.nn import functional
 
 import dlc
 from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.operators.mixing import Mixup
-from dlc.compiler.passes import forms
+from dlc.compiler.operators.mixup import Mixup
+from dlc.compiler.passes import specialize
 
 HEAD = """
 input x: float[1, 4, 4]
@@ -29,7 +29,7 @@ LABEL, YES, OTHER = torch.tensor([0, 1, 2, 0, 1, 2, 0]), torch.tensor([0.0, 1, 1
 def step(text: str, loss: str, **more: torch.Tensor):
     """The training form's answers, its weights, and the share and the partners that it drew first."""
     p = legal(compile(Source("m.dl", f"{HEAD}{text}\ntrain {{\n loss = {loss}\n regularize = l2(0.1)\n}}\n")))
-    graph = forms.training(p, p.objective)
+    graph = specialize.training(p, p.objective)
     model = Model(graph, p.graph.weights, draw(p.graph, 0))
     torch.manual_seed(3)
     made = model({"x": X, "label": LABEL, "yes": YES, "copy": X, "other": OTHER} | more)
@@ -94,7 +94,7 @@ def test_images_are_mixed_after_they_were_moved():
     flow = FLOW.replace("mixup(0.5)", "random_flip(1) -> mixup(0.5)").replace("x -> flatten", "flatten(x)")
     made, _, *_ = step(flow, "mse(copy)")
     p = compile(Source("m.dl", f"{HEAD}{flow}\ntrain {{\n loss = mse(copy)\n}}\n"))
-    names = [n.operator.name for n in forms.training(p, p.objective).nodes]
+    names = [n.operator.name for n in specialize.training(p, p.objective).nodes]
     assert names == ["followed", "mixed", "mse", "mse", "blend"]
     assert 0 < float(made["loss"]) < 0.25
 
@@ -102,7 +102,7 @@ def test_images_are_mixed_after_they_were_moved():
 def test_a_loss_against_the_input_is_as_written():
     made, *_ = step(FLOW, "mse(copy, x)")
     p = compile(Source("m.dl", f"{HEAD}{FLOW}\ntrain {{\n loss = mse(copy, x)\n}}\n"))
-    graph = forms.training(p, p.objective)
+    graph = specialize.training(p, p.objective)
     assert [n.operator.name for n in graph.nodes] == ["mixup", "mse"]
     assert float(made["loss"]) > 0
 

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, note, seed, settings
 from random_programs import in_reach, programs
 
 from dlc.compiler import Source, compile
-from dlc.compiler.ir import Graph
+from dlc.compiler.ir.graph import Graph
 from dlc.compiler.operators.activations import Tanh
-from dlc.compiler.passes.extension import prune
-from dlc.runtime.artifact.stages import numbers_of
+from dlc.compiler.passes.graph_rewrite import prune
+from dlc.runtime.artifact.divergence import numbers_of
 
 STEPS = (1e-5, 1e-6)
 ALIKE, HELD = 1e-5, 1e-4  # how far differences may be apart to count, and gradients from them

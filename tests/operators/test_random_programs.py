@@ -12,13 +12,13 @@ from proof import proof_of
 from random_programs import in_reach, programs
 
 from dlc.compiler import Source, compile
-from dlc.compiler.program import Program
-from dlc.runtime.artifact.stages import Walk
+from dlc.compiler.program import CompiledProgram
+from dlc.runtime.artifact.divergence import Walk
 
 FEW, MANY = 3, 15  # programs for each operator
 
 
-def prove(program: Program) -> None:
+def prove(program: CompiledProgram) -> None:
     """All engines give each value as torch does. A row is held from its inputs on until what flows is
     infinite or no number, or until rounding has decided a choice."""
     with proof_of(program) as (parity, batches):

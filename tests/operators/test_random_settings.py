@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from random_programs import OPERANDS, VALUES, Writer, in_reach, rows_of
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.definition import family
-from dlc.compiler.ir import Graph, Value
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.lower.onnx import model, serialize
+from dlc.runtime.artifact.divergence import Walk
 from dlc.runtime.artifact.samples import EITHER, POSITIVE, free_sizes, known, sample, sized
 from dlc.runtime.artifact.session import open_session, run
-from dlc.runtime.artifact.stages import Walk
 
 FEW, MANY = 3, 40  # calls of each operator
 OPSETS = (18, 20)

@@ -8,9 +8,9 @@ import torch
 from forms import at_inference, bind, run_onnx, run_torch
 
 from dlc.compiler import Source, compile
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.regularization import Bernoulli, Dropout, GaussianNoise, SampleNormal
-from dlc.compiler.passes import forms
-from dlc.compiler.types import Tensor
+from dlc.compiler.passes import specialize
 
 ONES = torch.full((100, 1000), 3.0)
 
@@ -84,6 +84,6 @@ output y: float[2]
 center = x -> dense(2)
 sample_normal(center, exp(dense(x, 2))) -> y
 """
-    inference = forms.inference(compile(Source("vae.dl", text)))
+    inference = specialize.inference(compile(Source("vae.dl", text)))
     assert [node.operator.name for node in inference.nodes] == ["dense"]
     assert [w.name for w in inference.weights] == ["dense.weight", "dense.bias"]

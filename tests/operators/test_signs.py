@@ -8,13 +8,13 @@ import torch
 from engines import agree, inference, models
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.dims import free
-from dlc.compiler.ir import Graph
-from dlc.compiler.kinds import Reject
+from dlc.compiler.definitions.parameter_types import Reject
+from dlc.compiler.dims.dim import free
+from dlc.compiler.ir.graph import Graph
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.operators.arithmetic import Cast, Constant, Matmul
 from dlc.compiler.operators.operands import broadcast
-from dlc.compiler.types import Tensor
 
 
 def inference_of(text: str) -> Graph:
@@ -151,7 +151,7 @@ def test_declared_weights_broadcast_over_samples(shape):
     np.testing.assert_array_equal(made, np.stack([p * w for p in x]))
 
 
-def test_mismatch_names_both_types_and_the_mend():
+def test_mismatch_names_both_types_and_the_fix():
     text = "input a: float[64, 28, 28]\ninput b: float[128, 14, 14]\ny = a + b\n"
     assert refuse(text)[:2] == (
         "E0203",

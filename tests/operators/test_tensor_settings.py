@@ -10,18 +10,18 @@ import torch
 from engines import agree, compile_flow, inference
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.definition import setting
-from dlc.compiler.ir import Value
-from dlc.compiler.kinds import Constants, OneOf, Reject
+from dlc.compiler.definitions.definition import setting
+from dlc.compiler.definitions.parameter_types import ConstantTensors, OneOf, Reject
+from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+from dlc.compiler.format.printer import print_graph
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.operators.base import Example, Operator
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.extension import rewired
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_rewrite import rewired
 from dlc.compiler.passes.offsets import keep
-from dlc.compiler.printer import print_graph
-from dlc.compiler.tensor_kinds import TensorValue
-from dlc.compiler.types import Tensor
-from dlc.compiler.verify import verify
+from dlc.compiler.passes.verify import verify
 from dlc.reference.forms import in_onnx, in_torch
 
 TEXT = "input a, b: float[3]\noutput y: float[3]\n"
@@ -35,10 +35,15 @@ def chosen(families: None) -> None:
         """`x + scores` where `mask` is true, else 0."""
 
         offset = "subtracts"
-        mask: Any = setting("what is kept", OneOf(TensorValue("bool"), Constants()), None, keyword=True,
+        mask: Any = setting("what is kept", OneOf(TensorValue("bool"), ConstantTensors()), None, keyword=True,
                             shown="all")  # fmt: skip
-        scores: Any = setting("what is added", OneOf(TensorValue("float"), Constants()), None, keyword=True,
-                              shown="nothing")  # fmt: skip
+        scores: Any = setting(
+            "what is added",
+            OneOf(TensorValue("float"), ConstantTensors()),
+            None,
+            keyword=True,
+            shown="nothing",
+        )
 
         def type(self, x: Tensor) -> Tensor:
             for name in ("mask", "scores"):
@@ -136,7 +141,7 @@ def test_a_pass_rewires_it() -> None:
 
 def test_what_is_gone_at_inference_is_gone_before_it_too() -> None:
     program = compile(Source("m.dl", TEXT + "a -> chosen(scores=b -> dropout(0.5)) -> y\n"))
-    graph = forms.inference(program)
+    graph = specialize.inference(program)
     verify(graph)
     assert "chosen %a scores=%b" in print_graph(graph, "m")
 
@@ -156,7 +161,7 @@ def test_it_is_computed_in_float64_with_what_flows() -> None:
 def test_a_weight_made_by_what_is_gone_at_inference() -> None:
     text = "a -> dense(3, weight=w -> dropout(0.5)) -> y\nweight w: float[3, 3] = normal(1)\n"
     program = compile(Source("m.dl", TEXT + text))
-    graph = forms.inference(program)
+    graph = specialize.inference(program)
     verify(graph)
     assert "dense(units=3) %a weight=%w" in print_graph(graph, "m")
     agree(graph)

@@ -10,17 +10,17 @@ import torch
 from legal import legal
 
 from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.train import train
+from dlc.runtime.training.loop import train
 
 MOVES = "random_flip -> random_flip(axis=-2) -> random_rotate(40) -> random_crop(8, padding=2)"
 
 
 def training(p):
-    return forms.training(p, p.objective)
+    return specialize.training(p, p.objective)
 
 
 def program(text: str):
@@ -111,7 +111,7 @@ def test_colours_noise_and_erased_boxes_move_nothing():
 
 def test_validation_and_the_artifact_know_nothing_of_it():
     p = program(copying("mse(copy)"))
-    for graph in (forms.inference(p), forms.validation(p)):
+    for graph in (specialize.inference(p), specialize.validation(p)):
         assert not [n for n in graph.nodes if n.operator.random]
 
 

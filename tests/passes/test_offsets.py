@@ -11,12 +11,12 @@ from legal import legal
 
 import dlc
 from dlc.compiler import Source, compile
-from dlc.compiler.diagnostics import CompileError
-from dlc.compiler.ir import Graph
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.ir.graph import Graph
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.passes import forms, hoisting
-from dlc.runtime import device
-from dlc.runtime import forms as runtime_forms
+from dlc.compiler.passes import hoisting, specialize
+from dlc.runtime.training import device
+from dlc.runtime.training import torch_forms as runtime_forms
 
 
 def program(flow: str, inputs: str = "input t: int64[3]\ninput x: float[3]"):
@@ -114,7 +114,7 @@ def data() -> dict[str, np.ndarray]:
 
 def test_what_is_computed_in_float64_is_computed_once_before_training(tmp_path: Path, monkeypatch) -> None:
     program = compile(Source("m.dl", TRAINED))
-    early, rest = hoisting.hoist(forms.training(program, program.objective))
+    early, rest = hoisting.hoist(specialize.training(program, program.objective))
     assert "float64" not in elements(rest).values()
     assert [v.name for v in early.inputs] == ["t", "x"]
     assert [v.name for v in rest.inputs] == ["y.target", *early.outputs]
@@ -130,7 +130,7 @@ def test_what_is_computed_in_float64_is_computed_once_before_training(tmp_path: 
 
 def test_hoisting_leaves_the_answers_as_they_are() -> None:
     program = compile(Source("m.dl", TRAINED))
-    whole = forms.validation(program)
+    whole = specialize.validation(program)
     early, rest = hoisting.hoist(whole)
     rng = np.random.default_rng(1)
     weights = {w.name: np.abs(rng.normal(size=w.value.type.shape)) for w in program.graph.weights}
@@ -170,9 +170,9 @@ def test_a_target_is_no_feature_of_its_name(name: str, tmp_path: Path) -> None:
 
 def test_a_device_without_float64_refuses_what_cannot_be_hoisted() -> None:
     drawn = compile(Source("m.dl", TRAINED.replace("t: int64", "t: float64")))
-    _, rest = hoisting.hoist(forms.training(drawn, drawn.objective), drawn={"t"})
+    _, rest = hoisting.hoist(specialize.training(drawn, drawn.objective), drawn={"t"})
     with pytest.raises(CompileError) as caught:
         device.check_elements(torch.device("mps"), rest)
     assert [d.code for d in caught.value.diagnostics] == ["E0809"]
     device.check_elements(torch.device("cpu"), rest)
-    device.check_elements(torch.device("mps"), hoisting.hoist(forms.training(drawn, drawn.objective))[1])
+    device.check_elements(torch.device("mps"), hoisting.hoist(specialize.training(drawn, drawn.objective))[1])

@@ -9,11 +9,11 @@ import pytest
 from legal import legal, passed
 
 from dlc.compiler import Source, compile, read_source, reader
-from dlc.compiler.ir import Value
-from dlc.compiler.passes import forms
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.types import Tensor
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.verify import Illegal, verify, verify_program
 from dlc.compiler.training.objective import Penalty
-from dlc.compiler.types import Tensor
-from dlc.compiler.verify import Illegal, verify, verify_program
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
 TEXT = "input x: float[4]\noutput y: class(3)\nx -> dense(8) -> relu -> dense(3) -> y\ntrain { epochs = 1 }\n"
@@ -135,7 +135,7 @@ def test_settings_hold_no_values(graph):
 def test_a_regularizer_of_a_tensor_holds_no_value():
     text = TEXT.replace("x ->", "h = x ->").replace(" -> relu", " -> relu\nh", 1)
     program = compile(Source("model.dl", text.replace("epochs = 1", "regularize = l1(0.1, on=h)")))
-    training = legal(program) and forms.training(program, program.objective)
+    training = legal(program) and specialize.training(program, program.objective)
     place, penalty = next((i, n) for i, n in enumerate(training.nodes) if n.operator.name == "penalty")
     (kept,) = program.train.regularize
     stale = Penalty(regularizer=kept).bind(*penalty.operator.operands)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import dlc
-from dlc.runtime import fit
+from dlc.runtime.training import fit
 
 PLAIN = "input x: float[3]\noutput y: float\nx -> standardize -> dense(1) -> y\n"
 

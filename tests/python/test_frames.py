@@ -207,9 +207,9 @@ def test_times_become_seconds_whatever_their_unit(zone: str | None, unit: Any) -
         dlc.compile(text=text).fit(pd.DataFrame({"when": when}))
     kind = "datetime64[s, UTC]" if zone else "datetime64[s]"
     assert f'`.astype("{kind}").astype("int64")` makes seconds of them' in str(caught.value)
-    mended = when.astype(kind).astype("int64")
-    assert mended.tolist() == [int(time.timestamp()) for time in when]
-    dlc.compile(text=text).fit(pd.DataFrame({"when": mended}))
+    fixed = when.astype(kind).astype("int64")
+    assert fixed.tolist() == [int(time.timestamp()) for time in when]
+    dlc.compile(text=text).fit(pd.DataFrame({"when": fixed}))
 
 
 @pytest.mark.parametrize("names", ["y", ["y", "other"]])

@@ -57,7 +57,7 @@ def means(program: dlc.Program) -> list[float]:
     return program.weights()["standardize.mean"].tolist()
 
 
-def mistaken(text: str) -> None:
+def wrong(text: str) -> None:
     dlc.compile(text=text)
 
 
@@ -65,7 +65,7 @@ def test_another_process_takes_programs_and_gives_errors(program: dlc.Program) -
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert pool.submit(means, program).result() == means(program)
         with pytest.raises(dlc.CompileError) as caught:
-            pool.submit(mistaken, "input x: flaot\n").result()
+            pool.submit(wrong, "input x: flaot\n").result()
     (problem,) = caught.value.diagnostics
     assert (problem.line, "did you mean `float`?" in problem.help) == (1, True)
 

@@ -83,7 +83,7 @@ def test_what_is_neither_or_both_is_refused(tmp_path: Path) -> None:
         dlc.compile(tmp_path / "nothing.dl")
 
 
-def test_a_mistake_has_its_place_and_its_mend() -> None:
+def test_an_error_has_its_place_and_its_fix() -> None:
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text="input x: float[2]\noutput y: float\nx -> dens(1) -> y\n")
     (problem,) = caught.value.diagnostics
@@ -185,7 +185,7 @@ def test_some_weights_may_be_given() -> None:
         ({"scale": np.ones(5)}, r"`scale` has the shape \[5\] instead of \[4\]"),
     ],
 )
-def test_weights_that_do_not_fit_are_a_mistake(weights: dict[str, Any], message: str) -> None:
+def test_weights_that_do_not_fit_are_an_error(weights: dict[str, Any], message: str) -> None:
     program = dlc.compile(text=NET)
     for use in (program.torch, program.onnx):
         with pytest.raises(dlc.CompileError, match=message) as caught:
@@ -395,7 +395,7 @@ def test_weights_tell_it_as_well() -> None:
 
 
 @pytest.mark.parametrize("data", [{}, {"x": [[1, 2, 3], [1]]}, {"x": np.zeros((0, 3))}, "nowhere.csv"])
-def test_rows_that_do_not_fit_are_a_mistake(data: Any) -> None:
+def test_rows_that_do_not_fit_are_an_error(data: Any) -> None:
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=WAITS).fit(data)
     assert codes(caught)[0].startswith("E07")

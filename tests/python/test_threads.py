@@ -98,7 +98,7 @@ def test_long_and_deep_specs_run_in_a_plain_thread(
     thread.join()
     said = found[0].stdout + found[0].stderr
     assert "RecursionError" not in said
-    assert "mistake in dlc" not in said
+    assert "error in dlc" not in said
     assert error in said
     assert found[0].exit_code == bool(error)
     assert sys.getrecursionlimit() == limit

@@ -13,7 +13,7 @@ from second_engine import run_openvino
 from dlc.compiler import Source, compile
 from dlc.compiler.lower.onnx import serialize
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 Engine = Callable[[torch.Tensor], dict[str, np.ndarray]]
 SPECS = Path(__file__).parents[2] / "specs"
 TOLERANCE = 1e-4  # of the largest score
 
 
-def compile_scores(name: str, output: str, *changes: tuple[str, str]) -> Program:
+def compile_scores(name: str, output: str, *changes: tuple[str, str]) -> CompiledProgram:
     """The spec of that name with its scores exported, after changes to its text,
     each of which has to apply."""
     text = (SPECS / name).read_text("utf-8")
@@ -57,7 +57,7 @@ def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
     return module.eval()
 
 
-def draw_images(program: Program, batch: int) -> torch.Tensor:
+def draw_images(program: CompiledProgram, batch: int) -> torch.Tensor:
     declared = program.inputs[0].declared
     generator = torch.Generator().manual_seed(batch)
     if declared.element == "uint8":
@@ -65,7 +65,7 @@ def draw_images(program: Program, batch: int) -> torch.Tensor:
     return torch.randn(batch, *declared.shape, generator=generator)
 
 
-def copied(program: Program, module: nn.Module) -> dict[str, np.ndarray]:
+def copied(program: CompiledProgram, module: nn.Module) -> dict[str, np.ndarray]:
     """The module's weights under their names in the spec: both stand in the order in which they are made.
     A convolution of one place is a dense layer."""
     theirs = {n: t for n, t in module.state_dict().items() if not n.endswith("num_batches_tracked")}
@@ -80,10 +80,10 @@ def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return without_ones(shape[:-1]) if len(shape) > 2 and shape[-1] == 1 else tuple(shape)
 
 
-def assert_agrees(program: Program, module: nn.Module, *batches: int) -> None:
+def assert_agrees(program: CompiledProgram, module: nn.Module, *batches: int) -> None:
     """The scores and probabilities of every engine are those of the module, at each batch size."""
     weights, output = copied(program, module), program.outputs[0].name
-    model = serialize(onnx_model(program, forms.inference(program), weights, {}))
+    model = serialize(onnx_model(program, specialize.inference(program), weights, {}))
     engines = {
         "torch": torch_engine(program, weights),
         "ONNX Runtime": onnx_engine(program, model),
@@ -113,11 +113,11 @@ def difference(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
-def torch_engine(program: Program, weights: Mapping[str, np.ndarray]) -> Engine:
-    return run_module(program, Model(forms.inference(program), program.graph.weights, weights))
+def torch_engine(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> Engine:
+    return run_module(program, Model(specialize.inference(program), program.graph.weights, weights))
 
 
-def run_module(program: Program, model: Model) -> Engine:
+def run_module(program: CompiledProgram, model: Model) -> Engine:
     def run(images: torch.Tensor) -> dict[str, np.ndarray]:
         with torch.no_grad():
             return {name: t.numpy() for name, t in model({program.inputs[0].name: images}).items()}
@@ -125,12 +125,12 @@ def run_module(program: Program, model: Model) -> Engine:
     return run
 
 
-def onnx_engine(program: Program, model: bytes) -> Engine:
+def onnx_engine(program: CompiledProgram, model: bytes) -> Engine:
     """ONNX Runtime on the model as it is exported, with normalization folded."""
     session = open_session(model)
     return lambda images: run(session, {program.inputs[0].name: images.numpy()})
 
 
-def openvino_engine(program: Program, model: bytes) -> Engine:
+def openvino_engine(program: CompiledProgram, model: bytes) -> Engine:
     """OpenVINO on the same model."""
     return lambda images: run_openvino(model, {program.inputs[0].name: images.numpy()})

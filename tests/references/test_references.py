@@ -21,7 +21,7 @@ from agreement import (
 from networks import UNet
 
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.passes import folding, forms
+from dlc.compiler.passes import folding, specialize
 
 NETWORKS = {
     "resnet18.dl": published.resnet18,
@@ -62,7 +62,7 @@ def test_agrees(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NETWORKS if not name.startswith("vgg")])
 def test_every_normalization_is_folded(name: str) -> None:
     program = compile_scores(name, OUTPUTS[name])
-    graph, _ = folding.fold(forms.inference(program), copied(program, reference(name)))
+    graph, _ = folding.fold(specialize.inference(program), copied(program, reference(name)))
     assert "batchnorm" in {n.operator.name for n in program.graph.nodes}
     assert "batchnorm" not in {n.operator.name for n in graph.nodes}
 
@@ -113,8 +113,8 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_detail_is_noticed(wrong: str) -> None:
-    name, right, mistaken, differs = WRONG[wrong]
-    program = compile_scores(name, OUTPUTS[name], *SMALL.get(name, ()), (right, mistaken))
+    name, right, wrong, differs = WRONG[wrong]
+    program = compile_scores(name, OUTPUTS[name], *SMALL.get(name, ()), (right, wrong))
     with pytest.raises(AssertionError, match=differs):
         assert_agrees(program, reference(name), 1)
 
@@ -123,7 +123,7 @@ def test_a_wrong_detail_is_noticed(wrong: str) -> None:
 def test_every_weight_that_is_lost_is_noticed(name: str) -> None:
     program = compile_scores(name, OUTPUTS[name], *SMALL[name])
     images, scores = draw_images(program, 1), f"{OUTPUTS[name]}_logits"
-    model = Model(forms.inference(program), program.graph.weights, copied(program, reference(name)))
+    model = Model(specialize.inference(program), program.graph.weights, copied(program, reference(name)))
     run = run_module(program, model)
     wanted = run(images)[scores]
     for weight, tensor in model.state_dict().items():

@@ -9,8 +9,8 @@ from networks import SmallConvNet
 from torch.nn import functional as F
 
 from dlc.compiler import Source, compile
-from dlc.runtime.forms import Forms
-from dlc.runtime.learner import Learner
+from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.torch_forms import Forms
 
 STEPS = 3
 SPEC = """

@@ -13,21 +13,21 @@ import pytest
 import torch
 from second_engine import run_openvino
 
-from dlc.compiler import compile, figures, read_source, reader
-from dlc.compiler.format import format
+from dlc.compiler import compile, read_source, reader
+from dlc.compiler.format.formatter import format
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.onnx import serialize
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import cost, specialize
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model
 from dlc.runtime.expectations import judge, static_measures
 from dlc.show import stages
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir import Graph
-    from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.program import CompiledProgram
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
@@ -38,7 +38,7 @@ SHOWN = 6  # numbers of an answer that are recorded
 CLOSE = 2e-4  # recorded numbers are rounded to 1e-4
 
 
-def program_of(name: str) -> Program:
+def program_of(name: str) -> CompiledProgram:
     return compile(read_source(SPECS / f"{name}.dl"), read=reader(SPECS))
 
 
@@ -49,8 +49,8 @@ def recording(name: str, ending: str) -> Path:
 @pytest.mark.parametrize("name", NAMES)
 def test_form_is_the_recorded_one(name: str, golden) -> None:
     program = program_of(name)
-    numbers = {"parameters": figures.parameters(program.graph), "flops": figures.flops(program)}
-    lines = [f"{what} {figures.spell(number)}" for what, number in numbers.items()]
+    numbers = {"parameters": cost.parameters(program.graph), "flops": cost.flops(program)}
+    lines = [f"{what} {cost.spell(number)}" for what, number in numbers.items()]
     texts = ["\n".join(lines) + "\n", stages.graph(program), stages.onnx(program)]
     golden(recording(name, ".txt"), "\n".join(texts))
 
@@ -60,7 +60,7 @@ def test_form_is_the_recorded_one(name: str, golden) -> None:
 )
 def test_answers_are_the_recorded_ones_in_every_engine(name: str, golden) -> None:
     program = program_of(name)
-    graph, weights = forms.inference(program), draw(program.graph, seed=0)
+    graph, weights = specialize.inference(program), draw(program.graph, seed=0)
     inputs = {i.name: draw_rows(number, i.declared) for number, i in enumerate(program.inputs)}
     with torch.no_grad():
         module = Model(graph, program.graph.weights, weights)
@@ -129,7 +129,7 @@ def alike(before: Any, now: Any) -> bool:
     return abs(before - now) <= CLOSE * max(1, abs(now))
 
 
-def as_numbers(program: Program, name: str, answer: Any) -> np.ndarray:
+def as_numbers(program: CompiledProgram, name: str, answer: Any) -> np.ndarray:
     """What an engine answers, with names of classes as their numbers."""
     answer = np.asarray(answer)
     if answer.dtype.kind not in "OU":
@@ -171,7 +171,7 @@ def test_what_is_static_is_as_expected(name: str) -> None:
 
 def test_gates_answer_as_their_names_say() -> None:
     program = program_of("mcculloch_pitts")
-    model = onnx_model(program, forms.inference(program), {}, {})
+    model = onnx_model(program, specialize.inference(program), {}, {})
     a, b = np.array([[False, False], [False, True], [True, False], [True, True]]).T
     answers = run(open_session(serialize(model)), {"a": a.copy(), "b": b.copy()})
     np.testing.assert_array_equal(answers["both"], a & b)

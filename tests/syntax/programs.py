@@ -1,4 +1,4 @@
-"""Random programs that have no mistakes, in careless layout."""
+"""Random programs that have no errors, in careless layout."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trees import dump, parsed
 
-from dlc.compiler.diagnostics import Problems
-from dlc.compiler.render import render, to_json
+from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.render import render, to_json
 
 LARGE = {
     "sum": "x = " + "1+" * 40_000 + "1",

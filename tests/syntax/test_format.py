@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from programs import programs
 from trees import parsed, tree
 
-from dlc.compiler.diagnostics import CompileError
-from dlc.compiler.format import format
-from dlc.compiler.rows import WIDTH
-from dlc.compiler.source import Source
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.source import Source
+from dlc.compiler.format.formatter import format
+from dlc.compiler.format.token_lines import WIDTH
 
 EXAMPLES = {path.stem: path for path in sorted((HERE / "examples").glob("*.dl"))}
 
@@ -112,6 +112,6 @@ def test_nothing_comes_of_nothing() -> None:
     assert formatted("\n \n\n") == ""
 
 
-def test_a_text_with_mistakes_is_not_touched() -> None:
+def test_a_text_with_errors_is_not_touched() -> None:
     with pytest.raises(CompileError):
         formatted("x => f")

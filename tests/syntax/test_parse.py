@@ -9,10 +9,10 @@ from cases import HERE, check_case, read_cases
 from trees import parsed, tree
 
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics import Problems
-from dlc.compiler.parse import parse
-from dlc.compiler.render import render
-from dlc.compiler.source import Source
+from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.render import render
+from dlc.compiler.diagnostics.source import Source
+from dlc.compiler.parse.parser import parse
 
 EXAMPLES = sorted((HERE / "examples").glob("*.dl"))
 
@@ -22,12 +22,12 @@ def test_tree(title: str) -> None:
     check_case("trees.txt", title, tree)
 
 
-@pytest.mark.parametrize("title", read_cases("mistakes.txt"))
-def test_mistake(title: str) -> None:
-    check_case("mistakes.txt", title, _mistakes)
+@pytest.mark.parametrize("title", read_cases("errors.txt"))
+def test_error(title: str) -> None:
+    check_case("errors.txt", title, _errors)
 
 
-def _mistakes(text: str) -> str:
+def _errors(text: str) -> str:
     _, problems = parsed(text)
     assert problems.failed
     return "\n\n".join(render(diagnostic) for diagnostic in problems.sorted())

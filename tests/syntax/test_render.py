@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.render import WINDOW, render, to_json
-from dlc.compiler.source import Source, Span
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.render import WINDOW, render, to_json
+from dlc.compiler.diagnostics.source import Source, Span
 
 RESNET = Source("resnet.dl", "\n" * 10 + "  return main + skip -> relu\n")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import dlc
-from dlc.compiler.foreign import ABSENT
-from dlc.compiler.suggest import MAX_COMPARED, Nearest, did_you_mean, nearest
+from dlc.compiler.definitions.aliases import ABSENT
+from dlc.compiler.diagnostics.suggest import MAX_COMPARED, Nearest, did_you_mean, nearest
 
 NAMES = [
     "dense",

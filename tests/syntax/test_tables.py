@@ -12,7 +12,7 @@ from cases import HERE
 from trees import tree
 
 from dlc import grammar
-from dlc.compiler import parse as parsing
+from dlc.compiler.parse import parser as parsing
 
 REMEDY = "run `python -m dlc.grammar`"
 
@@ -53,10 +53,10 @@ def test_another_release_of_lark_builds_from_the_grammar(monkeypatch: pytest.Mon
 def test_parsing_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from dlc.compiler.diagnostics import Problems\n"
-        "from dlc.compiler.parse import parse\n"
-        "from dlc.compiler.render import render\n"
-        "from dlc.compiler.source import Source\n"
+        "from dlc.compiler.diagnostics.diagnostic import Problems\n"
+        "from dlc.compiler.parse.parser import parse\n"
+        "from dlc.compiler.diagnostics.render import render\n"
+        "from dlc.compiler.diagnostics.source import Source\n"
         "problems = Problems()\n"
         "parse(Source('m.dl', 'x => f'), problems)\n"
         "render(problems.found[0])\n"

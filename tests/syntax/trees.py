@@ -6,9 +6,9 @@ import json
 from dataclasses import fields
 
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics import Problems
-from dlc.compiler.parse import parse
-from dlc.compiler.source import Source
+from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.source import Source
+from dlc.compiler.parse.parser import parse
 
 
 def parsed(text: str) -> tuple[syntax.File, Problems]:
@@ -17,7 +17,7 @@ def parsed(text: str) -> tuple[syntax.File, Problems]:
 
 
 def tree(text: str) -> str:
-    """The statements of a text that has no mistakes, one a line."""
+    """The statements of a text that has no errors, one a line."""
     file, problems = parsed(text)
     problems.check()
     return "\n".join(dump(statement) for statement in file.body)

@@ -12,9 +12,9 @@ from torch.optim import swa_utils
 from trainings import assert_same, by_hand, classifier, points, program, run
 
 from dlc.compiler import CompileError
-from dlc.runtime import plans
 from dlc.runtime.data import Dataset
-from dlc.runtime.train import train
+from dlc.runtime.training import training_plan
+from dlc.runtime.training.loop import train
 
 SGD = "optimizer = sgd(lr=0.1, momentum=0.9)\nseed = 5\n"
 
@@ -45,7 +45,7 @@ def test_lbfgs_sees_all_batches_that_are_taken_together():
 
 def test_steps_are_changes_of_the_weights():
     p = program(classifier("steps = 7\nbatch = 10\naccumulate = 3"))
-    plan = plans.make(p, Dataset(points(100)))
+    plan = training_plan.make(p, Dataset(points(100)))
     assert (plan.rows, plan.steps, plan.epochs) == ([30, 30, 30, 10], 7, 2)
     history = run(classifier("steps = 7\nbatch = 10\naccumulate = 3"), points(100)).history
     assert [e.step for e in history] == [4, 7]
@@ -56,7 +56,7 @@ def test_a_drawn_epoch_has_as_many_steps():
                 "train { loss = mse(y, 0)\nsteps = 5\nbatch = 4\naccumulate = 2 }\n")  # fmt: skip
     from dlc.runtime.data import InMemoryRows
 
-    plan = plans.make(p, Dataset(InMemoryRows({}, None, drawn=p.data.fields)))
+    plan = training_plan.make(p, Dataset(InMemoryRows({}, None, drawn=p.data.fields)))
     assert (plan.rows, plan.epochs) == ([8] * 5, 1)
 
 
@@ -143,7 +143,7 @@ def test_a_run_that_diverges_leaves_the_averages_of_the_last_good_epoch(stop):
     spoiled = []
     text, rows = classifier(f"{EMA.replace('epochs = 3', 'epochs = 5')}{stop}"), points(100)
     p = program(text)
-    from dlc.compiler.lower.weights import draw
+    from dlc.compiler.lower.initial_weights import draw
 
     data = Dataset(rows)
     spoiled.append(lambda: rows["x"].__setitem__(slice(0, 3), np.nan))
@@ -200,9 +200,9 @@ def test_without_validation_the_loss_of_training_is_watched():
 
 def test_all_groups_of_an_optimizer_follow_the_schedule():
     text = classifier("optimizer = muon(lr=0.1)\nschedule = step(1, by=0.1)\nsteps = 3\nbatch = all")
-    from dlc.compiler.lower.weights import draw
-    from dlc.runtime.forms import Forms
-    from dlc.runtime.learner import Learner
+    from dlc.compiler.lower.initial_weights import draw
+    from dlc.runtime.training.learner import Learner
+    from dlc.runtime.training.torch_forms import Forms
 
     p, rows = program(text), points(20)
     learner = Learner(Forms(p, draw(p.graph, 0), torch.device("cpu")), p.phase, 3)

@@ -8,22 +8,30 @@ import pytest
 import torch
 from torch.optim import lr_scheduler as schedulers
 
-from dlc.compiler.definition import Definition, Reject, family
-from dlc.compiler.ir import Site, Value, Weight
-from dlc.compiler.later import LATER, later
-from dlc.compiler.sections import Export
-from dlc.compiler.source import Source, Span
+from dlc.compiler.definitions.definition import Definition, Reject, family
+from dlc.compiler.definitions.sections import Export
+from dlc.compiler.definitions.unimplemented import LATER, later
+from dlc.compiler.diagnostics.source import Source, Span
+from dlc.compiler.ir.graph import Site, Value, Weight
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.training.adam import Adam, Adamax, Adamw, Nadam, Radam
-from dlc.compiler.training.clipping import Norm
-from dlc.compiler.training.clipping import Value as ClipValue
+from dlc.compiler.training.early_stopping import Patience
+from dlc.compiler.training.gradient_clipping import NormClip
+from dlc.compiler.training.gradient_clipping import ValueClip as ClipValue
 from dlc.compiler.training.lbfgs import Lbfgs
 from dlc.compiler.training.muon import Muon
 from dlc.compiler.training.optimizers import Adadelta, Adagrad, Rmsprop, Sgd
 from dlc.compiler.training.regularizers import L1, L2, Elastic
-from dlc.compiler.training.schedules import Constant, Cosine, Exponential, Linear, OneCycle, Plateau, Step
-from dlc.compiler.training.section import Train
-from dlc.compiler.training.stopping import Patience
-from dlc.compiler.types import Tensor
+from dlc.compiler.training.schedules import (
+    ConstantSchedule,
+    CosineSchedule,
+    Exponential,
+    Linear,
+    OneCycle,
+    Plateau,
+    StepSchedule,
+)
+from dlc.compiler.training.train_section import Train
 
 SITE = Site(Span(Source("m.dl", "x"), 0, 1))
 
@@ -156,11 +164,11 @@ def warmed(make, warmup):
 
 # The schedule of torch that each stands for, over 20 steps from a rate of 0.1.
 RATES = (
-    (Constant(), lambda o: schedulers.ConstantLR(o, 1.0)),
-    (Step(every=3, by=0.1), lambda o: schedulers.StepLR(o, 3, 0.1)),
+    (ConstantSchedule(), lambda o: schedulers.ConstantLR(o, 1.0)),
+    (StepSchedule(every=3, by=0.1), lambda o: schedulers.StepLR(o, 3, 0.1)),
     (Exponential(by=0.9), lambda o: schedulers.ExponentialLR(o, 0.9)),
-    (Cosine(to=0.01), lambda o: schedulers.CosineAnnealingLR(o, 20, 0.01)),
-    (Cosine(warmup=5), warmed(lambda o: schedulers.CosineAnnealingLR(o, 15), 5)),
+    (CosineSchedule(to=0.01), lambda o: schedulers.CosineAnnealingLR(o, 20, 0.01)),
+    (CosineSchedule(warmup=5), warmed(lambda o: schedulers.CosineAnnealingLR(o, 15), 5)),
     (Linear(), lambda o: schedulers.LinearLR(o, 1.0, 0.0, 20)),
     (Linear(warmup=5), warmed(lambda o: schedulers.LinearLR(o, 1.0, 0.0, 15), 5)),
     (OneCycle(peak=0.7), lambda o: schedulers.OneCycleLR(o, 0.7, 20, div_factor=7, cycle_momentum=False)),
@@ -196,7 +204,7 @@ def test_a_schedule_gives_the_rates_of_torch(ours, theirs):
     assert rates == pytest.approx(torch_rates(theirs, 0.1, 20), rel=1e-9, abs=1e-15)
 
 
-@pytest.mark.parametrize("schedule", [Cosine(warmup=5), Linear(warmup=5)])
+@pytest.mark.parametrize("schedule", [CosineSchedule(warmup=5), Linear(warmup=5)])
 def test_a_warm_up_rises_to_the_full_rate(schedule):
     rates = [schedule.rate(0.1, step, 20) for step in range(20)]
     assert rates[0] == pytest.approx(0.1 / 6)
@@ -242,7 +250,7 @@ def test_regularizers_add_their_formula_and_see_only_weights_of_layers():
 
 
 def test_clips_bound_gradients():
-    for clip, norm, largest in ((Norm(limit=1.0), 1.0, 1.0), (ClipValue(limit=0.5), None, 0.5)):
+    for clip, norm, largest in ((NormClip(limit=1.0), 1.0, 1.0), (ClipValue(limit=0.5), None, 0.5)):
         w = weights()
         sum((100 * x).sum() for x in w).backward()
         clip.torch(torch.nn.utils, w)
@@ -265,14 +273,19 @@ def test_patience_watches_a_figure_of_training_or_validation():
 
 def test_the_section_has_defaults_and_refuses_what_contradicts_itself():
     train = Train()
-    assert (train.optimizer, train.batch, train.schedule, train.seed) == ((Adam(),), 32, Constant(), 0)
+    assert (train.optimizer, train.batch, train.schedule, train.seed) == (
+        (Adam(),),
+        32,
+        ConstantSchedule(),
+        0,
+    )
     with pytest.raises(Reject, match="cannot both be given"):
         Train(epochs=3, steps=10).check()
     with pytest.raises(Reject, match="needs a momentum") as caught:
         Train(optimizer=(Sgd(lr=0.1, nesterov=True),)).check()
     assert caught.value.at == "optimizer", "a setting of the section, which has a place"
     for schedule, message in [
-        (Cosine(to=1), "above the learning rate"),
+        (CosineSchedule(to=1), "above the learning rate"),
         (OneCycle(peak=0.01), "below the learning rate"),
     ]:
         with pytest.raises(Reject, match=message) as caught:

@@ -7,7 +7,7 @@ from math import cos, exp, sin, sqrt
 import numpy as np
 import pytest
 
-from dlc.runtime.differences import Compared, compare
+from dlc.runtime.training.finite_differences import Compared, compare
 
 
 def found(function, derivative: float, at: float = 0.0) -> Compared:

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
+from dlc.compiler.passes import specialize
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.train import train
+from dlc.runtime.training.loop import train
 
 RNG = np.random.default_rng(0)
 IMAGES = InMemoryRows({"image": RNG.random((48, 3, 8, 8), np.float32), "label": RNG.integers(0, 2, 48)}, 48)
@@ -62,7 +62,7 @@ def test_images_are_augmented_in_every_precision(precision, tolerance):
 def test_all_is_drawn_on_the_device_of_the_images(drawing):
     """What stands on another device would not go with them; tensors without numbers show it anywhere."""
     p = compile(Source("m.dl", classifier(drawing)))
-    model = Model(forms.training(p, p.objective), p.graph.weights, draw(p.graph, 0)).to("meta")
+    model = Model(specialize.training(p, p.objective), p.graph.weights, draw(p.graph, 0)).to("meta")
     model._run.to("meta")
     fields = {name: torch.from_numpy(IMAGES[name]).to("meta") for name in ("image", "label")}
     assert model(fields)["objective"].device.type == "meta"

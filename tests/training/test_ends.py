@@ -12,10 +12,10 @@ from trainings import classifier, points, program, run
 import dlc
 from dlc.compiler import CompileError
 from dlc.compiler.lower.pytorch_source import emit
-from dlc.compiler.training.stopping import Patience
+from dlc.compiler.training.early_stopping import Patience
 from dlc.runtime.data import InMemoryRows, Rows
-from dlc.runtime.history import Watch
-from dlc.runtime.progress import Progress
+from dlc.runtime.training.history import Watch
+from dlc.runtime.training.progress import Progress
 
 FAST = "optimizer = adam(lr=0.05)\nepochs = 60\nbatch = all\n"
 

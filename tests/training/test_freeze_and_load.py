@@ -12,9 +12,9 @@ from trainings import points, program
 
 import dlc
 from dlc import CompileError
-from dlc.compiler.lower.weights import draw
+from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime.data import Dataset
-from dlc.runtime.train import train
+from dlc.runtime.training.loop import train
 
 SPEC = """
 input x: float[2]
@@ -84,7 +84,7 @@ def test_a_frozen_net_uses_its_statistics_as_eval_does_in_pytorch():
 def test_dropout_within_a_frozen_net_still_drops():
     text = SPEC.replace("-> tanh", "-> dropout(0.5) -> tanh").format("  freeze = encoder")
     p = program(text)
-    from dlc.compiler.passes.forms import training
+    from dlc.compiler.passes.specialize import training
 
     names = [n.operator.name for n in training(p, p.objective).nodes]
     assert "dropout" in names and "batchnorm_inference" in names and "batchnorm" not in names

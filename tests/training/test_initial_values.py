@@ -8,18 +8,18 @@ import torch
 from scipy.stats import ks_2samp
 from torch.nn import init
 
-from dlc.compiler.definition import family
-from dlc.compiler.initial import (
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.definitions.initializers import (
     Auto,
     Full,
     HeNormal,
     HeUniform,
     LecunNormal,
     LecunUniform,
-    Normal,
+    NormalInitial,
     Ones,
     Orthogonal,
-    Uniform,
+    UniformInitial,
     XavierNormal,
     XavierUniform,
     Zeros,
@@ -33,8 +33,8 @@ DRAWS = (
     (LecunUniform(), lambda w: init.kaiming_uniform_(w, nonlinearity="linear")),
     (XavierNormal(), init.xavier_normal_),
     (XavierUniform(), init.xavier_uniform_),
-    (Normal(stddev=0.3), lambda w: init.normal_(w, 0, 0.3)),
-    (Uniform(bound=0.2), lambda w: init.uniform_(w, -0.2, 0.2)),
+    (NormalInitial(stddev=0.3), lambda w: init.normal_(w, 0, 0.3)),
+    (UniformInitial(bound=0.2), lambda w: init.uniform_(w, -0.2, 0.2)),
     (Orthogonal(), init.orthogonal_),
     (Zeros(), init.zeros_),
     (Ones(), init.ones_),

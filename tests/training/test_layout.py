@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dlc.compiler import compile
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.source import Source
-from dlc.runtime.forms import Forms
+from dlc.compiler.diagnostics.source import Source
+from dlc.compiler.lower.initial_weights import draw
+from dlc.runtime.training.torch_forms import Forms
 
 SPEC = """\
 input  image: float[CHANNELS, 8, 8]

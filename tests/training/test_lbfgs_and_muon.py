@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from trainings import assert_same, by_hand, classifier, points, program, run
 
 from dlc.compiler import CompileError
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes.forms import matrices
-from dlc.runtime.forms import Forms
-from dlc.runtime.learner import Learner
+from dlc.compiler.lower.initial_weights import draw
+from dlc.compiler.passes.specialize import matrices
+from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.torch_forms import Forms
 
 LBFGS = "optimizer = lbfgs(line_search=strong_wolfe, max_iter=5)\nbatch = all\nepochs = 4\n"
 

@@ -11,13 +11,13 @@ from torch.nn import functional as F
 from trainings import assert_same, by_hand, classifier, points, program, run
 
 from dlc.compiler import CompileError
-from dlc.compiler.definition import family
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.pytorch_source import emit
-from dlc.compiler.lower.weights import draw
 from dlc.runtime.data import Dataset
-from dlc.runtime.forms import Forms
-from dlc.runtime.learner import Learner
-from dlc.runtime.train import train
+from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.loop import train
+from dlc.runtime.training.torch_forms import Forms
 
 NETS = "net first(a) { return a -> dense(8) }\nnet second(a) { return a -> dense(2) }"
 LAYERS = "first -> tanh -> second"

@@ -11,10 +11,10 @@ import torch
 from trainings import assert_same, by_hand, classifier, points, program, run
 
 from dlc.compiler import CompileError
-from dlc.compiler.lower.weights import draw
-from dlc.runtime import plans
+from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.train import train
+from dlc.runtime.training import training_plan
+from dlc.runtime.training.loop import train
 
 RNG = np.random.default_rng(0)
 
@@ -155,16 +155,16 @@ def test_two_outputs_are_learnt_together_and_measured_apart():
     (3, 8, [3]), (5, "all", [5]), (1, 4, [1]),
 ])  # fmt: skip
 def test_a_single_row_left_over_goes_with_the_batch_before(rows, batch, sizes):
-    assert plans.sizes_of(rows, batch) == sizes
+    assert training_plan.sizes_of(rows, batch) == sizes
 
 
 def test_every_row_is_seen_once_in_an_epoch_however_it_is_cut(monkeypatch):
-    from dlc.runtime import batches
+    from dlc.runtime.training import batches
 
     monkeypatch.setattr(batches, "CHUNK", 100)
     rows = InMemoryRows({"x": np.arange(37, dtype=np.float32)}, 37)
     loader = batches.Loader(rows, ["x"], torch.device("cpu"), {})
-    sizes = plans.sizes_of(37, 4)
+    sizes = training_plan.sizes_of(37, 4)
     order = loader.order(torch.Generator().manual_seed(0))
     seen = [batch[0] for batch in loader.batches(sizes, order)]
     assert [len(s) for s in seen] == sizes
@@ -287,7 +287,7 @@ def test_a_gradient_that_is_no_number_is_laid_to_the_node_that_made_it():
     ("g = h / (h * 0)", "`divide` wants a divisor other than 0"),
     ("g = h * 1e30 * 1e30", "a smaller learning rate"),
 ])  # fmt: skip
-def test_the_mend_is_that_of_the_operator(line, wants):
+def test_the_fix_is_that_of_the_operator(line, wants):
     problem, _ = fail(BAD.format(line=line), numbers(20))
     assert problem.help.startswith(wants)
 
@@ -315,7 +315,7 @@ def test_dropout_falls_the_same_way_when_an_epoch_is_gone_through_again():
 # --- what cannot be trained -------------------------------------------------------------------------------
 
 
-def test_mistakes_are_told_before_the_first_step():
+def test_errors_are_told_before_the_first_step():
     for text, rows, message in [
         (classifier("batch = 1", "dense(4) -> batchnorm -> dense(2)"), points(5), "more than one row"),
         (classifier("epochs = 1"), points(0), "no training rows"),
@@ -349,7 +349,7 @@ def test_records_are_json_even_without_a_number():
 
 
 def test_small_steps_take_one_thread_and_the_others_come_back():
-    from dlc.runtime.device import SMALL, threads_for
+    from dlc.runtime.training.device import SMALL, threads_for
 
     before, cpu = torch.get_num_threads(), torch.device("cpu")
     torch.set_num_threads(2)

@@ -8,8 +8,9 @@ import sklearn.metrics as sk
 import torch
 import torchmetrics.functional as tm
 
-from dlc.compiler.definition import family
-from dlc.compiler.dims import free
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.dims.dim import free
+from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.training.class_metrics import (
     F1,
     Accuracy,
@@ -21,9 +22,8 @@ from dlc.compiler.training.class_metrics import (
     Recall,
 )
 from dlc.compiler.training.figures import figures, find_figure
-from dlc.compiler.training.metrics import Answer, Table
-from dlc.compiler.training.number_metrics import R2, Mae, Rmse
-from dlc.compiler.types import Classes, Tensor
+from dlc.compiler.training.metrics import CountTable, Prediction
+from dlc.compiler.training.number_metrics import R2, MaeMetric, Rmse
 
 RNG = np.random.default_rng(0)
 
@@ -69,20 +69,20 @@ def test_every_metric_has_a_reference(name):
         assert name in TABLES[element], f"write what `{name}` of `{element}` is into its table"
 
 
-def measure(metric, type, answer: Answer, target, batches=(1, 7, 64)):
+def measure(metric, type, answer: Prediction, target, batches=(1, 7, 64)):
     """The metric of rows fed in uneven batches; of a table its counts."""
     value = metric.value(np, fed(metric, type, answer, target, batches))
-    return np.array(value.counts) if isinstance(value, Table) else value
+    return np.array(value.counts) if isinstance(value, CountTable) else value
 
 
-def fed(metric, type, answer: Answer, target, batches=(1, 7, 64)):
+def fed(metric, type, answer: Prediction, target, batches=(1, 7, 64)):
     state, start = metric.start(type), 0
     sizes = [*batches, len(target)]
     for size in sizes:
         part = slice(start, start + size)
         probability = None if answer.probability is None else answer.probability[part]
         if len(target[part]):
-            metric.update(np, state, Answer(answer.value[part], probability), target[part])
+            metric.update(np, state, Prediction(answer.value[part], probability), target[part])
         start += size
     return state
 
@@ -95,13 +95,13 @@ def classes(n=200, k=5, shape=(), seen=None):
     probabilities = (scores / scores.sum(-1, keepdims=True)).astype(np.float32)
     value = probabilities.argmax(-1)
     first = np.moveaxis(probabilities, -1, 1) if len(shape) >= 2 else probabilities
-    return type, Answer(value, first), target, probabilities.reshape(-1, k)
+    return type, Prediction(value, first), target, probabilities.reshape(-1, k)
 
 
 def binaries(n=200, shape=()):
     target = RNG.random((n, *shape)) < 0.3
     probability = np.round(np.clip(RNG.random((n, *shape)) * 0.8 + 0.3 * target, 0, 1), 1).astype(np.float32)
-    return Tensor("binary", shape, Classes(2)), Answer(probability >= 0.5, probability), target
+    return Tensor("binary", shape, Classes(2)), Prediction(probability >= 0.5, probability), target
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (3, 4)])
@@ -122,7 +122,7 @@ def test_of_classes(shape):
 def test_classes_that_never_occur_do_not_count():
     type, answer, target, _ = classes(k=6, seen=[0, 2, 3])
     value = np.where(answer.value == 5, 0, answer.value)
-    answer = Answer(value, answer.probability)
+    answer = Prediction(value, answer.probability)
     for metric, theirs in ((Precision, sk.precision_score), (Recall, sk.recall_score), (F1, sk.f1_score)):
         wanted = theirs(target, value, average="macro", zero_division=0)
         assert measure(metric(), type, answer, target) == pytest.approx(wanted)
@@ -180,42 +180,42 @@ def test_of_numbers(shape, element):
     t, v = (x.reshape(200, -1).astype(float) for x in (target, value))
     t, v = (t, v) if len(shape) < 2 else (t.ravel(), v.ravel())
     for name, reference in OF_NUMBERS.items():
-        made = measure(METRICS[name](), Tensor(element, shape), Answer(value), target)
+        made = measure(METRICS[name](), Tensor(element, shape), Prediction(value), target)
         assert made == pytest.approx(reference(t, v)), name
 
 
 def test_targets_and_values_of_one_place_meet_whatever_their_shape():
     target = RNG.normal(size=50).astype(np.float32)
-    for metric in (Mae(), Rmse(), R2()):
-        flat = measure(metric, Tensor("float"), Answer(target + 1), target)
-        assert measure(metric, Tensor("float", (1,)), Answer((target + 1)[:, None]), target) == flat
+    for metric in (MaeMetric(), Rmse(), R2()):
+        flat = measure(metric, Tensor("float"), Prediction(target + 1), target)
+        assert measure(metric, Tensor("float", (1,)), Prediction((target + 1)[:, None]), target) == flat
 
 
 def test_a_target_that_never_varies_is_met_or_not():
     target = np.full((9, 2), 0.1)
     value = target.copy()
     value[0, 1] = 0.2
-    assert measure(R2(), Tensor("float", (2,)), Answer(value), target) == 0.5
+    assert measure(R2(), Tensor("float", (2,)), Prediction(value), target) == 0.5
 
 
 def test_an_answer_that_is_no_number_explains_nothing():
     for target in (np.zeros(4), np.arange(4.0)):
-        assert np.isnan(measure(R2(), Tensor("float"), Answer(np.array([0, np.nan, 2, 3])), target))
+        assert np.isnan(measure(R2(), Tensor("float"), Prediction(np.array([0, np.nan, 2, 3])), target))
 
 
 def test_nothing_to_count_is_not_a_number():
-    nothing = Answer(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
+    nothing = Prediction(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
     for metric in (Accuracy(), Precision(), Auroc()):
         assert np.isnan(measure(metric, Tensor("class", (), Classes(3)), nothing, np.zeros(0, np.int64)))
-    for metric in (Mae(), Rmse(), R2()):
+    for metric in (MaeMetric(), Rmse(), R2()):
         assert np.isnan(measure(metric, Tensor("float"), nothing, np.zeros(0)))
-    one_sided = Answer(np.array([True, True]), np.array([0.9, 0.8]))
+    one_sided = Prediction(np.array([True, True]), np.array([0.9, 0.8]))
     assert np.isnan(measure(Auroc(), Tensor("binary"), one_sided, np.array([True, True])))
 
 
 def test_figures_are_named_after_their_output_where_there_are_several():
     assert not Accuracy().fits(Tensor("float"))
-    assert not Mae().fits(Tensor("class"))
+    assert not MaeMetric().fits(Tensor("class"))
     types = {"digit": Tensor("class", (), Classes(10)), "side": Tensor("binary", (), Classes(2))}
     assert list(figures([("digit", F1()), ("digit", Accuracy())], types, ())) == ["loss", "f1", "accuracy"]
     assert list(figures([("digit", F1()), ("side", F1())], types, ())) == ["loss", "digit.f1", "side.f1"]
@@ -249,7 +249,7 @@ def test_classes_are_put_together_as_asked(average, shape):
 
 def test_of_very_many_classes_only_sums_are_kept():
     type, target = Tensor("class", (), Classes(1_000_000)), np.arange(500)
-    answer = Answer(np.where(target < 100, target, target + 1))
+    answer = Prediction(np.where(target < 100, target, target + 1))
     assert measure(F1(average="micro"), type, answer, target) == pytest.approx(0.2)
 
 
@@ -271,7 +271,7 @@ def test_perplexity_is_that_of_torchmetrics():
     scores = torch.tensor(answer.probability).log()
     wanted = tm.text.perplexity(scores, torch.tensor(target))
     assert measure(Perplexity(), type, answer, target) == pytest.approx(float(wanted), rel=1e-5)
-    sure = Answer(np.array([0]), np.array([[1.0, 0.0]], np.float32))
+    sure = Prediction(np.array([0]), np.array([[1.0, 0.0]], np.float32))
     assert np.isfinite(measure(Perplexity(), Tensor("class", (), Classes(2)), sure, np.array([1])))
 
 
@@ -288,4 +288,4 @@ def test_figures_of_classes_bear_their_names_or_numbers():
     assert not find_figure("recall.cat", waiting)
     assert np.isnan(metric.figures(np, metric.start(named))).all()
     table = counted.value(np, counted.start(named))
-    assert table == Table(("cat", "sea lion", "dog"), ((0, 0, 0),) * 3)
+    assert table == CountTable(("cat", "sea lion", "dog"), ((0, 0, 0),) * 3)

@@ -10,9 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from trainings import classifier, points, program, run
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.lower.weights import draw
-from dlc.runtime.forms import Forms
-from dlc.runtime.learner import Learner
+from dlc.compiler.lower.initial_weights import draw
+from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.torch_forms import Forms
 
 CPU = torch.device("cpu")
 LAYERS = "conv(4, 3, bias=false) -> batchnorm -> relu -> flatten -> dense(3)"

@@ -10,15 +10,15 @@ import pytest
 import torch
 from trainings import points, program
 
-from dlc.compiler.lower.weights import draw
+from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime import lints
-from dlc.runtime.batches import Loader, Passes
 from dlc.runtime.data import Dataset, InMemoryRows, Rows
 from dlc.runtime.data.rows import ArrayType, cut
-from dlc.runtime.fit import fit
-from dlc.runtime.origin import origin_of
-from dlc.runtime.plans import Plan, sizes_of
-from dlc.runtime.train import train
+from dlc.runtime.training.batches import Loader, Passes
+from dlc.runtime.training.fit import fit
+from dlc.runtime.training.loop import train
+from dlc.runtime.training.training_plan import TrainingPlan, sizes_of
+from dlc.runtime.weights_origin import origin_of
 
 BLOCK = 16
 SPEC = """
@@ -181,7 +181,7 @@ def test_rows_made_on_the_fly_are_warned_of_as_rows_in_memory():
 
 def passes(rows: Rows, count: int, seed: int, together: int = 1) -> Passes:
     sizes = sizes_of(count, 4)
-    return Passes(Loader(rows, ["x", "y"], torch.device("cpu"), {}), Plan(sizes, 10, together), seed)
+    return Passes(Loader(rows, ["x", "y"], torch.device("cpu"), {}), TrainingPlan(sizes, 10, together), seed)
 
 
 def taken(steps) -> list[list[list[list[float]]]]:

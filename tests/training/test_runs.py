@@ -13,14 +13,14 @@ import pytest
 from rich.console import Console
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.training.metrics import Table
-from dlc.runtime import runs
+from dlc.compiler.lower.initial_weights import draw
+from dlc.compiler.training.metrics import CountTable
+from dlc.runtime import run_folder
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.history import Epoch, Trained
-from dlc.runtime.progress import Progress, duration, line, number, summary, table
-from dlc.runtime.runs import Run, read_spec, run_at
-from dlc.runtime.train import train
+from dlc.runtime.run_folder import Run, read_spec, run_at
+from dlc.runtime.training.history import Epoch, Trained
+from dlc.runtime.training.loop import train
+from dlc.runtime.training.progress import Progress, duration, line, number, summary, table
 from dlc.runtime.weight_files import Stored
 
 SPEC = """param units = 4
@@ -179,7 +179,7 @@ def test_a_pointer_that_cannot_be_written_is_told_at_the_end(tmp_path, monkeypat
     def fail(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(runs, "point", fail)
+    monkeypatch.setattr(run_folder, "point", fail)
     run.write_weights({"w": np.ones(2, np.float32)})
     assert run.unpointed is not None
     assert run.unpointed.message.endswith("latest: permission denied, so it does not point to this run")
@@ -193,7 +193,7 @@ def test_a_text_that_is_no_name_beside_it_leads_nowhere(text, tmp_path):
 
 def test_weights_are_saved_as_they_get_better_and_not_too_often(tmp_path, monkeypatch):
     run, clock, saved = Run.create(tmp_path, "net", WHEN), [100.0], []
-    monkeypatch.setattr(runs.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(run_folder.time, "monotonic", lambda: clock[0])
 
     def epoch(n: int, best: bool, at: float) -> bool:
         clock[0] = at
@@ -212,14 +212,14 @@ def test_weights_are_saved_as_they_get_better_and_not_too_often(tmp_path, monkey
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = runs.write(tmp_path / "a", b"old")
+    path = run_folder.write(tmp_path / "a", b"old")
 
     def fail(*args):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        runs.write(path, b"new")
+        run_folder.write(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -297,7 +297,7 @@ def test_the_end_is_one_table_and_where_things_are():
 def test_many_figures_and_classes_do_not_fill_the_screen():
     console = Console(file=io.StringIO(), width=30)
     figures = {"loss": 1.0} | {f"f1[{k}]": k / 100 for k in range(30)}
-    counts = Table(tuple(map(str, range(30))), ((0,) * 30,) * 30)
+    counts = CountTable(tuple(map(str, range(30))), ((0,) * 30,) * 30)
     both = {"train": figures, "test": figures}
     summary(console, Trained({}, (), 3, "done", both, {"test": {"confusion_matrix": counts}}))
     lines = console.file.getvalue().splitlines()

@@ -15,16 +15,16 @@ from torch.nn import functional
 from trainings import classifier, points, program, run
 
 from dlc.compiler import Source, compile
-from dlc.compiler.definition import family
-from dlc.compiler.dims import Dim, evaluate, names
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.dims.dim import Dim, evaluate, names
+from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.torch import trace
-from dlc.compiler.lower.weights import draw
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.means import cut_at_means
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.loss_means import cut_at_means
 from dlc.compiler.training.losses import Loss
 from dlc.runtime.data import InMemoryRows
-from dlc.runtime.forms import Forms
-from dlc.runtime.learner import Learner
+from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.torch_forms import Forms
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "operators"))
 from engines import Bounds, draw_input
@@ -47,7 +47,7 @@ def loss_of_row(row, around: str = "{}"):
     call = row.call.replace("(", f"({given}, ", 1) if "(" in row.call else f"{row.call}({given})"
     text = f"{inputs}\noutput y: float\np -> flatten -> mean -> y\ntrain {{ loss = {around.format(call)} }}\n"
     p = compile(Source("row.dl", text))
-    graph = forms.training(p, p.objective)
+    graph = specialize.training(p, p.objective)
     rng, rows = np.random.default_rng(0), {}
     for value in graph.inputs:
         shape = (ROWS, *(evaluate(s, FREE) if isinstance(s, Dim) else s for s in value.type.shape))
@@ -163,9 +163,9 @@ def test_several_batches_in_float64_have_the_gradients_of_one_to_its_last_digits
     for sizes in ([23], [8, 8, 7]):
         forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
         turn = Learner(forms, p.phase, 1).turns[0]
-        given = [torch.from_numpy(rows[name]).split(sizes) for name in forms.fields]
+        given = [torch.from_numpy(rows[name]).split(sizes) for name in specialize.fields]
         turn._gradients([list(batch) for batch in zip(*given, strict=True)])
-        found.append([weight.grad for weight in forms.learnt])
+        found.append([weight.grad for weight in specialize.learnt])
     for one, several in zip(*found, strict=True):
         torch.testing.assert_close(several, one, rtol=1e-13, atol=1e-15)
 
@@ -216,4 +216,4 @@ def test_graphs_know_whether_their_derivatives_depend_on_the_means():
         ("cross_entropy(y) * mse(y, 0)", False),
     ):
         p = program(classifier(f"loss = {loss}"))
-        assert cut_at_means(forms.training(p, p.objective), ["loss"]).is_linear is linear, loss
+        assert cut_at_means(specialize.training(p, p.objective), ["loss"]).is_linear is linear, loss

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dlc.compiler import Source, compile
-from dlc.compiler.lower.weights import draw
+from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime.data import Dataset, InMemoryRows, Rows
-from dlc.runtime.train import train
+from dlc.runtime.training.loop import train
 
 
 def points(n: int, seed: int = 0) -> InMemoryRows:

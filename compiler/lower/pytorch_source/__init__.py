@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dlc.compiler.definitions.sections import BUILTINS
 from dlc.compiler.lower.pytorch_source.model import EmittedModel, refused
 from dlc.compiler.lower.pytorch_source.script import script
 from dlc.compiler.lower.pytorch_source.weights import load_weights
 from dlc.compiler.lower.pytorch_source.writer import NotEmitted
-from dlc.compiler.sections import BUILTINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 PATHS = "Run it in the folder of the spec: its paths are relative to that."
 STANDARD = ("copy", "gzip", "math", "os", "re")
@@ -28,7 +28,7 @@ IMPORTS = {  # by what the file calls
 UTILITIES = ("DataLoader", "Subset", "TensorDataset", "random_split")  # of torch.utils.data
 
 
-def emit(program: Program, *, model_alone: bool = False) -> str:
+def emit(program: CompiledProgram, *, model_alone: bool = False) -> str:
     """The file: the model with its loss, and unless that is asked for alone, the script that trains it."""
     program.check_answers()
     try:
@@ -39,7 +39,7 @@ def emit(program: Program, *, model_alone: bool = False) -> str:
         raise refused("E0820", site.span, message, "", site.way()) from None
 
 
-def whole(program: Program, model_alone: bool) -> str:
+def whole(program: CompiledProgram, model_alone: bool) -> str:
     model = EmittedModel(program)
     names = {key: weight.name for key, weight in model.weights}
     loading = load_weights(names) if names else []
@@ -50,7 +50,7 @@ def whole(program: Program, model_alone: bool) -> str:
     return "\n".join([*head, *model.constant_lines(), *body]).rstrip() + "\n"
 
 
-def description(program: Program, more: str) -> list[str]:
+def description(program: CompiledProgram, more: str) -> list[str]:
     """The docstring of the file."""
     text = (program.description or program.name).replace("\\", "\\\\").replace('"""', "'''").split("\n")
     text = [line.rstrip() for line in text] + (["", more] if more else [])

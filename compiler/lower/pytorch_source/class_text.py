@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import GraphInput
+from dlc.compiler.ir.graph import GraphInput
 from dlc.compiler.lower.python_code import Code, call, lines, number, signature, text
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED, Namer

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.ir import Value
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from dlc.compiler.ir import Node, Use
+    from dlc.compiler.ir.graph import Node, Use
     from dlc.compiler.lower.python_code import Code
     from dlc.compiler.lower.pytorch_source.statements import Statement
     from dlc.compiler.lower.symbolic import Local

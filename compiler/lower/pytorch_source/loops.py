@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.lower.python_code import Code
 from dlc.compiler.lower.pytorch_source.frames import nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.statements import Loop, Places, local, mapped
 from dlc.compiler.lower.pytorch_source.writer import Writer
 from dlc.compiler.lower.symbolic import Local
-from dlc.compiler.names import Names
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir import Value
+    from dlc.compiler.ir.graph import Value
     from dlc.compiler.lower.pytorch_source.frames import Copies
 
 Entries = dict[str, tuple[str, int]]  # of a module the list that it stands in, and its place there
@@ -93,7 +93,7 @@ def entries(writers: list[Writer]) -> list[Entries] | None:
 
 def labelled(first: Entries) -> tuple[dict[str, str], tuple[tuple[str, str, int, int], ...]]:
     """What the modules of a copy are called in the loop; and the lists that it runs over."""
-    step, free = Counter(base for base, _ in first.values()), Names()
+    step, free = Counter(base for base, _ in first.values()), UniqueNames()
     labels = {attr: free.claim(base) for attr, (base, _) in first.items()}
     return labels, tuple((labels[attr], base, start, step[base]) for attr, (base, start) in first.items())
 

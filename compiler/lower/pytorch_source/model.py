@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.answers import kind_of
-from dlc.compiler.diagnostics import CompileError, Diagnostic, Label
-from dlc.compiler.dims import Dim
-from dlc.compiler.ir import Value
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.compiler.dims.dim import Dim
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
 from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, names_of
 from dlc.compiler.lower.pytorch_source.classes import classes_of
@@ -19,14 +18,15 @@ from dlc.compiler.lower.pytorch_source.weights import state_key
 from dlc.compiler.lower.pytorch_source.writer import Shared, Writer, finish
 from dlc.compiler.lower.symbolic import Let, Local
 from dlc.compiler.lower.torch_names import safe
-from dlc.compiler.passes import forms, learning
+from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.passes import fitting_order, specialize
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dlc.compiler.ir import Node
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Node
+    from dlc.compiler.program import CompiledProgram
 
     Labels = tuple[str, ...] | tuple[int, ...]
 
@@ -53,7 +53,7 @@ class Method:
 class EmittedModel:
     """The classes of a file, and the names of inputs, targets and weights in it."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: CompiledProgram):
         check(program)
         self.program, self.split = program, split(program)
         self.frame = BlockFrame("model", program.name, "", self.split.forward)
@@ -128,7 +128,7 @@ class EmittedModel:
     def write_loss(self) -> Method:
         graph = self.split.graph
         writer = self.method(self.split.loss, self.split.roots, "self")
-        loss = writer.code(graph.outputs[forms.LOSS])
+        loss = writer.code(graph.outputs[specialize.LOSS])
         wrt = [node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None]
         tracked = graph.needed_by(wrt)
         for key in [key for key in writer.params if key in tracked and key.type.is_float]:
@@ -138,7 +138,7 @@ class EmittedModel:
 
     def write_predict(self) -> Method:
         """The answers of the artifact by name; a class by its label."""
-        graph, known = forms.answering(self.program, self.program.graph), self.split.graph.producers()
+        graph, known = specialize.answering(self.program, self.program.graph), self.split.graph.producers()
         writer = self.method((), self.split.answers, "self.eval()")
         for node in (node for node in graph.nodes if node.results[0] not in known):
             if labels := node.operator.labels():
@@ -193,7 +193,7 @@ class EmittedModel:
         return ["", *found] if found else []
 
 
-def check(program: Program) -> None:
+def check(program: CompiledProgram) -> None:
     """Refuse what waits for rows, and what is fitted to several tensors at once."""
     for weight in program.graph.weights:
         if any(isinstance(size, Dim) for size in weight.value.type.shape):
@@ -201,7 +201,7 @@ def check(program: Program) -> None:
             raise refused(
                 "E0822", weight.value.site.span, message, "write the classes out: `class(a, b, ...)`"
             )
-    for first, *others in learning.in_order(program.graph)[0]:
+    for first, *others in fitting_order.in_order(program.graph)[0]:
         if others:
             message = f"`{first.operator.name}` learns of what flows into `{first.net}` at several places"
             raise refused("E0820", first.site.span, message, "let it act on the inputs, before the net")

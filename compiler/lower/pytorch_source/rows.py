@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.answers import kind_of
 from dlc.compiler.lower.python_code import Code, call, inline, lines, literal, quoted, text
 from dlc.compiler.lower.pytorch_source.model import refused
+from dlc.compiler.output_kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.lower.pytorch_source.model import EmittedModel
-    from dlc.compiler.types import Tensor
 
 MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
 TYPES = {"float": "torch.float32", "class": "torch.int64", "binary": "torch.float32"}

@@ -5,20 +5,20 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.answers import kind_of
 from dlc.compiler.lower.python_code import WIDTH, Code, attribute, call, inline, lines, text
 from dlc.compiler.lower.pytorch_source.model import refused
 from dlc.compiler.lower.pytorch_source.rows import MODEL_ALONE, SourceReader
 from dlc.compiler.lower.pytorch_source.weights import initialize
 from dlc.compiler.lower.symbolic import Symbol, TorchRecorder, argument, expanded
-from dlc.compiler.passes import forms
-from dlc.compiler.training.section import EPOCHS
+from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.passes import specialize
+from dlc.compiler.training.train_section import EPOCHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from dlc.compiler.lower.pytorch_source.model import EmittedModel
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 # Settings of `train` that the script follows; metrics beside the accuracy change nothing of the training.
 SETTINGS = ("loss", "optimizer", "schedule", "regularize", "batch", "epochs", "early_stop", "metrics", "seed")
@@ -118,9 +118,9 @@ def script(model: EmittedModel) -> list[str]:
     if not program.phases or (program.data is None and program.train.span is None):
         return []
     check_settings(program)
-    if not forms.trained(program):
+    if not specialize.trained(program):
         return []
-    forms.check_reached(program)
+    specialize.check_reached(program)
     assert model.loss is not None, "there is an objective"
     fields = [*model.loss.writer.params]
     sourced = program.data is not None and program.data.source is not None
@@ -129,7 +129,7 @@ def script(model: EmittedModel) -> list[str]:
     train, optimizer = program.train, program.train.optimizer[0]
     starts = initialize([(key, weight) for key, weight in model.weights if weight.trainable])
     formula, stop = train.schedule.formula(optimizer.lr) or "", train.early_stop
-    nodes = forms.training(program, program.objective).nodes
+    nodes = specialize.training(program, program.objective).nodes
     one_row = train.batch != "all" and any(node.operator.needs_many_rows for node in nodes)
     watched = "validation" if stop is not None and stop.part == "validation" else "rows"
     given = "rows" if watched == "rows" else "rows, validation"
@@ -171,7 +171,7 @@ def filled(marks: Mapping[str, Any], holes: Mapping[str, list[Any]]) -> Iterator
 # --- what has a place in the script -----------------------------------------------------------------------
 
 
-def check_settings(program: Program) -> None:
+def check_settings(program: CompiledProgram) -> None:
     """Refuse settings that the script has no words for, rather than leave them out."""
     train, (optimizer, *others) = program.train, program.train.optimizer
     layers = {w.name for w in program.graph.weights if w.trainable and w.value.type.rank > 1}

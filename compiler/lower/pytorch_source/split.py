@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.ir import Value
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.extension import prune, without_identities
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_rewrite import prune, without_identities
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from dlc.compiler.ir import Graph, Node
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Graph, Node
+    from dlc.compiler.program import CompiledProgram
 
 
 @record(eq=False)
@@ -30,7 +30,7 @@ class NetworkAndLoss:
     moved: set[Value]
 
 
-def split(program: Program) -> NetworkAndLoss:
+def split(program: CompiledProgram) -> NetworkAndLoss:
     """What answers need is the network, all else is the loss. A block stands in one of them as a whole; what
     is made of inputs alone is computed in both."""
     graph = computed(program)
@@ -38,7 +38,7 @@ def split(program: Program) -> NetworkAndLoss:
     more = {node: node.results[spelled.get(node.results[0], len(node.results)) :] for node in graph.nodes}
     augmented = [node for node, results in more.items() if results]  # with targets that follow
     moved = {v for node in augmented if len(node.results) == len(node.operands) for v in more[node]}
-    answers = list(dict.fromkeys(v for name, v in graph.outputs.items() if name != forms.LOSS))
+    answers = list(dict.fromkeys(v for name, v in graph.outputs.items() if name != specialize.LOSS))
     forward = network(graph, answers, [node.results[0] for node in augmented])
     again = set(repeated(graph, forward))
     loss = [node for node in graph.nodes if node not in forward or node in again]
@@ -52,7 +52,7 @@ def split(program: Program) -> NetworkAndLoss:
     )
 
 
-def computed(program: Program) -> Graph:
+def computed(program: CompiledProgram) -> Graph:
     """All that the file computes: the scores of outputs, other exports, and the loss over targets that follow
     the augmentations."""
     outputs: dict[str, Value] = {}
@@ -61,7 +61,9 @@ def computed(program: Program) -> Graph:
     outputs |= {name: value for name, value in program.exports if isinstance(value, Value)}
     graph = program.graph
     if program.phases:
-        graph = forms.following(program, replace(graph, outputs={forms.LOSS: program.objective.loss}))
+        graph = specialize.following(
+            program, replace(graph, outputs={specialize.LOSS: program.objective.loss})
+        )
         outputs |= graph.outputs
     return prune(without_identities(replace(graph, outputs=outputs)))
 

@@ -14,7 +14,7 @@ from dlc.compiler.lower.torch_names import safe
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.ir import Weight
+    from dlc.compiler.ir.graph import Weight
     from dlc.compiler.lower.pytorch_source.frames import BlockFrame
 
 ZEROS = "nn.init.zeros_(weight)"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import number as known
-from dlc.compiler.ir import Value
+from dlc.compiler.dims.dim import number as known
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower.python_code import Code, call, number, text
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, Places, local
@@ -20,13 +21,12 @@ from dlc.compiler.lower.symbolic import (
     Untraceable,
     expanded,
 )
-from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
-    from dlc.compiler.ir import Graph, Node, Weight
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Graph, Node, Weight
+    from dlc.compiler.program import CompiledProgram
 
 
 class NotEmitted(Exception):
@@ -40,7 +40,7 @@ class NotEmitted(Exception):
 class Shared:
     """What all writers of a graph know."""
 
-    def __init__(self, program: Program, graph: Graph, roots: Iterable[Value]):
+    def __init__(self, program: CompiledProgram, graph: Graph, roots: Iterable[Value]):
         self.weights: dict[Value, Weight] = {w.value: w for w in program.graph.weights}
         self.spelled = {node.results[0]: node for node in program.graph.nodes}
         self.readers = graph.readers()

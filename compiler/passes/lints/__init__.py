@@ -1,24 +1,24 @@
-"""What is no mistake and can still hardly be meant. Each lint is a function from a program to warnings;
+"""What is no error and can still hardly be meant. Each lint is a function from a program to warnings;
 a comment at the end of the line allows one: `# allow W0408: why`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.passes.lints import layers, losses, pairs, training, unused
+from dlc.compiler.passes.lints import broadcasting, layers, losses, training, unused
 
 if TYPE_CHECKING:
-    from dlc.compiler.diagnostics import Diagnostic, Problems
-    from dlc.compiler.program import Program
+    from dlc.compiler.diagnostics.diagnostic import Diagnostic, Problems
+    from dlc.compiler.program import CompiledProgram
 
 UNUSED = (unused.inputs, unused.weights)
 LINTS = (
     *UNUSED,
-    losses.mistaken_activations,
+    losses.wrong_activations,
     losses.of_another_type,
     losses.numbers_of_layers,
     losses.probabilities_of_probabilities,
-    pairs.every_pair,
+    broadcasting.every_pair,
     layers.dense_on_an_image,
     layers.dropout_at_the_end,
     layers.vanishing_gradients,
@@ -29,9 +29,9 @@ LINTS = (
 )
 
 
-def look(program: Program, problems: Problems) -> None:
-    """Report what every lint finds; beside mistakes what is sound without them: on other lines, and not what
-    seems unused, which mistakes leave behind."""
+def look(program: CompiledProgram, problems: Problems) -> None:
+    """Report what every lint finds; beside errors what is sound without them: on other lines, and not what
+    seems unused, which errors leave behind."""
     lints = [lint for lint in LINTS if not (problems.failed and lint in UNUSED)]
     wrong = {place(d) for d in problems.found if d.severity == "error"}
     for found in (found for lint in lints for found in lint(program)):

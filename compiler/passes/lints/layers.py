@@ -5,24 +5,24 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.initial import XavierNormal
+from dlc.compiler.definitions.initializers import XavierNormal
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.passes.initial_values import wanted_starts
-from dlc.compiler.passes.lints.tracing import back, is_elementwise
-from dlc.compiler.passes.needed import needed_values
+from dlc.compiler.passes.lints.value_origins import back, is_elementwise
+from dlc.compiler.passes.liveness import needed_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.compiler.ir import Graph, Node, Value
-    from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.ir.graph import Graph, Node, Value
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.program import CompiledProgram
 
 DEEP = 5  # layers of squashed values in a row through which little gradient is left
 COLOURS = (1, 3)  # channels of an input of three axes that is taken for a picture
 
 
-def dense_on_an_image(program: Program) -> Iterator[Diagnostic]:
+def dense_on_an_image(program: CompiledProgram) -> Iterator[Diagnostic]:
     """`dense` on pixels, or on what convolutions made, whose last axis is the width."""
     images = images_behind(program.graph)
     for node in program.graph.nodes:
@@ -73,7 +73,7 @@ def is_picture(type: Tensor) -> bool:
     return type.element == "uint8" or (known and type.shape[0] in COLOURS)
 
 
-def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
+def dropout_at_the_end(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Dropout on the answer itself, which is then wrong in training."""
     producers, seen = program.graph.producers(), set()
     for output in program.outputs:
@@ -87,7 +87,7 @@ def dropout_at_the_end(program: Program) -> Iterator[Diagnostic]:
                                         "put it before the last layer")  # fmt: skip
 
 
-def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
+def vanishing_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Many activations in a row that are flat at both ends; norms and shortcuts keep gradients alive.
 
     Of those that begin at one activation, as they do behind a branch, the first is told. Where the loss takes
@@ -114,7 +114,7 @@ def vanishing_gradients(program: Program) -> Iterator[Diagnostic]:
                                 "`residual`")  # fmt: skip
 
 
-def narrow_start(program: Program) -> Iterator[Diagnostic]:
+def narrow_start(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Xavier before the ReLU family, which halves the variance that Xavier keeps."""
     weights = {w.value: w for w in program.graph.weights}
     answering = program.graph.needed_by(output.flowed for output in program.outputs)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from dlc.compiler.answers import class_axis, kind_of
-from dlc.compiler.diagnostics import Diagnostic, Label
-from dlc.compiler.passes.lints.tracing import back, keeps_all, makers, passes_on
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.output_kinds import class_axis, kind_of
+from dlc.compiler.passes.lints.value_origins import back, keeps_all, makers, passes_on
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir import Graph, Node, Output, Site, Value
+    from dlc.compiler.ir.graph import Graph, Node, Output, Site, Value
     from dlc.compiler.operators.base import Operator
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 
-def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
+def wrong_activations(program: CompiledProgram) -> Iterator[Diagnostic]:
     """An activation that spoils what flows into an output, if no loss asks for what it makes."""
     made = makers(program.graph, keeps_all)
     asked = {v for n in program.graph.nodes if n.operator.of_probabilities for v in n.operands}
@@ -26,13 +26,13 @@ def mistaken_activations(program: Program) -> Iterator[Diagnostic]:
         kind = kind_of(output.declared)
         for value in dict.fromkeys((output.flowed, output.scores)):
             node = made.get(value)
-            if value not in asked and node is not None and node.operator.name in kind.mistaken:
+            if value not in asked and node is not None and node.operator.name in kind.wrong:
                 yield Diagnostic.at(node.site, "W0401",
                                     f"`{node.operator.name}` before the {output.declared.element} output "
                                     f"`{output.name}` can hardly be meant", kind.meant)  # fmt: skip
 
 
-def of_another_type(program: Program) -> Iterator[Diagnostic]:
+def of_another_type(program: CompiledProgram) -> Iterator[Diagnostic]:
     """A loss of scores on an output of numbers, or a loss of numbers on the scores of an output."""
     made, only = makers(program.graph, passes_on), made_of(program.graph)
     outputs: dict[tuple[Value, Value | None], list[Output]] = {}
@@ -47,7 +47,7 @@ def of_another_type(program: Program) -> Iterator[Diagnostic]:
         for value in dict.fromkeys((*others, *(only.get(v, v) for v in others))):
             for output in outputs.get((prediction, value), ()):
                 scores = prediction is output.scores and kind_of(output.declared).probabilities
-                if (value in others or scores) and is_mistaken(loss, output, prediction, made):
+                if (value in others or scores) and is_wrong(loss, output, prediction, made):
                     yield pair(node, loss, output)
 
 
@@ -61,9 +61,9 @@ def made_of(graph: Graph) -> dict[Value, Value]:
     return found
 
 
-def is_mistaken(loss: Operator, output: Output, prediction: Value, made: Mapping[Value, Node]) -> bool:
+def is_wrong(loss: Operator, output: Output, prediction: Value, made: Mapping[Value, Node]) -> bool:
     """The score behind a `sigmoid` is one, whatever the output is declared as; probabilities that are taken
-    for scores are another mistake."""
+    for scores are another error."""
     element = output.declared.element
     if kind_of(output.declared).probabilities:
         return prediction is output.scores and element not in loss.of_scores
@@ -89,7 +89,7 @@ def pair(node: Node, loss: Operator, output: Output) -> Diagnostic:
     return Diagnostic.at(node.site, "W0404", why, help)
 
 
-def numbers_of_layers(program: Program) -> Iterator[Diagnostic]:
+def numbers_of_layers(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Numbers of either sign, as layers make them, in a loss of probabilities or of counts."""
     makers_of = makers(program.graph, passes_on)
     scores = {o.scores: o.name for o in program.outputs if kind_of(o.declared).probabilities}
@@ -108,7 +108,7 @@ def numbers_of_layers(program: Program) -> Iterator[Diagnostic]:
 # --- probabilities of probabilities -----------------------------------------------------------------------
 
 
-def probabilities_of_probabilities(program: Program) -> Iterator[Diagnostic]:
+def probabilities_of_probabilities(program: CompiledProgram) -> Iterator[Diagnostic]:
     """What is a probability already goes where scores are wanted: softmax of softmax, sigmoid of sigmoid."""
     made, told = makers(program.graph, passes_on), set()
     # of an answer: where a dropout parts them, there is a warning of that
@@ -140,7 +140,7 @@ class Taker:
     is_activation: bool = False
 
 
-def takers_of_scores(program: Program) -> Iterator[Taker]:
+def takers_of_scores(program: CompiledProgram) -> Iterator[Taker]:
     for node in program.graph.nodes:
         name = f"`{node.operator.name}`"
         for element in node.operator.of_scores:
@@ -152,7 +152,7 @@ def takers_of_scores(program: Program) -> Iterator[Taker]:
 
 
 def along_another_axis(first: Node, scores: Value) -> str:
-    """The mend of a softmax that does not go over the classes."""
+    """The fix of a softmax that does not go over the classes."""
     axis = first.operator.sums_to_one(scores.type) if scores in first.results else None
     if axis is None or axis == (classes := class_axis(scores.type.rank) % scores.type.rank):
         return ""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definition import Definition, spell_value
-from dlc.compiler.diagnostics import Diagnostic, Label
+from dlc.compiler.definitions.definition import Definition, spell_value
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.training.optimizers import leading
 from dlc.compiler.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.compiler.definition import Setting
-    from dlc.compiler.program import Program
-    from dlc.compiler.source import Span
-    from dlc.compiler.training.section import Train
+    from dlc.compiler.definitions.definition import Setting
+    from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.train_section import Train
 
 
-def unusual_settings(program: Program) -> Iterator[Diagnostic]:
+def unusual_settings(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Numbers outside the range that the setting's definition calls usual."""
     for definition, span, notes in written(program):
         for setting, usual, of in bounded(definition, program.train):
@@ -31,7 +31,7 @@ def unusual_settings(program: Program) -> Iterator[Diagnostic]:
                 yield Diagnostic("W0410", f"`{setting.name}` of `{definition.name}` is {which} "
                                  f"what is usual{of}: {low:g} to {high:g}",
                                  (Label(definition.spans.get(setting.name, span)),), notes,
-                                 mend(setting))  # fmt: skip
+                                 fix(setting))  # fmt: skip
 
 
 def bounded(definition: Definition, train: Train) -> Iterator[tuple[Setting, tuple[float, float], str]]:
@@ -46,13 +46,13 @@ def bounded(definition: Definition, train: Train) -> Iterator[tuple[Setting, tup
         yield definition.settings[definition.greatest], usual, f" for `{optimizer.name}`"
 
 
-def mend(setting: Setting) -> str:
+def fix(setting: Setting) -> str:
     if setting.required:
         return "is the decimal point where it should be?"
     return f"leave it out for {spell_value(setting.default)}, or see where the decimal point is"
 
 
-def written(program: Program) -> Iterator[tuple[Definition, Span, tuple[str, ...]]]:
+def written(program: CompiledProgram) -> Iterator[tuple[Definition, Span, tuple[str, ...]]]:
     """Every definition that the file uses, where it stands, and the uses of blocks around it."""
     for node in program.graph.nodes:
         yield node.operator, node.site.span, node.site.way()
@@ -66,7 +66,7 @@ def written(program: Program) -> Iterator[tuple[Definition, Span, tuple[str, ...
                 yield part, part.span, ()
 
 
-def stopping_on_training_rows(program: Program) -> Iterator[Diagnostic]:
+def stopping_on_training_rows(program: CompiledProgram) -> Iterator[Diagnostic]:
     stopping = program.train.early_stop
     if stopping is not None and stopping.part == "train" and program.data and not program.data.validation:
         span = program.train.spans["early_stop"]
@@ -76,7 +76,7 @@ def stopping_on_training_rows(program: Program) -> Iterator[Diagnostic]:
                               "`validation.loss`")  # fmt: skip
 
 
-def two_decays(program: Program) -> Iterator[Diagnostic]:
+def two_decays(program: CompiledProgram) -> Iterator[Diagnostic]:
     """The optimizer's own decay beside an L2 penalty: both pull the same weights towards 0."""
     train, weights = program.train, {w.value for w in program.graph.weights if w.trainable}
     squared = [r for r in train.regularize if r.decays() and (r.value is None or r.value in weights)]

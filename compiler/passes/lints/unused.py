@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics import Diagnostic
-from dlc.compiler.passes.needed import needed_values
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.passes.liveness import needed_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 
-def inputs(program: Program) -> Iterator[Diagnostic]:
+def inputs(program: CompiledProgram) -> Iterator[Diagnostic]:
     needed = needed_values(program)
     for input in program.inputs:
         if input.value not in needed:
@@ -21,7 +21,7 @@ def inputs(program: Program) -> Iterator[Diagnostic]:
                                 "take it out, or let it flow on to an output")  # fmt: skip
 
 
-def weights(program: Program) -> Iterator[Diagnostic]:
+def weights(program: CompiledProgram) -> Iterator[Diagnostic]:
     needed = needed_values(program)
     places = {value: node.site for node in program.graph.nodes for value in node.weights.values()}
     for weight in program.graph.weights:

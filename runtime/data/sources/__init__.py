@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler import sections
-from dlc.compiler.quoting import shorten
+from dlc.compiler.definitions import sections
+from dlc.compiler.diagnostics.quoting import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,10 @@ SUFFIXES = {
 READ = "csv (.csv, .tsv, also .csv.gz), parquet, npz and a folder in the format of MNIST are read"
 
 
-def source_of(path: Path, missing: Sequence[str] = ()) -> sections.Source:
+def source_of(path: Path, missing: Sequence[str] = ()) -> sections.DataSource:
     """The source that a path stands for: by its ending, a folder for the format of MNIST. `missing` are the
     texts that stand for a missing value, where a file is made of text."""
-    from dlc.runtime.data import mistakes
+    from dlc.runtime.data import data_errors
 
     if path.is_dir():
         return sections.Idx(path=str(path))
@@ -37,14 +37,14 @@ def source_of(path: Path, missing: Sequence[str] = ()) -> sections.Source:
         why = (
             f"`{shorten(endings[-1])}` is not read" if endings else "it has no ending that says what it holds"
         )
-        raise mistakes.fail(mistakes.NO_FILE, f"{path}: {why}", help=READ)
+        raise data_errors.fail(data_errors.NO_FILE, f"{path}: {why}", help=READ)
     marks = {"missing": tuple(missing)} if "missing" in kind.settings else {}
     return kind(path=str(path), **marks)
 
 
-def open_source(source: sections.Source | Opened, folder: Path, part: str = "train") -> Opened:
+def open_source(source: sections.DataSource | Opened, folder: Path, part: str = "train") -> Opened:
     """Open a source whose paths are relative to `folder`; `part` matters where a source has a test set."""
-    if not isinstance(source, sections.Source):
+    if not isinstance(source, sections.DataSource):
         return source
     if isinstance(source, sections.Csv):
         from dlc.runtime.data.sources.csv import CsvFile
@@ -62,7 +62,7 @@ def open_source(source: sections.Source | Opened, folder: Path, part: str = "tra
         from dlc.runtime.data.sources.idx import IdxFolder
 
         return IdxFolder(source, folder, part)
-    if isinstance(source, sections.Table):
+    if isinstance(source, sections.TableSource):
         from dlc.runtime.data.sources.table import TableRows
 
         return TableRows(source)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.quoting import shorten
-from dlc.runtime.data import mistakes
-from dlc.runtime.data.given import as_array, column_of
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.runtime.data import data_errors
+from dlc.runtime.data.python_columns import as_array, column_of
 from dlc.runtime.data.source import Column, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-class Arrays(Opened):
+class ArraySource(Opened):
     """A dict of arrays or lists by the name of the input or target. What no field reads may be anything."""
 
     no_rows = "have no rows"
@@ -43,9 +43,9 @@ class Arrays(Opened):
         self.count = counts[0] if counts else 0
         return columns
 
-    def _uneven(self, found: str) -> mistakes.CompileError:
+    def _uneven(self, found: str) -> data_errors.CompileError:
         message = f"the {self.what}s need the same number of rows, found {found}"
-        return mistakes.fail(mistakes.SHAPE, message)
+        return data_errors.fail(data_errors.SHAPE, message)
 
     def name(self, place: int) -> str:
         return f'{self.what} "{self.names[place]}"'
@@ -55,12 +55,12 @@ class Arrays(Opened):
             array = as_array(given)
         except ValueError as error:
             message = f'the {self.what} "{name}" cannot be read: {shorten(error, 200)}'
-            raise mistakes.fail(mistakes.BROKEN, message) from None
+            raise data_errors.fail(data_errors.BROKEN, message) from None
         if not array.ndim:
             message = f'the {self.what} "{name}" is a single value, and has no rows'
-            raise mistakes.fail(mistakes.SHAPE, message)
+            raise data_errors.fail(data_errors.SHAPE, message)
         try:
             return column_of(array)
         except ValueError as error:
             message = f'the {self.what} "{name}": {shorten(error, 200)}'
-            raise mistakes.fail(mistakes.VALUE, message) from None
+            raise data_errors.fail(data_errors.VALUE, message) from None

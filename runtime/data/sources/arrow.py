@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dlc.compiler.diagnostics import CompileError
-from dlc.runtime.data import mistakes
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.runtime.data import data_errors
 from dlc.runtime.data.source import Column, Opened, numbers, texts
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class ArrowRows(Opened):
             types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)
         ):
             message = f"{self.file}, {self.name(place)}: a column of {array.type} is neither numbers nor text"
-            raise mistakes.fail(
-                mistakes.VALUE, message, (self.definition, "read here"), help=_otherwise(array.type)
+            raise data_errors.fail(
+                data_errors.VALUE, message, (self.definition, "read here"), help=_otherwise(array.type)
             )
         return numbers(array.to_numpy().reshape(shape))
 
@@ -59,19 +59,19 @@ class ArrowRows(Opened):
             values.validate(full=True)
         except pa.ArrowInvalid:
             message = f"{self.file}, {self.name(place)}: it holds bytes that are no text in UTF-8"
-            raise mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here")) from None
+            raise data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here")) from None
         return texts(values, shape)
 
     def _unfold(
         self, lists: pa.ChunkedArray, shape: tuple[int, ...], place: int
     ) -> tuple[pa.ChunkedArray, tuple]:
         """One level of lists as one more axis; they must have one length."""
-        from dlc.runtime.data.compute import pc
+        from dlc.runtime.data.arrow_compute import pc
 
         lengths = pc.list_value_length(lists)
         if lengths.null_count:
             return self._refuse(
-                lengths.is_null(), shape, place, mistakes.MISSING_VALUE, "the value is missing"
+                lengths.is_null(), shape, place, data_errors.MISSING_VALUE, "the value is missing"
             )
         lengths = np.asarray(lengths)
         if not len(lengths):
@@ -80,13 +80,13 @@ class ArrowRows(Opened):
         if other.any():
             row = int(np.argmax(other))
             what = f"the list has {lengths[row]} entries, and that of row 1 has {lengths[0]}"
-            return self._refuse(other, shape, place, mistakes.RAGGED, what)
+            return self._refuse(other, shape, place, data_errors.RAGGED, what)
         return pc.list_flatten(lists), (*shape, int(lengths[0]))
 
     def _refuse(self, bad: object, shape: tuple[int, ...], place: int, code: str, what: str) -> tuple:
         per_row = int(np.prod(shape[1:], dtype=np.int64))
         rows = np.unique(np.flatnonzero(np.asarray(bad)) // max(per_row, 1))
-        refused = mistakes.Refused(code, what, rows[:5])
+        refused = data_errors.Refused(code, what, rows[:5])
         raise CompileError(
             [refused.diagnostic(self.file, self.row, self.name(place), (self.definition, "read here"))]
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.sections import BUILTINS
-from dlc.runtime.data import mistakes
+from dlc.compiler.definitions.sections import BUILTINS
+from dlc.runtime.data import data_errors
 from dlc.runtime.data.source import Column, Opened, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.sections import Builtin
+    from dlc.compiler.definitions.sections import Builtin
 
 
 class BuiltinSet(Opened):
@@ -22,8 +22,8 @@ class BuiltinSet(Opened):
 
         if source.set not in BUILTINS:
             help = f"there are {', '.join(BUILTINS)}"
-            raise mistakes.fail(
-                mistakes.NO_FILE, f'there is no built-in set "{source.set}"', (source, ""), help=help
+            raise data_errors.fail(
+                data_errors.NO_FILE, f'there is no built-in set "{source.set}"', (source, ""), help=help
             )
         self.file, self.definition, self.free_layout = source.set, source, True
         bunch = getattr(datasets, f"load_{source.set}")()

@@ -10,9 +10,9 @@ import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
-from dlc.compiler.quoting import VALUES, listed, shorten
-from dlc.runtime.data import bounds, encodings, formats, mistakes
-from dlc.runtime.data.mistakes import counted
+from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
+from dlc.runtime.data import bounds, data_errors, encodings, formats
+from dlc.runtime.data.data_errors import counted
 from dlc.runtime.data.numerals import MARKS, is_decimal
 from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from dlc.compiler.diagnostics import Diagnostic
-    from dlc.compiler.sections import Csv
+    from dlc.compiler.definitions.sections import Csv
+    from dlc.compiler.diagnostics.diagnostic import Diagnostic
 
 BEHIND = b"behind the end"  # a row of its own where every quote is closed
 BLOCK = 1 << 23  # bytes that one thread reads at a time; no row may be longer
@@ -60,7 +60,7 @@ class CsvFile(Opened):
         _, self._heading_lines, names = next(lines, (0, 0, []))
         self.names = tuple(name.strip() for name in names)
         if not names:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} is empty", (source, "read here"))
+            raise data_errors.fail(data_errors.NO_ROWS, f"{self.file} is empty", (source, "read here"))
         self.count = -1 if next(lines, None) else 0
 
     def read(self, places: Sequence[int]) -> list[Column]:
@@ -127,14 +127,14 @@ class CsvFile(Opened):
 
     def _check_text(self, source: Csv) -> None:
         """Refuse a file of another kind, in another encoding, or with nothing in it."""
-        in_spec = mistakes.span_of(source) is not None
+        in_spec = data_errors.span_of(source) is not None
         why, help = formats.of_another_kind(bytes(self._data[:4096]), source.path, in_spec=in_spec)
         if why:
             raise self._broken(why, help)
         if line := encodings.nul_line(self._data):
             raise self._broken(formats.BINARY, f"line {line} holds a NUL byte: save it as text in UTF-8")
         if not re.search(rb"[^\xef\xbb\xbf\s,;]", self._data):
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} is empty", (source, "read here"))
+            raise data_errors.fail(data_errors.NO_ROWS, f"{self.file} is empty", (source, "read here"))
 
     def _read_bytes(self, path: Path) -> bytes:
         import pyarrow as pa
@@ -195,7 +195,7 @@ class CsvFile(Opened):
                 raise self._no_utf8() from None
             self._check_quotes()
             if ragged := self._ragged():
-                raise mistakes.CompileError(ragged) from None
+                raise data_errors.CompileError(ragged) from None
             raise self._broken(str(error)) from None
         self._check_quotes(table.num_rows)
         return table
@@ -219,7 +219,7 @@ class CsvFile(Opened):
     def _line(self, place: int) -> int:
         return encodings.line_of(self._data, place)
 
-    def _no_utf8(self) -> mistakes.CompileError:
+    def _no_utf8(self) -> data_errors.CompileError:
         return self._broken("it holds bytes that are no UTF-8 text", encodings.no_utf8(self._data))
 
     def _unclosed(self) -> int | None:
@@ -235,14 +235,14 @@ class CsvFile(Opened):
             return column
         import pyarrow as pa
 
-        from dlc.runtime.data.compute import pc
+        from dlc.runtime.data.arrow_compute import pc
 
         marks = pa.array(self._missing, pa.large_string())
         marked = pc.is_in(pc.utf8_trim_whitespace(column.values), value_set=marks)
         return texts(pc.if_else(marked, pa.scalar(None, pa.large_string()), column.values), untyped=True)
 
     def _ragged(self) -> list[Diagnostic]:
-        """The rows that have more or fewer cells than the heading, those with one mend together."""
+        """The rows that have more or fewer cells than the heading, those with one fix together."""
         width, rows = len(self.names), enumerate(itertools.islice(self._lines(), 1, None))
         wrong = ((number, row) for number, (_, _, row) in rows if len(row) != width)
         found: dict[tuple[int, str], list[int]] = {}
@@ -257,7 +257,7 @@ class CsvFile(Opened):
                 "the rows begin with a name that the heading has no column for, as those of R do: begin the "
             )
             help += f"heading with {SIGNS[self._delimiter]}"
-        refused = mistakes.Refused(mistakes.RAGGED, what, rows, help)
+        refused = data_errors.Refused(data_errors.RAGGED, what, rows, help)
         return refused.diagnostic(self.file, self.row, "", (self.definition, "read here"))
 
     def _lacks_a_name(self, cells: int) -> bool:
@@ -284,9 +284,9 @@ class CsvFile(Opened):
             return "take it out: there are no comments in a csv file"
         return f"write {sign} for each cell that is missing, or take it out if it is no row"
 
-    def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
+    def _broken(self, why: str, help: str = "") -> data_errors.CompileError:
         message = f"{self.file} cannot be read as a csv file: {shorten(why, 200)}"
-        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
+        return data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here"), help=help)
 
 
 def separator_in(heading: str, wanted: Sequence[str]) -> str:

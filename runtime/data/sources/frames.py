@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.quoting import shorten
-from dlc.runtime.data import mistakes
-from dlc.runtime.data.sources.arrays import Arrays
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.runtime.data import data_errors
+from dlc.runtime.data.sources.arrays import ArraySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FILE = "the frame given"
 
 
-class PandasFrame(Arrays):
+class PandasFrame(ArraySource):
     """A DataFrame of pandas. Its index is no column."""
 
     no_rows, what = "has no rows", "column"
@@ -66,4 +66,4 @@ def open_frame(given: Any) -> Opened:
         return ArrowTable(pa.table(given), FILE)
     except (pa.ArrowException, TypeError, ValueError) as error:
         what = f"a {type(given).__name__} cannot be read as a frame: {shorten(error, 200)}"
-        raise mistakes.fail(mistakes.BROKEN, what) from None
+        raise data_errors.fail(data_errors.BROKEN, what) from None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler import reading
-from dlc.compiler.quoting import shorten
-from dlc.runtime.data import bounds, mistakes
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.runtime.data import bounds, data_errors
 from dlc.runtime.data.source import Column, Opened, numbers, relative, shown
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO, NoReturn
 
-    from dlc.compiler.sections import Idx
+    from dlc.compiler.definitions.sections import Idx
 
 PREFIXES = {"train": "train", "test": "t10k"}
 PIECES = (("images", "idx3"), ("labels", "idx1"))
@@ -43,7 +43,7 @@ class IdxFolder(Opened):
         self.count, labels = (shape[0] for shape in shapes)
         if self.count != labels:
             message = f"{self.file}: there are {self.count} images and {labels} labels"
-            raise mistakes.fail(mistakes.SHAPE, message, (source, "read here"))
+            raise data_errors.fail(data_errors.SHAPE, message, (source, "read here"))
 
     def read(self, places: Sequence[int]) -> list[Column]:
         return [numbers(self._read(self._paths[place], self._array)) for place in places]
@@ -58,7 +58,7 @@ class IdxFolder(Opened):
                 return act(gzip.open(file) if path.suffix == ".gz" else file, path)
         except reading.Unreadable as error:
             message = f"{self.file}/{path.name} {error.strerror}"
-            raise mistakes.fail(mistakes.NO_FILE, message, (self.definition, "read here")) from None
+            raise data_errors.fail(data_errors.NO_FILE, message, (self.definition, "read here")) from None
         except (OSError, EOFError, zlib.error) as error:
             raise self._broken(path, str(error)) from None
 
@@ -94,15 +94,15 @@ class IdxFolder(Opened):
         place = (self.definition, "looked for here")
         if not folder.is_dir():
             what = f"there is no folder {self.file}"
-            raise mistakes.fail(mistakes.NO_FILE, what, place, help=relative(self.definition))
+            raise data_errors.fail(data_errors.NO_FILE, what, place, help=relative(self.definition))
         lacking = [f"{prefix}-{what}-{kind}-ubyte"
                    for path, (what, kind) in zip(found, PIECES, strict=True) if not path]  # fmt: skip
         message = f"the folder {self.file} has no file {' and no file '.join(lacking)}"
-        raise mistakes.fail(mistakes.NO_FILE, message, place, help="gzipped (.gz) goes as well")
+        raise data_errors.fail(data_errors.NO_FILE, message, place, help="gzipped (.gz) goes as well")
 
-    def _broken(self, path: Path, why: str) -> mistakes.CompileError:
+    def _broken(self, path: Path, why: str) -> data_errors.CompileError:
         message = f"{self.file}/{path.name} cannot be read as an idx file: {shorten(why, 200)}"
-        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"))
+        return data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here"))
 
 
 def has_test(source: Idx, folder: Path) -> bool:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler import reading
-from dlc.compiler.quoting import shorten
-from dlc.runtime.data import bounds, mistakes
-from dlc.runtime.data.given import OTHERWISE, column_of
-from dlc.runtime.data.source import Column, Opened, mend_of, need_file, shown
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.runtime.data import bounds, data_errors
+from dlc.runtime.data.python_columns import OTHERWISE, column_of
+from dlc.runtime.data.source import Column, Opened, fix_of, need_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import IO, BinaryIO
 
-    from dlc.compiler.sections import Npz
+    from dlc.compiler.definitions.sections import Npz
 
 LISTED = 1 << 24  # bytes that the list of all members takes at most
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as NumPy writes members
@@ -41,7 +41,7 @@ class NpzFile(Opened):
         with self._archive() as archive:
             self.names = tuple(n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy"))
         if not self.names:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} holds no arrays", (source, "read here"))
+            raise data_errors.fail(data_errors.NO_ROWS, f"{self.file} holds no arrays", (source, "read here"))
         self.count = -1
 
     def read(self, places: Sequence[int]) -> list[Column]:
@@ -55,7 +55,7 @@ class NpzFile(Opened):
             if len(array) != self.count:
                 message = (f'{self.file}: the arrays have different numbers of rows: {self.count} in '
                            f'"{self.names[places[0]]}", {len(array)} in "{self.names[place]}"')  # fmt: skip
-                raise mistakes.fail(mistakes.SHAPE, message, (self.definition, "read here"))
+                raise data_errors.fail(data_errors.SHAPE, message, (self.definition, "read here"))
         try:
             return [column_of(array) for array in arrays]
         except (ValueError, SystemError) as error:  # text of characters that there are not
@@ -69,11 +69,11 @@ class NpzFile(Opened):
         try:
             with (
                 reading.open_file(self._path) as file,
-                zipfile.ZipFile(Pieces(file)) as archive,
+                zipfile.ZipFile(ArchivePieces(file)) as archive,
             ):
                 yield archive
         except zipfile.BadZipFile as error:
-            help = mend_of(self._path, self._source, b"PK\x03\x04") if str(error) == NO_ZIP else ""
+            help = fix_of(self._path, self._source, b"PK\x03\x04") if str(error) == NO_ZIP else ""
             raise self._broken("it does not end as an archive does" if help else str(error), help) from None
         except BROKEN as error:
             raise self._broken(str(error) or type(error).__name__) from None
@@ -94,7 +94,7 @@ class NpzFile(Opened):
             raise self._broken(why, OTHERWISE.get(dtype.kind, ""))
         if not shape:
             message = f'{self.file}: the array "{name}" is a single value, and has no rows'
-            raise mistakes.fail(mistakes.SHAPE, message, (self.definition, "read here"))
+            raise data_errors.fail(data_errors.SHAPE, message, (self.definition, "read here"))
         size = prod(shape) * dtype.itemsize
         if size > entry.file_size:
             raise self._broken(f'the array "{name}" ends too early')
@@ -105,12 +105,12 @@ class NpzFile(Opened):
         with archive.open(f"{name}.npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
 
-    def _broken(self, why: str, help: str = "") -> mistakes.CompileError:
+    def _broken(self, why: str, help: str = "") -> data_errors.CompileError:
         message = f"{self.file} cannot be read as an npz file: {shorten(why, 200)}"
-        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
+        return data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here"), help=help)
 
 
-class Pieces:
+class ArchivePieces:
     """An archive of which only so much is read at once: `zipfile` reads the list of all members in one go."""
 
     def __init__(self, file: BinaryIO) -> None:

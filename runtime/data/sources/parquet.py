@@ -8,9 +8,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from dlc.compiler import reading
-from dlc.compiler.quoting import shorten
-from dlc.runtime.data import bounds, mistakes
-from dlc.runtime.data.source import Column, mend_of, need_file, shown
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.runtime.data import bounds, data_errors
+from dlc.runtime.data.source import Column, fix_of, need_file, shown
 from dlc.runtime.data.sources.arrow import ArrowRows
 from dlc.runtime.data.sources.parquet_pages import MARK, NO_END, columns, footer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dlc.compiler.sections import Parquet
+    from dlc.compiler.definitions.sections import Parquet
 
 
 # What pyarrow raises for a file that is not what it says, and what the look at its pages does.
@@ -42,7 +42,7 @@ class ParquetFile(ArrowRows):
             raise self._broken(error) from None
         self.names = tuple(self._parquet.schema_arrow.names)
         if not self.names:
-            raise mistakes.fail(mistakes.NO_ROWS, f"{self.file} has no columns", (source, "read here"))
+            raise data_errors.fail(data_errors.NO_ROWS, f"{self.file} has no columns", (source, "read here"))
         self.count = self._parquet.metadata.num_rows
 
     def read(self, places: Sequence[int]) -> list[Column]:
@@ -76,11 +76,11 @@ class ParquetFile(ArrowRows):
             bounds.check(size, bound, self.file, self.definition)
         return pa.Table.from_batches(batches)
 
-    def _broken(self, error: object) -> mistakes.CompileError:
+    def _broken(self, error: object) -> data_errors.CompileError:
         why = "a name in it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
         message = f"{self.file} cannot be read as a Parquet file: {shorten(why, 200)}"
-        help = mend_of(self._path, self._source, MARK) if str(error) == NO_END else ""
-        return mistakes.fail(mistakes.BROKEN, message, (self.definition, "read here"), help=help)
+        help = fix_of(self._path, self._source, MARK) if str(error) == NO_END else ""
+        return data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here"), help=help)
 
 
 def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -33,7 +33,7 @@ MOST_PAGES = 1_000_000  # of a column in one group of rows
 
 
 @dataclass(frozen=True)
-class Page:
+class ParquetPage:
     """`values` is 0 for pages that hold none, such as dictionaries; `unpacked` is in bytes."""
 
     values: int
@@ -54,10 +54,10 @@ def footer(path: Path) -> Struct:
         return _read(file.read(length))
 
 
-def columns(path: Path, footer: Struct, wanted: list[int]) -> dict[int, list[Page]]:
+def columns(path: Path, footer: Struct, wanted: list[int]) -> dict[int, list[ParquetPage]]:
     """The pages of these columns, in all groups of rows. ValueError if they cannot be read, or hold less than
     there are rows."""
-    found: dict[int, list[Page]] = {column: [] for column in wanted}
+    found: dict[int, list[ParquetPage]] = {column: [] for column in wanted}
     try:
         with reading.open_file(path) as file:
             for group in footer.get(GROUPS, []):
@@ -71,7 +71,7 @@ def columns(path: Path, footer: Struct, wanted: list[int]) -> dict[int, list[Pag
     return found
 
 
-def pages(file: BinaryIO, column: Struct) -> Iterator[Page]:
+def pages(file: BinaryIO, column: Struct) -> Iterator[ParquetPage]:
     """The pages of a column in one group of rows, until as many values are passed as it says to have."""
     start, left, count = column[FIRST], column[ALL_VALUES], 0
     start = min(start, column.get(DICTIONARY) or start)
@@ -85,7 +85,7 @@ def pages(file: BinaryIO, column: Struct) -> Iterator[Page]:
             raise ValueError("a page has a size below 0")
         if (count := count + 1) > MOST_PAGES:
             raise ValueError(f"a column has more than {MOST_PAGES:_} pages")
-        yield Page(values, unpacked)
+        yield ParquetPage(values, unpacked)
         left -= values
         start += length + packed
 

@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.runtime.data import mistakes
-from dlc.runtime.data.given import as_array, column_of
+from dlc.runtime.data import data_errors
+from dlc.runtime.data.python_columns import as_array, column_of
 from dlc.runtime.data.source import Column, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.sections import Table
+    from dlc.compiler.definitions.sections import TableSource
 
 
 class TableRows(Opened):
-    def __init__(self, source: Table) -> None:
+    def __init__(self, source: TableSource) -> None:
         self.file, self.definition = "the table", source
         self._rows = source.rows
         self.count, width = len(source.rows), len(source.rows[0]) if source.rows else 0
         if not width:
-            raise mistakes.fail(mistakes.NO_ROWS, "the table has no entries", (source, "written here"))
+            raise data_errors.fail(data_errors.NO_ROWS, "the table has no entries", (source, "written here"))
         self.names = tuple(source.columns or ())
         if self.names and len(self.names) != width:
             message = f"the table's rows have {width} entries, and {len(self.names)} columns are named"
-            raise mistakes.fail(mistakes.RAGGED, message, (source, "written here"))
+            raise data_errors.fail(data_errors.RAGGED, message, (source, "written here"))
         self.remaining = bool(self.names)
         self.sizes = tuple(int(np.size(entry)) for entry in source.rows[0])
 
@@ -38,4 +38,4 @@ class TableRows(Opened):
             return column_of(as_array(entries))
         except ValueError:
             message = f"the table, {self.name(place)}: the entries are lists of different lengths"
-            raise mistakes.fail(mistakes.RAGGED, message, (self.definition, "written here")) from None
+            raise data_errors.fail(data_errors.RAGGED, message, (self.definition, "written here")) from None

@@ -56,7 +56,7 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from dlc.compiler.suggest import did_you_mean
+            from dlc.compiler.diagnostics.suggest import did_you_mean
 
             if args[0] in LATER:
                 ctx.fail(f"`dlc {args[0]}` is not built yet")
@@ -65,7 +65,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **settings: Any) -> Any:
-        from dlc.cli.mistakes import told
+        from dlc.cli.command_errors import told
 
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -74,7 +74,7 @@ class Commands(click.Group):
             return super().main(*args, **settings)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        from dlc.cli.mistakes import told
+        from dlc.cli.command_errors import told
 
         for argument in args:
             check_argument(argument, empty=args[0] in WORDS)
@@ -82,7 +82,7 @@ class Commands(click.Group):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        from dlc.cli.mistakes import told
+        from dlc.cli.command_errors import told
 
         with told():  # before click makes something else of it
             return super().invoke(ctx)
@@ -90,7 +90,7 @@ class Commands(click.Group):
 
 def check_argument(argument: str, *, empty: bool) -> None:
     """Refuse what no command takes: bytes that are no text, and nothing at all where no word is meant."""
-    from dlc.cli.mistakes import refuse
+    from dlc.cli.command_errors import refuse
 
     nothing = not argument or (argument.startswith("--") and argument.find("=") == len(argument) - 1)
     if nothing and not empty:
@@ -145,7 +145,7 @@ def lost() -> int:
     except BrokenPipeError:
         pass  # who reads has gone
     except OSError as error:
-        from dlc.cli.mistakes import complain, say_os_error
+        from dlc.cli.command_errors import complain, say_os_error
 
         with suppress(OSError):
             complain(say_os_error(error))

@@ -32,8 +32,8 @@ def command(word: tuple[str, ...]) -> None:
 def page(text: str) -> str:
     """The page of a word, of a setting, or of a topic; what is written behind it, as in `dense(3)`, does not
     matter."""
-    from dlc.cli.mistakes import refuse
-    from dlc.compiler.codes import codes
+    from dlc.cli.command_errors import refuse
+    from dlc.compiler.diagnostics.codes import codes
     from dlc.reference import pages, topics
     from dlc.reference.words import find, settings
 
@@ -60,15 +60,15 @@ def page(text: str) -> str:
 
 def known_as(word: str) -> str:
     """The word here for one of another library, as `dense` is for `nn.Linear`; empty if it is none."""
-    from dlc.compiler import foreign
-    from dlc.compiler.definition import STAGES, Definition
+    from dlc.compiler.definitions import aliases
+    from dlc.compiler.definitions.definition import STAGES, Definition
 
     last = word.rpartition(".")[2]
     families = [f for f in Definition.families if f not in STAGES]
-    found = foreign.named(last, "operator", "combinator", "loss")
+    found = aliases.named(last, "operator", "combinator", "loss")
     if found:
-        return found if foreign.operator(last) == foreign.written(found) and is_word(found) else ""
-    found = foreign.named(last, *families)
+        return found if aliases.operator(last) == aliases.written(found) and is_word(found) else ""
+    found = aliases.named(last, *families)
     return found if found != last and is_word(found) else ""
 
 
@@ -80,8 +80,8 @@ def is_word(name: str) -> bool:
 
 def misspelt(word: str) -> str:
     """The one word that a longer one is a letter away from, as `standardize` is from `standardise`."""
-    from dlc.compiler.foreign import ABSENT
-    from dlc.compiler.suggest import Steps
+    from dlc.compiler.definitions.aliases import ABSENT
+    from dlc.compiler.diagnostics.suggest import Steps
     from dlc.reference.words import keys, words
 
     names = {w.name for w in (*words(), *keys())}
@@ -91,8 +91,8 @@ def misspelt(word: str) -> str:
 
 def elsewhere(word: str) -> str:
     """What a word is called here that is written so elsewhere, as `nn.Linear` is in PyTorch."""
-    from dlc.compiler import foreign
-    from dlc.compiler.definition import STAGES, Definition
+    from dlc.compiler.definitions import aliases
+    from dlc.compiler.definitions.definition import STAGES, Definition
     from dlc.reference.words import find, settings
 
     last = word.rpartition(".")[2]
@@ -100,13 +100,13 @@ def elsewhere(word: str) -> str:
         return f"did you mean `{last}`?"
     families = [f for f in Definition.families if f not in STAGES]
     names = [setting.name for _, setting in settings()]
-    return foreign.operator(last) or foreign.member(last, *families) or foreign.setting(last, names)
+    return aliases.operator(last) or aliases.member(last, *families) or aliases.setting(last, names)
 
 
 def meant(word: str) -> str:
     """The word that is near to a typo."""
-    from dlc.compiler.foreign import ABSENT
-    from dlc.compiler.suggest import did_you_mean
+    from dlc.compiler.definitions.aliases import ABSENT
+    from dlc.compiler.diagnostics.suggest import did_you_mean
     from dlc.reference.words import keys, settings, words
 
     known = [w.name for w in (*words(), *keys())]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import set_option
-from dlc.cli.saying import pass_on
+from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
     from dlc.program import Program as Face
 
 
@@ -41,7 +41,7 @@ def command(spec: str, output: str | None, model_alone: bool, settings: tuple[tu
     click.echo(f"wrote {output}", err=True)
 
 
-def with_classes(face: Face) -> Program:
+def with_classes(face: Face) -> CompiledProgram:
     """The program with the classes of the training rows, where it leaves them open and has a source."""
     program = face.compiled
     declared = (field.declared for field in (*program.inputs, *program.outputs))

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from dlc.cli.saying import say
+from dlc.cli.terminal_text import say
 
 
 @click.command(short_help="Measure an ONNX file on data.")
@@ -23,20 +23,20 @@ from dlc.cli.saying import say
 def command(model: str, data: str, form: str) -> None:
     """Measure an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
     or a built-in set."""
-    from dlc.cli import mistakes
+    from dlc.cli import command_errors
     from dlc.cli.sources import source_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
 
     found = evaluate.evaluate(load(model), source_of(data))
-    mistakes.note(found.outside)
+    command_errors.note(found.outside)
     if form == "json":
-        from dlc.runtime.history import plain
-        from dlc.runtime.runs import records
+        from dlc.runtime.run_folder import records
+        from dlc.runtime.training.history import plain
 
         click.echo(json.dumps({"rows": found.rows, **plain(found.figures), **records(found.tables)}))
         return
-    from dlc.runtime.progress import grid, number
+    from dlc.runtime.training.progress import grid, number
 
     say(f"{found.rows} rows of {data}")
     width = max(map(len, found.figures), default=0)

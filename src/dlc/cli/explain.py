@@ -12,7 +12,7 @@ CODE = re.compile(r"\b[EW]\d{4}\b")
 @click.command(short_help="Say what the code of an error means.")
 @click.argument("code", nargs=-1)
 def command(code: tuple[str, ...]) -> None:
-    """Say what the code of an error or a warning means, with a spec that has it and the same spec mended.
+    """Say what the code of an error or a warning means, with a spec that has it and the same spec fixed.
     Without a code, list them all, and with its beginning, as in E03, those that begin so."""
     from dlc.reference import terminal
 
@@ -27,9 +27,9 @@ def listed(begin: str = "") -> str:
 
 def page(text: str) -> str:
     """The page of a code, which a message may stand around, or the list of those that begin so."""
-    from dlc.cli.mistakes import refuse
-    from dlc.compiler.codes import codes
-    from dlc.compiler.suggest import did_you_mean
+    from dlc.cli.command_errors import refuse
+    from dlc.compiler.diagnostics.codes import codes
+    from dlc.compiler.diagnostics.suggest import did_you_mean
     from dlc.reference import errors
     from dlc.reference.words import find
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import set_option
-from dlc.cli.saying import say
+from dlc.cli.terminal_text import say
 
 if TYPE_CHECKING:
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 
 @click.command(short_help="Write a spec or a run as ONNX.")
@@ -39,8 +39,8 @@ def command(
     from dlc.runtime.artifact.export import export
     from dlc.runtime.errors import ArtifactError
     from dlc.runtime.files import spared, writable
-    from dlc.runtime.origin import Origin, read_origin
-    from dlc.runtime.runs import KEPT, MODEL, WEIGHTS, how_far, run_at
+    from dlc.runtime.run_folder import KEPT, MODEL, WEIGHTS, how_far, run_at
+    from dlc.runtime.weights_origin import Origin, read_origin
 
     folder = run_at(Path(spec))
     is_run = folder.is_dir()
@@ -76,10 +76,10 @@ def check_ending(place: str) -> None:
         raise lost(place, f"{holds}, and would be lost")
 
 
-def read(weights: Path, program: Program) -> dict[str, Any]:
+def read(weights: Path, program: CompiledProgram) -> dict[str, Any]:
     """The weights of a file."""
-    from dlc.cli.mistakes import refuse
-    from dlc.runtime.pretrained import weights_at
+    from dlc.cli.command_errors import refuse
+    from dlc.runtime.training.pretrained import weights_at
 
     try:
         return weights_at(weights, program)

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from dlc.cli.saying import say
+from dlc.cli.terminal_text import say
 
 
 @click.command(short_help="Bring specs into the one layout.")
@@ -16,15 +16,15 @@ from dlc.cli.saying import say
 )
 def command(specs: tuple[str, ...], only_check: bool) -> None:
     """Bring specs into the one layout; comments are kept."""
-    from dlc.cli import mistakes
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.cli import command_errors
+    from dlc.compiler.diagnostics.diagnostic import CompileError
 
     failed = False
     for spec in specs:
         try:
             changed = layout(spec, write=not only_check)
         except CompileError as error:
-            mistakes.show(error.diagnostics, sys.stderr)
+            command_errors.show(error.diagnostics, sys.stderr)
             failed = True
             continue
         if changed:
@@ -37,7 +37,7 @@ def layout(spec: str, *, write: bool) -> bool:
     """True if the layout of a spec is another one, which is then written if so wished."""
     from dlc.cli.specs import content_of, text_of
     from dlc.compiler import Source
-    from dlc.compiler.format import format
+    from dlc.compiler.format.formatter import format
     from dlc.runtime import files
 
     content = content_of(spec)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import data_option, set_option
-from dlc.cli.saying import say
+from dlc.cli.terminal_text import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dlc.runtime.gradcheck import Check, Checked
+    from dlc.runtime.training.gradcheck import Check, Checked
 
 FEW = 4  # names that are told
 
@@ -36,19 +36,19 @@ def command(
     spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, seed: int | None, form: str
 ) -> None:
     """Hold the gradients that training follows against differences of the loss, in float64 and weight by
-    weight. A kink, as `relu` has one at 0, is no mistake."""
-    from dlc.cli import mistakes
+    weight. A kink, as `relu` has one at 0, is no error."""
+    from dlc.cli import command_errors
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
 
     face = open_spec(spec, dict(settings))
-    from dlc.runtime.gradcheck import Check
+    from dlc.runtime.training.gradcheck import Check
 
     check = Check(face, source_of(data), seed)
     found = list(told(check, form))
     wrong = [checked for checked in found if checked.wrong]
     if wrong:
-        mistakes.show([check.blame(wrong)], sys.stderr)
+        command_errors.show([check.blame(wrong)], sys.stderr)
     sys.exit(1 if wrong else 0)
 
 
@@ -81,7 +81,7 @@ def told(check: Check, form: str) -> Iterator[Checked]:
 
 def timed(check: Check) -> Iterator[tuple[Checked, str]]:
     """What is found, now and then with the time that the rest will take: `  3 min left`."""
-    from dlc.runtime.progress import QUIET, duration
+    from dlc.runtime.training.progress import QUIET, duration
 
     began = told = time.monotonic()
     for done, checked in enumerate(check.run(), 1):

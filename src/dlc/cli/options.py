@@ -30,9 +30,9 @@ class SettingType(click.ParamType):
 def literal(text: str) -> Any:
     """A value as a spec writes it: a number, text, true, false, none or a list. ValueError if it is none."""
     from dlc.compiler import syntax
-    from dlc.compiler.diagnostics import Problems
-    from dlc.compiler.parse import parse
-    from dlc.compiler.source import Source
+    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.source import Source
+    from dlc.compiler.parse.parser import parse
 
     problems = Problems()
     statements = parse(Source("--set", f"value = {text}"), problems).body
@@ -88,8 +88,8 @@ def setting_meant(option: str, ctx: click.Context | None) -> str:
     """Where a spec says what is given as an option, `--epochs`; empty where it is no setting."""
     if ctx is None or not any(param.name == "settings" for param in ctx.command.params):
         return ""
-    from dlc.compiler import foreign
-    from dlc.compiler.definition import family
+    from dlc.compiler.definitions import aliases
+    from dlc.compiler.definitions.definition import family
     from dlc.reference.words import keys
 
     own = {w.name: w.page for w in reversed([*keys()]) if w.page in ("train", "data")}
@@ -97,7 +97,7 @@ def setting_meant(option: str, ctx: click.Context | None) -> str:
     last = optimizers["adam"]  # the one that is there without being named
     of_optimizers = {name: d.name for d in (*optimizers.values(), last) for name in d.settings}
     name = option.lstrip("-").replace("-", "_")
-    name = name if name in own | of_optimizers else foreign.called(name, own | of_optimizers)
+    name = name if name in own | of_optimizers else aliases.called(name, own | of_optimizers)
     if name in own:
         place = f"{own[name]} {{ {name} = ... }}"
     elif name:

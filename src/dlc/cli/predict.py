@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlc.cli.saying import pass_on
+from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 def command(model: str, data: str, form: str, output: str | None) -> None:
     """Answer rows: a csv, parquet or npz file, an idx folder, or a built-in set.
     Targets need not be there. How many values are of no class of the model is said on standard error."""
-    from dlc.cli import mistakes
+    from dlc.cli import command_errors
     from dlc.cli.sources import files_of_rows, source_of
-    from dlc.compiler.answers import kind_of
+    from dlc.compiler.output_kinds import kind_of
     from dlc.runtime import evaluate
     from dlc.runtime.artifact import load
     from dlc.runtime.files import spared, writable, write
-    from dlc.runtime.runs import model_at, parts_of
+    from dlc.runtime.run_folder import model_at, parts_of
 
     if output is not None:
         spared(writable(output), [*files_of_rows(Path(data)), *parts_of(model_at(Path(model)))])
     artifact = load(model)
     predicted = evaluate.predict(artifact, source_of(data))
     answers = predicted.answers
-    mistakes.note(predicted.outside)
+    command_errors.note(predicted.outside)
     names = {
         answer: type.classes.names
         for output, type in artifact.outputs.items()

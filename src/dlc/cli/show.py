@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import set_option
-from dlc.cli.saying import pass_on
+from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
 
@@ -52,12 +52,12 @@ def in_run(path: str) -> bool:
     """Whether a path is the folder of a run, or of several."""
     if not os.path.isdir(path) and os.path.splitext(path)[1]:
         return False
-    from dlc.runtime.runs import INFO, LATEST, run_at
+    from dlc.runtime.run_folder import INFO, LATEST, run_at
 
     return any((run_at(Path(path)) / name).exists() for name in (INFO, LATEST))
 
 
-def text(program: Program, what: str) -> str:
+def text(program: CompiledProgram, what: str) -> str:
     from dlc.show import stages, table, weights
 
     if what == "table":
@@ -65,8 +65,8 @@ def text(program: Program, what: str) -> str:
     return weights.weights(program) if what == "weights" else stages.STAGES[what](program)
 
 
-def draw(program: Program, svg: str, folder: str) -> None:
-    from dlc.cli.mistakes import refuse
+def draw(program: CompiledProgram, svg: str, folder: str) -> None:
+    from dlc.cli.command_errors import refuse
     from dlc.cli.sources import files_of
     from dlc.runtime.files import spared, writable, write
     from dlc.show.layers import TooLarge
@@ -83,9 +83,9 @@ def draw(program: Program, svg: str, folder: str) -> None:
 def syntax(spec: str) -> str:
     """The tree of a spec, which may be wrong in all other ways."""
     from dlc.cli.specs import read
-    from dlc.compiler.diagnostics import Problems
-    from dlc.compiler.parse import parse
-    from dlc.compiler.printer import print_syntax
+    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.format.printer import print_syntax
+    from dlc.compiler.parse.parser import parse
 
     problems = Problems()
     tree = parse(read(spec, os.path.basename(spec)), problems)

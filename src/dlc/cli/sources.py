@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 
 def source_of(given: str | None) -> Any:
@@ -18,14 +18,14 @@ def source_of(given: str | None) -> Any:
         return None
     if os.path.exists(given):
         return Path(given)
-    from dlc.compiler.sections import BUILTINS, Builtin
+    from dlc.compiler.definitions.sections import BUILTINS, Builtin
 
     if given in BUILTINS:
         return Builtin(set=given)
     raise FileNotFoundError(2, "no such file or folder, and no built-in set", given)
 
 
-def files_of(program: Program, folder: str | Path) -> Iterator[Path]:
+def files_of(program: CompiledProgram, folder: str | Path) -> Iterator[Path]:
     """What a spec in this folder is read from: itself, its imports, its rows, the weights it begins with."""
     data = program.data
     sources = (data.source, data.validation, data.test) if data else ()

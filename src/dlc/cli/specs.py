@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import MAX_BYTES, Source, reading
-from dlc.compiler.diagnostics import CompileError
+from dlc.compiler.diagnostics.diagnostic import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dlc.compiler.program import Facts, Program
+    from dlc.compiler.program import CompiledProgram, Facts
     from dlc.program import Program as Face
 
 UNREADABLE = "E0001"
@@ -21,16 +21,16 @@ UNREADABLE = "E0001"
 
 def compile_spec(
     path: str, params: Mapping[str, Any] | None = None, *, facts: Facts | None = None
-) -> Program:
+) -> CompiledProgram:
     """The program of the spec at a path, its warnings told. Messages name it by the last part of the path."""
-    from dlc.cli import mistakes
+    from dlc.cli import command_errors
 
     program = compile_at(path, os.path.basename(path), os.path.dirname(path), params, facts=facts)
-    mistakes.show(program.warnings, sys.stderr)
+    command_errors.show(program.warnings, sys.stderr)
     return program
 
 
-def compile_here(path: str, params: Mapping[str, Any] | None = None) -> Program:
+def compile_here(path: str, params: Mapping[str, Any] | None = None) -> CompiledProgram:
     """The same, but messages name it by its path from the working folder,
     which editors and terminals can follow."""
     shown = os.path.relpath(path).replace(os.sep, "/") if _same_drive(path) else ".."
@@ -40,7 +40,7 @@ def compile_here(path: str, params: Mapping[str, Any] | None = None) -> Program:
 
 
 def compile_at(path: str, name: str, folder: str, params: Mapping[str, Any] | None = None,
-               *, facts: Facts | None = None) -> Program:  # fmt: skip
+               *, facts: Facts | None = None) -> CompiledProgram:  # fmt: skip
     from dlc.compiler import compile, reader
 
     return compile(read(path, name), params=params, facts=facts, read=reader(folder))
@@ -85,7 +85,7 @@ def unreadable(path: str, why: str, help: str = "") -> CompileError:
 
 def _nearest(path: str) -> str:
     """The file that may be meant."""
-    from dlc.compiler.suggest import did_you_mean
+    from dlc.compiler.diagnostics.suggest import did_you_mean
 
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
@@ -127,19 +127,19 @@ def open_spec(path: str, params: Mapping[str, Any], outputs: str | None = None) 
     """The spec at a path as Python has it, its warnings told."""
     from pathlib import Path
 
-    from dlc.cli import mistakes
+    from dlc.cli import command_errors
     from dlc.program import Program as Face
 
     folder = Path(os.path.dirname(path) or ".")
     face = Face(read(path, os.path.basename(path)), folder, params, outputs=outputs)
-    mistakes.show(face.compiled.warnings, sys.stderr)
+    command_errors.show(face.compiled.warnings, sys.stderr)
     return face
 
 
 def open_run(folder: Path, outputs: str | None = None) -> Face:
     """The spec of a run, as it was run."""
     from dlc.program import Program as Face
-    from dlc.runtime.runs import INFO, latest_in, read_spec
+    from dlc.runtime.run_folder import INFO, latest_in, read_spec
 
     if not (folder / INFO).is_file():
         help = latest_in(folder).removeprefix("; ") or "one is made by `dlc train`: runs/NAME/TIME"

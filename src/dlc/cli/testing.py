@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlc.cli.options import device_option
-from dlc.cli.saying import say
-from dlc.compiler.figures import spell
+from dlc.cli.terminal_text import say
+from dlc.compiler.passes.cost import spell
 
 if TYPE_CHECKING:
     from dlc.program import Program as Face
@@ -36,7 +36,7 @@ def command(specs: tuple[str, ...], device: str) -> None:
 
 def found(given: str) -> list[str]:
     """The specs in a folder, those in folders within it too but for the folders of runs; or the one given."""
-    from dlc.cli.mistakes import refuse
+    from dlc.cli.command_errors import refuse
 
     if not os.path.isdir(given):
         return [given]
@@ -48,16 +48,16 @@ def found(given: str) -> list[str]:
 
 def in_run(path: Path, folder: Path) -> bool:
     """Whether a file below the folder belongs to a run, which keeps the specs that it was made from."""
-    from dlc.runtime.runs import INFO
+    from dlc.runtime.run_folder import INFO
 
     return any((p / INFO).is_file() for p in path.parents if p != folder and p.is_relative_to(folder))
 
 
 def test(path: str, device: str) -> bool:
     """Judge one spec and tell it; false if an expectation is not met or the spec is wrong."""
-    from dlc.cli import mistakes
+    from dlc.cli import command_errors
     from dlc.cli.specs import open_spec
-    from dlc.compiler.diagnostics import CompileError
+    from dlc.compiler.diagnostics.diagnostic import CompileError
     from dlc.runtime.expectations import judge
 
     say(path, newline=False)  # training takes its time
@@ -66,7 +66,7 @@ def test(path: str, device: str) -> bool:
         measured, lacking = measure(face, device)
     except CompileError as error:
         say()
-        mistakes.show(error.diagnostics, sys.stdout)
+        command_errors.show(error.diagnostics, sys.stdout)
         return False
     say(f": {lacking}, so only what is known without training is checked" if lacking else "")
     judged = judge(face.compiled, measured)
@@ -77,9 +77,9 @@ def test(path: str, device: str) -> bool:
 
 def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
     """What is known of the spec, and why not more is, if its data is not there."""
-    from dlc.compiler.diagnostics import CompileError
-    from dlc.runtime import job
-    from dlc.runtime.data import mistakes as of_data
+    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.runtime import pipeline
+    from dlc.runtime.data import data_errors as of_data
     from dlc.runtime.expectations import needs_training, static_measures, trained_measures
 
     measured = static_measures(face.compiled)
@@ -87,7 +87,7 @@ def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
         return measured, ""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            trained = trained_measures(job.train(face, out=folder, device=device).figures)
+            trained = trained_measures(pipeline.train(face, out=folder, device=device).figures)
             return static_measures(face.compiled) | trained, ""
         except CompileError as error:
             if all(d.code in of_data.ABSENT for d in error.diagnostics):

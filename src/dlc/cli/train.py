@@ -22,7 +22,7 @@ def command(
     spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, out: str | None, device: str
 ) -> None:
     """Read the data, train, export to ONNX, and prove the file equal to what was trained."""
-    from dlc.cli.mistakes import STOPPED, note, show
+    from dlc.cli.command_errors import STOPPED, note, show
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
 
@@ -30,12 +30,13 @@ def command(
     import torch  # noqa: F401  told before the data is read, if it is not there
     from rich.console import Console
 
-    from dlc.runtime import job, progress
+    from dlc.runtime import pipeline
+    from dlc.runtime.training import progress
 
     console = Console()
     shown = progress.Progress(console)
     try:
-        result = job.train(face, data=source_of(data), out=out, device=device, listeners=(shown,),
+        result = pipeline.train(face, data=source_of(data), out=out, device=device, listeners=(shown,),
                            warn=lambda found: show(found, sys.stderr), note=note)  # fmt: skip
     finally:
         shown.close()
@@ -46,8 +47,8 @@ def command(
 
 def report(console: Any, result: Any) -> None:
     """The table of figures, the proof, where the files are, and what to type next."""
-    from dlc.runtime import progress
-    from dlc.runtime.runs import WEIGHTS
+    from dlc.runtime.run_folder import WEIGHTS
+    from dlc.runtime.training import progress
 
     model, folder = os.path.relpath(result.model), os.path.relpath(result.folder)
     exported = result.exported

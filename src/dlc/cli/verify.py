@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from dlc.cli.saying import say
+from dlc.cli.terminal_text import say
 
 
 @click.command(short_help="Prove an ONNX file once more.")
 @click.argument("model", metavar="MODEL_OR_RUN")
 def command(model: str) -> None:
     """Repeat the parity proof recorded at export, with ONNX Runtime alone."""
-    from dlc.cli.mistakes import refuse
+    from dlc.cli.command_errors import refuse
     from dlc.runtime.artifact import verify
 
     found = verify(model)

@@ -1,24 +1,24 @@
-"""A code as a page: what it means, a spec that has it, and the same spec mended."""
+"""A code as a page: what it means, a spec that has it, and the same spec fixed."""
 
 from __future__ import annotations
 
 import posixpath
 from typing import TYPE_CHECKING
 
-from dlc.compiler.codes import CHECK, GROUPS, SPEC, codes, page
+from dlc.compiler.diagnostics.codes import CHECK, GROUPS, SPEC, codes, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.compiler.codes import Case, Page
+    from dlc.compiler.diagnostics.codes import Case, CodePage
 
 
 def explained(code: str) -> str:
     """The page of a code."""
     of = page(code)
-    kept = {name for name, text in of.mended.files.items() if of.wrong.files.get(name) == text}
-    changed = [name for name in of.mended.files if name not in kept]
-    parts = [f"# {code}: {of.title}", of.why, of.mend]
+    kept = {name for name, text in of.fixed.files.items() if of.wrong.files.get(name) == text}
+    changed = [name for name in of.fixed.files if name not in kept]
+    parts = [f"# {code}: {of.title}", of.why, of.fix]
     if code.startswith("W") and not code.startswith("W00"):
         parts.append(f"If it is intended, say so at the end of the line: `# allow {code}: why`.")
     parts += ["## Wrong", *files(of.wrong, list(of.wrong.files))]
@@ -26,9 +26,9 @@ def explained(code: str) -> str:
         parts += [f"`{CHECK[0]}` says:", fenced("text", said(of))]
     else:
         parts += [*typed(of.wrong), "It says:", fenced("text", of.wrong.said)]
-    parts += ["## Mended", *files(of.mended, changed)]
-    if of.mended.commands != of.wrong.commands:
-        parts += typed(of.mended)
+    parts += ["## Fixed", *files(of.fixed, changed)]
+    if of.fixed.commands != of.wrong.commands:
+        parts += typed(of.fixed)
     return "\n\n".join(parts) + "\n"
 
 
@@ -49,10 +49,10 @@ def fenced(language: str, text: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
 
-def said(of: Page) -> str:
+def said(of: CodePage) -> str:
     """What the compiler says of the wrong spec."""
     from dlc.compiler import CompileError, Source, compile
-    from dlc.compiler.render import render
+    from dlc.compiler.diagnostics.render import render
 
     def beside(importing: Source, path: str) -> Source:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(importing.name), path))

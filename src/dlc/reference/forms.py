@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import Dim
+from dlc.compiler.dims.dim import Dim
+from dlc.compiler.ir.names import UniqueNames, stored_name
 from dlc.compiler.lower.python_code import Code, inline, literal, text
 from dlc.compiler.lower.symbolic import Recorder, Symbol, TorchRecorder, Untraceable
-from dlc.compiler.names import Names, stored_name
-from dlc.compiler.passes.forms import fixed, training
+from dlc.compiler.passes.specialize import fixed, training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dlc.compiler.ir import Node
+    from dlc.compiler.ir.graph import Node
     from dlc.compiler.lower.symbolic import Local
     from dlc.compiler.operators.base import Operator
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 
 class InTorch(TorchRecorder):
@@ -61,7 +61,7 @@ class InOnnx(Recorder):
         )
 
 
-def of(program: Program, operator: type[Operator]) -> Iterator[tuple[str, list[str]]]:
+def of(program: CompiledProgram, operator: type[Operator]) -> Iterator[tuple[str, list[str]]]:
     """The forms of the first use of an operator in a program, each under its heading."""
     graphs = [program.graph, *(training(program, o) for p in program.phases for o in p.objectives)]
     node = next((n for graph in graphs for n in graph.nodes if type(n.operator) is operator), None)
@@ -94,10 +94,10 @@ def run(form: Callable[..., Any], recorder: Recorder, node: Node, standing: Oper
     operands = [Symbol(recorder, text(name)) for name in names][: len(standing.flowing)]
     named = {name: Symbol(recorder, text(name)) for name in (*node.weights, *standing.given)}
     made = form(recorder, *operands, **named)
-    return lines(recorder, made, Names((*names, *named)))
+    return lines(recorder, made, UniqueNames((*names, *named)))
 
 
-def lines(recorder: Recorder, made: Any, taken: Names) -> list[str]:
+def lines(recorder: Recorder, made: Any, taken: UniqueNames) -> list[str]:
     """A line for each call, named after its function; signs are written where their results are read."""
     known: dict[Local, Code] = {}
     found: list[str] = []

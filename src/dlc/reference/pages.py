@@ -5,20 +5,20 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definition import Definition, family
+from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.operators.base import Operator
-from dlc.reference import forms, spell
+from dlc.reference import forms, signatures
 from dlc.reference.errors import fenced
 from dlc.reference.language import Entry
 from dlc.reference.specs import compiled, first, of_block_call, spec
-from dlc.reference.words import FAMILIES, Block, Key, Word, link, words
+from dlc.reference.words import FAMILIES, Key, ShippedBlock, Word, link, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dlc.compiler.definition import Setting
+    from dlc.compiler.definitions.definition import Setting
     from dlc.compiler.operators.base import Example
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 LINES = 16  # of a form, at most; what is longer says little
 WIDTH = 90  # of a call
@@ -42,7 +42,7 @@ def of_settings(name: str, owned: list[tuple[type[Definition], Setting]]) -> str
     """The page of a setting, by what has it; those of which the same is said stand together."""
     said: dict[str, list[str]] = {}
     for definition, setting in owned:
-        said.setdefault(f"{spell.described(setting)}{see(setting)}", []).append(f"`{definition.name}`")
+        said.setdefault(f"{signatures.described(setting)}{see(setting)}", []).append(f"`{definition.name}`")
     parts = [f"# {name}"]
     for text, owners in said.items():
         parts.append(f"A setting of {', '.join(dict.fromkeys(owners))}: {text.partition(': ')[2]}.")
@@ -59,15 +59,15 @@ def body(word: Word) -> Iterator[str]:
 def of_definition(definition: type[Definition]) -> Iterator[str]:
     is_section = definition.family == "section"
     yield fenced("text", written(definition))
-    yield from spell.paragraphs(definition)
+    yield from signatures.paragraphs(definition)
     if issubclass(definition, Operator) and definition.differs_on_nan:
         yield definition.differs_on_nan
     if issubclass(definition, Operator) and definition.of_batch:
         yield "It is of each batch as a whole: of several batches it is the mean over their rows."
     if definition.settings:
         yield "## Settings"
-        say = spell.section_setting if is_section else spell.described
-        yield "\n".join(f"- {say(s)}{see(s)}" for s in spell.in_order(definition))
+        say = signatures.section_setting if is_section else signatures.described
+        yield "\n".join(f"- {say(s)}{see(s)}" for s in signatures.in_order(definition))
         if not is_section and any(s.keyword for s in definition.settings.values()):
             yield "What stands behind `*` is given by its name."
     if issubclass(definition, Operator) and definition.examples:
@@ -81,7 +81,7 @@ def of_definition(definition: type[Definition]) -> Iterator[str]:
         yield from written_forms(definition, program)
 
 
-def written_forms(definition: type[Operator], program: Program) -> Iterator[str]:
+def written_forms(definition: type[Operator], program: CompiledProgram) -> Iterator[str]:
     """Its forms in that spec, those that a person can take in."""
     found = [(heading, lines) for heading, lines in forms.of(program, definition) if len(lines) <= LINES]
     for heading, lines in found:
@@ -104,7 +104,9 @@ def written(definition: type[Definition]) -> str:
     sign = getattr(definition, "sign", "")
     if not sign:
         behind = " " * (len(definition.name) + 1)
-        return textwrap.fill(spell.call(definition), WIDTH, subsequent_indent=behind, break_on_hyphens=False)
+        return textwrap.fill(
+            signatures.call(definition), WIDTH, subsequent_indent=behind, break_on_hyphens=False
+        )
     names = definition.operand_names() if issubclass(definition, Operator) else ()
     return f" {sign} ".join(names) if len(names) > 1 else f"{sign} {''.join(names)}"
 
@@ -140,10 +142,10 @@ def aligned(rows: list[tuple[str, str, str]]) -> Iterator[str]:
 
 def of_key(key: Key) -> Iterator[str]:
     """A setting of a section, with what it may be."""
-    yield spell.section_setting(key.setting)
+    yield signatures.section_setting(key.setting)
     for name in key.setting.kind.families():
         members = family(name).values()
-        yield "\n".join(f"- `{spell.call(d)}`: {spell.summary(d)}" for d in members)
+        yield "\n".join(f"- `{signatures.call(d)}`: {signatures.summary(d)}" for d in members)
     yield f"`dlc doc {key.section.name}` lists the other settings."
     example = spec(key.section)
     if example:
@@ -159,7 +161,7 @@ def of_entry(entry: Entry) -> Iterator[str]:
     yield fenced("dl", entry.spec)
 
 
-def of_block(block: Block) -> Iterator[str]:
+def of_block(block: ShippedBlock) -> Iterator[str]:
     yield block.summary
     yield f"`import {block.name} from std` brings it; this is the whole of it:"
     yield fenced("text", block.text)
@@ -169,7 +171,7 @@ def of_block(block: Block) -> Iterator[str]:
         yield fenced("dl", example)
 
 
-BODIES: dict[type, Callable[[Any], Iterator[str]]] = {Key: of_key, Entry: of_entry, Block: of_block}
+BODIES: dict[type, Callable[[Any], Iterator[str]]] = {Key: of_key, Entry: of_entry, ShippedBlock: of_block}
 
 
 def listed(name: str = "`{0}`") -> str:

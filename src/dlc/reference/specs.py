@@ -10,16 +10,16 @@ from itertools import chain, groupby, product
 from typing import TYPE_CHECKING
 
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.definition import family
-from dlc.compiler.format import format
+from dlc.compiler.definitions.definition import family
+from dlc.compiler.format.formatter import format
 from dlc.compiler.operators.base import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dlc.compiler.definition import Definition
+    from dlc.compiler.definitions.definition import Definition
     from dlc.compiler.operators.base import Example
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 NAME = "model.dl"
 # Outputs, and how a flow of vectors ends in each.
@@ -42,12 +42,12 @@ def first(texts: Iterable[str]) -> str | None:
 
 
 def compiles(text: str) -> bool:
-    """True without mistakes and warnings."""
+    """True without errors and warnings."""
     program = compiled(text)
     return program is not None and not program.warnings
 
 
-def compiled(text: str) -> Program | None:
+def compiled(text: str) -> CompiledProgram | None:
     try:
         return compile(Source(NAME, text))
     except CompileError:

@@ -15,7 +15,7 @@ LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 def show(markdown: str) -> None:
     """Print a page."""
-    from dlc.cli.mistakes import colored
+    from dlc.cli.command_errors import colored
 
     color = colored(sys.stdout)
     click.echo(drawn(markdown, color=color), nl=False, color=color)

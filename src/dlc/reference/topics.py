@@ -9,8 +9,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definition import Definition
-from dlc.compiler.later import LATER, PLAIN
+from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.unimplemented import LATER, PLAIN
 from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 from dlc.reference.language import Entry

@@ -5,29 +5,29 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import dlc.compiler.definitions.sections
 import dlc.compiler.operators
-import dlc.compiler.sections
-import dlc.compiler.training.section  # noqa: F401  all three define words
+import dlc.compiler.training.train_section  # noqa: F401  all three define words
 from dlc.compiler import reading
-from dlc.compiler.definition import Definition, family
+from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.record import record
-from dlc.reference import spell
+from dlc.reference import signatures
 from dlc.reference.language import entries
 from dlc.reference.specs import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dlc.compiler.definition import Setting
+    from dlc.compiler.definitions.definition import Setting
 
 # Operators by their group. One that is not named here is listed under its own name.
 OPERATORS = {
-    "layers": "Layers", "classes": "Classes", "convolution": "Convolutions",
+    "layers": "Layers", "embedding": "Classes", "convolution": "Convolutions",
     "normalization": "Normalization", "activations": "Activations", "pooling": "Pooling",
     "resampling": "Resampling", "shape": "Shapes",
-    "joining": "Joining and parting", "mathematics": "Mathematics", "reductions": "Reductions",
-    "regularization": "Training only", "learnt": "Learnt from the training rows",
+    "concat": "Joining and parting", "elementwise": "Mathematics", "reductions": "Reductions",
+    "regularization": "Training only", "fitted": "Learnt from the training rows",
 }  # fmt: skip
 # The headings of the other families.
 FAMILIES = {
@@ -48,7 +48,7 @@ class Word:
     what: str
     heading: str
     summary: str
-    of: Any  # a definition, or a `Key`, a `Block` or an `Entry`
+    of: Any  # a definition, or a `Key`, a `ShippedBlock` or an `Entry`
     page: str  # the name of its page
     where: str = ""  # where a spec writes it, if that is a setting
 
@@ -62,7 +62,7 @@ class Key:
 
 
 @record
-class Block:
+class ShippedBlock:
     """A block that comes with dlc, and its text."""
 
     name: str
@@ -98,13 +98,13 @@ def operators() -> Iterator[Word]:
         heading = OPERATORS.get(group, group.replace("_", " ").capitalize())
         for d in public:
             if d.group == group:
-                yield Word(d.name, "an operator", heading, spell.summary(d), d, d.name)
+                yield Word(d.name, "an operator", heading, signatures.summary(d), d, d.name)
 
 
 def signs() -> Iterator[Word]:
     for d in family("operator").values():
         if issubclass(d, Operator) and d.sign:
-            yield Word(d.sign, "a sign", SIGNS, spell.summary(d), d, d.name)
+            yield Word(d.sign, "a sign", SIGNS, signatures.summary(d), d, d.name)
 
 
 def others() -> list[str]:
@@ -117,7 +117,7 @@ def defined(*families: str) -> Iterator[Word]:
     for of in families:
         heading = FAMILIES.get(of, of.capitalize())
         for d in family(of).values():
-            yield Word(d.name, Definition.spoken[of], heading, spell.summary(d), d, d.name, where(of))
+            yield Word(d.name, Definition.spoken[of], heading, signatures.summary(d), d, d.name, where(of))
 
 
 def written() -> Iterator[Word]:
@@ -136,7 +136,7 @@ def keys() -> Iterator[Word]:
 def blocks() -> Iterator[Word]:
     for match in BLOCK.finditer(reading.shipped(reading.__file__, "std.dl")):
         comment = " ".join(line.lstrip("# ") for line in match[1].splitlines())
-        block = Block(match[2], comment, match[0][len(match[1]) :])
+        block = ShippedBlock(match[2], comment, match[0][len(match[1]) :])
         yield Word(block.name, "a block of `std`", BLOCKS, comment, block, block.name)
 
 

@@ -6,18 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims import total
+from dlc.compiler.dims.dim import total
 from dlc.show.layers import TooLarge
-from dlc.show.outline import Group, Outline, Step, visible
+from dlc.show.outline import Group, Outline, OutlineStep, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Value
-    from dlc.compiler.program import Program
-    from dlc.compiler.types import Tensor
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Value
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.program import CompiledProgram
 
 # Signs that print has nicer than a spec.
 PRINTED = {"-": "\u2212", "*": "\u00d7", "/": "\u00f7"}
@@ -25,12 +25,12 @@ MOST_PARTS = 1000
 
 
 @dataclass(eq=False)
-class Part:
+class DrawnPart:
     """Something that is drawn. It reads values and makes some that others read; `gives` are the same under
     the names that they have outside: of `times` alike parts behind each other the first is drawn and the last
     one's are read."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[OutlineStep, ...] = ()
     reads: list[Value] = field(default_factory=list)
     makes: list[Value] = field(default_factory=list)
     gives: list[Value] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Part:
 
 
 @dataclass(eq=False)
-class Box(Part):
+class Box(DrawnPart):
     """An operator, and those behind it that have no shape of their own."""
 
     calls: list[str] = field(default_factory=list)
@@ -61,22 +61,22 @@ class Box(Part):
 
 
 @dataclass(eq=False)
-class Sign(Part):
+class DrawnSign(DrawnPart):
     """Arithmetic between tensors: `+`."""
 
     sign: str = ""
 
 
 @dataclass(eq=False)
-class Frame(Part):
+class DrawnFrame(DrawnPart):
     """A block or net with what it holds."""
 
     name: str = ""
-    parts: list[Part] = field(default_factory=list)
+    parts: list[DrawnPart] = field(default_factory=list)
 
 
 @dataclass(eq=False)
-class Tag(Part):
+class Tag(DrawnPart):
     """An input, an output, a target, or a declared weight that flows as a tensor does."""
 
     name: str = ""
@@ -84,37 +84,37 @@ class Tag(Part):
     kind: str = "input"
 
 
-def diagram(program: Program) -> list[Part]:
+def diagram(program: CompiledProgram) -> list[DrawnPart]:
     """All parts of the picture, inputs first, in an order in which each reads what stands before it."""
     return Diagram(program).parts()
 
 
-def kind_of(step: Step) -> str:
+def kind_of(step: OutlineStep) -> str:
     """The group of the operator: `convolution`, `pooling`."""
     return step.node.operator.group
 
 
-def sign_of(step: Step) -> str:
+def sign_of(step: OutlineStep) -> str:
     return PRINTED.get(step.node.operator.sign, step.node.operator.sign)
 
 
 class Diagram:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: CompiledProgram) -> None:
         self.program = program
         self.graph = visible(program)
         self.outline = Outline(self.graph)
         self.readers: dict[Value, int] = {}
         self.count = 0
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[DrawnPart]:
         found = self.outline.parts()
-        outputs: list[Part] = [self._output(o.name, o.declared, o.flowed) for o in self.program.outputs]
+        outputs: list[DrawnPart] = [self._output(o.name, o.declared, o.flowed) for o in self.program.outputs]
         reads = [v for part in found for step in part.steps() for v in self._operands(step)]
         for value in (*reads, *(v for output in outputs for v in output.reads)):
             self.readers[value] = self.readers.get(value, 0) + 1
         return [*self._sources(set(reads)), *self._level(found), *outputs]
 
-    def _sources(self, reads: set[Value]) -> Iterable[Part]:
+    def _sources(self, reads: set[Value]) -> Iterable[DrawnPart]:
         declared = {i.value: i.declared for i in self.program.inputs}
         for value in self.graph.inputs:
             kind = "input" if value in declared else "target"
@@ -123,12 +123,12 @@ class Diagram:
             if weight.value in reads:
                 yield tag(weight.name, weight.value.type, "weight", weight.value)
 
-    def _output(self, name: str, declared: Tensor, flowed: Value) -> Part:
+    def _output(self, name: str, declared: Tensor, flowed: Value) -> DrawnPart:
         return Tag(
             reads=[self.outline.behind(flowed)], name=name, type=print_declared(declared), kind="output"
         )
 
-    def _operands(self, step: Step) -> list[Value]:
+    def _operands(self, step: OutlineStep) -> list[Value]:
         """The tensors that a step reads; numbers are part of how it is called."""
         values = [self.outline.behind(v) for v in step.node.operands]
         return [v for v in values if not self._is_constant(v)]
@@ -139,39 +139,39 @@ class Diagram:
 
     # --- one level ----------------------------------------------------------------------------------------
 
-    def _level(self, parts: Sequence[Step | Group]) -> list[Part]:
-        made: list[Part] = []
+    def _level(self, parts: Sequence[OutlineStep | Group]) -> list[DrawnPart]:
+        made: list[DrawnPart] = []
         for part in parts:
-            if isinstance(part, Step) and made and self._follows(part, made[-1]):
+            if isinstance(part, OutlineStep) and made and self._follows(part, made[-1]):
                 self._join(part, made[-1])
             else:
-                made.append(self._step(part) if isinstance(part, Step) else self._frame(part))
+                made.append(self._step(part) if isinstance(part, OutlineStep) else self._frame(part))
         self.count += len(made)
         if self.count > MOST_PARTS:
             raise TooLarge(f"a picture of more than {MOST_PARTS:_} operators cannot be read")
         return self._merged(made)
 
-    def _follows(self, step: Step, before: Part) -> bool:
+    def _follows(self, step: OutlineStep, before: DrawnPart) -> bool:
         """Whether a step belongs into the box before it, whose result nothing else reads."""
         if not isinstance(before, Box) or not step.node.operator.follows or step.makes != before.shape:
             return False
         value = before.makes[-1]
         return self._operands(step) == [value] and self.readers[value] == 1
 
-    def _join(self, step: Step, box: Any) -> None:
+    def _join(self, step: OutlineStep, box: Any) -> None:
         box.steps = (*box.steps, step)
         box.calls.append(step.call)
         box.makes = box.gives = list(step.node.results)
 
-    def _step(self, step: Step) -> Part:
+    def _step(self, step: OutlineStep) -> DrawnPart:
         reads, results = self._operands(step), list(step.node.results)
         sign = sign_of(step) if len(step.node.operands) == 2 else ""
         if sign and len(reads) > 1:
-            return Sign((step,), reads, results, results, sign=sign)
+            return DrawnSign((step,), reads, results, results, sign=sign)
         call = self._with_number(step, sign) if sign else step.call
         return Box((step,), list(dict.fromkeys(reads)), results, results, calls=[call])
 
-    def _with_number(self, step: Step, sign: str) -> str:
+    def _with_number(self, step: OutlineStep, sign: str) -> str:
         """Arithmetic with a number: `÷ 255`; it stands behind the sign wherever that means the same."""
         values = [self.outline.behind(v) for v in step.node.operands]
         shown = [name if self._is_constant(v) else "" for name, v in zip(step.reads, values, strict=True)]
@@ -179,17 +179,17 @@ class Diagram:
             shown.sort()
         return f"{shown[0]} {sign} {shown[-1]}".strip()
 
-    def _frame(self, group: Group) -> Part:
+    def _frame(self, group: Group) -> DrawnPart:
         parts, steps = self._level(group.parts), tuple(group.steps())
         made = {v for part in parts for v in part.gives}
         reads = list(dict.fromkeys(v for part in parts for v in part.reads if v not in made))
         within = Counter(v for step in steps for v in self._operands(step))
         makes = [v for part in parts for v in part.gives if self.readers.get(v, 0) > within[v]]
-        return Frame(steps, reads, makes, makes, name=group.name, parts=parts)
+        return DrawnFrame(steps, reads, makes, makes, name=group.name, parts=parts)
 
-    def _merged(self, parts: list[Part]) -> list[Part]:
+    def _merged(self, parts: list[DrawnPart]) -> list[DrawnPart]:
         """Alike neighbours in a chain as one part."""
-        merged: list[Part] = []
+        merged: list[DrawnPart] = []
         for part in parts:
             if merged and self._repeats(part, merged[-1]):
                 merged[-1].times += 1
@@ -198,9 +198,9 @@ class Diagram:
                 merged.append(part)
         return merged
 
-    def _repeats(self, part: Part, before: Part) -> bool:
+    def _repeats(self, part: DrawnPart, before: DrawnPart) -> bool:
         if (
-            isinstance(part, Sign)
+            isinstance(part, DrawnSign)
             or len(before.gives) != 1
             or part.reads != before.gives
             or len(part.makes) != 1
@@ -216,6 +216,6 @@ def tag(name: str, type: Tensor, kind: str, value: Value) -> Tag:
 
 def print_declared(type: Tensor) -> str:
     """A declared type; of many classes only how many there are."""
-    from dlc.compiler.printer import print_type
+    from dlc.compiler.format.printer import print_type
 
     return print_type(type).removesuffix(" unbatched")

@@ -42,7 +42,7 @@ class Item:
 
 
 @dataclass(eq=False)
-class Line:
+class LayoutEdge:
     """From the bottom of one item to the top of another; the offsets are measured from their middles."""
 
     source: Item
@@ -68,7 +68,11 @@ class Link:
 
 
 def arrange(
-    items: Sequence[Item], lines: Sequence[Line], *, top: Sequence[Item] = (), bottom: Sequence[Item] = ()
+    items: Sequence[Item],
+    lines: Sequence[LayoutEdge],
+    *,
+    top: Sequence[Item] = (),
+    bottom: Sequence[Item] = (),
 ) -> tuple[float, float]:
     """Place the items, given in an order in which lines lead forward; the width and height of the whole.
     `top` and `bottom` are items of the first and the last layer. `TooLarge` where too many lines are long."""
@@ -93,7 +97,7 @@ def arrange(
 
 
 def choose_layers(
-    items: Sequence[Item], lines: Sequence[Line], top: AbstractSet[Item], bottom: AbstractSet[Item]
+    items: Sequence[Item], lines: Sequence[LayoutEdge], top: AbstractSet[Item], bottom: AbstractSet[Item]
 ) -> int:
     """Every item below all that lead to it; sources as far down as they can be."""
     before: dict[Item, list[Item]] = {}
@@ -114,7 +118,7 @@ def choose_layers(
     return count + bool(bottom)
 
 
-def cut(line: Line) -> list[Link]:
+def cut(line: LayoutEdge) -> list[Link]:
     """The line in pieces from layer to layer."""
     line.lanes = [
         Item(LANE, 0.0, layer=n, passing=True) for n in range(line.source.layer + 1, line.target.layer)
@@ -175,7 +179,7 @@ def crossings(layers: list[list[Item]], above: dict[Item, list[Link]]) -> int:
 
 def place(
     layers: list[list[Item]],
-    lines: Sequence[Line],
+    lines: Sequence[LayoutEdge],
     above: dict[Item, list[Link]],
     below: dict[Item, list[Link]],
 ) -> None:
@@ -202,7 +206,7 @@ def put_all(layers: list[list[Item]], wished: dict[Item, float]) -> None:
 
 
 @dataclass(eq=False)
-class Column:
+class LayoutColumn:
     """Items that ought to stand below each other, each the only one that the one above leads to.
     `offsets` are their places measured from that of the column."""
 
@@ -229,10 +233,10 @@ class Column:
 
 def columns(
     layers: list[list[Item]], above: dict[Item, list[Link]], below: dict[Item, list[Link]]
-) -> list[Column]:
+) -> list[LayoutColumn]:
     """All columns, from the top down; every item is in one."""
-    holds: dict[Item, Column] = {}
-    found: list[Column] = []
+    holds: dict[Item, LayoutColumn] = {}
+    found: list[LayoutColumn] = []
     straight = {item: onward(item, links) for item, links in below.items()}
     for item in (item for layer in layers for item in layer):
         link = only(above.get(item, []))
@@ -240,7 +244,7 @@ def columns(
             column = holds[link.above]
             column.offsets[item] = column.offsets[link.above] + link.above_x - link.below_x
         else:
-            column = Column({item: 0.0})
+            column = LayoutColumn({item: 0.0})
             found.append(column)
         holds[item] = column
     return found
@@ -258,7 +262,7 @@ def only(links: list[Link]) -> Link | None:
     return whole[0] if len(whole) == 1 else None
 
 
-def straighten(lines: Sequence[Line], *, along_ends: bool) -> dict[Item, float]:
+def straighten(lines: Sequence[LayoutEdge], *, along_ends: bool) -> dict[Item, float]:
     """One place for all of a long line's lanes: below or above its outer end,
     or the furthest out that one needs."""
     wished = {}

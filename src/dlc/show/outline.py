@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims import total
-from dlc.compiler.figures import weight_size
-from dlc.compiler.ir import Value
+from dlc.compiler.dims.dim import total
+from dlc.compiler.format.printer import print_call, print_type, print_value
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.operators.indexing import is_index_of_one
-from dlc.compiler.passes import forms
-from dlc.compiler.passes.extension import prune
-from dlc.compiler.printer import print_call, print_type, print_value
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.cost import weight_size
+from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.ir import Graph, Node, Use, Weight
-    from dlc.compiler.program import Program
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Graph, Node, Use, Weight
+    from dlc.compiler.program import CompiledProgram
 
 
 @record(eq=False)
-class Step:
+class OutlineStep:
     """One operator: its name within its group, how it is called, and what it reads."""
 
     name: str
@@ -53,7 +53,7 @@ class Step:
             return "from the rows"
         return ", ".join(dict.fromkeys(str(w.initial) for w in self.weights if w.role == "weight"))
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[OutlineStep]:
         yield self
 
     def form(self) -> tuple[Any, ...]:
@@ -67,7 +67,7 @@ class Group:
 
     name: str
     what: str  # "block basic"
-    parts: tuple[Step | Group, ...]
+    parts: tuple[OutlineStep | Group, ...]
 
     @property
     def makes(self) -> str:
@@ -81,7 +81,7 @@ class Group:
     def multiply_adds(self) -> Size:
         return total(s.multiply_adds for s in self.steps())
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[OutlineStep]:
         for part in self.parts:
             yield from part.steps()
 
@@ -95,7 +95,7 @@ class Group:
         return self.what, tuple(part.form() for part in self.parts)
 
 
-def visible(program: Program) -> Graph:
+def visible(program: CompiledProgram) -> Graph:
     """The graph as written, without the losses and what only they need, unless weights are among that."""
     outputs = answers(program)
     shown = set(prune(program.graph, outputs).nodes)
@@ -121,7 +121,7 @@ def before_losses(nodes: Iterable[Node]) -> Iterator[Node]:
             yield node
 
 
-def answers(program: Program) -> dict[str, Value]:
+def answers(program: CompiledProgram) -> dict[str, Value]:
     """What flows into the outputs, as written."""
     return {o.name: o.flowed for o in program.outputs} | {
         n: v for n, v in program.exports if isinstance(v, Value)
@@ -135,7 +135,7 @@ class Outline:
         self.graph = graph
         self.producers = graph.producers()
         self.known = self._known()
-        self.answering = {n.name for n in prune(forms.at_inference(graph)).nodes}
+        self.answering = {n.name for n in prune(specialize.at_inference(graph)).nodes}
         self.weights = {w.value: w for w in graph.weights}
         self.owners = self._owners()
 
@@ -162,13 +162,13 @@ class Outline:
         """The value that people know, behind what the compiler made of it."""
         return self.known.get(value, value)
 
-    def parts(self) -> tuple[Step | Group, ...]:
+    def parts(self) -> tuple[OutlineStep | Group, ...]:
         nodes = [n for n in self.graph.nodes if not is_glue(n) and n.operator.constant() is None]
         return self._gather(nodes, 0)
 
-    def _gather(self, nodes: list[Node], depth: int) -> tuple[Step | Group, ...]:
+    def _gather(self, nodes: list[Node], depth: int) -> tuple[OutlineStep | Group, ...]:
         """Neighbours that came from the same use of a block stand in one group."""
-        parts: list[Step | Group] = []
+        parts: list[OutlineStep | Group] = []
         start = 0
         while start < len(nodes):
             use = use_at(nodes[start], depth)
@@ -183,10 +183,10 @@ class Outline:
             start = end
         return tuple(parts)
 
-    def _step(self, node: Node) -> Step:
+    def _step(self, node: Node) -> OutlineStep:
         reads = tuple(self.called(v) for v in node.operands)
         owned = tuple(self.owners.get(node, ()))
-        return Step(
+        return OutlineStep(
             last(node.name), print_call(node, short=True), node, reads, owned, node.name in self.answering
         )
 

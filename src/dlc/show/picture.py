@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
-from dlc.compiler.figures import spell
-from dlc.show.diagram import Box, Frame, Part, Sign, Tag, diagram
-from dlc.show.layers import Item, Line, arrange
+from dlc.compiler.passes.cost import spell
+from dlc.show.diagram import Box, DrawnFrame, DrawnPart, DrawnSign, Tag, diagram
+from dlc.show.layers import Item, LayoutEdge, arrange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir import Value
-    from dlc.compiler.program import Program
+    from dlc.compiler.ir.graph import Value
+    from dlc.compiler.program import CompiledProgram
 
 MARGIN = 24.0
 TITLE, LINE, SMALL = 13.0, 12.0, 11.0  # sizes of letters
@@ -58,7 +58,7 @@ class Drawn(Item):
     """A part with its size, what it holds if it is a frame,
     and where lines enter and leave, from its middle."""
 
-    part: Part | None = None
+    part: DrawnPart | None = None
     inside: Scene | None = None
     enters: dict[Value, float] = field(default_factory=dict)
     leaves: dict[Value, float] = field(default_factory=dict)
@@ -69,12 +69,12 @@ class Scene:
     """Placed items and the lines between them."""
 
     items: list[Drawn]
-    lines: list[Line]
+    lines: list[LayoutEdge]
     width: float
     height: float
 
 
-def picture(program: Program) -> str:
+def picture(program: CompiledProgram) -> str:
     """The text of the SVG file."""
     whole = scene(diagram(program))
     title = first_sentence(program.description)
@@ -108,7 +108,7 @@ def first_sentence(description: str) -> str:
 # --- sizes and places -------------------------------------------------------------------------------------
 
 
-def scene(parts: Sequence[Part], reads: Sequence[Value] = (), makes: Sequence[Value] = ()) -> Scene:
+def scene(parts: Sequence[DrawnPart], reads: Sequence[Value] = (), makes: Sequence[Value] = ()) -> Scene:
     """Place parts. Values that are read from outside enter at the top,
     those read outside leave at the bottom."""
     entries = {value: Drawn(0.0, 0.0, leaves={value: 0.0}) for value in reads}
@@ -116,22 +116,22 @@ def scene(parts: Sequence[Part], reads: Sequence[Value] = (), makes: Sequence[Va
     drawn = [sized(part) for part in parts]
     makers = {v: (item, item.leaves[v]) for item in (*entries.values(), *drawn) for v in item.leaves}
     lines = [
-        Line(makers[v][0], item, makers[v][1], item.enters.get(v, 0.0))
+        LayoutEdge(makers[v][0], item, makers[v][1], item.enters.get(v, 0.0))
         for item in drawn
         if item.part
         for v in item.part.reads
     ]
-    lines += [Line(makers[v][0], item, makers[v][1]) for v, item in exits.items()]
+    lines += [LayoutEdge(makers[v][0], item, makers[v][1]) for v, item in exits.items()]
     items = [*entries.values(), *drawn, *exits.values()]
     width, height = arrange(items, lines, top=[*entries.values()], bottom=[*exits.values()])
     spread_ends(lines)
     return Scene(items, lines, width, height)
 
 
-def sized(part: Part) -> Drawn:
-    if isinstance(part, Frame):
+def sized(part: DrawnPart) -> Drawn:
+    if isinstance(part, DrawnFrame):
         return framed(part)
-    if isinstance(part, Sign):
+    if isinstance(part, DrawnSign):
         item = Drawn(SIGN, SIGN, part=part)
     elif isinstance(part, Box):
         foot = text_width(foot_of(part), SMALL)
@@ -151,7 +151,7 @@ def sized(part: Part) -> Drawn:
     return item
 
 
-def framed(part: Frame) -> Drawn:
+def framed(part: DrawnFrame) -> Drawn:
     inside = scene(part.parts, part.reads, part.makes)
     wide = max(inside.width + 2 * FRAME_SIDE, text_width(label_of(part), SMALL, bold=True) + 3 * PADDING)
     item = Drawn(wide, inside.height, part=part, inside=inside)
@@ -164,9 +164,9 @@ def framed(part: Frame) -> Drawn:
     return item
 
 
-def spread_ends(lines: Sequence[Line]) -> None:
+def spread_ends(lines: Sequence[LayoutEdge]) -> None:
     """Lines into one box end side by side, in the order in which they come."""
-    ends: dict[Item, list[Line]] = {}
+    ends: dict[Item, list[LayoutEdge]] = {}
     for line in lines:
         if isinstance(line.target, Drawn) and line.target.inside is None:
             ends.setdefault(line.target, []).append(line)
@@ -180,7 +180,7 @@ def spread_ends(lines: Sequence[Line]) -> None:
             line.target_x = (number - middle) * step
 
 
-def last_x(line: Line) -> float:
+def last_x(line: LayoutEdge) -> float:
     """Where a line comes from, last."""
     return line.lanes[-1].x if line.lanes else line.source.x + line.source_x
 
@@ -191,11 +191,11 @@ def foot_of(box: Box) -> str:
     return box.shape if count == 0 else f"{box.shape} \u00b7 {spell(count)} parameters"
 
 
-def label_of(frame: Frame) -> str:
+def label_of(frame: DrawnFrame) -> str:
     return f"{frame.name}  \u00d7 {frame.times}" if frame.times > 1 else frame.name
 
 
-def badge(part: Part) -> float:
+def badge(part: DrawnPart) -> float:
     return 30.0 if part.times > 1 else 0.0
 
 
@@ -213,12 +213,12 @@ def draw(scene: Scene, left: float, top: float) -> list[str]:
 
 def draw_item(item: Drawn, x: float, y: float) -> list[str]:
     part, left = item.part, x - item.width / 2
-    if isinstance(part, Frame):
+    if isinstance(part, DrawnFrame):
         assert item.inside is not None
         shapes = [rectangle(left, y, item.width, item.height, 10, 'class="frame"')]
         shapes.append(text(left + 10, y + 16, label_of(part), "small", 'font-weight="600"'))
         return shapes + draw(item.inside, x - item.inside.width / 2, y)
-    if isinstance(part, Sign):
+    if isinstance(part, DrawnSign):
         middle = y + SIGN / 2
         place = f'cx="{x:.1f}" cy="{middle:.1f}" r="{SIGN / 2:.1f}"'
         return [
@@ -261,7 +261,7 @@ def draw_box(part: Box, item: Drawn, left: float, y: float) -> list[str]:
     return shapes
 
 
-def curve(line: Line, left: float, top: float) -> str:
+def curve(line: LayoutEdge, left: float, top: float) -> str:
     """Smooth between layers, straight down where it passes one."""
     x, y = left + line.source.x + line.source_x, top + line.source.y + line.source.height
     path = [f"M{x:.1f},{y:.1f}"]
@@ -283,9 +283,9 @@ def curve(line: Line, left: float, top: float) -> str:
     return f'<path class="edge" d="{" ".join(path)}"{head}/>'
 
 
-def dip(line: Line) -> float:
+def dip(line: LayoutEdge) -> float:
     """How much further down a line ends that does not meet the top of a circle."""
-    if isinstance(line.target, Drawn) and isinstance(line.target.part, Sign):
+    if isinstance(line.target, Drawn) and isinstance(line.target.part, DrawnSign):
         return SIGN / 2 - max((SIGN / 2) ** 2 - line.target_x**2, 0.0) ** 0.5
     return 0.0
 

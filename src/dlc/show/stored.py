@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def read_metadata(path: Path) -> Metadata:
     """The metadata of an artifact; `ArtifactError` for a file that dlc did not write."""
-    from dlc.runtime.artifact.contents import look_at
-    from dlc.runtime.runs import model_at
+    from dlc.runtime.artifact.model_scan import look_at
+    from dlc.runtime.run_folder import model_at
 
     return look_at(model_at(path), whole=False)[0]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims import total
-from dlc.compiler.figures import spell
-from dlc.compiler.printer import print_type
+from dlc.compiler.dims.dim import total
+from dlc.compiler.format.printer import print_type
+from dlc.compiler.passes.cost import spell
 from dlc.show.columns import columns
-from dlc.show.outline import Group, Outline, Step, last, visible
+from dlc.show.outline import Group, Outline, OutlineStep, last, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dlc.compiler.dims import Size
-    from dlc.compiler.program import Program
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.program import CompiledProgram
 
 Row = tuple[str, str, str, str, str, str]
 
@@ -25,14 +25,14 @@ INDENT = "  "
 LONGEST = 60  # signs of a stage that are shown
 
 
-def table(program: Program) -> str:
+def table(program: CompiledProgram) -> str:
     """What each stage makes, its parameters, arithmetic and initial values; totals below."""
     graph = visible(program)
     outline = Outline(graph)
     parts = outline.parts()
     read = set(graph.inputs)
     inputs = [i for i in program.inputs if i.value in read]
-    rows = Rows(tuple(i.name for i in inputs))
+    rows = TableRows(tuple(i.name for i in inputs))
     lines: list[Row] = [(i.name, print_type(i.declared), *BLANK) for i in inputs]
     lines += rows.of(parts, "", 0)
     lines += [rows.output(o.name, print_type(o.declared), outline.called(o.flowed)) for o in program.outputs]
@@ -41,17 +41,17 @@ def table(program: Program) -> str:
     return "\n".join([heading, "", *shown, *summary(program, parts)]) + "\n"
 
 
-class Rows:
+class TableRows:
     """Makes rows. What a row reads is said only where it is not what the row above made."""
 
     def __init__(self, before: tuple[str, ...]) -> None:
         self.before = before
 
-    def of(self, parts: Sequence[Step | Group], path: str, depth: int) -> Iterator[Row]:
+    def of(self, parts: Sequence[OutlineStep | Group], path: str, depth: int) -> Iterator[Row]:
         """The rows of what stands in the group of this path, `group.basic.`."""
         known: dict[tuple, str] = {}
         for part in parts:
-            if isinstance(part, Step):
+            if isinstance(part, OutlineStep):
                 yield self._step(part, path, depth)
                 continue
             form = part.form()
@@ -65,7 +65,7 @@ class Rows:
     def output(self, name: str, type: str, reads: str) -> Row:
         return (name, type, "", "", "", self._reads((reads,), ""))
 
-    def _step(self, step: Step, path: str, depth: int) -> Row:
+    def _step(self, step: OutlineStep, path: str, depth: int) -> Row:
         reads = self._reads(step.reads, path)
         self.before = (step.node.results[0].name,)
         return (
@@ -85,7 +85,7 @@ class Rows:
         return "" if names == self.before else ", ".join(n.removeprefix(path) for n in names)
 
 
-def labelled(step: Step) -> str:
+def labelled(step: OutlineStep) -> str:
     """`conv_2(64, 3, padding=1)`: the name that its weights have, and the settings."""
     settings = step.call.removeprefix(step.node.operator.name)
     label = f"{step.name}{settings}"
@@ -96,7 +96,7 @@ def number(size: Size) -> str:
     return "" if size == 0 else spell(size)
 
 
-def summary(program: Program, parts: Sequence[Step | Group]) -> Iterator[str]:
+def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> Iterator[str]:
     steps = [s for part in parts for s in part.steps()]
     parameters = total(s.parameters for s in steps)
     work = spell(total(s.multiply_adds for s in steps))
@@ -105,7 +105,7 @@ def summary(program: Program, parts: Sequence[Step | Group]) -> Iterator[str]:
     if learnt:
         yield f"learnt from the training rows before training: {', '.join(learnt)}"
     if program.params:
-        from dlc.compiler.definition import spell_value
+        from dlc.compiler.definitions.definition import spell_value
 
         given = ", ".join(f"{name} = {spell_value(value)}" for name, value in program.params.items())
         yield f"params: {given}"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims import total
-from dlc.compiler.figures import parameters, spell, weight_size
+from dlc.compiler.dims.dim import total
+from dlc.compiler.passes.cost import parameters, spell, weight_size
 from dlc.show.columns import columns
 
 if TYPE_CHECKING:
-    from dlc.compiler.program import Program
+    from dlc.compiler.program import CompiledProgram
 
 HEAD = ("name", "shape", "numbers", "role", "initial values")
 
 
-def weights(program: Program) -> str:
+def weights(program: CompiledProgram) -> str:
     rows = [
         (w.name, f"[{', '.join(map(str, w.value.type.shape))}]", spell(weight_size(w)), w.role, initial(w))
         for w in program.graph.weights

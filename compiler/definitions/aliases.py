@@ -1,0 +1,391 @@
+"""What PyTorch, Keras, JAX, ONNX and Python call the things of the language."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from dlc.compiler.definitions.unimplemented import LATER, not_built
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Container
+
+# Names in small letters, without `_`, `1d` to `3d` and what `forms` takes off. What a docstring calls by its
+# name in another library, "(torch `linear`, ...", needs no entry.
+OPERATORS = {
+    "fullyconnected": "dense", "fc": "dense", "affine": "dense", "convolution": "conv",
+    "convtranspose": "conv_transpose", "deconv": "conv_transpose", "deconvolution": "conv_transpose",
+    "transposedconv": "conv_transpose", "bn": "batchnorm", "batchnormalization": "batchnorm",
+    "ln": "layernorm", "layernormalization": "layernorm", "gn": "groupnorm",
+    "groupnormalization": "groupnorm", "instancenormalization": "instancenorm", "rmsnormalization": "rmsnorm",
+    "lrn": "local_response_norm", "crossmaplrn": "local_response_norm",
+    "localresponsenormalization": "local_response_norm", "maxpooling": "maxpool", "avgpooling": "avgpool",
+    "averagepooling": "avgpool", "averagepool": "avgpool", "meanpool": "avgpool", "gap": "global_avgpool",
+    "globalaveragepooling": "global_avgpool", "globalaveragepool": "global_avgpool",
+    "globalavgpooling": "global_avgpool", "globalmaxpooling": "global_maxpool", "gmp": "global_maxpool",
+    "adaptiveaveragepooling": "adaptive_avgpool", "adaptiveaveragepool": "adaptive_avgpool",
+    "upsampling": "upsample", "upsamplingnearest": "upsample", "interpolate": "resize", "resizing": "resize",
+    "depthtospace": "pixel_shuffle", "subpixel": "pixel_shuffle", "centercrop": "crop", "cropping": "crop",
+    "view": "reshape", "permute": "transpose", "swapaxes": "transpose", "concatenate": "concat",
+    "cat": "concat", "chunk": "split", "ravel": "flatten", "zeropadding": "pad", "zeropad": "pad",
+    "constantpad": "pad", "clamp": "clip", "stopgradient": "detach", "embed": "embedding", "emb": "embedding",
+    "positionalembedding": "position_embedding", "positionalencoding": "sinusoidal_position",
+    "categoryencoding": "one_hot", "onehotencoder": "one_hot", "toonehot": "one_hot",
+    "discretization": "bucketize", "kbinsdiscretizer": "bucketize", "normalization": "standardize",
+    "standardscaler": "standardize", "zscore": "standardize", "standardization": "standardize",
+    "normalize": "standardize", "minmaxscaler": "minmax", "simpleimputer": "impute", "imputer": "impute",
+    "fillna": "impute", "randomhorizontalflip": "random_flip", "horizontalflip": "random_flip",
+    "randomrotation": "random_rotate", "randomerasing": "random_erase", "cutout": "random_erase",
+    "randombrightness": "color_jitter", "randomcontrast": "color_jitter", "colorjitter": "color_jitter",
+    "noop": "identity", "drop": "dropout", "heaviside": "threshold", "lrelu": "leaky_relu",
+    "reducemean": "mean", "reducesum": "sum", "reducemax": "max", "reducemin": "min", "avg": "mean",
+    "ce": "cross_entropy", "xent": "cross_entropy", "nll": "cross_entropy", "logloss": "cross_entropy",
+    "categoricalcrossentropy": "cross_entropy", "sparsecategoricalcrossentropy": "cross_entropy",
+    "softmaxcrossentropy": "cross_entropy", "softmaxcrossentropywithintegerlabels": "cross_entropy",
+    "categoricalfocalcrossentropy": "focal", "binaryfocalcrossentropy": "focal",
+    "negativeloglikelihood": "cross_entropy", "bcewithlogits": "bce", "binarycrossentropy": "bce",
+    "binarycrossentropywithlogits": "bce", "sigmoidbinarycrossentropy": "bce", "sigmoidcrossentropy": "bce",
+    "meansquarederror": "mse", "squarederror": "mse", "l2error": "mse", "meanabsoluteerror": "mae",
+    "l1": "mae", "absoluteerror": "mae", "smoothl1": "huber", "kld": "kl_divergence",
+    "kldiv": "kl_divergence", "kullbackleibler": "kl_divergence",
+    "kullbackleiblerdivergence": "kl_divergence", "cosinesimilarity": "cosine", "tripletmargin": "triplet",
+    "poissonnll": "poisson", "categoricalhinge": "hinge", "multimargin": "hinge", "pinball": "quantile",
+    "infonce": "info_nce", "ntxent": "info_nce", "simplernn": "rnn", "elman": "rnn",
+    "multiheadattention": "attention", "mha": "attention", "selfattention": "attention",
+    "multiheaddotproductattention": "attention", "groupqueryattention": "attention",
+    "scaleddotproductattention": "attention", "textvectorization": "tokenize", "tokenizer": "tokenize",
+    "stringlookup": "vocabulary", "spatialdropout": "channel_dropout", "dropout2d": "channel_dropout",
+    "dropout1d": "channel_dropout", "dropout3d": "channel_dropout", "featuredropout": "channel_dropout",
+    "stochasticdepth": "drop_path", "droppath": "drop_path", "rotaryembedding": "rotary", "rope": "rotary",
+    "melspectrogram": "mel", "stft": "spectrogram",
+}  # fmt: skip
+
+MEMBERS = {
+    "auc": "auroc", "rocauc": "auroc", "jaccard": "iou", "jaccardindex": "iou", "meaniou": "iou",
+    "miou": "iou", "sensitivity": "recall", "tpr": "recall", "acc": "accuracy",
+    "categoricalaccuracy": "accuracy", "sparsecategoricalaccuracy": "accuracy", "binaryaccuracy": "accuracy",
+    "confusion": "confusion_matrix", "rootmeansquarederror": "rmse", "matthewscorrcoef": "mcc",
+    "meanabsolutepercentageerror": "mape", "meansquarederror": "mse", "meanabsoluteerror": "mae",
+    "topkaccuracy": "top_k", "topkcategoricalaccuracy": "top_k", "top5": "top_k", "top5accuracy": "top_k",
+    "wer": "word_error_rate", "levenshtein": "edit_distance", "steplr": "step",
+    "exponentiallr": "exponential", "exponentialdecay": "exponential", "cosineannealinglr": "cosine",
+    "cosineannealing": "cosine", "cosinedecay": "cosine", "linearlr": "linear", "onecyclelr": "one_cycle",
+    "onecycle": "one_cycle", "reducelronplateau": "plateau", "constantlr": "constant", "he": "he_normal",
+    "henormal": "he_normal", "kaiming": "he_normal", "kaimingnormal": "he_normal",
+    "kaiminguniform": "he_uniform", "xavier": "xavier_normal", "glorot": "xavier_normal",
+    "glorotnormal": "xavier_normal", "glorotuniform": "xavier_uniform", "lecun": "lecun_normal",
+    "randomnormal": "normal", "truncnormal": "normal", "truncatednormal": "normal",
+    "randomuniform": "uniform", "constant": "full", "zero": "zeros", "one": "ones",
+    "earlystopping": "patience", "clipgradnorm": "norm", "globalnorm": "norm", "clipgradvalue": "value",
+    "l1l2": "elastic", "elasticnet": "elastic", "weightdecay": "l2", "mnist": "idx", "readcsv": "csv",
+    "readparquet": "parquet", "imagefolder": "images", "momentum": "sgd", "adagradoptimizer": "adagrad",
+}  # fmt: skip
+
+# Two names that differ in more than their letters: what each means here that has the left one elsewhere.
+SETTINGS = {
+    "learning_rate": ("lr",), "init_lr": ("lr",), "kernel_size": ("kernel",), "pool_size": ("kernel",),
+    "window": ("kernel",), "window_shape": ("kernel",), "ksize": ("kernel",), "strides": ("stride",),
+    "dilation_rate": ("dilation",), "dilations": ("dilation",), "out_channels": ("channels",),
+    "filters": ("channels",), "features": ("units", "channels", "dim"), "out_features": ("units",),
+    "hidden_size": ("units",), "hidden_dim": ("units",), "output_dim": ("dim", "units"),
+    "width": ("units", "w"), "embedding_dim": ("dim",), "height": ("h",), "use_bias": ("bias",),
+    "with_bias": ("bias",), "epsilon": ("eps",), "p": ("rate",), "prob": ("rate", "p"),
+    "probability": ("rate", "p"), "dim": ("axis",), "dims": ("axis",), "axes": ("axis",), "pad": ("padding",),
+    "num_groups": ("groups",), "feature_group_count": ("groups",), "negative_slope": ("slope",),
+    "alpha": ("slope",), "kernel_initializer": ("init",), "kernel_init": ("init",), "weight_init": ("init",),
+    "embeddings_initializer": ("init",), "beta_1": ("beta1",), "beta_2": ("beta2",), "b1": ("beta1",),
+    "b2": ("beta2",), "std": ("stddev",), "sigma": ("stddev",), "scale_factor": ("scale",),
+    "size": ("scale",), "upscale_factor": ("r",), "output_size": ("size",), "num_heads": ("heads",),
+    "minimum": ("low",), "maximum": ("high",), "min": ("low",), "max": ("high",), "min_value": ("low",),
+    "max_value": ("high",), "step_size": ("every",), "gamma": ("by",), "factor": ("by",), "max_lr": ("peak",),
+    "eta_min": ("to",), "decay_rate": ("by",), "num_layers": ("layers",), "num_classes": ("classes",),
+    "max_norm": ("limit",), "batch_size": ("batch",), "num_epochs": ("epochs",), "n_epochs": ("epochs",),
+    "max_epochs": ("epochs",), "max_iter": ("epochs",), "n_iter": ("epochs",), "iters": ("steps",),
+    "max_iterations": ("steps",), "max_steps": ("steps",), "num_steps": ("steps",), "iterations": ("steps",),
+    "scheduler": ("schedule",), "lr_scheduler": ("schedule",), "lr_schedule": ("schedule",),
+    "optim": ("optimizer",), "criterion": ("loss",), "loss_fn": ("loss",), "objective": ("loss",),
+    "regularizer": ("regularize",), "regularization": ("regularize",), "grad_clip": ("clip",),
+    "gradient_clip": ("clip",), "gradient_clip_val": ("clip",), "early_stopping": ("early_stop",),
+    "accumulate_grad_batches": ("accumulate",), "gradient_accumulation_steps": ("accumulate",),
+    "metric": ("metrics",), "random_state": ("seed",), "random_seed": ("seed",),
+    "validation_split": ("validation",), "val": ("validation",), "val_split": ("validation",),
+    "valid": ("validation",), "validation_size": ("validation",), "test_size": ("test",),
+    "test_split": ("test",), "validation_data": ("validation",), "dataset": ("source",), "path": ("source",),
+    "file": ("source", "path"), "filename": ("path",), "data": ("source",), "url": ("source",),
+    "na_values": ("missing",), "opset_version": ("opset",), "output_names": ("outputs",),
+    "reduction": ("reduce",), "margins": ("margin",), "monitor": ("on",), "patience": ("n",), "wait": ("n",),
+}  # fmt: skip
+
+_KNOWN = "how many flow in is known"
+# Operators that are told in PyTorch how much flows in: at which place, and why they are not here.
+OWN_SIZE = {
+    **dict.fromkeys(("dense", "conv", "conv_transpose", "batchnorm", "layernorm", "instancenorm", "rmsnorm",
+                     "prelu"), (0, _KNOWN)),
+    "groupnorm": (1, _KNOWN),
+    "embedding": (0, "the table has a row for each class of the input's type, `class(1000)`"),
+}  # fmt: skip
+# Settings of other libraries that have no counterpart, and why.
+NEEDLESS = {
+    **dict.fromkeys(("in_features", "in_channels", "input_dim", "input_size", "input_shape", "num_features",
+                     "normalized_shape", "input_length", "batch_input_shape", "num_channels", "in_dim"),
+                     _KNOWN),
+    "num_embeddings": OWN_SIZE["embedding"][1],
+    **dict.fromkeys(("dtype", "param_dtype"),
+                    "numbers are float32 here; `train { precision = ... }` trains otherwise"),
+    "device": "`dlc train --device` chooses where it runs", "inplace": "nothing is changed in place",
+    "name": "a layer is named after its operator, and a value with `name = ...`",
+    **dict.fromkeys(("data_format", "channels_last", "batch_first"),
+                    "channels come first, and the batch is never written"),
+    **dict.fromkeys(("affine", "elementwise_affine", "track_running_stats", "center", "scale"),
+                    "it is always so"),
+    "amsgrad": "it is off", "foreach": "it changes no number", "fused": "it changes no number",
+    "reuse": "a `net` shares its weights", "rngs": "`train { seed = ... }` is the one seed",
+    "key": "`train { seed = ... }` is the one seed", "rng": "`train { seed = ... }` is the one seed",
+    "verbose": "`dlc train` shows its progress", "training": "what acts in training alone knows so",
+    "deterministic": "what acts in training alone knows so",
+    "use_running_average": "what acts in training alone knows so",
+    "T_max": "a schedule knows how many steps there are",
+    "total_steps": "a schedule knows how many steps there are",
+    "decay_steps": "a schedule knows how many steps there are",
+    "from_logits": "a loss of classes takes scores", "shuffle": "training rows are shuffled in every epoch",
+    "num_workers": "it is chosen by itself", "mask_zero": "class -1 is what is missing",
+    "optimizer_idx": "it is chosen by itself",
+}  # fmt: skip
+REGULARIZE = "what keeps weights small is `train { regularize = l2(1e-4) }`"
+# Settings of other libraries whose counterpart stands elsewhere.
+ELSEWHERE = {
+    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
+    **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
+                    "gradients are bounded by `train { clip = norm(1.0) }`"),
+    "clipvalue": "gradients are bounded by `train { clip = value(1.0) }`",
+    "trainable": "weights are held still by `train { freeze = ... }`",
+    "weights": "trained weights are read by `train { weights = load(\"f.safetensors\") }`",
+    "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
+    "bias_initializer": "biases begin at 0", "padding_mode": "`pad` stands before the convolution",
+    "transform": "what is done to rows stands in the flow, as `standardize` and `random_flip` do",
+    **dict.fromkeys(("target", "label", "labels", "target_column", "y"),
+                    "a target is the column called as the output is"),
+    **dict.fromkeys(("gpus", "accelerator", "devices", "cuda"), "`dlc train --device` chooses where it runs"),
+    **dict.fromkeys(("fp16", "amp", "mixed_precision", "half"),
+                    "numbers of training are set by `precision = bf16`"),
+    **dict.fromkeys(("save_path", "output_dir", "checkpoint_dir", "logdir"),
+                    "`dlc train --out` says where runs are kept"),
+}  # fmt: skip
+
+# Words of other languages for the constants and types of this one.
+CONSTANTS = {
+    **dict.fromkeys(("True", "TRUE", "yes", "on"), "true"),
+    **dict.fromkeys(("False", "FALSE", "no", "off"), "false"),
+    **dict.fromkeys(("None", "null", "nil", "NULL", "Null", "nullptr", "undefined", "Nothing"), "none"),
+}  # fmt: skip
+# What stands for the batch where a shape is written with it.
+BATCH = frozenset({"None", "none", "null", "-1", "batch", "batch_size", "bs"})
+COUNTS: dict[str, str] = dict.fromkeys(
+    ("params", "param_count", "num_params", "n_params", "num_parameters"), "parameters"
+)
+# Words that settings take.
+WORDS = {"valid": "0", "VALID": "0", "SAME": "same", "CAUSAL": "causal"}
+TYPES = {
+    **dict.fromkeys(("float32", "f32", "number", "num", "numeric", "numerical", "real", "decimal", "Tensor",
+                     "tensor", "FloatTensor", "ndarray", "array", "vector", "Float", "Float32",
+                     "continuous"), "float"),
+    **dict.fromkeys(("double", "f64", "Float64"), "float64"),
+    **dict.fromkeys(("half", "f16", "fp16"), "float16"), "bf16": "bfloat16",
+    **dict.fromkeys(("int", "integer", "long", "i64", "Int", "Int64", "LongTensor"), "int64"),
+    **dict.fromkeys(("short", "i16"), "int16"), **dict.fromkeys(("i32", "uint", "uint16", "uint32"), "int32"),
+    **dict.fromkeys(("byte", "u8", "char"), "uint8"),
+    **dict.fromkeys(("boolean", "Bool", "flag"), "bool"),
+    **dict.fromkeys(("str", "String", "text", "Text", "bytes", "varchar"), "string"),
+    **dict.fromkeys(("category", "categorical", "Categorical", "enum", "factor", "label", "classes",
+                     "nominal"), "class(auto)"),
+    **dict.fromkeys(("binary_class", "sigmoid", "yesno"), "binary"),
+}  # fmt: skip
+
+# Functions of two tensors that are signs here.
+SIGNS = {
+    "matmul": "@", "mm": "@", "bmm": "@", "add": "+", "sub": "-", "subtract": "-", "mul": "*",
+    "multiply": "*", "div": "/", "divide": "/", "pow": "**", "power": "**", "mod": "%", "equal": "==",
+    "eq": "==", "greater": ">", "gt": ">", "less": "<", "lt": "<", "greaterorequal": ">=",
+    "lessorequal": "<=", "logicaland": "and", "logicalor": "or",
+}  # fmt: skip
+FLOWS = frozenset(
+    {"sequential", "chain", "compose", "pipeline", "makepipeline", "model"}
+)  # of the stages given
+
+_LOOK = "`dlc show` prints the shape of everything, and `dlc check` what is wrong"
+_RETURN = "a body ends with `}`"
+# What to do without a name that stands for nothing here.
+PHRASES = {
+    **dict.fromkeys(("print", "printf", "println", "echo", "puts", "display", "summary"), _LOOK),
+    **dict.fromkeys(("end", "endif", "endfor", "fi", "done", "begin", "do", "then"), _RETURN),
+    **dict.fromkeys(("pass", "continue", "break"), "a body may be empty, and a loop runs to its end"),
+    "enumerate": "`zip(range(len(l)), l)` pairs the entries of `l` with their numbers",
+    **dict.fromkeys(("int", "float", "str", "bool", "astype", "cast"),
+                    "numbers are converted where they are taken"),
+    **dict.fromkeys(("map", "filter", "sorted", "list", "dict", "set", "tuple", "append"),
+                    "lists are written `[a, b]` and made longer by `+`, in a `for` where there are many"),
+    **dict.fromkeys(("self", "this", "super", "cls"),
+                    "a block has no object: it sees its tensors and its settings"),
+    **dict.fromkeys(("Model", "Module", "KerasModel"),
+                    "a file is the model; a network with shared weights is a `net`"),
+    **dict.fromkeys(("compile", "fit", "Trainer", "train_test_split", "DataLoader", "Dataset"),
+                    "rows are named in `data { ... }`, training in `train { ... }`; `dlc train` runs it"),
+    **dict.fromkeys(("read_csv", "pd", "DataFrame"),
+                    "rows are read by `data { source = csv(\"rows.csv\") }`"),
+    **dict.fromkeys(("Input", "InputLayer", "placeholder"), "inputs are declared: `input x: float[4]`"),
+    **dict.fromkeys(("Parameter", "Variable", "add_weight"),
+                    "weights are declared: `weight w: float[4] = zeros`"),
+    "Normalize": "`standardize` learns mean and deviation; given ones are arithmetic: `(x - 0.5) / 0.25`",
+    **dict.fromkeys(("ToTensor", "PILToTensor", "ToPILImage", "ConvertImageDtype", "ToDtype", "ToImage"),
+                    "an input is a tensor already; numbers are scaled by arithmetic, `x / 255`"),
+    "Activation": "an activation is a stage of its own: `-> relu`",
+    "Lambda": "declare `block f(x) { return ... }`",
+    "Rescaling": "numbers are scaled by arithmetic: `x / 255`",
+    "TimeDistributed": "`dense` works on the last axis alone, and leaves those before it as they are",
+    **dict.fromkeys(("squeeze", "unsqueeze", "expand_dims", "newaxis", "Unflatten", "RepeatVector"),
+                    "`reshape` says the new shape; an index, `x[0]`, takes an axis away"),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D", "DepthwiseConv1D"),
+                    "a convolution with as many `groups` as channels works on each channel alone"),
+    "pi": "write `3.141592653589793`", "einsum": "products of tensors are written with `@` and `transpose`",
+    "Average": "the mean of two is `(a + b) / 2`", "Dot": "a product of vectors is `sum(a * b)`",
+    "Max": "it is written `maximum` here", "Min": "it is written `minimum` here",
+    "Slice": "an index takes a piece: `x[0:3]`", "Softmax2d": "it is `softmax(axis=0)`",
+    "UpsamplingBilinear2d": "it is `upsample(2, mode=bilinear)`", "Hardtanh": "it is `clip(-1, 1)`",
+    "Tanhshrink": "it is `x - tanh(x)`", "LogSigmoid": "it is `log(sigmoid(x))`",
+    "Softmin": "it is `softmax(-x)`", "Reciprocal": "it is `1 / x`", "Neg": "it is `-x`",
+    "rsqrt": "it is `1 / sqrt(x)`",
+    **dict.fromkeys(("y_true", "targets", "target", "labels", "ground_truth"),
+                    "the target of `OUTPUT` is `OUTPUT.target`; a loss that is given `OUTPUT` alone uses it"),
+    **dict.fromkeys(("y_pred", "logits", "preds", "predictions"),
+                    "what flowed into an output goes by its name"),
+    **dict.fromkeys(("require", "library", "include"),
+                    "layers, losses and optimizers need no import; what another file has is brought by "
+                    "`import f, g from \"other.dl\"`"),
+}  # fmt: skip
+# Names and settings that go with a word of the language that is not built yet: its family, and the word.
+UNBUILT = {
+    "Masking": ("attribute", "mask"), "Bidirectional": ("operator", "lstm"),
+    "return_sequences": ("operator", "lstm"), "return_state": ("operator", "lstm"),
+}  # fmt: skip
+# What other libraries have and this language has not, though the name is near to one of its own.
+ABSENT = frozenset({
+    "Threshold", "RReLU", "Acos", "Asin", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "acos", "asin",
+    "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "Hardmax", "SwiGLU", "swiglu", "GEGLU", "GatherND",
+    "RandomZoom", "Tversky", "lion", "Lion", "lamb", "LAMB", "ASGD", "Rprop", "Adafactor", "adafactor",
+    "SparseAdam", "ftrl",
+})  # fmt: skip
+# What a sample of another library is asked, and what this language asks in its place.
+METHODS = {"size": "shape", "dim": "rank", "ndim": "rank", "ndimension": "rank", "get_shape": "shape"}
+
+# Settings of the optimizer that are looked for in `train`.
+OPTIMIZERS_OWN = {"lr": "lr", "learning_rate": "lr", "momentum": "momentum", "weight_decay": "weight_decay"}
+
+
+def forms(name: str) -> list[str]:
+    """The name as the tables have it, and without what other libraries put around it."""
+    plain = name.lower().replace("_", "")
+    bare = re.sub(r"[123]d", "", plain)
+    around = [bare.removesuffix(word) for word in ("layer", "loss", "cell", "score", "metric")]
+    return list(dict.fromkeys((plain, bare, *around, bare.removeprefix("lazy"), bare.removeprefix("sync"))))
+
+
+def named(name: str, *families: str) -> str:
+    """The member of these families that has that name elsewhere, built or not yet; empty if there is none."""
+    if name in ABSENT:
+        return ""
+    known, plain = _members(families)
+    table = OPERATORS if "operator" in families or "loss" in families else MEMBERS
+    for form in forms(name):
+        for names in (table, plain, aliases(families)):
+            if (found := names.get(form)) and found in known:
+                return found
+    return ""
+
+
+@cache
+def _members(families: tuple[str, ...]) -> tuple[frozenset[str], dict[str, str]]:
+    """All members of these families, and those that specs write by their names in plain letters."""
+    from dlc.compiler.definitions.definition import Definition
+
+    known = [word for family in families for word in (*Definition.families[family], *LATER.get(family, ()))]
+    return frozenset(known), {w.replace("_", ""): w for w in known if is_public(w, families)}
+
+
+def is_public(word: str, families: Collection[str]) -> bool:
+    from dlc.compiler.definitions.definition import Definition
+
+    return all(getattr(Definition.families[f].get(word), "public", True) for f in families)
+
+
+@cache
+def aliases(families: tuple[str, ...]) -> dict[str, str]:
+    """The names in other libraries that the docstrings of definitions say, where one definition has it."""
+    from dlc.compiler.definitions.definition import Definition
+
+    found: dict[str, set[str]] = {}
+    for word, definition in ((w, d) for family in families for w, d in Definition.families[family].items()):
+        for call in re.findall(
+            r"(?:torch|torchvision|torchmetrics|scikit-learn|ONNX) `(\w+)`(?=[,)])", definition.summary()
+        ):
+            if is_public(word, families):
+                found.setdefault(call.lower().replace("_", ""), set()).add(word)
+    return {call: words.pop() for call, words in found.items() if len(words) == 1}
+
+
+def operator(name: str) -> str:
+    """What to do about an operator, a loss or another name that stands for nothing here; empty if that is not
+    known."""
+    if phrase := unbuilt(name) or PHRASES.get(name, PHRASES.get(name.lower(), "")):
+        return phrase
+    if name in CONSTANTS:
+        return f"it is written `{CONSTANTS[name]}` here"
+    plain = name.lower().replace("_", "")
+    if plain in SIGNS:
+        return f"it is a sign here: `a {SIGNS[plain]} b`"
+    if plain in FLOWS:
+        return "stages stand one behind the other: `dense(8) -> relu -> dense(1)`"
+    found = named(name, "operator", "combinator", "loss")
+    return written(found) if found else ""
+
+
+def written(word: str) -> str:
+    return f"it is written `{word}` here"
+
+
+def member(name: str, *families: str) -> str:
+    """The same for a metric, a schedule, an initial value and their like."""
+    found = named(name, *families)
+    epochs = (
+        "; it counts steps, not epochs" if "schedule" in families and found in ("step", "exponential") else ""
+    )
+    return f"{written(found)}{epochs}" if found else ""
+
+
+def called(name: str, known: Container[str]) -> str:
+    """Which of these settings has that name elsewhere."""
+    return next((word for word in SETTINGS.get(name, ()) if word in known), "")
+
+
+def setting(name: str, known: Container[str]) -> str:
+    """What to do about a setting by the name that it has elsewhere, where settings of these names are
+    known."""
+    if found := called(name, known):
+        return f"it is called `{found}` here"
+    if name in NEEDLESS:
+        return f"leave it out: {NEEDLESS[name]}"
+    return unbuilt(name) or ELSEWHERE.get(name, "")
+
+
+def unbuilt(name: str) -> str:
+    """What to say of a name that goes with what is not built yet; empty for all others."""
+    if name not in UNBUILT:
+        return ""
+    return f"it goes with {not_built(*UNBUILT[name]).message.replace(' is not', ', which is not')}"
+
+
+def type_(name: str, *, called: bool = False) -> str:
+    """What to do about an element of a type by the name that it has elsewhere; `called` where brackets
+    follow."""
+    found = TYPES.get(name, TYPES.get(name.lower(), ""))
+    return f"write `{found.partition('(')[0] if called else found}`" if found else ""

@@ -1,0 +1,217 @@
+"""How a thing of the language is defined: a class with settings, declared once.
+
+Operators, losses, optimizers, metrics, data sources and the sections of a spec are all definitions.
+Checking of arguments, suggestions, documentation and completion follow from them.
+"""
+
+from __future__ import annotations
+
+import re
+from copy import copy
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dlc.compiler.definitions.parameter_types import ParameterType, Reject
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+__all__ = ["REQUIRED", "STAGES", "Definition", "ParameterType", "Reject", "Setting", "family", "setting"]
+
+
+# Families whose members stand in a flow: no two of them share a name,
+# and a spec cannot give it to anything else.
+STAGES = ("operator", "combinator", "loss")
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED = _Required()
+
+
+@record
+class Setting:
+    """One setting of a definition.
+
+    `keyword` settings are given by name alone; a `rest` setting takes all the positional arguments that are
+    left, as a tuple. `shown` says in words what a default of none means. `usual` are the least and the
+    greatest number of practice, where there are some; beyond them is a warning.
+    """
+
+    doc: str
+    kind: ParameterType
+    default: Any = REQUIRED
+    keyword: bool = False
+    rest: bool = False
+    shown: str = ""
+    usual: tuple[float, float] | None = None
+    name: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+def setting(
+    doc: str,
+    kind: ParameterType,
+    default: Any = REQUIRED,
+    *,
+    keyword: bool = False,
+    rest: bool = False,
+    shown: str = "",
+    usual: tuple[float, float] | None = None,
+) -> Any:
+    """Declare a setting in the body of a definition, in the order in which positional arguments fill them."""
+    return Setting(doc, kind, default, keyword, rest, shown, usual)
+
+
+class Definition:
+    """A thing of the language with settings. Instances hold checked values and never change.
+
+    A subclass given `family=` opens a family (operators, losses, ...), and says `what` one of them is; the
+    classes below it are its members, by `name` or by the name of the class in snake case, without
+    that of the family (`MaeMetric` is `mae`). A base that
+    several share is `abstract=True`. A member has a docstring, a name that no other has, and all methods
+    that are `abstractmethod` in its bases.
+    """
+
+    families: ClassVar[dict[str, dict[str, type[Definition]]]] = {}
+    spoken: ClassVar[dict[str, str]] = {}  # what a member of each family is: "an initial value"
+    family: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    settings: ClassVar[dict[str, Setting]] = {}
+    abstract: ClassVar[bool] = True
+    # A call, or a whole spec, that shows how it is used; its name alone unless it says otherwise.
+    usage: ClassVar[str] = ""
+    # The fix where a tensor is given to one that takes none; empty if its settings say enough.
+    without_tensor: ClassVar[str] = ""
+
+    # Where a spec writes it, and each of its settings: see `placed`.
+    span: Any = None
+    spans: Mapping[str, Any] = MappingProxyType({})
+
+    def __init_subclass__(cls, family: str = "", what: str = "", abstract: bool = False, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls.abstract = abstract or bool(family)
+        own = {key: value for key, value in vars(cls).items() if isinstance(value, Setting)}
+        cls.settings = cls.settings | {key: replace(s, name=key) for key, s in own.items()}
+        if family:
+            cls.family = family
+            Definition.families.setdefault(family, {})
+            Definition.spoken[family] = what
+        elif not abstract:
+            cls.name = vars(cls).get("name") or snake_case(cls.__name__).removesuffix(f"_{cls.family}")
+            check_member(cls)
+            Definition.families[cls.family][cls.name] = cls
+
+    def __init__(self, **values: Any):
+        for key, declared in self.settings.items():
+            value = values.pop(key, declared.default)
+            if value is REQUIRED:
+                raise TypeError(f"{self.name} needs {key}")
+            object.__setattr__(self, key, value)
+        if values:
+            raise TypeError(f"{self.name} has no setting {', '.join(values)}")
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} never changes")
+
+    @classmethod
+    def usual_call(cls) -> str:
+        """A call that shows how it is used; empty where its usage is a whole spec, or none is written."""
+        usage = vars(cls).get("usage", "")
+        return "" if "\n" in usage else usage
+
+    def placed(self, span: Any, spans: Mapping[str, Any]) -> Self:
+        """The same where a spec writes it; `spans` are the places of its settings."""
+        return self.knowing(span=span, spans=spans)
+
+    def knowing(self, **known: Any) -> Self:
+        """The same with more known of it than its settings."""
+        made = copy(self)
+        made.__dict__.update(known)
+        return made
+
+    def with_settings(self, **changed: Any) -> Self:
+        """The same with other values of some settings, and nothing more known of it than its settings."""
+        return type(self)(**self.values() | changed)
+
+    def values(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in self.settings}
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.values() == self.values()
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        """As a spec would write it, settings at their defaults left out."""
+        given = [f"{k}={spell_value(v)}" for k, v in self.values().items() if v != self.settings[k].default]
+        return f"{self.name}({', '.join(given)})" if given else self.name
+
+    @classmethod
+    def undefined(cls) -> list[str]:
+        """What a member has to define and does not, in words."""
+        return [f"`{n}`" for n in dir(cls) if getattr(getattr(cls, n), "__isabstractmethod__", False)]
+
+    @classmethod
+    def signature(cls) -> str:
+        """How it is called: `dense(units, bias=true)`; settings that go by name alone are shown where there
+        are no others."""
+        settings = [s for s in cls.settings.values() if not s.keyword] or list(cls.settings.values())
+        return f"{cls.name}({', '.join(map(spell_setting, settings))})"
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first sentence of the documentation."""
+        return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def check_member(cls: type[Definition]) -> None:
+    """Refuse a member that says too little, or that takes the name of another."""
+    if not cls.__doc__:
+        raise TypeError(f"{cls.__name__} has no docstring; a base that others share is `abstract=True`")
+    if cls.undefined():
+        raise TypeError(f"{cls.__name__} does not define {', '.join(cls.undefined())}")
+    for name in STAGES if cls.family in STAGES else (cls.family,):
+        other = Definition.families.get(name, {}).get(cls.name)
+        if other is not None:
+            raise TypeError(f"`{cls.name}` is {other.__module__}.{other.__name__} already, and cannot be "
+                            f"{cls.__module__}.{cls.__name__} too")  # fmt: skip
+
+
+def family(name: str) -> dict[str, type[Definition]]:
+    """All members of a family by name."""
+    return Definition.families[name]
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def spell_setting(setting: Setting) -> str:
+    if setting.rest or setting.required:
+        return f"{setting.name}, ..." if setting.rest else setting.name
+    in_words = setting.shown or isinstance(setting.default, Definition)
+    return f"{setting.name}={'...' if in_words else spell_value(setting.default)}"
+
+
+def spell_value(value: Any) -> str:
+    """A static value as the language writes it."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(spell_value, value))}]"
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[A-Za-z_]\w*", value) else f'"{value}"'
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
+    return str(value)

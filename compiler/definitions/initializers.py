@@ -1,0 +1,177 @@
+"""Initial values of weights."""
+
+from __future__ import annotations
+
+from math import prod, sqrt
+from typing import Any
+
+from dlc.compiler.definitions.definition import Definition, setting
+from dlc.compiler.definitions.parameter_types import Number
+
+
+class Initializer(Definition, family="initial", what="an initial value"):
+    """How a weight begins. `fans` are the number of values one result depends on,
+    and of results one value reaches."""
+
+    def draw(self, np: Any, rng: Any, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
+        """The float32 values, drawn from the generator `rng`."""
+        raise NotImplementedError
+
+    def torch(self, init: Any, weight: Any, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
+        """The same in place by `torch.nn.init`."""
+        raise NotImplementedError
+
+
+class _Scaled(Initializer, abstract=True):
+    """Zero mean and a spread that keeps the variance of what flows: gain / fan."""
+
+    gain = 1.0
+    uniform = False
+    both = False  # it looks at what one value reaches as well
+
+    def fan(self, fans: tuple[int, int]) -> float:
+        return fans[0]
+
+    def draw(self, np, rng, shape, fans):
+        deviation = sqrt(self.gain / max(self.fan(fans), 1))
+        if self.uniform:
+            return draw_uniform(np, rng, shape, deviation * sqrt(3))
+        return draw_normal(np, rng, shape, deviation)
+
+    def torch(self, init, weight, shape, fans):
+        field = prod(shape[2:])
+        if len(shape) > 1 and fans[0] == shape[1] * field:
+            if not self.both:
+                draw = init.kaiming_uniform_ if self.uniform else init.kaiming_normal_
+                return draw(weight) if self.gain == 2 else draw(weight, nonlinearity="linear")
+            if fans[1] == shape[0] * field:
+                return (init.xavier_uniform_ if self.uniform else init.xavier_normal_)(weight)
+        deviation = sqrt(self.gain / max(self.fan(fans), 1))
+        bound = deviation * sqrt(3)
+        return init.uniform_(weight, -bound, bound) if self.uniform else init.normal_(weight, std=deviation)
+
+
+class HeNormal(_Scaled):
+    """Normal with variance 2 / fan_in (He et al. 2015), for the ReLU family."""
+
+    gain = 2.0
+
+
+class HeUniform(_Scaled):
+    """Uniform with variance 2 / fan_in (He et al. 2015)."""
+
+    gain, uniform = 2.0, True
+
+
+class LecunNormal(_Scaled):
+    """Normal with variance 1 / fan_in (LeCun et al. 1998), for `selu`."""
+
+
+class LecunUniform(_Scaled):
+    """Uniform with variance 1 / fan_in (LeCun et al. 1998)."""
+
+    uniform = True
+
+
+class XavierNormal(_Scaled):
+    """Normal with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+
+    both = True
+
+    def fan(self, fans):
+        return (fans[0] + fans[1]) / 2
+
+
+class XavierUniform(XavierNormal):
+    """Uniform with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+
+    uniform = True
+
+
+class NormalInitial(Initializer):
+    """Normal with mean 0."""
+
+    usage = "normal(0.02)"
+
+    stddev: float = setting("standard deviation", Number(minimum=0))
+
+    def draw(self, np, rng, shape, fans):
+        return draw_normal(np, rng, shape, self.stddev)
+
+    def torch(self, init, weight, shape, fans):
+        return init.normal_(weight, std=self.stddev)
+
+
+class UniformInitial(Initializer):
+    """Uniform between -bound and bound."""
+
+    usage = "uniform(0.05)"
+
+    bound: float = setting("greatest absolute value", Number(minimum=0))
+
+    def draw(self, np, rng, shape, fans):
+        return draw_uniform(np, rng, shape, self.bound)
+
+    def torch(self, init, weight, shape, fans):
+        return init.uniform_(weight, -self.bound, self.bound)
+
+
+class Orthogonal(Initializer):
+    """Orthonormal rows or columns, the trailing axes taken as one (Saxe et al. 2013)."""
+
+    def draw(self, np, rng, shape, fans):
+        rows = shape[0] if shape else 1
+        columns = int(np.prod(shape[1:], dtype=np.int64))
+        tall = rng.standard_normal((max(rows, columns), min(rows, columns)))
+        q, r = np.linalg.qr(tall)
+        q = q * np.sign(np.diag(r))
+        return (q if rows >= columns else q.T).reshape(shape).astype(np.float32)
+
+    def torch(self, init, weight, shape, fans):
+        return init.orthogonal_(weight)
+
+
+class Zeros(Initializer):
+    """All 0."""
+
+    def draw(self, np, rng, shape, fans):
+        return np.zeros(shape, np.float32)
+
+    def torch(self, init, weight, shape, fans):
+        return init.zeros_(weight)
+
+
+class Ones(Initializer):
+    """All 1."""
+
+    def draw(self, np, rng, shape, fans):
+        return np.ones(shape, np.float32)
+
+    def torch(self, init, weight, shape, fans):
+        return init.ones_(weight)
+
+
+class Full(Initializer):
+    """All the same value."""
+
+    usage = "full(0.1)"
+
+    value: float = setting("the value", Number())
+
+    def draw(self, np, rng, shape, fans):
+        return np.full(shape, self.value, np.float32)
+
+    def torch(self, init, weight, shape, fans):
+        return init.constant_(weight, self.value)
+
+
+class Auto(Initializer):
+    """Chosen from what follows: He before the ReLU family, LeCun before `selu`, Xavier otherwise."""
+
+
+def draw_normal(np: Any, rng: Any, shape: tuple[int, ...], deviation: float) -> Any:
+    return rng.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
+
+
+def draw_uniform(np: Any, rng: Any, shape: tuple[int, ...], bound: float) -> Any:
+    return (rng.random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound)

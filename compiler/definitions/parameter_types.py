@@ -1,0 +1,387 @@
+"""The kinds of values that settings take: what they accept and how they are called in messages."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.dims.dim import Dim
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from dlc.compiler import syntax
+    from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+
+LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
+
+
+class Reject(Exception):
+    """What an operator or a kind says of something it cannot take.
+
+    `at` names the operand (by name or place) or the setting that is to blame, or is one of the definitions
+    that a setting lists; none means the whole call. The elaborator adds the place, the shapes on the way and
+    the chain of block uses.
+    """
+
+    def __init__(self, message: str, *, at: Any = None, help: str = "", code: str = "E0201"):
+        super().__init__(message)
+        self.message, self.at, self.help, self.code = message, at, help, code
+
+
+class ParameterType:
+    """A kind of value. `words` are taken bare: `padding=same`."""
+
+    words: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        raise NotImplementedError
+
+    def accept(self, value: Any) -> Any:
+        """The value as the definition gets it; `Reject` if it is not of this kind."""
+        raise self.mismatch(value)
+
+    def families(self) -> tuple[str, ...]:
+        """Families of definitions whose members may stand here by name:
+        `init=zeros`, `optimizer=adam(...)`."""
+        return ()
+
+    def of_outputs(self) -> tuple[str, ...]:
+        """Families whose members may stand here where they are called with an output: `loss=mse(y)`."""
+        return ()
+
+    def item(self) -> ParameterType | None:
+        """The kind of the entries, where a list is taken."""
+        return None
+
+    def tensor(self) -> TensorValue | None:
+        """The kind of tensor, where one is taken."""
+        return None
+
+    def read(self, expr: syntax.Expr) -> Any:
+        """For kinds of bare names (`stratify = label`): what the syntax itself says;
+        `None` to evaluate it."""
+        return None
+
+    def mismatch(self, value: Any) -> Reject:
+        return Reject(f"expected {self.describe()}, found {describe(value)}", code="E0403")
+
+
+@record
+class Integer(ParameterType):
+    """A whole number; a `symbolic` one may hold free dimensions or a class count not yet known."""
+
+    minimum: int | None = None
+    maximum: int | None = 10**9
+    symbolic: bool = False
+
+    def describe(self) -> str:
+        return "a whole number" + bounds(self.minimum, self.maximum if self.maximum != 10**9 else None)
+
+    def accept(self, value: Any) -> Any:
+        if self.symbolic and isinstance(value, Dim):
+            return value
+        if isinstance(value, Dim):
+            raise Reject(f"expected {self.describe()}, found the free dimension `{value}`", code="E0403")
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.mismatch(value)
+        if self.minimum is not None and value < self.minimum:
+            raise self.mismatch(value)
+        if self.maximum is not None and value > self.maximum:
+            raise Reject(f"expected at most {self.maximum:_}, found {value}", code="E0403")
+        return value
+
+
+@record
+class Number(ParameterType):
+    """A real number, bounds included (`minimum`, `maximum`) or not (`above`, `below`). It becomes a float,
+    unless it matters whether it was written as a whole number (`keeps_whole`)."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    keeps_whole: bool = False
+
+    def describe(self) -> str:
+        return "a number" + bounds(self.minimum, self.maximum, self.above, self.below)
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or isnan(value):
+            raise self.mismatch(value)
+        if abs(value) >= LARGEST_FLOAT:
+            raise Reject(f"a number must be below 3.4e38, as float32 is, found {value}", code="E0403")
+        too_small = (self.minimum is not None and value < self.minimum) or (
+            self.above is not None and value <= self.above
+        )
+        too_large = (self.maximum is not None and value > self.maximum) or (
+            self.below is not None and value >= self.below
+        )
+        if too_small or too_large:
+            raise self.mismatch(value)
+        return value if self.keeps_whole else float(value)
+
+
+@record
+class Boolean(ParameterType):
+    def describe(self) -> str:
+        return "true or false"
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.mismatch(value)
+        return value
+
+
+@record
+class Text(ParameterType):
+    def describe(self) -> str:
+        return "a text in quotes"
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.mismatch(value)
+        return value
+
+
+@record
+class Path(Text):
+    """Where a file lies."""
+
+    def accept(self, value: Any) -> Any:
+        path = super().accept(value)
+        if "\n" in path or "\t" in path:
+            meant = path.replace("\n", "/n").replace("\t", "/t").replace("\\", "/")
+            raise Reject("a path is written with `/`, and `\\` begins a newline or a tab here", code="E0403",
+                         help=f'write `"{meant}"`')  # fmt: skip
+        return path
+
+
+@record
+class Nothing(ParameterType):
+    """`none`."""
+
+    def describe(self) -> str:
+        return "none"
+
+    def accept(self, value: Any) -> Any:
+        if value is not None:
+            raise self.mismatch(value)
+        return value
+
+
+class Keyword(ParameterType):
+    """One of some words, written bare."""
+
+    def __init__(self, *words: str):
+        self.words = words
+
+    def describe(self) -> str:
+        return alternatives([f"`{w}`" for w in self.words])
+
+    def accept(self, value: Any) -> Any:
+        if value not in self.words:
+            raise self.mismatch(value)
+        return value
+
+
+class BareWord(ParameterType):
+    """A name written bare, which the compiler looks up later:
+    an input, a column, an output. Text also goes."""
+
+    def __init__(self, what: str = "a name"):
+        self.what = what
+
+    def describe(self) -> str:
+        return self.what
+
+    def read(self, expr: syntax.Expr) -> Any:
+        from dlc.compiler import syntax
+
+        return expr.id if isinstance(expr, syntax.Name) else None
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.mismatch(value)
+        return value
+
+
+class PerAxis(ParameterType):
+    """One value, or a list of one per axis."""
+
+    def __init__(self, each: ParameterType):
+        self.each = each
+
+    def describe(self) -> str:
+        return f"{self.each.describe()}, or a list of one per axis"
+
+    def item(self) -> ParameterType:
+        return self.each
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return tuple(self.each.accept(v) for v in value)
+        return self.each.accept(value)
+
+
+class ListOf(ParameterType):
+    """A list; a single entry stands for a list of one."""
+
+    def __init__(self, each: ParameterType):
+        self.each = each
+        self.words = each.words
+
+    def describe(self) -> str:
+        return f"a list, each entry {self.each.describe()}"
+
+    def families(self) -> tuple[str, ...]:
+        return self.each.families()
+
+    def item(self) -> ParameterType:
+        return self.each
+
+    def read(self, expr: syntax.Expr) -> Any:
+        return self.each.read(expr)
+
+    def accept(self, value: Any) -> Any:
+        entries = value if isinstance(value, (list, tuple)) else (value,)
+        try:
+            return tuple(self.each.accept(v) for v in entries)
+        except Reject as reject:
+            if value is None:
+                reject.help = "`[]` is a list without entries"
+            raise
+
+
+class OneOf(ParameterType):
+    """Whichever of several kinds takes the value, the first that does."""
+
+    def __init__(self, *kinds: ParameterType):
+        self.kinds = kinds
+        self.words = tuple(w for k in kinds for w in k.words)
+
+    def describe(self) -> str:
+        return alternatives([k.describe() for k in self.kinds])
+
+    def families(self) -> tuple[str, ...]:
+        return tuple(f for k in self.kinds for f in k.families())
+
+    def of_outputs(self) -> tuple[str, ...]:
+        return tuple(f for k in self.kinds for f in k.of_outputs())
+
+    def item(self) -> ParameterType | None:
+        return next((k.item() for k in self.kinds if k.item()), None)
+
+    def tensor(self) -> TensorValue | None:
+        return next((k.tensor() for k in self.kinds if k.tensor()), None)
+
+    def read(self, expr: syntax.Expr) -> Any:
+        return next((r for k in self.kinds if (r := k.read(expr)) is not None), None)
+
+    def accept(self, value: Any) -> Any:
+        rejects = {}
+        for kind in self.kinds:
+            try:
+                return kind.accept(value)
+            except Reject as reject:
+                rejects[kind] = reject
+        nearest = [r for k, r in rejects.items() if isinstance(value, (list, tuple)) and k.item()]
+        if len(nearest) == 1:
+            raise nearest[0]
+        reject = self.mismatch(value)
+        reject.help = next((r.help for r in rejects.values() if r.help), "")
+        raise reject
+
+
+class MemberOf(ParameterType):
+    """A member of a family of definitions, with or without settings: `adam`, `adam(lr=1e-3)`.
+    `called` says what that is, where the name of the family does not."""
+
+    def __init__(self, of: str, called: str = ""):
+        self.of, self.called = of, called or f"{article(of)} {of}"
+
+    def describe(self) -> str:
+        return self.called
+
+    def families(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    def accept(self, value: Any) -> Any:
+        if getattr(value, "family", None) != self.of:
+            raise self.mismatch(value)
+        return value
+
+
+class ConstantTensor(ParameterType):
+    """Numbers fixed in the file: one, or lists of lists of them."""
+
+    def describe(self) -> str:
+        return "a number or lists of numbers"
+
+    def item(self) -> ParameterType:
+        return self
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return tuple(self.accept(v) for v in value)
+        if not isinstance(value, (int, float)):
+            raise self.mismatch(value)
+        return value
+
+
+class ConstantTensors(ConstantTensor):
+    """Numbers fixed in the file, in lists."""
+
+    def describe(self) -> str:
+        return "lists of numbers"
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise self.mismatch(value)
+        return ConstantTensor().accept(value)
+
+    def item(self) -> ParameterType:
+        return ConstantTensor()
+
+
+def bounds(minimum: float | None, maximum: float | None, above: float | None = None,
+           below: float | None = None) -> str:  # fmt: skip
+    parts = [
+        f"{words} {bound}"
+        for words, bound in (
+            ("of at least", minimum),
+            ("above", above),
+            ("of at most" if minimum is None and above is None else "at most", maximum),
+            ("below", below),
+        )
+        if bound is not None
+    ]
+    return f" {' and '.join(parts)}" if parts else ""
+
+
+def alternatives(parts: list[str]) -> str:
+    *before, last = parts
+    nested = "," if any(" or " in part for part in before) else ""
+    return f"{', '.join(before)}{nested} or {last}" if before else last
+
+
+def article(noun: str) -> str:
+    return "an" if noun[:1] in "aeiou" else "a"
+
+
+def describe(value: Any) -> str:
+    """A static value in the words of a message."""
+    from dlc.compiler.ir.graph import Value
+
+    if isinstance(value, Value):
+        return f"a tensor {value.type}"
+    if value is None or isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, (int, float, Dim)):
+        return f"`{value}`"
+    if isinstance(value, str):
+        return f'"{shorten(value, 60)}"'
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}" if value else "an empty list"
+    describer = getattr(value, "describe", None)
+    return describer() if describer else f"`{value}`"

@@ -1,0 +1,72 @@
+"""Words of the language that are not built yet: using one is an error that says so."""
+
+from __future__ import annotations
+
+from dlc.compiler.definitions.definition import Definition, Reject
+
+NOT_BUILT = "E0901"
+SECTIONS = ("data", "train", "export")
+
+# By the family that they will belong to; other keys are definitions, and hold settings of theirs.
+LATER: dict[str, tuple[str, ...]] = {
+    "operator": (
+        "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
+        "tan", "erf", "sign", "floor", "ceil", "round", "lgamma", "prod", "var", "std", "logsumexp", "argmin",
+        "sort", "channel_dropout", "drop_path", "random_resized_crop", "cutmix", "grid_sample", "spectrogram",
+        "mel", "mfcc",
+    ),
+    "loss": ("quantile", "info_nce"),
+    "function": ("eye", "batch", "ramp"),
+    "attribute": ("mask", "length", "valid"),
+    "metric": (
+        "top_k", "mcc", "mape", "mse", "quantile_coverage", "edit_distance", "bleu", "chrf",
+        "word_error_rate", "sequence_accuracy",
+    ),
+    "source": ("images", "audio", "text"),
+    "field": ("files", "ahead"),
+    "section": ("tune",),
+    "type": ("ignore",),
+    "net": ("average",),
+    "data": ("split", "drop"),
+    "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
+    "export": ("quantize", "precision", "decode", "lengths"),
+    "csv": ("separator", "decimal", "encoding", "header", "comment", "series", "order", "window", "step"),
+    "column": ("unit",),
+    "parquet": ("series", "order", "window", "step"),
+    "maxpool": ("dilation", "ceil"),
+    "avgpool": ("ceil", "count_padding"),
+    "resize": ("align_corners", "antialias"),
+    "pad": ("mode",),
+    "batchnorm": ("sync",),
+    "bce": ("positive",),
+    "load": ("from", "names"),
+    **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
+}  # fmt: skip
+PLAIN = ("attribute", "function", "type")  # families that are no definitions
+# What to do without them, where there is something to say.
+WITHOUT = {
+    "section": "take the section out; `--set NAME=value` sets a param",
+}
+
+
+def later(*families: str) -> tuple[str, ...]:
+    """The words of these families that are not built yet."""
+    return tuple(word for family in families for word in LATER.get(family, ()))
+
+
+def no_constants() -> Reject:
+    """What to say of a list of numbers where a tensor is wanted."""
+    return Reject("a list of numbers as a tensor is not built yet",
+                  help="it will come with a later version of dlc", code=NOT_BUILT)  # fmt: skip
+
+
+def not_built(of: str, word: str, written: str = "") -> Reject:
+    """What to say of a word of `later(of)`, which another library has `written` otherwise."""
+    what = f"`.{word}`" if of == "attribute" else f"`{word}`"
+    if of in SECTIONS:
+        what += f" in `{of}`"
+    elif of not in (*Definition.families, *PLAIN):
+        what += f" of `{of}`"
+    help = WITHOUT.get(of, "it will come with a later version of dlc")
+    name = f"`{written}` is written `{word}` here, and " if written and written != word else ""
+    return Reject(f"{what} is not built yet", help=f"{name}{help}", code=NOT_BUILT)

@@ -1,0 +1,76 @@
+"""Warnings that a file silences: `# allow W0401: why` at the end of their line."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dlc.compiler.diagnostics.codes import told_by_compiler
+from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic, Label
+from dlc.compiler.diagnostics.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.source import Span
+
+ALLOW = re.compile(r"#+\s*allow\s+([EWew]\d+)\b\s*:?\s*(.*)")
+
+
+def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[Allowed, ...]:
+    """Take out the warnings that comments allow, and tell of comments that allow nothing
+    or give no reason. Gives those that allow what only the data can tell."""
+    told: list[Diagnostic] = []
+    waiting: list[Allowed] = []
+    silenced: set[int] = set()  # by identity
+    warnings = by_line(problems)
+    for span, text in comments:
+        match = ALLOW.match(text)
+        if match is None:
+            continue
+        code, reason = match[1].upper(), match[2].strip()
+        there = warnings.get(line_of(span), ())
+        meant = [id(d) for d in there if d.code == code]
+        silenced.update(meant)
+        known = bool(meant)
+        if code.startswith("W") and not told_by_compiler(code):
+            waiting.append(Allowed(code, span))
+            known = True
+        if known and not reason:
+            told.append(Diagnostic("W0002", f"this allows {code} and does not say why", (Label(span),), (),
+                                   f"give the reason behind it: `# allow {code}: why`"))  # fmt: skip
+        elif not known and not problems.failed:
+            told.append(
+                Diagnostic(
+                    "W0001",
+                    f"there is no {code} on this line to allow",
+                    (Label(span),),
+                    (),
+                    fix(code, [d.code for d in there]),
+                )
+            )
+    problems.found = [d for d in problems.found if id(d) not in silenced]
+    for diagnostic in told:
+        problems.add(diagnostic)
+    return tuple(waiting)
+
+
+def by_line(problems: Problems) -> dict[tuple[str, int], list[Diagnostic]]:
+    """The warnings by the file and the line that they begin on."""
+    found: dict[tuple[str, int], list[Diagnostic]] = {}
+    for diagnostic in problems.found:
+        if diagnostic.severity == "warning" and diagnostic.span:
+            found.setdefault(line_of(diagnostic.span), []).append(diagnostic)
+    return found
+
+
+def line_of(span: Span) -> tuple[str, int]:
+    return span.source.name, span.source.position(span.start)[0]
+
+
+def fix(code: str, near: Iterable[str]) -> str:
+    """What to do about a comment that allows nothing; `near` are the warnings of its line."""
+    if code.startswith("E"):
+        return "an error cannot be allowed; it has to be fixed"
+    return did_you_mean(code, near) or "take the comment out, or put it at the end of the line of the warning"

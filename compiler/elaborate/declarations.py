@@ -1,0 +1,321 @@
+"""Declarations: names, types as they are written, declared weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import STAGES, Definition
+from dlc.compiler.definitions.initializers import Initializer
+from dlc.compiler.definitions.parameter_types import MemberOf, describe
+from dlc.compiler.definitions.unimplemented import later, no_constants, not_built
+from dlc.compiler.diagnostics.diagnostic import Label
+from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.dims.dim import Dim, class_count, has_free
+from dlc.compiler.elaborate import members, settings
+from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
+from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.types import ELEMENTS, MAX_CLASSES, Classes, Tensor
+from dlc.compiler.operators.base import WeightSpec
+from dlc.compiler.static import is_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.elaborate.evaluate import Evaluator
+
+MAX_DIMS = 8
+
+
+# --- names ------------------------------------------------------------------------------------------------
+
+
+def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> None:
+    """Refuse a name that belongs to the language or, for a binding, to a declaration."""
+    name, file = ident.id, ev.scope.file
+    families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
+    if families or name in FUNCTIONS or name in later("operator", "loss"):
+        family = families[0] if families else "operator"
+        what = "a function" if name in FUNCTIONS else Definition.spoken[family]
+        raise ev.fail("E0302", ident.span,
+                      f"`{name}` is {what} of the language and cannot be given to anything else",
+                      help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip
+    if binding and ev.scope.top and file.knows(name):
+        stays = "an input stays as it is: give what is made of it another name"
+        raise ev.fail("E0303", ident.span, f"`{name}` is declared already",
+                      more=[Label(file.declared[name], "declared here")],
+                      help=stays if name in file.inputs else "choose another name")  # fmt: skip
+
+
+def note(ev: Evaluator, tree: syntax.File) -> None:
+    """Note the names that a file declares, in the order of its lines; each must be new."""
+    for statement in tree.body:
+        for ident in declares(statement):
+            try:
+                note_name(ev, ident)
+            except Halt:
+                ev.scope.file.refused.add(ident)
+
+
+def note_name(ev: Evaluator, ident: syntax.Ident) -> None:
+    check_name(ev, ident)
+    first = ev.scope.file.declared.setdefault(ident.id, ident.span)
+    if first is not ident.span:
+        raise ev.fail(
+            "E0303",
+            ident.span,
+            f"`{ident.id}` is declared twice",
+            help="choose another name",
+            more=[Label(first, "declared first here")],
+        )
+
+
+def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
+    """The names that a statement declares for the whole file."""
+    if isinstance(statement, (syntax.Import, syntax.Input)):
+        group = getattr(statement, "group", None)
+        return (*statement.names, *([group] if group else []))
+    return (
+        (statement.name,)
+        if isinstance(statement, (syntax.Param, syntax.Output, syntax.Weight, syntax.Block))
+        else ()
+    )
+
+
+def need_sound(ev: Evaluator, ident: syntax.Ident) -> None:
+    """Halt for a declaration whose name was refused."""
+    if ident in ev.scope.file.refused:
+        raise Halt
+
+
+# --- types ------------------------------------------------------------------------------------------------
+
+
+def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
+    """A declared type; `field` is the input, output or weight that it is of."""
+    dims: tuple[syntax.Expr, ...] = ()
+    if isinstance(expr, syntax.Index):
+        expr, dims = expr.value, expr.items
+    head = expr.function if isinstance(expr, syntax.Call) else expr
+    if not isinstance(head, syntax.Name):
+        help = f"write `float{expr.span.text}`" if isinstance(expr, syntax.ListExpr) else ""
+        raise ev.fail(
+            "E0210", expr.span, "expected a type, such as `float[28, 28]` or `class(10)`", help=help
+        )
+    if head.id not in ELEMENTS:
+        raise ev.fail("E0210", head.span, f"there is no type `{head.id}`",
+                      help=aliases.type_(head.id, called=isinstance(expr, syntax.Call))
+                           or did_you_mean(head.id, ELEMENTS)
+                           or f"types are {', '.join(ELEMENTS)}")  # fmt: skip
+    if dims and (stands_for := dims[0].span.text) in aliases.BATCH and not is_known(ev, stands_for):
+        alone = "; a size that is not known has a name, such as `T`" if len(dims) == 1 else ": leave it out"
+        raise ev.fail("E0210", dims[0].span, f"a type holds the sizes of one sample, found `{stands_for}`",
+                      help=f"the batch is never written{alone}")  # fmt: skip
+    shape = tuple(dimension(ev, d) for d in dims)
+    if len(shape) > MAX_DIMS:
+        raise ev.fail("E0210", expr.span, f"a type has at most {MAX_DIMS} dimensions, found {len(shape)}")
+    arguments = expr.arguments if isinstance(expr, syntax.Call) else None
+    for argument in arguments or ():
+        if argument.name in later("type"):
+            raise ev.refuse(argument.name_span or argument.value.span, not_built("type", argument.name))
+    if head.id == "class":
+        return Tensor("class", shape, read_classes(ev, expr, arguments, field))
+    if head.id == "binary":
+        return Tensor("binary", shape, Classes(2, binary_names(ev, expr, arguments)))
+    if arguments is not None:
+        sizes = ", ".join(a.value.span.text for a in arguments)
+        raise ev.fail(
+            "E0210",
+            expr.span,
+            f"`{head.id}` takes no brackets of this kind",
+            help=f"a shape stands in `[ ]`: write `{head.id}[{sizes}]`",
+        )
+    return Tensor(head.id, shape)
+
+
+def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
+    for name in free_names(expr):
+        if name.id in aliases.CONSTANTS:
+            raise ev.fail("E0210", name.span,
+                          f"a dimension is a whole number or a free name, found `{name.id}`",
+                          help="a size that is not known has a name, such as `T`")  # fmt: skip
+        if name.id[0].isupper() and not ev.scope.file.knows(name.id):
+            if name.id in ev.e.torn.names:
+                raise Halt
+            ev.scope.file.free.add(name.id)
+        elif not is_known(ev, name.id):
+            raise ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
+                          help=ev.e.nearest.did_you_mean(name.id, lambda: ev.scope.file.params)
+                               or f"declare `param {name.id} = ...` above; a capitalised name, such as `T`, "
+                                  "is a free dimension")  # fmt: skip
+    size = ev.evaluate(expr)
+    if isinstance(size, bool) or not isinstance(size, (int, Dim)):
+        raise ev.fail("E0210", expr.span,
+                      f"a dimension is a whole number or a free name, found {describe(size)}",
+                      help="a capitalised name, such as `T`, is free")  # fmt: skip
+    if isinstance(size, int) and not 1 <= size <= 10**9:
+        raise ev.fail("E0210", expr.span, f"a dimension is at least 1 and at most {10**9:_}, found {size}")
+    return size
+
+
+def is_known(ev: Evaluator, name: str) -> bool:
+    file = ev.scope.file
+    return (
+        any(name in names for names in (ev.scope.names, file.declared, ev.e.torn.names))
+        or file.knows(name)
+        or find_operator(name, losses=True) is not None
+    )
+
+
+def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
+    """The names in the arithmetic of a dimension."""
+    waiting = [expr]
+    while waiting:
+        expr = waiting.pop()
+        if isinstance(expr, syntax.Name):
+            yield expr
+        elif isinstance(expr, syntax.Binary):
+            waiting += (expr.right, expr.left)
+        elif isinstance(expr, syntax.Unary):
+            waiting.append(expr.operand)
+
+
+def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -> Classes:
+    if not arguments:
+        raise ev.fail(
+            "E0211",
+            expr.span,
+            "`class` wants its classes",
+            help="a count, names, or `auto`: `class(10)`, `class(cat, dog)`, `class(auto)`",
+        )
+    first = arguments[0]
+    if first.name == "like":
+        return like(ev, first.value)
+    if any(a.name for a in arguments):
+        odd = next(a for a in arguments if a.name)
+        raise ev.fail(
+            "E0402",
+            odd.name_span,
+            f"`class` has no setting `{odd.name}`",
+            help="classes of another field are shared with `class(like=field)`",
+        )
+    if len(arguments) > 1:
+        return named(ev, [a.value for a in arguments], expr.span)
+    if isinstance(first.value, syntax.ListExpr):
+        return named(ev, list(first.value.items), first.value.span)
+    if isinstance(first.value, syntax.Name) and first.value.id == "auto":
+        owner = ev.e.sharing.get(field, field)
+        return ev.e.facts.classes.get(owner) or Classes(class_count(owner), found_in=owner)
+    value = ev.evaluate(first.value)
+    if isinstance(value, (list, tuple)):
+        return checked_names(ev, [str(v) for v in value], [first.value.span])
+    if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= MAX_CLASSES:
+        raise ev.fail(
+            "E0211",
+            first.value.span,
+            f"expected a count of 2 to {MAX_CLASSES:_} classes, `auto`, or a list of names, found "
+            f"{describe(value)}",
+        )
+    return Classes(value)
+
+
+def named(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
+    names = []
+    for item in items:
+        if isinstance(item, syntax.Name):
+            names.append(item.id)
+        elif isinstance(item, syntax.Literal) and isinstance(item.value, str):
+            names.append(item.value)
+        else:
+            raise ev.fail(
+                "E0211",
+                item.span,
+                "a class is a name, bare or in quotes",
+                help=f'write `"{item.span.text}"`' if len(item.span.text) < 20 else "",
+            )
+    return checked_names(ev, names, [i.span for i in items] or [whole])
+
+
+def checked_names(ev: Evaluator, names: list[str], places: list[Span]) -> Classes:
+    """Classes of these names; `places` is one for each, or one for all."""
+    seen: set[str] = set()
+    for number, name in enumerate(names):
+        if name in seen:
+            raise ev.fail("E0211", places[number % len(places)], f"class `{name}` is named twice")
+        seen.add(name)
+    if len(names) < 2:
+        raise ev.fail("E0211", places[0], "there have to be two classes at least",
+                      help="one thing that is or is not so is `binary`")  # fmt: skip
+    return Classes(len(names), tuple(names))
+
+
+def like(ev: Evaluator, expr: syntax.Expr) -> Classes:
+    value = ev.evaluate(expr)
+    type = (
+        value.declared
+        if isinstance(value, OutputRef)
+        else value.value.type
+        if isinstance(value, InputRef)
+        else getattr(value, "type", None)
+    )
+    if not isinstance(type, Tensor) or type.classes is None or type.element != "class":
+        raise ev.fail("E0211", expr.span, f"{describe(value)} has no classes to share")
+    return type.classes
+
+
+def binary_names(ev: Evaluator, expr: syntax.Expr, arguments: Any) -> tuple[str, ...] | None:
+    if not arguments:
+        return None
+    if len(arguments) != 2 or any(a.name for a in arguments):
+        raise ev.fail(
+            "E0211",
+            expr.span,
+            "`binary` takes two names, the one for no first",
+            help='write `binary("no", "yes")`',
+        )
+    return named(ev, [a.value for a in arguments], expr.span).names
+
+
+# --- declared weights -------------------------------------------------------------------------------------
+
+
+def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
+    """A declared weight: at the top once, in a block anew at every use."""
+    name = statement.name.id
+    file = ev.scope.file
+    if ev.scope.top and isinstance(file.weights.get(name), Value):
+        return file.weights[name]
+    check_name(ev, statement.name)
+    type = read_type(ev, statement.type, name)
+    if not type.is_float:
+        raise ev.fail("E0210", statement.type.span, f"a weight is of type float, found {type.element}")
+    if any(map(has_free, type.shape)):
+        raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
+    initial = settings.directed_value(ev, MemberOf("initial"), statement.init)
+    if is_numbers(initial):
+        raise ev.refuse(statement.init.span, no_constants())
+    if not isinstance(initial, Initializer):
+        raise ev.fail("E0403", statement.init.span,
+                      f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
+                      help=meant_values(ev, initial))  # fmt: skip
+    own = ev.builder.level.names.next(name)
+    fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
+    value = ev.builder.declare_weight(
+        own, WeightSpec(own, type.shape, initial=initial, fans=fans), statement.name.span
+    )
+    ev.builder.level.names.take(own)
+    if ev.scope.top:
+        file.weights[name] = value
+    else:
+        ev.scope.names[name] = value
+    return value
+
+
+def meant_values(ev: Evaluator, initial: Any) -> str:
+    """What to write for initial values that are none."""
+    if isinstance(initial, (int, float)) and not isinstance(initial, bool):
+        return f"write `full({initial})`"
+    return members.meant(ev, MemberOf("initial"), initial)

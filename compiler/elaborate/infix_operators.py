@@ -1,0 +1,119 @@
+"""Signs between values, and before one: arithmetic, comparisons, logic."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import static, syntax
+from dlc.compiler.definitions.parameter_types import Reject, describe
+from dlc.compiler.diagnostics.source import Span
+from dlc.compiler.dims.dim import Dim
+from dlc.compiler.elaborate import unknown_names
+from dlc.compiler.elaborate.tensor_operands import operand
+from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Stage, is_tensor
+from dlc.compiler.operators import arithmetic, comparisons
+from dlc.compiler.operators.base import by_sign
+
+if TYPE_CHECKING:
+    from dlc.compiler.elaborate.evaluate import Evaluator
+
+OPERATORS = by_sign()
+
+
+def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
+    value = ev.evaluate(expr.operand)
+    if is_tensor(value):
+        if expr.operator == "+":
+            return value
+        operator = arithmetic.Negate() if expr.operator == "-" else comparisons.LogicalNot()
+        return ev.builder.apply(operator, [operand(ev, value, expr.operand.span)], expr.span)[0]
+    if expr.operator == "not":
+        return not static.truth(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, Dim)):
+        raise Reject(f"`{expr.operator}` does not work on {describe(value)}", code="E0205")
+    return -value if expr.operator == "-" else value
+
+
+def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
+    """Signs in a row, `a + b + c`, one after the other from the left."""
+    check_elsewhere(ev, expr)
+    links = [expr]
+    while isinstance(left := links[-1].left, syntax.Binary):
+        links.append(left)
+        ev.builder.spend(left.span)
+    try:
+        value = ev.evaluate(links[-1].left)
+    except Halt:
+        value = BROKEN
+    for step in reversed(links):
+        try:
+            value = link(ev, step, value)
+        except Reject as reject:
+            ev.refuse(step.span, reject)
+            value = BROKEN
+        except Halt:
+            value = BROKEN
+    if value is BROKEN:
+        raise Halt
+    return value
+
+
+def check_elsewhere(ev: Evaluator, expr: syntax.Binary) -> None:
+    """Signs that other languages use otherwise: `x // a comment`, `y <- x`, where names say so."""
+    sign, text = expr.operator_span, expr.span.source.text
+    if (
+        expr.operator == "//"
+        and isinstance(expr.right, syntax.Name)
+        and not unknown_names.knows(ev, expr.right.id)
+        and expr.right.id not in {*ev.e.torn.names, *ev.e.top_names()}
+    ):
+        ev.e.torn.names.add(expr.right.id)
+        raise ev.fail("E0301", sign, f"`//` divides, and nothing is called `{expr.right.id}` here",
+                        help="a comment begins with `#`: write `#`")  # fmt: skip
+    if (
+        expr.operator == "<"
+        and isinstance(expr.left, syntax.Name)
+        and re.match("<- ", text[sign.start : sign.end + 2])
+    ):
+        left = ev.scope.file.outputs.get(expr.left.id)
+        if not unknown_names.knows(ev, expr.left.id) or (isinstance(left, OutputRef) and left.scores is None):
+            ev.e.torn.names.add(expr.left.id)
+            place = Span(sign.source, sign.start, sign.end + 1)
+            if not isinstance(left, OutputRef):
+                raise ev.fail("E0102", place, "`<-` gives no name", help="write `=`")
+            raise ev.fail(
+                "E0102",
+                place,
+                "a flow is written from left to right, with `->`",
+                help=f"write `x -> f -> {expr.left.id}`",
+            )
+
+
+def link(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
+    """One sign, with the value of its left side; what is wrong on the right is told where the left
+    is broken too."""
+    if expr.operator in ("and", "or"):
+        if left is BROKEN or (not is_tensor(left) and static.truth(left) == (expr.operator == "or")):
+            return left
+        right = ev.evaluate(expr.right)
+        if not is_tensor(left):
+            return right if is_tensor(right) else static.truth(right)
+    else:
+        right = ev.evaluate(expr.right)
+    if left is BROKEN:
+        raise Halt
+    for side, value in ((expr.left, left), (expr.right, right)):
+        if isinstance(value, Stage) and expr.operator == ">":
+            message = f"`>` compares, and {value.describe()} waits for its tensor"
+            raise ev.fail("E0501", expr.operator_span, message, help="write `->`")
+        if isinstance(value, Stage):
+            raise ev.fail("E0501", side.span,
+                            f"`{expr.operator}` does not work on {value.describe()}, which "
+                            "waits for its tensor",
+                            help=f"`->` holds looser than `{expr.operator}`: put the flow in brackets, "
+                                 f"`(x -> f) {expr.operator} y`")  # fmt: skip
+    if not is_tensor(left) and not is_tensor(right):
+        return static.compute(expr.operator, ev.measured(left, expr.span), ev.measured(right, expr.span))
+    sides = [operand(ev, left, expr.left.span), operand(ev, right, expr.right.span)]
+    return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]

@@ -1,0 +1,165 @@
+"""The syntax tree and the graph as text, the same for the same spec on every machine.
+`lower.text` has what follows."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definitions.definition import spell_value
+from dlc.compiler.ir.types import Tensor, spell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler import syntax
+    from dlc.compiler.ir.graph import Graph, Node, Value, Weight
+
+MOST = 16  # numbers of a constant that are shown
+INDENT = "  "
+DEEPEST = 200  # levels of a tree; what is deeper still stands no further in
+
+
+# --- the graph --------------------------------------------------------------------------------------------
+
+
+def print_graph(graph: Graph, name: str) -> str:
+    """A line for every input, weight and node: what it makes, of what, its type,
+    and its place in the spec."""
+    lines = [f"graph {name} {{"]
+    lines += [f"{INDENT}input {typed(v)}{place(v)}" for v in graph.inputs]
+    lines += [f"{INDENT}{print_weight(w)}" for w in graph.weights]
+    lines += [f"{INDENT}{print_node(n)}" for n in graph.nodes]
+    lines += [f"{INDENT}output {name} = %{v.name}" for name, v in graph.outputs.items()]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def print_weight(weight: Weight) -> str:
+    """Its role stands before it: `weight %dense.weight : float[16, 4] = he_normal  # iris.dl:7:6`."""
+    value = weight.value
+    return f"{weight.role} %{value.name} : {value.type} = {weight.initial}{place(value)}"
+
+
+def print_node(node: Node) -> str:
+    """`%dense = dense(units=16) %x weight=%dense.weight : float[16]  # iris.dl:7:6`."""
+    results = ", ".join(f"%{v.name}" for v in node.results)
+    operands, given = node.operator.split(node.operands)
+    named = {**given, **node.weights}
+    reads = [f"%{v.name}" for v in operands] + [f"{name}=%{v.name}" for name, v in named.items()]
+    types = ", ".join(print_type(v.type) for v in node.results)
+    call = " ".join([print_call(node), *reads])
+    return f"{results} = {call} : {types}  # {node.site.place}"
+
+
+def print_call(node: Node, *, short: bool = False) -> str:
+    """The operator with those settings that are not at their defaults;
+    in `short` form as a person writes it, what is required without its name."""
+    operator = node.operator
+    first, parts = [], []
+    for key, declared in operator.settings.items():
+        value = getattr(operator, key)
+        if value == declared.default or isinstance(value, Tensor):
+            continue
+        if short and declared.required:
+            first.append(print_value(value))
+        else:
+            parts.append(f"{key}={print_value(value)}")
+    given = ", ".join([*first, *parts])
+    return f"{operator.name}({given})" if given else operator.name
+
+
+def print_value(value: Any) -> str:
+    """A setting's value; of a large constant its shape."""
+    if isinstance(value, (list, tuple)) and size_of(value) > MOST:
+        return f"constant{shape_of(value)}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(print_value, value))}]"
+    return spell_value(value)
+
+
+def size_of(value: Any) -> int:
+    return sum(map(size_of, value)) if isinstance(value, (list, tuple)) else 1
+
+
+def shape_of(value: Any) -> list[int]:
+    return [len(value), *shape_of(value[0])] if isinstance(value, (list, tuple)) and value else []
+
+
+def typed(value: Value) -> str:
+    return f"%{value.name} : {print_type(value.type)}"
+
+
+def place(value: Value) -> str:
+    return f"  # {value.site.place}"
+
+
+def print_type(type: Tensor) -> str:
+    """`float[16]`, `class(3)`; a value that is the same for every sample is `unbatched`."""
+    element = type.element
+    if element == "class" and type.classes is not None:
+        element = f"class({type.classes.count})"
+    return spell(element, type.shape) + ("" if type.batched else " unbatched")
+
+
+# --- the syntax tree --------------------------------------------------------------------------------------
+
+
+def print_syntax(file: syntax.File) -> str:
+    """The tree, a node a line, its parts below it further in, each with its place."""
+    lines = [f"file {file.source.name}"]
+    if file.description:
+        lines += [f"{INDENT}description {spell_text(file.description)}"]
+    for statement in file.body:
+        lines += tree(statement)
+    return "\n".join(lines) + "\n"
+
+
+def tree(root: Any) -> Iterator[str]:
+    """A line for each node, those of a part below that of the whole. What is left to do is kept in a list: a
+    long sum is as deep as it is long."""
+    waiting = [(root, 1, "")]
+    while waiting:
+        node, depth, label = waiting.pop()
+        line, parts = node_line(node)
+        yield f"{INDENT * min(depth, DEEPEST)}{label}{line}"
+        waiting += [(part, depth + 1, f"{name}: ") for name, part in reversed(parts)]
+
+
+def node_line(node: Any) -> tuple[str, list[tuple[str, Any]]]:
+    """A node's name with its plain parts, and those parts that are nodes, each with its name."""
+    plain, below = [type(node).__name__.lower().strip("_")], []
+    for field in fields(node):
+        value = getattr(node, field.name)
+        if field.name.endswith("span"):
+            continue
+        if is_tree(value):
+            below.append((field.name, value))
+        elif value is not None or field.name == "value":
+            plain.append(spell_text(value) if field.name in ("value", "path") else f"{spell_name(value)}")
+    where = f"  # {line_of(node)}" if hasattr(node, "span") else ""
+    parts = [(n, part) for n, value in below for part in (value if isinstance(value, tuple) else (value,))]
+    return f"{' '.join(p for p in plain if p)}{where}", parts
+
+
+def is_tree(value: Any) -> bool:
+    """Whether something has lines of its own: a node, or nodes."""
+    if isinstance(value, tuple):
+        return bool(value) and is_tree(value[0])
+    return hasattr(value, "__dataclass_fields__") and type(value).__name__ != "Ident"
+
+
+def spell_name(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(spell_name, value))
+    return getattr(value, "id", str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def spell_text(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def line_of(node: Any) -> str:
+    line, column = node.span.source.position(node.span.start)
+    return f"{line}:{column}"

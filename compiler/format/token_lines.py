@@ -1,0 +1,91 @@
+"""The lines that a formatted spec will have: their tokens, and the brackets around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlc.compiler.parse.tokens import Token
+
+WIDTH = 110
+
+
+@dataclass(eq=False)
+class Row:
+    """A line to be: tokens of one statement, or a comment alone."""
+
+    depth: int
+    tokens: list[Token]
+    first: Row | None = None  # of the statement, where this is not it
+    blank: bool = False  # a blank line stands before
+    comment: str = ""
+    comment_column: int = 0
+    made: bool = False  # by breaking a long line: its columns in the source mean nothing
+    indent: int = 0
+    gaps: list[int] = field(default_factory=list)  # before each token
+    pads: dict[int, int] = field(default_factory=dict)  # more of them, to line up
+    opens: dict[int, Bracket] = field(default_factory=dict)  # brackets, by the place of their token
+
+    @property
+    def is_long(self) -> bool:
+        return bool(self.tokens) and self.columns()[-1] > WIDTH
+
+    @property
+    def moves_arrows(self) -> bool:
+        """Whether an arrow of it is moved right, to line up with others."""
+        return any(pad and self.tokens[i].type == "ARROW" for i, pad in self.pads.items())
+
+    @property
+    def opens_body(self) -> bool:
+        return bool(self.tokens) and self.tokens[-1].type == "LBRACE"
+
+    def columns(self) -> list[int]:
+        """Where each token begins, and where the last one ends."""
+        columns, column = [], self.indent
+        for i, token in enumerate(self.tokens):
+            column += self.gaps[i] + self.pads.get(i, 0)
+            columns.append(column)
+            column += len(token)
+        return [*columns, column]
+
+    def ends(self) -> list[int]:
+        """Where each token ends."""
+        return [column + len(token) for column, token in zip(self.columns(), self.tokens, strict=False)]
+
+    def text(self) -> str:
+        words = (" " * (gap + self.pads.get(i, 0)) + self.tokens[i] for i, gap in enumerate(self.gaps))
+        return " " * self.indent + "".join(words)
+
+
+@dataclass(eq=False)
+class Bracket:
+    """An open `(` or `[`: the row that it stands in now, and its place there."""
+
+    row: Row
+    at: int
+    of_block: bool
+
+    @property
+    def ends_row(self) -> bool:
+        return self.at == len(self.row.tokens) - 1
+
+
+Inside = dict[int, list[tuple[Bracket, ...]]]  # for each row by id: the brackets around each of its tokens
+
+
+def brackets(rows: list[Row]) -> Inside:
+    """What is open at each token; a closing one is still inside."""
+    found: Inside = {}
+    open_: tuple[Bracket, ...] = ()
+    for row in rows:
+        around = found[id(row)] = []
+        of_block = row.first is None and len(row.tokens) > 1 and row.tokens[0] in ("block", "net")
+        for i, token in enumerate(row.tokens):
+            around.append(open_)
+            if token.type in ("LPAR", "LSQB"):
+                row.opens[i] = Bracket(row, i, of_block and i == 2 and row.tokens[1].type == "NAME")
+                open_ = (*open_, row.opens[i])
+            elif token.type in ("RPAR", "RSQB"):
+                open_ = open_[:-1]
+    return found

@@ -1,0 +1,127 @@
+"""Weights that are given, in Python or in a file, and the one check of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.dims.dim import number
+from dlc.compiler.lower.initial_weights import dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.ir.graph import Graph, Weight
+
+HELP_NAMES = "`dlc show --weights` lists the names and shapes that the spec has"
+HELP_FINITE = "a training that diverged leaves such numbers: take weights from before that"
+
+
+class Given(Mapping[str, np.ndarray]):
+    """Tensors by name, wherever they come from. `types` holds the element and the shape of each, which are
+    known before any number is read."""
+
+    types: Mapping[str, tuple[str, tuple[int, ...]]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.types)
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+
+class GivenArrays(Given):
+    """Arrays, tensors of torch, or lists of numbers. Whole numbers are meant as floats."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._arrays = {str(name): plain(value) for name, value in given.items()}
+        self.types = {name: (element(array), array.shape) for name, array in self._arrays.items()}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+
+def plain(given: Any) -> np.ndarray:
+    """As NumPy has it; an array of objects where it is no array of numbers."""
+    try:
+        if hasattr(given, "detach"):  # of torch
+            given = given.detach().cpu()
+            given = given.float() if str(given.dtype) == "torch.bfloat16" else given
+        array = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError):
+        return np.empty((), object)
+    return array.astype(np.float64) if array.dtype.kind in "iu" else array
+
+
+def element(array: np.ndarray) -> str:
+    """The element of an array in the words of a message."""
+    words = {"U": "text", "S": "text", "O": "objects", "f": f"float{8 * array.itemsize}"}
+    return words.get(array.dtype.kind, array.dtype.name)
+
+
+def weights_of(graph: Graph) -> dict[str, Weight]:
+    """The weights of a graph by name."""
+    return {weight.name: weight for weight in graph.weights}
+
+
+def accept(wanted: Mapping[str, Weight], given: Mapping[str, Any], *,
+           what: str = "these are not the weights of this spec", whose: str = "the spec",
+           span: Span | None = None, help: str = "") -> dict[str, np.ndarray]:  # fmt: skip
+    """The given weights as arrays in the dtypes of those that are wanted, under their names.
+
+    `CompileError` (E0803) for one that is missing or not wanted, that has another shape or no floats, or a
+    number that is not finite or that the dtype does not hold.
+    """
+    given = given if isinstance(given, Given) else GivenArrays(given)
+    if problems := differences(wanted, given.types, whose):
+        raise refused(what, problems, span, help or HELP_NAMES)
+    made: dict[str, np.ndarray] = {}
+    for name, weight in wanted.items():
+        try:
+            made[name] = rounded(given[name], dtype(weight))
+        except ValueError as error:
+            problems.append(f"`{name}` {error}")
+    if problems:
+        raise refused(what, problems, span, help or HELP_FINITE)
+    return made
+
+
+def differences(
+    wanted: Mapping[str, Weight], given: Mapping[str, tuple[str, tuple[int, ...]]], whose: str
+) -> list[str]:
+    """In what weights, by their elements and shapes, are not those that are wanted."""
+    return [
+        *(f"`{n}` is missing" for n in wanted if n not in given),
+        *(f"`{n}` is no weight of {whose}" for n in given if n not in wanted),
+        *(d for n, weight in wanted.items() if n in given and (d := difference(n, weight, *given[n]))),
+    ]
+
+
+def difference(name: str, weight: Weight, element: str, shape: tuple[int, ...]) -> str:
+    if "float" not in element:
+        return f"`{name}` holds no floats but {element}"
+    wanted = tuple(map(number, weight.value.type.shape))
+    return "" if shape == wanted else f"`{name}` has the shape {[*shape]} instead of {[*wanted]}"
+
+
+def rounded(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """The numbers in a dtype. ValueError says which is not finite, or too large."""
+    with np.errstate(over="ignore"):
+        made = np.asarray(values, dtype, order="C")
+    bad = ~np.isfinite(made)
+    if not bad.any():
+        return made
+    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    found, place = float(values[first]), f" at {[*first]}" if first else ""
+    if np.isfinite(found):
+        raise ValueError(f"holds {found:g}{place}, and float32 ends at {np.finfo(dtype).max:.2g}")
+    raise ValueError(f"is not finite: it holds {found:g}{place}")
+
+
+def refused(what: str, problems: Sequence[str], span: Span | None, help: str) -> CompileError:
+    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+    return CompileError.of("E0803", f"{what}: {'; '.join(problems[:5])}{more}", span, help=help)

@@ -1,0 +1,141 @@
+"""What torch and ONNX are given, as text, without weights. Neither is imported:
+the objects say all that is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.format.printer import INDENT, MOST, spell_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WIDTH = 110
+SIGNS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/",
+    "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and_": "&", "or_": "|",
+}  # fmt: skip
+
+# --- torch ------------------------------------------------------------------------------------------------
+
+
+def print_torch(module: Any, name: str) -> str:
+    """The code of an fx module, each line with the node of the graph and the place that made it."""
+    taken = [n.name for n in module.graph.nodes if n.op == "placeholder"]
+    head = f"def {name}({', '.join(taken)}):"
+    lines = [head] if len(head) <= WIDTH else [f"def {name}(", *(f"{INDENT}{n}," for n in taken), "):"]
+    for node in module.graph.nodes:
+        if node.op == "placeholder":
+            continue
+        meta = node.meta
+        where = f"  # {meta['name']}, {meta['place']}" if "place" in meta else ""
+        lines.append(f"{INDENT}{print_fx(node)}{where}")
+    return "\n".join(lines) + "\n"
+
+
+def print_fx(node: Any) -> str:
+    if node.op == "output":
+        answers = ", ".join(f"{spell_text(key)}: {value}" for key, value in node.args[0].items())
+        return f"return {{{answers}}}"
+    if node.op == "get_attr":
+        return f"{node.name} = self.{node.target}"
+    given = [print_argument(a) for a in node.args]
+    if node.op == "call_function" and is_sign(node.target) and len(given) == 2:
+        return f"{node.name} = {given[0]} {SIGNS[node.target.__name__]} {given[1]}"
+    named = {k: v for k, v in node.kwargs.items() if v is not None and not k.startswith("_")}
+    given += [f"{k}={print_argument(v)}" for k, v in named.items()]
+    if node.op == "call_method":
+        return f"{node.name} = {given[0]}.{node.target}({', '.join(given[1:])})"
+    return f"{node.name} = {function_name(node.target)}({', '.join(given)})"
+
+
+def is_sign(function: Any) -> bool:
+    return getattr(function, "__module__", "") == "_operator" and function.__name__ in SIGNS
+
+
+def print_argument(value: Any) -> str:
+    """An argument as Python writes it; sizes, types and slices by their plain form."""
+    if isinstance(value, (list, tuple)):
+        inside = ", ".join(map(print_argument, value))
+        if isinstance(value, list):
+            return f"[{inside}]"
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if isinstance(value, slice):
+        return f"slice({', '.join(print_argument(v) for v in (value.start, value.stop, value.step))})"
+    return str(value) if type(value).__name__ == "Node" else repr(value)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """`torch.cat`, `F.relu`, `getitem`: the function's own name under the short one of its module."""
+    module = getattr(function, "__module__", None) or "torch"
+    functional = dict.fromkeys(("torch.nn.functional", "torch._C._nn"), "F.")
+    short = {"_operator": "", "builtins": "", **functional}.get(module, "torch.")
+    return short + getattr(function, "__name__", str(function))
+
+
+# --- ONNX -------------------------------------------------------------------------------------------------
+
+
+def print_onnx(model: Any) -> str:
+    """A model of `lower.onnx`: inputs, initializers, nodes and outputs;
+    constants with their numbers, weights without."""
+    graph = model.graph
+    versions = ", ".join(
+        f"{domain or 'ai.onnx'} {version}" for domain, version in graph.opset_imports.items()
+    )
+    lines = [f"onnx {graph.name}, IR {model.ir_version}, {versions} {{"]
+    lines += [f"{INDENT}input {print_onnx_value(v)}" for v in graph.inputs]
+    lines += [f"{INDENT}{print_initializer(v)}" for v in graph.initializers.values()]
+    lines += [f"{INDENT}{print_onnx_node(n)}" for n in graph]
+    lines += [f"{INDENT}output {print_onnx_value(v)}" for v in graph.outputs]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def print_onnx_value(value: Any) -> str:
+    return f"%{value.name} : {onnx_type(value)}"
+
+
+def onnx_type(value: Any) -> str:
+    shape = ", ".join(str(d.value) if hasattr(d, "value") else str(d) for d in value.shape)
+    return f"{value.dtype.name.lower()}[{shape}]"
+
+
+def print_initializer(value: Any) -> str:
+    if value.meta["weight"]:
+        return f"weight {print_onnx_value(value)}"
+    numbers = value.const_value.numpy()
+    shown = f" = {spell_constant(numbers.tolist())}" if numbers.size <= MOST else ""
+    return f"constant {print_onnx_value(value)}{shown}"
+
+
+def spell_constant(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(spell_constant, value))}]"
+    if isinstance(value, bytes):
+        return spell_text(value.decode("utf-8", "replace"))
+    return (
+        spell_text(value)
+        if isinstance(value, str)
+        else f"{value:.9g}"
+        if isinstance(value, float)
+        else str(value).lower()
+    )
+
+
+def print_onnx_node(node: Any) -> str:
+    results = ", ".join(f"%{v.name}" for v in node.outputs)
+    attributes = ", ".join(f"{a.name}={print_attribute(a)}" for a in node.attributes.values())
+    kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    call = f"{kind}({attributes})" if attributes else kind
+    reads = [f"%{v.name}" if v is not None else "-" for v in node.inputs]
+    where = f"  # {node.metadata_props['place']}" if "place" in node.metadata_props else ""
+    return f"{results} = {' '.join([call, *reads])}{where}"
+
+
+def print_attribute(attribute: Any) -> str:
+    value = attribute.value
+    if isinstance(value, (list, tuple)):
+        listed = [spell_constant(v) for v in value]
+        return f"[{', '.join(listed)}]" if len(listed) <= MOST else f"{len(listed)} entries"
+    return spell_constant(value) if isinstance(value, (str, int, float, bytes)) else str(value)

@@ -1,0 +1,282 @@
+"""Functions of every element, and choices among tensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+
+from dlc.compiler.definitions.parameter_types import Nothing, Number, OneOf
+from dlc.compiler.ir.types import Tensor
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.operators.operands import (
+    WIDER,
+    broadcast,
+    need_fit,
+    onnx_cast,
+    onnx_clip,
+    onnx_greatest,
+    onnx_least,
+    torch_cast,
+    unify,
+)
+
+
+class Function(Operator, abstract=True):
+    batchless = True
+    keeps = ("axes", "missing")
+
+    def type(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Exp(Function):
+    """`e ** x` (torch `exp`, ONNX `Exp`)."""
+
+    def torch(self, F, x):
+        return F.exp(x)
+
+    def onnx(self, op, x):
+        return op.Exp(x)
+
+    examples = (Example("exp", "float[3]", "float[3]"), Example("exp", "float[T, 4]", "float[T, 4]"))
+
+
+class Log(Function):
+    """The natural logarithm (torch `log`, ONNX `Log`)."""
+
+    wants = "numbers above 0: `log(x + 1e-6)` is defined from 0 on"
+
+    def torch(self, F, x):
+        return F.log(x)
+
+    def onnx(self, op, x):
+        return op.Log(x)
+
+    examples = (Example("log", "float[3]", "float[3]", low=0.1), Example("log", "float", "float", low=0.1))
+
+
+class Sqrt(Function):
+    """The square root (torch `sqrt`, ONNX `Sqrt`)."""
+
+    wants = "numbers above 0, as it has no slope at 0: `sqrt(x + 1e-6)`"
+
+    def torch(self, F, x):
+        return F.sqrt(x)
+
+    def onnx(self, op, x):
+        return op.Sqrt(x)
+
+    examples = (
+        Example("sqrt", "float[3]", "float[3]", low=0.0),
+        Example("sqrt", "float[T]", "float[T]", low=0.0),
+    )
+
+
+class Abs(Function):
+    """`x` without its sign (torch `abs`, ONNX `Abs`)."""
+
+    def torch(self, F, x):
+        return F.abs(x)
+
+    def onnx(self, op, x):
+        return op.Abs(x)
+
+    examples = (Example("abs", "float[3]", "float[3]"), Example("abs", "int64[T, 4]", "float[T, 4]"))
+
+
+class Square(Function):
+    """`x * x` (torch `square`, ONNX `Mul`)."""
+
+    def torch(self, F, x):
+        return F.square(x)
+
+    def onnx(self, op, x):
+        return op.Mul(x, x)
+
+    examples = (Example("square", "float[3]", "float[3]"), Example("square", "float[T, 4]", "float[T, 4]"))
+
+
+class Sin(Function):
+    """The sine, `x` in radians (torch `sin`, ONNX `Sin`)."""
+
+    def torch(self, F, x):
+        return F.sin(x)
+
+    def onnx(self, op, x):
+        return op.Sin(x)
+
+    examples = (Example("sin", "float[3]", "float[3]"), Example("sin", "float[T, 4]", "float[T, 4]"))
+
+
+class Cos(Function):
+    """The cosine, `x` in radians (torch `cos`, ONNX `Cos`)."""
+
+    def torch(self, F, x):
+        return F.cos(x)
+
+    def onnx(self, op, x):
+        return op.Cos(x)
+
+    examples = (Example("cos", "float[3]", "float[3]"), Example("cos", "float[T, 4]", "float[T, 4]"))
+
+
+class Detach(Operator):
+    """`x`, through which no gradient flows back (torch `detach`, ONNX `Identity`)."""
+
+    detaches = True
+    keeps = ("numbers", "axes", "missing")
+    takes = "any"
+    batchless = True
+
+    def type(self, x: Tensor) -> Tensor:
+        return x
+
+    def torch(self, F, x):
+        return x.detach()
+
+    def onnx(self, op, x):
+        return op.Identity(x)
+
+    examples = (Example("detach", "float[3]", "float[3]"), Example("detach", "float[T, 4]", "float[T, 4]"))
+
+
+class Clip(Operator):
+    """`x` held between two bounds; either may be `none` (torch `clamp`, ONNX `Clip`)."""
+
+    keeps = ("numbers", "axes")
+    bounds = True
+    takes = "number"
+    batchless = True
+    low: float | None = setting(
+        "the least value of the result", OneOf(Number(keeps_whole=True), Nothing()), None, shown="no bound"
+    )
+    high: float | None = setting(
+        "the greatest value of the result", OneOf(Number(keeps_whole=True), Nothing()), None, shown="no bound"
+    )
+
+    def type(self, x: Tensor) -> Tensor:
+        given = [bound for bound in (self.low, self.high) if bound is not None]
+        if not given:
+            raise Reject("`clip` needs a bound, `low` or `high`", code="E0405")
+        if len(given) == 2 and given[0] > given[1]:
+            raise Reject(
+                f"`low` is above `high`: {self.low} and {self.high}", at="low", help="exchange the two"
+            )
+        whole = x.is_integer and all(isinstance(bound, int) for bound in given)
+        for bound in given if whole else ():
+            need_fit(bound, "int64", "low" if bound is self.low else "high")
+        return x if whole or x.is_float else x.with_element("float")
+
+    def torch(self, F, x):
+        x = torch_cast(F, x, self.operands[0].element, self.results[0].element)
+        return x.clamp(self.low, self.high)
+
+    def onnx(self, op, x):
+        element = self.results[0].element
+        x = onnx_cast(op, x, self.operands[0].element, element)
+        return onnx_clip(op, x, self.low, self.high, element)
+
+    examples = (
+        Example("clip(-1, 1)", "float[3]", "float[3]"),
+        Example("clip(0.5, none)", "float[T, 4]", "float[T, 4]"),
+        Example("clip(high=0.5)", "float[3]", "float[3]"),
+        Example("clip(0, 3)", "int64[3]", "int64[3]", low=-5, high=5),
+        Example("clip(0, 0.5)", "int64[3]", "float[3]"),
+        Example("clip", "float[3]", rejects="E0405"),
+        Example("clip(1, -1)", "float[3]", rejects="E0201"),
+        Example("clip(high=9223372036854775808)", "int64[3]", rejects="E0201"),
+    )
+
+
+# --- several tensors --------------------------------------------------------------------------------------
+
+
+class Where(Operator):
+    """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
+
+    keeps = ("axes", "missing")
+    takes = ("bool", "any", "any")
+    batchless = True
+    broadcasts = True
+
+    def type(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        for x in (a, b):
+            if x.element == "string":
+                raise Reject(
+                    f"text cannot be chosen among, found {x}", help="`vocabulary` makes classes of text"
+                )
+        shape = broadcast((condition, a, b), "brought together")
+        batched = condition.batched or a.batched or b.batched
+        return replace(unify((a, b), "brought together"), shape=shape, batched=batched)
+
+    def torch(self, F, condition, a, b):
+        _, left, right = (x.element for x in self.operands)
+        both = self.results[0].element
+        return F.where(condition, torch_cast(F, a, left, both), torch_cast(F, b, right, both))
+
+    def onnx(self, op, condition, a, b):
+        _, left, right = (x.element for x in self.operands)
+        both = self.results[0].element
+        wide = WIDER.get(both, both)
+        a, b = (
+            onnx_cast(op, onnx_cast(op, x, have, both), both, wide) for x, have in ((a, left), (b, right))
+        )
+        return onnx_cast(op, op.Where(condition, a, b), wide, both)
+
+    examples = (
+        Example("where", ("bool[3]", "float[3]", "float[3]"), "float[3]"),
+        Example("where", ("bool", "float[T, 4]", "float[4]"), "float[T, 4]"),
+        Example("where", ("bool[3]", "int64[3]", "bool[3]"), "int64[3]"),
+        Example("where", ("bool[3]", "int64[3]", "float"), "float[3]"),
+        Example("where", ("bool[3]", "bool[3]", "bool"), "bool[3]"),
+        Example("where", ("bool[3]", "int16[3]", "int16[3]"), "int16[3]"),
+        Example("where", ("bool[3]", "float[4]", "float[4]"), rejects="E0203"),
+        Example("where", ("bool[3]", "float[T]", "float[T]"), rejects="E0204"),
+    )
+
+
+class Extreme(Operator, abstract=True):
+    keeps = ("axes",)
+    takes = "number"
+    batchless = True
+    broadcasts = True
+
+    def type(self, *tensors: Tensor) -> Tensor:
+        shape = broadcast(tensors, "compared")
+        return replace(unify(tensors, "compared"), shape=shape, batched=any(x.batched for x in tensors))
+
+
+class Minimum(Extreme):
+    """The least of several tensors, place by place (torch `minimum`, ONNX `Min`)."""
+
+    def torch(self, F, *xs):
+        return reduce(F.minimum, xs)
+
+    def onnx(self, op, *xs):
+        whole = self.results[0].is_integer
+        return reduce(lambda a, b: onnx_least(op, a, b, whole), xs)
+
+    examples = (
+        Example("minimum", ("float[3]", "float[3]"), "float[3]"),
+        Example("minimum", ("float[T, 4]", "float[4]", "float"), "float[T, 4]"),
+        Example("minimum", ("int64[3]", "uint8[3]"), "int64[3]", low=0, high=9),
+        Example("minimum", ("float[3]", "float[4]"), rejects="E0203"),
+    )
+
+
+class Maximum(Extreme):
+    """The greatest of several tensors, place by place (torch `maximum`, ONNX `Max`)."""
+
+    def torch(self, F, *xs):
+        return reduce(F.maximum, xs)
+
+    def onnx(self, op, *xs):
+        whole = self.results[0].is_integer
+        return reduce(lambda a, b: onnx_greatest(op, a, b, whole), xs)
+
+    examples = (
+        Example("maximum", ("float[3]", "float[3]"), "float[3]"),
+        Example("maximum", ("float[T, 4]", "float[4]", "float"), "float[T, 4]"),
+        Example("maximum", ("int64[3]", "bool[3]"), "int64[3]"),
+        Example("maximum", ("float[3]", "float[4]"), rejects="E0203"),
+    )

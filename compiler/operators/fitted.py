@@ -1,0 +1,199 @@
+"""Operators that learn constants from the training rows before training begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definitions.initializers import Ones, Zeros
+from dlc.compiler.ir.types import Tensor
+from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Fitted(Operator, abstract=True):
+    """Learns of each feature: of the last axis, or of the channels on axis 0 from three axes up.
+    In a net that is used several times it learns from all that flows into it."""
+
+    group = "learnt"
+    keeps = ("axes",)
+    offset = "subtracts"
+
+    def type(self, x: Tensor) -> Tensor:
+        if not all(isinstance(size, int) for size in self.features(x)):
+            place = "channels on axis 0" if x.rank > 2 else "features on the last axis"
+            raise Reject(f"`{self.name}` learns from each of the {place}, whose number must be "
+                         f"known, found {x}", at="x",
+                         help="`transpose` brings the free dimension to another axis")  # fmt: skip
+        return x
+
+    @staticmethod
+    def features(x: Tensor) -> tuple:
+        """The shape of what is learnt, a number a feature."""
+        return x.shape[:1] if x.rank > 2 else x.shape[-1:]
+
+    def behind(self, statistic: Any) -> Any:
+        """What was learnt of each channel, with axes of size 1 in place of the space axes."""
+        rank = self.operands[0].rank
+        return statistic[(slice(None), *[None] * (rank - 1))] if rank > 2 else statistic
+
+    def onnx_behind(self, op: Any, statistic: Any) -> Any:
+        rank = self.operands[0].rank
+        axes = list(range(1, rank))
+        return op.Unsqueeze(statistic, op.constant(axes, "int64")) if rank > 2 else statistic
+
+    def flat(self, x: Any) -> Any:
+        """What flows in as rows of features, in PyTorch."""
+        rank = self.operands[0].rank
+        x = x.movedim(1, -1) if rank > 2 else x
+        return x.flatten(0, rank - 1) if rank > 1 else x
+
+    def dtype(self, np: Any) -> Any:
+        """Of what is learnt: float64 from numbers that keep their offset in it."""
+        return np.float64 if self.operands[0].element == "float64" else np.float32
+
+    def rows(self, np: Any, batches: Any) -> Iterator[Any]:
+        """What flows in, a row of features for every place of every sample."""
+        features = self.features(self.operands[0])
+        for batch in batches():
+            rows = np.moveaxis(batch, 1, -1) if batch.ndim > 3 else batch
+            yield rows.reshape(-1, *features)
+
+    def known(self, np: Any, batches: Any) -> Iterator[Any]:
+        """The values of each feature that are not missing, in float64."""
+        rows = np.concatenate(list(self.rows(np, batches)))
+        missing = np.isnan(rows) if self.operands[0].classes is None else rows < 0
+        for feature, gone in zip(*(a.reshape(len(rows), -1).T for a in (rows, missing)), strict=True):
+            yield feature[~gone].astype(np.float64)
+
+
+class Standardize(Fitted):
+    """`(x - mean) / std` of each feature, learnt from the training rows (ONNX `Sub` and `Div`).
+
+    Features stand on the last axis, or on axis 0 (channels) from three axes up.
+    Missing values (NaN) are ignored, deviations divide by n, and one of 0 counts as 1.
+    """
+
+    keeps = ("axes", "missing")
+    normalizes = True
+
+    def weights(self, x: Tensor):
+        yield WeightSpec("mean", self.features(x), "learnt", Zeros())
+        yield WeightSpec("std", self.features(x), "learnt", Ones())
+
+    def torch(self, F, x, mean, std):
+        return (x - self.behind(mean)) / self.behind(std)
+
+    def onnx(self, op, x, mean, std):
+        return op.Div(op.Sub(x, self.onnx_behind(op, mean)), self.onnx_behind(op, std))
+
+    def learnt(self, F, x):
+        x = self.flat(x)
+        mean, (low, high) = x.nanmean(0), bounds(x)
+        std = F.sqrt(F.square(x - mean).nanmean(0))
+        return {"mean": mean, "std": F.where(low < high, std, 1.0)}
+
+    def fit(self, np: Any, batches: Any) -> dict[str, Any]:
+        spread = spread_of(np, self, batches)
+        return {"mean": spread.mean, "std": spread.std}
+
+    examples = (
+        Example("standardize", "float", "float"),
+        Example("standardize", "float[3]", "float[3]"),
+        Example("standardize", "float[5, 3]", "float[5, 3]"),
+        Example("standardize", "float[T, 3]", "float[T, 3]"),
+        Example("standardize", "float[3, H, W]", "float[3, H, W]"),
+        Example("standardize", "uint8[3, 4, 5]", "float[3, 4, 5]", low=0, high=255),
+        Example("standardize", "float[2, 3, 4, 5]", "float[2, 3, 4, 5]"),
+        Example("standardize", "float[3, T]", rejects="E0201"),
+        Example("standardize", "float[T, 3, 4]", rejects="E0201"),
+    )
+
+
+class Minmax(Fitted):
+    """`(x - min) / range` of each feature, learnt from the training rows: their least value becomes 0, their
+    greatest 1 (ONNX `Sub` and `Div`).
+
+    Features stand on the last axis, or on axis 0 (channels) from three axes up.
+    Missing values (NaN) are ignored, and a range of 0 counts as 1. Other rows may lie outside of 0 to 1.
+    """
+
+    keeps = ("axes", "missing")
+    normalizes = True
+
+    def weights(self, x: Tensor):
+        yield WeightSpec("min", self.features(x), "learnt", Zeros())
+        yield WeightSpec("range", self.features(x), "learnt", Ones())
+
+    def torch(self, F, x, min, range):
+        return (x - self.behind(min)) / self.behind(range)
+
+    def onnx(self, op, x, min, range):
+        return op.Div(op.Sub(x, self.onnx_behind(op, min)), self.onnx_behind(op, range))
+
+    def learnt(self, F, x):
+        low, high = bounds(self.flat(x))
+        return {"min": F.where(low > high, 0.0, low), "range": F.where(low < high, high - low, 1.0)}
+
+    def fit(self, np: Any, batches: Any) -> dict[str, Any]:
+        spread, dtype = spread_of(np, self, batches), self.dtype(np)
+        low, high = (np.where(spread.count > 0, end, 0).astype(dtype) for end in (spread.low, spread.high))
+        return {"min": low, "range": np.where(high > low, high - low, dtype(1))}
+
+    examples = (
+        Example("minmax", "float", "float"),
+        Example("minmax", "float[3]", "float[3]"),
+        Example("minmax", "float[T, 3]", "float[T, 3]"),
+        Example("minmax", "uint8[3, H, W]", "float[3, H, W]", low=0, high=255),
+        Example("minmax", "float[3, T]", rejects="E0201"),
+    )
+
+
+def bounds(x: Any) -> tuple[Any, Any]:
+    """The least and the greatest of each feature that are not missing, in PyTorch."""
+    return x.nan_to_num(float("inf")).amin(0), x.nan_to_num(float("-inf")).amax(0)
+
+
+def spread_of(np: Any, operator: Fitted, batches: Any) -> Spread:
+    spread = Spread(np, operator.features(operator.operands[0]), operator.dtype(np))
+    for rows in operator.rows(np, batches):
+        spread.add(rows.astype(np.float64))
+    return spread
+
+
+class Spread:
+    """Mean, deviation and bounds of each feature, in one pass over batches of rows
+    (Chan, Golub and LeVeque 1983)."""
+
+    def __init__(self, np: Any, shape: tuple[int, ...], dtype: Any):
+        self.np, self.shape, self.dtype = np, shape, dtype
+        self.count, self._mean, self._squares = np.zeros((3, *shape))
+        self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
+
+    def add(self, rows: Any) -> None:
+        np = self.np
+        known = ~np.isnan(rows)
+        count = known.sum(0)
+        mean = np.where(known, rows, 0).sum(0) / np.maximum(count, 1)
+        squares = (np.where(known, rows - mean, 0) ** 2).sum(0)
+        total = np.maximum(self.count + count, 1)
+        apart = mean - self._mean
+        self._squares = self._squares + squares + apart**2 * self.count * count / total
+        self._mean = self._mean + apart * count / total
+        self.count = self.count + count
+        self.low = np.minimum(self.low, np.where(known, rows, np.inf).min(0, initial=np.inf))
+        self.high = np.maximum(self.high, np.where(known, rows, -np.inf).max(0, initial=-np.inf))
+
+    @property
+    def mean(self) -> Any:
+        """A feature of one value only has exactly that mean, whatever sums were rounded to."""
+        np = self.np
+        return np.where(self.high == self.low, self.low, self._mean).astype(self.dtype)
+
+    @property
+    def std(self) -> Any:
+        """A feature of one value only has a deviation of 1."""
+        np = self.np
+        std = np.sqrt(self._squares / np.maximum(self.count, 1)).astype(self.dtype)
+        return np.where((self.high > self.low) & (std > 0), std, self.dtype(1))

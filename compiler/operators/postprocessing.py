@@ -1,0 +1,296 @@
+"""What stands behind an output: how scores become the answers that the artifact gives; and before an input,
+how what the artifact takes becomes what flows.
+
+Within the graph a class is its place, and yes or no 1 or 0. Outside they have names, or whole numbers of
+their own. The PyTorch form leaves names out; the artifact reads and writes them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dlc.compiler.definitions.parameter_types import Integer, Keyword, ListOf, Text
+from dlc.compiler.ir.types import INTEGERS, Classes, Tensor
+from dlc.compiler.operators.base import Operator, setting
+from dlc.compiler.operators.operands import (
+    CLOSE,
+    FLOAT_RANGES,
+    NAN_IS_GREATEST,
+    RANGES,
+    onnx_cast,
+    onnx_clip,
+    sample_axis,
+    torch_cast,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Postprocess(Operator, abstract=True):
+    public = False
+    takes = "any"
+    batchless = True
+
+
+class OfScores(Postprocess, abstract=True):
+    def torch(self, F, x):
+        return self.torch_float(F, torch_cast(F, x, self.operands[0].element, "float"))
+
+    def onnx(self, op, x):
+        return self.onnx_float(op, onnx_cast(op, x, self.operands[0].element, "float"))
+
+    @abstractmethod
+    def torch_float(self, F: Any, x: Any) -> Any:
+        raise NotImplementedError
+
+    @abstractmethod
+    def onnx_float(self, op: Any, x: Any) -> Any:
+        raise NotImplementedError
+
+
+class ClassNumber(OfScores):
+    """The number of the class with the highest score, the first of several
+    (torch `argmax`, ONNX `ArgMax`)."""
+
+    differs_on_nan = NAN_IS_GREATEST
+    axis: int = setting("the axis of the classes", Integer(), -1)
+
+    def type(self, scores: Tensor) -> Tensor:
+        axis = sample_axis(scores, self.axis)
+        shape = scores.shape[:axis] + scores.shape[axis + 1 :]
+        return Tensor("class", shape, Classes(scores.shape[axis]), scores.batched)
+
+    def torch_float(self, F, x):
+        return x.argmax(self.operands[0].axis(self.axis))
+
+    def onnx_float(self, op, x):
+        return op.ArgMax(x, axis=self.operands[0].axis(self.axis), keepdims=0)
+
+    def slack(self, np):
+        return among(np, self.operands[0].axis(self.axis))
+
+
+class LabelPostprocess(Postprocess, abstract=True):
+    """What a choice is called outside of the graph. `names` are the texts, where torch answers numbers."""
+
+    names: tuple[str, ...] = ()
+
+    def labels(self) -> tuple[str, ...] | tuple[int, ...]:
+        return self.names
+
+
+class ClassName(LabelPostprocess):
+    """The name of a class, by its place (torch: the place itself; ONNX `Gather`)."""
+
+    names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
+
+    def type(self, place: Tensor) -> Tensor:
+        return Tensor("string", place.shape, batched=place.batched)
+
+    def torch(self, F, place):
+        return place
+
+    def onnx(self, op, place):
+        return op.Gather(op.constant(list(self.names), "string"), place, axis=0)
+
+
+class ClassLabel(LabelPostprocess):
+    """The whole number that a class is called by, by its place (torch indexing, ONNX `Gather`)."""
+
+    numbers: tuple[int, ...] = setting("the numbers in order", ListOf(Integer()))
+
+    def labels(self):
+        return self.numbers
+
+    def type(self, place: Tensor) -> Tensor:
+        return Tensor("int64", place.shape, batched=place.batched)
+
+    def torch(self, F, place):
+        return F.tensor(self.numbers)[place]
+
+    def onnx(self, op, place):
+        return op.Gather(op.constant(list(self.numbers), "int64"), place, axis=0)
+
+
+class OfNames(Postprocess, abstract=True):
+    raw: ClassVar[str] = "string"  # the element of what it takes
+    names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
+
+    def torch(self, F, name):
+        return name
+
+    def from_text(self, np: Any, text: Any) -> Any:
+        places = {name: place for place, name in enumerate(self.names)}
+        found = [places.get(str(name), -1) for name in text.ravel()]
+        return np.array(found, np.int64).reshape(text.shape)
+
+
+class ClassIndex(OfNames):
+    """The place of a class, by its name; -1 for a name that is none (torch: places come in;
+    ONNX `LabelEncoder`)."""
+
+    def type(self, name: Tensor) -> Tensor:
+        return Tensor("class", name.shape, Classes(len(self.names), self.names), name.batched)
+
+    def onnx(self, op, name):
+        return name_number(op, name, self.names)
+
+
+class NumberIndex(Postprocess):
+    """The place of a class, by its whole number; -1 for a number that is none (torch `searchsorted`,
+    ONNX `LabelEncoder`; `where` for the numbers from 0 on)."""
+
+    raw: ClassVar[str] = "int64"
+    count: int = setting("how many classes", Integer(1))
+    numbers: tuple[int, ...] | None = setting("their numbers, in ascending order", ListOf(Integer()), None,
+                                              shown="from 0 on")  # fmt: skip
+
+    def type(self, number: Tensor) -> Tensor:
+        return Tensor("class", number.shape, Classes(self.count, self.numbers), number.batched)
+
+    def torch(self, F, number):
+        if self.numbers is None:
+            return F.where((number >= 0) & (number < self.count), number, -1)
+        numbers = F.tensor(self.numbers)
+        place = F.searchsorted(numbers, number).clamp(max=self.count - 1)
+        return F.where(numbers[place] == number, place, -1)
+
+    def onnx(self, op, number):
+        if self.numbers is not None:
+            places = list(range(self.count))
+            return op.ml.LabelEncoder(number, keys_int64s=list(self.numbers), values_int64s=places,
+                                      default_int64=-1)  # fmt: skip
+        zero, count, none = (op.constant(n, "int64") for n in (0, self.count, -1))
+        known = op.And(op.GreaterOrEqual(number, zero), op.Less(number, count))
+        return op.Where(known, number, none)
+
+
+class BinaryAnswer(OfScores):
+    """True where the score is at least 0 (torch `ge`, ONNX `GreaterOrEqual`)."""
+
+    def type(self, score: Tensor) -> Tensor:
+        return score.with_element("bool")
+
+    def torch_float(self, F, x):
+        return x >= 0
+
+    def onnx_float(self, op, x):
+        return op.GreaterOrEqual(x, op.constant(0.0, "float32"))
+
+    def slack(self, np):
+        return around(np, 0.0)
+
+
+class BinaryName(LabelPostprocess):
+    """The name for no or for yes (torch: the answer itself; ONNX `Cast` and `Gather`)."""
+
+    names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))
+
+    def type(self, answer: Tensor) -> Tensor:
+        return answer.with_element("string")
+
+    def torch(self, F, answer):
+        return answer
+
+    def onnx(self, op, answer):
+        return op.Gather(
+            op.constant(list(self.names), "string"), onnx_cast(op, answer, "bool", "int64"), axis=0
+        )
+
+
+class BinaryIndex(OfNames):
+    """True for the name of yes, the second (torch: 0 and 1 come in; ONNX `LabelEncoder` and `Equal`)."""
+
+    def type(self, name: Tensor) -> Tensor:
+        return name.with_element("bool")
+
+    def from_text(self, np, text):
+        return super().from_text(np, text) == 1
+
+    def onnx(self, op, name):
+        return op.Equal(name_number(op, name, self.names), op.constant(1, "int64"))
+
+
+class RoundTo(Postprocess):
+    """The nearest whole number, halves to the even one, held in the range of its element
+    (ONNX `Round`, `Clip`, `Cast`)."""
+
+    element: str = setting("the element of the result", Keyword(*INTEGERS))
+
+    def type(self, x: Tensor) -> Tensor:
+        return x.with_element(self.element)
+
+    def wide(self) -> str:
+        """The element in which it is rounded and clipped."""
+        x = self.operands[0]
+        return x.element if x.element == "float64" else "float" if x.is_float else "int64"
+
+    def range(self) -> tuple[Any, Any]:
+        return (RANGES if self.wide() == "int64" else FLOAT_RANGES)[self.element]
+
+    def torch(self, F, x):
+        x = torch_cast(F, x, self.operands[0].element, self.wide())
+        if self.wide() != "int64":
+            x = F.round(x)
+        return torch_cast(F, x.clamp(*self.range()), self.wide(), self.element)
+
+    def onnx(self, op, x):
+        wide = self.wide()
+        x = onnx_cast(op, x, self.operands[0].element, wide)
+        x = x if wide == "int64" else op.Round(x)
+        return onnx_cast(op, onnx_clip(op, x, *self.range(), wide), wide, self.element)
+
+    def slack(self, np):
+        """The next whole number will do where a value is as good as halfway to it,
+        and any for what is no number."""
+
+        def of(value: Any) -> Any:
+            value = value.astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                room = CLOSE * np.maximum(1, np.abs(value))
+                halfway = np.abs(value - np.floor(value) - 0.5) <= room
+            return np.select([np.isnan(value), np.isinf(value), halfway], [np.inf, 0, 1 + room], 0)
+
+        return of if self.operands[0].is_float else None
+
+
+class AtLeastHalf(OfScores):
+    """True where the value is at least 0.5 (torch `ge`, ONNX `GreaterOrEqual`)."""
+
+    def type(self, x: Tensor) -> Tensor:
+        return x.with_element("bool")
+
+    def torch_float(self, F, x):
+        return x >= 0.5
+
+    def onnx_float(self, op, x):
+        return op.GreaterOrEqual(x, op.constant(0.5, "float32"))
+
+    def slack(self, np):
+        return around(np, 0.5)
+
+
+def around(np: Any, threshold: float) -> Callable[[Any], Any]:
+    """Either answer will do where a score is as good as the one at which it turns."""
+    return lambda score: np.where(np.abs(score.astype(np.float64) - threshold) > CLOSE, 0, np.inf)
+
+
+def among(np: Any, axis: int) -> Callable[[Any], Any]:
+    """Any place will do where the best two scores along the axis are as good as equal."""
+
+    def of(scores: Any) -> Any:
+        best = np.moveaxis(np.sort(scores.astype(np.float64), axis), axis, 0)
+        if len(best) < 2:
+            return np.zeros(best.shape[1:])
+        with np.errstate(invalid="ignore"):
+            return np.where(best[-1] - best[-2] > CLOSE * np.maximum(1, np.abs(best[-1])), 0, np.inf)
+
+    return of
+
+
+def name_number(op: Any, name: Any, names: tuple[str, ...]) -> Any:
+    """The place of a text in a list, -1 if it is not there."""
+    places = list(range(len(names)))
+    return op.ml.LabelEncoder(name, keys_strings=list(names), values_int64s=places, default_int64=-1)

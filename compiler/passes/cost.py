@@ -1,0 +1,41 @@
+"""What a graph costs: numbers to learn, and arithmetic for one sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.dims.dim import product, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Graph, Node, Weight
+    from dlc.compiler.program import CompiledProgram
+
+
+def parameters(graph: Graph) -> Size:
+    """How many numbers are learnt."""
+    return total(weight_size(w) for w in graph.weights if w.trainable)
+
+
+def weight_size(weight: Weight) -> Size:
+    return product(weight.value.type.shape)
+
+
+def multiply_adds(nodes: Iterable[Node]) -> Size:
+    """Multiplications with an addition, for one sample."""
+    return total(node.operator.multiply_adds() for node in nodes)
+
+
+def flops(program: CompiledProgram) -> Size:
+    """Floating-point operations of one sample at inference, as PyTorch's flop counter has them: two for each
+    multiplication with an addition, and none for the rest."""
+    from dlc.compiler.passes import specialize
+
+    return multiply_adds(specialize.inference(program).nodes) * 2
+
+
+def spell(size: Size) -> str:
+    """`61_706`, or an expression of free dimensions."""
+    return f"{size:_}" if isinstance(size, int) else str(size)

@@ -1,0 +1,64 @@
+"""The terms of a loss, each with the output that it is of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from dlc.compiler.ir.graph import Node, Output, Value
+
+SEVERAL = ""  # no name of an output
+
+
+def by_output(nodes: Sequence[Node], loss: Value, outputs: Iterable[Output]) -> dict[str, tuple[Value, ...]]:
+    """The terms of a sum by output; none where one of them is of no output or of several, or all of one.
+
+    A term is of an output if every loss in it reads what flows into that output, or its target.
+    """
+    owners, found = owners_of(nodes, outputs), {}
+    for term in terms(nodes, loss):
+        owner = owners.get(term, SEVERAL)
+        if owner == SEVERAL:
+            return {}
+        found.setdefault(owner, []).append(term)
+    return {output: tuple(own) for output, own in found.items()} if len(found) > 1 else {}
+
+
+def terms(nodes: Sequence[Node], loss: Value) -> Iterator[Value]:
+    """The terms of a sum as they stand in it, from left to right; of the mean of a sum they are the same."""
+    producers, left = {v: node for node in nodes for v in node.results}, [loss]
+    while left:
+        value = left.pop()
+        node = producers.get(value)
+        if node is not None and node.operator.sums:
+            left += reversed(node.operands)
+        else:
+            yield value
+
+
+def owners_of(nodes: Sequence[Node], outputs: Iterable[Output]) -> dict[Value, str]:
+    """The output that each loss, and what is computed of losses, is of."""
+    named: dict[Value, str] = {}
+    for output in outputs:
+        for value in {output.scores, output.flowed, output.target_value}:
+            if value is not None:
+                named[value] = SEVERAL if value in named else output.name
+    found: dict[Value, str] = {}
+    for node in nodes:
+        owner = owner_of(node, found, named)
+        if owner is not None:
+            found.update(dict.fromkeys(node.results, owner))
+    return found
+
+
+def owner_of(node: Node, found: dict[Value, str], named: dict[Value, str]) -> str | None:
+    """The output of a node; none where there is no loss in it."""
+    known = {found[value] for value in node.operands if value in found}
+    if node.operator.family == "loss":
+        read = {named[value] for value in node.operands if value in named}
+        known |= (read - {SEVERAL}) or {SEVERAL}
+    if not known:
+        return None
+    return known.pop() if len(known) == 1 else SEVERAL

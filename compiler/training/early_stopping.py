@@ -1,0 +1,95 @@
+"""Early stopping: when training ends before its last epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.definitions.definition import Definition, setting
+from dlc.compiler.definitions.parameter_types import Integer, Number, ParameterType, Reject
+from dlc.compiler.training.figures import spoken
+
+if TYPE_CHECKING:
+    from dlc.compiler import syntax
+
+WATCHED = ("train", "validation")
+
+
+class Figure(ParameterType):
+    """A figure of an epoch, written as `expect` writes it: `validation.loss`, `train.accuracy`,
+    `validation.OUTPUT.f1`. Whether there is such a metric is for the elaborator to see."""
+
+    def describe(self) -> str:
+        return "a figure such as `validation.loss` or `validation.accuracy`"
+
+    def read(self, expr: syntax.Expr) -> str | None:
+        from dlc.compiler import syntax
+
+        if isinstance(expr, syntax.Name):
+            return expr.id
+        if isinstance(expr, syntax.Attribute):
+            before = self.read(expr.value)
+            return before and f"{before}.{expr.name}"
+        return None
+
+    def accept(self, value):
+        if not isinstance(value, str):
+            raise self.mismatch(value)
+        part, dot, figure = value.partition(".")
+        if part == "test":
+            raise Reject("the test rows take no part in training", code="E0408",
+                         help=f"write `validation.{figure or 'loss'}`")  # fmt: skip
+        if part not in WATCHED or not dot:
+            meant = spoken(value, "validation")
+            raise Reject(f"expected {self.describe()}, found `{value}`", code="E0403",
+                         help=f"write `{meant}`" if meant else "")  # fmt: skip
+        return value
+
+
+class FigureComparison(ParameterType):
+    """A comparison of figures of an epoch, as `expect` has them: the elaborator makes an `Expectation` of it
+    once it knows what is measured."""
+
+    def describe(self) -> str:
+        return "a comparison such as `train.loss <= 0.01`"
+
+    def read(self, expr: syntax.Expr) -> syntax.Expr | None:
+        from dlc.compiler import syntax
+
+        return expr if isinstance(expr, (syntax.Binary, syntax.Attribute, syntax.Name)) else None
+
+    def accept(self, value):
+        from dlc.compiler import syntax
+
+        if not isinstance(value, syntax.Expr):
+            raise self.mismatch(value)
+        return value
+
+
+class Stopping(Definition, family="stopping", what="a rule for stopping early"):
+    pass
+
+
+class Patience(Stopping):
+    """Stop after `n` epochs without a better figure, and keep the weights of the best epoch."""
+
+    usage = "patience(5)"
+
+    n: int = setting("epochs to wait", Integer(1))
+    on: str = setting("what is watched", Figure(), "validation.loss", keyword=True)
+    min_delta: float = setting("a better figure is better by more than this", Number(minimum=0), 0,
+                               keyword=True)  # fmt: skip
+
+    @property
+    def part(self) -> str:
+        """`validation` or `train`."""
+        return self.on.partition(".")[0]
+
+    @property
+    def figure(self) -> str:
+        """`loss`, `accuracy`, `OUTPUT.accuracy`."""
+        return self.on.partition(".")[2]
+
+    @property
+    def never_better(self) -> str:
+        """What is wrong where no epoch is the best."""
+        return f"`{self.on}` was no finite number after any epoch: none is the best"

@@ -1,0 +1,295 @@
+"""What the file of an artifact may hold, looked at before anything is built of it.
+
+It may come from anyone, and is refused for any field, operator or size that dlc does not write. So it has no
+loops, no graphs within graphs, no functions and no file outside of its folder, and its weights are as large
+as it says.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import reading
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.lower.onnx_operators import WRITTEN
+from dlc.runtime.artifact.metadata import Metadata, from_texts
+from dlc.runtime.artifact.protobuf import BYTES, FOUR, VARINT, fields, varint
+from dlc.runtime.errors import ArtifactError
+from dlc.runtime.strict_json import MAX_TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dlc.runtime.artifact.protobuf import Buffer, Place
+
+    Fields = dict[str, list[Any]]
+
+MAX_FILE = 2**31 - 1  # bytes; protobuf ends here
+MAX_PARTS = 1_000_000  # fields of the file, those of ITEMS not counted
+MAX_ITEMS = 5_000_000  # such as the names of classes
+ITEMS = ("dims", "string_data", "floats", "ints", "strings")
+MAX_RANK = 64
+
+NUMBER, REAL, TEXT = "number", "real", "text"
+WIRES = {NUMBER: (VARINT, BYTES), REAL: (FOUR, BYTES), TEXT: (BYTES,)}
+GRAPH, NODE, ATTRIBUTE, TENSOR = "GraphProto", "NodeProto", "AttributeProto", "TensorProto"
+OPSET, ENTRY = "OperatorSetIdProto", "StringStringEntryProto"
+VALUE, TYPE, OF_TENSOR = "ValueInfoProto", "TypeProto", "Tensor"
+# The messages of ONNX with the fields that dlc writes, and such as change nothing: their names, and what they
+# hold, by number.
+LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
+    "ModelProto": {
+        1: ("ir_version", NUMBER), 2: ("producer_name", TEXT), 3: ("producer_version", TEXT),
+        4: ("domain", TEXT), 5: ("model_version", NUMBER), 6: ("doc_string", TEXT), 7: ("graph", GRAPH),
+        8: ("opset_import", OPSET), 14: ("metadata_props", ENTRY),
+    },
+    OPSET: {1: ("domain", TEXT), 2: ("version", NUMBER)},
+    ENTRY: {1: ("key", TEXT), 2: ("value", TEXT)},
+    GRAPH: {
+        1: ("node", NODE), 2: ("name", TEXT), 5: ("initializer", TENSOR), 10: ("doc_string", TEXT),
+        11: ("input", VALUE), 12: ("output", VALUE), 13: ("value_info", VALUE), 16: ("metadata_props", ENTRY),
+    },
+    NODE: {
+        1: ("input", TEXT), 2: ("output", TEXT), 3: ("name", TEXT), 4: ("op_type", TEXT),
+        5: ("attribute", ATTRIBUTE), 6: ("doc_string", TEXT), 7: ("domain", TEXT),
+        9: ("metadata_props", ENTRY),
+    },
+    ATTRIBUTE: {
+        1: ("name", TEXT), 2: ("f", REAL), 3: ("i", NUMBER), 4: ("s", TEXT), 7: ("floats", REAL),
+        8: ("ints", NUMBER), 9: ("strings", TEXT), 13: ("doc_string", TEXT), 20: ("type", NUMBER),
+    },
+    TENSOR: {
+        1: ("dims", NUMBER), 2: ("data_type", NUMBER), 6: ("string_data", TEXT), 8: ("name", TEXT),
+        9: ("raw_data", TEXT), 12: ("doc_string", TEXT), 13: ("external_data", ENTRY),
+        14: ("data_location", NUMBER), 16: ("metadata_props", ENTRY),
+    },
+    VALUE: {1: ("name", TEXT), 2: ("type", TYPE), 3: ("doc_string", TEXT), 4: ("metadata_props", ENTRY)},
+    TYPE: {1: ("tensor_type", OF_TENSOR), 6: ("denotation", TEXT)},
+    OF_TENSOR: {1: ("elem_type", NUMBER), 2: ("shape", "TensorShapeProto")},
+    "TensorShapeProto": {1: ("dim", "Dimension")},
+    "Dimension": {1: ("dim_value", NUMBER), 2: ("dim_param", TEXT), 3: ("denotation", TEXT)},
+}  # fmt: skip
+KEPT = (OPSET, ENTRY, TYPE, OF_TENSOR)  # for the messages that hold them
+# Bytes of a value, by the number of its element in ONNX.
+SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
+STRING = 8  # the number of text
+BESIDE = 1  # where data lie that are not in the file
+
+
+@dataclass
+class Contents:
+    """`weights` are the bytes of all weights, `longest` those of the longest text that an answer may be."""
+
+    weights: int = 0
+    longest: int = 0
+    takes_text: bool = False
+
+
+def look_at(path: Path, *, whole: bool = True) -> tuple[Metadata, Contents]:
+    """What an artifact says of itself and, unless that is enough, what its graph holds.
+    `ArtifactError` if dlc did not write it."""
+    try:
+        with opened(path) as look:
+            return from_texts(look.metadata()), look.graph() if whole else look.contents
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArtifactError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ArtifactError(f"{path} {reading.why(error)}") from None
+    except ValueError as error:
+        raise no_artifact(path, str(error)) from None
+
+
+def no_artifact(path: Path, why: str) -> ArtifactError:
+    return ArtifactError(f"{path} is no artifact of dlc: {why}")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[ModelScan]:
+    """The file of an artifact, to be looked at. OSError, and ValueError if it is no ONNX file."""
+    with reading.open_file(path, MAX_FILE) as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise ValueError("it is empty")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            yield ModelScan(content, path.parent)
+
+
+class ModelScan:
+    """One pass over the bytes of a model."""
+
+    def __init__(self, content: Buffer, folder: Path) -> None:
+        self._content, self._folder = content, folder
+        self._parts = self._items = 0
+        self.contents = Contents()
+        place = (0, len(content))
+        self._model = self._message("ModelProto", place, opaque=GRAPH)
+
+    def metadata(self) -> dict[str, str]:
+        """The metadata of the model. ValueError if it is too long, or no text."""
+        found: dict[str, str] = {}
+        entries = self._model.get("metadata_props", [])
+        if (
+            sum(_length(place) for entry in entries for places in entry.values() for place in places)
+            > MAX_TEXT
+        ):
+            raise ValueError(f"its metadata takes more than {MAX_TEXT:_} bytes")
+        for entry in entries:
+            name, text = self._entry(entry)
+            if name in found:
+                raise ValueError(f"its metadata has two texts `{shorten(name)}`")
+            found[name] = text
+        return found
+
+    def graph(self) -> Contents:
+        """What is in the graph. ValueError for anything that dlc does not write."""
+        for opset in self._model.get("opset_import", []):
+            if (domain := self._text_of(opset, "domain")) not in WRITTEN:
+                raise ValueError(f"it has operators of `{shorten(domain)}`, and dlc writes none of those")
+        for place in self._model.get("graph", []):
+            self._message(GRAPH, place)
+        return self.contents
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    def _message(self, kind: str, place: Place, opaque: str = "") -> Fields:
+        """The fields of a message by name; each of the messages in it is looked at as it is passed."""
+        found: Fields = {}
+        for number, wire, value in fields(self._content, place):
+            name, what = LAYOUT[kind].get(number, ("", ""))
+            if wire not in WIRES.get(what, (BYTES,)) or not name:
+                raise ValueError(f"its {kind} holds what dlc does not write (field {number})")
+            self._count(name)
+            if what in WIRES:
+                packed = wire == BYTES and what == NUMBER
+                values = self._numbers(value, name) if packed and isinstance(value, tuple) else [value]
+                found.setdefault(name, []).extend(values)
+            elif what == opaque:
+                found.setdefault(name, []).append(value)
+            elif isinstance(value, tuple):
+                self._part(kind, name, what, value, found)
+        return found
+
+    def _part(self, kind: str, name: str, what: str, place: Place, found: Fields) -> None:
+        part = self._message(what, place)
+        if what == NODE:
+            self._node(part)
+        elif what == ATTRIBUTE:
+            self._attribute(part)
+        elif what == TENSOR:
+            self._tensor(part)
+        elif kind == GRAPH and name == "input":
+            self._input(part)
+        if what in KEPT:
+            found.setdefault(name, []).append(part)
+
+    def _count(self, name: str) -> None:
+        if name in ITEMS:
+            self._items += 1
+        else:
+            self._parts += 1
+        if self._parts > MAX_PARTS or self._items > MAX_ITEMS:
+            raise ValueError(
+                f"it has more than {MAX_PARTS:_} parts, or {MAX_ITEMS:_} names and numbers in lists"
+            )
+
+    def _numbers(self, place: Place, name: str) -> list[int]:
+        """Whole numbers without fields of their own."""
+        at, end = place
+        found = []
+        while at < end:
+            number, at = varint(self._content, at, end)
+            found.append(number)
+            self._count(name)
+        return found
+
+    def _node(self, node: Fields) -> None:
+        name, domain = self._text_of(node, "op_type"), self._text_of(node, "domain")
+        if name not in WRITTEN.get(domain, ()):
+            raise ValueError(f"it has the operator `{shorten(name)}`, which dlc does not write")
+
+    def _attribute(self, attribute: Fields) -> None:
+        self._texts(*attribute.get("s", ()), *attribute.get("strings", ()))
+        if self._text_of(attribute, "name") == "to" and STRING in attribute.get("i", ()):
+            raise ValueError("it turns numbers into text, which dlc does not write")
+
+    def _input(self, value: Fields) -> None:
+        types = [t for of in value.get("type", ()) for t in of.get("tensor_type", ())]
+        self.contents.takes_text |= any(STRING in t.get("elem_type", ()) for t in types)
+
+    def _tensor(self, tensor: Fields) -> None:
+        """A weight or a constant is as large as its shape says."""
+        shape, element = tensor.get("dims", []), tensor.get("data_type", [0])[-1]
+        if len(shape) > MAX_RANK or (element not in SIZES and element != STRING):
+            raise ValueError("it has a weight of no known type")
+        count, texts = prod(shape), tensor.get("string_data", [])
+        stored = sum(map(_length, tensor.get("raw_data", ())))
+        size = 0 if element == STRING else count * SIZES[element]
+        if tensor.get("data_location", [0])[-1] == BESIDE:
+            self._beside(tensor, size)
+            stored += size
+        if stored != size or len(texts) != (count if element == STRING else 0):
+            raise ValueError("it has a weight that is not as large as it says")
+        self._texts(*texts)
+        self.contents.weights += size
+
+    def _beside(self, tensor: Fields, size: int) -> None:
+        """Data in another file are within it, and that file lies in the folder of this one."""
+        entries = dict(self._entry(entry) for entry in tensor.get("external_data", []))
+        location = entries.get("location", "")
+        path = self._folder / location
+        if (
+            os.path.basename(location) != location
+            or location in ("", ".", "..")
+            or set(location) & {"\\", ":"}
+        ):
+            raise ValueError(f"it has weights in '{shorten(location, 80)}', which is no file beside it")
+        if path.is_symlink():
+            raise ValueError(f"it has weights in {shorten(location, 80)}, which is a link")
+        offset, length = entries.get("offset", "0"), entries.get("length", str(size))
+        whole = all(text.isascii() and text.isdecimal() and len(text) < 20 for text in (offset, length))
+        try:
+            if not whole or int(length) != size or int(offset) + size > reading.check(path):
+                raise ValueError(
+                    f"it has a weight in {shorten(location, 80)} that is not as large as it says"
+                )
+        except FileNotFoundError:
+            raise ValueError(
+                f"the file {shorten(location, 80)}, which holds its weights, is not beside it"
+            ) from None
+        except OSError as error:
+            raise ValueError(
+                f"it has weights in {shorten(location, 80)}, which {reading.why(error)}"
+            ) from None
+
+    def _entry(self, entry: Fields) -> tuple[str, str]:
+        return self._text_of(entry, "key"), self._text_of(entry, "value")
+
+    # --- texts --------------------------------------------------------------------------------------------
+
+    def _texts(self, *places: Place) -> None:
+        """Texts that an answer may be."""
+        for place in places:
+            self._text(place)
+            self.contents.longest = max(self.contents.longest, _length(place))
+
+    def _text_of(self, message: Fields, name: str) -> str:
+        """The text in a field of a message, empty if it has none; of several the last counts."""
+        return self._text(message.get(name, [(0, 0)])[-1])
+
+    def _text(self, place: Place) -> str:
+        start, end = place
+        if end - start > MAX_TEXT:
+            raise ValueError(f"it holds a text longer than {MAX_TEXT:_} bytes")
+        try:
+            return self._content[start:end].decode()
+        except UnicodeDecodeError:
+            raise ValueError("it holds a text that is not in UTF-8") from None
+
+
+def _length(place: Place) -> int:
+    return place[1] - place[0]

@@ -1,0 +1,54 @@
+"""The rows that a caller gives, or that the spec names, opened for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definitions.sections import DataSource
+from dlc.runtime import data as rows_of
+from dlc.runtime.data.source import Opened
+from dlc.runtime.python_arguments import path_of
+from dlc.runtime.training import length_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from dlc.program import Program as Face
+    from dlc.runtime.data import Dataset
+
+
+def source_from(given: Any) -> Path | DataSource | Opened | None:
+    """What a caller may name as rows: a path, a source as a spec has it, a dict of arrays, a frame, or none
+    for that of the spec."""
+    if given is None:
+        return None
+    if isinstance(given, (str, Path)):
+        return path_of(given, "the path of the data")
+    if isinstance(given, (DataSource, Opened)):
+        return given
+    if isinstance(given, Mapping):
+        from dlc.runtime.data.sources.arrays import ArraySource
+
+        unnamed = next((name for name in given if not isinstance(name, str)), None)
+        if unnamed is not None:
+            raise TypeError(f"data is a dict of arrays by their names, and {unnamed!r} is no name")
+        return ArraySource(given)
+    from dlc.runtime.data.sources.frames import frame_help, is_frame, open_frame
+
+    if is_frame(given):
+        return open_frame(given)
+    raise TypeError(
+        f"data is a path, a frame or a dict of arrays, not {type(given).__name__}{frame_help(given)}"
+    )
+
+
+def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> Dataset:
+    """The rows of a program, only some fields of them if those are given; its classes are
+    learnt first where the spec leaves them open."""
+    source = source_from(given)
+    face.learn(rows_of.facts(face.compiled, face.folder, source=source, fields=fields))
+    dataset = rows_of.load(face.compiled, face.folder, source=source, fields=fields)
+    length_limits.check(face.compiled, dataset)
+    return dataset

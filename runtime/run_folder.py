@@ -1,0 +1,357 @@
+"""The folder of a run: `runs/NAME/TIME/`, and `latest` beside it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shlex
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.compiler import name_of, read_source, reading
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.program import Facts
+from dlc.runtime.errors import ArtifactError
+from dlc.runtime.files import append, write
+from dlc.runtime.strict_json import MAX_TEXT, is_table, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from dlc.compiler.diagnostics.source import Source
+    from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.metrics import CountTable
+    from dlc.runtime.training.history import Epoch, Trained
+    from dlc.runtime.training.training_plan import TrainingPlan
+
+SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = KEPT = (
+    "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json", "tables.json",
+    "data.json", "rows.safetensors", "figures.json",
+)  # fmt: skip
+LATEST = "latest"
+OTHER_FOLDER = "name another folder with `--out`"
+MAX_POINTER = 255  # bytes of `latest` where it is a text
+SAVED = 2.0  # seconds between two savings of weights that got better, at least
+
+
+class Run:
+    """One run's folder; a listener of the training. Every file is written under another name
+    and then renamed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.unpointed: Diagnostic | None = unpointed(folder)  # the warning where `latest` cannot point to it
+        self._waiting: Callable[[], Mapping[str, np.ndarray]] | None = None
+        self._saved = -SAVED
+
+    @classmethod
+    def create(cls, root: Path, name: str, now: datetime | None = None) -> Run:
+        """A new folder for a run of the spec of this name. `latest` points to it once it holds weights.
+        `CompileError` if no folder can be made there."""
+        stamp = (now or datetime.now()).strftime("%Y-%m-%dT%H-%M-%S")
+        try:
+            (root / name).mkdir(parents=True, exist_ok=True)
+            for number in count(1):
+                with suppress(FileExistsError):
+                    folder = root / name / (stamp if number == 1 else f"{stamp}-{number}")
+                    folder.mkdir()
+                    return cls(folder)
+        except OSError as error:
+            raise unmade(root / name, error) from None
+        raise AssertionError("one of so many names is free")
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def write(self, name: str, content: bytes) -> Path:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write(path, content)
+
+    def write_spec(self, program: CompiledProgram) -> None:
+        """The spec as `model.dl`, the files that it imports, and in `spec.json` what else made the program:
+        params, classes that were learnt, and which file is where."""
+        files = {program.source.name: SPEC}
+        for source in program.sources:
+            if source.name not in files:
+                files[source.name] = place_for(source.name, {*files.values(), *KEPT})
+        for source in program.sources:
+            self.write(files[source.name], source.text.encode())
+        classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
+        info = {
+            "name": program.source.name,
+            "params": dict(program.params),
+            "files": files,
+            "classes": classes,
+        }
+        self.write(INFO, as_json(info))
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """What stops a run within says which weights it leaves, and the command that goes on with them."""
+        try:
+            yield
+        except Exception as error:
+            if self.path(WEIGHTS).is_file():
+                error.add_note(self._left(error))
+            raise
+
+    def _left(self, error: Exception) -> str:
+        """Which weights a run leaves that was stopped, and the command that goes on with them."""
+        weights, full = self.path(WEIGHTS), isinstance(error, OSError) and error.errno == errno.ENOSPC
+        kept = f"the weights are in {weights}"
+        if isinstance(error, OSError) and error.filename == str(weights):
+            kept = f"the weights in {weights} are those of an earlier epoch"
+        go_on = how_to_export(self.folder)
+        return f"make room first; {kept}; then {go_on}" if full else f"{kept}; {go_on}"
+
+    def write_weights(self, weights: Mapping[str, np.ndarray]) -> Path:
+        from safetensors.numpy import save
+
+        path = self.write(WEIGHTS, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
+        if self.unpointed is None:
+            try:
+                point(self.folder.parent / LATEST, self.folder.name)
+            except OSError as error:
+                self.unpointed = unpointed(self.folder, error)
+        return path
+
+    # --- as a listener ------------------------------------------------------------------------------------
+
+    def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None:
+        self.write_spec(program)
+
+    def step(self, step: int) -> None:
+        """Nothing is written within an epoch."""
+
+    def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        append(self.path(METRICS), as_json(epoch.record(), indent=None))
+        if epoch.best:
+            self._waiting = weights
+        if self._waiting is not None and time.monotonic() - self._saved >= SAVED:
+            self.write_weights(self._waiting())
+            self._waiting, self._saved = None, time.monotonic()
+
+    def end(self, trained: Trained) -> None:
+        self._waiting = None
+        self.write_weights(trained.weights)
+        if any(trained.tables.values()):
+            self.write(TABLES, as_json({part: records(of) for part, of in trained.tables.items()}, None))
+
+
+def records(tables: Mapping[str, CountTable]) -> dict[str, Any]:
+    """Tables as plain values that JSON knows."""
+    return {name: {"labels": t.labels, "counts": t.counts} for name, t in tables.items()}
+
+
+def how_to_export(folder: Path) -> str:
+    """The command that makes the model of a run that has none."""
+    run, model = shlex.quote(str(folder)), shlex.quote(str(folder / MODEL))
+    return f"`dlc export {run} -o {model}` makes the model of them"
+
+
+def model_at(path: Path) -> Path:
+    """The file of a model: the one at the path, or that of a run's folder. `ArtifactError` says what to do
+    where there is none."""
+    path = run_at(path)
+    folder = path.parent if path.name == MODEL and not path.exists() else path
+    if (folder / MODEL).is_file():
+        return folder / MODEL
+    if (folder / INFO).is_file():
+        raise ArtifactError(how_far(folder))
+    if path.is_dir():
+        raise ArtifactError(f"{path} is a folder, and there is no file {MODEL} in it{latest_in(path)}")
+    try:
+        with reading.open_file(path) as file:
+            begin = file.read(1000)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArtifactError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ArtifactError(f"{path} {reading.why(error)}") from None
+    if not begin:
+        raise ArtifactError(f"{path} is empty")
+    if path.suffix == ".dl" and begin.isascii() and b"\0" not in begin:
+        raise ArtifactError(
+            f"{path} is a spec, and a model is wanted: `dlc train {shlex.quote(str(path))}` makes one"
+        )
+    if reading.held(path) == reading.WEIGHTS:
+        raise ArtifactError(f"{path} holds weights, and a model is wanted: {how_to_make(path)}")
+    return path
+
+
+def how_to_make(weights: Path) -> str:
+    """The command that makes a model of a file of weights."""
+    if weights.name == WEIGHTS and weights.with_name(INFO).is_file():
+        return how_to_export(weights.parent)
+    return f"`dlc export f.dl --weights {shlex.quote(str(weights))}` makes one of them"
+
+
+def parts_of(model: Path) -> list[Path]:
+    """The files of a model: itself, the weights beside it, and those of the run that it lies in."""
+    run = [model.with_name(name) for name in KEPT] if model.with_name(INFO).is_file() else []
+    return [model, model.with_name(f"{model.name}.data"), *run]
+
+
+def how_far(run: Path) -> str:
+    """How far a run without a model came, and how to go on."""
+    if (run / WEIGHTS).is_file():
+        return f"{run} holds weights and no model yet: {how_to_export(run)}"
+    spec = str(read_json(run / INFO).get("name", "SPEC"))
+    again = f"`dlc train {shlex.quote(spec)}` begins anew"
+    return f"{run} holds no weights and no model yet: {again}"
+
+
+def latest_in(folder: Path) -> str:
+    """What may be meant by the folder of several runs."""
+    return f"; did you mean {folder / LATEST}?" if (folder / LATEST).exists() else ""
+
+
+def run_at(path: Path) -> Path:
+    """A path to a run or to a file in it; in place of `latest`, where it is a text, the folder that it names.
+    `ArtifactError` where the text names a folder that is not there."""
+    pointer = next((p for p in (path, path.parent) if p.name == LATEST and p.is_file()), None)
+    if pointer is None:
+        return path
+    try:
+        name = reading.read_text(pointer, MAX_POINTER).removesuffix("\n")
+    except (OSError, ValueError):
+        return path
+    if not name.isprintable() or PurePath(name).name != name or name in ("", ".."):
+        return path  # no pointer, but some other file of that name
+    folder = pointer.parent / name
+    if not os.path.isdir(folder):
+        raise ArtifactError(f"{pointer} names the run {name}, and there is no such folder beside it")
+    return folder / path.relative_to(pointer)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The spec of a run: what `dlc.compiler.compile` takes."""
+
+    source: Source
+    params: Mapping[str, Any]
+    facts: Facts
+    read: Callable[[Source, str], Source]
+
+
+def read_spec(folder: Path) -> Spec:
+    """The spec as it was run; imports are read from the folder, wherever they came from. `ArtifactError`
+    where it cannot be read."""
+    from dlc.runtime.artifact.metadata import classes_from_json
+
+    info = read_json(folder / INFO)
+    name: Any = info.get("name")
+    params: Any = info.get("params")
+    files: Any = info.get("files")
+    classes: Any = info.get("classes")
+    tables = is_table(params, object) and is_table(files, str) and is_table(classes, dict)
+    if not isinstance(name, str) or not tables:
+        raise unreadable(folder, f"{INFO} is not as dlc writes it")
+    if not all(map(is_within, files.values())):
+        raise unreadable(folder, f"{INFO} tells of files outside of the folder")
+    try:
+        facts = Facts({n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()})
+    except (KeyError, ValueError):
+        raise unreadable(folder, f"{INFO} tells of classes that are none") from None
+    try:
+        source = read_source(folder / SPEC, name)
+    except OSError as error:
+        raise unreadable(folder, f"{SPEC} {reading.why(error)}") from None
+    except ValueError as error:
+        raise unreadable(folder, str(error)) from None
+
+    def read(importing: Source, path: str) -> Source:
+        name = name_of(importing, path)
+        if name not in files:
+            raise FileNotFoundError(2, "not among the files of the run", name)
+        return read_source(folder / files[name], name)
+
+    return Spec(source, params, facts, read)
+
+
+def is_within(place: str) -> bool:
+    """Whether a path leads to a place within the folder that it is relative to."""
+    return not PurePosixPath(place).is_absolute() and ".." not in PurePosixPath(place).parts
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of a run says; nothing where it is not there. `ArtifactError` where it cannot be read."""
+    try:
+        found = parse(reading.read_text(path, MAX_TEXT))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise unreadable(path.parent, f"{path.name} {reading.why(error)}") from None
+    except ValueError as error:
+        why = "no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        raise unreadable(path.parent, f"{path.name} is {why}") from None
+    if not isinstance(found, dict):
+        raise unreadable(path.parent, f"{path.name} is not as dlc writes it")
+    return found
+
+
+def unreadable(folder: Path, why: str) -> ArtifactError:
+    return ArtifactError(f"{folder} is no run that can be read: {why}")
+
+
+def point(pointer: Path, name: str) -> None:
+    """Make `latest` point to a folder beside it: a link, or a text file where links are not allowed."""
+    unfinished = pointer.with_name(f".{pointer.name}.{os.getpid()}")
+    try:
+        unfinished.symlink_to(name, target_is_directory=True)
+        os.replace(unfinished, pointer)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        write(pointer, f"{name}\n".encode())
+
+
+def unpointed(folder: Path, error: OSError | None = None) -> Diagnostic | None:
+    """The warning that `latest` cannot point to a run: it is a folder, or cannot be written."""
+    pointer = folder.parent / LATEST
+    if pointer.is_dir() and not pointer.is_symlink():
+        why = f"{pointer} is a folder"
+    elif error is not None:
+        why = f"{pointer}: {(error.strerror or str(error)).lower()}"
+    else:
+        return None
+    help = "the run itself is kept; move what is there away, and the next run makes it anew"
+    return Diagnostic("W0801", f"{why}, so it does not point to this run", (), help=help)
+
+
+def unmade(folder: Path, error: OSError) -> CompileError:
+    """The error that a folder of runs cannot be made."""
+    way = (*reversed(folder.parents), folder)
+    place = next((p for p in way if (p.is_symlink() or p.exists()) and not p.is_dir()), None)
+    if place is None:
+        why, help = f"{folder}: {(error.strerror or str(error)).lower()}", OTHER_FOLDER
+    elif place.is_symlink():
+        why = f"{place} is a link to {os.readlink(place)}, which is no folder"
+        way = "remove the link" if error.errno == errno.ELOOP else "make the folder that it leads to"
+        help = f"{way}, or {OTHER_FOLDER}"
+    else:
+        why, help = f"{place} is no folder", OTHER_FOLDER
+    return CompileError.of("E0813", f"no run can be kept here: {why}", help=help)
+
+
+def place_for(name: str, taken: set[str]) -> str:
+    """Where an imported file lies in the folder: its own path, or a free one in `imports`."""
+    path = PurePosixPath(name)
+    if is_within(name) and str(path) not in taken:
+        return str(path)
+    number, place = 1, f"imports/{path.name}"
+    while place in taken:
+        number += 1
+        place = f"imports/{path.stem}_{number}{path.suffix}"
+    return place
+
+
+def as_json(value: Any, indent: int | None = 2) -> bytes:
+    return (json.dumps(value, indent=indent, allow_nan=False, default=str) + "\n").encode()

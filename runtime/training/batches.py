@@ -1,0 +1,162 @@
+"""Rows as tensors: the batches that a pass over them is made of, and the passes of a training."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from dlc.compiler.definitions.sections import NormalField
+from dlc.runtime.training.device import free_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dlc.runtime.data.rows import Rows
+    from dlc.runtime.training.training_plan import TrainingPlan
+
+CHUNK = 4 << 20  # bytes that are gathered at once
+SHARE = 0.4  # of a GPU's free memory that rows may take
+
+
+class Loader:
+    """The fields of rows that a form of the graph reads, as tensors on a device.
+
+    Rows that are held in memory become tensors once; others are brought batch by batch. `shapes` are the
+    sample shapes of fields that are drawn anew for every batch.
+    """
+
+    def __init__(self, rows: Rows, fields: Sequence[str], device: torch.device,
+                 shapes: dict[str, tuple[int, ...]],
+                 generator: torch.Generator | None = None) -> None:  # fmt: skip
+        self.fields, self.device = list(fields), device
+        self._rows, self._shapes, self._generator = rows, shapes, generator
+        self._read = [name for name in fields if name not in rows.drawn]
+        held = rows.held()
+        self._resident = None if held is None else Resident([held[n] for n in self._read], device)
+
+    def batches(
+        self, sizes: Sequence[int], order: np.ndarray | None = None, start: int = 0
+    ) -> Iterator[list[torch.Tensor]]:
+        """Batches of these sizes, from number `start` on, the rows in this order (as they stand if none),
+        each a tensor for every field."""
+        source = self._streamed if self._resident is None else self._resident.batches
+        read = source(sizes, order, start)
+        return read if self._read == self.fields else self._with_drawn(sizes[start:], read)
+
+    def order(self, generator: torch.Generator) -> np.ndarray:
+        """The order of the next epoch."""
+        return self._rows.order(lambda count: torch.randperm(count, generator=generator).numpy())
+
+    def _streamed(
+        self, sizes: Sequence[int], order: np.ndarray | None, start: int
+    ) -> Iterator[list[torch.Tensor]]:
+        for batch in self._rows.batches(sizes, self._read, order, start):
+            yield [as_tensor(batch[name]).to(self.device) for name in self._read]
+
+    def _with_drawn(
+        self, sizes: Sequence[int], read: Iterator[list[torch.Tensor]]
+    ) -> Iterator[list[torch.Tensor]]:
+        for size, batch in zip(sizes, read, strict=True):
+            known = dict(zip(self._read, batch, strict=True))
+            yield [known[name] if name in known else self._draw(name, size) for name in self.fields]
+
+    def _draw(self, name: str, size: int) -> torch.Tensor:
+        draw = torch.randn if isinstance(self._rows.drawn[name], NormalField) else torch.rand
+        if self._generator is None:
+            return draw(size, *self._shapes[name], device=self.device)
+        return draw(size, *self._shapes[name], generator=self._generator).to(self.device)
+
+
+class Resident:
+    """Arrays that are kept as tensors: on the device where they fit, else in the machine's memory, from where
+    they are brought chunk by chunk."""
+
+    def __init__(self, arrays: Sequence[np.ndarray], device: torch.device) -> None:
+        self.size = sum(array.nbytes for array in arrays)
+        self.count = max(map(len, arrays), default=0)
+        free = free_memory(device)
+        self._device = device
+        self._home = device if free is None or self.size < SHARE * free else torch.device("cpu")
+        self._tensors = [as_tensor(array).to(self._home) for array in arrays]
+
+    def batches(
+        self, sizes: Sequence[int], order: np.ndarray | None, start: int
+    ) -> Iterator[list[torch.Tensor]]:
+        """Rows are gathered many batches at a time and then cut: cheaper than gathering each batch."""
+        kept = None if order is None else torch.from_numpy(order).to(self._home)
+        first = sum(sizes[:start])
+        for chunk in chunks(sizes[start:], max(self.size // max(self.count, 1), 1)):
+            end = first + sum(chunk)
+            yield from self._cut(slice(first, end) if kept is None else kept[first:end], chunk)
+            first = end
+
+    def _cut(self, rows: slice | torch.Tensor, sizes: Sequence[int]) -> Iterator[list[torch.Tensor]]:
+        pieces = []
+        for kept in self._tensors:
+            taken = kept[rows] if isinstance(rows, slice) else kept.index_select(0, rows)
+            pieces.append(taken.to(self._device).split(list(sizes)))
+        for place in range(len(sizes)):
+            yield [cut[place] for cut in pieces]
+
+
+class Passes:
+    """The epochs of a training: the batches that each step takes together, every epoch in an order of its
+    own, which follows from the seed and from the orders before it.
+
+    `state` tells where the training stands, and `restore` takes up there: the same rows come in the same
+    batches. Inputs that are drawn come from torch's own generator, whose state is no part of it.
+    """
+
+    def __init__(self, loader: Loader, plan: TrainingPlan, seed: int) -> None:
+        self._loader, self._plan = loader, plan
+        self._generator = torch.Generator().manual_seed(seed)
+        self.next_epoch()
+
+    def next_epoch(self) -> None:
+        """Go to the first step of the next epoch."""
+        self._begun, self._taken = self._generator.get_state(), 0
+        self._order = self._loader.order(self._generator) if self._plan.shuffled else None
+
+    def steps(self) -> Iterator[list[list[torch.Tensor]]]:
+        """The batches of each step of the epoch that is still to take; the last step may have fewer."""
+        together = self._plan.together
+        batches = self._loader.batches(self._plan.sizes, self._order, self._taken * together)
+        while taken := list(islice(batches, together)):
+            self._taken += 1
+            yield taken
+
+    def again(self) -> Iterator[list[list[torch.Tensor]]]:
+        """The steps of the epoch from the first on."""
+        self._taken = 0
+        return self.steps()
+
+    def state(self) -> dict[str, Any]:
+        """The steps taken in this epoch, and the generator as the epoch began, as JSON has it."""
+        return {"taken": self._taken, "generator": b64encode(self._begun.numpy().tobytes()).decode()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go to where passes over the same rows, by the same plan, were in this state."""
+        self._generator.set_state(
+            torch.frombuffer(bytearray(b64decode(state["generator"])), dtype=torch.uint8)
+        )
+        self.next_epoch()
+        self._taken = state["taken"]
+
+
+def chunks(sizes: Sequence[int], row_bytes: int) -> Iterator[Sequence[int]]:
+    """The sizes in runs of about `CHUNK` bytes."""
+    if not sizes:
+        return
+    step = max(CHUNK // (row_bytes * max(sizes)), 1)
+    for start in range(0, len(sizes), step):
+        yield sizes[start : start + step]
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """The array as a tensor, without a copy where torch may write to it."""
+    array = np.ascontiguousarray(array)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -1,0 +1,73 @@
+"""Where training runs, and on how many threads."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.training.train_section import Train
+
+SMALL = 4_000_000  # multiply-adds of a step's forward pass that are sooner done than shared out
+
+
+def choose(wanted: str = "auto") -> torch.device:
+    """The device by name; `auto` takes a GPU if there is one."""
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        help = "`--device auto` takes a GPU if there is one, else the CPU"
+        raise CompileError.of("E0805", f"there is no device `{wanted}` here", help=help) from None
+    return device
+
+
+def check_precision(device: torch.device, train: Train) -> None:
+    """Refuse numbers that the device does not compute in."""
+    lacking = train.precision == "float64" and device.type == "mps"
+    lacking |= train.precision == "bf16" and not torch.amp.is_autocast_available(device.type)
+    if lacking:
+        message = f"`{device.type}` does not compute in {train.precision}"
+        raise CompileError.of("E0809", message, train.spans.get("precision"),
+                              help="`--device cpu` computes in all of them")  # fmt: skip
+
+
+def check_elements(device: torch.device, *graphs: Graph) -> None:
+    """Refuse float64 within steps where the device does not compute in it."""
+    if device.type != "mps":
+        return
+    for node in (node for graph in graphs for node in graph.nodes):
+        if any(value.type.element == "float64" for value in (*node.operands, *node.results)):
+            message = f"`{device.type}` does not compute in float64, as `{node.name}` does to keep its digits"
+            raise CompileError([Diagnostic.at(node.site, "E0809", message, "`--device cpu` computes in it")])
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free on a device with memory of its own; none where it shares the machine's."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+@contextmanager
+def threads_for(work: int, device: torch.device) -> Iterator[None]:
+    """One thread on the CPU where a step is so small that waking others takes longer,
+    many times longer where the machine is busy; else as many as torch has."""
+    before = torch.get_num_threads()
+    if device.type != "cpu" or work > SMALL:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,85 @@
+"""What operators learn from the training rows before training: scales, classes, quantiles."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.compiler.lower.initial_weights import dtype
+from dlc.compiler.passes import fitting_order, specialize
+from dlc.compiler.passes.graph_rewrite import prune
+from dlc.runtime import data as rows_of
+from dlc.runtime.data.rows import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+
+    from dlc.compiler.ir.graph import Graph, Node
+    from dlc.compiler.program import CompiledProgram
+    from dlc.runtime.data.rows import Batch, Rows
+
+
+def fit(
+    program: CompiledProgram,
+    rows: Rows | None,
+    weights: Mapping[str, np.ndarray],
+    known: Container[str] = (),
+) -> dict[str, np.ndarray]:
+    """The weights with what is learnt from the rows put in, in order of flow and in inference form. What
+    several uses of a net share is learnt from what flows into all of them. Those that are `known` stay."""
+    graph = specialize.at_inference(program.graph)
+    fitted, dtypes = dict(weights), {w.value: dtype(w) for w in graph.weights}
+    for uses in fitting_order.in_order(graph)[0]:
+        first = uses[0]
+        if all(v.name in known for v in first.weights.values()):
+            continue
+        if rows is None:
+            raise ValueError("there are no training rows")
+        batches = partial(flowing_into, graph, uses, rows, fitted)
+        learnt = first.operator.fit(np, batches)
+        fitted.update(
+            {first.weights[k].name: np.asarray(v, dtypes[first.weights[k]]) for k, v in learnt.items()}
+        )
+    return fitted
+
+
+def flowing_into(
+    graph: Graph, nodes: list[Node], rows: Rows, weights: Mapping[str, np.ndarray]
+) -> Iterator[np.ndarray]:
+    """What flows into the nodes, from all rows, in chunks with the batch first."""
+    before = prune(graph, {str(k): node.operands[0] for k, node in enumerate(nodes)})
+    for made in flowing(before, rows, weights):
+        yield from made.values()
+
+
+def flowing(graph: Graph, rows: Rows, weights: Mapping[str, np.ndarray]) -> Iterator[Batch]:
+    """What a graph makes of all rows, by output, in chunks with the batch first."""
+    return map(computing(graph, weights), rows.batches(CHUNK, [v.field for v in graph.inputs]))
+
+
+def computing(graph: Graph, weights: Mapping[str, np.ndarray]) -> Callable[[Batch], Batch]:
+    """A graph as a function of arrays, on the CPU, from its inputs to its outputs."""
+    import torch
+
+    from dlc.compiler.lower.torch import Model
+    from dlc.runtime.training.batches import as_tensor
+
+    model = Model(graph, graph.weights, weights)
+
+    def compute(batch: Batch) -> Batch:
+        with torch.no_grad():
+            made = model({name: as_tensor(array) for name, array in batch.items()})
+        return {name: tensor.numpy() for name, tensor in made.items()}
+
+    return compute
+
+
+def fields_to_fit(program: CompiledProgram, given: Iterable[str]) -> set[str]:
+    """What fitting reads, and what else is there to check: other arrays may be missing."""
+    graph = program.graph
+    flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.learns() for v in n.operands}
+    read = {v.name for v in prune(graph, flowing).inputs}
+    read |= {field.name for field in rows_of.wanted_by(program) if field.learns}
+    return {*given, *read, *([program.data.stratify] if program.data and program.data.stratify else [])}

@@ -1,0 +1,51 @@
+"""Rows that are longer than an operator takes, which only the data can tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.dims import dim
+from dlc.compiler.lower.dim_bindings import places
+from dlc.runtime.data.data_errors import SHAPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Value
+    from dlc.compiler.program import CompiledProgram
+    from dlc.runtime.data import Dataset, Rows
+
+
+def check(program: CompiledProgram, dataset: Dataset) -> None:
+    """Refuse rows with sizes past what an operator takes (`Operator.most`)."""
+    for part, rows in dataset.parts():
+        problems = list(too_long(program, part, rows))
+        if problems:
+            raise CompileError(problems)
+
+
+def too_long(program: CompiledProgram, part: str, rows: Rows) -> Iterator[Diagnostic]:
+    for node in program.graph.nodes:
+        for size, most in node.operator.most():
+            found = size_in(program, rows, size)
+            if found is None or found <= most:
+                continue
+            message = f"the {part} rows are {found} long here, and `{node.operator.name}` takes {most}"
+            help = "raise what it takes, or shorten the rows"
+            yield Diagnostic.at(node.site, SHAPE, message, help)
+
+
+def size_in(program: CompiledProgram, rows: Rows, size: Size) -> int | None:
+    """A size as the rows have it; none where they do not tell."""
+    read: dict[Value, tuple[int, ...]] = {
+        v: rows.types[v.field].shape for v in program.graph.inputs if v.field in rows.types
+    }
+    known, sizes = places(read), {}
+    for name in dim.names(size):
+        if name not in known:
+            return None
+        value, axis, scale, offset = known[name]
+        sizes[name] = (read[value][axis - 1] - offset) // scale
+    return dim.evaluate(size, sizes)

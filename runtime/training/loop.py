@@ -1,0 +1,134 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import torch
+
+from dlc.runtime.expectations import trained_measures
+from dlc.runtime.training import device, nan_trace, training_plan
+from dlc.runtime.training.batch_losses import Losses
+from dlc.runtime.training.batches import Passes
+from dlc.runtime.training.history import Epoch, Figures, Listener, Trained, Watch
+from dlc.runtime.training.interrupt import Interrupt
+from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.snapshot import Snapshot, copy
+from dlc.runtime.training.torch_forms import Forms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from dlc.compiler.program import CompiledProgram
+    from dlc.runtime.data.rows import Dataset
+
+TOLD = 0.1  # seconds between two words to the listeners within an epoch
+
+
+def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray], *, on: str = "auto",
+          listeners: Sequence[Listener] = ()) -> Trained:  # fmt: skip
+    """Learn the weights of a program from data, beginning with these; `on` names the device.
+
+    Ctrl-C ends it after the step at hand, with the best weights so far. Where a number turns NaN or
+    infinite it raises `CompileError`, after the listeners have been given the last good weights.
+    """
+    phase, plan = program.phase, training_plan.make(program, data)
+    settings, until = phase.settings, phase.settings.until
+    torch.manual_seed(settings.seed)
+    forms = Forms(program, weights, device.choose(on))
+    for form in forms.training:
+        training_plan.check_statistics(form.graph, plan)
+    learner = Learner(forms, phase, plan.steps)
+    assert data.train is not None, "the plan looked"
+    passes = Passes(forms.loader(data.train, *forms.training), plan, settings.seed)
+    live = list(forms.weights.values())
+    best, kept = [w.detach().clone() for w in live], 0
+    before = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
+    watch = Watch(settings.early_stop, training_plan.lower_is_better(program), data.validation is not None)
+    history: list[Epoch] = []
+    step, ended = 0, "done"
+    for listener in listeners:
+        listener.begin(program, plan)
+
+    with Interrupt() as interrupt, device.threads_for(forms.work * max(plan.sizes), forms.device):
+        for number in range(1, plan.epochs + 1):
+            began, first, losses = time.monotonic(), step, Losses(forms.training)
+            before.take()
+            due = began + TOLD
+
+            for taken in passes.steps():
+                losses.add(learner.step(taken, step))
+                step += 1
+                if time.monotonic() >= due:
+                    due = time.monotonic() + TOLD
+                    for listener in listeners:
+                        listener.step(step)
+                if step == plan.steps or interrupt.asked:
+                    break
+
+            # the only place of an epoch where values are read back from the device
+            read = losses.read()
+            if not all(map(isfinite, read.values())) or not learner.finite():
+                kept = kept if settings.early_stop else number - 1
+                error = nan_trace.replay(learner, passes.again(), before, first, kept)
+                before.restore()
+                with learner.answering():
+                    weights = forms.arrays(best if settings.early_stop else None)
+                for listener in listeners:
+                    listener.end(Trained(weights, tuple(history), kept, "diverged"))
+                raise error
+
+            with learner.answering():
+                measured = after_epoch(forms, data, read, validate=not interrupt.asked)
+                found = {"validation": {}, **measured, "train": measured.get("train", {}) | read}
+                better = watch.better(found) or (interrupt.asked and not kept)
+                if better:
+                    kept = number
+                    copy(live, best)
+            rate, rates, seconds = learner.rate(step - 1), learner.rates(step - 1), time.monotonic() - began
+            history.append(
+                Epoch(number, step, rate, seconds, found["train"], found["validation"], better, rates)
+            )
+            for listener in listeners:
+                listener.epoch(history[-1], lambda: forms.arrays(best))
+            learner.after_epoch((found["validation"] or found["train"])["loss"])
+            if interrupt.asked:
+                ended = "interrupted"
+            elif until is not None and until.holds(trained_measures(measured)):
+                ended = "met"
+            elif watch.over:
+                ended = "early"
+            if ended != "done":
+                break
+            passes.next_epoch()
+
+        if settings.early_stop is not None and not kept:
+            raise training_plan.never_better(settings)
+
+        with learner.answering():
+            if ended in ("done", "met") and settings.early_stop is None:
+                kept = len(history)  # who runs to the end is given the last weights, not the best
+            else:
+                copy(best, live)
+            meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
+            trained = Trained(forms.arrays(), tuple(history), kept, ended,
+                              {part: meter.figures() for part, meter in meters.items()},
+                              {part: meter.tables() for part, meter in meters.items()})  # fmt: skip
+    for listener in listeners:
+        listener.end(trained)
+    return trained
+
+
+def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:
+    """What is measured after an epoch with these mean losses of its steps: the figures of validation, and
+    those of training where they are watched."""
+    settings = forms.program.phase.settings
+    stopping, until = settings.early_stop, settings.until
+    watched = stopping is not None and stopping.part == "train" and stopping.figure not in losses
+    watched |= until is not None and "train" in until.parts()
+    parts = {"train": data.train if watched else None, "validation": data.validation if validate else None}
+    return {part: forms.evaluate(rows) for part, rows in parts.items() if rows is not None}

@@ -1,0 +1,70 @@
+"""Weights that training begins with: what `weights = load(...)` names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler import reading
+from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.lower.given_weights import accept, weights_of
+from dlc.compiler.lower.initial_weights import check_known
+from dlc.runtime.run_folder import run_at
+from dlc.runtime.weight_files import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+    from dlc.compiler.ir.graph import Weight
+    from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.initial_state import Load
+
+UNREADABLE = "E0808"
+HELP_PATH = "paths are relative to the spec; `dlc train` leaves `weights.safetensors` in its run folder"
+
+
+def loaded(program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
+    """The weights of all files, under the names of the spec; of two files with one weight the later."""
+    found: dict[str, np.ndarray] = {}
+    for load in program.train.weights:
+        found |= read(program, load, folder)
+    return found
+
+
+def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.ndarray]:
+    """The weights of one file of the spec."""
+    places = load.places(program.graph.weights)
+    stored = opened(load, folder)
+    net = f"the net `{load.into.net}`" if load.into else ""
+    what = f"{load.path} does not hold the weights of {net or 'this spec'}"
+    help = help_names(load, places, stored)
+    made = accept(places, stored, what=what, whose=net or "the spec", span=load.span, help=help)
+    return {places[name].name: array for name, array in made.items()}
+
+
+def weights_at(path: Path, program: CompiledProgram) -> dict[str, np.ndarray]:
+    """The weights of a program, from a file. OSError where there is none, ValueError where it is of another
+    format."""
+    stored = Stored(run_at(path))
+    check_known(program.graph, stored)
+    return accept(weights_of(program.graph), stored, what=f"{path} does not hold the weights of this spec")
+
+
+def opened(load: Load, folder: Path) -> Stored:
+    """The file that the spec names."""
+    try:
+        return Stored(run_at(folder / load.path))
+    except (OSError, ValueError) as error:
+        why = reading.why(error) if isinstance(error, OSError) else f"cannot be read: {error}"
+        raise CompileError.of(UNREADABLE, f"{load.path} {why}", load.span, help=HELP_PATH) from None
+
+
+def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -> str:
+    """What to do where the file has names of the whole spec, and those of one net are wanted."""
+    whole = {weight.name: name for name, weight in places.items() if weight.name != name}
+    found = next((name for name in names if name in whole), None)
+    if found is None:
+        return ""
+    return f"with `into={load.into.net}` names are without the net's own: `{whole[found]}`, not `{found}`"

@@ -1,0 +1,172 @@
+"""What a person sees of a training: its epochs while it runs, and one table at the end."""
+
+from __future__ import annotations
+
+import time
+from math import ceil, isnan
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definitions.sections import PARTS
+from dlc.compiler.diagnostics.quoting import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.console import Console
+
+    from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.metrics import CountTable
+    from dlc.runtime.training.history import Epoch, Figures, Trained
+    from dlc.runtime.training.training_plan import TrainingPlan
+
+LINES = 20  # epochs that get a line of their own, about
+QUIET = 10.0  # seconds after which an epoch gets one anyway
+FIGURES = 8  # that stand beside each other, at most
+CLASSES = 24  # of a table that is shown, at most
+
+
+class Progress:
+    """A listener that shows a bar with the time left on a terminal, and lines of text elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Any = None
+
+    def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None:
+        self._plan, self._began, self._told = plan, time.monotonic(), time.monotonic()
+        self._until = program.phase.settings.until
+        if self._console.is_terminal:
+            self._bar = bar(self._console)
+            self._task = self._bar.add_task("epoch 1", total=plan.steps)
+            self._bar.start()
+
+    def step(self, step: int) -> None:
+        if self._bar:
+            self._bar.update(self._task, completed=step)
+
+    def epoch(self, epoch: Epoch, weights: Callable[[], Any]) -> None:
+        if self._bar:
+            after = min(epoch.epoch + 1, self._plan.epochs)
+            self._bar.update(self._task, completed=epoch.step, description=f"epoch {after}")
+        every, last = ceil(self._plan.epochs / LINES), epoch.step == self._plan.steps
+        if epoch.epoch % every and epoch.epoch > 1 and not last and time.monotonic() - self._told < QUIET:
+            return
+        self._told = time.monotonic()
+        left = (self._told - self._began) / epoch.step * (self._plan.steps - epoch.step)
+        ending = "" if last or self._bar else f"  {duration(left)} left"
+        words = line(epoch, self._plan.epochs) + ending
+        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+
+    def end(self, trained: Trained) -> None:
+        self.close()
+        if trained.ended == "met" and self._until is not None:
+            words = f"done: {printable(self._until.text)} holds"
+            self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+        words = {"early": "stopped early", "interrupted": "interrupted", "diverged": "stopped"}
+        if trained.ended in words:
+            kept = f"the weights of epoch {trained.kept}" if trained.kept else "the weights as they began"
+            self._console.print(f"{words[trained.ended]}: {kept} are kept", highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the screen in order, whatever happened."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+
+def bar(console: Console) -> Any:
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    text = TextColumn("{task.description}")
+    return Bar(
+        text, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console, transient=True
+    )
+
+
+def line(epoch: Epoch, epochs: int) -> str:
+    """`epoch  3/60  loss 0.412  validation loss 0.381  accuracy 0.932`"""
+    width = len(str(epochs))
+    parts = [f"epoch {epoch.epoch:{width}}/{epochs}", *listed(epoch.train)]
+    if epoch.validation:
+        parts.append("validation " + "  ".join(listed(epoch.validation)))
+    return "  ".join(parts)
+
+
+def listed(figures: Figures) -> list[str]:
+    """As many figures as fit into a line; the run folder has them all."""
+    shown = [f"{printable(name)} {number(value)}" for name, value in figures.items()]
+    return shown if len(shown) <= FIGURES else [*shown[:FIGURES], f"and {len(shown) - FIGURES} more"]
+
+
+def table(figures: Mapping[str, Figures]) -> list[str]:
+    """One line a part of the data, one column a figure; the other way round where there are many."""
+    names = list(dict.fromkeys(name for part in figures.values() for name in part))
+    rows = [["", *names]]
+    rows += [[part, *(number(of[n]) if n in of else "" for n in names)] for part, of in figures.items()]
+    return aligned(rows if len(names) <= FIGURES else [list(column) for column in zip(*rows, strict=True)])
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Columns of one width each, the first to the left and the others to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def counted(tables: Mapping[str, Mapping[str, CountTable]]) -> Iterator[str]:
+    """The tables of the part that says most: the test, or else the validation or training rows."""
+    part = next((p for p in reversed(PARTS) if tables.get(p)), None)
+    for name, counts in tables[part].items() if part else ():
+        yield from ("", *grid(f"{part} {name}", counts, "`tables.json` of the run has it"))
+
+
+def grid(name: str, counts: CountTable, elsewhere: str) -> list[str]:
+    """A line for each class that is true, under the names of those that were answered; of very many classes
+    where else to look."""
+    if len(counts.labels) > CLASSES:
+        return [f"{printable(name)}: {len(counts.labels)} classes; {elsewhere}"]
+    rows = [["", *counts.labels]]
+    rows += [[n, *map(str, row)] for n, row in zip(counts.labels, counts.counts, strict=True)]
+    return [f"{printable(name)}: true down, answered across", *aligned(rows)]
+
+
+def summary(console: Console, trained: Trained | None, *, parity: Sequence[str] = (),
+            files: Sequence[tuple[str, str]] = (), next: str = "") -> None:  # fmt: skip
+    """The end of a run: the table, how far the artifact is from the torch module (and in which rows it was
+    not compared), where the files are (what, path), and the next command to type. `trained` is none for a
+    spec with nothing to learn: it has no table."""
+    if trained is not None:
+        console.print()
+    for n, row in enumerate(table(trained.figures) if trained is not None else ()):
+        console.print(row, style="bold" if n == 0 else None, highlight=False, markup=False, soft_wrap=True)
+    for row in counted(trained.tables) if trained is not None else ():
+        console.print(row, highlight=False, markup=False, soft_wrap=True)
+    facts = [("parity" if n == 0 else "", words) for n, words in enumerate(parity)]
+    facts += [*files, *([("next", next)] if next else [])]
+    if facts:
+        console.print()
+    width = max((len(what) for what, _ in facts), default=0)
+    for what, words in facts:
+        console.print(f"{what:{width}}  {printable(words)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def number(value: float) -> str:
+    """Four digits that count; a figure without a value is a dash."""
+    if isnan(value):
+        return "-"
+    plain = value == 0 or 1e-3 <= abs(value) < 1000
+    return f"{value:.4f}" if plain else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """`0:04`, `12:30`, `1:02:03`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,243 @@
+"""The two forms of a program as torch runs them in training:
+one that learns, one that answers, the same weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from dlc.compiler.dims.dim import evaluate, names, number
+from dlc.compiler.lower.precision import mixed, wide
+from dlc.compiler.lower.torch import Model, trace
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_rewrite import prune
+from dlc.compiler.passes.hoisting import hoist
+from dlc.compiler.training.figures import titles
+from dlc.runtime.data import wanted_by
+from dlc.runtime.training import device as device_of
+from dlc.runtime.training.batch_losses import Losses
+from dlc.runtime.training.batch_means import Means
+from dlc.runtime.training.batches import Loader
+from dlc.runtime.training.fit import computing
+from dlc.runtime.training.meter import Meter, OutputMetric
+from dlc.runtime.training.training_plan import sizes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Graph, Value, Weight
+    from dlc.compiler.program import CompiledProgram
+    from dlc.runtime.data.rows import Rows
+
+Batch = list[torch.Tensor]  # a tensor for each field that the training form reads
+
+EVALUATED = 4  # rows of a batch without gradients, times those of one with, at least
+ROOM = 1 << 24  # entries of the largest tensor in such a batch, else
+CACHED = 1 << 20  # and on a CPU, whose caches keep so many
+LONG = 1000  # what a free dimension may come to
+
+
+# What makes the module of a form compute in other numbers.
+REWRITTEN = {"float64": wide, "bf16": mixed}
+
+
+class TorchForm:
+    """A graph as a function of a batch: a tensor for each of `fields`, in order, of which the graph may read
+    some. `early` is the graph of what is computed of the rows once, before they are cut into batches.
+
+    `figures` names those of its outputs that are losses as people are told them. Beside its outputs it makes
+    their `means`, each with the weight that it is over.
+    """
+
+    def __init__(self, graph: Graph, early: Graph, figures: Mapping[str, str],
+                 weights: Mapping[str, torch.Tensor], device: torch.device,
+                 precision: str = "float32", fields: Sequence[str] = ()) -> None:  # fmt: skip
+        self.graph, self.early = graph, early
+        self._device, self._precision, self._held = device, precision, weights
+        self.means = Means(self, figures)
+        read = [value.field for value in graph.inputs]
+        self.fields = list(fields or read)
+        self._places = [self.fields.index(field) for field in read]
+        self.module = self.compiled(self.means.graph)
+        self.weights = self.held(graph)
+        self.dtypes = [dtype_of(w) for w in graph.weights]  # as they are exported
+        self._run = self._under_autocast if precision == "bf16" else self.module.forward
+
+    def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
+        return self._run(*self.given(batch), *(weights or self.weights))
+
+    def given(self, batch: Batch) -> Batch:
+        """What the graph reads of a batch."""
+        return [batch[place] for place in self._places]
+
+    def compiled(self, graph: Graph) -> fx.GraphModule:
+        """A graph as a function of its inputs and weights, in the numbers of the form."""
+        return REWRITTEN.get(self._precision, lambda module: module)(trace(graph)).to(self._device)
+
+    def held(self, graph: Graph) -> list[torch.Tensor]:
+        """The weights that a graph reads."""
+        return [self._held[w.name] for w in graph.weights]
+
+    def computing(self) -> AbstractContextManager[Any]:
+        """While it is entered, the module computes in the numbers of the form."""
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16")
+
+    def _under_autocast(self, *given: torch.Tensor) -> dict[str, Any]:
+        with self.computing():
+            return self.module.forward(*given)
+
+
+class Forms:
+    """Both forms of a program on one device, with the weights that they share: one that answers, and one for
+    each objective that is trained."""
+
+    def __init__(
+        self, program: CompiledProgram, values: Mapping[str, np.ndarray], device: torch.device
+    ) -> None:
+        self.program, self.device, self._values = program, device, values
+        self.measured = measured(program)
+        asked = tuple(dict.fromkeys(m.output for m in self.measured))
+        answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
+        drawn = {field.name for field in wanted_by(program) if field.drawn}
+        phase = program.phase
+        settings, objectives = phase.settings, phase.objectives
+        pursued = [specialize.training(program, objective) for objective in objectives]
+        # in float64 nothing is made float32 before the steps
+        parted = [(prune(g, {}), g) if settings.precision == "float64" else hoist(g, drawn) for g in pursued]
+        early_answering, answering = hoist(specialize.validation(answered), drawn)
+        device_of.check_precision(device, settings)
+        device_of.check_elements(device, *(graph for _, graph in parted), answering)
+        read = {*answering.weights, *(w for _, graph in parted for w in graph.weights)}
+        early = {*early_answering.weights, *(w for graph, _ in parted for w in graph.weights)}
+        held = [w for w in program.graph.weights if w in read or w not in early]
+        model = Model(answering, held, values).to(device)
+        if settings.precision == "float64":
+            model.double()
+        if device.type == "cpu" and not any(objective.recomputes for objective in objectives):
+            channels_last(model)
+        self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
+        self.fields = list(dict.fromkeys(v.field for _, graph in parted for v in graph.inputs))
+        self.training = [
+            TorchForm(graph, before, specialize.figures_of(objective, "loss"), self.weights, device,
+                 settings.precision, self.fields)
+            for (before, graph), objective in zip(parted, objectives, strict=True)
+        ]  # fmt: skip
+        self.answering = TorchForm(answering, early_answering, specialize.figures_of(program.objective),
+                              self.weights, device)  # fmt: skip
+        self._prepared: list[tuple[Rows, Graph, Rows]] = []
+        self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
+        self.work = sum(work(form.graph) for form in self.training)
+        self._fitting = (CACHED if device.type == "cpu" else ROOM) // largest(self.answering.graph)
+        used = list(dict.fromkeys(w for _, graph in parted for w in graph.weights))
+        for weight in used:
+            if weight.trainable and settings.freezes(weight):
+                self.weights[weight.name].requires_grad_(False)
+        self.learnt = [self.weights[w.name] for w in used if any(w.name in o.learns for o in objectives)]
+        self.statistics = [
+            self.weights[w.name] for w in used if w.role == "statistic" and not settings.freezes(w)
+        ]
+
+    def loader(self, rows: Rows, *of: TorchForm, seed: int | None = None) -> Loader:
+        """The fields of rows that forms read; with a seed, what is drawn is the same in every pass."""
+        inputs = {i.name: i.declared.shape for i in self.program.inputs}
+        shapes = {name: tuple(map(number, inputs[name])) for name in rows.drawn if name in inputs}
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        for form in of:
+            rows = self.prepared(rows, form.early)
+        fields = dict.fromkeys(field for form in of for field in form.fields)
+        return Loader(rows, [*fields], self.device, shapes, generator)
+
+    def prepared(self, rows: Rows, early: Graph) -> Rows:
+        """The rows with what is computed of them before they are cut into batches, on the CPU."""
+        if not early.outputs:
+            return rows
+        for given, graph, made in self._prepared:
+            if given is rows and graph is early:
+                return made
+        made = rows.beside([v.field for v in early.inputs], computing(early, self._values))
+        self._prepared.append((rows, early, made))
+        return made
+
+    def evaluate(self, rows: Rows) -> dict[str, float]:
+        """Loss and figures of rows in the inference form."""
+        return self.measure(rows).figures()
+
+    def measure(self, rows: Rows) -> Meter:
+        """What the loss and the metrics counted of rows in the inference form."""
+        train, losses = self.program.phase.settings, Losses([self.answering])
+        meter = Meter(self.measured, losses)
+        assert rows.count is not None, "what is drawn is not measured"
+        sizes = sizes_of(
+            rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
+        )
+        batches = self.loader(rows, self.answering, seed=train.seed).batches(sizes)
+        held_against = rows.batches(sizes, {m.target for m in self.measured})
+        with torch.inference_mode(not self.differentiates):
+            weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
+            for batch, targets in zip(batches, held_against, strict=True):
+                made = self.answering(batch, weights)
+                losses.add([made])
+                told = self.answering.graph.outputs.keys() - {*self.answering.means.figures.values()}
+                meter.add({name: made[name].detach().cpu().numpy() for name in told}, targets)
+        return meter
+
+    def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:
+        """The weights as arrays, or these in their place, in the order in which the file makes them."""
+        held = dict(zip(self.weights, tensors, strict=True)) if tensors else self.weights
+        return {
+            w.name: as_array(held[w.name], dtype_of(w)) if w.name in held else self._values[w.name]
+            for w in self.program.graph.weights
+        }
+
+
+def as_array(tensor: torch.Tensor, dtype: torch.dtype) -> np.ndarray:
+    return tensor.detach().to(dtype).cpu().numpy().copy()
+
+
+def dtype_of(weight: Weight) -> torch.dtype:
+    return torch.float64 if weight.value.type.element == "float64" else torch.float32
+
+
+def channels_last(model: Model) -> None:
+    """Lay out filters of images with the channels innermost:
+    the kernels of a CPU are fastest so, and hand it on."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = torch.empty_like(tensor, memory_format=torch.channels_last).copy_(tensor)
+
+
+def largest(graph: Graph) -> int:
+    """Entries of the largest tensor that one row makes."""
+    return max(entries(v) for v in [*graph.inputs, *(v for n in graph.nodes for v in n.results)])
+
+
+def work(graph: Graph) -> int:
+    """About how many operations one row takes: multiply-adds, and the entries of every result."""
+    adds = (about(node.operator.multiply_adds()) for node in graph.nodes)
+    return sum(adds) + sum(entries(v) for node in graph.nodes for v in node.results)
+
+
+def entries(value: Value) -> int:
+    return prod(map(about, value.type.shape))
+
+
+def about(size: Size) -> int:
+    """A size, free dimensions taken for long."""
+    return evaluate(size, dict.fromkeys(names(size), LONG))
+
+
+def measured(program: CompiledProgram) -> list[OutputMetric]:
+    """The metrics that are measured beside the loss."""
+    names = titles(program.metrics)
+    outputs = {o.name: o for o in program.outputs}
+    return [
+        OutputMetric(name, output, outputs[output].declared, outputs[output].target, metric)
+        for name, (output, metric) in zip(names, program.metrics, strict=True)
+    ]

@@ -1,0 +1,128 @@
+"""Where the weights of a run come from. What its artifact tells of that is kept in the folder, so that the
+artifact can be written again, the same byte for byte, without the data."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import reading
+from dlc.compiler.definitions.sections import PARTS
+from dlc.runtime.artifact.export import REAL_ROWS
+from dlc.runtime.artifact.metadata import names_of_columns
+from dlc.runtime.data.encode import dtype_of
+from dlc.runtime.run_folder import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, unreadable
+from dlc.runtime.strict_json import is_table
+from dlc.runtime.training.history import plain
+from dlc.runtime.weight_files import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.program import CompiledProgram
+    from dlc.runtime.data import Dataset
+    from dlc.runtime.run_folder import Run
+    from dlc.runtime.training.history import Trained
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The fingerprint of the data, the columns that fill each field, what training measured, and some rows of
+    the data that the artifact is compared on: as training has them, by the input."""
+
+    rows: Mapping[str, np.ndarray] | None = None
+    fingerprint: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+def origin_of(dataset: Dataset | None) -> Origin:
+    """What is known before training."""
+    return Origin(real_rows(dataset), dataset.fingerprint, dataset.columns) if dataset else Origin()
+
+
+def real_rows(dataset: Dataset) -> Mapping[str, np.ndarray] | None:
+    """Rows that the artifact is compared on: of the test, or else of the validation or training."""
+    parts = dict(dataset.parts())
+    rows = next((parts[p] for p in reversed(PARTS) if p in parts), None)
+    return None if rows is None or rows.drawn or not rows.count else rows.head(REAL_ROWS)
+
+
+def figures_of(trained: Trained) -> dict[str, Any]:
+    """Loss and metrics of each part, as JSON knows them."""
+    return {part: plain(figures) for part, figures in trained.figures.items()}
+
+
+# --- in the folder of a run -------------------------------------------------------------------------------
+
+
+def write_origin(run: Run, program: CompiledProgram, origin: Origin) -> None:
+    """Keep what is known before training; of the rows as many as the comparison takes, without targets."""
+    from safetensors.numpy import save
+
+    run.write(DATA, as_json({"fingerprint": origin.fingerprint, "columns": origin.columns}))
+    rows = origin.rows or {}
+    kept = {i.name: rows[i.name].copy(order="C") for i in program.inputs if i.name in rows}
+    if kept:
+        run.write(ROWS, save({name: array for name, array in kept.items() if array.dtype != object}))
+
+
+def write_figures(run: Run, trained: Trained) -> None:
+    """Keep what the weights reach, once they are in the folder."""
+    run.write(FIGURES, as_json({"weights": digest(run.path(WEIGHTS)), "figures": figures_of(trained)}))
+
+
+def read_origin(folder: Path, program: CompiledProgram, *, own: bool) -> Origin:
+    """What a run has kept. Of weights that are not its `own` it tells the columns and the rows alone."""
+    data = read_json(folder / DATA)
+    columns, fingerprint = data.get("columns", {}), data.get("fingerprint", "")
+    named = is_table(columns, list) and all(map(names_of_columns, columns.values()))
+    if not (named and isinstance(fingerprint, str)):
+        raise unreadable(folder, f"{DATA} is not as dlc writes it")
+    of_any = Origin(read_rows(folder, program), columns=columns)
+    if not own:
+        return of_any
+    measured = read_json(folder / FIGURES)
+    figures = measured.get("figures", {})
+    if not isinstance(figures, dict):
+        raise unreadable(folder, f"{FIGURES} is not as dlc writes it")
+    changed = measured and measured.get("weights") != digest(folder / WEIGHTS)
+    return of_any if changed else replace(of_any, fingerprint=fingerprint, figures=figures)
+
+
+def read_rows(folder: Path, program: CompiledProgram) -> dict[str, np.ndarray] | None:
+    if not (folder / ROWS).is_file():
+        return None
+    types = {i.name: i.declared for i in program.inputs}
+    try:
+        rows = Stored(folder / ROWS)
+        kept = {name: rows[name] for name in rows if name in types}
+    except (ValueError, TypeError):  # an element that NumPy does not have
+        raise unreadable(folder, f"{ROWS} is not as dlc writes it") from None
+    sound = all(fits(types[name], array) for name, array in kept.items())
+    axes = {(str(size), found) for name, array in kept.items()
+            for size, found in zip(("rows", *types[name].shape), array.shape, strict=False)}  # fmt: skip
+    if not sound or len(axes) != len(dict(axes)):  # an axis of one name has one length
+        raise unreadable(folder, f"{ROWS} holds no rows of its spec")
+    return kept
+
+
+def fits(type: Tensor, rows: np.ndarray) -> bool:
+    """Whether rows are of a type, as far as the comparison takes that for granted."""
+    shape = rows.shape[1:]
+    if rows.ndim != type.rank + 1 or not len(rows) or rows.dtype != dtype_of(type.element):
+        return False
+    if any(isinstance(size, int) and size != found for size, found in zip(type.shape, shape, strict=True)):
+        return False
+    count = type.classes.count if type.classes else None
+    return not isinstance(count, int) or bool(((rows >= -1) & (rows < count)).all())
+
+
+def digest(path: Path) -> str:
+    with reading.open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

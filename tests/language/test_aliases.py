@@ -1,0 +1,153 @@
+"""What other libraries call the things of the language leads to things that there are, and the right ones."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections import Counter
+from itertools import combinations
+
+import pytest
+import torch
+from imports import ROOT
+
+import dlc.compiler.definitions.sections
+import dlc.compiler.training.train_section  # noqa: F401  with it all that is defined
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import STAGES, Definition
+from dlc.compiler.definitions.libraries import LIBRARIES
+from dlc.compiler.definitions.unimplemented import LATER, later
+from dlc.compiler.diagnostics.suggest import nearest
+from dlc.compiler.elaborate.scope import is_public
+from dlc.compiler.ir.types import ELEMENTS
+from dlc.compiler.operators.base import Operator
+from dlc.compiler.parse.dialects.words import BINDERS, TEMPLATES
+from dlc.compiler.parse.syntax_hints import FOREIGN_WORDS
+
+OTHERS = [family for family in Definition.families if family not in STAGES]
+
+
+def modules() -> dict[str, str]:
+    """The modules of `torch.nn` that operators are emitted as, each with its operator."""
+    found: dict[str, str] = {}
+    for name, operator in Definition.families["operator"].items():
+        if issubclass(operator, Operator) and operator.public:
+            for module in re.findall(r"\bnn\.([A-Z]\w+)", inspect.getsource(operator.module)):
+                found.setdefault(module, name)
+    return found
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_of_pytorch_is_the_operator_that_is_emitted_as_it(module: str) -> None:
+    operator = modules()[module]
+    assert aliases.named(module, *STAGES) in (operator, {"swish": "silu"}.get(operator))
+    assert aliases.named(f"Lazy{module}", *STAGES) == aliases.named(module, *STAGES)
+
+
+@pytest.mark.parametrize("family", ["optimizer", "schedule"])
+def test_classes_of_pytorch_are_found_by_their_own_names(family: str) -> None:
+    module = {"optimizer": torch.optim, "schedule": torch.optim.lr_scheduler}[family]
+    known = Definition.families[family]
+    said = {m: re.findall(r"torch `(\w+)`", known[m].summary()) for m in known}
+    for member, names in said.items():
+        assert all(hasattr(module, name) for name in names)
+        assert [aliases.named(name, family) for name in names] == [member] * len(names)
+
+
+def test_what_the_tables_lead_to_is_there_or_will_come() -> None:
+    stages = {w for family in STAGES for w in (*Definition.families[family], *later(family))}
+    others = {w for family in OTHERS for w in (*Definition.families[family], *later(family))}
+    assert set(aliases.OPERATORS.values()) <= stages
+    assert set(aliases.MEMBERS.values()) <= others
+    assert {text.partition("(")[0] for text in aliases.TYPES.values()} <= set(ELEMENTS)
+    settings = {s for members in Definition.families.values() for d in members.values() for s in d.settings}
+    planned = {"heads", "layers", "temperature", *(w for words in LATER.values() for w in words)}
+    assert {w for words in aliases.SETTINGS.values() for w in words} <= settings | planned | {"classes"}
+
+
+def test_no_name_of_the_language_is_said_to_be_elsewhere() -> None:
+    stages = {w for family in STAGES for w in Definition.families[family] if is_public(family, w)}
+    tables = (aliases.PHRASES, aliases.ABSENT, aliases.CONSTANTS, aliases.OPERATORS)
+    assert [sorted(stages & set(table)) for table in tables] == [[]] * len(tables)
+    assert not stages & LIBRARIES
+
+
+def test_no_word_stands_in_two_tables() -> None:
+    tables = {"statements": FOREIGN_WORDS, "names": aliases.PHRASES, "binders": BINDERS, "blocks": TEMPLATES,
+              "unbuilt": aliases.UNBUILT, "libraries": LIBRARIES}  # fmt: skip
+    twice = {(a, b): set(tables[a]) & set(tables[b]) for a, b in combinations(tables, 2)}
+    # A type of C stands before the name of a variable, and turns a number where it is called.
+    assert twice.pop(("names", "binders")) == {"int", "float", "bool", "str", "set"}
+    assert twice.pop(("names", "libraries")) == {"pd"}  # which `read_csv` is looked for in
+    assert {pair: words for pair, words in twice.items() if words} == {}
+
+
+def test_no_word_of_a_table_is_given_twice() -> None:
+    """The later of two would win, and nobody would see."""
+    for name in (
+        "compiler/definitions/aliases.py",
+        "compiler/parse/syntax_hints.py",
+        "compiler/parse/dialects/words.py",
+    ):
+        tree = ast.parse((ROOT / name).read_text("utf-8"))
+        tables = [n for n in tree.body if isinstance(n, (ast.Assign, ast.AnnAssign))]
+        for table in tables:
+            words = [word for node in ast.walk(table) if isinstance(node, (ast.Dict, ast.Set))
+                     for word in words_of(node)]  # fmt: skip
+            assert [word for word, count in Counter(words).items() if count > 1] == [], name
+
+
+def words_of(table: ast.Dict | ast.Set) -> list[str]:
+    """What a display has for keys, those of `dict.fromkeys` within it too."""
+    if isinstance(table, ast.Set):
+        return [e.value for e in table.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+    found = [k.value for k in table.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)]
+    spread = [v.args[0] for k, v in zip(table.keys, table.values, strict=True)
+              if k is None and isinstance(v, ast.Call)]  # fmt: skip
+    return found + [e.value for t in spread if isinstance(t, ast.Tuple) for e in t.elts
+                    if isinstance(e, ast.Constant) and isinstance(e.value, str)]  # fmt: skip
+
+
+def test_no_hint_promises_what_is_not_built() -> None:
+    texts = [*aliases.PHRASES.values(), *aliases.ELSEWHERE.values(), *aliases.NEEDLESS.values()]
+    spans = " ".join(span for text in texts for span in re.findall("`([^`]*)`", text))
+    assert set(re.findall(r"\w+(?=\()|\.\w+", spans)) & {
+        *later(*STAGES), *(f".{word}" for word in later("attribute"))
+    } == set()  # fmt: skip
+    known = {s for members in Definition.families.values() for d in members.values() for s in d.settings}
+    assert set(re.findall(r"(\w+) ?= ?", spans)) - known <= {"x", "n", "name", "beta1", "f"}
+    assert all(word in later(family) for family, word in aliases.UNBUILT.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("x -> Masking -> y", "it goes with `.mask`, which is not built yet"),
+        ("x -> Bidirectional(dense(3)) -> y", "it goes with `lstm`, which is not built yet"),
+        ("x -> dense(3, return_sequences=true) -> y", "it goes with `lstm`, which is not built yet"),
+        ("input z: uint\nx -> y", "write `int32`"),
+        ("x -> y\nset h", "a value is given with `=`: `h = 3`"),
+        ("x -> y\nmodel {\n}", "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
+        ("x -> y\nprint x", aliases.PHRASES["print"]),
+        ("x -> y\nprint(x)", aliases.PHRASES["print"]),
+        ("os.path -> y", "the words of the language stand by themselves, and need no module"),
+    ],
+)
+def test_words_of_other_languages(text: str, help: str) -> None:
+    with pytest.raises(CompileError) as error:
+        compile(Source("m.dl", f"input x: float[3]\noutput y: float[3]\n{text}"))
+    assert help in [d.help for d in error.value.diagnostics]
+
+
+def test_no_class_of_pytorch_is_taken_for_a_typo_of_another() -> None:
+    names = [name for name, thing in vars(torch.nn).items() if inspect.isclass(thing)]
+    stages = [w for family in STAGES for w in Definition.families[family]]
+    unknown = [name for name in names if not aliases.operator(name) and name not in aliases.ABSENT]
+    taken = {name: nearest(name, stages) for name in unknown if not later_of(name)}
+    assert {name: word for name, word in taken.items() if word} == {}
+
+
+def later_of(name: str) -> bool:
+    return aliases.named(name, *STAGES) in later("operator", "loss")

@@ -1,0 +1,1 @@
+"""How words of the language are defined: settings, their parameter types, sections, aliases."""

@@ -1,0 +1,1 @@
+"""Errors and warnings as values with places in the source text; drawn in one place."""

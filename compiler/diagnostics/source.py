@@ -1,14 +1,19 @@
-"""The text of a spec and places in it."""
+"""The text of a spec, places in it, and the uses of blocks that lead to a place."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.record import record
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 MAX_BYTES = 1_000_000  # of the file of a spec, and of each file that it imports
+COPY = "copy"  # of a `repeat`
 
 
 @record
@@ -53,3 +58,47 @@ class Span:
 
     def to(self, other: Span) -> Span:
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))
+
+
+@record(eq=False)
+class Use:
+    """A block or net that was entered, and where; or one copy of what is repeated. Compared by identity.
+
+    `prefix` is what the names within begin with. `given` are its tensors and settings by name; `names` is
+    what each name of its body stands for at its end, and `decided` how each of its conditions was decided.
+    """
+
+    what: str  # "block basic"
+    span: Span
+    prefix: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, Any] = field(default_factory=dict)
+    decided: Sequence[tuple[Any, bool]] = ()
+
+    @property
+    def is_copy(self) -> bool:
+        return self.what == COPY
+
+
+@record
+class Site:
+    """Where something was made: a place, and the uses of blocks that led to it, innermost first."""
+
+    span: Span
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def place(self) -> str:
+        return self.span.place
+
+    @property
+    def entered(self) -> tuple[Use, ...]:
+        """The blocks and nets alone."""
+        return tuple(use for use in self.uses if not use.is_copy)
+
+    def way(self) -> tuple[str, ...]:
+        """The uses that led here, in words, innermost first; of many the first and the last."""
+        ways = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
+        if len(ways) <= 6:
+            return ways
+        return (*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:])

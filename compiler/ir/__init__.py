@@ -1,0 +1,1 @@
+"""The graph: values, nodes, types and unique names."""

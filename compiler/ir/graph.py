@@ -5,68 +5,24 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from dlc.compiler.record import field, record
+from dlc.compiler.record import record
+from dlc.compiler.types import Typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dlc.compiler.definitions.initializers import Initializer
-    from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.types import Tensor
 
-COPY = "copy"  # of a `repeat`
 InputKind = Literal["input", "target", "length", "state"]
 
 
 @record(eq=False)
-class Use:
-    """A block or net that was entered, and where; or one copy of what is repeated. Compared by identity.
-
-    `prefix` is what the names within begin with. `given` are its tensors and settings by name; `names` is
-    what each name of its body stands for at its end, and `decided` how each of its conditions was decided.
-    """
-
-    what: str  # "block basic"
-    span: Span
-    prefix: str = ""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    names: Mapping[str, Any] = field(default_factory=dict)
-    decided: Sequence[tuple[Any, bool]] = ()
-
-    @property
-    def is_copy(self) -> bool:
-        return self.what == COPY
-
-
-@record
-class Site:
-    """Where something was made: a place, and the uses of blocks that led to it, innermost first."""
-
-    span: Span
-    uses: tuple[Use, ...] = ()
-
-    @property
-    def place(self) -> str:
-        return self.span.place
-
-    @property
-    def entered(self) -> tuple[Use, ...]:
-        """The blocks and nets alone."""
-        return tuple(use for use in self.uses if not use.is_copy)
-
-    def way(self) -> tuple[str, ...]:
-        """The uses that led here, in words, innermost first; of many the first and the last."""
-        ways = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
-        if len(ways) <= 6:
-            return ways
-        return (*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:])
-
-
-@record(eq=False)
-class Value:
+class Value(Typed):
     """One tensor of the graph. Compared by identity."""
 
     name: str
@@ -187,6 +143,12 @@ class Graph:
             if not needed.isdisjoint(node.results):
                 needed.update(node.reads)
         return needed
+
+
+def behind_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
+    """The node that made a value, looking behind the index that makes one value of the shape [1]."""
+    node = producers.get(value)
+    return producers.get(node.operands[0]) if node is not None and node.operator.indexes_one else node
 
 
 @record(eq=False)

@@ -1,0 +1,1 @@
+"""From the graph to torch.fx, to ONNX and to PyTorch source."""

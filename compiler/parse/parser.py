@@ -10,7 +10,7 @@ import lark
 
 from dlc import grammar
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source
 from dlc.compiler.parse.syntax_hints import StatementTokens, explain, leading_sign
 from dlc.compiler.parse.tokens import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 MAX_AGAIN = 10  # errors of one statement that are read as they are meant
 GO_ON = frozenset({"elif", "except", "finally", "case", "catch"})  # words that go on with such a statement

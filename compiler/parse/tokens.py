@@ -19,15 +19,8 @@ if TYPE_CHECKING:
 
     import lark
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
-
-    class Token(lark.Token):
-        """A token as it comes from a text: its place is known."""
-
-        start_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        end_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        line: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        column: int  # pyright: ignore[reportIncompatibleVariableOverride]
+    from dlc.compiler.diagnostics.problems import Problems
+    from dlc.compiler.parse.token import Token
 
 
 MAX_TEXT = 1_000_000
@@ -59,8 +52,8 @@ class Tokens:
     """The tokens of a text without its comments.
 
     `pairs` leads from the place of an opening bracket to the index of its partner (the end where it has
-    none); `broken` holds the places of tokens whose statement cannot be read, since their diagnostic is already
-    told.
+    none); `broken` holds the places of tokens whose statement cannot be read, since the error is told
+    already.
     """
 
     items: list[Token]

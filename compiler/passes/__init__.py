@@ -1,0 +1,1 @@
+"""From graph to graph, and from program to warnings."""

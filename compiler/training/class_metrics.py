@@ -14,9 +14,9 @@ from typing import Any
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.training.metric_counts import area, confusion, pooled, tallies
 from dlc.compiler.training.metrics import CountTable, Metric, State
+from dlc.compiler.types import Tensor
 
 CLASSIFIED = ("class", "binary")
 NAME = re.compile(r"[A-Za-z_]\w*")

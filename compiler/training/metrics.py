@@ -13,7 +13,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
 
 
 @record

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from dlc.compiler.ir.types import FLOATS, INTEGERS
 from dlc.compiler.training.metric_counts import Moments
 from dlc.compiler.training.metrics import Metric
+from dlc.compiler.types import FLOATS, INTEGERS
 
 
 class _Error(Metric, abstract=True):

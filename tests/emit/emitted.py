@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
 
 POSITIVE = ("_var", ".std", ".range")
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.operators.base import Example
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
 
 OPERATORS = family("operator")
 ROWS = [

@@ -15,13 +15,13 @@ from dlc.compiler.definitions.parameter_types import ConstantTensors, OneOf, Rej
 from dlc.compiler.definitions.tensor_parameter_types import TensorValue
 from dlc.compiler.format.printer import print_graph
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import rewired
 from dlc.compiler.passes.offsets import keep
 from dlc.compiler.passes.verify import verify
+from dlc.compiler.types import Tensor
 from dlc.reference.forms import in_onnx, in_torch
 
 TEXT = "input a, b: float[3]\noutput y: float[3]\n"

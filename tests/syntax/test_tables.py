@@ -53,7 +53,7 @@ def test_another_release_of_lark_builds_from_the_grammar(monkeypatch: pytest.Mon
 def test_parsing_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from dlc.compiler.diagnostics.diagnostic import Problems\n"
+        "from dlc.compiler.diagnostics.problems import Problems\n"
         "from dlc.compiler.parse.parser import parse\n"
         "from dlc.compiler.diagnostics.render import render\n"
         "from dlc.compiler.diagnostics.source import Source\n"

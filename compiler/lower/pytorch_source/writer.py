@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims.dim import number as known
 from dlc.compiler.ir.graph import Value
+<<<<<<< 9b2d20ae86a805cc6d0c2483eb3fc6285e2376bf
 from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower.python_code import Code, call, number, text
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
@@ -14,6 +15,15 @@ from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, Place
 from dlc.compiler.lower.symbolic import (
     DTYPES,
     BodyRecorder,
+=======
+from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
+from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Sizes, Unwritten, Written
+from dlc.compiler.lower.pytorch_source.frames import (
+    Copies,
+    Each,
+    Frame,
+    Guard,
+>>>>>>> 3e5fc5e29b6a01bb7159cfec2c00d653902bd29c
     Let,
     Local,
     Recorder,
@@ -21,6 +31,12 @@ from dlc.compiler.lower.symbolic import (
     Untraceable,
     expanded,
 )
+<<<<<<< 9b2d20ae86a805cc6d0c2483eb3fc6285e2376bf
+=======
+from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
+from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
+from dlc.compiler.types import Tensor
+>>>>>>> 3e5fc5e29b6a01bb7159cfec2c00d653902bd29c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence

@@ -26,8 +26,8 @@ OPERATORS = {
     "layers": "Layers", "embedding": "Classes", "convolution": "Convolutions",
     "normalization": "Normalization", "activations": "Activations", "pooling": "Pooling",
     "resampling": "Resampling", "shape": "Shapes",
-    "concat": "Joining and parting", "elementwise": "Mathematics", "reductions": "Reductions",
-    "regularization": "Training only", "fitted": "Learnt from the training rows",
+    "concat": "Concatenation and splitting", "elementwise": "Mathematics", "reductions": "Reductions",
+    "regularization": "Training only", "fitted": "Fitted to the training rows",
 }  # fmt: skip
 # The headings of the other families.
 FAMILIES = {

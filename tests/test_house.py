@@ -74,8 +74,6 @@ OPENED_ELSEWHERE = {
     "runtime/weight_files.py": {"safe_open"},
 }
 OF_DLC = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}
-# The copies of a loop are written as all else is.
-WRITER, LOOPS = (f"dlc.compiler.lower.pytorch_source.{name}" for name in ("writer", "loops"))
 # Parameters that nothing reads, as others call the function with them.
 CALLED_ALIKE = {
     "forms of definitions": (
@@ -140,9 +138,7 @@ def entry_of(module: str) -> str:
 
 def test_files_do_not_import_each_other_in_a_circle() -> None:
     """Imports within functions and those for type checkers count too."""
-    named = all_imported()
-    order = TopologicalSorter(named | {WRITER: named[WRITER] - {LOOPS}})
-    order.prepare()
+    TopologicalSorter(all_imported()).prepare()
 
 
 def test_packages_do_not_need_each_other_to_start() -> None:

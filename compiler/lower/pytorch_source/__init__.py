@@ -61,11 +61,7 @@ def description(program: CompiledProgram, more: str) -> list[str]:
 def import_lines(body: Iterable[str]) -> list[str]:
     """Imports in the order of isort: the standard library first."""
     called = set(re.findall(r"(?<![\w.])(\w+)[.(]", "\n".join(body)))
-    found = {
-        "import torch",
-        "from torch import nn",
-        *(line for name, line in IMPORTS.items() if name in called),
-    }
+    found = {"import torch", "from torch import nn", *(IMPORTS[name] for name in IMPORTS if name in called)}
     utilities = ", ".join(name for name in UTILITIES if name in called)
     found |= {f"from torch.utils.data import {utilities}"} if utilities else set()
 

@@ -98,9 +98,6 @@ def fit_lines(cls: Class) -> list[str]:
     return [*head, *Namer({x: "x"}, statements, ()).block(statements, 8)]
 
 
-# --- members ----------------------------------------------------------------------------------------------
-
-
 def member_lines(cls: Class) -> list[str]:
     found: list[str] = []
     for attr, code in cls.members.items():
@@ -108,8 +105,7 @@ def member_lines(cls: Class) -> list[str]:
         if base in cls.first.lists:
             found += lines(module_list(cls, base), 8, f"self.{base}s = ") if not place else []
         elif code.kind == "buffer":
-            made = call(text("self.register_buffer"), text(f'"{attr}"'), *code.parts)
-            found += lines(made, 8)
+            found += lines(call(text("self.register_buffer"), text(f'"{attr}"'), *code.parts), 8)
         else:
             found += lines(code, 8, f"self.{safe(attr)} = ")
     return found

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, call, number, text
+from dlc.compiler.lower.pytorch_source.body import frame_key
 from dlc.compiler.lower.pytorch_source.statements import mapped
-from dlc.compiler.lower.pytorch_source.writer import frame_key
 from dlc.compiler.lower.torch_names import safe
 
 if TYPE_CHECKING:

@@ -11,16 +11,11 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-<<<<<<< 9b2d20ae86a805cc6d0c2483eb3fc6285e2376bf
-    from dlc.compiler.ir.graph import Node, Use
+    from dlc.compiler.diagnostics.source import Use
+    from dlc.compiler.ir.graph import Node
     from dlc.compiler.lower.python_code import Code
     from dlc.compiler.lower.pytorch_source.statements import Statement
     from dlc.compiler.lower.symbolic import Local
-=======
-    from dlc.compiler.diagnostics.source import Use
-    from dlc.compiler.ir.graph import Node
-    from dlc.compiler.lower.pytorch_source.code import Code
->>>>>>> 3e5fc5e29b6a01bb7159cfec2c00d653902bd29c
 
 
 NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")

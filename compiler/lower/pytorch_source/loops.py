@@ -9,34 +9,17 @@ from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.lower.python_code import Code
 from dlc.compiler.lower.pytorch_source.frames import nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.statements import Loop, Places, local, mapped
-from dlc.compiler.lower.pytorch_source.writer import Writer
 from dlc.compiler.lower.symbolic import Local
 
 if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Value
+    from dlc.compiler.lower.pytorch_source.body import Body
     from dlc.compiler.lower.pytorch_source.frames import Copies
 
 Entries = dict[str, tuple[str, int]]  # of a module the list that it stands in, and its place there
 
 
-def write_copies(outer: Writer, copies: Copies) -> None:
-    before = len(outer.shared.frames)
-    writers = []
-    for items in copies.copies:
-        writers.append(Writer(outer.shared, outer.frame))
-        writers[-1].write_items(items)
-    loop = as_loop(outer, writers, copies) if len(writers) > 1 else None
-    if loop is None:
-        del outer.shared.frames[before:]  # they are written again
-        for items in copies.copies:
-            outer.write_items(items)
-        return
-    for inner in writers:
-        outer.members.update(inner.members)
-    outer.body.append(loop)
-
-
-def as_loop(outer: Writer, writers: list[Writer], copies: Copies) -> Loop | None:
+def as_loop(outer: Body, writers: list[Body], copies: Copies) -> Loop | None:
     """The loop that does what the copies do: each makes one value, which the next alone reads. None where
     they differ in more than their modules."""
     reads = [list(writer.params) for writer in writers]
@@ -67,19 +50,19 @@ def as_loop(outer: Writer, writers: list[Writer], copies: Copies) -> Loop | None
     return Loop(len(writers), members, target, cell, outer.code(begin), update, body)
 
 
-def made_by(outer: Writer, copies: Copies, place: int) -> list[Value]:
+def made_by(outer: Body, copies: Copies, place: int) -> list[Value]:
     """What a copy makes that is read outside of it."""
     nodes = dict.fromkeys(nodes_of(copies.copies[place]))
     return [v for n in nodes for v in n.results if outer.shared.is_read_outside(v, nodes)]
 
 
-def only_the_next_reads(outer: Writer, copies: Copies, results: list[Value]) -> bool:
+def only_the_next_reads(outer: Body, copies: Copies, results: list[Value]) -> bool:
     inside = [set(nodes_of(items)) for items in copies.copies]
     pairs = zip(results, inside, inside[1:], strict=False)
     return not any(outer.shared.is_read_outside(value, own | following) for value, own, following in pairs)
 
 
-def entries(writers: list[Writer]) -> list[Entries] | None:
+def entries(writers: list[Body]) -> list[Entries] | None:
     """For each copy its modules by their places in lists; none where these are not one behind the other."""
     common = set.intersection(*(set(writer.members) for writer in writers))
     found = [{a: numbered_name(a) for a in writer.members if a not in common} for writer in writers]
@@ -98,7 +81,7 @@ def labelled(first: Entries) -> tuple[dict[str, str], tuple[tuple[str, str, int,
     return labels, tuple((labels[attr], base, start, step[base]) for attr, (base, start) in first.items())
 
 
-def body_key(writer: Writer, result: Value, names: Entries) -> Any:
+def body_key(writer: Body, result: Value, names: Entries) -> Any:
     """What the statements of all copies have in common."""
     order = {attr: place for place, attr in enumerate(names)}
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
+from dlc.compiler.lower.pytorch_source.body import Shared
 from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, names_of
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, items_of
@@ -15,7 +17,7 @@ from dlc.compiler.lower.pytorch_source.naming import IMPORTED
 from dlc.compiler.lower.pytorch_source.split import split
 from dlc.compiler.lower.pytorch_source.statements import local
 from dlc.compiler.lower.pytorch_source.weights import state_key
-from dlc.compiler.lower.pytorch_source.writer import Shared, Writer, finish
+from dlc.compiler.lower.pytorch_source.writer import Writer, finish
 from dlc.compiler.lower.symbolic import Let, Local
 from dlc.compiler.lower.torch_names import safe
 from dlc.compiler.output_kinds import kind_of

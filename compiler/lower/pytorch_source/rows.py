@@ -11,8 +11,8 @@ from dlc.compiler.output_kinds import kind_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.lower.pytorch_source.model import EmittedModel
+    from dlc.compiler.types import Tensor
 
 MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
 TYPES = {"float": "torch.float32", "class": "torch.int64", "binary": "torch.float32"}
@@ -105,15 +105,11 @@ class SourceReader:
         read = call(text("pd.DataFrame"), rows, columns=literal(names))  # type: ignore[arg-type]
         return ("table", read), self.of_table(dict(zip(names, names, strict=True)))
 
-    def of_table(
-        self, known: Mapping[str, str] | None = None, target: str = "", labels: Any = None
-    ) -> list[str]:
+    def of_table(self, known: Any = None, target: str = "", labels: Any = None) -> list[str]:
         """The columns of a table that fill each field. Of some tables the columns are `known`, by the names
         that the spec has for them: a vector takes those that are left, and a target the column `target`."""
         wanted = {value: self.columns(value) for value in self.values}
-        lacking = [
-            v for v, names in wanted.items() if known is not None and not all(name in known for name in names)
-        ]
+        lacking = [v for v, own in wanted.items() if known is not None and not {*own} <= {*known}]
         found = []
         for value, names in wanted.items():
             names = [(known or {}).get(name, name) for name in names]
@@ -176,7 +172,7 @@ class SourceReader:
                 raise self.cannot(f"`{name}` has a source of its own", data.spans.get(name))
         found = [f"    {'rows' if shares else 'training'} = {load}"]
         if shares:
-            found.append("    # dlc parts the rows otherwise: the parts have others.")
+            found.append("    # This split holds other rows than the one that dlc makes.")
             found += self.stratified(shares) if data.stratify else self.random(shares)
         if self.given and not data.test:
             return [*shares, "test"], [*found, '    test = load_rows("t10k")']
@@ -198,13 +194,9 @@ class SourceReader:
         if place is None:
             raise self.cannot("`stratify` names no target of the loss", data.spans.get("stratify"))
         found = [f"    left, classes = range(len(rows)), rows.tensors[{place}]"]
+        seed = f"random_state={data.seed}"
         for name, share in reversed([*shares.items()]):
-            given = (
-                "left",
-                f"test_size={counted(share)}",
-                "stratify=classes[left]",
-                f"random_state={data.seed}",
-            )
+            given = ("left", f"test_size={counted(share)}", "stratify=classes[left]", seed)
             found += lines(call(text("train_test_split"), *map(text, given)), 4, f"left, {name} = ")
         found.append("    training = Subset(rows, left)")
         return [*found, *(f"    {name} = Subset(rows, {name})" for name in shares)]

@@ -84,6 +84,7 @@ stop|    model.load_state_dict(kept)
 @torch.no_grad()
 def evaluate(model, rows):
     """The loss of rows, and how many classes are right."""
+unmeasured|    # The spec also asks for {unmeasured}: `dlc eval` computes that.
     loss = model.eval().compute_loss(*rows[:])
 accuracy|{fields}
 accuracy|{answers}
@@ -137,11 +138,12 @@ def script(model: EmittedModel) -> list[str]:
     unpacked = lines(Code("unpacked", None, tuple(names)), 4, "", " = rows[:]")
     taken = (text(model.fields[value]) for value in model.predict.writer.params)
     accuracy = [*accuracy_lines(model)]
+    unmeasured = [f"`{m.name}`" for m in train.metrics or () if m.name != "accuracy" or not accuracy]
     marks = {
         "penalty": train.regularize, "schedule": formula, "initialize": starts, "one_row": one_row,
         "many_rows": not one_row, "fit": any(cls.learns for cls in model.classes), "stop": stop,
         "source": rows, "accuracy": accuracy, "loss_alone": not accuracy, "validation": "validation" in parts,
-        "test": "test" in parts,
+        "test": "test" in parts, "unmeasured": unmeasured,
     }  # fmt: skip
     holes = {
         "penalty": [penalty(train.regularize)], "rate": rate_lines(formula), "given": [given],
@@ -151,7 +153,7 @@ def script(model: EmittedModel) -> list[str]:
         "patience": [stop.n if stop else 0], "fields": unpacked,
         "answers": lines(call(text("model.predict"), *taken), 4, "answers = "), "accuracy": accuracy,
         "load_rows": loading, "split": split, "model": [model.name], "name": [program.name],
-        "arguments": [given.replace("rows", "training")],
+        "arguments": [given.replace("rows", "training")], "unmeasured": [", ".join(unmeasured)],
     }  # fmt: skip
     return [*starts, *filled(marks, holes)]
 

@@ -66,9 +66,7 @@ def state_key(model: BlockFrame, weight: str) -> str | None:
 def load_weights(keys: Mapping[str, str]) -> list[str]:
     """`load_weights(model, path)`. `keys` are those of the state of the model, with the names of the spec."""
     doc, renamed, found = "Load weights.safetensors.", [], []
-    parts = {
-        part for key, spelled in keys.items() for part in {*key.split(".")}.difference(spelled.split("."))
-    }
+    parts = {part for key, own in keys.items() for part in {*key.split(".")}.difference(own.split("."))}
     endings = sorted(part[:-1] for part in parts if part.endswith("_"))
     if endings:
         renamed.append(f'        name = re.sub(r"\\b({"|".join(endings)})_(?=\\.|$)", r"\\1", key)')

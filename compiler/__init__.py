@@ -8,7 +8,8 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Problems
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError, Problems
 from dlc.compiler.diagnostics.source import MAX_BYTES, Source
 
 if TYPE_CHECKING:

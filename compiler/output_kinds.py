@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from dlc.compiler.ir.types import FLOATS, INTEGERS
 from dlc.compiler.operators import postprocessing
 from dlc.compiler.operators.activations import Sigmoid
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.axis_activations import Softmax
+from dlc.compiler.types import FLOATS, INTEGERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.types import Tensor
 
 # A step of the postprocessing: the suffix of the node name, and the operator.
 Step = tuple[str, "Operator"]

@@ -6,21 +6,21 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.record import record
-from dlc.compiler.static import compute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlc.compiler.definitions.sections import Data, Export
     from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic
-    from dlc.compiler.diagnostics.source import Source, Span
+    from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.ir.graph import Graph, Input, Output, Value
-    from dlc.compiler.ir.types import Classes
+    from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.train_section import Train
+    from dlc.compiler.types import Classes
 
 
 @record
@@ -28,39 +28,6 @@ class Facts:
     """Properties of the data: the classes of `class(auto)` fields, by field."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
-
-
-@record
-class Measure:
-    """A quantity that `expect` compares: `parameters`, `flops`, `test.accuracy`, `validation.OUTPUT.f1`."""
-
-    path: str
-
-
-@record
-class Expectation:
-    """One comparison of `expect`; each side is a static value or a `Measure`."""
-
-    left: Any
-    comparison: str
-    right: Any
-    span: Span
-
-    @property
-    def text(self) -> str:
-        return self.span.text
-
-    def measures(self) -> list[str]:
-        return [side.path for side in (self.left, self.right) if isinstance(side, Measure)]
-
-    def parts(self) -> set[str]:
-        """The parts of the split whose metrics it compares."""
-        return {path.partition(".")[0] for path in self.measures() if "." in path}
-
-    def holds(self, measured: Mapping[str, Any]) -> bool:
-        """Whether the comparison is true for these measured quantities."""
-        left, right = (measured[s.path] if isinstance(s, Measure) else s for s in (self.left, self.right))
-        return compute(self.comparison, left, right)
 
 
 @record(eq=False)

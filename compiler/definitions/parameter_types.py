@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dlc.compiler import syntax
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.record import record
-
-if TYPE_CHECKING:
-    from dlc.compiler import syntax
-    from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+from dlc.compiler.types import Typed
 
 LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
@@ -51,10 +49,6 @@ class ParameterType:
 
     def item(self) -> ParameterType | None:
         """The type of the entries, if lists are accepted."""
-        return None
-
-    def tensor(self) -> TensorValue | None:
-        """The type of the tensor, if tensors are accepted."""
         return None
 
     def read(self, expr: syntax.Expr) -> Any:
@@ -177,6 +171,9 @@ class Keyword(ParameterType):
     def describe(self) -> str:
         return alternatives([f"`{w}`" for w in self.words])
 
+    def read(self, expr: syntax.Expr) -> str | None:
+        return expr.id if isinstance(expr, syntax.Name) and expr.id in self.words else None
+
     def accept(self, value: Any) -> Any:
         if value not in self.words:
             raise self.mismatch(value)
@@ -193,8 +190,6 @@ class BareWord(ParameterType):
         return self.what
 
     def read(self, expr: syntax.Expr) -> Any:
-        from dlc.compiler import syntax
-
         return expr.id if isinstance(expr, syntax.Name) else None
 
     def accept(self, value: Any) -> Any:
@@ -268,9 +263,6 @@ class OneOf(ParameterType):
 
     def item(self) -> ParameterType | None:
         return next((k.item() for k in self.kinds if k.item()), None)
-
-    def tensor(self) -> TensorValue | None:
-        return next((k.tensor() for k in self.kinds if k.tensor()), None)
 
     def read(self, expr: syntax.Expr) -> Any:
         return next((r for k in self.kinds if (r := k.read(expr)) is not None), None)
@@ -368,9 +360,7 @@ def article(noun: str) -> str:
 
 def describe(value: Any) -> str:
     """A static value as messages describe it."""
-    from dlc.compiler.ir.graph import Value
-
-    if isinstance(value, Value):
+    if isinstance(value, Typed):
         return f"a tensor {value.type}"
     if value is None or isinstance(value, bool):
         return f"`{str(value).lower()}`"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.definitions.parameter_types import ParameterType
-from dlc.compiler.ir.graph import Value
+from dlc.compiler.definitions.parameter_types import OneOf, ParameterType
+from dlc.compiler.types import Typed
 
 
 class TensorValue(ParameterType):
@@ -16,14 +16,11 @@ class TensorValue(ParameterType):
     def __init__(self, takes: str = "any"):
         self.takes = takes
 
-    def tensor(self) -> TensorValue:
-        return self
-
     def describe(self) -> str:
         return "a tensor"
 
     def accept(self, value: Any) -> Any:
-        if not isinstance(value, Value):
+        if not isinstance(value, Typed):
             raise self.mismatch(value)
         return value
 
@@ -33,6 +30,12 @@ class WeightTensor(TensorValue):
 
     def __init__(self) -> None:
         super().__init__("float")
+
+
+def tensor_kind(kind: ParameterType) -> TensorValue | None:
+    """The kind of tensor that is taken, where a kind takes one, alone or beside others."""
+    kinds = kind.kinds if isinstance(kind, OneOf) else (kind,)
+    return next((k for k in kinds if isinstance(k, TensorValue)), None)
 
 
 # Conversion of a number of the spec to an element type.

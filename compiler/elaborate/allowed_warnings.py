@@ -12,7 +12,7 @@ from dlc.compiler.diagnostics.suggest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Span
 
 ALLOW = re.compile(r"#+\s*allow\s+([EWew]\d+)\b\s*:?\s*(.*)")

@@ -11,7 +11,7 @@ from dlc.compiler.diagnostics.source import Span
 
 if TYPE_CHECKING:
     from dlc.compiler.definitions.definition import Definition, Setting
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.elaborate.values import Halt
 
 Pair = tuple[syntax.Argument, syntax.Argument]

@@ -9,17 +9,17 @@ from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.dims.dim import is_free, names, substitute
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.values import Operand, OutputRef
-from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import Tensor
+from dlc.compiler.ir.graph import Value, behind_index
 from dlc.compiler.operators.arithmetic import Cast
-from dlc.compiler.operators.indexing import Slice, behind_index
+from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.output_kinds import class_axis, kind_of
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.ir.graph import GraphInput, Node
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.format.layout import arrange
 from dlc.compiler.format.token_lines import Row
 from dlc.compiler.parse.parser import parse, read_tokens
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Source
-    from dlc.compiler.parse.tokens import Token, Tokens
+    from dlc.compiler.parse.token import Token
+    from dlc.compiler.parse.tokens import Tokens
 
 
 def format(source: Source) -> str:

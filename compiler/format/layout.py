@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dlc.compiler.format.token_lines import Bracket, Inside
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 INDENT = 2
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import spell_value
-from dlc.compiler.ir.types import Tensor, spell
+from dlc.compiler.types import Tensor, spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 WIDTH = 110
 

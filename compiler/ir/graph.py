@@ -4,69 +4,25 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from dlc.compiler.record import field, record
+from dlc.compiler.record import record
+from dlc.compiler.types import Typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dlc.compiler.definitions.initializers import Initializer
-    from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.types import Tensor
 
-COPY = "copy"  # `Use.what` of one copy of a `repeat`
 InputKind = Literal["input", "target", "length", "state"]
 
 
 @record(eq=False)
-class Use:
-    """One use (inlining) of a block or net, or one copy of a `repeat`. Compared by identity.
-
-    `prefix` is the prefix of all names inside. `given` are the tensors and settings by name. `names` are the
-    bindings at the end of the body. `decided` are its conditions with their values.
-    """
-
-    what: str  # "block basic"
-    span: Span
-    prefix: str = ""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    names: Mapping[str, Any] = field(default_factory=dict)
-    decided: Sequence[tuple[Any, bool]] = ()
-
-    @property
-    def is_copy(self) -> bool:
-        return self.what == COPY
-
-
-@record
-class Site:
-    """The source location of a value or node: its span, and the chain of block uses, innermost first."""
-
-    span: Span
-    uses: tuple[Use, ...] = ()
-
-    @property
-    def place(self) -> str:
-        return self.span.place
-
-    @property
-    def entered(self) -> tuple[Use, ...]:
-        """The uses of blocks and nets, without copies."""
-        return tuple(use for use in self.uses if not use.is_copy)
-
-    def way(self) -> tuple[str, ...]:
-        """The chain of block uses as notes, innermost first; a long chain is cut in the middle."""
-        chain = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
-        if len(chain) <= 6:
-            return chain
-        return (*chain[:3], f"... and {len(chain) - 5} more uses around it ...", *chain[-2:])
-
-
-@record(eq=False)
-class Value:
-    """A tensor of the graph. Compared by identity."""
+class Value(Typed):
+    """One tensor of the graph. Compared by identity."""
 
     name: str
     type: Tensor
@@ -186,6 +142,12 @@ class Graph:
             if not needed.isdisjoint(node.results):
                 needed.update(node.reads)
         return needed
+
+
+def behind_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
+    """The node that made a value, looking behind the index that makes one value of the shape [1]."""
+    node = producers.get(value)
+    return producers.get(node.operands[0]) if node is not None and node.operator.indexes_one else node
 
 
 @record(eq=False)

@@ -17,11 +17,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from dlc.compiler.definitions.definition import Definition, Reject, family, setting
-from dlc.compiler.definitions.tensor_parameter_types import WeightTensor
-from dlc.compiler.ir.types import Tensor
+from dlc.compiler.definitions.tensor_parameter_types import WeightTensor, tensor_kind
 from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.weight_spec import WeightSpec
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,6 +80,8 @@ class Operator(Definition, family="operator", what="an operator"):
     of_probabilities: ClassVar[bool] = False
     # True if it makes what flows in, unchanged.
     identity: ClassVar[bool] = False
+    # True if it indexes the shape [1], so that no number is left out.
+    indexes_one: ClassVar[bool] | property = False
     # True if it makes each number one of another element, and nothing else of it.
     converts: ClassVar[bool] = False
     # True if it keeps each number between bounds.
@@ -315,7 +317,7 @@ class Operator(Definition, family="operator", what="an operator"):
     @cache
     def tensor_settings(cls) -> dict[str, TensorValue]:
         """The settings in which a tensor may be given."""
-        kinds = {name: declared.kind.tensor() for name, declared in cls.settings.items()}
+        kinds = {name: tensor_kind(declared.kind) for name, declared in cls.settings.items()}
         return {name: kind for name, kind in kinds.items() if kind is not None}
 
     @property

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.arithmetic import SignOperator
 from dlc.compiler.operators.base import Example, Operator, Reject
 from dlc.compiler.operators.operands import close, onnx_cast, spell_classes, torch_cast, unify
+from dlc.compiler.types import Tensor
 
 
 class ComparisonOperator(SignOperator, abstract=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.initializers import Ones, Zeros
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Fitted(Operator, abstract=True):
     """Learns of each feature: of the last axis, or of the channels on axis 0 from three axes up.
     In a net that is used several times it learns from all that flows into it."""
 
-    group = "learnt"
+    group = "fitted"
     keeps = ("axes",)
     offset = "subtracts"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, Keyword, PerAxis
 from dlc.compiler.dims.dim import Size
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.pooling import need_space
+from dlc.compiler.types import Tensor
 
 # How each number of space axes calls the straight line between two values.
 STRAIGHT = ("linear", "bilinear", "trilinear")

@@ -11,7 +11,7 @@ from dlc.compiler.diagnostics.source import Source, Span
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 MAX_NESTING = 100
 MAX_LOOKAHEAD = 200  # tokens that are searched for the matching bracket on the same line

@@ -10,7 +10,7 @@ import lark
 
 from dlc import grammar
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source
 from dlc.compiler.parse.syntax_hints import StatementTokens, explain, leading_operator
 from dlc.compiler.parse.tokens import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 MAX_CORRECTIONS = 10  # corrections of one statement, after which it is parsed again
 CONTINUATIONS = frozenset(

@@ -16,7 +16,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
 
 MAX_MARKS = 10
 

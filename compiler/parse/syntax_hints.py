@@ -11,15 +11,15 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import listed, shorten
 from dlc.compiler.diagnostics.source import Source, Span
 from dlc.compiler.diagnostics.suggest import did_you_mean
-from dlc.compiler.ir.types import ELEMENTS
 from dlc.compiler.parse.brackets import CLOSERS, OPENERS
 from dlc.compiler.parse.tokens import CONTINUES_AFTER, DECLARATIONS, RESERVED, SECTIONS, span_of
 from dlc.compiler.record import record
+from dlc.compiler.types import ELEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 TYPES = frozenset(ELEMENTS)
 

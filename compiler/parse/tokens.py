@@ -19,15 +19,8 @@ if TYPE_CHECKING:
 
     import lark
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
-
-    class Token(lark.Token):
-        """A token with a known position."""
-
-        start_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        end_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        line: int  # pyright: ignore[reportIncompatibleVariableOverride]
-        column: int  # pyright: ignore[reportIncompatibleVariableOverride]
+    from dlc.compiler.diagnostics.problems import Problems
+    from dlc.compiler.parse.token import Token
 
 
 MAX_TEXT = 1_000_000

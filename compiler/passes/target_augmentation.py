@@ -20,7 +20,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import Graph, GraphInput, Node, Value
 
 AMBIGUOUS = "E0514"

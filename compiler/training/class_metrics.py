@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.training.metric_counts import area, confusion, pooled, tallies
 from dlc.compiler.training.metrics import CountTable, Metric, State
+from dlc.compiler.types import Tensor
 
 CLASSIFIED = ("class", "binary")
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -26,9 +26,6 @@ class Accuracy(Metric):
     """Share of the answers that are right (scikit-learn `accuracy_score`)."""
 
     for_elements = (*CLASSIFIED, "bool")
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.accuracy_score(target, answer)
 
     def update(self, np, state, answer, target):
         target = np.asarray(target)
@@ -53,10 +50,6 @@ class _PerClass(Metric, abstract=True):
         keyword=True,
     )
 
-    def averaged(self, how: dict[str, Any]) -> dict[str, Any]:
-        """The settings of scikit-learn, with the average of the spec where there are several classes."""
-        return how | ({"average": self.average} if "average" in how else {})
-
     def parts(self, type: Tensor) -> tuple[str, ...] | None:
         return ("",) if self.average else class_parts(type)
 
@@ -73,14 +66,6 @@ class _PerClass(Metric, abstract=True):
 
 class _Counted(_PerClass, abstract=True):
     """Made from true positives, false positives and false negatives of every class."""
-
-    # What scikit-learn calls it.
-    score: ClassVar[str]
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        if self.average is None:
-            return None
-        return getattr(metrics, self.score)(target, answer, **self.averaged(how))
 
     @abstractmethod
     def of(self, np: Any, hit: Any, false: Any, missed: Any) -> Any:
@@ -110,16 +95,12 @@ class Precision(_Counted):
     """Share of the answers for a class that are right; 0 where there is none
     (scikit-learn `precision_score`)."""
 
-    score = "precision_score"
-
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false, 1)
 
 
 class Recall(_Counted):
     """Share of a class that is found; 0 where there is none of it (scikit-learn `recall_score`)."""
-
-    score = "recall_score"
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + missed, 1)
@@ -129,7 +110,6 @@ class F1(_Counted):
     """Harmonic mean of precision and recall (scikit-learn `f1_score`)."""
 
     name = "f1"
-    score = "f1_score"
 
     def of(self, np, hit, false, missed):
         return 2 * hit / np.maximum(2 * hit + false + missed, 1)
@@ -137,8 +117,6 @@ class F1(_Counted):
 
 class Iou(_Counted):
     """Intersection over union of answers and targets of a class (scikit-learn `jaccard_score`)."""
-
-    score = "jaccard_score"
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false + missed, 1)
@@ -201,16 +179,6 @@ class Auroc(_PerClass):
     """
 
     of_probabilities = True
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        two = how.get("average") == "binary"
-        if self.average is None or (two and self.average == "micro"):
-            return None
-        if two or not how:
-            return metrics.auroc(target, probability)
-        if self.average == "micro":
-            return metrics.auroc(target.ravel(), probability.ravel())
-        return metrics.auroc(target, probability, **self.averaged(how))
 
     def update(self, np, state, answer, target):
         scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)

@@ -41,11 +41,6 @@ class Schedule(Definition, family="schedule", what="a schedule"):
         none where no formula says it."""
         return None
 
-    def torch(self, lr_scheduler: Any, optimizer: Any) -> Any:
-        """What of `torch.optim.lr_scheduler` does the same, told the loss after each epoch;
-        none where `formula` says it."""
-        return None
-
 
 class ConstantSchedule(Schedule):
     """The same learning rate throughout."""
@@ -204,9 +199,6 @@ class Plateau(Schedule):
             return Seen(seen.least, seen.waited + 1, seen.rate)
         rate = seen.rate * self.by
         return Seen(seen.least, 0, rate if seen.rate - rate > self.smallest else seen.rate)
-
-    def torch(self, lr_scheduler, optimizer):
-        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=self.by, patience=self.patience)
 
 
 def warm(step: int, warmup: int) -> float:

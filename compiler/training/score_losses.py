@@ -7,10 +7,10 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Number
 from dlc.compiler.dims.dim import Size
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, setting
 from dlc.compiler.training.class_losses import check_scores, class_axis, of_classes, of_places, torch_scores
 from dlc.compiler.training.losses import Loss, agree, check_number, reduced, torch_agree
+from dlc.compiler.types import Tensor
 
 LEAST = 1e-30  # what is wrong, at least: the gradient of a root is infinite at 0
 

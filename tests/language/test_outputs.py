@@ -6,9 +6,9 @@ import pytest
 from specs import codes, spec
 
 from dlc.compiler.definitions.definition import family
-from dlc.compiler.ir.types import ELEMENTS, FLOATS, INTEGERS, Classes, Tensor
 from dlc.compiler.output_kinds import KINDS, class_axis, kind_of
 from dlc.compiler.passes import specialize
+from dlc.compiler.types import ELEMENTS, FLOATS, INTEGERS, Classes, Tensor
 
 OUTPUTS = ("class", "binary", "bool", *FLOATS, *INTEGERS)
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from programs import programs
 from trees import parsed, tree
 
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.diagnostics.source import Source
 from dlc.compiler.format.formatter import format
 from dlc.compiler.format.token_lines import WIDTH

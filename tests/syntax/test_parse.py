@@ -9,7 +9,7 @@ from cases import HERE, check_case, read_cases
 from trees import parsed, tree
 
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.render import render
 from dlc.compiler.diagnostics.source import Source
 from dlc.compiler.parse.parser import parse

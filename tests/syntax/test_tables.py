@@ -55,7 +55,7 @@ def test_another_version_of_lark_uses_the_grammar(
 def test_parsing_does_not_import_large_libraries() -> None:
     code = (
         "import sys\n"
-        "from dlc.compiler.diagnostics.diagnostic import Problems\n"
+        "from dlc.compiler.diagnostics.problems import Problems\n"
         "from dlc.compiler.parse.parser import parse\n"
         "from dlc.compiler.diagnostics.render import render\n"
         "from dlc.compiler.diagnostics.source import Source\n"

@@ -6,7 +6,7 @@ import json
 from dataclasses import fields
 
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source
 from dlc.compiler.parse.parser import parse
 

@@ -14,11 +14,10 @@ import torch
 from torch.nn import functional
 from trainings import classifier, points, program, run
 
-from dlc.compiler import CompileError, Source, compile
+from dlc.compiler import Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.lower.initial_weights import draw
-from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.loss_means import cut_at_means
@@ -164,9 +163,9 @@ def test_several_batches_in_float64_have_the_gradients_of_one_to_its_last_digits
     for sizes in ([23], [8, 8, 7]):
         forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
         turn = Learner(forms, p.phase, 1).turns[0]
-        given = [torch.from_numpy(rows[name]).split(sizes) for name in specialize.fields]
+        given = [torch.from_numpy(rows[name]).split(sizes) for name in forms.fields]
         turn._gradients([list(batch) for batch in zip(*given, strict=True)])
-        found.append([weight.grad for weight in specialize.learnt])
+        found.append([weight.grad for weight in forms.learnt])
     for one, several in zip(*found, strict=True):
         torch.testing.assert_close(several, one, rtol=1e-13, atol=1e-15)
 
@@ -207,15 +206,6 @@ def test_what_no_batch_has_a_part_in_is_learnt_too():
     np.testing.assert_allclose(both["w"], 0.8, rtol=1e-6)
     alone = run(text.format("mse(y)"), rows).weights
     np.testing.assert_allclose(both["dense.weight"], alone["dense.weight"], rtol=1e-6)
-
-
-def test_an_emitted_file_takes_several_batches_of_means_over_rows_alone():
-    settings = f"{SGD}batch = 8\naccumulate = 4\nloss = "
-    assert "together" in emit(program(classifier(settings + "2 * cross_entropy(y)")))
-    for loss in ("cross_entropy(y, weight=[0.2, 3])", "sqrt(cross_entropy(y))"):
-        with pytest.raises(CompileError) as caught:
-            emit(program(classifier(settings + loss)))
-        assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
 def test_graphs_know_whether_their_derivatives_depend_on_the_means():

@@ -17,7 +17,7 @@ from dlc.compiler.parse.dialects.statement import (
 from dlc.compiler.parse.tokens import MAX_MARKS, SECTIONS, retyped
 
 if TYPE_CHECKING:
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 MAX_SEARCHED = 5_000  # characters of a body that are searched
 

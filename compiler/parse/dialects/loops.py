@@ -9,7 +9,7 @@ from dlc.compiler.parse.dialects.words import BINDERS
 from dlc.compiler.parse.tokens import retyped
 
 if TYPE_CHECKING:
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 
 def counted_loop(s: UnknownStatement) -> DialectHint | None:

@@ -13,7 +13,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dlc.compiler.parse.tokens import Token
+    from dlc.compiler.parse.token import Token
 
 Tokens = list["Token"]
 MAX_HELP = 400  # characters

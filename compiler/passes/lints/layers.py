@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.ir.graph import Graph, Node, Value
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
 
 DEEP = 5  # layers of squashed values in a row through which little gradient is left
 COLOURS = (1, 3)  # channels of an input of three axes that is taken for a picture

@@ -13,7 +13,8 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir.graph import Graph, Node, Output, Site, Value
+    from dlc.compiler.diagnostics.source import Site
+    from dlc.compiler.ir.graph import Graph, Node, Output, Value
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.program import CompiledProgram
 

@@ -1,4 +1,5 @@
-"""`python -m benchmarks` measures all and writes `docs/benchmarks.md`; a missed target ends it with 1."""
+"""`python -m benchmarks` measures all and writes `docs/benchmarks.md`; a missed target ends it with 1.
+`python -m benchmarks gpu` checks and measures what takes a GPU, and writes `docs/gpu.md`."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from benchmarks.timing import Effort
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 PARTS = ("start", "training", "exporting")
+GPU = "gpu"
 
 
 def main() -> int:
@@ -22,7 +24,10 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="once each, on little data, and write nothing")
     wait = "for each row: to wait for a machine that others use, and time again what they disturbed (60)"
     parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help=wait)
+    parser.epilog = "`gpu` by itself checks and measures what takes an NVIDIA GPU, within 8 minutes."
     asked = parser.parse_args()
+    if asked.parts == [GPU]:
+        return import_module("benchmarks.gpu.command").main()
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     effort = Effort(asked.quick, patience=0 if asked.quick else asked.patience)

@@ -105,9 +105,11 @@ def train(
     file: Path,
     batch: int,
     epochs: int,
+    device: str = "cpu",
 ) -> list[float]:
-    """Train on the rows of a file; the mean loss of each epoch."""
+    """Train on the rows of a file, on a device; the mean loss of each epoch."""
     loader = DataLoader(Rows(file), batch_size=batch, shuffle=True)
+    model = model.to(device)
     loss_fn = nn.CrossEntropyLoss()
     optimizer = make_optimizer(model.parameters())
     history = []
@@ -115,6 +117,7 @@ def train(
         model.train()
         running_loss = 0.0
         for x, y in loader:
+            x, y = x.to(device), y.to(device)
             optimizer.zero_grad()
             loss = loss_fn(model(x), y)
             loss.backward()

@@ -35,7 +35,7 @@ class Workload:
 
     title: str
     spec: Path
-    network: type[nn.Module]
+    network: Callable[[], nn.Module]
     optimizer: Callable[..., torch.optim.Optimizer]
     batch: int
     rows: int
@@ -62,25 +62,28 @@ WORKLOADS = (
 
 
 def compare(effort: Effort) -> Iterator[Comparison]:
-    for work in WORKLOADS:
-        rows, epochs = (QUICK, 1) if effort.quick else (work.rows, work.epochs)
-        with TemporaryDirectory() as folder:
-            file = Path(folder) / "rows.npz"
-            work.write_rows(file, rows)
-            timing = effort.time(partial(seconds, partial(ours, work, file, epochs)),
-                                 partial(seconds, partial(theirs, work, file, epochs)))  # fmt: skip
-        what = f"training {work.title}, batch {work.batch}, {rows:_} rows, epochs: {epochs}"
-        yield Comparison(what, "`Dataset`, `DataLoader`, `nn.Module` and a loop", timing, work.asked)
+    return (compare_one(work, effort) for work in WORKLOADS)
 
 
-def ours(work: Workload, file: Path, epochs: int) -> Trained:
+def compare_one(work: Workload, effort: Effort, device: str = "cpu") -> Comparison:
+    rows, epochs = (QUICK, 1) if effort.quick else (work.rows, work.epochs)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.npz"
+        work.write_rows(file, rows)
+        timing = effort.time(partial(seconds, partial(ours, work, file, epochs, device)),
+                             partial(seconds, partial(theirs, work, file, epochs, device)))  # fmt: skip
+    what = f"training {work.title}, batch {work.batch}, {rows:_} rows, epochs: {epochs}"
+    return Comparison(what, "`Dataset`, `DataLoader`, `nn.Module` and a loop", timing, work.asked)
+
+
+def ours(work: Workload, file: Path, epochs: int, device: str = "cpu") -> Trained:
     """From the spec and the file of the rows to trained weights, measured on these rows at the end."""
     program = dlc.compile(work.spec, params={"epochs": epochs})
     data = open_rows.open_data(program, file)
-    return train(program.compiled, data, draw(program.compiled.graph, 0), on="cpu")
+    return train(program.compiled, data, draw(program.compiled.graph, 0), on=device)
 
 
-def theirs(work: Workload, file: Path, epochs: int) -> list[float]:
+def theirs(work: Workload, file: Path, epochs: int, device: str = "cpu") -> list[float]:
     """From the class of the network and the file of the rows to trained weights."""
     torch.manual_seed(0)
-    return rivals.train(work.network(), work.optimizer, file, work.batch, epochs)
+    return rivals.train(work.network(), work.optimizer, file, work.batch, epochs, device)

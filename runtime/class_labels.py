@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dlc.compiler.ir.types import MAX_CLASSES, Classes
 from dlc.compiler.operators.operands import RANGES
+from dlc.compiler.types import MAX_CLASSES, Classes
 from dlc.runtime.strict_json import all_are, is_whole
 
 

@@ -23,9 +23,9 @@ from dlc.runtime.training.meter import Meter, OutputMetric
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.training.metrics import CountTable
-    from dlc.runtime.artifact import Artifact
+    from dlc.compiler.types import Tensor
+    from dlc.runtime.artifact.opened import OpenArtifact
     from dlc.runtime.data import Rows
     from dlc.runtime.data.rows import Batch
     from dlc.runtime.data.unknown_classes import Outside
@@ -35,11 +35,11 @@ CHUNK = 1024
 OF_COUNT = 64  # bytes that a count takes at most
 
 
-def inputs_of(artifact: Artifact) -> list[Wanted]:
+def inputs_of(artifact: OpenArtifact) -> list[Wanted]:
     return [wanted(artifact, name, type) for name, type in artifact.inputs.items()]
 
 
-def wanted(artifact: Artifact, name: str, type: Tensor, role: str = "input") -> Wanted:
+def wanted(artifact: OpenArtifact, name: str, type: Tensor, role: str = "input") -> Wanted:
     """A field, under the columns that training had it under."""
     columns = artifact.metadata.columns.get(name, [])
     source = (
@@ -52,7 +52,7 @@ def wanted(artifact: Artifact, name: str, type: Tensor, role: str = "input") -> 
     return Wanted(name, type, role, source)
 
 
-def answered(artifact: Artifact, rows: Rows) -> Iterator[tuple[int, Batch, Batch]]:
+def answered(artifact: OpenArtifact, rows: Rows) -> Iterator[tuple[int, Batch, Batch]]:
     """Some rows at a time, how many, and the answers to them; once none, whose answers have a shape too."""
     sizes = cut(rows.count or 0, CHUNK) or [0]
     for size, batch in zip(sizes, rows.batches(sizes), strict=True):
@@ -61,7 +61,7 @@ def answered(artifact: Artifact, rows: Rows) -> Iterator[tuple[int, Batch, Batch
         yield size, batch, answers
 
 
-def check_rows(artifact: Artifact, answers: Mapping[str, np.ndarray], rows: int) -> None:
+def check_rows(artifact: OpenArtifact, answers: Mapping[str, np.ndarray], rows: int) -> None:
     """Refuse a model whose answers are not one for each row."""
     for name, answer in answers.items():
         if np.shape(answer)[:1] != (rows,):
@@ -87,7 +87,7 @@ class Evaluated:
     outside: list[Outside]
 
 
-def predict(artifact: Artifact, source: Any) -> Predicted:
+def predict(artifact: OpenArtifact, source: Any) -> Predicted:
     """Answers to every row of a file or data set, of which there may be none."""
     rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing, empty=True)
     parts: list[dict[str, np.ndarray]] = []
@@ -106,7 +106,7 @@ def check_size(answers: Mapping[str, np.ndarray], given: int, rows: int) -> None
         raise ArtifactError(f"the answers to {rows} rows take {said}: give fewer rows at a time")
 
 
-def evaluate(artifact: Artifact, source: Any) -> Evaluated:
+def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     """The artifact's metrics on the rows of a file or data set."""
     measured = measured_of(artifact)
     targets = {m.target: wanted(artifact, m.target, m.type, "target") for m in measured}
@@ -120,7 +120,7 @@ def evaluate(artifact: Artifact, source: Any) -> Evaluated:
 
 
 def check_answers(
-    artifact: Artifact, measured: OutputMetric, answers: Mapping[str, np.ndarray], target: np.ndarray
+    artifact: OpenArtifact, measured: OutputMetric, answers: Mapping[str, np.ndarray], target: np.ndarray
 ) -> None:
     """Refuse answers that are not of the type which the artifact tells: an answer for each target, one of the
     classes that there are, and a probability for each of these."""
@@ -150,7 +150,7 @@ def is_numeric(values: np.ndarray) -> bool:
     return values.dtype.kind in "fiub" or values.dtype.name == "bfloat16"
 
 
-def measured_of(artifact: Artifact) -> list[OutputMetric]:
+def measured_of(artifact: OpenArtifact) -> list[OutputMetric]:
     """The metrics recorded in the artifact. `ArtifactError` if there are none or if they are not known."""
     outputs = artifact.metadata.outputs
     pairs = [
@@ -182,7 +182,7 @@ def measured_of(artifact: Artifact) -> list[OutputMetric]:
     ]
 
 
-def not_among(artifact: Artifact, measured: Sequence[str]) -> str:
+def not_among(artifact: OpenArtifact, measured: Sequence[str]) -> str:
     """What to say where training measured outputs, and none of them was exported."""
     given = [written_as(name, measured) for name in artifact.metadata.outputs]
     names = shorten(", ".join([*measured, *given]), 200)
@@ -211,7 +211,7 @@ def metric_of(written: dict[str, Any]) -> Any:
         raise ArtifactError(f"this version of dlc does not know the metric {shorten(written, 80)}") from None
 
 
-def target_of(artifact: Artifact, output: str) -> str:
+def target_of(artifact: OpenArtifact, output: str) -> str:
     target = artifact.metadata.outputs[output].get("target")
     if not isinstance(target, str):
         raise ArtifactError(f"{artifact.path} does not say what `{output}` is held against")

@@ -11,7 +11,8 @@ from dlc.compiler.passes import cost as costs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.program import CompiledProgram, Expectation
+    from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.figures import Expectation
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dlc.compiler.definitions.sections import DataSource
 from dlc.runtime import data as rows_of
@@ -15,8 +15,24 @@ from dlc.runtime.training import length_limits
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from dlc.program import Program as Face
+    import numpy as np
+
+    from dlc.compiler.program import CompiledProgram, Facts
     from dlc.runtime.data import Dataset
+
+
+class Face(Protocol):
+    """What training asks of the program that a caller holds, as `dlc.Program` is one."""
+
+    compiled: CompiledProgram
+    folder: Path  # of the spec
+
+    def learn(self, facts: Facts) -> None:
+        """Compile again with what the data told."""
+
+    def weights(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+        """Weights by name, the given ones in place of its own."""
+        ...
 
 
 def source_from(given: Any) -> Path | DataSource | Opened | None:

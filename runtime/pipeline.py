@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
-    from dlc.program import Program as Face
     from dlc.runtime.data import Dataset
+    from dlc.runtime.open_rows import Face
     from dlc.runtime.training.history import Trained
 
 RUNS = Path("runs")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
     from dlc.runtime.data import Dataset
     from dlc.runtime.run_folder import Run
     from dlc.runtime.training.history import Trained

@@ -9,9 +9,9 @@ import pytest
 import dlc.compiler.operators  # noqa: F401  (defines them)
 from dlc.compiler import Source, compile
 from dlc.compiler.definitions.definition import Definition, family
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.training.losses import Loss
+from dlc.compiler.types import Tensor
 from dlc.reference import pages
 from dlc.reference.words import Word, words
 

@@ -3,6 +3,7 @@ links lead somewhere."""
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -18,10 +19,12 @@ import dlc
 from dlc.cli import COMMANDS
 from dlc.compiler.definitions.sections import RUNTIMES
 from dlc.compiler.diagnostics import codes
+from dlc.reference.words import words
 from dlc.runtime.artifact.metadata import Metadata
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-SOUND = [p for p in PAGES if p.parent != ROOT and p.parent.name != "errors"]  # the specs are no errors
+SOUND = [p for p in PAGES if p.parent != ROOT]  # their specs have no errors
+WORDS = words()  # before tests define others
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:[-:.T]\d+)*(?:e[-+]\d+)?")
 
@@ -98,7 +101,15 @@ def test_the_readme_shows_an_error_as_it_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_lists_every_command(command: str) -> None:
-    assert f"| `dlc {command} " in README.read_text(encoding="utf-8")
+    assert re.search(f"^\\| `dlc {command}[ `]", README.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_word_is_in_the_reference_with_its_signature() -> None:
+    lines = (ROOT / "docs/reference.md").read_text(encoding="utf-8").splitlines()
+    listed = {line.split("`")[1] for line in lines if line.startswith("- `")}
+    assert {"avgpool(kernel, stride=kernel, padding=0)", "a @ b", "train { ... }", "identity", "len(LIST)",
+            "block shortcut(x; channels, stride = 1)", "float16", "y.logits"} <= listed  # fmt: skip
+    assert not [word.name for word in WORDS if not any(word.name in signature for signature in listed)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -108,9 +119,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
+    from dlc.compiler import types
     from dlc.compiler.diagnostics.source import MAX_BYTES
     from dlc.compiler.elaborate.imports import MAX_FILES
-    from dlc.compiler.ir import types
     from dlc.runtime import strict_json, weight_files
     from dlc.runtime.artifact import model_scan, proof
     from dlc.runtime.data import bounds
@@ -144,13 +155,45 @@ def test_the_reference_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_site_is_built_without_the_network_and_asks_nobody_for_anything(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site; `--strict` refuses links that lead nowhere."""
+    folder = tmp_path_factory.mktemp("site")
     nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    done = run("-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site", cwd=ROOT, **nowhere)
+    done = run("-m", "mkdocs", "build", "--strict", "--site-dir", folder, cwd=ROOT, **nowhere)
     assert done.returncode == 0, done.stderr
-    pages = list((tmp_path / "site").glob("**/*.html"))
-    assert len(pages) > len(PAGES) - len(list(ROOT.glob("*.md")))
+    return folder
+
+
+def text_of(page: Path) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8")))
+
+
+def test_the_site_has_a_page_for_each_word_each_code_and_each_page_of_docs(site: Path) -> None:
+    of_words = {f"reference/{word.page}" for word in WORDS}
+    of_codes = {f"errors/{code}" for code in codes.codes()}
+    by_hand = {page.stem for page in SOUND} - {"README"}
+    made = {page.relative_to(site).with_suffix("").as_posix() for page in site.glob("**/*.html")}
+    assert made == of_words | of_codes | by_hand | {"index", "errors/index", "404", "search"}
+
+
+def test_pages_of_the_site_hold_what_doc_and_explain_print(site: Path) -> None:
+    conv, shapes = text_of(site / "reference/conv.html"), text_of(site / "errors/E0203.html")
+    assert "conv(channels, kernel, stride=1, padding=0" in conv and "F.conv2d(x, weight, bias, (1, 1)" in conv
+    assert "these two cannot be added: float[128, 14, 14] and float[64, 28, 28]" in shapes
+
+
+@pytest.mark.parametrize(("page", "link"), [
+    ("index.html", "errors/index.html"), ("errors/index.html", "E0203.html"),
+    ("reference.html", "reference/conv.html"), ("reference/conv.html", "../errors/E0201.html"),
+])  # fmt: skip
+def test_the_site_links_to_its_generated_pages(site: Path, page: str, link: str) -> None:
+    assert f'href="{link}"' in (site / page).read_text(encoding="utf-8")
+
+
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
     loads = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"'](?:https?:)?//[^\"']*")
+    pages = site.glob("**/*.html")
     assert not [found for page in pages for found in loads.findall(page.read_text(encoding="utf-8"))]
 
 
@@ -196,4 +239,4 @@ def test_the_operator_of_the_guide_can_be_added_as_it_says(tmp_path: Path) -> No
         in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *rows, cwd=copy, **surroundings).stdout
     )
     assert run("docs/write_reference.py", cwd=copy, **surroundings).returncode == 0
-    assert "hard_tanh(limit=1)" in (copy / "docs/reference/hard_tanh.md").read_text(encoding="utf-8")
+    assert "- `hard_tanh(limit=1)`: " in (copy / "docs/reference.md").read_text(encoding="utf-8")

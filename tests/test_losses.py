@@ -17,13 +17,13 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.lower.torch import Model, TorchFunctions
 from dlc.compiler.operators.operands import torch_dtype
 from dlc.compiler.passes import specialize
 from dlc.compiler.training.class_losses import CrossEntropy, Dice
 from dlc.compiler.training.losses import Loss
 from dlc.compiler.training.pointwise import Bce, Mae, Mse, Perceptron
+from dlc.compiler.types import Classes, Tensor
 
 BATCH = 6
 LOSSES = {name: loss for name, loss in family("loss").items() if issubclass(loss, Loss)}

@@ -40,14 +40,29 @@ def required(extra: str = "", **environment: str) -> list[Requirement]:
     return [r for r in found if r.marker is None or r.marker.evaluate({"extra": extra, **environment})]
 
 
+def runtimes(extra: str, system: str, machine: str) -> list[tuple[str, set[str]]]:
+    """The packages of ONNX Runtime that are required there, with their extras."""
+    there = required(extra, sys_platform=system, platform_machine=machine, platform_system=SYSTEMS[system])
+    return [(r.name, r.extras) for r in there if r.name.startswith("onnxruntime")]
+
+
 @pytest.mark.parametrize(("system", "machine"), PLATFORMS)
 def test_there_is_one_onnx_runtime_everywhere(system: str, machine: str) -> None:
-    there = required(sys_platform=system, platform_machine=machine, platform_system=SYSTEMS[system])
-    runtimes = [r for r in there if r.name.startswith("onnxruntime")]
-    if (system, machine) in NEEDS_GPU_RUNTIME:
-        assert [(r.name, r.extras) for r in runtimes] == [("onnxruntime-gpu", {"cuda", "cudnn"})]
-    else:
-        assert [(r.name, r.extras) for r in runtimes] == [("onnxruntime", set())]
+    gpu = (system, machine) in NEEDS_GPU_RUNTIME
+    base = [("onnxruntime-gpu" if gpu else "onnxruntime", set())]
+    assert runtimes("", system, machine) == runtimes("train", system, machine) == base
+    assert runtimes("gpu", system, machine) == [
+        *base,
+        *([("onnxruntime-gpu", {"cuda", "cudnn"})] if gpu else []),
+    ]
+
+
+def test_no_release_that_is_taken_brings_another_cuda_than_13() -> None:
+    """Older releases bring CUDA 12: beside a new one there would be two sets of CUDA libraries."""
+    first = {"torch": "2.11", "onnxruntime-gpu": "1.28"}  # with CUDA 13
+    there = [*required("train"), *required("gpu", sys_platform="linux", platform_machine="x86_64")]
+    floors = {r.name: str(r.specifier) for r in there if r.name == "torch" or r.extras}
+    assert floors == {name: f">={version}" for name, version in first.items()}
 
 
 def test_what_is_imported_is_required_and_nothing_else() -> None:
@@ -256,6 +271,7 @@ def dlc_without_torch(bare: Path, desk: Path, *arguments: str) -> subprocess.Com
 
 
 WITHOUT_TORCH = [
+    ("doctor", "torch is not installed"),
     ("check iris.dl", "no errors in iris.dl: 131 parameters"),
     ("show iris.dl", "dense"),
     ("show iris.dl --weights", "dense.weight"),
@@ -266,7 +282,7 @@ WITHOUT_TORCH = [
     ("show iris.dl --stage onnx", "Gemm"),
     ("show iris.onnx", "builtin(\"iris\")"),
     ("fmt --check iris.dl", ""),
-    ("explain E0203", "shapes that do not fit"),
+    ("explain E0203", "shapes that do not match"),
     ("doc conv", "Convolution over one to three space axes"),
     ("doc input", "What the model is given."),
     ("verify iris.onnx", "iris.onnx answers as torch did"),

@@ -1,19 +1,24 @@
-"""The text of a spec and places in it."""
+"""Source texts, spans in them, and the uses of blocks that lead to a span."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.record import record
 
-MAX_BYTES = 1_000_000  # of the file of a spec, and of each file that it imports
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MAX_BYTES = 1_000_000  # of a spec file, and of each imported file
+COPY = "copy"  # `Use.what` of one copy of a `repeat`
 
 
 @record
 class Source:
-    """One `.dl` text under the name that messages show (never an absolute path)."""
+    """The text of a `.dl` file, with the name that messages show (never an absolute path)."""
 
     name: str
     text: str = field(repr=False)
@@ -23,12 +28,12 @@ class Source:
         return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of an offset, both from 1."""
+        """Line and column of an offset, counted from 1."""
         line = bisect_right(self.line_starts, offset)
         return line, offset - self.line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line, counted from 1, without its end."""
+        """The text of a line, counted from 1, without its newline."""
         start = self.line_starts[number - 1]
         end = self.text.find("\n", start)
         return self.text[start : len(self.text) if end < 0 else end]
@@ -53,3 +58,47 @@ class Span:
 
     def to(self, other: Span) -> Span:
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))
+
+
+@record(eq=False)
+class Use:
+    """One use (inlining) of a block or net, or one copy of a `repeat`. Compared by identity.
+
+    `prefix` is the prefix of all names inside. `given` are the tensors and settings by name. `names` are the
+    bindings at the end of the body. `decided` are its conditions with their values.
+    """
+
+    what: str  # "block basic"
+    span: Span
+    prefix: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, Any] = field(default_factory=dict)
+    decided: Sequence[tuple[Any, bool]] = ()
+
+    @property
+    def is_copy(self) -> bool:
+        return self.what == COPY
+
+
+@record
+class Site:
+    """The source location of a value or node: its span, and the chain of block uses, innermost first."""
+
+    span: Span
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def place(self) -> str:
+        return self.span.place
+
+    @property
+    def entered(self) -> tuple[Use, ...]:
+        """The uses of blocks and nets, without copies."""
+        return tuple(use for use in self.uses if not use.is_copy)
+
+    def way(self) -> tuple[str, ...]:
+        """The chain of block uses as notes, innermost first; a long chain is cut in the middle."""
+        chain = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
+        if len(chain) <= 6:
+            return chain
+        return (*chain[:3], f"... and {len(chain) - 5} more uses around it ...", *chain[-2:])

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.diagnostics.suggest import Nearest
 from dlc.compiler.elaborate import (
     allowed_warnings,
     dead_code,
@@ -19,51 +18,24 @@ from dlc.compiler.elaborate import (
     statements,
     unknown_names,
 )
-from dlc.compiler.elaborate.builder import GraphBuilder
-from dlc.compiler.elaborate.error_recovery import Torn
-from dlc.compiler.elaborate.evaluate import Evaluator
+from dlc.compiler.elaborate.context import Elaboration
+from dlc.compiler.elaborate.evaluate import ExpressionEvaluator
 from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
-from dlc.compiler.ir.graph import Graph, GraphInput, Input, Output, Value
-from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.parse.parser import parse
+from dlc.compiler.ir.graph import Input
 from dlc.compiler.passes import lints, missing_values, offsets
-from dlc.compiler.program import CompiledProgram, Facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
-    from dlc.compiler.diagnostics.source import Source, Span
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.diagnostics.source import Source
+    from dlc.compiler.elaborate.context import Evaluator
+    from dlc.compiler.ir.graph import Value
+    from dlc.compiler.program import CompiledProgram
 
 
-class Elaborator:
-    """Unfolds one spec. `read` gives the source of an imported path, relative to the importing source."""
-
-    def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
-                 read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
-        self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
-        self.chosen = chosen  # the outputs that a command asks for
-        self.builder = GraphBuilder(problems)
-        self.nearest = Nearest()
-        self.sources: list[Source] = []
-        self.comments: list[tuple[Span, str]] = []
-        self.inputs: list[Input] = []
-        self.targets: dict[str, GraphInput] = {}
-        self.sharing: shared_classes.Owners = {}  # of the fields of `class(auto)`
-        self.waiting: dict[str, OutputRef] = {}  # outputs that nothing has flowed into
-        self.input_names: frozenset[str] = frozenset()
-        self.top: Scope | None = None
-        self.torn = Torn()
-        self.dropped = False  # whether a flow of the file ended nowhere
-        self.file_names: set[str] = set()
-        self.imported: dict[str, FileScope | None] = {}  # by source; none while it is being read
-        self.texts: dict[Any, Source] = {}  # of imported files, by the file that imports and the path there
-
-    def top_names(self) -> set[str]:
-        """The bindings of the main file, which blocks do not see."""
-        return self.file_names
+class Elaborator(Elaboration):
+    """Unfolds one spec."""
 
     def run(self, source: Source) -> CompiledProgram:
         """The program of a spec; `CompileError` if there are errors in it."""
@@ -76,19 +48,10 @@ class Elaborator:
         assert program is not None
         return replace(program, warnings=tuple(self.problems.sorted()), allowed=allowed)
 
-    def parse(self, source: Source) -> syntax.File:
-        """The syntax tree of the file, or of one that it imports."""
-        before = len(self.problems.found)
-        tree = parse(source, self.problems)
-        self.torn.note(tree, [d.span for d in self.problems.found[before:] if d.span])
-        self.comments += tree.comments
-        self.sources.append(source)
-        return tree
-
     def _run(self, tree: syntax.File) -> CompiledProgram:
         file = FileScope(tree.source)
         scope = self.top = Scope(file, top=True)
-        ev = Evaluator(self, scope)
+        ev = ExpressionEvaluator(self, scope)
         self.file_names = {t.id for s in tree.body if isinstance(s, syntax.Bind) for t in s.targets}
         self.declare(ev, tree)
         params.refuse_unknown(ev)
@@ -122,7 +85,7 @@ class Elaborator:
         for statement in tree.body:
             try:
                 if isinstance(statement, syntax.Import):
-                    imports.run(ev, statement)
+                    imports.run(ev, statement, self.declare)
                 elif isinstance(statement, syntax.Param):
                     declarations.need_sound(ev, statement.name)
                     file.params[statement.name.id] = params.value(ev, statement)
@@ -225,51 +188,6 @@ class Elaborator:
                 self.problems.report("E0504", output.span, f"nothing flows into the output `{output.name}`",
                                      help=f"let a flow end in it: `... -> {output.name}`; what only a loss "
                                           "reads is an `input`")  # fmt: skip
-
-    # --- used from all over -------------------------------------------------------------------------------
-
-    def weight(self, statement: syntax.Weight, scope: Scope) -> Value:
-        """A weight of a file, made where it is first wanted if its line has not been reached."""
-        level, self.builder.level = self.builder.level, self.builder.root
-        try:
-            return declarations.weight(Evaluator(self, Scope(scope.file, top=True)), statement)
-        finally:
-            self.builder.level = level
-
-    def target(self, field: str, type: Tensor, span: Span) -> GraphInput:
-        """The data field that an output is held against; outputs that share one share the value."""
-        if field not in self.targets:
-            self.targets[field] = self.builder.input("target", field, type, span)
-        found = self.targets[field]
-        if found.type != type:
-            raise self.builder.fail(
-                "E0511",
-                span,
-                f"the target `{field}` is {spell_classes(found.type)} for one output and "
-                f"{spell_classes(type)} for this one",
-            )
-        return found
-
-    def graph(self, outputs: Mapping[str, Value]) -> Graph:
-        inputs = (*(i.value for i in self.inputs), *self.targets.values())
-        return Graph(inputs, tuple(self.builder.weights.values()), self.builder.read(outputs), outputs)
-
-    def outputs(self, file: FileScope) -> tuple[Output, ...]:
-        made = []
-        for o in file.outputs.values():
-            if isinstance(o, OutputRef) and o.scores is not None and o.flowed is not None:
-                made.append(
-                    Output(
-                        o.name,
-                        o.declared,
-                        o.flowed,
-                        o.scores,
-                        o.target,
-                        o.target_value,
-                        self.builder.site(o.span),
-                    )
-                )
-        return tuple(made)
 
 
 def with_halt(report: Callable[[], Any]) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics.codes import told_by_compiler
+from dlc.compiler.diagnostics.codes import reported_by_check
 from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic, Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Span
 
 ALLOW = re.compile(r"#+\s*allow\s+([EWew]\d+)\b\s*:?\s*(.*)")
@@ -34,7 +34,7 @@ def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[All
         meant = [id(d) for d in there if d.code == code]
         silenced.update(meant)
         known = bool(meant)
-        if code.startswith("W") and not told_by_compiler(code):
+        if code.startswith("W") and not reported_by_check(code):
             waiting.append(Allowed(code, span))
             known = True
         if known and not reason:

@@ -14,7 +14,7 @@ from dlc.compiler.elaborate.values import InputRef, OutputRef
 from dlc.compiler.ir.graph import Value
 
 if TYPE_CHECKING:
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 OF_TENSORS = ("shape", "rank", "features", "channels", "classes")
 OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")

@@ -14,7 +14,7 @@ from dlc.compiler.elaborate.values import BlockStage, Halt, Operand, Template, i
 if TYPE_CHECKING:
     from dlc.compiler import syntax
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 
 def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -> BlockStage:

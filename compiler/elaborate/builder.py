@@ -10,22 +10,23 @@ from dlc.compiler.definitions.initializers import Auto
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.tensor_parameter_types import CONVERSIONS, converted
 from dlc.compiler.diagnostics.diagnostic import Label
+from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.deep_recursion import in_thread
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, tensors_in
-from dlc.compiler.ir.graph import COPY, GraphInput, Node, Site, Use, Value, Weight
+from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import InputKind

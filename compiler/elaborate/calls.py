@@ -1,4 +1,4 @@
-"""Calls: arguments into tensors and settings, each setting checked against its declaration."""
+"""Calls of operators, losses, blocks, stages and plain functions."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import describe
-from dlc.compiler.elaborate import blocks, decimal_commas, flow, foreign_calls, settings, unknown_names
+from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
 from dlc.compiler.elaborate.scope import FUNCTIONS
-from dlc.compiler.elaborate.tensor_operands import no_tensor, operands
-from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template, is_tensor, is_tensors
+from dlc.compiler.elaborate.tensor_operands import operands
+from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.static import MAX_LIST, is_numbers
+from dlc.compiler.static import MAX_LIST
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 
 def call(ev: Evaluator, expr: syntax.Call) -> Any:
@@ -76,129 +75,14 @@ def call_stage(ev: Evaluator, stage: Stage, expr: syntax.Call) -> Any:
 
 def bare_stage(ev: Evaluator, definition: type[Definition], span: Span) -> DefinedStage:
     """A name without brackets, as in `-> relu`."""
-    return DefinedStage(fill(ev, definition, None, span)[0], (), span, {})
+    return DefinedStage(arguments.bind(ev, definition, None, span)[0], (), span, {})
 
 
 def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Call) -> Any:
-    instance, tensors, spans = fill(ev, definition, expr, expr.span)
+    instance, tensors, spans = arguments.bind(ev, definition, expr, expr.span)
     stage = DefinedStage(instance, tuple(tensors), expr.span, spans)
-    if not tensors:
-        return stage
-    low = 1 if definition.family == "loss" or not issubclass(definition, Operator) else definition.arity()[0]
-    if len(tensors) < low:
-        return stage
-    return flow.apply(ev, stage, [], expr.span)
-
-
-def fill(
-    ev: Evaluator, definition: type[Definition], call: syntax.Call | None, span: Span
-) -> tuple[Any, list[Operand], dict[str, Span]]:
-    """An instance of the definition from the arguments of a call, and the tensors among them."""
-    if call and (halt := decimal_commas.refuse(ev, definition, call)):
-        raise halt
-    taken = Arguments(ev, definition, call)
-    failed = lost = False
-    for argument in call.arguments if call else ():
-        if lost and argument.name is None:
-            continue  # which setting it fills is not known
-        try:
-            taken.take(argument)
-        except Halt:
-            failed, lost = True, lost or argument.name is None
-    if failed:
-        raise Halt
-    return taken.instance(span), taken.tensors, taken.spans
-
-
-class Arguments:
-    """The arguments of a call as settings and tensors, one taken after the other."""
-
-    def __init__(self, ev: Evaluator, definition: type[Definition], call: syntax.Call | None):
-        self.ev, self.definition, self.call = ev, definition, call
-        every = () if definition.family == "loss" else definition.settings.values()
-        self.positional = [s for s in every if not s.keyword]
-        self.waiting = list(self.positional)
-        self.values: dict[str, Any] = {}
-        self.spans: dict[str, Span] = {}
-        self.tensors: list[Operand] = []
-
-    def take(self, argument: syntax.Argument) -> None:
-        if argument.name is not None:
-            self._take_named(argument)
-            return
-        expr = argument.value
-        value = settings.argument_value(self.ev, self.waiting[0] if self.waiting else None, expr)
-        if is_tensor(value) or is_tensors(value):
-            self.tensors += operands(self.ev, value, expr)
-        elif self._is_operand(value):
-            self.tensors.append(Operand(value, expr.span))
-        elif self.waiting:
-            self._take_next(value, expr.span)
-        elif isinstance(value, Stage) or (self._takes_numbers() and is_numbers(value)):
-            raise no_tensor(self.ev, value, expr.span)
-        else:
-            usage = self._usage() if self.definition.settings else ""
-            raise self.ev.fail("E0404", expr.span,
-                               settings.too_many(self.definition, self.positional, value),
-                               help=self._translated() or usage)  # fmt: skip
-
-    def _take_named(self, argument: syntax.Argument) -> None:
-        declared = settings.named_setting(self.ev, self.definition, argument, self.values, self.call)
-        self.values[declared.name] = settings.setting_value(
-            self.ev, self.definition, declared, argument.value
-        )
-        self.spans[declared.name] = argument.value.span
-        self.waiting = [s for s in self.waiting if s.name != declared.name]
-
-    def _is_operand(self, value: Any) -> bool:
-        """A number stands for a tensor where no setting could take it."""
-        return self._takes_numbers() and isinstance(value, (int, float))
-
-    def _takes_numbers(self) -> bool:
-        return self.definition.family in ("operator", "loss") and not self.positional
-
-    def _take_next(self, value: Any, span: Span) -> None:
-        declared = self.waiting[0] if self.waiting[0].rest else self.waiting.pop(0)
-        self.spans.setdefault(declared.name, span)
-        checked = settings.check(self.ev, self.definition, declared, value, span, self._translated)
-        if declared.rest:
-            self.values.setdefault(declared.name, []).append(checked)
-        else:
-            self.values[declared.name] = checked
-
-    def instance(self, span: Span) -> Definition:
-        lacking = [s.name for s in self.definition.settings.values()
-                   if s.required and s.name not in self.values]  # fmt: skip
-        if lacking:
-            wanted = " and ".join(f"`{name}`" for name in lacking)
-            help = self._tensor_for_setting() or self._shortest()
-            raise self.ev.fail("E0405", span, f"`{self.definition.name}` needs {wanted}", help=help)
-        rest = {s.name: tuple(self.values[s.name]) for s in self.definition.settings.values()
-                if s.rest and s.name in self.values}  # fmt: skip
-        return self.definition(**self.values | rest).placed(span, self.spans)
-
-    def _tensor_for_setting(self) -> str:
-        """What to do where a block takes as a tensor what was meant for a setting, `block f(x, units)`."""
-        arguments = [a.value for a in self.call.arguments if a.name is None] if self.call else []
-        known = self.ev.scope.names
-        names = [v.id for v in arguments if isinstance(v, syntax.Name) and is_tensor(known.get(v.id))]
-        if self.ev.scope.top or len(names) != 1:
-            return ""
-        return f"`{names[0]}` is a tensor here; settings of a block stand behind `;`: `(x; {names[0]})`"
-
-    def _translated(self) -> str:
-        """What to write where the settings are those of another library, as in `dense(4, 8)`."""
-        written = foreign_calls.call(self.ev, self.call) if self.call else ""
-        known = aliases.OWN_SIZE.get(self.definition.name)
-        return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""
-
-    def _usage(self) -> str:
-        return f"write `{self.definition.signature()}`"
-
-    def _shortest(self) -> str:
-        """A call with all that it needs."""
-        call = self.definition.usual_call()
-        return f"write `{call}`" if call else self._usage()
+    low = definition.arity()[0] if issubclass(definition, Operator) and definition.family != "loss" else 1
+    return flow.apply(ev, stage, [], expr.span) if tensors and len(tensors) >= low else stage
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.unimplemented import later
-from dlc.compiler.elaborate import settings, unknown_names
+from dlc.compiler.elaborate import arguments, unknown_names
 from dlc.compiler.elaborate.declarations import declares
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
@@ -19,7 +19,7 @@ from dlc.compiler.elaborate.values import Halt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 Place = tuple[int, int]
 DECLARATIONS = (
@@ -110,4 +110,4 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]
 
 def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument, call: syntax.Call) -> None:
     if argument.name is not None and not ev.e.problems.seen_at(argument.name_span or argument.value.span):
-        settings.named_setting(ev, definition, argument, {}, call)
+        arguments.named_setting(ev, definition, argument, (), call)

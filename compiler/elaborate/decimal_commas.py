@@ -11,11 +11,11 @@ from dlc.compiler.diagnostics.source import Span
 
 if TYPE_CHECKING:
     from dlc.compiler.definitions.definition import Definition, Setting
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.elaborate.values import Halt
 
 Pair = tuple[syntax.Argument, syntax.Argument]
-MESSAGE = "a number has a decimal point, and no comma"
+MESSAGE = "a number has a decimal point, not a comma"
 
 
 def refuse(ev: Evaluator, definition: type[Definition], call: syntax.Call) -> Halt | None:

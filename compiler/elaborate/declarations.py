@@ -13,19 +13,19 @@ from dlc.compiler.definitions.unimplemented import later, no_constants, not_buil
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import Dim, class_count, has_free
-from dlc.compiler.elaborate import members, settings
+from dlc.compiler.elaborate import arguments, members
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import ELEMENTS, MAX_CLASSES, Classes, Tensor
 from dlc.compiler.operators.base import WeightSpec
 from dlc.compiler.static import is_numbers
+from dlc.compiler.types import ELEMENTS, MAX_CLASSES, Classes, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 MAX_DIMS = 8
 
@@ -294,7 +294,7 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0210", statement.type.span, f"a weight is of type float, found {type.element}")
     if any(map(has_free, type.shape)):
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
-    initial = settings.directed_value(ev, MemberOf("initial"), statement.init)
+    initial = arguments.read(ev, MemberOf("initial"), statement.init)
     if is_numbers(initial):
         raise ev.refuse(statement.init.span, no_constants())
     if not isinstance(initial, Initializer):

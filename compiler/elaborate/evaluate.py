@@ -9,8 +9,9 @@ from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.dims.dim import Dim, free
-from dlc.compiler.elaborate import attributes, calls, flow, infix_operators, unknown_names
-from dlc.compiler.elaborate.scope import find_operator
+from dlc.compiler.elaborate import attributes, calls, declarations, flow, infix_operators, unknown_names
+from dlc.compiler.elaborate.context import Evaluator
+from dlc.compiler.elaborate.scope import Scope, find_operator
 from dlc.compiler.elaborate.tensor_operands import operand, operands
 from dlc.compiler.elaborate.values import (
     BlockStage,
@@ -27,34 +28,13 @@ from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.indexing import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.elaborate.scope import Scope
-
-ENTRIES_A_STEP = 20  # of a list, that count as one step of work
 
 
-class Evaluator:
-    """Evaluates the expressions of one scope. `losses` says whether losses may stand here."""
-
-    def __init__(self, e: Elaborator, scope: Scope, *, losses: bool = False):
-        self.e, self.builder, self.scope, self.losses = e, e.builder, scope, losses
-
-    def within(self, scope: Scope, *, losses: bool = False) -> Evaluator:
-        """The same for another scope."""
-        return Evaluator(self.e, scope, losses=losses)
-
-    def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
-        return self.builder.fail(code, span, message, **more)
-
-    def refuse(self, span: Span, reject: Reject) -> Halt:
-        """Report at a place what an operator or a kind says; to be raised."""
-        return self.fail(reject.code, span, reject.message, help=reject.help)
+class ExpressionEvaluator(Evaluator):
+    """The evaluator: a method for each class of expression."""
 
     def evaluate(self, expr: syntax.Expr) -> Any:
-        """The value of an expression; `Halt` when it has none, which has then been reported."""
         self.builder.spend(expr.span)
         return self.builder.within(expr.span, self._evaluate, expr)
 
@@ -80,25 +60,31 @@ class Evaluator:
         return value
 
     def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:
-        """What a name stands for, which a `call` calls; `otherwise` is what to do where no other name can
-        be meant."""
         scope, file = self.scope, self.scope.file
         if name in scope.names and self.e.torn.rebinds(name, span):
             raise Halt
-        for table in (scope.names, file.params, file.templates, file.outputs, file.weights):
-            if name in table:
-                found = table[name]
-                return self.e.weight(found, scope) if isinstance(found, syntax.Weight) else found
-        if name in file.groups and scope.top:
-            return file.groups[name]
-        if name in file.inputs:
-            return file.inputs[name].value if scope.top else file.inputs[name]
-        found = find_operator(name, losses=self.losses)
-        if found is not None:
-            return found
-        if name in file.free:
-            return free(name)
-        raise unknown_names.name(self, name, span, otherwise, call)
+        tables = (scope.names, file.params, file.templates, file.outputs, file.weights)
+        if (table := next((t for t in tables if name in t), None)) is not None:
+            found = table[name]
+        elif name in file.groups and scope.top:
+            found = file.groups[name]
+        elif name in file.inputs:
+            found = file.inputs[name].value if scope.top else file.inputs[name]
+        elif (operator := find_operator(name, losses=self.losses)) is not None:
+            found = operator
+        elif name in file.free:
+            found = free(name)
+        else:
+            raise unknown_names.name(self, name, span, otherwise, call)
+        return self._weight(found) if isinstance(found, syntax.Weight) else found
+
+    def _weight(self, statement: syntax.Weight) -> Value:
+        """A weight of the file, made where it is first used if its line has not been reached."""
+        level, self.builder.level = self.builder.level, self.builder.root
+        try:
+            return declarations.weight(self.within(Scope(self.scope.file, top=True)), statement)
+        finally:
+            self.builder.level = level
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
         return self.measured(self.evaluate_all(expr.items), expr.span)
@@ -106,33 +92,10 @@ class Evaluator:
     def _tupleexpr(self, expr: syntax.TupleExpr) -> tuple[Any, ...]:
         return self.measured(tuple(self.evaluate_all(expr.items)), expr.span)
 
-    def evaluate_all(
-        self, items: Sequence[syntax.Expr], evaluate: Callable[[syntax.Expr], Any] | None = None
-    ) -> list[Any]:
-        """The values of several expressions; what is wrong with each is told before it halts."""
-        values: list[Any] = []
-        for item in items:
-            try:
-                values.append((evaluate or self.evaluate)(item))
-            except Halt:
-                continue
-        if len(values) < len(items):
-            raise Halt
-        return values
-
-    def measured(self, value: Any, span: Span) -> Any:
-        """A list, paid for by its length."""
-        self.builder.spend(span, static.measure(value) // ENTRIES_A_STEP)
-        return value
-
     # --- static control -----------------------------------------------------------------------------------
 
     def _conditional(self, expr: syntax.Conditional) -> Any:
         return self.evaluate(self.chosen(expr))
-
-    def chosen(self, expr: syntax.Conditional) -> syntax.Expr:
-        """The side of a conditional that is compiled."""
-        return expr.value if self.condition(expr.condition) else expr.other
 
     def condition(self, expr: syntax.Expr) -> bool:
         value = self.evaluate(expr)
@@ -228,13 +191,6 @@ class Evaluator:
 
     def _call(self, expr: syntax.Call) -> Any:
         return calls.call(self, expr)
-
-    def instance(
-        self, definition: type[Definition], call: syntax.Call | None, span: Span
-    ) -> tuple[Any, list[Operand]]:
-        """An instance of the definition from the arguments of a call, and the tensors among them."""
-        instance, tensors, _ = calls.fill(self, definition, call, span)
-        return instance, tensors
 
     def _attribute(self, expr: syntax.Attribute) -> Any:
         return attributes.read(self, expr)

@@ -12,14 +12,13 @@ from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.definitions.unimplemented import later, not_built
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate.values import Halt
-from dlc.compiler.program import Expectation, Measure
 from dlc.compiler.record import record
-from dlc.compiler.training.figures import figure_of_alias, find_figure
+from dlc.compiler.training.figures import Expectation, Measure, figure_of_alias, find_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.training.metrics import Metric
 
 STATIC = ("parameters", "flops")

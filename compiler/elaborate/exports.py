@@ -13,12 +13,11 @@ from dlc.compiler.output_kinds import kind_of
 
 if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import Export
-    from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.ir.graph import GraphInput
 
 
-def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, Output | Value], ...]:
+def exported(e: Elaboration, ev: Evaluator, export: Export) -> tuple[tuple[str, Output | Value], ...]:
     """What the artifact answers: all outputs, or the outputs and tensors that `export` names."""
     outputs = {o.name: o for o in e.outputs(ev.scope.file)}
     check_opset(e, export)
@@ -40,7 +39,7 @@ def exported(e: Elaborator, ev: Evaluator, export: Export) -> tuple[tuple[str, O
     return tuple(chosen)
 
 
-def check_opset(e: Elaborator, export: Export) -> None:
+def check_opset(e: Elaboration, export: Export) -> None:
     """The runtime that is asked for runs the opset that is asked for."""
     newest = runtime_opset(export.target)
     if export.opset and newest and "target" in export.spans and export.opset > newest[0]:
@@ -63,7 +62,7 @@ def export_value(ev: Evaluator, entry: Any, outputs: dict[str, Output]) -> Any:
     return value
 
 
-def check_names(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
+def check_names(e: Elaboration, chosen: list[tuple[str, Any]]) -> None:
     """Names in the artifact are unique."""
     seen: dict[str, str] = {}
     inputs = {i.name for i in e.inputs}
@@ -91,7 +90,7 @@ def answer_names(name: str, value: Output | Value) -> tuple[str, ...]:
     return kind_of(value.declared).answer_names(name) if isinstance(value, Output) else (name,)
 
 
-def check_targets(e: Elaborator, chosen: list[tuple[str, Any]]) -> None:
+def check_targets(e: Elaboration, chosen: list[tuple[str, Any]]) -> None:
     """What is exported cannot depend on an answer that only training knows."""
     # on which target each depends, the last of several
     depends: dict[Value, GraphInput] = {target: target for target in e.targets.values()}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler import syntax
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 
 # --- stages -----------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from dlc.compiler.elaborate.scope import find_operator
 if TYPE_CHECKING:
     from dlc.compiler.definitions.definition import Setting
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
 
 UNTOUCHED = ("linear", "none", "None")  # activations that change nothing
 
@@ -22,10 +21,10 @@ class Untold(Exception):
     """How it is written here cannot be told."""
 
 
-def call(ev: Evaluator, expr: syntax.Call) -> str:
+def call(expr: syntax.Call) -> str:
     """How a call is written here; empty if that cannot be told, or if it is written so already."""
     try:
-        written = stages(ev, expr)
+        written = stages(expr)
     except Untold:
         return ""
     return "" if written == expr.span.text else bracketed(written, expr.span)
@@ -41,7 +40,7 @@ def bracketed(written: str, span: Span) -> str:
     return written
 
 
-def stages(ev: Evaluator, expr: syntax.Expr) -> str:
+def stages(expr: syntax.Expr) -> str:
     """A stage, or several, as they are written here."""
     if not isinstance(expr, syntax.Call):
         return definition_of(expr).name if isinstance(expr, (syntax.Name, syntax.Attribute)) else untold()
@@ -50,7 +49,7 @@ def stages(ev: Evaluator, expr: syntax.Expr) -> str:
     if plain in aliases.FLOWS:
         listed = positional[0] if len(positional) == 1 else None
         parts = listed.items if isinstance(listed, (syntax.ListExpr, syntax.TupleExpr)) else positional
-        return " -> ".join(stages(ev, part) for part in parts) or untold()
+        return " -> ".join(stages(part) for part in parts) or untold()
     if plain == "activation" and len(positional) == 1 and len(expr.arguments) == 1:
         return activation(positional[0]) or untold()
     if plain in aliases.SIGNS and len(positional) == len(expr.arguments) == 2:
@@ -74,11 +73,11 @@ def settled(expr: syntax.Call, definition: type[Definition]) -> str:
             settings[found.name] = spelled(value, found)
         elif name == "betas" and isinstance(value, syntax.TupleExpr) and len(value.items) == 2:
             settings |= dict(zip(("beta1", "beta2"), (v.span.text for v in value.items), strict=True))
-        elif name not in aliases.NEEDLESS:
+        elif name not in aliases.UNNEEDED_SETTINGS:
             raise Untold
     if len(positional) == 2 and definition.name == "dense" and (found := activation(positional[1], "")):
         positional, behind = positional[:1], found
-    own = aliases.OWN_SIZE.get(definition.name, (len(positional),))[0]
+    own = aliases.INPUT_SIZE_ARGUMENTS.get(definition.name, (len(positional),))[0]
     waiting = [s for s in definition.settings.values() if not s.keyword and s.name not in settings]
     if (
         own < len(positional)

@@ -12,18 +12,23 @@ from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import BROKEN
 
 if TYPE_CHECKING:
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from collections.abc import Callable
+
+    from dlc.compiler.elaborate.context import Evaluator
+
+    Declare = Callable[[Evaluator, syntax.File], None]
 
 MAX_FILES = 50
 
 
-def run(ev: Evaluator, statement: syntax.Import) -> None:
-    file = load(ev, statement)
+def run(ev: Evaluator, statement: syntax.Import, declare: Declare) -> None:
+    """Bind what is imported; `declare` reads the declarations of the file that it is imported from."""
+    file = load(ev, statement, declare)
     for ident in statement.names:
         declarations.need_sound(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
-            meant, help = ev.e.nearest.meant(ident.id, lambda: file.templates)
+            meant, help = ev.e.nearest.suggestion(ident.id, lambda: file.templates)
             if meant:
                 ev.scope.file.templates.setdefault(meant, BROKEN)
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",
@@ -34,7 +39,7 @@ def run(ev: Evaluator, statement: syntax.Import) -> None:
             ev.builder.net_name(found)
 
 
-def load(ev: Evaluator, statement: syntax.Import) -> FileScope:
+def load(ev: Evaluator, statement: syntax.Import, declare: Declare) -> FileScope:
     """The declarations of the file, read once however often it is imported."""
     e, path = ev.e, (ev.scope.file.source.name, statement.path, statement.is_std)
     if path not in e.texts:
@@ -51,7 +56,7 @@ def load(ev: Evaluator, statement: syntax.Import) -> FileScope:
         raise ev.fail("E0902", statement.path_span, f"more than {MAX_FILES} files are imported")
     loaded[source.name] = None
     file = FileScope(source)
-    e.declare(ev.within(Scope(file, top=True)), e.parse(source))
+    declare(ev.within(Scope(file, top=True)), e.parse(source))
     loaded[source.name] = file
     return file
 

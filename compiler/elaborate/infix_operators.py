@@ -16,7 +16,7 @@ from dlc.compiler.operators import arithmetic, comparisons
 from dlc.compiler.operators.base import by_symbol
 
 if TYPE_CHECKING:
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 OPERATORS = by_symbol()
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.elaborate import outputs
 from dlc.compiler.elaborate.values import Operand
-from dlc.compiler.ir.graph import Value
-from dlc.compiler.operators.indexing import behind_index
+from dlc.compiler.ir.graph import Value, behind_index
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 
 def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -> list[Operand]:

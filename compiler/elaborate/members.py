@@ -1,4 +1,4 @@
-"""Members of families by name, as `adam` where an optimizer is wanted; what is said of other names."""
+"""Members of families, as `adam` where an optimizer is wanted, and what is said of names that are none."""
 
 from __future__ import annotations
 
@@ -7,70 +7,92 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import Definition, Reject
+from dlc.compiler.definitions.parameter_types import Text
 from dlc.compiler.definitions.unimplemented import later, not_built
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.output_kinds import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dlc.compiler.definitions.definition import Setting
     from dlc.compiler.definitions.parameter_types import ParameterType
-    from dlc.compiler.elaborate.evaluate import Evaluator
-
-    Named = Callable[[Evaluator, type[Definition], syntax.Argument, dict[str, Any]], Setting]
+    from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.elaborate.context import Evaluator
 
 Head = syntax.Name | syntax.Attribute
 
 
-def read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr, named: Named) -> Any:
-    """`adam`, `adam(lr=0.1)` where an optimizer is wanted; none for what is no member. `named` finds a
-    setting, or tells that there is none."""
-    head = expr.function if isinstance(expr, syntax.Call) else expr
-    if not kind.families() or not isinstance(head, Head):
-        return None
+def named(kind: ParameterType, expr: syntax.Expr) -> type[Definition] | None:
+    """The member of the kind's families that an expression names or calls."""
+    head = head_of(expr)
     name = head.id if isinstance(head, syntax.Name) else ""
-    for family in kind.families():
-        found = Definition.families[family].get(name)
-        if found is not None:
-            call = expr if isinstance(expr, syntax.Call) else None
-            member, tensors = ev.instance(found, call, expr.span)
-            if tensors:
-                raise ev.fail(
-                    "E0404",
-                    tensors[0].span,
-                    f"`{name}` takes no tensor",
-                    help=found.without_tensor or f"write `{found.signature()}`",
-                )
-            return member
-    called = isinstance(expr, syntax.Call) and isinstance(head, syntax.Name)
-    if called or not known(ev, root_of(head)):
-        raise unknown(ev, kind, head, expr, named)
-    return None
+    families = (Definition.families[family] for family in kind.families())
+    return next((members[name] for members in families if name in members), None)
 
 
-def check_unchosen(ev: Evaluator, kind: ParameterType, expr: syntax.Expr, named: Named) -> None:
-    """The side of a conditional that is not compiled has to name something all the same."""
-    if isinstance(expr, syntax.Conditional):
-        check_unchosen(ev, kind, expr.value, named)
-        return check_unchosen(ev, kind, expr.other, named)
-    head = expr.function if isinstance(expr, syntax.Call) else expr
+def meant_by(kind: ParameterType, expr: syntax.Expr) -> list[type[Definition]]:
+    """The members of the kind's families that the name of an expression means, as other libraries have it."""
+    head, families = head_of(expr), kind.families()
+    word = aliases.named(name_of(head), *families) if isinstance(head, Head) and families else ""
+    return [found for family in families if (found := Definition.families[family].get(word))]
+
+
+def takes_no_tensor(ev: Evaluator, definition: type[Definition], span: Span) -> Halt:
+    help = definition.without_tensor or f"write `{definition.signature()}`"
+    return ev.fail("E0404", span, f"`{definition.name}` takes no tensor", help=help)
+
+
+# --- names that stand for nothing where a kind is wanted --------------------------------------------------
+
+
+def check(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
+    """Refuse an expression that can be no value of the kind, by its names."""
+    head = head_of(expr)
+    if isinstance(kind, Text) and not known(ev, root_of(first(expr))):
+        raise ev.fail("E0403", expr.span, f"expected {kind.describe()}, found `{expr.span.text}`",
+                      help=f'write `"{expr.span.text}"`')  # fmt: skip
+    if isinstance(expr, syntax.Binary):
+        check_sum(ev, kind, expr)
+    if kind.families() and isinstance(head, Head):
+        called = isinstance(expr, syntax.Call) and isinstance(head, syntax.Name)
+        if called or not known(ev, root_of(head)):
+            raise unknown(ev, kind, head)
+    if isinstance(expr, syntax.Name) and kind.words and not known(ev, expr.id):
+        raise ev.fail("E0403", expr.span, f"expected {kind.describe()}, found `{expr.id}`",
+                      help=worded(kind, expr.id) or did_you_mean(expr.id, kind.words))  # fmt: skip
+
+
+def check_head(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
+    """Refuse a name, or a call, of no member, word or name of the file."""
+    head = head_of(expr)
     if not isinstance(head, syntax.Name) or not kind.families() or head.id in kind.words:
-        return None
-    if not any(head.id in Definition.families[f] for f in kind.families()) and not known(ev, head.id):
-        raise unknown(ev, kind, head, expr, named)
-    return None
+        return
+    if named(kind, head) is None and not known(ev, head.id):
+        raise unknown(ev, kind, head)
 
 
-def check_no_member(ev: Evaluator, kind: ParameterType, expr: syntax.Binary) -> None:
-    """`l1(1) + l2(1)`, where a list is meant."""
+def check_sum(ev: Evaluator, kind: ParameterType, expr: syntax.Binary) -> None:
+    """Refuse `l1(1) + l2(1)`, where a list is meant."""
     for side in (expr.left, expr.right):
-        head = side.function if isinstance(side, syntax.Call) else side
-        if any(root_of(head) in Definition.families[family] for family in kind.families()):
+        if any(root_of(head_of(side)) in Definition.families[family] for family in kind.families()):
             listed = f"[{expr.left.span.text}, {expr.right.span.text}]"
             raise ev.fail("E0403", expr.span, f"nothing can be computed with `{side.span.text}`",
                           help=f"write `{listed}`" if kind.item() else "")  # fmt: skip
+
+
+def head_of(expr: syntax.Expr) -> syntax.Expr:
+    """What is called, or the expression itself."""
+    return expr.function if isinstance(expr, syntax.Call) else expr
+
+
+def name_of(head: Head) -> str:
+    return head.id if isinstance(head, syntax.Name) else head.name
+
+
+def first(expr: syntax.Expr) -> syntax.Expr:
+    """What begins a path without quotes: `data` of `data/rows.csv`."""
+    while isinstance(expr, syntax.Binary) and expr.operator == "/":
+        expr = expr.left
+    return expr
 
 
 def root_of(expr: syntax.Expr) -> str:
@@ -81,19 +103,17 @@ def root_of(expr: syntax.Expr) -> str:
 
 
 def known(ev: Evaluator, name: str) -> bool:
-    return not name or name in ev.scope.names or name in set(ev.scope.file.known())
+    return not name or name in ev.scope.names or ev.scope.file.knows(name)
 
 
-def unknown(ev: Evaluator, kind: ParameterType, head: Head, expr: syntax.Expr, named: Named) -> Halt:
+def unknown(ev: Evaluator, kind: ParameterType, head: Head) -> Halt:
     """No member of the families has this name."""
-    families = kind.families()
-    name = head.id if isinstance(head, syntax.Name) else head.name
+    families, name = kind.families(), name_of(head)
     names = [n for f in families for n in Definition.families[f]]
     word = aliases.named(name, *families)
     unbuilt = later(*families)
     if (word or name) in unbuilt:
         return ev.refuse(head.span, not_built(families[0], word or name, name))
-    check_settings(ev, families, word, expr, named)
     what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in families)
     listed = ", ".join(f"`{n}`" for n in names)
     near = "" if name in aliases.ABSENT else did_you_mean(name, [*names, *kind.words, *unbuilt])
@@ -101,20 +121,6 @@ def unknown(ev: Evaluator, kind: ParameterType, head: Head, expr: syntax.Expr, n
                    help=aliases.member(name, *families)
                         or near
                         or f"there {'is' if len(names) == 1 else 'are'} {listed}")  # fmt: skip
-
-
-def check_settings(
-    ev: Evaluator, families: tuple[str, ...], word: str, expr: syntax.Expr, named: Named
-) -> None:
-    """Tell of the settings too that the member which is surely meant does not have."""
-    for family in families:
-        definition = Definition.families[family].get(word)
-        for argument in expr.arguments if definition and isinstance(expr, syntax.Call) else ():
-            try:
-                if argument.name is not None and definition:
-                    named(ev, definition, argument, {})
-            except Halt:
-                continue
 
 
 # --- values that stand for a member -----------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dlc.compiler.elaborate.values import BROKEN, is_tensor
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 
 def warn(ev: Evaluator, tree: syntax.File) -> None:

@@ -18,15 +18,14 @@ from dlc.compiler.training.phases import Objective, Phase
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.ir.graph import Graph, Value
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.train_section import Train
+    from dlc.compiler.types import Tensor
 
 
-def total_loss(e: Elaborator, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
+def total_loss(e: Elaboration, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
     """What training makes small: as written, or the sum of what the outputs' types imply."""
     try:
         value = train.loss or implied_loss(e, ev, wanted)
@@ -37,7 +36,7 @@ def total_loss(e: Elaborator, ev: Evaluator, train: Train, wanted: bool) -> Valu
         return None
 
 
-def implied_loss(e: Elaborator, ev: Evaluator, wanted: bool) -> Value | None:
+def implied_loss(e: Elaboration, ev: Evaluator, wanted: bool) -> Value | None:
     total: Value | None = None
     for output in ev.scope.file.outputs.values():
         if not isinstance(output, OutputRef) or output.scores is None:
@@ -74,7 +73,7 @@ def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, .
     return (Phase(train, (objective,)),)
 
 
-def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
+def chosen_metrics(e: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
     """The pairs of output and metric: those written that fit, or those that the type implies."""
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
     for metric in train.metrics or ():
@@ -85,7 +84,7 @@ def chosen_metrics(e: Elaborator, ev: Evaluator, train: Train) -> Iterator[tuple
             yield from ((output.name, m) for m in wanted if m.fits(output.declared))
 
 
-def use_targets(e: Elaborator, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
+def use_targets(e: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
     """A metric that is written uses the targets of the outputs that it fits, where no loss does."""
     fitting = [o for o in filled if metric.fits(o.declared)]
     if not any(o.target_value is not None for o in fitting):
@@ -100,7 +99,7 @@ def use_targets(e: Elaborator, ev: Evaluator, metric: Metric, filled: list[Outpu
                           help=f"its outputs are {listed(types, '{}', 80)}")  # fmt: skip
 
 
-def refuse_twice(e: Elaborator, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> None:
+def refuse_twice(e: Elaboration, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> None:
     """Two metrics cannot give figures of one name."""
     seen: set[str] = set()
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):

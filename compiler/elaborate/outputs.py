@@ -9,17 +9,17 @@ from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.dims.dim import is_free, names, substitute
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.values import Operand, OutputRef
-from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import Tensor
+from dlc.compiler.ir.graph import Value, behind_index
 from dlc.compiler.operators.arithmetic import Cast
-from dlc.compiler.operators.indexing import Slice, behind_index
+from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.output_kinds import class_axis, kind_of
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.ir.graph import GraphInput, Node
 
 
@@ -80,7 +80,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
     help = fix(declared, found.shape, wanted)
     if is_decided(ev, declared, value):
-        help = f"leave `{kind_of(declared).decides}` out: a {declared.element} takes its scores"
+        help = f"leave `{kind_of(declared).equivalent_operator}` out: a {declared.element} takes its scores"
     help = help or shape_hints.setting(value, ev.builder.producers, lambda made: made.shape == wanted)
     return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
@@ -91,7 +91,7 @@ def is_decided(ev: Evaluator, declared: Tensor, value: Value) -> bool:
     node = ev.builder.producers.get(value)
     while node is not None and node.operator.converts:
         node = ev.builder.producers.get(node.operands[0])
-    return node is not None and node.operator.name == kind_of(declared).decides
+    return node is not None and node.operator.name == kind_of(declared).equivalent_operator
 
 
 def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:

@@ -12,7 +12,7 @@ from dlc.compiler.diagnostics.quoting import listed
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 KINDS = "a param is a number, text, true, false or a list"
 

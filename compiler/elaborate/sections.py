@@ -13,10 +13,10 @@ from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
 from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx
 from dlc.compiler.definitions.unimplemented import later, not_built
-from dlc.compiler.diagnostics.diagnostic import Problems
+from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
 from dlc.compiler.diagnostics.suggest import did_you_mean
-from dlc.compiler.elaborate import expectations, exports, objective, settings, shared_classes
+from dlc.compiler.elaborate import arguments, expectations, exports, objective, shared_classes
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.parse.parser import parse
 from dlc.compiler.passes import graph_checks, initial_values, target_augmentation
@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.definition import Setting
     from dlc.compiler.definitions.sections import Field
-    from dlc.compiler.elaborate import Elaborator
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.training.metrics import Metric
 
 
-def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> CompiledProgram:
+def assemble(e: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledProgram:
     """Read the sections and put the program together."""
     written = find(e, tree)
     data = data_section(e, ev, tree, written.get("data"))
@@ -71,14 +70,14 @@ def assemble(e: Elaborator, ev: Evaluator, tree: syntax.File) -> CompiledProgram
     )  # fmt: skip
 
 
-def is_uncertain(e: Elaborator, ev: Evaluator, train: syntax.Section | None) -> bool:
+def is_uncertain(e: Elaboration, ev: Evaluator, train: syntax.Section | None) -> bool:
     """Whether more would be measured, but for errors in outputs or in `train`."""
     outputs = ev.scope.file.outputs.values()
     filled = bool(outputs) and all(isinstance(o, OutputRef) and o.scores is not None for o in outputs)
     return e.problems.failed and (not filled or bool(e.torn.names) or is_wrong(e, train))
 
 
-def is_wrong(e: Elaborator, section: syntax.Section | None) -> bool:
+def is_wrong(e: Elaboration, section: syntax.Section | None) -> bool:
     """Whether there is an error in the section."""
     places = [d.span for d in e.problems.found if d.span and d.severity == "error"] if section else ()
     return section is not None and any(
@@ -86,7 +85,7 @@ def is_wrong(e: Elaborator, section: syntax.Section | None) -> bool:
     )
 
 
-def measured_parts(e: Elaborator, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
+def measured_parts(e: Elaboration, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
     """The parts of the rows that there are; all where that is not known."""
     if data is None or is_wrong(e, written):
         return PARTS
@@ -95,7 +94,7 @@ def measured_parts(e: Elaborator, data: Data | None, written: syntax.Section | N
     return tuple(part for part in PARTS if there[part])
 
 
-def find(e: Elaborator, tree: syntax.File) -> dict[str, syntax.Section]:
+def find(e: Elaboration, tree: syntax.File) -> dict[str, syntax.Section]:
     """The sections of the file by their word, each once."""
     written: dict[str, syntax.Section] = {}
     for statement in tree.body:
@@ -141,7 +140,7 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
 
 def value_of(ev: Evaluator, definition: type[Definition], declared: Setting, value: syntax.Expr) -> Any:
     at = ev.within(ev.scope, losses=declared.name == "loss")
-    return settings.setting_value(at, definition, declared, value)
+    return arguments.value_of(at, definition, declared, value)
 
 
 def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[syntax.Bind]:
@@ -246,7 +245,7 @@ def of_another(definition: type[Definition] | None, name: str) -> str:
 
 
 def data_section(
-    e: Elaborator, ev: Evaluator, tree: syntax.File, written: syntax.Section | None
+    e: Elaboration, ev: Evaluator, tree: syntax.File, written: syntax.Section | None
 ) -> Data | None:
     """The `data` section, with its keys that are names of inputs and targets."""
     fields: dict[str, Field] = {}
@@ -268,7 +267,7 @@ def data_section(
 
 def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
     """`FIELD = column(...)` of `data`: where an input or a target comes from."""
-    value = settings.directed_value(ev, MemberOf("field"), expr)
+    value = arguments.read(ev, MemberOf("field"), expr)
     try:
         return MemberOf("field").accept(value)
     except Reject as reject:
@@ -277,7 +276,7 @@ def own_field(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
                            '`normal()` or `uniform()`') from None  # fmt: skip
 
 
-def chosen_outputs(e: Elaborator, ev: Evaluator, export: Export) -> Export:
+def chosen_outputs(e: Elaboration, ev: Evaluator, export: Export) -> Export:
     """The section with the outputs that a command asks for, which are written as in the file; the brackets of
     the list may be left out."""
     if e.chosen is None:
@@ -291,7 +290,7 @@ def chosen_outputs(e: Elaborator, ev: Evaluator, export: Export) -> Export:
         e.problems.report("E0403", Span(source, 0, len(source.text)), message)
         return export
     try:
-        outputs = settings.setting_value(ev, Export, Export.settings["outputs"], listed)
+        outputs = arguments.value_of(ev, Export, Export.settings["outputs"], listed)
     except Halt:
         return export
     places = {**export.spans, "outputs": listed.span}
@@ -299,7 +298,7 @@ def chosen_outputs(e: Elaborator, ev: Evaluator, export: Export) -> Export:
 
 
 def check_together(
-    e: Elaborator,
+    e: Elaboration,
     train: Train,
     written: syntax.Section | None,
     measured: Mapping[str, Metric | None],
@@ -313,7 +312,7 @@ def check_together(
             train.check_watched(measured, validated)
 
 
-def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -> None:
+def check_weights(e: Elaboration, train: Train, written: syntax.Section | None) -> None:
     """What is frozen, loaded into or kept small has to be there, unless an error kept it from being made."""
     if e.problems.failed:
         return
@@ -322,7 +321,7 @@ def check_weights(e: Elaborator, train: Train, written: syntax.Section | None) -
 
 
 @contextmanager
-def reported(e: Elaborator, train: Train, written: syntax.Section | None) -> Iterator[None]:
+def reported(e: Elaboration, train: Train, written: syntax.Section | None) -> Iterator[None]:
     """What a check of `train` rejects, as an error at the setting that it is about."""
     try:
         yield
@@ -333,7 +332,7 @@ def reported(e: Elaborator, train: Train, written: syntax.Section | None) -> Ite
         e.problems.report(reject.code, span, reject.message, help=reject.help)
 
 
-def check_data(e: Elaborator, ev: Evaluator, data: Data | None) -> None:
+def check_data(e: Elaboration, ev: Evaluator, data: Data | None) -> None:
     """Names in `data` have to be fields of the file."""
     if data is None or data.stratify is None:
         return

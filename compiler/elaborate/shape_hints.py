@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from dlc.compiler.elaborate.values import Operand
     from dlc.compiler.ir.graph import Node
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.types import Tensor
 
 FAR = 20  # layers back that are looked at
 

@@ -13,7 +13,7 @@ from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Template, is_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 
 class Returned:

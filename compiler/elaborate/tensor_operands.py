@@ -13,7 +13,7 @@ from dlc.compiler.static import is_numbers
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 
 def operand(ev: Evaluator, value: Any, span: Span) -> Operand:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.elaborate.evaluate import Evaluator
+    from dlc.compiler.elaborate.context import Evaluator
 
 MAX_BESIDE = 100  # characters
 UNBUILT = ("operator", "loss", "function")
@@ -53,7 +53,7 @@ def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     word = aliases.named(name, *STAGES)
     if word in later(*UNBUILT):
         return ev.refuse(span, not_built("operator", word, name))
-    place, help = here(ev, span, call)
+    place, help = here(span, call)
     help = help or aliases.operator(name).replace("OUTPUT", output_beside(ev, span)) or for_settings(name)
     if ev.e.torn.nameless and not help:
         return Halt()  # it may be the name that is lost
@@ -71,9 +71,9 @@ def output_beside(ev: Evaluator, span: Span) -> str:
     return next(iter(beside or outputs)) if beside or len(outputs) == 1 else "OUTPUT"
 
 
-def here(ev: Evaluator, span: Span, call: syntax.Call | None) -> tuple[Span, str]:
+def here(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
     """How a call of another library is written here, with the place of what is to be written anew."""
-    written = foreign_calls.call(ev, call) if call else ""
+    written = foreign_calls.call(call) if call else ""
     if not call or not written:
         return span, ""
     arguments = call.span.text[len(call.function.span.text) :]
@@ -93,7 +93,7 @@ def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = Non
     word = aliases.named(path.name, *STAGES)
     if word in later(*UNBUILT):
         return ev.refuse(path.span, not_built("operator", word, path.span.text))
-    place, help = here(ev, path.span, call)
+    place, help = here(path.span, call)
     if not help and root.id not in MODULES:
         return None
     own = path.name if find_operator(path.name, losses=True) else word
@@ -125,7 +125,7 @@ def method(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) -> Halt
     )
     word = aliases.named(name, *STAGES)
     if name in aliases.SIGNS and len(plain.arguments) == 2:
-        return ev.fail("E0306", call.span, message, help=f"write `{foreign_calls.call(ev, plain)}`")
+        return ev.fail("E0306", call.span, message, help=f"write `{foreign_calls.call(plain)}`")
     if find_operator(word, losses=ev.losses):
         return ev.fail("E0306", call.span, message, help=f"write `{word}({arguments})`")
     return ev.fail("E0306", function.name_span, message, help=aliases.operator(name))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import GraphInput
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.types import Tensor
 
 
 class Halt(Exception):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import number
 from dlc.compiler.lower.initial_weights import dtype
 

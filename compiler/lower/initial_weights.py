@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import class_counts, number
 
 if TYPE_CHECKING:

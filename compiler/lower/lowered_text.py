@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.format.printer import INDENT, MOST, spell_text
+from dlc.compiler.format.printer import INDENT, MAX_NUMBERS, spell_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ def print_initializer(value: Any) -> str:
     if value.meta["weight"]:
         return f"weight {print_onnx_value(value)}"
     numbers = value.const_value.numpy()
-    shown = f" = {spell_constant(numbers.tolist())}" if numbers.size <= MOST else ""
+    shown = f" = {spell_constant(numbers.tolist())}" if numbers.size <= MAX_NUMBERS else ""
     return f"constant {print_onnx_value(value)}{shown}"
 
 
@@ -137,5 +137,5 @@ def print_attribute(attribute: Any) -> str:
     value = attribute.value
     if isinstance(value, (list, tuple)):
         listed = [spell_constant(v) for v in value]
-        return f"[{', '.join(listed)}]" if len(listed) <= MOST else f"{len(listed)} entries"
+        return f"[{', '.join(listed)}]" if len(listed) <= MAX_NUMBERS else f"{len(listed)} entries"
     return spell_constant(value) if isinstance(value, (str, int, float, bytes)) else str(value)

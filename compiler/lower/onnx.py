@@ -9,7 +9,8 @@ import numpy as np
 import onnx_ir as ir
 
 from dlc.compiler.definitions.unimplemented import NOT_BUILT
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.ir.names import UniqueNames, stored_name
 from dlc.compiler.lower.dim_bindings import dim_sources
@@ -20,10 +21,11 @@ from dlc.compiler.operators.operands import DTYPES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.ir.graph import Graph, Node, Site, Value
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.ir.graph import Graph, Node, Value
     from dlc.compiler.lower.dim_bindings import DimSource
+    from dlc.compiler.types import Tensor
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
 TYPES["string"] = ir.DataType.STRING

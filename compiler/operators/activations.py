@@ -7,9 +7,9 @@ from typing import Any
 
 from dlc.compiler.definitions.initializers import Full
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, Number, OneOf
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, WeightSpec, setting
 from dlc.compiler.operators.postprocessing import near_threshold
+from dlc.compiler.types import Tensor
 
 
 def shapes(call: str, *more: Example) -> tuple[Example, ...]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from dlc.compiler.definitions import parameter_types
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
@@ -19,6 +18,7 @@ from dlc.compiler.operators.operands import (
     torch_cast,
     torch_dtype,
 )
+from dlc.compiler.types import Tensor
 
 EXACT = 2.0**53  # float64 represents all integers up to here
 

@@ -10,13 +10,13 @@ from math import log
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import ListOf, Number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import torch_cast
 from dlc.compiler.operators.regularization import Stochastic
 from dlc.compiler.operators.sliding_window import reshape_hint
+from dlc.compiler.types import Tensor
 
 ATTEMPTS = 10  # number of draws for a box that fits, as in torchvision
 LUMA = (0.2989, 0.587, 0.114)  # weights of red, green and blue in the gray value of a pixel

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dlc.compiler.definitions.parameter_types import Integer
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.activations import Activation
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import sample_axis
+from dlc.compiler.types import Tensor
 
 
 class _AxisActivation(Activation, abstract=True):

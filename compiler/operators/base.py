@@ -17,11 +17,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from dlc.compiler.definitions.definition import Definition, Reject, family, setting
-from dlc.compiler.definitions.tensor_parameter_types import WeightTensor
-from dlc.compiler.ir.types import Tensor
+from dlc.compiler.definitions.tensor_parameter_types import WeightTensor, tensor_kind
 from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.weight_spec import WeightSpec
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -81,6 +81,8 @@ class Operator(Definition, family="operator", what="an operator"):
     of_probabilities: ClassVar[bool] = False
     # True if it returns its operand unchanged.
     identity: ClassVar[bool] = False
+    # True if it indexes the shape [1], so that no number is left out.
+    indexes_one: ClassVar[bool] | property = False
     # True if it casts numbers to another element and does nothing else.
     converts: ClassVar[bool] = False
     # True if it clips each number to bounds.
@@ -316,7 +318,7 @@ class Operator(Definition, family="operator", what="an operator"):
     @cache
     def tensor_settings(cls) -> dict[str, TensorValue]:
         """The settings that accept a tensor."""
-        kinds = {name: declared.kind.tensor() for name, declared in cls.settings.items()}
+        kinds = {name: tensor_kind(declared.kind) for name, declared in cls.settings.items()}
         return {name: kind for name, kind in kinds.items() if kind is not None}
 
     @property

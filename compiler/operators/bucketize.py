@@ -7,10 +7,10 @@ from typing import Any
 
 from dlc.compiler.definitions.initializers import Zeros
 from dlc.compiler.definitions.parameter_types import Integer
-from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.operators.base import Example, WeightSpec, setting
 from dlc.compiler.operators.fitted import Fitted
 from dlc.compiler.operators.operands import CLOSE, onnx_cast
+from dlc.compiler.types import Classes, Tensor
 
 
 class Bucketize(Fitted):

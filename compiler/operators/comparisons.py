@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.arithmetic import BinaryOperator
 from dlc.compiler.operators.base import Example, Operator, Reject
 from dlc.compiler.operators.operands import close, onnx_cast, promote_types, spell_classes, torch_cast
+from dlc.compiler.types import Tensor
 
 
 class ComparisonOperator(BinaryOperator, abstract=True):

@@ -7,10 +7,10 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, OneOf
 from dlc.compiler.dims.dim import Dim, Size, same, total
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, promote_types, torch_cast
 from dlc.compiler.operators.shape import ShapeOperator
+from dlc.compiler.types import Tensor
 
 
 class JoinOperator(ShapeOperator, abstract=True):

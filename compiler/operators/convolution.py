@@ -10,7 +10,6 @@ from typing import Any
 from dlc.compiler.definitions.initializers import Zeros
 from dlc.compiler.definitions.parameter_types import Integer, Keyword, OneOf, PerAxis
 from dlc.compiler.dims.dim import Size, product
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, per_axis, setting
 from dlc.compiler.operators.layers import Layer, bias_setting
 from dlc.compiler.operators.sliding_window import (
@@ -26,6 +25,7 @@ from dlc.compiler.operators.sliding_window import (
     same_pads,
     slide,
 )
+from dlc.compiler.types import Tensor
 
 ONE_OR_MORE = PerAxis(Integer(1))
 ZERO_OR_MORE = PerAxis(Integer(0))

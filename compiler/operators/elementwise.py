@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import reduce
 
 from dlc.compiler.definitions.parameter_types import Nothing, Number, OneOf
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     WIDER,
@@ -19,6 +18,7 @@ from dlc.compiler.operators.operands import (
     promote_types,
     torch_cast,
 )
+from dlc.compiler.types import Tensor
 
 
 class Function(Operator, abstract=True):

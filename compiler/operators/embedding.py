@@ -7,11 +7,11 @@ from typing import Any
 from dlc.compiler.definitions.initializers import NormalInitial
 from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import Size, number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
 from dlc.compiler.operators.operands import onnx_cast, torch_cast
 from dlc.compiler.operators.sliding_window import need_known
+from dlc.compiler.types import Tensor
 
 
 def count_of(x: Tensor, name: str) -> Size:

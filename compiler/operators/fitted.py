@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.initializers import Ones, Zeros
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

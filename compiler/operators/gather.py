@@ -7,10 +7,10 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf
 from dlc.compiler.dims.dim import Size, at_least, same
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import DTYPES, NAN_IS_GREATEST, WIDER, mismatch, only_axis, onnx_cast
 from dlc.compiler.operators.postprocessing import CLOSE
+from dlc.compiler.types import Tensor
 
 
 class Topk(Operator):

@@ -16,13 +16,13 @@ from dlc.compiler.definitions.parameter_types import (
     OneOf,
 )
 from dlc.compiler.dims.dim import Size, same
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.augmentation import Augmentation, WithTargets, per_sample
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
 from dlc.compiler.operators.resampling import middle
+from dlc.compiler.types import Tensor
 
 
 class GeometricAugmentation(Augmentation, abstract=True):

@@ -10,10 +10,10 @@ from dlc.compiler.definitions.initializers import Zeros
 from dlc.compiler.definitions.parameter_types import Keyword, Number, OneOf
 from dlc.compiler.definitions.unimplemented import NOT_BUILT
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, setting
 from dlc.compiler.operators.fitted import Fitted, spread_of
 from dlc.compiler.operators.operands import DTYPES, onnx_cast, spell_classes
+from dlc.compiler.types import Classes, Tensor
 
 
 class Impute(Fitted):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, ParameterType
 from dlc.compiler.dims.dim import Dim, Size, at_least, ceil_div
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dlc.compiler.ir.graph import Node, Value
+from dlc.compiler.types import Tensor
 
 END = 2**63 - 1  # the end of an axis in ONNX `Slice`
 
@@ -57,6 +52,10 @@ class Slice(Operator):
             else:
                 check_index(x, axis, size, entry)
         return x.with_shape(*shape, *x.shape[len(self.entries) :])
+
+    @property
+    def indexes_one(self) -> bool:
+        return self.operands[0].shape == (1,)
 
     def indices(self) -> list[tuple[int, Size]]:
         """The axes of the whole tensor that an index removes, with the index, the last axis first."""
@@ -122,17 +121,6 @@ class Slice(Operator):
         Example("a[:5]", "float[T]", rejects="E0204"),
         Example("a[-3:]", "float[T]", rejects="E0204"),
     )
-
-
-def behind_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
-    """The node that computes a value; of an index into the shape [1], the node that computes its operand."""
-    node = producers.get(value)
-    return producers.get(node.operands[0]) if node is not None and is_index_of_one(node) else node
-
-
-def is_index_of_one(node: Node) -> bool:
-    """Whether it indexes a tensor of the shape [1], so that no number is lost."""
-    return isinstance(node.operator, Slice) and node.operands[0].type.shape == (1,)
 
 
 def vector(op: Any, sizes: list[Size]) -> Any:

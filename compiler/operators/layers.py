@@ -8,10 +8,10 @@ from dlc.compiler.definitions.initializers import Zeros
 from dlc.compiler.definitions.parameter_types import Boolean, ConstantTensors, Integer, MemberOf, OneOf
 from dlc.compiler.definitions.tensor_parameter_types import WeightTensor
 from dlc.compiler.dims.dim import Size, has_free, product
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape, onnx_rows
 from dlc.compiler.operators.sliding_window import need_known
+from dlc.compiler.types import Tensor
 
 
 class Layer(Operator, abstract=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.dims.dim import Size, product, same
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject
 from dlc.compiler.operators.operands import broadcast, mismatch, onnx_reshape, onnx_rows
+from dlc.compiler.types import Tensor
 
 VERB = "multiplied as matrices"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import MemberOf, Number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.augmentation import WithTargets
 from dlc.compiler.operators.base import Example, Operator, setting
 from dlc.compiler.operators.regularization import Stochastic
+from dlc.compiler.types import Tensor
 
 
 class Mixup(Stochastic):

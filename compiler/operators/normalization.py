@@ -8,9 +8,9 @@ from typing import Any
 from dlc.compiler.definitions.initializers import Ones, Zeros
 from dlc.compiler.definitions.parameter_types import Integer, Number
 from dlc.compiler.dims.dim import Size, has_free
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import sample_axis
+from dlc.compiler.types import Tensor
 
 
 class _OverBatch(Operator, abstract=True):

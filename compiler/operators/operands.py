@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT, Reject
 from dlc.compiler.dims.dim import Size, same
-from dlc.compiler.ir.types import INTEGERS, Tensor
+from dlc.compiler.types import INTEGERS, Tensor
 
 # The name of the torch dtype and the number of the ONNX dtype (TensorProto.DataType).
 DTYPES = {

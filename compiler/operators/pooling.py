@@ -7,10 +7,10 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, PerAxis
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_reshape, onnx_rows
 from dlc.compiler.operators.sliding_window import Pads, reshape_hint, slide
+from dlc.compiler.types import Tensor
 
 
 def need_space(x: Tensor, what: str) -> None:

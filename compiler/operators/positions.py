@@ -5,9 +5,9 @@ from __future__ import annotations
 from dlc.compiler.definitions.initializers import NormalInitial
 from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import has_free, minimum, number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
+from dlc.compiler.types import Tensor
 
 LONGEST = 10_000.0  # wave lengths are from 2 pi to this multiple of 2 pi
 

@@ -10,7 +10,6 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Integer, Keyword, ListOf, Text
-from dlc.compiler.ir.types import INTEGERS, Classes, Tensor
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.operands import (
     CLOSE,
@@ -22,6 +21,7 @@ from dlc.compiler.operators.operands import (
     sample_axis,
     torch_cast,
 )
+from dlc.compiler.types import INTEGERS, Classes, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

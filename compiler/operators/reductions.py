@@ -7,7 +7,6 @@ from math import prod
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, OneOf
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     NAN_IS_GREATEST,
@@ -17,6 +16,7 @@ from dlc.compiler.operators.operands import (
     sample_axis,
 )
 from dlc.compiler.operators.postprocessing import near_maximum
+from dlc.compiler.types import Tensor
 
 
 class Reduction(Operator, abstract=True):

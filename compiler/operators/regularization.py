@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dlc.compiler.definitions.parameter_types import Number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.activations import Identity, shapes
 from dlc.compiler.operators.base import Example, Operator, setting
 from dlc.compiler.operators.operands import broadcast
+from dlc.compiler.types import Tensor
 
 
 class Stochastic(Operator, abstract=True):

@@ -6,9 +6,9 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, Keyword, PerAxis
 from dlc.compiler.dims.dim import Size
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.pooling import need_space
+from dlc.compiler.types import Tensor
 
 # The names of linear interpolation over one, two and three space axes.
 LINEAR_MODES = ("linear", "bilinear", "trilinear")

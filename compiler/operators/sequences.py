@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.indexing import END
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast
 from dlc.compiler.operators.shape import ShapeOperator
+from dlc.compiler.types import Classes, Tensor
 
 FARTHEST = 10**6
 

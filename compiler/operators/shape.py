@@ -7,9 +7,9 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, Number, OneOf
 from dlc.compiler.dims.dim import Dim, DimError, Size, product, same
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import DTYPES, check_representable, only_axis, onnx_reshape, sample_axis
+from dlc.compiler.types import Tensor
 
 
 class ShapeOperator(Operator, abstract=True):

@@ -9,8 +9,8 @@ from math import isqrt
 from typing import Any
 
 from dlc.compiler.dims.dim import Size, has_free
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Reject
+from dlc.compiler.types import Tensor
 
 Pads = list[tuple[Size, Size]]  # before and after, for each space axis
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dlc.compiler.definitions.initializers import Ones, Zeros
 from dlc.compiler.definitions.parameter_types import Integer, Number
 from dlc.compiler.dims.dim import Size, product
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape
+from dlc.compiler.types import Tensor
 
 LEAST = 2.0**-126  # the smallest normal number of float32
 

@@ -8,7 +8,7 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.passes import fitting_order
 
 if TYPE_CHECKING:
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import Graph, Node, Value
 
 

@@ -11,7 +11,7 @@ from dlc.compiler.ir.names import UniqueNames
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from dlc.compiler.ir.graph import Site
+    from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.operators.base import Operator
 
 

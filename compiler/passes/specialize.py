@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlc.compiler.ir.graph import Graph, Node, Value
-from dlc.compiler.ir.types import FLOATS, Tensor
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes.graph_rewrite import Extension, rewired
@@ -15,6 +14,7 @@ from dlc.compiler.passes.target_augmentation import augment_targets
 from dlc.compiler.training.figures import losses
 from dlc.compiler.training.initial_state import by_net
 from dlc.compiler.training.objective import BatchMean, Penalty
+from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

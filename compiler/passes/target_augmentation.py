@@ -26,7 +26,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import Graph, GraphInput
 
 AMBIGUOUS = "E0514"

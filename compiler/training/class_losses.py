@@ -6,10 +6,10 @@ from typing import Any
 
 from dlc.compiler import output_kinds
 from dlc.compiler.definitions.parameter_types import ListOf, Nothing, Number, OneOf
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.training.losses import Loss, agree, check_number, clash, is_number, torch_agree
+from dlc.compiler.types import Tensor
 
 LEAST = 1e-30  # minimum of the total weight that a mean is divided by
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.training.metric_counts import area, confusion, pooled, tallies
 from dlc.compiler.training.metrics import CountTable, Metric, State
+from dlc.compiler.types import Tensor
 
 CLASSIFIED = ("class", "binary")
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -26,9 +26,6 @@ class Accuracy(Metric):
     """Share of correct answers (scikit-learn `accuracy_score`)."""
 
     for_elements = (*CLASSIFIED, "bool")
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.accuracy_score(target, answer)
 
     def update(self, np, state, answer, target):
         target = np.asarray(target)
@@ -53,10 +50,6 @@ class _PerClass(Metric, abstract=True):
         keyword=True,
     )
 
-    def averaged(self, how: dict[str, Any]) -> dict[str, Any]:
-        """The arguments for scikit-learn, with the `average` of the spec if there are several classes."""
-        return how | ({"average": self.average} if "average" in how else {})
-
     def parts(self, type: Tensor) -> tuple[str, ...] | None:
         return ("",) if self.average else class_parts(type)
 
@@ -73,14 +66,6 @@ class _PerClass(Metric, abstract=True):
 
 class _Counted(_PerClass, abstract=True):
     """A metric of the true positives, false positives and false negatives of each class."""
-
-    # Its function in scikit-learn.
-    score: ClassVar[str]
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        if self.average is None:
-            return None
-        return getattr(metrics, self.score)(target, answer, **self.averaged(how))
 
     @abstractmethod
     def of(self, np: Any, hit: Any, false: Any, missed: Any) -> Any:
@@ -110,8 +95,6 @@ class Precision(_Counted):
     """Share of correct answers among the answers of a class; 0 if there are none
     (scikit-learn `precision_score`)."""
 
-    score = "precision_score"
-
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false, 1)
 
@@ -119,8 +102,6 @@ class Precision(_Counted):
 class Recall(_Counted):
     """Share of correct answers among the rows of a class; 0 if there are none
     (scikit-learn `recall_score`)."""
-
-    score = "recall_score"
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + missed, 1)
@@ -130,7 +111,6 @@ class F1(_Counted):
     """Harmonic mean of precision and recall (scikit-learn `f1_score`)."""
 
     name = "f1"
-    score = "f1_score"
 
     def of(self, np, hit, false, missed):
         return 2 * hit / np.maximum(2 * hit + false + missed, 1)
@@ -138,8 +118,6 @@ class F1(_Counted):
 
 class Iou(_Counted):
     """Intersection over union of answers and targets of a class (scikit-learn `jaccard_score`)."""
-
-    score = "jaccard_score"
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false + missed, 1)
@@ -202,16 +180,6 @@ class Auroc(_PerClass):
     """
 
     of_probabilities = True
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        two = how.get("average") == "binary"
-        if self.average is None or (two and self.average == "micro"):
-            return None
-        if two or not how:
-            return metrics.auroc(target, probability)
-        if self.average == "micro":
-            return metrics.auroc(target.ravel(), probability.ravel())
-        return metrics.auroc(target, probability, **self.averaged(how))
 
     def update(self, np, state, answer, target):
         scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)

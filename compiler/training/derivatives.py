@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.dims.dim import product
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject
 from dlc.compiler.training.losses import InLosses
+from dlc.compiler.types import Tensor
 
 
 class Derivative(InLosses, abstract=True):

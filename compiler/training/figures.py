@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.diagnostics.suggest import nearest
+from dlc.compiler.record import record
+from dlc.compiler.static import compute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.types import Tensor
 
 # The names of the parts of a split in other libraries.
 PARTS = {"val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
          "eval": "validation", "train": "train", "training": "train", "test": "test",
          "testing": "test"}  # fmt: skip
+
+
+@record
+class Measure:
+    """A quantity that `expect` compares: `parameters`, `flops`, `test.accuracy`, `validation.OUTPUT.f1`."""
+
+    path: str
+
+
+@record
+class Expectation:
+    """One comparison of `expect`; each side is a static value or a `Measure`."""
+
+    left: Any
+    comparison: str
+    right: Any
+    span: Span
+
+    @property
+    def text(self) -> str:
+        return self.span.text
+
+    def measures(self) -> list[str]:
+        return [side.path for side in (self.left, self.right) if isinstance(side, Measure)]
+
+    def parts(self) -> set[str]:
+        """The parts of the split whose metrics it compares."""
+        return {path.partition(".")[0] for path in self.measures() if "." in path}
+
+    def holds(self, measured: Mapping[str, Any]) -> bool:
+        """Whether the comparison is true for these measured quantities."""
+        left, right = (measured[s.path] if isinstance(s, Measure) else s for s in (self.left, self.right))
+        return compute(self.comparison, left, right)
 
 
 def titles(metrics: Sequence[tuple[str, Metric]]) -> list[str]:

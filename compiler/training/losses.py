@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
 from dlc.compiler.dims.dim import Size, product, same
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.types import Tensor
 
 
 class InLosses(Operator, family="loss", what="a loss"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.output_kinds import class_axis
+from dlc.compiler.types import Tensor
 
 
 def confusion(np: Any, type: Tensor, per_label: bool, value: Any, target: Any) -> Any:

@@ -13,7 +13,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
 
 
 @record
@@ -89,11 +89,6 @@ class Metric(Definition, family="metric", what="a metric"):
     @abstractmethod
     def update(self, np: Any, state: State, answer: Prediction, target: Any) -> None:
         raise NotImplementedError
-
-    def sklearn(self, metrics: Any, target: Any, answer: Any, probability: Any, **how: Any) -> Any:
-        """The metric computed by `sklearn.metrics`, for emitted files; none if it has no equivalent there.
-        `how` are the arguments of precision and similar functions for classes and names."""
-        return None
 
     @abstractmethod
     def value(self, np: Any, state: State) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from dlc.compiler.ir.types import FLOATS, INTEGERS
 from dlc.compiler.training.metric_counts import Moments
 from dlc.compiler.training.metrics import Metric
+from dlc.compiler.types import FLOATS, INTEGERS
 
 
 class _Error(Metric, abstract=True):
@@ -31,18 +31,12 @@ class _Error(Metric, abstract=True):
 class MaeMetric(_Error):
     """Mean absolute error (scikit-learn `mean_absolute_error`)."""
 
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.mean_absolute_error(target, answer)
-
     def of(self, np, difference):
         return np.abs(difference)
 
 
 class Rmse(_Error):
     """Square root of the mean squared error of all entries (scikit-learn `mean_squared_error`, its root)."""
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.mean_squared_error(target, answer) ** 0.5
 
     def of(self, np, difference):
         return np.square(difference)
@@ -59,9 +53,6 @@ class R2(Metric):
 
     name = "r2"
     for_elements = (*FLOATS, *INTEGERS)
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.r2_score(target, answer)
 
     def update(self, np, state, answer, target):
         columns = state.type.shape[0] if state.per_label else 1

@@ -7,8 +7,8 @@ from typing import Any
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import MemberOf, Nothing, OneOf
 from dlc.compiler.dims.dim import product
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.types import Tensor
 
 
 class BatchMean(Operator):

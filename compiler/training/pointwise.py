@@ -6,9 +6,9 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Boolean, Number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, setting
 from dlc.compiler.training.losses import Loss, agree, check_number, reduced, torch_agree
+from dlc.compiler.types import Tensor
 
 
 class Pointwise(Loss, abstract=True):

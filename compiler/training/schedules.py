@@ -41,11 +41,6 @@ class Schedule(Definition, family="schedule", what="a schedule"):
         constant, none if there is no such expression."""
         return None
 
-    def torch(self, lr_scheduler: Any, optimizer: Any) -> Any:
-        """The equivalent scheduler of `torch.optim.lr_scheduler`, which takes the loss after each epoch; none
-        if there is a `formula`."""
-        return None
-
 
 class ConstantSchedule(Schedule):
     """A constant learning rate."""
@@ -204,9 +199,6 @@ class Plateau(Schedule):
             return PlateauState(state.best, state.waited + 1, state.rate)
         rate = state.rate * self.by
         return PlateauState(state.best, 0, rate if state.rate - rate > self.min_change else state.rate)
-
-    def torch(self, lr_scheduler, optimizer):
-        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=self.by, patience=self.patience)
 
 
 def warm(step: int, warmup: int) -> float:

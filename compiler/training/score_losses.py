@@ -7,7 +7,6 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Number
 from dlc.compiler.dims.dim import Size
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, setting
 from dlc.compiler.training.class_losses import (
     check_scores,
@@ -17,6 +16,7 @@ from dlc.compiler.training.class_losses import (
     without_classes,
 )
 from dlc.compiler.training.losses import Loss, agree, check_number, reduced, torch_agree
+from dlc.compiler.types import Tensor
 
 LEAST = 1e-30  # minimum of the base of a power, whose gradient may be infinite at 0
 

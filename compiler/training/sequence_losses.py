@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.training.losses import Loss, reduced
+from dlc.compiler.types import Tensor
 
 
 class Ctc(Loss):

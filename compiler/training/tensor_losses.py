@@ -6,9 +6,9 @@ from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.training.losses import Loss, agree, reduced
+from dlc.compiler.types import Tensor
 
 LEAST = 1e-7  # minimum of a probability, as in Keras
 

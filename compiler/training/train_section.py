@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir.graph import Value, Weight
-    from dlc.compiler.program import Expectation
     from dlc.compiler.training.early_stopping import Patience
+    from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.gradient_clipping import GradientClip
     from dlc.compiler.training.initial_state import Load
     from dlc.compiler.training.metrics import Metric

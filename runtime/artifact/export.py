@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.format.formatter import laid_out
 from dlc.compiler.lower.given_weights import accept, weights_of
 from dlc.compiler.lower.initial_weights import check_known
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from dlc.compiler.ir.graph import Graph
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
 
 BATCHES = (1, 2, 7, 0)  # of none last: what fails for all is blamed where there are numbers to look at
 REAL_ROWS = 64

@@ -11,16 +11,17 @@ import numpy as np
 from dlc.compiler.diagnostics.quoting import listed, shorten
 from dlc.runtime.data import unknown_classes
 from dlc.runtime.data.data_errors import Refused
-from dlc.runtime.data.encode import Purpose, encode
+from dlc.runtime.data.encode import encode
 from dlc.runtime.data.numerals import help_for
 from dlc.runtime.data.python_columns import as_array, column_of
+from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
     from dlc.runtime.data.source import Column
     from dlc.runtime.data.unknown_classes import Outside
 

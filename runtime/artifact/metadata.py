@@ -11,7 +11,7 @@ from dlc.compiler.definitions.sections import ColumnField, Columns
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
-from dlc.compiler.ir.types import ELEMENTS, MAX_RANK, Classes, Tensor
+from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
 from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
 

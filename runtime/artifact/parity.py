@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.divergence import TIE, Batch, Excuse, Excuses, Stages
 from dlc.runtime.artifact.session import open_session, run

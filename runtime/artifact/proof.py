@@ -11,7 +11,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import MAX_CLASSES, MAX_RANK
+from dlc.compiler.types import MAX_CLASSES, MAX_RANK
 from dlc.runtime import memory
 from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference
 from dlc.runtime.artifact.metadata import type_from_json, type_to_json
@@ -21,7 +21,7 @@ from dlc.runtime.strict_json import all_are, is_table, is_whole
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
     from dlc.runtime.artifact.metadata import Metadata
     from dlc.runtime.artifact.parity import Parity
     from dlc.runtime.artifact.torch_reference import ReferenceOutput

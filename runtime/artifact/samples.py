@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import names, number, substitute
 from dlc.runtime.class_labels import raw_labels
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph
-    from dlc.compiler.ir.types import Tensor
+    from dlc.compiler.types import Tensor
 
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
 UNPROVED = "E0812"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import io
+import os
 import re
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from math import prod
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,12 +15,14 @@ import ml_dtypes
 import numpy as np
 import onnxruntime
 
-from dlc.runtime import memory
+from dlc.runtime import memory, nvidia
 from dlc.runtime.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    import onnx_ir as ir
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -49,10 +53,10 @@ def open_session(
     if plain:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     providers = [CPU]
+    missing = []
     if device == "cuda" and CUDA in onnxruntime.get_available_providers():
         onnxruntime.set_default_logger_severity(QUIET)
-        if hasattr(onnxruntime, "preload_dlls"):
-            onnxruntime.preload_dlls()
+        missing = load_cuda()
         providers = [CUDA, CPU]
     source = model if isinstance(model, bytes) else str(model)
     with bounded(options, most):
@@ -61,11 +65,53 @@ def open_session(
         )
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
-        raise DeviceError(
-            "ONNX Runtime could not use the GPU: it needs an NVIDIA driver, CUDA and cuDNN, and "
-            "`onnxruntime-gpu[cuda,cudnn]`"
-        )
+        raise DeviceError(f"ONNX Runtime could not use the GPU: {obstacle(missing)}")
     return session
+
+
+def provider(device: str) -> str:
+    """The provider that a session on the device gets first, asked of one that is opened for it."""
+    import onnx_ir as ir
+
+    return open_session(constant(ir.tensor([0.0], name="zero")), device).get_providers()[0]
+
+
+def cuda_version() -> str:
+    """The version of CUDA that ONNX Runtime is built for, as `13.0`; empty in a build for CPUs."""
+    return getattr(onnxruntime, "cuda_version", "")
+
+
+def load_cuda() -> list[str]:
+    """Load the CUDA libraries that ONNX Runtime is linked to, and name those that are not found. They come
+    from the `nvidia-*` packages, which torch and `dlc[gpu]` install, else from the system, else from a torch
+    that brings its own."""
+    missing = preload()
+    if missing:
+        with suppress(ImportError, OSError):
+            import torch  # noqa: F401  importing it loads its CUDA libraries
+
+            return preload()
+    return missing
+
+
+def preload() -> list[str]:
+    """What ONNX Runtime loads before a session; it prints the libraries that it does not find."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        onnxruntime.preload_dlls()
+    names = re.findall(r"^Failed to load (.*?): ", printed.getvalue(), re.MULTILINE)
+    return list(dict.fromkeys(os.path.basename(name) for name in names))
+
+
+def obstacle(missing: list[str]) -> str:
+    """Why a session did not get the GPU, and what to do."""
+    if CUDA not in onnxruntime.get_available_providers():
+        return "this build of it has no CUDA; `pip install onnxruntime-gpu` in place of `onnxruntime`"
+    if not nvidia.gpus():
+        return 'there is no NVIDIA GPU with a driver in this machine; `device="cpu"` needs none'
+    if missing:
+        return f"{', '.join(missing)} cannot be loaded; `dlc doctor` says which packages bring them"
+    return "its CUDA provider did not start; `dlc doctor` says which CUDA it needs and which is installed"
 
 
 @contextmanager
@@ -140,12 +186,20 @@ def text_to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
     import onnx_ir as ir
 
     text = ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name="text")
-    held = ir.val("text", const_value=text)
-    node = ir.node("Identity", [held], name="text")
-    graph = ir.Graph([], node.outputs, nodes=[node], initializers=[held], opset_imports={"": 18}, name="text")
-    model = ir.to_proto(ir.Model(graph, ir_version=8)).SerializeToString()
-    (made,) = open_session(model).run_with_ort_values(None, {})
+    (made,) = open_session(constant(text)).run_with_ort_values(None, {})
     return made
+
+
+def constant(tensor: ir.TensorProtocol) -> bytes:
+    """A model of one node without inputs, whose output is the tensor."""
+    import onnx_ir as ir
+
+    held = ir.val(tensor.name, const_value=tensor)
+    node = ir.node("Identity", [held], name="constant")
+    graph = ir.Graph(
+        [], node.outputs, nodes=[node], initializers=[held], opset_imports={"": 18}, name="constant"
+    )
+    return ir.to_proto(ir.Model(graph, ir_version=8)).SerializeToString()
 
 
 def from_ort(value: onnxruntime.OrtValue) -> np.ndarray:

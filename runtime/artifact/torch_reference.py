@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from dlc.compiler.ir.graph import behind_index
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.operators.indexing import behind_index
 from dlc.runtime.artifact.compare import CHOICES, FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, gaps
 from dlc.runtime.training.batches import as_tensor
 

@@ -10,7 +10,7 @@ import numpy as np
 from dlc.runtime.artifact import proof
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.digest import is_sealed
-from dlc.runtime.artifact.loaded import first_line, open_artifact
+from dlc.runtime.artifact.opened import first_line, open_artifact
 from dlc.runtime.artifact.session import run
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.python_arguments import path_of

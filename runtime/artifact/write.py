@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from dlc.compiler.ir.graph import Graph
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
 
 MAX_BYTES = 2_000_000_000  # protobuf ends here; larger weights lie beside the file
 

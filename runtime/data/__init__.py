@@ -14,9 +14,9 @@ import numpy as np
 
 from dlc.compiler.definitions import sections
 from dlc.compiler.definitions.sections import PARTS
-from dlc.compiler.diagnostics.diagnostic import CompileError
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.program import Facts
+from dlc.compiler.types import Classes
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.classes import ColumnValues, labels_of
 from dlc.runtime.data.data_errors import error, fail

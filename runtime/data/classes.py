@@ -14,7 +14,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.compiler.dims.dim import number
-from dlc.compiler.ir.types import MAX_CLASSES
+from dlc.compiler.types import MAX_CLASSES
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.conversion import (
     LARGEST,
@@ -31,8 +31,8 @@ from dlc.runtime.data.numerals import QUOTES, is_decimal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir.types import Classes
-    from dlc.runtime.data.encode import Purpose
+    from dlc.compiler.types import Classes
+    from dlc.runtime.data.requirements import Purpose
     from dlc.runtime.data.source import Column
 
 UNKNOWN, MISSING = -1, -2  # in the place of a class

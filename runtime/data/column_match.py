@@ -8,7 +8,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.sections import ColumnField, Columns
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.confusable_names import can_be_written, difference

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.diagnostics.source import Span
 
 if TYPE_CHECKING:

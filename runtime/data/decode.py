@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
-from dlc.compiler.ir.types import spell
+from dlc.compiler.types import spell
 from dlc.runtime.data import data_errors, unknown_classes
 from dlc.runtime.data.column_match import Match, columns_help, match
 from dlc.runtime.data.conversion import as_numbers
 from dlc.runtime.data.data_errors import Refused, error
-from dlc.runtime.data.encode import Purpose, encode
+from dlc.runtime.data.encode import encode
 from dlc.runtime.data.float32_precision import Coarse, coarse
+from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.definitions.sections import Field
-    from dlc.compiler.ir.types import Classes
+    from dlc.compiler.types import Classes
     from dlc.runtime.data.requirements import Wanted
     from dlc.runtime.data.source import Column, Opened
 

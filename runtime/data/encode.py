@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,29 +31,17 @@ from dlc.runtime.data.conversion import (
 )
 from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.numerals import PAIRS, is_decimal
+from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir.types import Classes, Tensor
+    from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
 # NumPy has no bfloat16; training narrows what it gets as float32. A class is its place.
 DTYPES = {"float": "float32", "bfloat16": "float32", "class": "int64", "binary": "bool"}
-
-
-@dataclass(frozen=True)
-class Purpose:
-    """What an array is for.
-
-    A `target` has to be one of its classes, and of type binary it may be a probability. `strict` inputs have
-    to be one of their classes too, or be missing. `raw` arrays feed the artifact: yes or no by its names.
-    """
-
-    target: bool = False
-    strict: bool = False
-    raw: bool = False
 
 
 def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: Purpose) -> np.ndarray:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.ir.types import Classes, Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Classes, Tensor
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,19 @@ class Wanted:
 
     def __str__(self) -> str:
         return f"{'target' if self.is_target else 'input'} `{self.name}`"
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What an array is for.
+
+    A `target` has to be one of its classes, and of type binary it may be a probability. `strict` inputs have
+    to be one of their classes too, or be missing. `raw` arrays feed the artifact: yes or no by its names.
+    """
+
+    target: bool = False
+    strict: bool = False
+    raw: bool = False
 
 
 def wanted_by(program: CompiledProgram) -> list[Wanted]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from dlc.compiler.definitions.sections import Field
-    from dlc.compiler.ir.types import Classes
+    from dlc.compiler.types import Classes
     from dlc.runtime.data.float32_precision import Coarse
     from dlc.runtime.data.source import Opened
     from dlc.runtime.data.unknown_classes import Outside

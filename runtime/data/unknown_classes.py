@@ -15,7 +15,7 @@ from dlc.runtime.data.conversion import text_at
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir.types import Classes, Tensor
+    from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
 EXAMPLES = 3

@@ -26,4 +26,4 @@ LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, c
 def look(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:
     """All warnings but those that the file allows."""
     found = [diagnostic for lint in LINTS for diagnostic in lint(program, data, weights)]
-    return [d for d in found if not any(a.silences(d) for a in program.allowed)]
+    return [d for d in found if not any(a.suppresses(d) for a in program.allowed)]

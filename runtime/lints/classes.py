@@ -16,8 +16,8 @@ from dlc.runtime.data.numerals import MARKS, is_decimal, missing_help
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir.types import Classes
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Classes
     from dlc.runtime.data import Dataset, Rows, Wanted
 
 # How the last row of a report is called, in small letters.

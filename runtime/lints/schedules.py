@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime.training import training_plan
 
 if TYPE_CHECKING:

@@ -12,17 +12,17 @@ from dlc.compiler.training.class_losses import LEAST
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dlc.runtime.training.torch_forms import TorchForm
+    from dlc.runtime.training.batch_means import Means
 
 HELD = 4096  # numbers that are kept apart before they are packed into one tensor
 
 
 class Losses:
-    """What forms make of several batches: each mean is the sum of all over the weight of all, and the
+    """The losses of forms over several batches: each mean is the sum of all over the weight of all, and the
     losses are computed of these once. Values are read back from the device when they are asked for."""
 
-    def __init__(self, forms: Sequence[TorchForm]) -> None:
-        self._kept = [(form, {name: DeferredNumbers() for name in form.means.recorded}) for form in forms]
+    def __init__(self, forms: Sequence[Means]) -> None:
+        self._kept = [(means, {name: DeferredNumbers() for name in means.recorded}) for means in forms]
         self._adders = [[(name, c.add) for name, c in columns.items()] for _, columns in self._kept]
 
     def add(self, made: Iterable[Mapping[str, Any]]) -> None:
@@ -33,16 +33,16 @@ class Losses:
 
     def read(self) -> dict[str, float]:
         """The losses by name; NaN if one of a batch was no finite number."""
-        return {name: loss for form, columns in self._kept for name, loss in read(form, columns).items()}
+        return {name: loss for means, columns in self._kept for name, loss in read(means, columns).items()}
 
 
-def read(form: TorchForm, columns: Mapping[str, DeferredNumbers]) -> dict[str, float]:
+def read(means: Means, columns: Mapping[str, DeferredNumbers]) -> dict[str, float]:
     """The losses of a form, of what it made of each batch."""
     numbers = {name: column.read() for name, column in columns.items()}
     if not all(isfinite(number) for column in numbers.values() for number in column):
-        return dict.fromkeys(form.means.figures, float("nan"))
-    pairs = zip(form.means.names, form.means.weights, strict=True)
-    return form.means.read([mean_of(numbers[mean], numbers[weight]) for mean, weight in pairs])
+        return dict.fromkeys(means.figures, float("nan"))
+    pairs = zip(means.names, means.weights, strict=True)
+    return means.read([mean_of(numbers[mean], numbers[weight]) for mean, weight in pairs])
 
 
 def mean_of(means: Sequence[float], weights: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.ir.graph import Graph
-    from dlc.runtime.training.torch_forms import Batch, TorchForm
+    from dlc.runtime.training.execution import Batch, Execution
 
 OBJECTIVE = "objective"  # what training makes small: the loss, and what regularizers add
 
@@ -28,10 +28,11 @@ class Means:
     is over. `recorded` is all that the losses of several batches are computed of.
     """
 
-    def __init__(self, form: TorchForm, figures: Mapping[str, str]) -> None:
-        outputs = form.graph.outputs
-        self._form, self.figures = form, figures
-        self.cut = cut_at_means(form.graph, {*figures.values(), OBJECTIVE} & outputs.keys())
+    def __init__(self, graph: Graph, figures: Mapping[str, str], execution: Execution,
+                 fields: Sequence[str]) -> None:  # fmt: skip
+        outputs = graph.outputs
+        self.figures, self._execution, self._fields = figures, execution, fields
+        self.cut = cut_at_means(graph, {*figures.values(), OBJECTIVE} & outputs.keys())
         means = {f"mean/{place}": value for place, value in enumerate(self.cut.means)}
         weights = {f"weight/{place}": value for place, value in enumerate(self.cut.weights)}
         self.names, self.weights = list(means), list(weights)
@@ -84,33 +85,34 @@ class Means:
 
     @cached_property
     def _sums(self) -> GraphPart:
-        return GraphPart(self._form, self.cut.parts(self.cut.sums))
+        return GraphPart(self.cut.parts(self.cut.sums), self._execution, self._fields)
 
     @cached_property
     def _weights(self) -> GraphPart:
-        return GraphPart(self._form, self.cut.parts(self.cut.weights))
+        return GraphPart(self.cut.parts(self.cut.weights), self._execution, self._fields)
 
     @cached_property
     def _losses(self) -> tuple[Any, list[torch.Tensor]]:
-        return self._form.compiled(self.cut.after), self._form.held(self.cut.after)
+        return self._execution.module(self.cut.after), self._execution.weights(self.cut.after)
 
     @cached_property
     def _figures(self) -> tuple[Any, list[torch.Tensor]]:
         told = {figure: self.cut.after.outputs[name] for figure, name in self.figures.items()}
         graph = replace(prune(self.cut.after, told), inputs=self.cut.means)
-        return trace(graph), self._form.held(graph)
+        return trace(graph), self._execution.weights(graph)
 
 
 class GraphPart:
-    """A part of the graph of a form, whose outputs are named by their places, as a function of a batch."""
+    """A part of the graph of a form, whose outputs are named by their places, as a function of a batch of
+    the fields."""
 
-    def __init__(self, form: TorchForm, graph: Graph) -> None:
-        self._form, self._graph = form, graph
-        self._module, self._weights = form.compiled(graph), form.held(graph)
-        self._places = [form.fields.index(value.field) for value in graph.inputs]
+    def __init__(self, graph: Graph, execution: Execution, fields: Sequence[str]) -> None:
+        self._graph, self._execution = graph, execution
+        self._module, self._weights = execution.module(graph), execution.weights(graph)
+        self._places = [fields.index(value.field) for value in graph.inputs]
 
     def __call__(self, batch: Batch) -> list[Any]:
-        with self._form.computing():
+        with self._execution.autocast():
             made = self._module(*(batch[place] for place in self._places), *self._weights)
         return [made[str(place)] for place in range(len(made))]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

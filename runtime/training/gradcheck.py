@@ -10,9 +10,10 @@ import torch
 from torch import fx
 from torch.fx.node import map_aggregate
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.lower.initial_weights import check_known, draw
+from dlc.compiler.types import Classes
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
 from dlc.runtime.data import InMemoryRows, Rows
 from dlc.runtime.data import data_errors as of_data
@@ -25,9 +26,9 @@ from dlc.runtime.training.training_plan import impossible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
-    from dlc.program import Program as Face
+    from dlc.compiler.types import Tensor
+    from dlc.runtime.open_rows import Face
     from dlc.runtime.training.finite_differences import Compared
     from dlc.runtime.training.torch_forms import TorchForm
 

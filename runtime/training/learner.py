@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Weight
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.train_section import Train
-    from dlc.runtime.training.torch_forms import Batch, Forms, TorchForm
+    from dlc.runtime.training.execution import Batch
+    from dlc.runtime.training.torch_forms import Forms, TorchForm
 
 Made = dict[str, Any]  # what a form makes of a batch, by name
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.runtime.data.data_errors import SHAPE

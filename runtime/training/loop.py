@@ -56,7 +56,7 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
 
     with Interrupt() as interrupt, device.threads_for(forms.work * max(plan.sizes), forms.device):
         for number in range(1, plan.epochs + 1):
-            began, first, losses = time.monotonic(), step, Losses(forms.training)
+            began, first, losses = time.monotonic(), step, Losses([form.means for form in forms.training])
             before.take()
             due = began + TOLD
 

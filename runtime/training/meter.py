@@ -12,8 +12,8 @@ from dlc.compiler.training.metrics import Prediction
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.training.metrics import CountTable, Metric
+    from dlc.compiler.types import Tensor
     from dlc.runtime.training.batch_losses import Losses
 
 

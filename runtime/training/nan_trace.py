@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic, Label
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dlc.compiler.diagnostics.source import Span
+    from dlc.runtime.training.execution import Batch
     from dlc.runtime.training.learner import Learner
-    from dlc.runtime.training.torch_forms import Batch, TorchForm
+    from dlc.runtime.training.torch_forms import TorchForm
 
 DIVERGED = "E0802"
 
@@ -40,7 +42,7 @@ def first_bad(form: TorchForm, batch: Batch) -> tuple[fx.Node | None, str, torch
     """The first node whose result, or whose gradient on the way back, is not finite;
     which of both; and the numbers."""
     watched = Watched(form.module)
-    with form.computing():
+    with form.execution.autocast():
         made = watched.run(*form.given(batch), *form.weights)
     for node, result in watched.made.items():
         if node.op not in ("placeholder", "output") and not finite(result):

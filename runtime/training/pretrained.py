@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.lower.given_weights import accept, weights_of
 from dlc.compiler.lower.initial_weights import check_known
 from dlc.runtime.run_folder import run_at

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import fx
 
 from dlc.compiler.dims.dim import evaluate, names, number
-from dlc.compiler.lower.precision import mixed, wide
-from dlc.compiler.lower.torch import Model, trace
+from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.hoisting import hoist
@@ -23,29 +21,23 @@ from dlc.runtime.training import device as device_of
 from dlc.runtime.training.batch_losses import Losses
 from dlc.runtime.training.batch_means import Means
 from dlc.runtime.training.batches import Loader
+from dlc.runtime.training.execution import Batch, Execution
 from dlc.runtime.training.fit import computing
 from dlc.runtime.training.meter import Meter, OutputMetric
 from dlc.runtime.training.training_plan import sizes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Value, Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data.rows import Rows
 
-Batch = list[torch.Tensor]  # a tensor for each field that the training form reads
-
 EVALUATED = 4  # rows of a batch without gradients, times those of one with, at least
 ROOM = 1 << 24  # entries of the largest tensor in such a batch, else
 CACHED = 1 << 20  # and on a CPU, whose caches keep so many
 LONG = 1000  # what a free dimension may come to
-
-
-# What makes the module of a form compute in other numbers.
-REWRITTEN = {"float64": wide, "bf16": mixed}
 
 
 class TorchForm:
@@ -60,13 +52,13 @@ class TorchForm:
                  weights: Mapping[str, torch.Tensor], device: torch.device,
                  precision: str = "float32", fields: Sequence[str] = ()) -> None:  # fmt: skip
         self.graph, self.early = graph, early
-        self._device, self._precision, self._held = device, precision, weights
-        self.means = Means(self, figures)
+        self.execution = Execution(weights, device, precision)
         read = [value.field for value in graph.inputs]
         self.fields = list(fields or read)
+        self.means = Means(graph, figures, self.execution, self.fields)
         self._places = [self.fields.index(field) for field in read]
-        self.module = self.compiled(self.means.graph)
-        self.weights = self.held(graph)
+        self.module = self.execution.module(self.means.graph)
+        self.weights = self.execution.weights(graph)
         self.dtypes = [dtype_of(w) for w in graph.weights]  # as they are exported
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
@@ -77,20 +69,8 @@ class TorchForm:
         """What the graph reads of a batch."""
         return [batch[place] for place in self._places]
 
-    def compiled(self, graph: Graph) -> fx.GraphModule:
-        """A graph as a function of its inputs and weights, in the numbers of the form."""
-        return REWRITTEN.get(self._precision, lambda module: module)(trace(graph)).to(self._device)
-
-    def held(self, graph: Graph) -> list[torch.Tensor]:
-        """The weights that a graph reads."""
-        return [self._held[w.name] for w in graph.weights]
-
-    def computing(self) -> AbstractContextManager[Any]:
-        """While it is entered, the module computes in the numbers of the form."""
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16")
-
     def _under_autocast(self, *given: torch.Tensor) -> dict[str, Any]:
-        with self.computing():
+        with self.execution.autocast():
             return self.module.forward(*given)
 
 
@@ -171,7 +151,7 @@ class Forms:
 
     def measure(self, rows: Rows) -> Meter:
         """What the loss and the metrics counted of rows in the inference form."""
-        train, losses = self.program.phase.settings, Losses([self.answering])
+        train, losses = self.program.phase.settings, Losses([self.answering.means])
         meter = Meter(self.measured, losses)
         assert rows.count is not None, "what is drawn is not measured"
         sizes = sizes_of(

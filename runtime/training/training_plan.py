@@ -7,7 +7,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definitions.parameter_types import Reject
-from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.training.figures import figures, find_figure
 from dlc.compiler.training.train_section import EPOCHS
 

@@ -11,18 +11,16 @@ __version__ = "0.1.0"
 __all__ = ["CompileError", "Diagnostic", "Program", "compile", "load", "train"]
 
 if TYPE_CHECKING:
-    from dlc.compiler.diagnostics.diagnostic import CompileError, Diagnostic
+    from dlc.compiler.diagnostics.diagnostic import Diagnostic
+    from dlc.compiler.diagnostics.problems import CompileError
     from dlc.program import Program, compile, train
     from dlc.runtime.artifact import load
 
 HOMES = {
-    "CompileError": "dlc.compiler.diagnostics.diagnostic",
-    "Diagnostic": "dlc.compiler.diagnostics.diagnostic",
-    "Program": "dlc.program",
-    "compile": "dlc.program",
-    "train": "dlc.program",
-    "load": "dlc.runtime.artifact",
-}
+    "CompileError": "dlc.compiler.diagnostics.problems", "Diagnostic": "dlc.compiler.diagnostics.diagnostic",
+    "Program": "dlc.program", "compile": "dlc.program",
+    "train": "dlc.program", "load": "dlc.runtime.artifact",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -73,6 +73,7 @@ def own_words(folder: Path) -> list[str]:
     return [w for w in words if len(w) > 3]
 
 
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_bytes(tmp_path: Path) -> None:
     made = []
     for seed, name in enumerate(("one", "another/and deeper"), 1):
@@ -85,6 +86,7 @@ def test_the_same_training_gives_the_same_bytes(tmp_path: Path) -> None:
     assert not re.search(rb"20\d\d-\d\d-\d\d", one)
 
 
+@pytest.mark.slow
 def test_the_same_export_gives_the_same_bytes(tmp_path: Path) -> None:
     one, other = (elsewhere(EXPORT, SPECS / "lenet.dl", tmp_path / name, name) for name in "12")
     assert one == other

@@ -17,7 +17,7 @@ import torch
 from artifacts import Made, make, random_weights
 
 import dlc
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime.artifact import Artifact, ArtifactError
 from dlc.runtime.artifact.session import open_session
 from dlc.runtime.errors import DeviceError

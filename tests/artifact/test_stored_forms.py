@@ -11,9 +11,9 @@ from artifacts import agree, make
 import dlc
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import Number
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Example, Operator, WeightSpec
 from dlc.compiler.operators.layers import Layer
+from dlc.compiler.types import Tensor
 from dlc.reference.forms import in_onnx
 from dlc.show import stages
 

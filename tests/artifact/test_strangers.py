@@ -25,7 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 import dlc
 from dlc.cli import show
 from dlc.runtime import memory
-from dlc.runtime.artifact import ArtifactError, loaded, model_scan, verify
+from dlc.runtime.artifact import ArtifactError, model_scan, opened, verify
 from dlc.runtime.artifact.session import run
 
 SPEC = """input x: float[3]
@@ -485,7 +485,7 @@ def test_more_rows_than_there_is_memory_for_are_answered_in_parts(
         sizes.append(len(feed["x"]))
         return answers
 
-    monkeypatch.setattr(loaded, "run", counted)
+    monkeypatch.setattr(opened, "run", counted)
     monkeypatch.setattr(memory, "free", lambda: 8 << 20)
     found = dlc.load(plain.path).predict({"x": x})
     assert sum(sizes) == len(x)
@@ -565,7 +565,7 @@ def strange(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def use(content: bytes, folder: Path) -> None:
     """All that is done with an artifact; only errors that dlc knows may come of it."""
-    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime import evaluate
     from dlc.show.stored import read_metadata
 

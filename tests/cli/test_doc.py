@@ -13,9 +13,9 @@ import dlc as face
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.unimplemented import LATER
 from dlc.compiler.elaborate.scope import FUNCTIONS
-from dlc.compiler.ir.types import ELEMENTS
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.parse.syntax_hints import DECLARATIONS
+from dlc.compiler.types import ELEMENTS
 from dlc.reference import topics
 from dlc.reference.words import find, keys, words
 

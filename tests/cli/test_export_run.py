@@ -292,7 +292,7 @@ def command_in(said: str) -> list[str]:
 
 def test_a_killed_run_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    spec = write(tmp_path, "iris.dl", IRIS + "train { epochs = 1000000 }\n")
+    spec = write(tmp_path, "iris.dl", IRIS + "train { epochs = 10000 }\n")
     command = [sys.executable, "-m", "dlc", "train", str(spec), "--out", "runs"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as run:
         assert run.stdout is not None

@@ -200,7 +200,7 @@ def test_data_that_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "message"), [
     ("input x: float[2]\noutput y: int64\nx -> dense(1) -> y\n", "help: give it one, `train { loss = ... }`"),
     ("input x: float[2]\noutput y: float\nx -> dense(1) -> detach -> y\ntrain { loss = mse(y, 0) }\n",
-     "help: hold an output against its target"),
+     "help: use a loss of an output that depends on a layer"),
     (NET.replace("class(2)", "class(auto)").replace("(2) -> y", "(y.classes) -> y"),
      "help: there is no data to find them in: give rows with `--data`"),
     ("input x: float[2]\noutput y: float\nlog(x) -> dense(1) -> y\ntrain { epochs = 1 }\n",

@@ -82,7 +82,8 @@ block basic(x) { return x -> residual(dense(8) -> relu) }
 x -> repeat(5, basic) -> repeat(3, dense(8) -> tanh) -> dense(1) -> y
 """
     frames = [part for part in parts_of(write(tmp_path, "x.dl", text)) if isinstance(part, (DrawnFrame, Box))]
-    assert [(type(part).__name__, part.times) for part in frames] == [("Frame", 5), ("Box", 3), ("Box", 1)]
+    shown = [(type(part).__name__, part.times) for part in frames]
+    assert shown == [("DrawnFrame", 5), ("Box", 3), ("Box", 1)]
     assert dlc("show", tmp_path / "x.dl", "--svg", tmp_path / "x.svg").exit_code == 0
     assert "basic  \u00d7 5" in (tmp_path / "x.svg").read_text("utf-8")
 

@@ -28,7 +28,7 @@ GIVEN = (
     "begun", "torn", "spec.dl/x.dl", "a\udcff.dl", "--out=", TOO_LONG,
 )  # fmt: skip
 WORDS = ("explain", "doc")
-FILES = [command for command in COMMANDS if command not in WORDS]
+FILES = [command for command in COMMANDS if command not in (*WORDS, "doctor")]
 # What each command takes; `dlc show` takes both.
 SPECS = {(command, "spec.dl") for command in FILES if command not in ("verify", "eval", "predict", "export")}
 MODELS = {(c, model) for c in ("verify", "eval", "predict") for model in ("model.onnx", "model.dl", "run")}
@@ -139,7 +139,7 @@ def test_what_is_no_spec_by_its_name_is_told_once(
     lines = dlc(command, name).output.splitlines()
     told = [f"error[E0001]: {name} {holds}, and a spec is wanted", f"  = help: {help}"]
     assert lines[:2] == told
-    assert not any("error" in line for line in lines[2:])
+    assert not any("error[" in line for line in lines[2:])
 
 
 @pytest.mark.parametrize("command", ["predict", "eval", "verify"])

@@ -10,7 +10,7 @@ import pytest
 
 from dlc.compiler.definitions.sections import Csv, Data, DataSource, TableSource
 from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.types import Classes, Tensor
+from dlc.compiler.types import Classes, Tensor
 from dlc.runtime.data import Dataset, Wanted, gather
 
 AUTO = Classes(free("found"), found_in="found")
@@ -46,7 +46,7 @@ def table(*rows: Any, columns: tuple[str, ...] | None = None) -> TableSource:
 
 def errors_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> list[tuple[str, str]]:
     """The codes and messages of everything found wrong."""
-    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.compiler.diagnostics.problems import CompileError
 
     with pytest.raises(CompileError) as caught:
         act(*arguments, **settings)
@@ -55,7 +55,7 @@ def errors_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> list
 
 def error_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
     """The one thing that is wrong."""
-    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.compiler.diagnostics.problems import CompileError
 
     with pytest.raises(CompileError) as caught:
         act(*arguments, **settings)

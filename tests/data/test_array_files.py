@@ -13,7 +13,7 @@ from pyarrow import parquet
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.sections import ColumnField, Columns, Idx, Npz, Parquet, TableSource
 from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.types import Classes
 
 T = free("T")
 

@@ -7,7 +7,7 @@ from sklearn import datasets
 
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.sections import Builtin, ColumnField, Columns
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.types import Classes
 
 FLOWERS = ("setosa", "versicolor", "virginica")
 MEASURES = [wanted(name) for name in ("sepal_length", "sepal_width", "petal_length", "petal_width")]

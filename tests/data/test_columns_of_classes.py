@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from dlc.compiler.definitions.sections import Csv, Npz, Parquet
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.types import Classes
 from dlc.runtime.data import read_rows
 from dlc.runtime.data.sources.arrays import ArraySource
 from dlc.runtime.data.sources.frames import PandasFrame, open_frame

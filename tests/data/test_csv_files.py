@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dlc.compiler.definitions.sections import ColumnField, Columns, Csv, Npz
 from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.types import Classes
 
 PEOPLE = """age,income,city,member
 39,<=50K,Bonn,true

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlc.compiler.definitions.sections import Builtin, Csv, Data, NormalField, UniformField
 from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.types import Classes
 from dlc.runtime.data import gather
 from dlc.runtime.data.split import part, shuffled, spread
 
@@ -81,7 +81,7 @@ def test_every_beginning_of_a_spread_order_has_the_shares_of_the_whole(labels, d
 
 @given(st.integers(1, 200), st.floats(0, 0.999), st.integers(0, 250))
 def test_parting_never_loses_a_row(rows, fraction, count):
-    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.compiler.diagnostics.problems import CompileError
 
     try:
         parts = part(rows, Data(validation=fraction, test=count), None, "rows.csv")

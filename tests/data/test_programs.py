@@ -6,8 +6,8 @@ from fields import AUTO, csv_of, error_of, target, wanted
 
 from dlc.compiler import Source, compile
 from dlc.compiler.definitions.sections import Columns, NormalField
-from dlc.compiler.diagnostics.diagnostic import CompileError
-from dlc.compiler.ir.types import Classes
+from dlc.compiler.diagnostics.problems import CompileError
+from dlc.compiler.types import Classes
 from dlc.runtime.data import facts, load, read_rows, wanted_by
 from dlc.runtime.data.sources.arrays import ArraySource
 

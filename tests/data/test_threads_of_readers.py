@@ -11,7 +11,7 @@ COUNTED = """
 import os, sys
 from pathlib import Path
 import pyarrow.csv, pyarrow.parquet, pyarrow.compute
-from dlc.compiler.ir.types import Tensor
+from dlc.compiler.types import Tensor
 from dlc.runtime.data import Wanted, read_rows
 
 def threads():

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from dlc.compiler.definitions.sections import Csv, Idx, Npz, Parquet
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime import memory
 from dlc.runtime.data import bounds
 from dlc.runtime.data.sources import npz, parquet_pages

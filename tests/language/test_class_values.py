@@ -12,8 +12,8 @@ import torch
 from specs import shapes, spec
 
 import dlc
-from dlc.compiler.ir.types import Classes
 from dlc.compiler.program import Facts
+from dlc.compiler.types import Classes
 
 AUTO = "input  word: class(auto)[T]\noutput y: float\n"
 

@@ -6,9 +6,9 @@ import pytest
 from specs import codes, spec
 
 from dlc.compiler.definitions.definition import family
-from dlc.compiler.ir.types import ELEMENTS, FLOATS, INTEGERS, Classes, Tensor
 from dlc.compiler.output_kinds import KINDS, class_axis, kind_of
 from dlc.compiler.passes import specialize
+from dlc.compiler.types import ELEMENTS, FLOATS, INTEGERS, Classes, Tensor
 
 OUTPUTS = ("class", "binary", "bool", *FLOATS, *INTEGERS)
 
@@ -23,8 +23,8 @@ def test_what_a_type_implies_is_there_and_fits(element):
     assert kind.metrics
     assert all(family("metric")[name]().fits(Tensor(element)) for name in kind.metrics)
     assert not kind.loss or kind.loss in family("loss")
-    decides = {kind.decides} if kind.decides else set()
-    assert family("operator").keys() >= kind.wrong | decides
+    equivalent = {kind.equivalent_operator} if kind.equivalent_operator else set()
+    assert family("operator").keys() >= kind.mismatched | equivalent
 
 
 @pytest.mark.parametrize(

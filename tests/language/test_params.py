@@ -39,7 +39,7 @@ def refused(own: str, *given: Any) -> Any:
 def test_a_param_holds_no_part_of_a_network(own: str, form: str) -> None:
     found = refused(form % own)
     assert (found.code, found.line) == ("E0403", 5)
-    assert ("a list that holds" in found.message) == (form != "%s")
+    assert ("a list that contains" in found.message) == (form != "%s")
 
 
 def test_without_param_it_is_a_name_for_them() -> None:
@@ -93,7 +93,7 @@ def test_what_else_python_gives_is_refused(given: Any) -> None:
     assert refused("none", given).code == "E0403"
     found = refused("[1]", [[given]])
     assert (found.code, found.line) == ("E0403", 5)
-    assert "`p` was set to a list that holds" in found.message
+    assert "`p` was set to a list that contains" in found.message
     assert len(found.message) < 200
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from specs import VECTOR, codes, shapes, spec, types
 
-from dlc.compiler.ir.types import Classes
 from dlc.compiler.program import Facts
+from dlc.compiler.types import Classes
 
 
 @pytest.mark.parametrize(

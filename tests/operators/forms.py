@@ -10,10 +10,10 @@ import onnxruntime
 import torch
 from onnx import helper, numpy_helper
 
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower import torch as torch_form
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.operands import DTYPES
+from dlc.compiler.types import Tensor
 
 
 class Functions(torch_form.TorchFunctions):

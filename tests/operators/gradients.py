@@ -74,29 +74,3 @@ def prepared(graph: Graph, bounds: Bounds, seed: int = 0) -> tuple[Function, lis
         )  # running statistics are updated in place
 
     return run, tensors
-
-
-def gap(graph: Graph, bounds: Bounds) -> float | None:
-    """The relative error of the derivative of a random combination of results in a random direction, compared
-    with the finite difference; none if there are no gradients."""
-    run, tensors = prepared(graph, bounds)
-    made = run(*tensors)
-    if not any(value.requires_grad for value in made):
-        return None
-    source = torch.Generator().manual_seed(0)
-    mix = [torch.randn(value.shape, generator=source, dtype=torch.float64) for value in made]
-    way = [torch.randn(tensor.shape, generator=source, dtype=torch.float64) for tensor in tensors]
-
-    def mixed(step: float) -> torch.Tensor:
-        moved = [t.detach().add(step * w).requires_grad_() if t.requires_grad else t
-                 for t, w in zip(tensors, way, strict=True)]  # fmt: skip
-        return torch.stack(
-            [(v * m).sum() for v, m in zip(run(*moved), mix, strict=True) if v.requires_grad]
-        ).sum()
-
-    points = [(t, w) for t, w in zip(tensors, way, strict=True) if t.requires_grad]
-    total = torch.stack([(v * m).sum() for v, m in zip(made, mix, strict=True) if v.requires_grad]).sum()
-    gradients = torch.autograd.grad(total, [t for t, _ in points], materialize_grads=True, allow_unused=True)
-    analytic = sum((g * w).sum().item() for g, (_, w) in zip(gradients, points, strict=True))
-    numerical = (mixed(STEP) - mixed(-STEP)).item() / (2 * STEP)
-    return abs(analytic - numerical) / max(1.0, abs(numerical))

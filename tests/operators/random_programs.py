@@ -17,10 +17,10 @@ from dlc.compiler.definitions.definition import Definition, family, spell_value
 from dlc.compiler.definitions.parameter_types import ParameterType, Reject
 from dlc.compiler.dims.dim import free
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import FLOATS, INTEGERS, spell
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.operators.combinators import Stage
 from dlc.compiler.program import CompiledProgram
+from dlc.compiler.types import FLOATS, INTEGERS, spell
 
 # Values for settings: each parameter type accepts some of them.
 VALUES = (0, 1, 2, 3, 4, -1, -2, True, False, None, 0.5, 1.0, 2.0, 0.1, 1e-3, -0.5, "a", "b", free("T"))

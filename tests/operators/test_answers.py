@@ -11,12 +11,12 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
-from dlc.compiler.diagnostics.source import Source, Span
-from dlc.compiler.ir.graph import Graph, GraphInput, Node, Site, Value
-from dlc.compiler.ir.types import INTEGERS, Classes, Tensor
+from dlc.compiler.diagnostics.source import Site, Source, Span
+from dlc.compiler.ir.graph import Graph, GraphInput, Node, Value
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators import postprocessing
+from dlc.compiler.types import INTEGERS, Classes, Tensor
 
 SITE = Site(Span(Source("answers.dl", ""), 0, 0))
 

@@ -10,8 +10,8 @@ from forms import Functions, bind, run_torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.augmentation import ColorJitter, RandomErase
+from dlc.compiler.types import Tensor
 
 F = Functions()
 

@@ -8,8 +8,8 @@ import torch
 from forms import Functions, run_onnx, run_torch
 from torch import nn
 
-from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.operators.embedding import Embedding, OneHot
+from dlc.compiler.types import Classes, Tensor
 
 SHAPES = [(), (4,), (2, 3)]
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from dlc.compiler.dims.dim import evaluate, free
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.base import Reject
 from dlc.compiler.operators.convolution import Conv, ConvTranspose
 from dlc.compiler.operators.layers import Dense
+from dlc.compiler.types import Tensor
 
 
 def onnx_same(x: np.ndarray, weight: np.ndarray, stride: int) -> np.ndarray:

@@ -13,8 +13,8 @@ import dlc.compiler.operators  # noqa: F401  (defines them)
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import FLOATS, INTEGERS, spell
 from dlc.compiler.operators.base import Example, Operator
+from dlc.compiler.types import FLOATS, INTEGERS, spell
 
 ELEMENTS = (*FLOATS, *INTEGERS, "bool")
 NUMBERS = rf"^({'|'.join(ELEMENTS)})(?=\[|$)"

@@ -7,6 +7,7 @@ is an expression of `a`, `b`, ...
 from __future__ import annotations
 
 import pytest
+from bounds import bound
 from engines import Bounds, agree, compile_flow, inference
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
@@ -57,4 +58,4 @@ def test_row(name, row):
     made, graph = compile_flow(flow(name, row), row.operands)
     gives = (row.gives,) if isinstance(row.gives, str) else row.gives
     assert tuple(str(value.type) for value in made) == gives
-    agree(inference(graph, made), Bounds(row.low, row.high))
+    agree(inference(graph, made), Bounds(row.low, row.high), within=bound(name))

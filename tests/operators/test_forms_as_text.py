@@ -1,5 +1,5 @@
-"""The forms in the reference match the operators: the PyTorch form is Python code that computes the same
-result, and the ONNX form names the exported nodes."""
+"""The forms that the reference shows are those that run: the PyTorch one is Python that computes the same,
+the ONNX one names the nodes that are exported."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from dlc.compiler import Source, compile
 from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import Node
 from dlc.compiler.lower import onnx
+from dlc.compiler.lower.symbolic import Untraceable
 from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.passes.specialize import node_at_inference, training
-from dlc.reference.forms import Unsaid, in_onnx, in_torch
+from dlc.reference.forms import in_onnx, in_torch
 from dlc.reference.specs import spec
 from dlc.reference.words import words
 
@@ -26,7 +27,7 @@ BATCH = 3
 
 
 def uses() -> Iterator[Any]:
-    """The node of each operator in the spec of its page."""
+    """The use of every operator in the spec of its page."""
     for word in words():
         if not (isinstance(word.of, type) and issubclass(word.of, Operator)):
             continue
@@ -41,7 +42,7 @@ USES = list(uses())
 
 
 class Sized(TorchFunctions):
-    """torch functions, with numbers for free dimensions."""
+    """The functions of torch, with numbers for free dimensions."""
 
     batch = BATCH
 
@@ -65,7 +66,7 @@ def drawn(type: Any) -> torch.Tensor:
 def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> None:
     try:
         *lines, last = in_torch(node)
-    except Unsaid:
+    except Untraceable:
         return
     torch.manual_seed(0)
     operands = [drawn(v.type) for v in node.operands]
@@ -89,9 +90,9 @@ def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> 
 def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
     try:
         lines = in_onnx(node)
-    except Unsaid:
+    except Untraceable:
         return
-    named = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
+    said = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
     standing = node_at_inference(node)
     builder = onnx.OnnxBuilder(20)
     values = {}
@@ -102,15 +103,15 @@ def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
     builder.name = "it"
     onnx.run_node(standing, onnx.Operators(builder), values)
     made = [n.op_type for n in builder.nodes if n.name.startswith("it/")]
-    assert set(named) <= set(made)
-    assert set(made) - set(named) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Mul", "Cast"}
+    assert set(said) <= set(made)
+    assert set(made) - set(said) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Mul", "Cast"}
 
 
-def test_few_forms_cannot_be_written_as_text() -> None:
+def test_few_forms_cannot_be_said() -> None:
     def is_said(write: Any, node: Node) -> bool:
         try:
             return bool(write(node))
-        except Unsaid:
+        except Untraceable:
             return False
 
     nodes = [use.values[0] for use in USES]

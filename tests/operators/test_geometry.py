@@ -11,7 +11,6 @@ from forms import Functions, at_inference, bind, run_onnx, run_torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.geometric_augmentation import (
     Followed,
     GeometricAugmentation,
@@ -19,6 +18,7 @@ from dlc.compiler.operators.geometric_augmentation import (
     RandomFlip,
     RandomRotate,
 )
+from dlc.compiler.types import Tensor
 
 SHAPES = [(3, 12, 9), (12, 9)]
 FLIP, UP, CROP, TURN = (

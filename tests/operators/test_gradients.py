@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from bounds import GRADIENT
 from engines import Bounds
 from gradients import LOSSES, STEP, in_training, prepared
 from test_examples import OPERATORS, label
@@ -30,7 +31,9 @@ def check_gradients(graph: Graph, bounds: Bounds) -> None:
         return tuple(made for made in run(*tensors) if made.requires_grad)
 
     if with_gradient(*tensors):
-        torch.autograd.gradcheck(with_gradient, tensors, eps=STEP, fast_mode=True)
+        torch.autograd.gradcheck(
+            with_gradient, tensors, eps=STEP, atol=GRADIENT, rtol=GRADIENT, fast_mode=True
+        )
         return
     moved = [tensor + STEP if tensor.requires_grad else tensor for tensor in tensors]
     assert all(map(torch.equal, run(*tensors), run(*moved))), "what changes has no gradient"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.dims.dim import free, same, substitute
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators.indexing import Slice
+from dlc.compiler.types import Tensor
 
 ENTRY = st.one_of(
     st.integers(-4, 4),

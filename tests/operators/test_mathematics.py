@@ -8,8 +8,8 @@ import torch
 from forms import Functions, run_onnx, run_torch
 
 from dlc.compiler.definitions.definition import family
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators import elementwise, reductions
+from dlc.compiler.types import Tensor
 
 FUNCTIONS = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "square": np.square, "sin": np.sin,
              "cos": np.cos}  # fmt: skip

@@ -43,8 +43,8 @@ def hold(operator: str, count: int) -> None:
     holds()
 
 
-@pytest.mark.parametrize("operator", in_reach())
-def test_every_operator_among_others(operator: str) -> None:
+@pytest.mark.parametrize("operator", in_reach()[::4])
+def test_a_quarter_of_the_operators_among_others(operator: str) -> None:
     hold(operator, FEW)
 
 

@@ -8,9 +8,9 @@ import torch
 from forms import at_inference, bind, run_onnx, run_torch
 
 from dlc.compiler import Source, compile
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.operators.regularization import Bernoulli, Dropout, GaussianNoise, SampleNormal
 from dlc.compiler.passes import specialize
+from dlc.compiler.types import Tensor
 
 ONES = torch.full((100, 1000), 3.0)
 

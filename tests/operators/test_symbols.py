@@ -11,10 +11,10 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.dims.dim import free
 from dlc.compiler.ir.graph import Graph
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.operators.arithmetic import Cast, Constant, Matmul
 from dlc.compiler.operators.operands import broadcast
+from dlc.compiler.types import Tensor
 
 
 def inference_of(text: str) -> Graph:

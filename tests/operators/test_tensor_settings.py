@@ -15,13 +15,13 @@ from dlc.compiler.definitions.parameter_types import ConstantTensors, OneOf, Rej
 from dlc.compiler.definitions.tensor_parameter_types import TensorValue
 from dlc.compiler.format.printer import print_graph
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import rewired
 from dlc.compiler.passes.offsets import subtract_in_float64
 from dlc.compiler.passes.verify import verify
+from dlc.compiler.types import Tensor
 from dlc.reference.forms import in_onnx, in_torch
 
 TEXT = "input a, b: float[3]\noutput y: float[3]\n"
@@ -117,7 +117,7 @@ def test_an_emitted_file_passes_the_tensor_of_a_setting() -> None:
     module: dict[str, Any] = {}
     exec(written, module)  # noqa: S102
     a, b = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.5, 4.0, 2.0]])
-    assert module["answers"](module["M"](), a, b)["y"].tolist() == [[1.5, 0.0, 5.0]]
+    assert module["M"]().predict(a, b)["y"].tolist() == [[1.5, 0.0, 5.0]]
 
 
 def test_the_reference_shows_the_tensor_of_a_setting_in_both_forms() -> None:

@@ -11,7 +11,7 @@ from legal import legal
 
 import dlc
 from dlc.compiler import Source, compile
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.ir.graph import Graph
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import hoisting, specialize

@@ -10,10 +10,10 @@ from legal import legal, passed
 
 from dlc.compiler import Source, compile, read_source, reader
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.ir.types import Tensor
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.verify import Illegal, verify, verify_program
 from dlc.compiler.training.objective import Penalty
+from dlc.compiler.types import Tensor
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
 TEXT = "input x: float[4]\noutput y: class(3)\nx -> dense(8) -> relu -> dense(3) -> y\ntrain { epochs = 1 }\n"

@@ -54,8 +54,8 @@ def test_values_of_numpy_are_those_of_python(name: str, given: object, taken: ob
     ("rate", float("nan"), "`rate` was set to `nan`"), ("rate", np.inf, "`rate` was set to `inf`"),
     ("name", b"b", "`name` was set to a `bytes` of Python"),
     ("name", NO_TEXT, "`name` was set to text that is not UTF-8"),
-    ("sizes", [b"a"], "`sizes` was set to a list that holds a `bytes` of Python"),
-    ("sizes", ENDLESS, "`sizes` was set to lists within lists more than 50 levels deep"),
+    ("sizes", [b"a"], "`sizes` was set to a list that contains a `bytes` of Python"),
+    ("sizes", ENDLESS, "`sizes` was set to lists nested more than 50 levels deep"),
     ("anything", {}, "a `dict` of Python"), ("anything", object(), "a `object` of Python"),
     ("anything", 1j, "a `complex` of Python"),
     ("unit", 8, "the spec has no param `unit`"), (3, 8, "the spec has no param `3`"),
@@ -117,7 +117,7 @@ def test_what_is_no_device_is_told(device: Any, tmp_path: Path) -> None:
 def test_a_text_is_text(text: Any) -> None:
     with pytest.raises(TypeError, match="the text of a spec is str, not"):
         dlc.compile(text=text)
-    with pytest.raises(dlc.CompileError, match=r"U\+DCFF cannot stand in a spec"):
+    with pytest.raises(dlc.CompileError, match=r"U\+DCFF is not allowed in a spec"):
         dlc.compile(text=f"# {NO_TEXT}\n{SPEC}")
 
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "predict m.onnx rows.npz": "kind_probabilities.high",
     "predict m.onnx rows.npz --format json": "kind_probabilities",
     "eval m.onnx rows.npz": "accuracy",
+    "doctor": "torch is not installed",
 }
 NEED = ["train m.dl", "export m.dl", "show m.dl --stage torch"]
 PYTHON = """

@@ -119,6 +119,7 @@ def test_a_wrong_detail_is_noticed(wrong: str) -> None:
         assert_agrees(program, reference(name), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18.dl", "unet.dl"])
 def test_every_weight_that_is_lost_is_noticed(name: str) -> None:
     program = compile_scores(name, OUTPUTS[name], *SMALL[name])

@@ -26,13 +26,13 @@ from dlc.show import stages
 
 if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
-LARGE = ("vgg11", "vgg16")
+LARGE = ("vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0")
 ROWS = 2
 SHOWN = 6  # numbers of an answer that are recorded
 CLOSE = 2e-4  # recorded numbers are rounded to 1e-4

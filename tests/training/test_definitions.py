@@ -11,9 +11,8 @@ from torch.optim import lr_scheduler as schedulers
 from dlc.compiler.definitions.definition import Definition, Reject, family
 from dlc.compiler.definitions.sections import Export
 from dlc.compiler.definitions.unimplemented import LATER, later
-from dlc.compiler.diagnostics.source import Source, Span
-from dlc.compiler.ir.graph import Site, Value, Weight
-from dlc.compiler.ir.types import Tensor
+from dlc.compiler.diagnostics.source import Site, Source, Span
+from dlc.compiler.ir.graph import Value, Weight
 from dlc.compiler.training.adam import Adam, Adamax, Adamw, Nadam, Radam
 from dlc.compiler.training.early_stopping import Patience
 from dlc.compiler.training.gradient_clipping import NormClip
@@ -32,6 +31,7 @@ from dlc.compiler.training.schedules import (
     StepSchedule,
 )
 from dlc.compiler.training.train_section import Train
+from dlc.compiler.types import Tensor
 
 SITE = Site(Span(Source("m.dl", "x"), 0, 1))
 

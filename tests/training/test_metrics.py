@@ -10,7 +10,6 @@ import torchmetrics.functional as tm
 
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.types import Classes, Tensor
 from dlc.compiler.training.class_metrics import (
     F1,
     Accuracy,
@@ -24,6 +23,7 @@ from dlc.compiler.training.class_metrics import (
 from dlc.compiler.training.figures import figures, find_figure
 from dlc.compiler.training.metrics import CountTable, Prediction
 from dlc.compiler.training.number_metrics import R2, MaeMetric, Rmse
+from dlc.compiler.types import Classes, Tensor
 
 RNG = np.random.default_rng(0)
 

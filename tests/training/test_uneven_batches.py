@@ -14,11 +14,10 @@ import torch
 from torch.nn import functional
 from trainings import classifier, points, program, run
 
-from dlc.compiler import CompileError, Source, compile
+from dlc.compiler import Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.lower.initial_weights import draw
-from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.loss_means import cut_at_means
@@ -207,15 +206,6 @@ def test_terms_without_a_batch_are_trained_too():
     np.testing.assert_allclose(both["w"], 0.8, rtol=1e-6)
     alone = run(text.format("mse(y)"), rows).weights
     np.testing.assert_allclose(both["dense.weight"], alone["dense.weight"], rtol=1e-6)
-
-
-def test_emit_supports_several_batches_only_for_means_over_rows():
-    settings = f"{SGD}batch = 8\naccumulate = 4\nloss = "
-    assert "together" in emit(program(classifier(settings + "2 * cross_entropy(y)")))
-    for loss in ("cross_entropy(y, weight=[0.2, 3])", "sqrt(cross_entropy(y))"):
-        with pytest.raises(CompileError) as caught:
-            emit(program(classifier(settings + loss)))
-        assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
 def test_cuts_know_whether_gradients_depend_on_means():

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from dlc.compiler.passes.lints import broadcasting, layers, losses, training, unused
 
 if TYPE_CHECKING:
-    from dlc.compiler.diagnostics.diagnostic import Diagnostic, Problems
+    from dlc.compiler.diagnostics.diagnostic import Diagnostic
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.program import CompiledProgram
 
 UNUSED = (unused.inputs, unused.weights)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dlc.compiler.ir.graph import Graph, Node, Value
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
 
 DEEP = 5  # saturating activations in sequence after which gradients are small
 COLOURS = (1, 3)  # possible numbers of channels of an input with three axes that counts as an image

@@ -13,7 +13,8 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir.graph import Graph, Node, Output, Site, Value
+    from dlc.compiler.diagnostics.source import Site
+    from dlc.compiler.ir.graph import Graph, Node, Output, Value
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.program import CompiledProgram
 
@@ -26,10 +27,11 @@ def wrong_activations(program: CompiledProgram) -> Iterator[Diagnostic]:
         kind = kind_of(output.declared)
         for value in dict.fromkeys((output.flowed, output.scores)):
             node = sources.get(value)
-            if value not in probabilities and node is not None and node.operator.name in kind.wrong:
+            if value not in probabilities and node is not None and node.operator.name in kind.mismatched:
                 yield Diagnostic.at(node.site, "W0401",
                                     f"`{node.operator.name}` before the {output.declared.element} output "
-                                    f"`{output.name}` is probably unintended", kind.meant)  # fmt: skip
+                                    f"`{output.name}` is probably unintended",
+                                    kind.mismatch_help)  # fmt: skip
 
 
 def of_another_type(program: CompiledProgram) -> Iterator[Diagnostic]:

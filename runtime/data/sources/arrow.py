@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.source import Column, Opened, numbers, texts
 

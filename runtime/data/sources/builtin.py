@@ -23,7 +23,7 @@ class BuiltinSet(Opened):
         if source.set not in BUILTINS:
             help = f"there are {', '.join(BUILTINS)}"
             raise data_errors.fail(
-                data_errors.NO_FILE, f'there is no built-in set "{source.set}"', (source, ""), help=help
+                data_errors.NO_FILE, f'there is no built-in data set "{source.set}"', (source, ""), help=help
             )
         self.file, self.definition, self.free_layout = source.set, source, True
         bunch = getattr(datasets, f"load_{source.set}")()

@@ -35,6 +35,7 @@ COMMANDS = {
     "emit": "emit",
     "explain": "explain",
     "doc": "doc",
+    "doctor": "doctor",
 }
 LATER = ("diff",)
 

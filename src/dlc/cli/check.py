@@ -49,7 +49,7 @@ def check_all(specs: tuple[str, ...], form: str, params: dict[str, Any]) -> bool
 def check(spec: str, params: dict[str, Any]) -> tuple[tuple[Diagnostic, ...], str]:
     """What is wrong with a spec, and one line that sums it up."""
     from dlc.cli.specs import compile_here
-    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.compiler.diagnostics.problems import CompileError
     from dlc.compiler.passes.cost import parameters
 
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlc.cli.terminal_text import plain, say
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.reading import Unreadable
 from dlc.runtime.errors import ArtifactError, DeviceError
 

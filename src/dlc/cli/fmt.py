@@ -17,7 +17,7 @@ from dlc.cli.terminal_text import say
 def command(specs: tuple[str, ...], only_check: bool) -> None:
     """Bring specs into the one layout; comments are kept."""
     from dlc.cli import command_errors
-    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.compiler.diagnostics.problems import CompileError
 
     failed = False
     for spec in specs:

@@ -30,7 +30,7 @@ class SettingType(click.ParamType):
 def literal(text: str) -> Any:
     """A value as a spec writes it: a number, text, true, false, none or a list. ValueError if it is none."""
     from dlc.compiler import syntax
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.parse.parser import parse
 

@@ -83,7 +83,7 @@ def draw(program: CompiledProgram, svg: str, folder: str) -> None:
 def syntax(spec: str) -> str:
     """The tree of a spec, which may be wrong in all other ways."""
     from dlc.cli.specs import read
-    from dlc.compiler.diagnostics.diagnostic import Problems
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.format.printer import print_syntax
     from dlc.compiler.parse.parser import parse
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import MAX_BYTES, Source, reading
-from dlc.compiler.diagnostics.diagnostic import CompileError
+from dlc.compiler.diagnostics.problems import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -57,7 +57,7 @@ def test(path: str, device: str) -> bool:
     """Judge one spec and tell it; false if an expectation is not met or the spec is wrong."""
     from dlc.cli import command_errors
     from dlc.cli.specs import open_spec
-    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime.expectations import judge
 
     say(path, newline=False)  # training takes its time
@@ -77,7 +77,7 @@ def test(path: str, device: str) -> bool:
 
 def measure(face: Face, device: str) -> tuple[dict[str, Any], str]:
     """What is known of the spec, and why not more is, if its data is not there."""
-    from dlc.compiler.diagnostics.diagnostic import CompileError
+    from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime import pipeline
     from dlc.runtime.data import data_errors as of_data
     from dlc.runtime.expectations import needs_training, static_measures, trained_measures

@@ -1,2 +1,2 @@
-"""What `dlc explain` and `dlc doc` say, which is what the pages of `docs/` hold too: Markdown, made from the
+"""What `dlc explain` and `dlc doc` say, and the pages of the site made of the same: Markdown, from the
 definitions and from the pages of the codes."""

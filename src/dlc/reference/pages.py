@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -98,16 +99,21 @@ def see(setting: Setting) -> str:
 
 
 def written(definition: type[Definition]) -> str:
-    """How a spec writes it."""
-    if definition.family == "section":
-        return f"{definition.name} {{ ... }}"
-    sign = getattr(definition, "symbol", "")
+    """How a spec writes it, in lines that fit."""
+    behind = " " * (len(definition.name) + 1)
+    return textwrap.fill(signature(definition), WIDTH, subsequent_indent=behind, break_on_hyphens=False)
+
+
+def signature(of: Any) -> str:
+    """How a spec writes the subject of a word, in one line."""
+    if isinstance(of, ShippedBlock):
+        return of.text.partition("\n")[0].removesuffix(" {")
+    if of.family == "section":
+        return f"{of.name} {{ ... }}"
+    sign = getattr(of, "symbol", "")
     if not sign:
-        behind = " " * (len(definition.name) + 1)
-        return textwrap.fill(
-            signatures.call(definition), WIDTH, subsequent_indent=behind, break_on_hyphens=False
-        )
-    names = definition.operand_names() if issubclass(definition, Operator) else ()
+        return signatures.call(of)
+    names = of.operand_names() if issubclass(of, Operator) else ()
     return f" {sign} ".join(names) if len(names) > 1 else f"{sign} {''.join(names)}"
 
 
@@ -174,12 +180,25 @@ def of_block(block: ShippedBlock) -> Iterator[str]:
 BODIES: dict[type, Callable[[Any], Iterator[str]]] = {Key: of_key, Entry: of_entry, ShippedBlock: of_block}
 
 
-def listed(name: str = "`{0}`") -> str:
-    """All words by heading, each with its first sentence; `name` is how a word is written."""
+def bare(word: Word) -> str:
+    return f"`{word.name}`"
+
+
+def signed(word: Word) -> str:
+    """The signature of a word: of an entry, the first of its lines that has the word."""
+    if not isinstance(word.of, Entry):
+        return f"`{signature(word.of)}`:"
+    wanted = re.compile(rf"\b{word.name}\b" if word.name.isidentifier() else re.escape(word.name))
+    return f"`{next(filter(wanted.search, word.of.written.splitlines()), word.name)}`:"
+
+
+def listed(shown: Callable[[Word], str] = bare) -> str:
+    """All words by heading, each as `shown` and with its first sentence; what is shown alike stands once."""
     parts: list[str] = []
     for word in words():
         if f"## {word.heading}" not in parts:
             parts += [f"## {word.heading}", *([f"Written as {word.where}."] if word.where else []), ""]
-        entry = f"- {name.format(word.name, word.page)} {word.summary}"
-        parts[-1] += f"\n{entry}" if parts[-1] else entry
+        entry = f"- {shown(word)} {word.summary}"
+        if entry not in parts[-1].splitlines():
+            parts[-1] += f"\n{entry}" if parts[-1] else entry
     return "\n\n".join(parts) + "\n"

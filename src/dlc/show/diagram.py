@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Value
-    from dlc.compiler.ir.types import Tensor
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.types import Tensor
 
 # Signs that print has nicer than a spec.
 PRINTED = {"-": "\u2212", "*": "\u00d7", "/": "\u00f7"}

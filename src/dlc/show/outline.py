@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims.dim import total
 from dlc.compiler.format.printer import print_call, print_type, print_value
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.operators.indexing import is_index_of_one
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.cost import weight_size
 from dlc.compiler.passes.graph_rewrite import prune
@@ -17,8 +16,9 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dlc.compiler.diagnostics.source import Use
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.ir.graph import Graph, Node, Use, Weight
+    from dlc.compiler.ir.graph import Graph, Node, Weight
     from dlc.compiler.program import CompiledProgram
 
 
@@ -204,7 +204,7 @@ class Outline:
 
 def is_glue(node: Node) -> bool:
     """Whether it changes nothing that people care for: its result is shown as what it was made of."""
-    return node.operator.glue or node.operator.identity or is_index_of_one(node)
+    return node.operator.glue or node.operator.identity or node.operator.indexes_one
 
 
 def use_at(node: Node, depth: int) -> Use | None:

@@ -1,0 +1,196 @@
+"""Arguments of a call: each is matched to a setting, read as its kind asks, checked and bound."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import syntax
+from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.parameter_types import OneOf, Reject
+from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.elaborate import decimal_commas, members, settings
+from dlc.compiler.elaborate.tensor_operands import operands
+from dlc.compiler.elaborate.values import Halt, OutputRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Sequence
+
+    from dlc.compiler.definitions.definition import Setting
+    from dlc.compiler.definitions.parameter_types import ParameterType
+    from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.elaborate.context import Evaluator
+    from dlc.compiler.elaborate.values import Operand
+
+
+def bind(
+    ev: Evaluator, definition: type[Definition], call: syntax.Call | None, span: Span
+) -> tuple[Any, list[Operand], dict[str, Span]]:
+    """An instance of a definition from a call, or from its bare name; the tensors among the arguments; and
+    the place of each setting. What is wrong with each argument is reported before it halts."""
+    if call and (halt := decimal_commas.refuse(ev, definition, call)):
+        raise halt
+    waiting = settings.positional(definition)
+    values: dict[str, list[Any]] = {}
+    spans: dict[str, Span] = {}
+    tensors: list[Operand] = []
+    failed = lost = False
+    for argument in call.arguments if call else ():
+        by_name, expr = argument.name is not None, argument.value
+        if lost and not by_name:
+            continue  # which setting it fills is not known
+        try:
+            if by_name:
+                setting = named_setting(ev, definition, argument, values, call)
+            else:
+                setting = waiting[0] if waiting else None
+            value = read(ev, setting.kind, expr) if setting else ev.evaluate(expr)
+            if not by_name and settings.is_operand(definition, value):
+                tensors += operands(ev, value, expr)
+                continue
+            if setting is None:
+                raise settings.surplus(ev, definition, value, expr.span, call)
+            entries = entries_of(setting, value) if by_name else (value,)
+            unnamed = None if by_name else call
+            checked = [check(ev, definition, setting, entry, expr.span, unnamed) for entry in entries]
+            values.setdefault(setting.name, []).extend(checked)
+            spans.setdefault(setting.name, expr.span)
+            if by_name or not setting.rest:
+                waiting = [s for s in waiting if s.name != setting.name]
+        except Halt:
+            failed, lost = True, lost or not by_name
+    if failed:
+        raise Halt
+    if any(s.required and s.name not in values for s in definition.settings.values()):
+        raise settings.lacking(ev, definition, values, call, span)
+    given = {name: tuple(v) if definition.settings[name].rest else v[0] for name, v in values.items()}
+    return definition(**given).placed(span, spans), tensors, spans
+
+
+def named_setting(
+    ev: Evaluator,
+    definition: type[Definition],
+    argument: syntax.Argument,
+    given: Container[str],
+    call: syntax.Call | None = None,
+) -> Setting:
+    """The setting that an argument names, where others are given already."""
+    name, place = argument.name or "", argument.name_span or argument.value.span
+    if name in later(definition.name):
+        raise ev.refuse(place, not_built(definition.name, name))
+    if name not in definition.settings:
+        halt = settings.unknown(ev, definition, argument, call)
+        if meant := aliases.called(name, definition.settings):
+            with suppress(Halt):  # its value is looked at as that of the one that is meant
+                value_of(ev, definition, definition.settings[meant], argument.value)
+        raise halt
+    if name in given:
+        raise settings.given_twice(ev, definition, name, place, call)
+    return definition.settings[name]
+
+
+def value_of(ev: Evaluator, definition: type[Definition], setting: Setting, expr: syntax.Expr) -> Any:
+    """The value of a setting that is given by name, read and checked."""
+    entries = entries_of(setting, read(ev, setting.kind, expr))
+    checked = [check(ev, definition, setting, entry, expr.span) for entry in entries]
+    return tuple(checked) if setting.rest else checked[0]
+
+
+def entries_of(setting: Setting, value: Any) -> Sequence[Any]:
+    """What a value by name gives a setting: each entry of a list to one that takes the rest."""
+    return value if setting.rest and isinstance(value, (list, tuple)) else (value,)
+
+
+def check(
+    ev: Evaluator,
+    definition: type[Definition],
+    setting: Setting,
+    value: Any,
+    span: Span,
+    call: syntax.Call | None = None,
+) -> Any:
+    """The value as the setting takes it; `call` is the call that gives it without a name."""
+    takes_tensors = isinstance(setting.kind, (TensorValue, OneOf))
+    if isinstance(value, OutputRef) and takes_tensors and value.scores is not None:
+        value = value.scores
+    try:
+        return setting.kind.accept(value)
+    except Reject as reject:
+        raise settings.rejected(ev, definition, setting, value, reject, span, call) from None
+
+
+# --- values, as a kind reads them -------------------------------------------------------------------------
+
+
+def read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
+    """An expression where a kind is wanted: bare words and members of families come before the file's names.
+    Of `a if condition else b` it is the chosen side that stands there."""
+    return ev.builder.within(expr.span, _read, ev, kind, expr)
+
+
+def _read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
+    item = kind.item()
+    if isinstance(expr, syntax.Conditional):
+        chosen = ev.chosen(expr)
+        check_unchosen(ev, kind, expr.other if chosen is expr.value else expr.value)
+        value = read(ev, kind, chosen)
+    elif (written := kind.read(expr)) is not None:
+        value = written
+    elif item is not None and isinstance(expr, (syntax.ListExpr, syntax.TupleExpr)):
+        value = ev.evaluate_all(expr.items, lambda entry: read(ev, item, entry))
+    elif (entries := joined_lists(ev, kind, expr)) is not None:
+        value = entries
+    elif (definition := members.named(kind, expr)) is not None:
+        value = member(ev, definition, expr)
+    else:
+        check_names(ev, kind, expr, members.check)
+        value = ev.evaluate(expr)
+    return value
+
+
+def joined_lists(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> list[Any] | None:
+    """The entries of `[a] + [b]`, where a list is wanted; none for anything else."""
+    sides = (expr.left, expr.right) if isinstance(expr, syntax.Binary) and expr.operator == "+" else ()
+    if kind.item() is None or not any(isinstance(side, syntax.ListExpr) for side in sides):
+        return None
+    parts = ev.evaluate_all(sides, lambda side: read(ev, kind, side))
+    return [entry for part in parts for entry in part] if all(isinstance(p, list) for p in parts) else None
+
+
+def member(ev: Evaluator, definition: type[Definition], expr: syntax.Expr) -> Any:
+    """A member of a family by its name, `adam`, or by a call, `adam(lr=0.1)`."""
+    call = expr if isinstance(expr, syntax.Call) else None
+    made, tensors, _ = bind(ev, definition, call, expr.span)
+    if tensors:
+        raise members.takes_no_tensor(ev, definition, tensors[0].span)
+    return made
+
+
+def check_unchosen(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
+    """The side of a conditional that is not compiled has to name something all the same."""
+    if isinstance(expr, syntax.Conditional):
+        check_unchosen(ev, kind, expr.value)
+        check_unchosen(ev, kind, expr.other)
+    else:
+        check_names(ev, kind, expr, members.check_head)
+
+
+def check_names(
+    ev: Evaluator,
+    kind: ParameterType,
+    expr: syntax.Expr,
+    rule: Callable[[Evaluator, ParameterType, syntax.Expr], None],
+) -> None:
+    """Check the names of an expression by a rule. Of a call of no member, check the settings too, as those
+    of the member that is meant."""
+    try:
+        rule(ev, kind, expr)
+    except Halt:
+        named = [a for a in expr.arguments if a.name is not None] if isinstance(expr, syntax.Call) else []
+        for definition in members.meant_by(kind, expr) if named else ():
+            for argument in named:
+                with suppress(Halt):
+                    named_setting(ev, definition, argument, ())
+        raise

@@ -1,0 +1,129 @@
+"""Types of values: element type, sample shape and classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain, count
+from typing import TYPE_CHECKING
+
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dlc.compiler.dims.dim import Size
+
+FLOATS = ("float", "float16", "bfloat16", "float64")
+INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
+ELEMENTS = (*FLOATS, *INTEGERS, "bool", "binary", "class", "string")
+MAX_CLASSES = 1_000_000  # of a value
+MAX_RANK = 16  # of a sample in an artifact; a spec declares fewer axes
+
+
+@record
+class Classes:
+    """The classes of a `class` or `binary` value. In the graph a class is its index.
+
+    `count` is a symbol (`dims.class_count`) until the data is read. `labels` are the names of the classes
+    outside of the graph, in order: strings or integers; None if they are the indices 0 to `count - 1`.
+    `found_in` is the field whose data defines the classes (`class(auto)`); empty if the spec lists them.
+    """
+
+    count: Size
+    labels: tuple[str, ...] | tuple[int, ...] | None = None
+    found_in: str = ""
+
+    @classmethod
+    def found(cls, labels: Iterable[str] | Iterable[int], field: str) -> Classes:
+        """The classes of the distinct values of a field, sorted."""
+        ordered = tuple(sorted(labels))
+        dense = ordered == tuple(range(len(ordered)))
+        return cls(len(ordered), None if dense else ordered, field)  # type: ignore[arg-type]
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The labels, if they are strings."""
+        return self.labels if self.labels and isinstance(self.labels[0], str) else None  # type: ignore[return-value]
+
+    @property
+    def numbers(self) -> Sequence[int] | None:
+        """The labels, if they are integers; None also if the count is not known yet."""
+        if self.names is not None or not isinstance(self.count, int):
+            return None
+        return self.labels or range(self.count)  # type: ignore[return-value]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The labels as text; the count has to be known."""
+        return self.names or tuple(map(str, self.numbers or ()))
+
+    @property
+    def unknown(self) -> str | int:
+        """The label outside of the graph for a missing value, or a value that is not a known class."""
+        if self.names is not None:
+            return next(text for text in chain(("",), map(str, count())) if text not in self.names)
+        return next(number for number in count(-1, -1) if number not in (self.numbers or ()))
+
+
+@record
+class Tensor:
+    """The type of a value in the graph.
+
+    `element` is one of `ELEMENTS`; `binary` occurs only in declarations (the value of a binary input is
+    `bool`). `shape` is the shape of one sample. A value with `batched=False` is the same for every sample (a
+    declared weight, a loss) and has no batch axis. `missing` occurs only in declarations: the input may have
+    missing values, which the spec imputes.
+    """
+
+    element: str
+    shape: tuple[Size, ...] = ()
+    classes: Classes | None = None
+    batched: bool = True
+    missing: bool = False
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        return self.element in FLOATS
+
+    @property
+    def is_integer(self) -> bool:
+        return self.element in INTEGERS
+
+    @property
+    def is_number(self) -> bool:
+        """Whether arithmetic accepts the element: floats, integers and booleans."""
+        return self.is_float or self.is_integer or self.element == "bool"
+
+    def axis(self, axis: int) -> int:
+        """The index of a sample axis in the whole tensor, batch axis included."""
+        return axis % self.rank + self.batched if self.rank else int(self.batched)
+
+    def with_shape(self, *shape: Size) -> Tensor:
+        return replace(self, shape=shape)
+
+    def with_element(self, element: str) -> Tensor:
+        return replace(self, element=element, classes=None)
+
+    def with_axis(self, axis: int, size: Size) -> Tensor:
+        """The same type with another size of one sample axis."""
+        shape = list(self.shape)
+        shape[axis] = size
+        return replace(self, shape=tuple(shape))
+
+    def __str__(self) -> str:
+        return spell(self.element, self.shape)
+
+
+class Typed:
+    """What has a type: a value of the graph, as settings and messages know it."""
+
+    type: Tensor
+
+
+def spell(element: str, shape: tuple[Size, ...]) -> str:
+    """A type as the language writes it: `float[64, 28, 28]`."""
+    return f"{element}[{', '.join(map(str, shape))}]" if shape else element

@@ -1,0 +1,126 @@
+"""An opened artifact: its file is checked, and it answers inputs that are as the file takes them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.output_kinds import kind_of
+from dlc.runtime import memory
+from dlc.runtime.artifact.metadata import Metadata, type_from_json
+from dlc.runtime.artifact.model_scan import Contents, look_at, no_artifact
+from dlc.runtime.artifact.proof import proved_types
+from dlc.runtime.artifact.session import BATCH, OF_PYTHON, open_session, run
+from dlc.runtime.errors import ArtifactError, DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dlc.compiler.types import Tensor
+
+COPIES = 2  # of the weights, while ONNX Runtime opens them
+SHARE = 0.75  # of the memory that is free besides goes to the tensors of a run
+TEXT, SHORT = 32, 15  # bytes of a text in ONNX Runtime; a longer one takes its own beside
+
+
+# What ONNX Runtime puts before what it has to say.
+ORT = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .* failed:)?")
+
+
+class OpenArtifact:
+    """A model that is opened. `inputs` and `outputs` are its types as declared, `metadata` what it says of
+    itself."""
+
+    def __init__(self, path: Path, device: str = "cpu"):
+        self.path, self._file, self._device = path, path.absolute(), device
+        self.session, self.metadata, self._longest = open_artifact(path, device)
+        self.inputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.inputs.items()}
+        self.outputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.outputs.items()}
+        self._by_rows = all(o.shape[:1] == [BATCH] for o in self.session.get_outputs())
+        self._most = sys.maxsize  # rows that are answered at a time
+
+    def run(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Answers to inputs that are as the file takes them."""
+        try:
+            return self._answer(feed, min(map(len, feed.values())))
+        except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
+            raise ArtifactError(f"{self.path} cannot answer these inputs: {first_line(error)}") from None
+
+    def no_rows(self, name: str) -> np.ndarray:
+        """No rows of an input, of the free sizes at which the artifact was proved, or else of 1."""
+        declared = self.inputs[name]
+        try:
+            sizes = proved_types(self.metadata)[name].shape
+        except ValueError:
+            sizes = declared.shape
+        try:
+            return np.zeros((0, *(s if isinstance(s, int) else 1 for s in sizes)))
+        except ValueError:
+            raise ArtifactError(f"`{name}` takes {declared}, which no array can be") from None
+
+    def _answer(self, feed: Mapping[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
+        parts: list[dict[str, np.ndarray]] = []
+        start = 0
+        while start < rows or not parts:
+            step = min(rows - start, self._most)
+            part = feed if step == rows else {name: a[start : start + step] for name, a in feed.items()}
+            try:
+                parts.append(run(self.session, part, self._longest))
+                start += step
+            except MemoryError:
+                if not self._by_rows or step < 2:
+                    raise
+                self._most = step // 2
+        return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+
+
+def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:
+    """A session, the metadata, and the bytes of the longest text that an answer may hold; `ArtifactError` for
+    any other file. What it holds is looked at before anything is built of it."""
+    metadata, found = look_at(path)
+    try:
+        session = open_session(path, device, most=budget(found))
+    except DeviceError:
+        raise
+    except MemoryError as error:
+        raise ArtifactError(f"{path} cannot be opened: {error}") from None
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
+        raise ArtifactError(
+            f"{path} is no ONNX model that ONNX Runtime can run: {first_line(error)}"
+        ) from None
+    if metadata.inputs.keys() != {i.name for i in session.get_inputs()}:
+        raise no_artifact(path, "its inputs are not those that its metadata tells")
+    if not told(metadata) <= {o.name for o in session.get_outputs()}:
+        raise no_artifact(path, "its outputs are not those that its metadata tells")
+    return session, metadata, found.longest
+
+
+def told(metadata: Metadata) -> set[str]:
+    """The outputs of the file by what its metadata says."""
+    types = {name: (type_from_json(type), type.get("target")) for name, type in metadata.outputs.items()}
+    return {n for name, (type, target) in types.items()
+            for n in (kind_of(type).answer_names(name) if target is not None else (name,))}  # fmt: skip
+
+
+def budget(found: Contents) -> int:
+    """The bytes that the tensors of a run may take. What text takes beside the tensors is part of them."""
+    free = memory.free()
+    left = free - COPIES * found.weights
+    if left <= 0:
+        weights = f"{memory.spell(COPIES * found.weights)}, twice the size of its weights"
+        raise MemoryError(f"it takes {weights}, and {memory.spell(free)} of memory is free")
+    beside = TEXT + found.longest if found.longest > SHORT else 0
+    in_python = OF_PYTHON + found.longest if found.takes_text else 0
+    return int(SHARE * left) * TEXT // (TEXT + beside + in_python)
+
+
+def first_line(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "a text in it is not UTF-8"
+    said = ORT.sub("", str(error)).strip()
+    return shorten(said.splitlines()[0], 200) if said else type(error).__name__

@@ -1,0 +1,26 @@
+"""NVIDIA GPUs as the driver of the machine lists them. Neither torch nor ONNX Runtime is asked."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+LONGEST_NAME = 256  # bytes
+
+
+def gpus() -> list[str]:
+    """The names of the GPUs that the driver lists; none where there is no driver."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return []
+    count = ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return []
+    return [name(driver, number) for number in range(count.value)]
+
+
+def name(driver: ctypes.CDLL, number: int) -> str:
+    text = ctypes.create_string_buffer(LONGEST_NAME)
+    driver.cuDeviceGetName(text, LONGEST_NAME, number)
+    return text.value.decode("utf-8", "replace")

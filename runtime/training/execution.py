@@ -1,0 +1,43 @@
+"""How graphs run in training: on which device, in which numbers, over which weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dlc.compiler.lower.precision import mixed, wide
+from dlc.compiler.lower.torch import trace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from torch import fx
+
+    from dlc.compiler.ir.graph import Graph
+
+Batch = list[torch.Tensor]  # a tensor for each field that the training form reads
+
+# What makes a module compute in other numbers.
+REWRITTEN = {"float64": wide, "bf16": mixed}
+
+
+class Execution:
+    """Makes graphs into functions that share weights, on one device and in one precision."""
+
+    def __init__(self, weights: Mapping[str, torch.Tensor], device: torch.device, precision: str) -> None:
+        self.precision = precision
+        self._weights, self._device = weights, device
+
+    def module(self, graph: Graph) -> fx.GraphModule:
+        """A graph as a function of its inputs and weights."""
+        return REWRITTEN.get(self.precision, lambda module: module)(trace(graph)).to(self._device)
+
+    def weights(self, graph: Graph) -> list[torch.Tensor]:
+        """The weights that a graph reads."""
+        return [self._weights[w.name] for w in graph.weights]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """While it is entered, modules compute in the precision."""
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16")

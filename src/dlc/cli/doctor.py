@@ -1,0 +1,67 @@
+"""`dlc doctor`: what is installed, and what a run gets on this machine."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+from dlc.cli.terminal_text import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlc.doctor import Check, Finding
+
+
+@click.command(short_help="Check the installation and the devices.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="Text for people, or JSON for tools.")  # fmt: skip
+def command(form: str) -> None:
+    """Check what is installed, what is missing for which commands, and which device training and artifacts
+    get here. Ends with 1 if something is broken; what is optional may be missing."""
+    from dlc.doctor import CHECKS
+
+    found = [(check, check.look()) for check in CHECKS]
+    if form == "json":
+        show_json(found)
+    else:
+        show_text(found)
+    sys.exit(1 if any(finding.status == "error" for _, finding in found) else 0)
+
+
+def show_text(found: Sequence[tuple[Check, Finding]]) -> None:
+    from dlc.doctor import machine
+
+    about = machine()
+    gpus = ", ".join(about["gpus"]) or "no NVIDIA GPU"
+    say(f"dlc {about['dlc']}, Python {about['python']}, {about['system']}, {gpus}\n")
+    wide = max(len(check.name) for check, _ in found)
+    for check, finding in found:
+        head = f"{finding.status:7}  {check.name:{wide}}  "
+        say(lines(head, finding.message))
+        if finding.status != "ok":
+            say(lines(" " * len(head), f"needed for {check.serves}"))
+            say(f"{' ' * len(head)}fix: {finding.fix}")  # on one line, to be copied
+
+
+def lines(head: str, text: str) -> str:
+    """A text behind its head, its further lines below its first."""
+    from dlc.reference.terminal import WIDTH
+
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head),
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+
+def show_json(found: Sequence[tuple[Check, Finding]]) -> None:
+    import json
+
+    from dlc.doctor import machine
+
+    checks = [
+        {"name": c.name, "status": f.status, "message": f.message, "serves": c.serves, "fix": f.fix}
+        for c, f in found
+    ]
+    click.echo(json.dumps(machine() | {"checks": checks}, indent=2, ensure_ascii=False))

@@ -1,0 +1,191 @@
+"""The checks of `dlc doctor`: what is installed, and what a run gets on this machine."""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal
+
+from dlc.runtime import nvidia
+from dlc.runtime.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = re.compile(r"[\w.-]+")  # at the start of a requirement
+OF_CUDA = re.compile(r"nvidia-.+-cu(\d+)")  # packages that have the major version of CUDA in their name
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: `missing` is optional, a `warning` works with a loss, an `error` does not work."""
+
+    status: Literal["ok", "missing", "warning", "error"]
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    serves: str  # what does not work without it
+    look: Callable[[], Finding]
+
+
+def machine() -> dict[str, str | list[str]]:
+    """The versions of dlc and Python, the system, and its NVIDIA GPUs by name."""
+    from dlc import __version__
+
+    return {
+        "dlc": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "gpus": nvidia.gpus(),
+    }
+
+
+# --- what is looked at ------------------------------------------------------------------------------------
+
+
+def packages() -> Finding:
+    """What dlc requires without extras, but for ONNX Runtime."""
+    try:
+        required = metadata.requires("dlc") or []
+    except metadata.PackageNotFoundError:
+        return Finding("warning", "dlc runs from its folder and is not installed", "pip install -e .")
+    names = [NAME.findall(line)[0] for line in required if "extra ==" not in line]
+    names = sorted(name for name in names if not name.startswith("onnxruntime"))
+    installed = versions()
+    if absent := [name for name in names if canonical(name) not in installed]:
+        return Finding("error", f"{', '.join(absent)} cannot be found", "pip install dlc")
+    return Finding("ok", ", ".join(f"{name} {installed[canonical(name)]}" for name in names))
+
+
+def onnx_runtime() -> Finding:
+    """Exactly one package brings ONNX Runtime, and its sessions run."""
+    found = sorted(
+        name for name in versions() if name.startswith("onnxruntime") and brings_onnx_runtime(name)
+    )
+    if not found:
+        return Finding("error", "it is not installed", "pip install dlc")
+    named = " and ".join(f"{name} {metadata.version(name)}" for name in found)
+    if len(found) > 1:
+        kept = "onnxruntime-gpu" if "onnxruntime-gpu" in found else found[0]
+        message = f"{named} share the folder `onnxruntime`: each overwrites files of the other"
+        return Finding("error", message, f"pip uninstall -y {' '.join(found)} && pip install {kept}")
+    return providers(found[0], named)
+
+
+def brings_onnx_runtime(package: str) -> bool:
+    """Whether the package puts files into the folder `onnxruntime`, as `onnxruntime-extensions` does not."""
+    return any(file.parts[0] == "onnxruntime" for file in metadata.files(package) or ())
+
+
+def providers(package: str, named: str) -> Finding:
+    """What sessions of the one installed ONNX Runtime get; the GPU is asked for where there is one."""
+    try:
+        from dlc.runtime.artifact import session
+
+        built = f"{named}, built {with_cuda(session.cuda_version())}"
+        on_cpu = f"{built}; on the CPU a session gets {session.provider('cpu')}"
+    except Exception as error:  # noqa: BLE001  a damaged package raises anything
+        fix = f"pip install --force-reinstall --no-deps {package}"
+        return Finding("error", f"{named} does not run: {error}", fix)
+    if not nvidia.gpus():
+        return Finding("ok", on_cpu)
+    try:
+        return Finding("ok", f"{on_cpu}, on the GPU {session.provider('cuda')}")
+    except DeviceError as error:
+        return Finding("warning", f"{on_cpu}. {error}", gpu_fix())
+
+
+def gpu_fix() -> str:
+    """How ONNX Runtime gets the GPU, without a second set of CUDA libraries beside those of torch."""
+    from dlc.runtime.artifact import session
+
+    cuda = session.cuda_version()
+    if not cuda:
+        return "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"
+    if not session.load_cuda():
+        return f"update the NVIDIA driver to one for CUDA {cuda}"
+    if (torch := torch_cuda()) and major(torch) != major(cuda):
+        return f"install a torch for CUDA {major(cuda)}, as ONNX Runtime is; this one is for CUDA {torch}"
+    return 'pip install "dlc[gpu]"'
+
+
+def torch_cuda() -> str | None:
+    """The version of CUDA that torch is built for; none in a build for CPUs, and without torch."""
+    try:
+        import torch
+    except (ImportError, OSError):
+        return None
+    return torch.version.cuda
+
+
+def training() -> Finding:
+    """torch, and the device that `dlc train` takes."""
+    try:
+        import torch
+
+        from dlc.runtime.training import device
+
+        chosen, cuda = device.choose().type, torch.version.cuda
+    except Exception as error:  # noqa: BLE001  a damaged package raises anything
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            return Finding("missing", "torch is not installed", 'pip install "dlc[train]"')
+        return Finding("error", f"torch does not run: {error}", "pip install --force-reinstall torch")
+    message = f"torch {torch.__version__}, built {with_cuda(cuda)}; a run takes the device `{chosen}`"
+    if chosen == "cuda" or not nvidia.gpus():
+        return Finding("ok", message)
+    if cuda:
+        fix = "update the NVIDIA driver, or install a torch for an older CUDA"
+    else:
+        fix = "pip uninstall -y torch, then install a build with CUDA, as pytorch.org says"
+    return Finding("warning", f"{message}, and not the GPU", fix)
+
+
+def cuda_libraries() -> Finding:
+    """The `nvidia-*` packages are of one major version of CUDA."""
+    sets: dict[str, list[str]] = {}
+    for name, version in versions().items():
+        if found := OF_CUDA.fullmatch(name):
+            sets.setdefault(found[1], []).append(name)
+        elif name == "nvidia-cuda-runtime":
+            sets.setdefault(major(version), []).append(name)
+    if not sets:
+        return Finding("ok", "none are installed as packages")
+    if len(sets) == 1:
+        return Finding("ok", f"one set, of CUDA {next(iter(sets))}")
+    named = "; ".join(f"CUDA {of}: {', '.join(sorted(sets[of]))}" for of in sorted(sets))
+    fix = "install into a fresh environment: torch 2.11 and onnxruntime-gpu 1.28, or later, take CUDA 13 both"
+    return Finding("warning", f"{len(sets)} sets are installed, of which one is enough. {named}", fix)
+
+
+CHECKS = (
+    Check("packages", "every command", packages),
+    Check("ONNX Runtime", "`dlc verify`, `predict`, `eval`, `dlc.load`, and exports", onnx_runtime),
+    Check("training", "`dlc train`, `export`, `test`, `gradcheck`, `program.torch()`", training),
+    Check("CUDA libraries", "training and artifacts on an NVIDIA GPU", cuda_libraries),
+)
+
+
+# --- what they share --------------------------------------------------------------------------------------
+
+
+def versions() -> dict[str, str]:
+    """The installed packages, by canonical name."""
+    return {canonical(d.name): d.version for d in metadata.distributions() if d.name}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def major(version: str) -> str:
+    return version.partition(".")[0]
+
+
+def with_cuda(version: str | None) -> str:
+    return f"for CUDA {version}" if version else "without CUDA"

@@ -65,7 +65,7 @@ OPENED_ELSEWHERE = {
     "grammar/__init__.py": {"open"},  # its own tables: it stands below the compiler
     "runtime/artifact/model_scan.py": {"mmap.mmap"},  # an open file
     "runtime/artifact/digest.py": {"mmap", "open"},  # an open file; and the artifact that is being written
-    "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # what `contents.look_at` has passed
+    "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # what `model_scan.scan` has passed
     "runtime/data/sources/__init__.py": {"ParquetFile"},  # that of dlc
     "runtime/data/sources/csv.py": {"arrow_csv.read_csv", "pa.input_stream"},
     "runtime/data/sources/idx.py": {"gzip.open"},  # an open file

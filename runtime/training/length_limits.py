@@ -1,4 +1,4 @@
-"""Rows that are longer than an operator takes, which only the data can tell."""
+"""Check that no row is longer than an operator allows. This depends on the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check(program: CompiledProgram, dataset: Dataset) -> None:
-    """Refuse rows with sizes past what an operator takes (`Operator.most`)."""
+    """Refuse rows with sizes above the maximum of an operator (`Operator.most`)."""
     for part, rows in dataset.parts():
         problems = list(too_long(program, part, rows))
         if problems:
@@ -39,7 +39,7 @@ def too_long(program: CompiledProgram, part: str, rows: Rows) -> Iterator[Diagno
 
 
 def size_in(program: CompiledProgram, rows: Rows, size: Size) -> int | None:
-    """A size as the rows have it; none where they do not tell."""
+    """The value of a size for these rows; None if they do not determine it."""
     read: dict[Value, tuple[int, ...]] = {
         v: rows.types[v.field].shape for v in program.graph.inputs if v.field in rows.types
     }

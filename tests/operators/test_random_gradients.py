@@ -18,7 +18,7 @@ from dlc.compiler import Source, compile
 from dlc.compiler.ir.graph import Graph
 from dlc.compiler.operators.activations import Tanh
 from dlc.compiler.passes.graph_rewrite import prune
-from dlc.runtime.artifact.divergence import numbers_of
+from dlc.runtime.artifact.divergence import numeric_values
 
 STEPS = (1e-5, 1e-6)
 ALIKE, HELD = 1e-5, 1e-4  # tolerances between differences, and between gradients and differences
@@ -77,7 +77,7 @@ def gradient_gap(graph: Graph) -> float | None:
 
 def is_finite(graph: Graph) -> bool:
     """Whether all intermediate values are finite. `where` may hide one that is not; its gradient is NaN."""
-    numbers = {f"result_{i}": value for i, value in enumerate(numbers_of(graph))}
+    numbers = {f"result_{i}": value for i, value in enumerate(numeric_values(graph))}
     run, tensors = prepared(replace(graph, outputs=numbers), Bounds())
     return all(bool(value.isfinite().all()) for value in run(*tensors))
 

@@ -13,7 +13,7 @@ from random_programs import in_reach, programs
 
 from dlc.compiler import Source, compile
 from dlc.compiler.program import CompiledProgram
-from dlc.runtime.artifact.divergence import Walk
+from dlc.runtime.artifact.divergence import NodeComparison
 
 FEW, MANY = 3, 15  # programs for each operator
 
@@ -22,14 +22,14 @@ def prove(program: CompiledProgram) -> None:
     """All engines agree with torch on all values. Values of a row are compared up to the first one that is
     not finite or that depends on a discontinuous result close to its threshold."""
     with proof_of(program) as (parity, batches):
-        walk = Walk(parity.graph, parity.graph, parity.stages.weights)
+        walk = NodeComparison(parity.graph, parity.graph, parity.stages.weights)
         engines = models(walk.shown, parity.stages.weights) if walk.names else {}
         for what, raw in batches:
             wanted = walk.wanted(raw)
             for engine, run in engines.items():
                 node, _ = walk.first_fault(wanted, run({v.name: raw[v.name] for v in walk.shown.inputs}))
                 assert node is None, f"torch and {engine} part in {node.operator} on {what}"
-            parity.hold(what, raw)
+            parity.check(what, raw)
 
 
 def hold(operator: str, count: int) -> None:

@@ -20,8 +20,8 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.lower.onnx import model, serialize
-from dlc.runtime.artifact.divergence import Walk
-from dlc.runtime.artifact.samples import EITHER, POSITIVE, free_sizes, known, sample, sized
+from dlc.runtime.artifact.divergence import NodeComparison
+from dlc.runtime.artifact.samples import EITHER, POSITIVE, free_sizes, known_size, sample, sized
 from dlc.runtime.artifact.session import open_session, run
 
 FEW, MANY = 3, 40  # calls of each operator
@@ -74,7 +74,7 @@ def graphs(draw: Any, operator: str) -> Graph:
             continue
         shapes = [v.type.shape for node in graph.nodes for v in node.results]
         if graph.inputs and all(
-            prod(known(s, free) for s in shape) < LARGE for free in sizes for shape in shapes
+            prod(known_size(s, free) for s in shape) < LARGE for free in sizes for shape in shapes
         ):
             note(text)
             return graph
@@ -84,7 +84,7 @@ def graphs(draw: Any, operator: str) -> Graph:
 def hold(graph: Graph) -> None:
     """ONNX Runtime agrees with torch, with and without its optimizations."""
     weights = draw_weights(np.random.default_rng(0), graph)
-    walk = Walk(graph, graph, weights)
+    walk = NodeComparison(graph, graph, weights)
     if not walk.names:
         return
     written = [

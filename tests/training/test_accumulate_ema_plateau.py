@@ -67,7 +67,7 @@ def test_nan_is_found_within_a_step_of_several_batches():
         run(classifier("batch = 5\naccumulate = 4\nepochs = 1"), rows)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     step = int((order == 13).nonzero()) // 20 + 1
-    assert caught.value.diagnostics[0].message == f"what `dense` makes is NaN at step {step}"
+    assert caught.value.diagnostics[0].message == f"the result of `dense` is NaN at step {step}"
 
 
 # --- ema --------------------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from math import cos, exp, sin, sqrt
 import numpy as np
 import pytest
 
-from dlc.runtime.training.finite_differences import Compared, compare
+from dlc.runtime.training.finite_differences import DerivativeCheck, compare
 
 
-def found(function, derivative: float, at: float = 0.0) -> Compared:
+def found(function, derivative: float, at: float = 0.0) -> DerivativeCheck:
     return compare(lambda t: function(at + t), derivative, abs(derivative))
 
 

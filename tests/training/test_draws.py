@@ -92,7 +92,7 @@ train {
         run(spec, rows)
     (found,) = caught.value.diagnostics
     assert found.code == "E0802"
-    assert found.message.startswith("what `log` makes is infinite at step ")
+    assert found.message.startswith("the result of `log` is infinite at step ")
     assert int(found.message.split()[-1]) > 1
 
 

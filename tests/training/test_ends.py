@@ -14,7 +14,7 @@ from dlc.compiler import CompileError
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.training.early_stopping import Patience
 from dlc.runtime.data import InMemoryRows, Rows
-from dlc.runtime.training.history import Watch
+from dlc.runtime.training.history import BestEpoch
 from dlc.runtime.training.progress import Progress
 
 FAST = "optimizer = adam(lr=0.05)\nepochs = 60\nbatch = all\n"
@@ -77,9 +77,9 @@ def test_until_needs_the_rows_of_its_figure():
 
 def test_an_improvement_is_larger_than_min_delta():
     figures = [1.0, 0.95, 0.91, 0.89, 0.7, 0.65]
-    watch = Watch(Patience(n=3, on="train.loss", min_delta=0.1), True, False)
+    watch = BestEpoch(Patience(n=3, on="train.loss", min_delta=0.1), True, False)
     assert [watch.better({"train": {"loss": f}}) for f in figures] == [True, False, False, True, True, False]
-    rising = Watch(Patience(n=2, on="train.accuracy", min_delta=0.1), False, False)
+    rising = BestEpoch(Patience(n=2, on="train.accuracy", min_delta=0.1), False, False)
     assert [rising.better({"train": {"accuracy": f}}) for f in (0.5, 0.6, 0.7)] == [True, False, True]
 
 

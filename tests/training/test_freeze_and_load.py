@@ -215,5 +215,5 @@ def test_an_unreadable_file_is_reported_before_writing(tmp_path, content):
         dlc.train(path, data=data(), out=tmp_path / "runs")
     problem = caught.value.diagnostics[0]
     assert (problem.code, problem.line) == ("E0808", 12)
-    assert ("no such file" if content is None else "no safetensors file") in problem.message
+    assert ("no such file" if content is None else "not a safetensors file") in problem.message
     assert not (tmp_path / "runs").exists()

@@ -174,7 +174,8 @@ def test_a_file_of_another_format_is_rejected(tmp_path: Path) -> None:
         given = ["export", str(tmp_path / "m.dl"), "--weights", str(tmp_path / name)]
         done = CliRunner().invoke(commands, given)
         assert done.exit_code == 1
-        assert done.stderr.startswith(f"error: {tmp_path / name} cannot be read: it is no safetensors file:")
+        message = f"error: {tmp_path / name} cannot be read: it is not a safetensors file:"
+        assert done.stderr.startswith(message)
     given = ["export", str(tmp_path / "m.dl"), "--weights", str(tmp_path)]
     done = CliRunner().invoke(commands, given)
     assert done.stderr == f"error: {tmp_path} is a folder, not a regular file\n"

@@ -45,9 +45,9 @@ def test_lbfgs_repeats_draws_and_updates_statistics_once_per_step():
     forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
     learner, given = Learner(forms, p.phase, 4), [torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])]
     looked = []
-    turn = learner.turns[0]
-    real = turn.form
-    turn.form = lambda batch: looked.append(torch.get_rng_state()) or real(batch)
+    trainer = learner.trainers[0]
+    real = trainer.form
+    trainer.form = lambda batch: looked.append(torch.get_rng_state()) or real(batch)
     torch.manual_seed(0)
     learner.step([given], 0)
     assert len(looked) > 2

@@ -265,9 +265,9 @@ def test_nan_stops_the_run_and_reports_step_and_node():
     assert problem.code == "E0802"
     order = torch.randperm(100, generator=torch.Generator().manual_seed(0))
     step = int((order == 42).nonzero()) // 10 + 1
-    assert problem.message == f"what `multiply` makes is infinite at step {step}"
+    assert problem.message == f"the result of `multiply` is infinite at step {step}"
     assert (problem.line, problem.column) == (4, 5)
-    assert problem.notes == ("the weights are kept as they began",)
+    assert problem.notes == ("the initial weights are kept",)
     assert (trained.ended, trained.kept) == ("diverged", 0)
     begin = draw(program(BAD.format(line="g = h")).graph, 0)
     assert all(np.array_equal(trained.weights[n], w) for n, w in begin.items())
@@ -310,7 +310,7 @@ def test_repeating_an_epoch_repeats_its_dropout():
     )
     text = BAD.format(line=line).replace("batch = 10", "batch = 1")
     problem, trained = fail(text, numbers(200))
-    assert problem.message.startswith("what `log` makes is NaN at step")
+    assert problem.message.startswith("the result of `log` is NaN at step")
     assert trained.ended == "diverged"
 
 

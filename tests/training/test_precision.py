@@ -72,7 +72,7 @@ def test_layers_compute_in_bfloat16_with_weights_and_losses_in_float32():
     assert seen.made["_log_softmax"] == seen.made["nll_loss_forward"] == {torch.float32}
     assert loss.dtype is torch.float32
     assert {w.dtype for w in ours.forms.weights.values()} == {torch.float32}
-    assert {w.grad.dtype for w in ours.forms.learnt} == {torch.float32}
+    assert {w.grad.dtype for w in ours.forms.trained} == {torch.float32}
     _, seen, _ = step_seen("")
     assert torch.bfloat16 not in set().union(*seen.made.values())
 
@@ -116,7 +116,7 @@ def test_validation_and_saved_weights_are_float32():
 def test_nan_in_bfloat16_is_found_at_its_node():
     rows = points(20)
     rows["x"][3] = np.nan
-    with pytest.raises(CompileError, match="what `dense` makes is NaN at step 1"):
+    with pytest.raises(CompileError, match="the result of `dense` is NaN at step 1"):
         run(classifier("precision = bf16\nbatch = all"), rows)
 
 

@@ -13,7 +13,7 @@ from trainings import points, program
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime import lints
 from dlc.runtime.data import Dataset, InMemoryRows, Rows
-from dlc.runtime.data.rows import ArrayType, cut
+from dlc.runtime.data.rows import ArrayType, batch_sizes
 from dlc.runtime.training.batches import Loader, Passes
 from dlc.runtime.training.fit import fit
 from dlc.runtime.training.loop import train
@@ -57,7 +57,7 @@ class Made(Rows):
         return {name: ArrayType(a.dtype, a.shape[1:]) for name, a in block(0).items()}
 
     def batches(self, sizes, fields=None, order=None, start=0):
-        sizes = cut(self.count, min(sizes, BLOCK)) if isinstance(sizes, int) else sizes
+        sizes = batch_sizes(self.count, min(sizes, BLOCK)) if isinstance(sizes, int) else sizes
         ends = np.cumsum([0, *sizes])
         for first, end in list(pairwise(ends))[start:]:
             yield self.made(np.arange(first, end) if order is None else order[first:end], fields)
@@ -73,7 +73,7 @@ class Made(Rows):
             if fields is None or name in fields
         }  # fmt: skip
 
-    def beside(self, fields, compute):
+    def with_fields(self, fields, compute):
         return Beside(self, list(fields), compute)
 
 
@@ -93,7 +93,7 @@ class Beside(Rows):
             made = batch | self.compute({name: batch[name] for name in self.reads})
             yield {name: made[name] for name in fields}
 
-    def beside(self, fields, compute):
+    def with_fields(self, fields, compute):
         raise AssertionError("they have all that training computes early")
 
     def order(self, permutation):
@@ -114,8 +114,8 @@ class MadeBlockByBlock(BlockByBlock, Made):
 
 
 class HeldBlockByBlock(BlockByBlock, InMemoryRows):
-    def beside(self, fields, compute):
-        return HeldBlockByBlock(super().beside(fields, compute), self.count)
+    def with_fields(self, fields, compute):
+        return HeldBlockByBlock(super().with_fields(fields, compute), self.count)
 
 
 def held(rows: Made, kind: type[InMemoryRows] = InMemoryRows) -> InMemoryRows:
@@ -169,7 +169,7 @@ def test_generated_rows_have_the_warnings_of_rows_in_memory():
     p = program(SPEC.replace("x -> standardize", "x").replace("when -> standardize", "when"))
     weights = draw(p.graph, p.train.seed)
     wanted, found = (
-        [(d.code, d.message) for d in lints.look(p, Dataset(rows), weights)]
+        [(d.code, d.message) for d in lints.run_lints(p, Dataset(rows), weights)]
         for rows in (held(Made(150)), Made(150))
     )
     assert {code for code, _ in wanted} >= {"W0701", "W0703"}

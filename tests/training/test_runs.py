@@ -21,7 +21,7 @@ from dlc.runtime.run_folder import Run, read_spec, run_at
 from dlc.runtime.training.history import Epoch, Trained
 from dlc.runtime.training.loop import train
 from dlc.runtime.training.progress import Progress, duration, line, number, summary, table
-from dlc.runtime.weight_files import Stored
+from dlc.runtime.weight_files import WeightFile
 
 SPEC = """param units = 4
 import wide, other from "blocks/wide.dl"
@@ -65,7 +65,7 @@ def test_a_run_leaves_spec_weights_and_metrics_and_latest_points_to_it(tmp_path)
     result = trained([run], validation=rows(10))
     assert run.folder == tmp_path / "net" / "2026-01-02T03-04-05"
     assert (tmp_path / "net" / "latest").samefile(run.folder)
-    kept = Stored(run.path("weights.safetensors"))
+    kept = WeightFile(run.path("weights.safetensors"))
     assert all(np.array_equal(kept[n], w) for n, w in result.weights.items())
     lines = [json.loads(line) for line in run.path("metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
@@ -116,14 +116,14 @@ def test_without_symlinks_latest_is_a_text_file(no_links, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message", "help"),
     [
-        (lambda root: root.symlink_to("nowhere"), "runs is a link to nowhere, which is no folder",
+        (lambda root: root.symlink_to("nowhere"), "runs is a link to nowhere, which is not a folder",
          "make the folder that it leads to, or name another folder with `--out`"),
-        (lambda root: root.symlink_to("runs"), "runs is a link to runs, which is no folder",
+        (lambda root: root.symlink_to("runs"), "runs is a link to runs, which is not a folder",
          "remove the link, or name another folder with `--out`"),
-        (lambda root: root.write_text("text"), "runs is no folder", "name another folder with `--out`"),
-        (lambda root: (root.mkdir(), (root / "net").write_text("text")), "runs/net is no folder",
+        (lambda root: root.write_text("text"), "runs is not a folder", "name another folder with `--out`"),
+        (lambda root: (root.mkdir(), (root / "net").write_text("text")), "runs/net is not a folder",
          "name another folder with `--out`"),
-        (lambda root: os.mkfifo(root), "runs is no folder", "name another folder with `--out`"),
+        (lambda root: os.mkfifo(root), "runs is not a folder", "name another folder with `--out`"),
     ],
 )  # fmt: skip
 def test_obstacles_of_a_run_folder_are_reported(make, message, help, tmp_path, monkeypatch):
@@ -164,25 +164,25 @@ def test_a_folder_called_latest_is_left_alone_and_the_run_is_kept(tmp_path):
     (tmp_path / "net" / "latest").mkdir(parents=True)
     (tmp_path / "net" / "latest" / "mine").write_text("text")
     run = Run.create(tmp_path, "net", WHEN)
-    assert run.unpointed is not None
-    assert (run.unpointed.code, run.unpointed.severity) == ("W0801", "warning")
+    assert run.latest_warning is not None
+    assert (run.latest_warning.code, run.latest_warning.severity) == ("W0801", "warning")
     run.write_weights({"w": np.ones(2, np.float32)})
-    assert Stored(run.path("weights.safetensors"))["w"].tolist() == [1, 1]
+    assert WeightFile(run.path("weights.safetensors"))["w"].tolist() == [1, 1]
     assert [p.name for p in (tmp_path / "net" / "latest").iterdir()] == ["mine"]
     assert {p.name for p in (tmp_path / "net").iterdir()} == {"latest", run.folder.name}
 
 
 def test_an_unwritable_latest_is_reported_at_the_end(tmp_path, monkeypatch):
     run = Run.create(tmp_path, "net", WHEN)
-    assert run.unpointed is None
+    assert run.latest_warning is None
 
     def fail(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(run_folder, "point", fail)
     run.write_weights({"w": np.ones(2, np.float32)})
-    assert run.unpointed is not None
-    assert run.unpointed.message.endswith("latest: permission denied, so it does not point to this run")
+    assert run.latest_warning is not None
+    assert run.latest_warning.message.endswith("latest: permission denied, so it does not point to this run")
 
 
 @pytest.mark.parametrize("text", ["../../../etc\n", "..\n", "", "/etc", "a\nb\n", "x" * 256, "\0"], ids=repr)
@@ -208,7 +208,7 @@ def test_better_weights_are_saved_at_intervals(tmp_path, monkeypatch):
     assert epoch(3, False, 103.0)  # the better weights of epoch 2, late
     assert not epoch(4, False, 110.0)  # nothing got better
     assert epoch(5, True, 111.0)
-    assert Stored(run.path("weights.safetensors"))["w"] == 5
+    assert WeightFile(run.path("weights.safetensors"))["w"] == 5
 
 
 def test_files_are_written_atomically(tmp_path, monkeypatch):
@@ -231,7 +231,7 @@ def test_a_run_that_diverges_keeps_its_last_good_weights(tmp_path):
     p = program()
     with pytest.raises(CompileError, match="NaN at step"):
         train(p, Dataset(bad), draw(p.graph, 0), on="cpu", listeners=[run])
-    kept = Stored(run.path("weights.safetensors"))
+    kept = WeightFile(run.path("weights.safetensors"))
     assert all(np.array_equal(kept[n], w) for n, w in draw(p.graph, 0).items())
 
 
@@ -310,7 +310,7 @@ def test_many_figures_and_classes_do_not_fill_the_screen():
 
 @pytest.mark.parametrize(("ended", "kept", "words"), [
     ("early", 3, "stopped early: the weights of epoch 3 are kept"),
-    ("interrupted", 0, "interrupted: the weights as they began are kept"),
+    ("interrupted", 0, "interrupted: the initial weights are kept"),
     ("done", 3, ""),
 ])  # fmt: skip
 def test_an_early_end_is_reported(ended, kept, words):

@@ -1,4 +1,4 @@
-"""The sets that scikit-learn ships."""
+"""The data sets that scikit-learn contains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BuiltinSet(Opened):
-    """Measurements in columns, then what they are measured for."""
+    """The feature columns of a data set, then its target."""
 
     def __init__(self, source: Builtin) -> None:
         from sklearn import datasets
@@ -33,8 +33,8 @@ class BuiltinSet(Opened):
         self.count, self.target = len(self._target), len(self.names) - 1
         self.remaining = True
 
-    def read(self, places: Sequence[int]) -> list[Column]:
+    def read(self, indices: Sequence[int]) -> list[Column]:
         return [
-            numbers(self._target, self._labels) if place == self.target else numbers(self._measured[:, place])
-            for place in places
+            numbers(self._target, self._labels) if index == self.target else numbers(self._measured[:, index])
+            for index in indices
         ]

@@ -1,4 +1,4 @@
-"""The weights of a program, in the order in which the file makes them."""
+"""The weights of a program, in the order of the spec."""
 
 from __future__ import annotations
 

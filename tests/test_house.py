@@ -306,3 +306,22 @@ def test_annotations_are_not_evaluated() -> None:
     defining = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
     define = [file for file in PRODUCT if any(isinstance(node, defining) for node in walk(file))]
     assert not [f for f in define if not any(i.module == "__future__.annotations" for i in imports(f))]
+
+
+def test_names_of_classes_are_unique() -> None:
+    """The nodes of the syntax tree are not counted: they are always written as `syntax.Input`."""
+    homes: dict[str, list[str]] = {}
+    for file in PRODUCT:
+        for node in walk(file) if file != "compiler/syntax.py" else ():
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(file)
+    assert not {name: found for name, found in homes.items() if len(found) > 1}
+
+
+def test_few_files_of_the_compiler_stand_outside_of_its_folders() -> None:
+    assert len([*(ROOT / "compiler").glob("*.py")]) <= 12
+
+
+def test_the_emitter_stays_small() -> None:
+    emitter = files("compiler/lower/pytorch_source")
+    assert sum(len((ROOT / file).read_text("utf-8").splitlines()) for file in emitter) <= 2200

@@ -32,7 +32,7 @@ def table(program: CompiledProgram) -> str:
     parts = outline.parts()
     read = set(graph.inputs)
     inputs = [i for i in program.inputs if i.value in read]
-    rows = TableRows(tuple(i.name for i in inputs))
+    rows = TableBuilder(tuple(i.name for i in inputs))
     lines: list[Row] = [(i.name, print_type(i.declared), *BLANK) for i in inputs]
     lines += rows.of(parts, "", 0)
     lines += [rows.output(o.name, print_type(o.declared), outline.called(o.flowed)) for o in program.outputs]
@@ -41,7 +41,7 @@ def table(program: CompiledProgram) -> str:
     return "\n".join([heading, "", *shown, *summary(program, parts)]) + "\n"
 
 
-class TableRows:
+class TableBuilder:
     """Makes rows. The operands of a row are shown only if they differ from the result of the row above."""
 
     def __init__(self, before: tuple[str, ...]) -> None:

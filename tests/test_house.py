@@ -65,7 +65,7 @@ OTHER_OPENERS = {
     "grammar/__init__.py": {"open"},  # its own tables; it cannot import the compiler
     "runtime/artifact/model_scan.py": {"mmap.mmap"},  # an open file
     "runtime/artifact/digest.py": {"mmap", "open"},  # an open file, and the artifact that is written
-    "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # checked by `contents.look_at`
+    "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # checked by `model_scan.scan`
     "runtime/data/sources/__init__.py": {"ParquetFile"},  # the class of dlc
     "runtime/data/sources/csv.py": {"arrow_csv.read_csv", "pa.input_stream"},
     "runtime/data/sources/idx.py": {"gzip.open"},  # an open file
@@ -74,8 +74,6 @@ OTHER_OPENERS = {
     "runtime/weight_files.py": {"safe_open"},
 }
 NO_READING_IMPORT = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}
-# Allowed circle: the copies of a loop are written by the writer.
-WRITER, LOOPS = (f"dlc.compiler.lower.pytorch_source.{name}" for name in ("writer", "loops"))
 # Files whose functions may have unused parameters, because they share a signature.
 SHARED_SIGNATURES = {
     "forms of definitions": (
@@ -140,9 +138,7 @@ def entry_of(module: str) -> str:
 
 def test_files_do_not_import_each_other_in_a_circle() -> None:
     """Imports within functions and type-checking imports are included."""
-    named = all_imported()
-    order = TopologicalSorter(named | {WRITER: named[WRITER] - {LOOPS}})
-    order.prepare()
+    TopologicalSorter(all_imported()).prepare()
 
 
 def test_packages_do_not_need_each_other_to_start() -> None:
@@ -309,3 +305,22 @@ def test_annotations_are_not_evaluated() -> None:
     defining = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
     define = [file for file in PRODUCT if any(isinstance(node, defining) for node in walk(file))]
     assert not [f for f in define if not any(i.module == "__future__.annotations" for i in imports(f))]
+
+
+def test_names_of_classes_are_unique() -> None:
+    """The nodes of the syntax tree are not counted: they are always written as `syntax.Input`."""
+    homes: dict[str, list[str]] = {}
+    for file in PRODUCT:
+        for node in walk(file) if file != "compiler/syntax.py" else ():
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(file)
+    assert not {name: found for name, found in homes.items() if len(found) > 1}
+
+
+def test_few_files_of_the_compiler_stand_outside_of_its_folders() -> None:
+    assert len([*(ROOT / "compiler").glob("*.py")]) <= 12
+
+
+def test_the_emitter_stays_small() -> None:
+    emitter = files("compiler/lower/pytorch_source")
+    assert sum(len((ROOT / file).read_text("utf-8").splitlines()) for file in emitter) <= 2200

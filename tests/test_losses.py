@@ -408,8 +408,8 @@ def test_dice_of_yes_or_no():
         (Mse(), (floats(free("T")), floats(3)), "E0204", "float[T] and float[3]"),
         (Bce(), (floats(3), classes(3)), "E0201", "`cross_entropy` is the loss for classes"),
         (CrossEntropy(), (floats(3), floats(3)), "E0201",
-         "`mse` is the loss for numbers, `bce` for yes or no"),
-        (CrossEntropy(), (floats(3), Tensor("bool")), "E0201", "`bce` is the loss for yes or no"),
+         "`mse` is the loss for numbers, `bce` for booleans"),
+        (CrossEntropy(), (floats(3), Tensor("bool")), "E0201", "`bce` is the loss for booleans"),
         (CrossEntropy(), (floats(4), classes(3)), "E0203", "takes scores float[3], found float[4]"),
         (CrossEntropy(), (floats(), classes(3)), "E0201", "`bce` is the loss of one score"),
         (CrossEntropy(), (floats(4, 4, 3), classes(3, 4, 4)), "E0203",
@@ -417,7 +417,7 @@ def test_dice_of_yes_or_no():
         (CrossEntropy(), (floats(3, free("H"), 4), classes(3, 4, 4)), "E0204", "float[3, H, 4]"),
         (CrossEntropy(weight=(1, 2)), (floats(3), classes(3)), "E0404", "2 entries for 3 classes"),
         (Dice(reduce=None), (floats(3), classes(3)), "E0201", "one number for the whole batch"),
-        (Dice(), (floats(3), Tensor("string", (3,))), "E0201", "takes classes, or yes and no"),
+        (Dice(), (floats(3), Tensor("string", (3,))), "E0201", "takes classes or booleans"),
     ],
 )  # fmt: skip
 def test_errors(loss, types, code, words):

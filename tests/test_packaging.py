@@ -281,7 +281,7 @@ WITHOUT_TORCH = [
     ("show iris.dl --stage onnx", "Gemm"),
     ("show iris.onnx", "builtin(\"iris\")"),
     ("fmt --check iris.dl", ""),
-    ("explain E0203", "shapes that do not fit"),
+    ("explain E0203", "shapes that do not match"),
     ("doc conv", "Convolution over one to three space axes"),
     ("doc input", "What the model is given."),
     ("verify iris.onnx", "iris.onnx answers as torch did"),

@@ -156,4 +156,4 @@ def test_the_limit_of_a_container_counts(
     [(0, "0 bytes"), (999, "999 bytes"), (999.6, "1 kB"), (123_456_789, "123 MB"), (3 << 30, "3.22 GB")],
 )
 def test_sizes_are_printed_with_units(size: float, text: str) -> None:
-    assert memory.spell(size) == text
+    assert memory.format_size(size) == text

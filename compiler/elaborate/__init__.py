@@ -74,7 +74,7 @@ class Elaborator(Elaboration):
         dead_code.check(ev, tree)
         misplaced_settings.warn(ev, tree)
         if not self.problems.failed:
-            program = missing_values.note(offsets.keep(program))
+            program = missing_values.mark_inputs(offsets.subtract_in_float64(program))
         lints.look(program, self.problems)
         return program
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics.codes import told_by_compiler
+from dlc.compiler.diagnostics.codes import reported_by_check
 from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic, Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
 
@@ -34,7 +34,7 @@ def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[All
         matching = [id(d) for d in there if d.code == code]
         silenced.update(matching)
         known = bool(matching)
-        if code.startswith("W") and not told_by_compiler(code):
+        if code.startswith("W") and not reported_by_check(code):
             deferred.append(Allowed(code, span))
             known = True
         if known and not reason:

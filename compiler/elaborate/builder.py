@@ -227,7 +227,7 @@ class GraphBuilder:
             typed = operator.with_settings(**{name: value.type for name, value in given.items()})
             taken += [given[name] for name in typed.given]
             bound = typed.bind(*(v.type for v in taken))
-            specs = list(bound.weights(*bound.flowing))
+            specs = list(bound.weights(*bound.positional))
         except Reject as reject:
             raise self.rejected(reject, operator, operands, span, spans) from None
         except DimError as error:
@@ -359,7 +359,7 @@ class GraphBuilder:
         if take == "any" or (take == "float or class" and value.type.element == "class"):
             return value
         if not value.type.is_number:
-            raise operator.no_number(value.type, at)
+            raise operator.number_required(value.type, at)
         to = "float" if take == "float or class" else take
         return value if value.type.element == to else self._cast(value, to, span)
 

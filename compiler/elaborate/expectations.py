@@ -13,7 +13,7 @@ from dlc.compiler.definitions.unimplemented import later, not_built
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.record import record
-from dlc.compiler.training.figures import Expectation, Measure, find_figure, spoken
+from dlc.compiler.training.figures import Expectation, Measure, figure_of_alias, find_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,7 @@ def operand(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
 
 
 def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt:
-    figure = spoken(name.id, measured.parts[-1])
+    figure = figure_of_alias(name.id, measured.parts[-1])
     metric = figure.partition(".")[2]
     if metric in later("metric"):
         return ev.reject(name.span, not_built("metric", metric, name.id))
@@ -176,7 +176,7 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
     figure, figures = ".".join(path[1:]), measured.figures
     if measured.uncertain and set(path[1:]) & {"loss", *family("metric")}:
         return Halt()
-    known = spoken(figure, path[0])
+    known = figure_of_alias(figure, path[0])
     metric = known.partition(".")[2]
     if metric in later("metric"):
         return ev.reject(expr.span, not_built("metric", metric, figure))

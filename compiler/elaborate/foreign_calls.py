@@ -75,11 +75,11 @@ def native_layer(expr: syntax.Call, definition: type[Definition]) -> str:
             settings[found.name] = native_value(value, found)
         elif name == "betas" and isinstance(value, syntax.TupleExpr) and len(value.items) == 2:
             settings |= dict(zip(("beta1", "beta2"), (v.span.text for v in value.items), strict=True))
-        elif name not in aliases.NEEDLESS:
+        elif name not in aliases.UNNEEDED_SETTINGS:
             raise NoEquivalent
     if len(positional) == 2 and definition.name == "dense" and (found := activation(positional[1], "")):
         positional, after = positional[:1], found
-    own = aliases.OWN_SIZE.get(definition.name, (len(positional),))[0]
+    own = aliases.INPUT_SIZE_ARGUMENTS.get(definition.name, (len(positional),))[0]
     unfilled = [s for s in definition.settings.values() if not s.keyword and s.name not in settings]
     if (
         own < len(positional)

@@ -28,7 +28,7 @@ def run(ev: Evaluator, statement: syntax.Import, declare: Declare) -> None:
         declarations.require_valid(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
-            meant, help = ev.state.nearest.meant(ident.id, lambda: file.templates)
+            meant, help = ev.state.nearest.suggestion(ident.id, lambda: file.templates)
             if meant:
                 ev.scope.file.templates.setdefault(meant, BROKEN)
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",

@@ -13,12 +13,12 @@ from dlc.compiler.elaborate import unknown_names
 from dlc.compiler.elaborate.tensor_operands import operand
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Stage, is_tensor
 from dlc.compiler.operators import arithmetic, comparisons
-from dlc.compiler.operators.base import by_sign
+from dlc.compiler.operators.base import by_symbol
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
-OPERATORS = by_sign()
+OPERATORS = by_symbol()
 
 
 def unary(ev: Evaluator, expr: syntax.Unary) -> Any:

@@ -80,7 +80,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
     help = shape_fix(declared, found.shape, wanted)
     if is_decision(ev, declared, value):
-        help = f"leave `{kind_of(declared).decides}` out: a {declared.element} takes its scores"
+        help = f"leave `{kind_of(declared).equivalent_operator}` out: a {declared.element} takes its scores"
     help = help or shape_hints.setting_fix(value, ev.builder.producers, lambda made: made.shape == wanted)
     return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
@@ -91,7 +91,7 @@ def is_decision(ev: Evaluator, declared: Tensor, value: Value) -> bool:
     node = ev.builder.producers.get(value)
     while node is not None and node.operator.converts:
         node = ev.builder.producers.get(node.operands[0])
-    return node is not None and node.operator.name == kind_of(declared).decides
+    return node is not None and node.operator.name == kind_of(declared).equivalent_operator
 
 
 def shape_fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:

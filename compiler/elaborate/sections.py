@@ -56,7 +56,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     train = train.knowing(until=expectations.until(ev, train.values()["until"], measured))
     answers = exports.exported(state, ev, export)
     graph = initial_values.choose(state.graph({"loss": loss} if loss else {}))
-    graph_checks.learnt_first(graph, state.problems)
+    graph_checks.fitted_operators(graph, state.problems)
     graph_checks.derivatives(graph, state.problems)
     target_augmentation.check(graph, state.problems)
     return CompiledProgram(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.definitions.definition import Reject, spell_value
 from dlc.compiler.dims.dim import DimError, fixed, product
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.passes.lints.value_origins import fed
+from dlc.compiler.passes.lints.value_origins import batched_operand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,7 +142,7 @@ def channels_last_fix(value: Value, producers: Mapping[Value, Node]) -> str:
             return channels_first(value.name, value.type)
         if not (node.operator.spatial or "axes" in node.operator.keeps):
             return ""
-        value = fed(node)
+        value = batched_operand(node)
     return ""
 
 

@@ -70,7 +70,7 @@ def test_what_was_held_against_no_target_is_not_measured(tmp_path: Path) -> None
     rows = write(tmp_path, "rows.csv", "x,x\n1,2\n3,4\n")
     assert dlc("train", write(tmp_path, "same.dl", spec), "--data", rows, "--out", tmp_path).exit_code == 0
     said = dlc("eval", tmp_path / "same" / "latest" / "model.onnx", rows).stderr
-    assert "training held none against a target; name what to measure in `train { metrics = [...] }`" in said
+    assert "training compared none with a target; name what to measure in `train { metrics = [...] }`" in said
 
 
 def test_a_column_that_metrics_alone_read_is_told_as_that(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_spec_is_exported_with_given_weights(run: Path, tmp_path: Path) -> Non
         "export", spec, "--weights", write(tmp_path, "broken.safetensors", "no"), "-o", tmp_path / "none.onnx"
     )
     assert broken.stderr.startswith("error: ")
-    assert "is no safetensors file" in broken.stderr
+    assert "is not a safetensors file" in broken.stderr
     assert not (tmp_path / "none.onnx").exists()
 
 
@@ -246,7 +246,7 @@ def test_what_is_no_artifact_is_told_in_one_line(tmp_path: Path) -> None:
     for command in (["verify", other], ["eval", other, "iris"], ["predict", other, "iris"], ["show", other]):
         done = dlc(*command)
         assert done.exit_code == 1
-        assert done.stderr.startswith(f"error: {other} is no ")
+        assert done.stderr.startswith(f"error: {other} is not ")
         assert len(done.stderr.splitlines()) == 1
     assert dlc("export", tmp_path).exit_code == 1, "a folder that is no run"
 

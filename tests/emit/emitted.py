@@ -59,8 +59,8 @@ def answers_of(
     types: Mapping[str, Tensor],
 ) -> dict[str, np.ndarray]:
     """What an emitted file answers, with weights under the names of the spec."""
-    module, model = opened(path, weights)
-    found = module.answers(model, *(as_tensor(types[name], rows) for name, rows in inputs.items()))
+    _, model = opened(path, weights)
+    found = model.predict(*(as_tensor(types[name], rows) for name, rows in inputs.items()))
     return {name: np.asarray(answer) for name, answer in found.items()}
 
 

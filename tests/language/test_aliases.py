@@ -23,7 +23,7 @@ from dlc.compiler.diagnostics.suggest import nearest
 from dlc.compiler.elaborate.scope import is_public
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.parse.dialects.words import BINDERS, TEMPLATES
-from dlc.compiler.parse.syntax_hints import FOREIGN_WORDS
+from dlc.compiler.parse.syntax_hints import KEYWORD_HELP
 from dlc.compiler.types import ELEMENTS
 
 OTHERS = [family for family in Definition.families if family not in STAGES]
@@ -69,13 +69,13 @@ def test_aliases_map_to_words_that_exist_or_are_planned() -> None:
 
 def test_no_name_of_the_language_is_an_alias() -> None:
     stages = {w for family in STAGES for w in Definition.families[family] if is_public(family, w)}
-    tables = (aliases.PHRASES, aliases.ABSENT, aliases.CONSTANTS, aliases.OPERATORS)
+    tables = (aliases.NAME_HELP, aliases.ABSENT, aliases.CONSTANTS, aliases.OPERATORS)
     assert [sorted(stages & set(table)) for table in tables] == [[]] * len(tables)
     assert not stages & LIBRARIES
 
 
 def test_no_word_is_in_two_tables() -> None:
-    tables = {"statements": FOREIGN_WORDS, "names": aliases.PHRASES, "binders": BINDERS, "blocks": TEMPLATES,
+    tables = {"statements": KEYWORD_HELP, "names": aliases.NAME_HELP, "binders": BINDERS, "blocks": TEMPLATES,
               "unbuilt": aliases.UNBUILT, "libraries": LIBRARIES}  # fmt: skip
     twice = {(a, b): set(tables[a]) & set(tables[b]) for a, b in combinations(tables, 2)}
     # A type of C precedes the name of a variable, and converts a number when it is called.
@@ -111,7 +111,11 @@ def words_of(table: ast.Dict | ast.Set) -> list[str]:
 
 
 def test_no_hint_names_an_unimplemented_feature() -> None:
-    texts = [*aliases.PHRASES.values(), *aliases.ELSEWHERE.values(), *aliases.NEEDLESS.values()]
+    texts = [
+        *aliases.NAME_HELP.values(),
+        *aliases.MOVED_SETTINGS.values(),
+        *aliases.UNNEEDED_SETTINGS.values(),
+    ]
     spans = " ".join(span for text in texts for span in re.findall("`([^`]*)`", text))
     assert set(re.findall(r"\w+(?=\()|\.\w+", spans)) & {
         *later(*STAGES), *(f".{word}" for word in later("attribute"))
@@ -124,14 +128,14 @@ def test_no_hint_names_an_unimplemented_feature() -> None:
 @pytest.mark.parametrize(
     ("text", "help"),
     [
-        ("x -> Masking -> y", "it goes with `.mask`, which is not built yet"),
-        ("x -> Bidirectional(dense(3)) -> y", "it goes with `lstm`, which is not built yet"),
-        ("x -> dense(3, return_sequences=true) -> y", "it goes with `lstm`, which is not built yet"),
+        ("x -> Masking -> y", "it belongs to `.mask`, which is not built yet"),
+        ("x -> Bidirectional(dense(3)) -> y", "it belongs to `lstm`, which is not built yet"),
+        ("x -> dense(3, return_sequences=true) -> y", "it belongs to `lstm`, which is not built yet"),
         ("input z: uint\nx -> y", "write `int32`"),
         ("x -> y\nset h", "a value is given with `=`: `h = 3`"),
-        ("x -> y\nmodel {\n}", "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
-        ("x -> y\nprint x", aliases.PHRASES["print"]),
-        ("x -> y\nprint(x)", aliases.PHRASES["print"]),
+        ("x -> y\nmodel {\n}", "layers are written in a flow: `x -> dense(8) -> relu -> y`"),
+        ("x -> y\nprint x", aliases.NAME_HELP["print"]),
+        ("x -> y\nprint(x)", aliases.NAME_HELP["print"]),
         ("os.path -> y", "the words of the language are written without a module"),
     ],
 )

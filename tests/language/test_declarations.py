@@ -171,7 +171,7 @@ def test_a_regularizer_has_weights_to_act_on(layers, on, where):
     nets = "net bare(a) { return relu(a) }\nnet scaled(a) { return batchnorm(a) }\n"
     text = f"input x: float[4]\noutput y: float\n{nets}{layers} -> y\ntrain {{ regularize = l2(1e-3{on}) }}"
     with pytest.raises(
-        CompileError, match=f"no layer {where} has weights that `l2` could keep small"
+        CompileError, match=f"no layer {where} has weights that `l2` could penalize"
     ) as caught:
         spec(text)
     assert [d.code for d in caught.value.diagnostics] == ["E0613"]
@@ -237,7 +237,7 @@ def test_none_is_rejected_where_an_empty_list_is_expected(setting):
      "write `cross_entropy(y)`, or leave `loss` out: it follows from the type of the output"),
     ("loss = mse", "write `mse(y)`"),
     ('weights = load("f.safetensors", into=f)',
-     "a block makes new weights at every use: declare it as a `net`"),
+     "a block creates new weights at each use: declare it as a `net`"),
 ])  # fmt: skip
 def test_the_fix_of_one_of_several_parameter_types_is_shown(setting, help):
     block = "block f(a) { return a -> dense(3) }\n"

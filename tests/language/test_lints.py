@@ -321,7 +321,7 @@ def test_long_chains_are_traversed_once(block: str) -> None:
 
 def test_numbers_are_shown_as_they_are_written() -> None:
     (found,) = spec(trained("batch = 1234567")).warnings
-    assert "`batch` of `train` is 1234567, above what is usual: 1 to 8192" in found.message
+    assert "`batch` of `train` is 1234567, above the usual range: 1 to 8192" in found.message
 
 
 def test_warnings_are_reported_beside_errors() -> None:

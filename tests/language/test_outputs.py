@@ -23,8 +23,8 @@ def test_implied_losses_and_metrics_exist_and_fit(element):
     assert kind.metrics
     assert all(family("metric")[name]().fits(Tensor(element)) for name in kind.metrics)
     assert not kind.loss or kind.loss in family("loss")
-    decides = {kind.decides} if kind.decides else set()
-    assert family("operator").keys() >= kind.wrong | decides
+    equivalent = {kind.equivalent_operator} if kind.equivalent_operator else set()
+    assert family("operator").keys() >= kind.mismatched | equivalent
 
 
 @pytest.mark.parametrize(

@@ -129,13 +129,13 @@ def test_it_is_silent(name: str) -> None:
 
 def test_the_help_has_the_name_and_the_shape() -> None:
     (found,) = spec(SUSPICIOUS["a block"][0]).warnings
-    assert found.message == "`-` takes every pair of values: float[10, 1] and float[10] make float[10, 10]"
+    assert found.message == "`-` combines every pair of values: float[10, 1] and float[10] give float[10, 10]"
     assert found.help == "`reshape(a, 10)` has the shape of `t`"
     (found,) = spec(SUSPICIOUS["a variance"][0]).warnings
-    assert found.help == "`reshape(10)` behind the float[10, 1] gives it the shape of the float[10]"
+    assert found.help == "`reshape(10)` after the float[10, 1] gives it the shape of the float[10]"
     (found,) = spec(SUSPICIOUS["another length"][0]).warnings
     assert found.help == (
-        "give `other` the shape of `y.target`; `reshape(other, 4, 1)` says that every pair is meant"
+        "give `other` the shape of `y.target`; `reshape(other, 4, 1)` says that every pair is intended"
     )
 
 

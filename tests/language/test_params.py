@@ -39,7 +39,7 @@ def rejected(own: str, *given: Any) -> Any:
 def test_a_param_is_not_a_part_of_a_network(own: str, form: str) -> None:
     found = rejected(form % own)
     assert (found.code, found.line) == ("E0403", 5)
-    assert ("a list that holds" in found.message) == (form != "%s")
+    assert ("a list that contains" in found.message) == (form != "%s")
 
 
 def test_without_param_a_name_is_bound_to_them() -> None:
@@ -93,7 +93,7 @@ def test_other_values_from_python_are_rejected(given: Any) -> None:
     assert rejected("none", given).code == "E0403"
     found = rejected("[1]", [[given]])
     assert (found.code, found.line) == ("E0403", 5)
-    assert "`p` was set to a list that holds" in found.message
+    assert "`p` was set to a list that contains" in found.message
     assert len(found.message) < 200
 
 

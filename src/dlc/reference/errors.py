@@ -25,7 +25,7 @@ def explained(code: str) -> str:
     if of.wrong.commands == CHECK:
         parts += [f"`{CHECK[0]}` says:", fenced("text", said(of))]
     else:
-        parts += [*typed(of.wrong), "It says:", fenced("text", of.wrong.said)]
+        parts += [*typed(of.wrong), "It says:", fenced("text", of.wrong.output)]
     parts += ["## Fixed", *files(of.fixed, changed)]
     if of.fixed.commands != of.wrong.commands:
         parts += typed(of.fixed)

@@ -103,8 +103,8 @@ def operators() -> Iterator[Word]:
 
 def signs() -> Iterator[Word]:
     for d in family("operator").values():
-        if issubclass(d, Operator) and d.sign:
-            yield Word(d.sign, "a sign", SIGNS, signatures.summary(d), d, d.name)
+        if issubclass(d, Operator) and d.symbol:
+            yield Word(d.symbol, "a sign", SIGNS, signatures.summary(d), d, d.name)
 
 
 def others() -> list[str]:
